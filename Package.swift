@@ -1,0 +1,27 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+/// The rules that every Swift target here is compiled by.
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .unsafeFlags(["-warnings-as-errors"]),
+]
+
+/// Swift Testing's macros expand to code that the upcoming features above warn about, so tests keep only the language mode.
+let strictTests: [SwiftSetting] = [.swiftLanguageMode(.v6), .unsafeFlags(["-warnings-as-errors"])]
+
+let package = Package(
+    name: "evbd",
+    targets: [
+        // Pure: no sockets, clocks, threads, files or Foundation.
+        .target(name: "EVBWire", swiftSettings: strict),
+
+        // The kernel, one small type per interface.
+
+        // The daemon and its client.
+        .testTarget(name: "EVBWireTests", dependencies: ["EVBWire"], swiftSettings: strictTests),
+    ]
+)

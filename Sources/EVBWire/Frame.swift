@@ -1,0 +1,78 @@
+/// EtherTypes of the protocols spoken here.
+public enum EtherType {
+    /// LLDP, 802.1AB.
+    public static let lldp: UInt16 = 0x88CC
+    /// ECP, 802.1Q clause 43.
+    public static let ecp: UInt16 = 0x8940
+    /// ECP of the pre-standard draft.
+    public static let draftECP: UInt16 = 0x88B7
+}
+
+/// An Ethernet frame of LLDP or ECP.
+public struct Frame: Equatable, Sendable {
+    public var destination: MACAddress
+    public var source: MACAddress
+    public var payload: Payload
+
+    /// What a frame carries, named by its EtherType.
+    public enum Payload: Equatable, Sendable {
+        case lldp(LLDPDU)
+        case ecp(ECPDU)
+    }
+
+    /// The least length of an Ethernet frame without its check sequence, in octets.
+    public static let lengthMin = 60
+    /// Octets of the Ethernet header.
+    public static let headerLength = 14
+
+    /// Joins addresses and payload.
+    public init(destination: MACAddress, source: MACAddress, payload: Payload) {
+        self.destination = destination
+        self.source = source
+        self.payload = payload
+    }
+
+    /// Reads a frame without its check sequence.
+    ///
+    /// - Parameter octets: the frame from the destination address on; only read during the call.
+    /// - Throws: the first thing in it that is wrong. The whole frame is then to be ignored.
+    public init(decoding octets: UnsafeRawBufferPointer) throws(WireError) {
+        var reader = ByteReader(octets)
+        destination = try reader.macAddress(.ethernetHeader)
+        source = try reader.macAddress(.ethernetHeader)
+        let etherType = try reader.uint16(.ethernetHeader)
+        switch etherType {
+        case EtherType.lldp: payload = .lldp(try LLDPDU(from: &reader))
+        case EtherType.ecp: payload = .ecp(try ECPDU(from: &reader))
+        default: throw .otherProtocol(etherType)
+        }
+    }
+
+    /// Reads a frame held in an array; see ``init(decoding:)-(UnsafeRawBufferPointer)``.
+    public init(decoding octets: [UInt8]) throws(WireError) {
+        let result = octets.withUnsafeBytes { buffer -> Result<Frame, WireError> in
+            Result { () throws(WireError) in try Frame(decoding: buffer) }
+        }
+        self = try result.get()
+    }
+
+    /// The frame's octets.
+    ///
+    /// - Parameter padded: whether zeros fill a short frame up to 60 octets, as most drivers do anyway.
+    /// - Returns: everything from the destination address on, without the frame check sequence.
+    public func encoded(padded: Bool = true) -> [UInt8] {
+        var writer = ByteWriter(reserving: 128)
+        writer.macAddress(destination)
+        writer.macAddress(source)
+        switch payload {
+        case .lldp(let lldpdu):
+            writer.uint16(EtherType.lldp)
+            lldpdu.write(to: &writer)
+        case .ecp(let ecpdu):
+            writer.uint16(EtherType.ecp)
+            ecpdu.write(to: &writer)
+        }
+        if padded { writer.pad(to: Self.lengthMin) }
+        return writer.octets
+    }
+}

@@ -1,0 +1,157 @@
+/// How the 16 octets of a VSIID are to be read (802.1Q 41.2.6).
+public struct VSIIDFormat: RawRepresentable, Hashable, Sendable {
+    public let rawValue: UInt8
+
+    public init(rawValue: UInt8) { self.rawValue = rawValue }
+
+    public static let ipv4 = VSIIDFormat(rawValue: 1)
+    public static let ipv6 = VSIIDFormat(rawValue: 2)
+    public static let mac = VSIIDFormat(rawValue: 3)
+    public static let local = VSIIDFormat(rawValue: 4)
+    public static let uuid = VSIIDFormat(rawValue: 5)
+
+    /// Reads what ``name`` gives.
+    init?(name: Substring) {
+        let known: [VSIIDFormat] = [.ipv4, .ipv6, .mac, .local, .uuid]
+        if let format = known.first(where: { $0.name == name }) {
+            self = format
+        } else {
+            guard name.hasPrefix("unknown-"), let code = UInt8(name.dropFirst(8)) else { return nil }
+            self.init(rawValue: code)
+        }
+    }
+
+    /// The format's name in commands and in JSON: `ipv4`, `ipv6`, `mac`, `local`, `uuid`, or `unknown-N`.
+    public var name: String {
+        switch self {
+        case .ipv4: "ipv4"
+        case .ipv6: "ipv6"
+        case .mac: "mac"
+        case .local: "local"
+        case .uuid: "uuid"
+        default: "unknown-\(rawValue)"
+        }
+    }
+}
+
+/// The name of a virtual station interface (802.1Q 41.2.7): a format and 16 octets. Together they are a VSI's only key.
+public struct VSIID: Hashable, Sendable {
+    public let format: VSIIDFormat
+    /// Octets 0 to 7, big-endian.
+    public let high: UInt64
+    /// Octets 8 to 15, big-endian.
+    public let low: UInt64
+
+    /// Joins a format and sixteen octets given as two numbers.
+    public init(format: VSIIDFormat, high: UInt64, low: UInt64) {
+        self.format = format
+        self.high = high
+        self.low = low
+    }
+
+    /// Joins a format and octets; nil unless there are sixteen.
+    public init?(format: VSIIDFormat, octets: some Collection<UInt8>) {
+        guard let words = SixteenOctets.words(octets) else { return nil }
+        self.init(format: format, high: words.high, low: words.low)
+    }
+
+    /// The sixteen octets in the order of transmission.
+    public var octets: [UInt8] { SixteenOctets.octets(high: high, low: low) }
+
+    init(from reader: inout ByteReader) throws(WireError) {
+        format = VSIIDFormat(rawValue: try reader.uint8(.associationTLV))
+        high = try reader.uint64(.associationTLV)
+        low = try reader.uint64(.associationTLV)
+    }
+
+    func write(to writer: inout ByteWriter) {
+        writer.uint8(format.rawValue)
+        writer.uint64(high)
+        writer.uint64(low)
+    }
+}
+
+extension VSIID: LosslessStringConvertible {
+    /// Reads a VSIID as ``description`` writes it: a bare UUID, or `uuid:`, `ipv4:`, `ipv6:`, `mac:` or `local:` and the
+    /// name in its usual form, for `local:` 32 hexadecimal digits.
+    public init?(_ text: String) {
+        let lowercase = text.lowercased()
+        guard let colon = lowercase.firstIndex(of: ":") else {
+            self.init(uuid: lowercase)
+            return
+        }
+        let name = String(lowercase[lowercase.index(after: colon)...])
+        let prefix = lowercase[..<colon]
+        // Octets that do not suit their format, and formats without a name of their own, are written as they are.
+        if prefix != "uuid", let octets = SixteenOctets.octets(hexadecimal: name) {
+            guard let format = VSIIDFormat(name: prefix) else { return nil }
+            self.init(format: format, octets: octets)
+            return
+        }
+        switch prefix {
+        case "uuid": self.init(uuid: name)
+        case "ipv4":
+            // 802.1Q leaves the place of four octets in sixteen to be looked up; lldpad takes the mapped form of RFC 4291.
+            guard let address = IPAddress.ipv4(name) else { return nil }
+            self.init(format: .ipv4, high: 0, low: 0xFFFF_0000_0000 | UInt64(address))
+        case "ipv6":
+            guard let octets = IPAddress.ipv6(name) else { return nil }
+            self.init(format: .ipv6, octets: octets)
+        case "mac":
+            guard let address = MACAddress(name) else { return nil }
+            self.init(format: .mac, high: 0, low: address.rawValue)
+        default: return nil
+        }
+    }
+
+    private init?(uuid text: String) {
+        let parts = text.split(separator: "-", omittingEmptySubsequences: false).map(\.count)
+        guard parts == [8, 4, 4, 4, 12] || parts == [32] else { return nil }
+        guard let octets = SixteenOctets.octets(hexadecimal: text.filter { $0 != "-" }) else { return nil }
+        self.init(format: .uuid, octets: octets)
+    }
+
+    public var description: String {
+        switch format {
+        case .uuid: return SixteenOctets.uuid(octets)
+        case .mac where high == 0 && low >> 48 == 0: return "mac:\(MACAddress(truncating: low))"
+        case .ipv4 where high == 0 && low >> 32 == 0xFFFF:
+            return "ipv4:" + octets.suffix(4).map { String($0) }.joined(separator: ".")
+        case .ipv6: return "ipv6:" + IPAddress.text(ipv6: octets)
+        default: return "\(format.name):" + octets.map(hexadecimal).joined()
+        }
+    }
+}
+
+/// Sixteen octets, which VSIIDs and manager IDs are made of.
+enum SixteenOctets {
+    static func words(_ octets: some Collection<UInt8>) -> (high: UInt64, low: UInt64)? {
+        guard octets.count == 16 else { return nil }
+        let high = octets.prefix(8).reduce(0) { $0 << 8 | UInt64($1) }
+        let low = octets.dropFirst(8).reduce(0) { $0 << 8 | UInt64($1) }
+        return (high, low)
+    }
+
+    static func octets(high: UInt64, low: UInt64) -> [UInt8] {
+        [high, low].flatMap { word in
+            (0..<8).map { UInt8(truncatingIfNeeded: word >> UInt64(56 - 8 * $0)) }
+        }
+    }
+
+    /// Reads exactly 32 hexadecimal digits.
+    static func octets(hexadecimal text: String) -> [UInt8]? {
+        // ASCII alone: Character.hexDigitValue knows the full-width digits too.
+        let digits = text.compactMap { $0.isASCII ? $0.hexDigitValue : nil }
+        guard digits.count == 32, text.count == 32 else { return nil }
+        return stride(from: 0, to: 32, by: 2).map { UInt8(digits[$0] << 4 | digits[$0 + 1]) }
+    }
+
+    static func uuid(_ octets: [UInt8]) -> String {
+        var text = ""
+        for (index, octet) in octets.enumerated() {
+            if [4, 6, 8, 10].contains(index) { text += "-" }
+            text += hexadecimal(octet)
+        }
+        return text
+    }
+}
