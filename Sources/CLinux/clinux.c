@@ -1,0 +1,65 @@
+#define _GNU_SOURCE
+#include "CLinux.h"
+
+#include <pthread.h>
+#include <string.h>
+#include <sys/socket.h>
+
+int clinux_accept(int descriptor) {
+    return accept4(descriptor, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
+
+int clinux_peer_credentials(int descriptor, struct clinux_credentials *credentials) {
+    struct ucred peer;
+    socklen_t length = sizeof peer;
+    if (getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0) {
+        return -1;
+    }
+    *credentials = (struct clinux_credentials){.pid = peer.pid, .uid = peer.uid, .gid = peer.gid};
+    return 0;
+}
+
+ssize_t clinux_receive_netlink(int descriptor, void *buffer, size_t length, int flags,
+                               struct clinux_netlink_datagram *datagram) {
+    struct sockaddr_nl source;
+    struct iovec vector = {.iov_base = buffer, .iov_len = length};
+    // The union aligns the control buffer as cmsg(3) wants it.
+    union {
+        struct cmsghdr header;
+        char octets[CMSG_SPACE(sizeof(struct ucred))];
+    } control;
+    struct msghdr message;
+
+    memset(&source, 0, sizeof source);
+    memset(&message, 0, sizeof message);
+    message.msg_name = &source;
+    message.msg_namelen = sizeof source;
+    message.msg_iov = &vector;
+    message.msg_iovlen = 1;
+    message.msg_control = &control;
+    message.msg_controllen = sizeof control;
+
+    ssize_t received = recvmsg(descriptor, &message, flags | MSG_CMSG_CLOEXEC);
+    if (received < 0) {
+        return -1;
+    }
+    memset(datagram, 0, sizeof *datagram);
+    datagram->source_port = source.nl_pid;
+    datagram->truncated = (message.msg_flags & MSG_TRUNC) != 0;
+    for (struct cmsghdr *item = CMSG_FIRSTHDR(&message); item != NULL; item = CMSG_NXTHDR(&message, item)) {
+        if (item->cmsg_level == SOL_SOCKET && item->cmsg_type == SCM_CREDENTIALS &&
+            item->cmsg_len >= CMSG_LEN(sizeof(struct ucred))) {
+            struct ucred sender;
+            memcpy(&sender, CMSG_DATA(item), sizeof sender);
+            datagram->has_credentials = true;
+            datagram->credentials =
+                (struct clinux_credentials){.pid = sender.pid, .uid = sender.uid, .gid = sender.gid};
+        }
+    }
+    return received;
+}
+
+void clinux_name_thread(const char *name) {
+    // A name that is too long is refused with ERANGE; a thread without a name still works.
+    (void)pthread_setname_np(pthread_self(), name);
+}

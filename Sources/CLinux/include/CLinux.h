@@ -1,0 +1,59 @@
+// What Swift cannot see of Linux by itself. Nothing here decides anything: headers that the Glibc module leaves out, and
+// wrappers for calls that need _GNU_SOURCE (Swift compiles Glibc without it) or function-like macros (never imported).
+#ifndef CLINUX_H
+#define CLINUX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+// Headers that are not part of the Glibc module.
+#include <linux/filter.h>    // sock_filter, sock_fprog, BPF_*, SKF_AD_*: the kernel filter of a packet socket
+#include <linux/if_ether.h>  // ETH_P_ALL
+#include <linux/if_packet.h> // sockaddr_ll, packet_mreq, PACKET_*, tpacket_stats
+#include <linux/netlink.h>   // sockaddr_nl, nlmsghdr
+#include <sys/epoll.h>       // the event loop
+#include <sys/eventfd.h>     // waking the loop from the link worker
+#include <sys/signalfd.h>    // signals as readable events
+#include <sys/timerfd.h>     // one absolute deadline
+
+/// What the kernel says of the process at the other end of a socket.
+struct clinux_credentials {
+    int32_t pid;
+    uint32_t uid;
+    uint32_t gid;
+};
+
+/// One netlink datagram's envelope.
+struct clinux_netlink_datagram {
+    /// The sender's port id; 0 is the kernel.
+    uint32_t source_port;
+    /// Whether the kernel attached SCM_CREDENTIALS.
+    bool has_credentials;
+    struct clinux_credentials credentials;
+    /// MSG_TRUNC: the datagram was longer than the buffer, and its rest is lost.
+    bool truncated;
+};
+
+/// accept4(2) with SOCK_NONBLOCK and SOCK_CLOEXEC; accept4 needs _GNU_SOURCE. -1 and errno on failure.
+int clinux_accept(int descriptor);
+
+/// SO_PEERCRED of a connected Unix socket; struct ucred needs _GNU_SOURCE. 0, or -1 and errno.
+int clinux_peer_credentials(int descriptor, struct clinux_credentials *credentials);
+
+/// recvmsg(2) on an AF_NETLINK socket; CMSG_* are macros and struct ucred needs _GNU_SOURCE.
+/// The length that was read (with MSG_TRUNC in flags: the datagram's own length), or -1 and errno.
+ssize_t clinux_receive_netlink(int descriptor, void *buffer, size_t length, int flags,
+                               struct clinux_netlink_datagram *datagram);
+
+/// Names the calling thread as `top -H` and gdb show it (15 bytes at most); pthread_setname_np needs _GNU_SOURCE.
+void clinux_name_thread(const char *name);
+
+/// SOL_NETLINK is in bits/socket.h under __USE_MISC only on some versions, so its value is given here.
+enum { clinux_sol_netlink = 270 };
+
+/// TC_PRIO_CONTROL of linux/pkt_sched.h, the priority of frames that keep the network itself going.
+enum { clinux_priority_control = 7 };
+
+#endif

@@ -1,0 +1,393 @@
+// One thread, one epoll set. This file owns the set, its slots and the one timer; it knows nothing of what is watched.
+//
+// Level-triggered: what a handler leaves unread is reported again in the next turn, so a handler may stop at a limit.
+// The 64 bits that epoll keeps with a descriptor are the slot's number and its generation. A slot that was freed has
+// another generation, so an event that was already in the batch when its watch was cancelled is recognised as stale,
+// even if the same descriptor number has been opened and watched again meanwhile.
+
+internal import CLinux
+internal import Glibc
+public import LinuxSystem
+
+/// Waits for descriptors, one deadline and signals, and calls handlers on the thread that runs it.
+///
+/// Everything is done on one thread, from handlers or before `run`.
+public final class EventLoop {
+    /// What a descriptor is ready for, or has met.
+    public struct Readiness: OptionSet, Sendable {
+        public let rawValue: UInt32
+
+        public init(rawValue: UInt32) {
+            self.rawValue = rawValue
+        }
+
+        /// Reading does not block: octets, a datagram, a connection, or the end of the stream.
+        public static let readable = Readiness(rawValue: 1 << 0)
+        /// Writing does not block.
+        public static let writable = Readiness(rawValue: 1 << 1)
+        /// The other end is gone.
+        ///
+        /// Reported whether asked for or not; what was sent before can still be read.
+        public static let hangup = Readiness(rawValue: 1 << 2)
+        /// The descriptor has an error to be read by SO_ERROR or the next call.
+        ///
+        /// Reported whether asked for or not.
+        public static let error = Readiness(rawValue: 1 << 3)
+    }
+
+    /// One descriptor in the loop.
+    ///
+    /// The loop holds it until it is cancelled; it does not own the descriptor.
+    ///
+    /// Cancel before the descriptor is closed.
+    public final class Watch {
+        fileprivate let descriptor: Int32
+        fileprivate let slot: Int
+        fileprivate var interest: Readiness
+        fileprivate var handler: ((Readiness) -> Void)?
+        fileprivate weak var loop: EventLoop?
+
+        fileprivate init(
+            descriptor: Int32, slot: Int, interest: Readiness, loop: EventLoop, handler: @escaping (Readiness) -> Void
+        ) {
+            self.descriptor = descriptor
+            self.slot = slot
+            self.interest = interest
+            self.loop = loop
+            self.handler = handler
+        }
+
+        /// Changes what is waited for.
+        ///
+        /// Without effect on a cancelled watch.
+        public func update(_ interest: Readiness) {
+            guard handler != nil, interest != self.interest, let loop else {
+                return
+            }
+            self.interest = interest
+            loop.modify(self)
+        }
+
+        /// Ends the watch: its handler is never called again, nor for an event of the batch in hand.
+        ///
+        /// Idempotent.
+        public func cancel() {
+            guard handler != nil else {
+                return
+            }
+            handler = nil
+            loop?.remove(self, deregister: true)
+        }
+    }
+
+    private struct Slot {
+        var generation: UInt32
+        var watch: Watch?
+    }
+
+    /// Owns a signalfd for as long as the loop lives.
+    private final class SignalSource {
+        let descriptor: FileDescriptor
+
+        init(owning descriptor: consuming FileDescriptor) {
+            self.descriptor = descriptor
+        }
+    }
+
+    /// How many events one turn takes from the kernel.
+    ///
+    /// More wait for the next turn, so `later` work is never far off.
+    private static let eventsPerTurn = 64
+    /// The slot number that stands for the timer; no watch gets that far.
+    private static let timerSlot: UInt32 = .max
+
+    private let epoll: FileDescriptor
+    private let timer: FileDescriptor
+    private let events: UnsafeMutablePointer<epoll_event>
+    private var slots: [Slot] = []
+    private var freeSlots: [Int] = []
+    /// The slot that watches a descriptor, to notice that its number was closed and reused behind a watch's back.
+    private var slotOfDescriptor: [Int32: Int] = [:]
+    private var signalSources: [SignalSource] = []
+    private var pending: [() -> Void] = []
+    private var underWay: [() -> Void] = []
+    private var deadline: UInt64?
+    private var armed: UInt64?
+    private var isRunning = false
+    private var stopRequested = false
+
+    /// Called in the turn after the deadline is reached.
+    ///
+    /// The deadline is disarmed first.
+    public var onDeadline: (() -> Void)?
+
+    /// Creates a loop that watches nothing.
+    ///
+    /// - Throws: `SystemError`, for example EMFILE.
+    public init() throws(SystemError) {
+        let set = try systemCall("epoll_create1") { epoll_create1(Int32(EPOLL_CLOEXEC)) }
+        epoll = FileDescriptor(owning: set)
+        let clock = try systemCall("timerfd_create") {
+            timerfd_create(CLOCK_MONOTONIC, Int32(TFD_CLOEXEC | TFD_NONBLOCK))
+        }
+        timer = FileDescriptor(owning: clock)
+        events = .allocate(capacity: Self.eventsPerTurn)
+        try control(EPOLL_CTL_ADD, clock, for: .readable, userData: UInt64(Self.timerSlot))
+    }
+
+    deinit {
+        events.deallocate()
+    }
+
+    /// Nanoseconds of CLOCK_MONOTONIC.
+    public func now() -> UInt64 {
+        MonotonicClock.now()
+    }
+
+    // MARK: Watches
+
+    /// Calls a handler whenever a descriptor is ready.
+    ///
+    /// - Parameters:
+    ///   - descriptor: An open descriptor that epoll can wait for; it stays the caller's.
+    ///   - interest: What is waited for; hangup and error always are.
+    ///   - handler: Called once a turn with everything that is so.
+    /// - Returns: The watch, by which it is changed and ended. The loop keeps it, the caller need not.
+    /// - Throws: `SystemError`: EEXIST if the descriptor is watched already, EPERM for a regular file.
+    @discardableResult
+    public func watch(
+        _ descriptor: Int32, for interest: Readiness, _ handler: @escaping (Readiness) -> Void
+    ) throws(SystemError) -> Watch {
+        let index = takeSlot()
+        do {
+            try control(EPOLL_CTL_ADD, descriptor, for: interest, userData: userData(of: index))
+        } catch {
+            freeSlots.append(index)
+            throw error
+        }
+        // The kernel took it as new: an older watch of the same number lost its file without a cancel. It is ended
+        // here, so that its late cancel cannot take the new registration away.
+        if let stale = slotOfDescriptor[descriptor], let watch = slots[stale].watch {
+            watch.handler = nil
+            remove(watch, deregister: false)
+        }
+        let watch = Watch(descriptor: descriptor, slot: index, interest: interest, loop: self, handler: handler)
+        slots[index].watch = watch
+        slotOfDescriptor[descriptor] = index
+        return watch
+    }
+
+    private func takeSlot() -> Int {
+        if let index = freeSlots.popLast() {
+            return index
+        }
+        slots.append(Slot(generation: 0, watch: nil))
+        return slots.count - 1
+    }
+
+    private func userData(of slot: Int) -> UInt64 {
+        UInt64(slots[slot].generation) << 32 | UInt64(UInt32(slot))
+    }
+
+    private func modify(_ watch: Watch) {
+        do {
+            try control(EPOLL_CTL_MOD, watch.descriptor, for: watch.interest, userData: userData(of: watch.slot))
+        } catch {
+            // EBADF and ENOENT: the descriptor was closed under its watch, which only a bug of ours can do.
+            preconditionFailure("\(error)")
+        }
+    }
+
+    private func remove(_ watch: Watch, deregister: Bool) {
+        slots[watch.slot].watch = nil
+        slots[watch.slot].generation &+= 1
+        freeSlots.append(watch.slot)
+        if slotOfDescriptor[watch.descriptor] == watch.slot {
+            slotOfDescriptor[watch.descriptor] = nil
+        }
+        if deregister {
+            // A descriptor that was closed before has left the set by itself: EBADF and ENOENT tell nothing new.
+            var none = epoll_event()
+            _ = epoll_ctl(epoll.rawValue, EPOLL_CTL_DEL, watch.descriptor, &none)
+        }
+    }
+
+    private func control(
+        _ operation: Int32, _ descriptor: Int32, for interest: Readiness, userData: UInt64
+    ) throws(SystemError) {
+        var event = epoll_event()
+        event.events = interest.epollEvents
+        event.data.u64 = userData
+        try systemCall("epoll_ctl") { epoll_ctl(epoll.rawValue, operation, descriptor, &event) }
+    }
+
+    // MARK: Deadline, signals, later
+
+    /// Sets the one deadline, in place of the one before.
+    ///
+    /// The kernel's timer is moved once a turn at most, however often this is called.
+    /// - Parameter nanoseconds: Absolute, of CLOCK_MONOTONIC; one that has passed fires at once; nil disarms.
+    public func setDeadline(_ nanoseconds: UInt64?) {
+        deadline = nanoseconds
+    }
+
+    /// Takes signals as events: blocks them in the calling thread and reads them from a signalfd.
+    ///
+    /// Call before other threads are started: they inherit the blocked signals. A child process does too.
+    /// - Parameters:
+    ///   - signals: Signal numbers, for example SIGTERM.
+    ///   - handler: Called with the number of each signal that arrives.
+    /// - Throws: `SystemError`, EINVAL for a number that is no signal.
+    public func watchSignals(_ signals: [Int32], _ handler: @escaping (Int32) -> Void) throws(SystemError) {
+        var set = sigset_t()
+        sigemptyset(&set)
+        for signal in signals {
+            try systemCall("sigaddset \(signal)") { sigaddset(&set, signal) }
+        }
+        let code = pthread_sigmask(SIG_BLOCK, &set, nil)
+        guard code == 0 else {
+            throw SystemError(call: "pthread_sigmask", code: code)
+        }
+        let descriptor = try systemCall("signalfd") {
+            signalfd(-1, &set, Int32(SFD_CLOEXEC | SFD_NONBLOCK))
+        }
+        let source = SignalSource(owning: FileDescriptor(owning: descriptor))
+        try watch(descriptor, for: .readable) { _ in
+            var information = signalfd_siginfo()
+            while read(descriptor, &information, MemoryLayout<signalfd_siginfo>.size)
+                == MemoryLayout<signalfd_siginfo>.size
+            {
+                handler(Int32(truncatingIfNeeded: information.ssi_signo))
+            }
+        }
+        signalSources.append(source)
+    }
+
+    /// Puts work off until the handlers of the batch in hand have run; it is done before the loop sleeps.
+    ///
+    /// Work that is put off by such work is done in the next turn, after the descriptors have been asked, so that it
+    /// cannot keep the loop from them.
+    public func later(_ work: @escaping () -> Void) {
+        pending.append(work)
+    }
+
+    // MARK: Running
+
+    /// Runs until `stop` is called; the turn in which it is called is finished, with its `later` work.
+    ///
+    /// - Throws: `SystemError`, if the kernel refuses to wait; nothing that a peer does causes that.
+    public func run() throws(SystemError) {
+        precondition(!isRunning, "the loop is running already")
+        isRunning = true
+        defer {
+            isRunning = false
+            stopRequested = false
+        }
+        runPending()
+        while !stopRequested {
+            try armTimer()
+            // Work that is waiting lets the descriptors be asked, but not slept on.
+            let timeout: Int32 = pending.isEmpty ? -1 : 0
+            let count = try systemCall("epoll_wait") {
+                epoll_wait(epoll.rawValue, events, Int32(Self.eventsPerTurn), timeout)
+            }
+            for index in 0..<Int(count) {
+                try dispatch(events[index])
+            }
+            runPending()
+        }
+    }
+
+    /// Makes `run` return after the turn in hand.
+    ///
+    /// Called before `run`, it makes that return without waiting.
+    public func stop() {
+        stopRequested = true
+    }
+
+    private func dispatch(_ event: epoll_event) throws(SystemError) {
+        let index = UInt32(truncatingIfNeeded: event.data.u64)
+        if index == Self.timerSlot {
+            try fireTimer()
+            return
+        }
+        let generation = UInt32(truncatingIfNeeded: event.data.u64 >> 32)
+        let slot = slots[Int(index)]
+        guard slot.generation == generation, let handler = slot.watch?.handler else {
+            return
+        }
+        handler(Readiness(epollEvents: event.events))
+    }
+
+    private func runPending() {
+        guard !pending.isEmpty else {
+            return
+        }
+        swap(&pending, &underWay)
+        for work in underWay {
+            work()
+        }
+        underWay.removeAll(keepingCapacity: true)
+    }
+
+    private func armTimer() throws(SystemError) {
+        guard deadline != armed else {
+            return
+        }
+        var setting = itimerspec()
+        if let deadline {
+            // All zero would disarm.
+            let nanoseconds = max(deadline, 1)
+            setting.it_value.tv_sec = Int(nanoseconds / 1_000_000_000)
+            setting.it_value.tv_nsec = Int(nanoseconds % 1_000_000_000)
+        }
+        try systemCall("timerfd_settime") {
+            timerfd_settime(timer.rawValue, Int32(TFD_TIMER_ABSTIME), &setting, nil)
+        }
+        armed = deadline
+    }
+
+    private func fireTimer() throws(SystemError) {
+        var expirations: UInt64 = 0
+        let length = try systemCallUnlessBlocked("read timerfd") { read(timer.rawValue, &expirations, 8) }
+        guard length != nil else {
+            return
+        }
+        armed = nil
+        // An earlier handler of this batch may have moved the deadline; then the timer is armed anew before sleeping.
+        guard let deadline, deadline <= now() else {
+            return
+        }
+        self.deadline = nil
+        onDeadline?()
+    }
+}
+
+extension EventLoop.Readiness {
+    fileprivate var epollEvents: UInt32 {
+        var events: UInt32 = 0
+        if contains(.readable) {
+            events |= EPOLLIN.rawValue
+        }
+        if contains(.writable) {
+            events |= EPOLLOUT.rawValue
+        }
+        return events
+    }
+
+    fileprivate init(epollEvents events: UInt32) {
+        self = []
+        if events & EPOLLIN.rawValue != 0 {
+            insert(.readable)
+        }
+        if events & EPOLLOUT.rawValue != 0 {
+            insert(.writable)
+        }
+        if events & EPOLLHUP.rawValue != 0 {
+            insert(.hangup)
+        }
+        if events & EPOLLERR.rawValue != 0 {
+            insert(.error)
+        }
+    }
+}

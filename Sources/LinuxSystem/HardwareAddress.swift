@@ -1,0 +1,28 @@
+/// A 48-bit MAC address.
+public struct HardwareAddress: Hashable, Sendable, CustomStringConvertible {
+    /// The six octets as a number: the first on the wire is the most significant of the low 48 bits.
+    public let value: UInt64
+
+    /// Creates an address from a number; bits above the 48th are dropped.
+    public init(_ value: UInt64) {
+        self.value = value & 0xFFFF_FFFF_FFFF
+    }
+
+    /// Creates an address from exactly six octets in the order of the wire, else gives nil.
+    public init?(octets: some Collection<UInt8>) {
+        guard octets.count == 6 else {
+            return nil
+        }
+        self.init(octets.reduce(0) { $0 << 8 | UInt64($1) })
+    }
+
+    /// The six octets in the order of the wire.
+    public var octets: [UInt8] {
+        (0..<6).map { UInt8(truncatingIfNeeded: value >> UInt64(40 - 8 * $0)) }
+    }
+
+    /// For people: `01:80:c2:00:00:00`.
+    public var description: String {
+        octets.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined(separator: ":")
+    }
+}

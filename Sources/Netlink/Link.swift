@@ -1,0 +1,192 @@
+// What the kernel says of one link, as a value. One parser serves dumps, answers and notifications.
+
+internal import CNetlink
+internal import Glibc
+public import LinuxSystem
+
+/// How a macvlan or macvtap treats traffic between its siblings.
+public enum MacvlanMode: UInt32, Sendable, CaseIterable {
+    /// Siblings do not reach each other.
+    case `private` = 1
+    /// All frames leave by the link below, for the bridge outside to send back.
+    case vepa = 2
+    /// Siblings reach each other inside the host.
+    case bridge = 4
+    /// The one sibling takes the link below over.
+    case passthru = 8
+    /// Only listed sources are let in (macvlan).
+    case source = 16
+}
+
+/// What IF_OPER_* says of a link (RFC 2863).
+public enum OperationalState: UInt8, Sendable {
+    case unknown = 0
+    case notPresent = 1
+    case down = 2
+    case lowerLayerDown = 3
+    case testing = 4
+    case dormant = 5
+    case up = 6
+}
+
+/// A snapshot of one link.
+public struct Link: Sendable, Equatable {
+    /// The interface index.
+    public var index: Int32
+    /// The name.
+    public var name: String
+    /// The alias (IFLA_IFALIAS), by which evbd recognises what it created.
+    public var alias: String?
+    /// The kind, `macvtap`, `veth`, `bridge`; nil for hardware.
+    public var kind: String?
+    /// The address, if it is one of six octets.
+    public var address: HardwareAddress?
+    /// Octets of the greatest payload.
+    public var mtu: UInt32 = 0
+    /// Whether it was set up (IFF_UP).
+    public var isUp = false
+    /// Whether there is a carrier below it (IFF_LOWER_UP).
+    ///
+    /// A link that is not up has none.
+    public var hasCarrier = false
+    /// The operational state.
+    public var operState = OperationalState.unknown
+    /// The index of the bridge or bond that it is a port of.
+    public var masterIndex: Int32?
+    /// The index of the link below (IFLA_LINK), or of the other end of a veth.
+    public var parentIndex: Int32?
+    /// The mode of a macvlan or macvtap.
+    public var macvlanMode: MacvlanMode?
+    /// Whether a bridge port sends frames back out of the port that they came in by; nil for other links.
+    ///
+    /// The kernel tells of a change only to those who ask, so ask `Links.hairpin` rather than a notification.
+    public var hairpin: Bool?
+
+    /// Creates a link of which nothing else is known; the rest is set one by one.
+    public init(index: Int32, name: String) {
+        self.index = index
+        self.name = name
+    }
+}
+
+// MARK: Parsing
+
+extension Link {
+    /// Reads an RTM_NEWLINK or RTM_DELLINK message.
+    ///
+    /// Gives nil for a message that does not describe a link: of another family (a bridge telling of its ports, whose
+    /// RTM_DELLINK removes the port and not the link), a wireless event, or one that is too short.
+    /// - Parameter header: A message that lies whole in memory.
+    init?(message header: UnsafeMutablePointer<nlmsghdr>) {
+        let headerLength = Int32(MemoryLayout<ifinfomsg>.size)
+        guard nlmsg_valid_hdr(header, headerLength) != 0, let payload = nlmsg_data(header) else {
+            return nil
+        }
+        let information = payload.loadUnaligned(as: ifinfomsg.self)
+        guard information.ifi_family == UInt8(AF_UNSPEC) else {
+            return nil
+        }
+        self.init(index: information.ifi_index, name: "")
+        isUp = information.ifi_flags & Self.flagUp != 0
+        hasCarrier = information.ifi_flags & Self.flagLowerUp != 0
+        var isWireless = false
+        let attributes = Attributes(
+            first: nlmsg_attrdata(header, headerLength), length: nlmsg_attrlen(header, headerLength))
+        attributes.forEach { attribute in
+            isWireless = isWireless || attribute.type == IFLA_WIRELESS
+            take(attribute)
+        }
+        guard !isWireless else {
+            return nil
+        }
+    }
+
+    /// IFF_UP and IFF_LOWER_UP: the C library's header and the kernel's both define them, so Swift would not know which.
+    private static let flagUp: UInt32 = 1 << 0
+    private static let flagLowerUp: UInt32 = 1 << 16
+
+    private mutating func take(_ attribute: Attribute) {
+        switch attribute.type {
+        case IFLA_IFNAME: name = attribute.string
+        case IFLA_IFALIAS: alias = attribute.string
+        case IFLA_ADDRESS: address = HardwareAddress(octets: attribute.octets)
+        case IFLA_MTU: mtu = attribute.uint32 ?? 0
+        case IFLA_OPERSTATE: operState = attribute.uint8.flatMap(OperationalState.init) ?? .unknown
+        case IFLA_MASTER: masterIndex = attribute.uint32.map(Int32.init(bitPattern:))
+        case IFLA_LINK: parentIndex = attribute.uint32.map(Int32.init(bitPattern:))
+        case IFLA_LINKINFO: takeInformation(attribute.nested)
+        default: break
+        }
+    }
+
+    private mutating func takeInformation(_ attributes: Attributes) {
+        var masterKind = ""
+        attributes.forEach { attribute in
+            switch attribute.type {
+            case IFLA_INFO_KIND:
+                kind = attribute.string
+            case IFLA_INFO_DATA where kind == "macvtap" || kind == "macvlan":
+                // The kernel puts the kind before its data, and the same type numbers mean other things to other kinds.
+                attribute.nested.forEach { detail in
+                    if detail.type == IFLA_MACVLAN_MODE {
+                        macvlanMode = detail.uint32.flatMap(MacvlanMode.init)
+                    }
+                }
+            case IFLA_INFO_SLAVE_KIND:
+                masterKind = attribute.string
+            case IFLA_INFO_SLAVE_DATA where masterKind == "bridge":
+                attribute.nested.forEach { detail in
+                    if detail.type == IFLA_BRPORT_MODE {
+                        hairpin = detail.uint8.map { $0 != 0 }
+                    }
+                }
+            default:
+                break
+            }
+        }
+    }
+}
+
+/// A run of netlink attributes; whatever does not fit its length ends it.
+struct Attributes {
+    let first: UnsafeMutablePointer<nlattr>?
+    let length: Int32
+
+    func forEach(_ body: (Attribute) -> Void) {
+        var remaining = length
+        var next = first
+        while let current = next, nla_ok(current, remaining) != 0 {
+            body(Attribute(pointer: current))
+            next = nla_next(current, &remaining)
+        }
+    }
+}
+
+/// One netlink attribute that lies whole in memory; each reading checks the length.
+struct Attribute {
+    let pointer: UnsafeMutablePointer<nlattr>
+
+    var type: Int {
+        Int(nla_type(pointer))
+    }
+
+    var octets: UnsafeRawBufferPointer {
+        UnsafeRawBufferPointer(start: nla_data(pointer), count: Int(nla_len(pointer)))
+    }
+
+    var uint8: UInt8? {
+        octets.first
+    }
+
+    var uint32: UInt32? {
+        octets.count >= 4 ? octets.loadUnaligned(as: UInt32.self) : nil
+    }
+
+    var string: String {
+        String(decoding: octets.prefix { $0 != 0 }, as: UTF8.self)
+    }
+
+    var nested: Attributes {
+        Attributes(first: nla_data(pointer)?.assumingMemoryBound(to: nlattr.self), length: nla_len(pointer))
+    }
+}

@@ -1,0 +1,235 @@
+// One libnl socket for requests, and the messages that go through it. Owns libnl's handles, so that nothing else has to.
+
+internal import CLinux
+internal import CNetlink
+internal import Glibc
+
+/// Owns a libnl socket.
+struct SocketHandle: ~Copyable {
+    let pointer: OpaquePointer
+
+    /// Opens a socket of NETLINK_ROUTE on a port id that libnl chooses.
+    init(for operation: String) throws(NetlinkError) {
+        guard let pointer = nl_socket_alloc() else {
+            throw NetlinkError(operation: operation, libnlCode: -Int32(NLE_NOMEM))
+        }
+        // libnl opens with SOCK_CLOEXEC.
+        let code = nl_connect(pointer, NETLINK_ROUTE)
+        guard code >= 0 else {
+            nl_socket_free(pointer)
+            throw NetlinkError(operation: operation, libnlCode: code)
+        }
+        self.pointer = pointer
+    }
+
+    deinit {
+        nl_socket_free(pointer)
+    }
+}
+
+/// Owns a libnl message: an RTM_*LINK request that is being put together.
+struct LinkMessage: ~Copyable {
+    let pointer: OpaquePointer
+
+    /// Starts a request about a link.
+    ///
+    /// - Parameters:
+    ///   - type: RTM_NEWLINK and the like.
+    ///   - flags: NLM_F_*; libnl adds NLM_F_REQUEST and NLM_F_ACK.
+    ///   - index: The link, or 0 where the name says which.
+    ///   - family: AF_BRIDGE for what a bridge knows of its port.
+    init(type: Int, flags: Int32 = 0, index: Int32 = 0, family: Int32 = AF_UNSPEC) {
+        guard let pointer = nlmsg_alloc_simple(Int32(type), flags) else {
+            // A few kilobytes: there is no way on for a process that cannot have them.
+            preconditionFailure("out of memory")
+        }
+        self.pointer = pointer
+        var information = ifinfomsg()
+        information.ifi_family = UInt8(family)
+        information.ifi_index = index
+        append(information)
+    }
+
+    deinit {
+        nlmsg_free(pointer)
+    }
+
+    private func append(_ information: ifinfomsg) {
+        var information = information
+        nlmsg_append(pointer, &information, MemoryLayout<ifinfomsg>.size, Int32(NLMSG_ALIGNTO))
+    }
+
+    /// Sets or clears IFF_UP, and leaves every other flag alone.
+    func setUp(_ isUp: Bool) {
+        guard let payload = nlmsg_data(nlmsg_hdr(pointer)) else {
+            return
+        }
+        let information = payload.assumingMemoryBound(to: ifinfomsg.self)
+        information.pointee.ifi_change = 1
+        information.pointee.ifi_flags = isUp ? 1 : 0
+    }
+
+    // A page is more than these requests can fill (strings are bounded by `MacvlanSpec`), so putting does not fail.
+
+    func put(_ type: Int, _ string: String) {
+        nla_put_string(pointer, Int32(type), string)
+    }
+
+    func put(_ type: Int, _ number: UInt32) {
+        nla_put_u32(pointer, Int32(type), number)
+    }
+
+    func put(_ type: Int, _ number: UInt8) {
+        nla_put_u8(pointer, Int32(type), number)
+    }
+
+    func put(_ type: Int, _ octets: [UInt8]) {
+        nla_put(pointer, Int32(type), Int32(octets.count), octets)
+    }
+
+    func nest(_ type: Int, _ content: () -> Void) {
+        let start = nla_nest_start(pointer, Int32(type) | NLA_F_NESTED)
+        content()
+        nla_nest_end(pointer, start)
+    }
+}
+
+/// Sends requests and waits for their answers, one at a time.
+final class RequestSocket {
+    /// What libnl's callbacks have met during one request.
+    private final class Answers {
+        var links: [Link] = []
+        var kernelCode: Int32?
+        var kernelText: String?
+        var isAcknowledged = false
+    }
+
+    private let socket: SocketHandle
+    private let answers = Answers()
+    /// How often a dump that other changes have interrupted is tried before it is an error.
+    private static let dumpAttemptsMax = 10
+
+    init() throws(NetlinkError) {
+        socket = try SocketHandle(for: "open a netlink socket")
+        nl_socket_enable_msg_peek(socket.pointer)
+        // The kernel says in words what was wrong. One that cannot still answers with errno alone.
+        var on: Int32 = 1
+        for option in [NETLINK_EXT_ACK, NETLINK_CAP_ACK] {
+            setsockopt(
+                nl_socket_get_fd(socket.pointer), Int32(clinux_sol_netlink), option, &on,
+                socklen_t(MemoryLayout<Int32>.size))
+        }
+        let context = Unmanaged.passUnretained(answers).toOpaque()
+        nl_socket_modify_cb(
+            socket.pointer, NL_CB_VALID, NL_CB_CUSTOM,
+            { message, context in
+                guard let context, let header = nlmsg_hdr(message) else {
+                    return Int32(NL_SKIP.rawValue)
+                }
+                if Int(header.pointee.nlmsg_type) == RTM_NEWLINK, let link = Link(message: header) {
+                    Unmanaged<Answers>.fromOpaque(context).takeUnretainedValue().links.append(link)
+                }
+                return Int32(NL_OK.rawValue)
+            }, context)
+        nl_socket_modify_cb(
+            socket.pointer, NL_CB_ACK, NL_CB_CUSTOM,
+            { _, context in
+                if let context {
+                    Unmanaged<Answers>.fromOpaque(context).takeUnretainedValue().isAcknowledged = true
+                }
+                return Int32(NL_STOP.rawValue)
+            }, context)
+        nl_socket_modify_err_cb(
+            socket.pointer, NL_CB_CUSTOM,
+            { _, failure, context in
+                if let context, let failure {
+                    let answers = Unmanaged<Answers>.fromOpaque(context).takeUnretainedValue()
+                    answers.kernelCode = -failure.pointee.error
+                    answers.kernelText = RequestSocket.text(of: failure)
+                }
+                return Int32(NL_STOP.rawValue)
+            }, context)
+    }
+
+    /// Sends a request and waits for the kernel's acknowledgement.
+    ///
+    /// - Parameters:
+    ///   - message: The request.
+    ///   - operation: What the error will say was asked.
+    /// - Returns: The links that the answer describes.
+    /// - Throws: `NetlinkError`, with the kernel's errno and words where it was the kernel that refused.
+    @discardableResult
+    func perform(
+        _ message: borrowing LinkMessage, _ operation: @autoclosure () -> String
+    ) throws(NetlinkError) -> [Link] {
+        // Not nl_wait_for_ack: that reads one datagram, and where the answer to a question comes first it leaves the
+        // acknowledgement for the next request to stumble over.
+        try exchange(message, operation()) { socket in
+            var code: Int32 = 0
+            while code >= 0, !answers.isAcknowledged {
+                code = nl_recvmsgs_default(socket)
+            }
+            return code
+        }
+    }
+
+    /// Asks for all links; other changes during the dump make it start again.
+    func dump() throws(NetlinkError) -> [Link] {
+        var attempt = 1
+        while true {
+            do {
+                let message = LinkMessage(type: RTM_GETLINK, flags: NLM_F_DUMP)
+                return try exchange(message, "list the links") { nl_recvmsgs_default($0) }
+            } catch {
+                guard error.reason == Self.interruptedText, attempt < Self.dumpAttemptsMax else {
+                    throw error
+                }
+                attempt += 1
+            }
+        }
+    }
+
+    private static let interruptedText = nl_geterror(-Int32(NLE_DUMP_INTR)).map { String(cString: $0) } ?? ""
+
+    private func exchange(
+        _ message: borrowing LinkMessage, _ operation: @autoclosure () -> String,
+        _ receive: (OpaquePointer) -> Int32
+    ) throws(NetlinkError) -> [Link] {
+        answers.links = []
+        answers.kernelCode = nil
+        answers.kernelText = nil
+        answers.isAcknowledged = false
+        var code = nl_send_auto(socket.pointer, message.pointer)
+        if code >= 0 {
+            code = receive(socket.pointer)
+        }
+        guard code >= 0 else {
+            throw NetlinkError(
+                operation: operation(), libnlCode: code, kernelCode: answers.kernelCode,
+                kernelText: answers.kernelText)
+        }
+        let links = answers.links
+        answers.links = []
+        return links
+    }
+
+    /// The kernel's words (NLMSGERR_ATTR_MSG), which follow its error code where NLM_F_ACK_TLVS says so.
+    private static func text(of failure: UnsafeMutablePointer<nlmsgerr>) -> String? {
+        // The error lies behind its own message header.
+        let start = UnsafeMutableRawPointer(failure) - MemoryLayout<nlmsghdr>.size
+        let header = start.loadUnaligned(as: nlmsghdr.self)
+        // With NETLINK_CAP_ACK only the header of our request comes back before the attributes.
+        guard Int32(header.nlmsg_flags) & NLM_F_ACK_TLVS != 0, Int32(header.nlmsg_flags) & NLM_F_CAPPED != 0 else {
+            return nil
+        }
+        let offset = MemoryLayout<nlmsghdr>.size + MemoryLayout<nlmsgerr>.size
+        let length = Int32(clamping: Int(header.nlmsg_len) - offset)
+        var text: String?
+        Attributes(first: (start + offset).assumingMemoryBound(to: nlattr.self), length: length).forEach { attribute in
+            if attribute.type == Int(NLMSGERR_ATTR_MSG.rawValue) {
+                text = attribute.string
+            }
+        }
+        return text
+    }
+}

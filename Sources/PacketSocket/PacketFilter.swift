@@ -1,0 +1,92 @@
+// The classic BPF program that decides, inside the kernel, which frames wake evbd. Pure: it makes instructions.
+
+internal import CLinux
+internal import LinuxSystem
+
+/// The filter of a packet socket: frames of given EtherTypes that were sent to one of the groups or to this host.
+///
+/// Frames that this host sends are dropped, and so are frames of a VLAN: EVB's protocols are untagged (or tagged for
+/// priority only, VLAN 0), and a tag that the kernel took off would let a VM's frame pass for the bridge's.
+struct PacketFilter {
+    /// EtherTypes that one socket can tell apart; an 8-bit jump reaches over all of them.
+    static let etherTypesMax = 64
+    /// Groups in one filter: four instructions each, far below the kernel's 4096 in all.
+    static let groupsMax = 64
+
+    let instructions: [sock_filter]
+
+    /// Makes the program.
+    ///
+    /// - Parameters:
+    ///   - etherTypes: What to accept, one at least.
+    ///   - groups: The group addresses to accept.
+    ///   - snapLength: Octets of a frame to hand up; the rest is cut off.
+    init(etherTypes: [UInt16], groups: [HardwareAddress], snapLength: Int) {
+        precondition(!etherTypes.isEmpty && etherTypes.count <= Self.etherTypesMax, "one to 64 EtherTypes")
+        precondition(groups.count <= Self.groupsMax, "no more than 64 groups")
+        let accept = Self.end(keeping: UInt32(snapLength))
+        let drop = Self.end(keeping: 0)
+        var program: [sock_filter] = []
+
+        // A = the EtherType, octets 12 and 13 (a VLAN tag is taken off before the filter runs).
+        program.append(Self.load(BPF_H, 12))
+        for (index, etherType) in etherTypes.enumerated() {
+            // Equal: over the EtherTypes that are left and the drop.
+            program.append(Self.ifEqual(UInt32(etherType), skip: etherTypes.count - index))
+        }
+        program.append(drop)
+
+        // A = the tag that was taken off, 0 for none; its low 12 bits are the VLAN.
+        program.append(Self.load(BPF_H, Self.ancillary(SKF_AD_VLAN_TAG)))
+        program.append(Self.jump(BPF_JSET, 0x0FFF, ifSo: 0, ifNot: 1))
+        program.append(drop)
+
+        // A = how the kernel classed the frame.
+        program.append(Self.load(BPF_B, Self.ancillary(SKF_AD_PKTTYPE)))
+        // Sent by this host: drop.
+        program.append(Self.ifEqual(UInt32(PACKET_OUTGOING), skip: 0, otherwise: 1))
+        program.append(drop)
+        // For somebody else. A frame to a group is that too, where it came with a VLAN that this host does not have.
+        program.append(Self.ifEqual(UInt32(PACKET_OTHERHOST), skip: 0, otherwise: 1))
+        program.append(drop)
+        // To this host's own address: accept, it needs no group.
+        program.append(Self.ifEqual(UInt32(PACKET_HOST), skip: 0, otherwise: 1))
+        program.append(accept)
+
+        for group in groups {
+            // A = the last four octets of the destination. Not this group's: over its other half.
+            program.append(Self.load(BPF_W, 2))
+            program.append(Self.ifEqual(UInt32(truncatingIfNeeded: group.value), skip: 0, otherwise: 3))
+            // A = the first two octets of the destination. Not this group's: over the accept.
+            program.append(Self.load(BPF_H, 0))
+            program.append(Self.ifEqual(UInt32(truncatingIfNeeded: group.value >> 32), skip: 0, otherwise: 1))
+            program.append(accept)
+        }
+        program.append(drop)
+        instructions = program
+    }
+
+    /// Loads octets of the frame into A; a frame that is too short is dropped by the kernel.
+    private static func load(_ size: Int32, _ offset: UInt32) -> sock_filter {
+        sock_filter(code: UInt16(BPF_LD | size | BPF_ABS), jt: 0, jf: 0, k: offset)
+    }
+
+    /// The offset by which a filter reads what the kernel knows besides the frame's octets.
+    private static func ancillary(_ field: Int32) -> UInt32 {
+        UInt32(bitPattern: SKF_AD_OFF + field)
+    }
+
+    private static func ifEqual(_ value: UInt32, skip: Int, otherwise: Int = 0) -> sock_filter {
+        jump(BPF_JEQ, value, ifSo: UInt8(skip), ifNot: UInt8(otherwise))
+    }
+
+    /// Compares A with a value and goes on, so many instructions after the next.
+    private static func jump(_ condition: Int32, _ value: UInt32, ifSo: UInt8, ifNot: UInt8) -> sock_filter {
+        sock_filter(code: UInt16(BPF_JMP | condition | BPF_K), jt: ifSo, jf: ifNot, k: value)
+    }
+
+    /// Ends the program: so many octets of the frame are handed up, and none means that it is dropped.
+    private static func end(keeping length: UInt32) -> sock_filter {
+        sock_filter(code: UInt16(BPF_RET | BPF_K), jt: 0, jf: 0, k: length)
+    }
+}

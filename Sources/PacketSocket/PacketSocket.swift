@@ -1,0 +1,248 @@
+// Raw Ethernet frames of one interface. Owns its AF_PACKET sockets and one receive buffer; knows no protocol.
+
+internal import CLinux
+internal import Glibc
+public import LinuxSystem
+
+/// Sends and receives Ethernet frames of some EtherTypes on one interface.
+///
+/// A kernel filter, attached before the socket hears anything and then locked, keeps all other traffic from waking the
+/// process. Needs CAP_NET_RAW. The interface may go down and up; when it is removed the socket is of no more use.
+public final class PacketSocket {
+    /// Where in the kernel the frames are taken.
+    public enum Tap: Sendable {
+        /// One socket per EtherType: other traffic on the interface costs nothing.
+        case protocols
+        /// One socket for everything, narrowed by the filter.
+        ///
+        /// Needed on a port of a Linux bridge, which consumes frames before a socket of one EtherType sees them.
+        case everything
+    }
+
+    /// What one call of `receive` has met.
+    public struct ReceiveSummary: Equatable, Sendable {
+        /// Frames that were handed to the body.
+        public var frames = 0
+        /// Frames that were longer than `frameLengthMax` and therefore dropped.
+        public var truncated = 0
+        /// Whether the limit was reached, so that more may wait.
+        public var mayHaveMore = false
+        /// Frames that the kernel dropped since the last call, because the socket's buffer was full.
+        public var kernelDrops = 0
+
+        /// Nothing was met.
+        public init() {}
+    }
+
+    /// Octets of the longest frame that is received: a jumbo port's 9216 with header and one tag.
+    public static let frameLengthMax = 9216 + 18
+
+    /// Octets of frames that the kernel keeps for one socket, with their overhead.
+    ///
+    /// A thousand short frames: more than a bridge sends to one station in a burst.
+    private static let receiveBufferLength: Int32 = 1 << 20
+
+    /// Owns one socket.
+    private final class Socket {
+        let descriptor: FileDescriptor
+
+        init(owning descriptor: consuming FileDescriptor) {
+            self.descriptor = descriptor
+        }
+    }
+
+    private let interfaceIndex: Int32
+    private let sockets: [Socket]
+    private let buffer: UnsafeMutableRawBufferPointer
+
+    /// Opens the sockets; they hear frames when this returns.
+    ///
+    /// - Parameters:
+    ///   - interfaceIndex: The interface.
+    ///   - etherTypes: What is received, 1 to 64. Anything can be sent.
+    ///   - groups: The group addresses that are received, 64 at most. The interface is told to let them in.
+    ///   - tap: Where in the kernel the frames are taken.
+    /// - Throws: `SystemError`: EPERM without CAP_NET_RAW, ENODEV for an interface that is not there or no Ethernet.
+    public init(
+        interfaceIndex: Int32, etherTypes: [UInt16], groups: [HardwareAddress], tap: Tap
+    ) throws(SystemError) {
+        var sockets: [Socket] = []
+        switch tap {
+        case .protocols:
+            for etherType in etherTypes {
+                let filter = PacketFilter(
+                    etherTypes: [etherType], groups: groups, snapLength: Self.frameLengthMax + 1)
+                sockets.append(try Self.open(interfaceIndex, protocol: etherType, filter, groups))
+            }
+        case .everything:
+            let filter = PacketFilter(etherTypes: etherTypes, groups: groups, snapLength: Self.frameLengthMax + 1)
+            sockets.append(try Self.open(interfaceIndex, protocol: UInt16(ETH_P_ALL), filter, groups))
+        }
+        precondition(!sockets.isEmpty, "a socket that hears nothing has no use")
+        self.interfaceIndex = interfaceIndex
+        self.sockets = sockets
+        buffer = .allocate(byteCount: Self.frameLengthMax, alignment: 16)
+    }
+
+    deinit {
+        buffer.deallocate()
+    }
+
+    /// What to watch for reading; one descriptor per EtherType, or one in all.
+    public var descriptors: [Int32] {
+        sockets.map { $0.descriptor.rawValue }
+    }
+
+    // MARK: Opening
+
+    private static func open(
+        _ interfaceIndex: Int32, protocol etherType: UInt16, _ filter: PacketFilter, _ groups: [HardwareAddress]
+    ) throws(SystemError) -> Socket {
+        let type = Int32(SOCK_RAW.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
+        // Protocol 0: the socket hears nothing before it is bound, so no frame gets past the filter.
+        let number = try systemCall("socket AF_PACKET") { socket(AF_PACKET, type, 0) }
+        let result = Socket(owning: FileDescriptor(owning: number))
+        try attach(filter, to: number)
+        try setOptions(of: number)
+
+        var address = sockaddr_ll()
+        address.sll_family = UInt16(AF_PACKET)
+        address.sll_protocol = etherType.bigEndian
+        address.sll_ifindex = interfaceIndex
+        try withUnsafeBytes(of: &address) { octets throws(SystemError) in
+            _ = try systemCall("bind interface \(interfaceIndex)") {
+                bind(number, octets.baseAddress?.assumingMemoryBound(to: sockaddr.self), socklen_t(octets.count))
+            }
+        }
+        try join(groups, on: interfaceIndex, by: number)
+        return result
+    }
+
+    private static func attach(_ filter: PacketFilter, to descriptor: Int32) throws(SystemError) {
+        var instructions = filter.instructions
+        let result = instructions.withUnsafeMutableBufferPointer { buffer -> Result<Int32, SystemError> in
+            var program = sock_fprog(len: UInt16(buffer.count), filter: buffer.baseAddress)
+            return Result { () throws(SystemError) in
+                try set(descriptor, SOL_SOCKET, SO_ATTACH_FILTER, "SO_ATTACH_FILTER", &program)
+                return 0
+            }
+        }
+        _ = try result.get()
+        // Whoever may take this process over shall not be able to widen what it hears.
+        var on: Int32 = 1
+        try set(descriptor, SOL_SOCKET, SO_LOCK_FILTER, "SO_LOCK_FILTER", &on)
+    }
+
+    private static func setOptions(of descriptor: Int32) throws(SystemError) {
+        var length = receiveBufferLength
+        do {
+            // Past net.core.rmem_max, where CAP_NET_ADMIN allows it.
+            try set(descriptor, SOL_SOCKET, SO_RCVBUFFORCE, "SO_RCVBUFFORCE", &length)
+        } catch {
+            try set(descriptor, SOL_SOCKET, SO_RCVBUF, "SO_RCVBUF", &length)
+        }
+        var priority = Int32(clinux_priority_control)
+        try set(descriptor, SOL_SOCKET, SO_PRIORITY, "SO_PRIORITY", &priority)
+        var on: Int32 = 1
+        do {
+            try set(descriptor, SOL_PACKET, PACKET_IGNORE_OUTGOING, "PACKET_IGNORE_OUTGOING", &on)
+        } catch {
+            // Kernels before 4.20 do not know it: the filter drops what went out too, a little later.
+            guard error.code == ENOPROTOOPT else {
+                throw error
+            }
+        }
+    }
+
+    private static func join(
+        _ groups: [HardwareAddress], on interfaceIndex: Int32, by descriptor: Int32
+    ) throws(SystemError) {
+        for group in groups {
+            var request = packet_mreq()
+            request.mr_ifindex = interfaceIndex
+            request.mr_type = UInt16(PACKET_MR_MULTICAST)
+            request.mr_alen = 6
+            withUnsafeMutableBytes(of: &request.mr_address) { $0.copyBytes(from: group.octets) }
+            try set(descriptor, SOL_PACKET, PACKET_ADD_MEMBERSHIP, "PACKET_ADD_MEMBERSHIP \(group)", &request)
+        }
+    }
+
+    private static func set<Value: BitwiseCopyable>(
+        _ descriptor: Int32, _ level: Int32, _ option: Int32, _ name: String, _ value: inout Value
+    ) throws(SystemError) {
+        try systemCall("setsockopt \(name)") {
+            setsockopt(descriptor, level, option, &value, socklen_t(MemoryLayout<Value>.size))
+        }
+    }
+
+    // MARK: Frames
+
+    /// Takes the frames that wait on one of the descriptors.
+    ///
+    /// - Parameters:
+    ///   - descriptor: One of `descriptors`.
+    ///   - limit: The greatest number of frames to take now, so that a flood cannot hold up the loop.
+    ///   - body: Called with each frame, from its destination address on; the octets are gone when it returns.
+    /// - Returns: What was met.
+    /// - Throws: `SystemError`: ENETDOWN, once, when the interface goes down or is removed.
+    public func receive(
+        _ descriptor: Int32, limit: Int, _ body: (UnsafeRawBufferPointer) -> Void
+    ) throws(SystemError) -> ReceiveSummary {
+        var summary = ReceiveSummary()
+        for _ in 0..<limit {
+            // MSG_TRUNC makes the kernel return the whole length. The filter cuts frames one octet above the buffer's
+            // length, so a longer one shows.
+            let length = try systemCallUnlessBlocked("recv packet") {
+                recv(descriptor, buffer.baseAddress, buffer.count, Int32(MSG_TRUNC))
+            }
+            guard let length else {
+                summary.kernelDrops = try takeDrops(of: descriptor)
+                return summary
+            }
+            guard length <= buffer.count else {
+                summary.truncated += 1
+                continue
+            }
+            summary.frames += 1
+            body(UnsafeRawBufferPointer(rebasing: buffer[..<length]))
+        }
+        summary.mayHaveMore = true
+        summary.kernelDrops = try takeDrops(of: descriptor)
+        return summary
+    }
+
+    /// Reads the kernel's count of dropped frames, which starts anew with each reading.
+    private func takeDrops(of descriptor: Int32) throws(SystemError) -> Int {
+        var statistics = tpacket_stats()
+        var length = socklen_t(MemoryLayout<tpacket_stats>.size)
+        try systemCall("getsockopt PACKET_STATISTICS") {
+            getsockopt(descriptor, SOL_PACKET, PACKET_STATISTICS, &statistics, &length)
+        }
+        return Int(statistics.tp_drops)
+    }
+
+    /// Sends one frame.
+    ///
+    /// - Parameter frame: The whole frame without its check sequence, from the destination address on.
+    /// - Throws: `SystemError`: EAGAIN or ENOBUFS if a queue is full, ENETDOWN if the interface is down, EMSGSIZE for
+    ///   a frame longer than the MTU allows, EINVAL for one shorter than a header. The frame is not sent then; whether
+    ///   to try again is the caller's to decide.
+    public func send(_ frame: UnsafeRawBufferPointer) throws(SystemError) {
+        guard frame.count >= Int(ETH_HLEN), let socket = sockets.first else {
+            throw SystemError(call: "send packet", code: EINVAL)
+        }
+        // The frame's own EtherType, else the kernel would take it for the protocol that the socket is bound to.
+        var address = sockaddr_ll()
+        address.sll_family = UInt16(AF_PACKET)
+        address.sll_protocol = frame.loadUnaligned(fromByteOffset: 12, as: UInt16.self)
+        address.sll_ifindex = interfaceIndex
+        let descriptor = socket.descriptor.rawValue
+        try withUnsafeBytes(of: &address) { octets throws(SystemError) in
+            _ = try systemCall("send packet") {
+                sendto(
+                    descriptor, frame.baseAddress, frame.count, 0,
+                    octets.baseAddress?.assumingMemoryBound(to: sockaddr.self), socklen_t(octets.count))
+            }
+        }
+    }
+}

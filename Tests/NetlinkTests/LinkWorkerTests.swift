@@ -1,0 +1,163 @@
+import Glibc
+import LinuxSystem
+import Synchronization
+import Testing
+
+@testable import Netlink
+
+/// The worker with its work replaced, so that no privilege is needed.
+@Suite struct LinkWorkerTests {
+    /// Lets the worker go on one command at a time, and keeps what it did.
+    private final class Gate: Sendable {
+        private let state = Mutex<(permits: Int, done: [LinkCommand])>((0, []))
+
+        func permit(_ count: Int) {
+            state.withLock { $0.permits += count }
+        }
+
+        var done: [LinkCommand] {
+            state.withLock { $0.done }
+        }
+
+        func perform(_ command: LinkCommand) -> Result<Link?, NetlinkError> {
+            let mayGo = eventually {
+                state.withLock { state in
+                    guard state.permits > 0 else {
+                        return false
+                    }
+                    state.permits -= 1
+                    state.done.append(command)
+                    return true
+                }
+            }
+            return mayGo ? .success(nil) : .failure(NetlinkError(operation: "test", kind: .other, reason: "no permit"))
+        }
+    }
+
+    private func isReadable(_ descriptor: Int32) -> Bool {
+        var question = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        return poll(&question, 1, 0) == 1
+    }
+
+    @Test func commandsAreDoneInOrderAndOutcomesWakeTheLoop() throws {
+        let gate = Gate()
+        let worker = try LinkWorker(capacity: 5000) { gate.perform($0) }
+        #expect(!isReadable(worker.descriptor))
+        for ticket in 0..<5000 {
+            #expect(worker.submit(.delete(index: Int32(ticket)), ticket: UInt64(ticket)))
+        }
+        gate.permit(5000)
+        var outcomes: [LinkOutcome] = []
+        let came = eventually {
+            if isReadable(worker.descriptor) {
+                outcomes += worker.drain()
+            }
+            return outcomes.count == 5000
+        }
+        #expect(came)
+        #expect(outcomes.map(\.ticket) == (0..<5000).map { UInt64($0) })
+        #expect(gate.done == (0..<5000).map { .delete(index: Int32($0)) })
+        #expect(outcomes.allSatisfy { $0.result == .success(nil) })
+        #expect(!isReadable(worker.descriptor))
+    }
+
+    @Test func theBoundHoldsUntilOutcomesAreDrained() throws {
+        let gate = Gate()
+        let worker = try LinkWorker(capacity: 2) { gate.perform($0) }
+        #expect(worker.submit(.delete(index: 1), ticket: 1))
+        #expect(worker.submit(.delete(index: 2), ticket: 2))
+        #expect(!worker.submit(.delete(index: 3), ticket: 3))
+        gate.permit(2)
+        #expect(eventually { gate.done.count == 2 })
+        // Done, but not drained.
+        #expect(!worker.submit(.delete(index: 3), ticket: 3))
+        var outcomes: [LinkOutcome] = []
+        #expect(
+            eventually {
+                outcomes += worker.drain()
+                return outcomes.count == 2
+            })
+        #expect(worker.submit(.delete(index: 4), ticket: 4))
+        gate.permit(1)
+        #expect(worker.shutDown(finishing: 1).map(\.ticket) == [4])
+        #expect(gate.done == [.delete(index: 1), .delete(index: 2), .delete(index: 4)])
+    }
+
+    @Test func shutDownFinishesSomeAndCancelsTheRest() throws {
+        let gate = Gate()
+        let worker = try LinkWorker(capacity: 10) { gate.perform($0) }
+        for ticket in 1...6 {
+            #expect(worker.submit(.delete(index: Int32(ticket)), ticket: UInt64(ticket)))
+        }
+        gate.permit(1)
+        #expect(eventually { gate.done.count == 1 })
+        // The second is under way, or about to be; both are the worker's. The permits let it go on while we join it.
+        gate.permit(9)
+        let outcomes = worker.shutDown(finishing: 0)
+        #expect(outcomes.map(\.ticket) == [1, 2, 3, 4, 5, 6])
+        let cancelled = outcomes.filter {
+            if case .failure(let error) = $0.result { error.kind == .cancelled } else { false }
+        }
+        #expect(gate.done.count + cancelled.count == 6)
+        #expect(cancelled.map(\.ticket) == (0..<cancelled.count).map { UInt64(7 - cancelled.count + $0) })
+        #expect(!worker.submit(.delete(index: 7), ticket: 7))
+        #expect(worker.shutDown(finishing: 5) == [])
+    }
+
+    @Test func shutDownFinishesAllWithinItsLimit() throws {
+        let gate = Gate()
+        gate.permit(100)
+        let worker = try LinkWorker(capacity: 100) { gate.perform($0) }
+        for ticket in 0..<100 {
+            #expect(worker.submit(.delete(index: Int32(ticket)), ticket: UInt64(ticket)))
+        }
+        let outcomes = worker.shutDown(finishing: .max)
+        #expect(outcomes.map(\.ticket) == (0..<100).map { UInt64($0) })
+        #expect(gate.done.count == 100)
+    }
+
+    @Test func aWorkerThatIsForgottenEnds() throws {
+        final class Canary: Sendable {}
+        weak var canary: Canary?
+        do {
+            let strong = Canary()
+            canary = strong
+            let worker = try LinkWorker(capacity: 1) { [strong] _ in
+                _ = strong
+                return .success(nil)
+            }
+            #expect(worker.submit(.delete(index: 1), ticket: 1))
+        }
+        // The thread was joined and let go of all that it had.
+        #expect(eventually { canary == nil })
+    }
+
+    @Test func theThreadBlocksAllSignals() throws {
+        // A closure cannot capture a Mutex itself.
+        final class Box: Sendable {
+            let blocked = Mutex(false)
+        }
+        let box = Box()
+        // The test runner's threads may block all signals themselves. This one is harmless to let through.
+        var one = sigset_t()
+        var before = sigset_t()
+        sigemptyset(&one)
+        sigaddset(&one, SIGWINCH)
+        pthread_sigmask(SIG_UNBLOCK, &one, &before)
+        defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
+        let worker = try LinkWorker(capacity: 1) { _ in
+            var set = sigset_t()
+            pthread_sigmask(SIG_SETMASK, nil, &set)
+            let isBlocked = sigismember(&set, SIGWINCH) == 1 && sigismember(&set, SIGTERM) == 1
+            box.blocked.withLock { $0 = isBlocked }
+            return .success(nil)
+        }
+        #expect(worker.submit(.delete(index: 1), ticket: 1))
+        #expect(worker.shutDown(finishing: 1).count == 1)
+        #expect(box.blocked.withLock { $0 })
+        // The thread that started it does not.
+        var after = sigset_t()
+        pthread_sigmask(SIG_SETMASK, nil, &after)
+        #expect(sigismember(&after, SIGWINCH) == 0)
+    }
+}

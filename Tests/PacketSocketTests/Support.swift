@@ -1,0 +1,88 @@
+import Glibc
+import LinuxSystem
+import Testing
+
+/// Tests that change links run only in a network namespace that was made for them.
+let inOwnNamespace = getenv("EVBD_TEST_NETNS").map { String(cString: $0) } == "1"
+
+struct CommandFailed: Error {
+    let command: String
+    let status: Int32
+}
+
+/// Runs a command and throws unless it succeeds.
+func run(_ command: String) throws {
+    var arguments = (["/usr/bin/env"] + command.split(separator: " ").map(String.init)).map { strdup($0) }
+    defer { arguments.forEach { free($0) } }
+    arguments.append(nil)
+    var child: pid_t = 0
+    let code = posix_spawn(&child, "/usr/bin/env", nil, nil, arguments, environ)
+    guard code == 0 else {
+        throw SystemError(call: "posix_spawn", code: code)
+    }
+    var status: Int32 = 0
+    try systemCall("waitpid") { waitpid(child, &status, 0) }
+    guard status == 0 else {
+        throw CommandFailed(command: command, status: status)
+    }
+}
+
+/// A pair of veths that are up, deleted at the end of its life.
+///
+/// The names are the test's own.
+final class VethPair {
+    let one: String
+    let two: String
+    let oneIndex: Int32
+    let twoIndex: Int32
+
+    init(_ name: String, mtu: Int = 1500) throws {
+        one = "\(name)-a"
+        two = "\(name)-b"
+        try run("ip link add \(one) mtu \(mtu) type veth peer name \(two) mtu \(mtu)")
+        oneIndex = Int32(if_nametoindex(one))
+        twoIndex = Int32(if_nametoindex(two))
+        // No neighbour discovery: the tests count frames.
+        for end in [one, two] {
+            try run("ip link set \(end) addrgenmode none up")
+        }
+        try waitForCarrier()
+    }
+
+    /// Waits until both ends are running: before that, what is sent may be lost.
+    func waitForCarrier() throws {
+        let areRunning = try eventually {
+            var list: UnsafeMutablePointer<ifaddrs>?
+            try systemCall("getifaddrs") { getifaddrs(&list) }
+            defer { freeifaddrs(list) }
+            var running: Set<String> = []
+            var next = list
+            while let entry = next {
+                if entry.pointee.ifa_flags & UInt32(IFF_RUNNING) != 0 {
+                    running.insert(String(cString: entry.pointee.ifa_name))
+                }
+                next = entry.pointee.ifa_next
+            }
+            return running.isSuperset(of: [one, two])
+        }
+        guard areRunning else {
+            throw SystemError(call: "wait for \(one) and \(two)", code: ETIMEDOUT)
+        }
+    }
+
+    deinit {
+        try? run("ip link delete \(one)")
+    }
+}
+
+/// Waits until a condition holds; false after ten seconds.
+func eventually(_ condition: () throws -> Bool) rethrows -> Bool {
+    let limit = MonotonicClock.now() + 10_000_000_000
+    while MonotonicClock.now() < limit {
+        if try condition() {
+            return true
+        }
+        usleep(500)
+    }
+    return false
+}
