@@ -13,8 +13,18 @@ let strict: [SwiftSetting] = [
 /// Swift Testing's macros expand to code that the upcoming features above warn about, so tests keep only the language mode.
 let strictTests: [SwiftSetting] = [.swiftLanguageMode(.v6), .unsafeFlags(["-warnings-as-errors"])]
 
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+
 let package = Package(
     name: "evbd",
+    products: [
+        .executable(name: "evbctl", targets: ["evbctl"])
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
+    ],
     targets: [
         // Pure: no sockets, clocks, threads, files or Foundation.
         .target(name: "EVBWire", swiftSettings: strict),
@@ -30,10 +40,16 @@ let package = Package(
         .target(name: "Netlink", dependencies: ["LinuxSystem", "CLinux", "CNetlink"], swiftSettings: strict),
 
         // The daemon and its client.
+        .target(name: "EVBControl", dependencies: ["LinuxSystem", "CLinux"], swiftSettings: strict),
+        .executableTarget(name: "evbctl", dependencies: ["EVBControl", argumentParser], swiftSettings: strict),
+
         .testTarget(name: "EVBWireTests", dependencies: ["EVBWire"], swiftSettings: strictTests),
         .testTarget(name: "EventLoopTests", dependencies: ["EventLoop", "LinuxSystem"], swiftSettings: strictTests),
         .testTarget(
             name: "PacketSocketTests", dependencies: ["PacketSocket", "LinuxSystem"], swiftSettings: strictTests),
         .testTarget(name: "NetlinkTests", dependencies: ["Netlink", "LinuxSystem"], swiftSettings: strictTests),
+        .testTarget(
+            name: "EVBControlTests", dependencies: ["EVBControl", "evbctl"], exclude: ["Help"],
+            swiftSettings: strictTests),
     ]
 )

@@ -1,0 +1,298 @@
+// The interface io.evbd in varlink's own language, and the standard interface of every varlink service.
+
+/// The methods of io.evbd.
+public enum ControlMethod: String, Sendable, CaseIterable {
+    case getVersion = "GetVersion"
+    case getStatus = "GetStatus"
+    case listPorts = "ListPorts"
+    case getPort = "GetPort"
+    case listVSIs = "ListVSIs"
+    case getVSI = "GetVSI"
+    case associate = "Associate"
+    case preAssociate = "PreAssociate"
+    case deassociate = "Deassociate"
+    case monitor = "Monitor"
+    case getStatistics = "GetStatistics"
+
+    /// The name on the wire, such as `io.evbd.GetStatus`.
+    public var qualifiedName: String { "\(ControlInterface.name).\(rawValue)" }
+}
+
+/// The standard interface that every varlink service has.
+public enum VarlinkService {
+    /// Its name.
+    public static let name = "org.varlink.service"
+    /// Where a call goes to an interface that is not there; parameter `interface`.
+    public static let interfaceNotFound = "org.varlink.service.InterfaceNotFound"
+    /// Where an interface has no such method; parameter `method`.
+    public static let methodNotFound = "org.varlink.service.MethodNotFound"
+    /// Where a method cannot be had in this way; parameter `method`.
+    public static let methodNotImplemented = "org.varlink.service.MethodNotImplemented"
+    /// Where a parameter does not fit; parameter `parameter`.
+    public static let invalidParameter = "org.varlink.service.InvalidParameter"
+    /// Where a method that streams was called without `more`.
+    public static let expectedMore = "org.varlink.service.ExpectedMore"
+
+    /// Its description.
+    public static let description = """
+        # The interface that every varlink service has.
+        interface org.varlink.service
+
+        # Who serves here, and what.
+        method GetInfo() -> (
+          vendor: string,
+          product: string,
+          version: string,
+          url: string,
+          interfaces: []string
+        )
+
+        # The description of an interface, such as this text.
+        method GetInterfaceDescription(interface: string) -> (description: string)
+
+        # There is no such interface here.
+        error InterfaceNotFound (interface: string)
+
+        # The interface has no such method.
+        error MethodNotFound (method: string)
+
+        # The method cannot be had in this way.
+        error MethodNotImplemented (method: string)
+
+        # A parameter is missing, unknown, of the wrong type or out of range.
+        error InvalidParameter (parameter: string)
+
+        # The method streams and has to be called with "more".
+        error ExpectedMore ()
+
+        """
+}
+
+/// The interface of evbd.
+public enum ControlInterface {
+    /// Its name.
+    public static let name = "io.evbd"
+
+    /// Its description.
+    public static let description = types + methods + errors
+
+    private static let types = """
+        # Status and control of evbd, which speaks EVB, ECP and VDP (IEEE 802.1Qbg) for this host.
+        #
+        # A key without a value is null in every reply. Where a text is one of a list, the list is told in a comment:
+        # varlink's enums cannot have dashes in them.
+        interface io.evbd
+
+        # The daemon itself.
+        type Daemon (version: string, pid: int, uptimeSeconds: int)
+
+        # The EVB peer of a port. evbMode: not-supported, bridge, station, nvo3.
+        type Peer (chassisID: string, portID: string, evbMode: string)
+
+        # Whether the station asks for reflective relay, and what the bridge says.
+        type ReflectiveRelay (requested: bool, status: (granted, refused, unknown))
+
+        # Operational values: a timer is 10 us x 2^value; retries is a number.
+        type Timers (retries: int, rte: int, rwd: int, rka: int)
+
+        # How many VSIs are in which state.
+        type VSICounts (associated: int, preassociated: int, pending: int, deassociated: int)
+
+        # A port in brief.
+        type Port (
+          interface: string,
+          role: (station, bridge),
+          linkUp: bool,
+          dialect: (auto, ratified, draft),
+          peer: ?Peer,
+          reflectiveRelay: ReflectiveRelay,
+          timers: Timers,
+          vsis: VSICounts
+        )
+
+        # An EVB TLV, by the standard's names. rwdOrigin and rkaOrigin are the ROL bits.
+        type EVBTLV (
+          evbMode: string,
+          bgid: bool,
+          rrcap: bool,
+          rrctr: bool,
+          sgid: bool,
+          rrreq: bool,
+          rrstat: (off, on, unknown),
+          retries: int,
+          rte: int,
+          rwd: int,
+          rwdOrigin: (local, remote),
+          rka: int,
+          rkaOrigin: (local, remote)
+        )
+
+        # The LLDP neighbour on the nearest customer bridge address.
+        type Neighbour (
+          chassisID: string,
+          portID: string,
+          ttlSeconds: int,
+          ageSeconds: int,
+          systemName: ?string,
+          systemDescription: ?string,
+          portDescription: ?string
+        )
+
+        # EcpTxFrameCount, EcpTxRetryCount, EcpTxFailures and EcpRxFrameCount of the EVB MIB.
+        type ECPCounters (txFrameCount: int, txRetryCount: int, txFailures: int, rxFrameCount: int)
+
+        # A port in full.
+        type PortDetails (
+          interface: string,
+          role: (station, bridge),
+          linkUp: bool,
+          dialect: (auto, ratified, draft),
+          peer: ?Peer,
+          reflectiveRelay: ReflectiveRelay,
+          timers: Timers,
+          vsis: VSICounts,
+          evbTLV: (local: ?EVBTLV, remote: ?EVBTLV),
+          lldpNeighbour: ?Neighbour,
+          ecp: ECPCounters
+        )
+
+        # One entry of a filter. vlan 0 asks the bridge for a VID; mac as 52:54:00:00:c7:3e.
+        type Filter (mac: ?string, vlan: ?int, pcp: ?int, group: ?int)
+
+        # The link of a VSI. In a request, no kind means macvtap, and no mode follows the negotiated edge relay.
+        type Link (name: string, kind: ?(macvtap, macvlan), mode: ?(vepa, bridge, private, passthru))
+
+        # A VSI.
+        # vsiIDFormat: ipv4, ipv6, mac, local, uuid.
+        # state: deassociated, pending, preassociated, preassociated-rr, associated.
+        # reason: success, invalid-format, insufficient-resources, manager-unreachable, other-failure,
+        # invalid-vid-group-mac, timeout, bridge-deassociated, bridge-lost.
+        type VSI (
+          vsiID: string,
+          vsiIDFormat: (ipv4, ipv6, mac, local, uuid),
+          port: string,
+          managerID: ?string,
+          typeID: int,
+          typeVersion: int,
+          state: string,
+          reason: ?string,
+          filters: []Filter,
+          link: ?Link
+        )
+
+        # Something that happened. kind: vsi, reflective-relay, peer, link, port, notice.
+        type Event (
+          timeMilliseconds: int,
+          kind: string,
+          port: ?string,
+          vsiID: ?string,
+          from: ?string,
+          to: ?string,
+          reason: ?string,
+          message: string
+        )
+
+        # Counters by their names in the EVB MIB; interface is null for those of the daemon itself.
+        type Statistics (interface: ?string, counters: [string]int)
+
+
+        """
+
+    private static let methods = """
+        # The version of the daemon.
+        method GetVersion() -> (version: string)
+
+        # The daemon and all of its ports.
+        method GetStatus() -> (status: (daemon: Daemon, ports: []Port))
+
+        # All ports, in the order of the configuration.
+        method ListPorts() -> (ports: []Port)
+
+        # One port, with the EVB TLVs of both sides, its LLDP neighbour and ECP's counters.
+        method GetPort(interface: string) -> (port: PortDetails)
+
+        # The VSIs, all or of a port or in a state. With "more" they come in several replies, for there may be many.
+        method ListVSIs(port: ?string, state: ?string) -> (vsis: []VSI)
+
+        # One VSI. vsiID: a UUID, or a text after ipv4:, ipv6:, mac: or local:.
+        method GetVSI(vsiID: string) -> (vsi: VSI)
+
+        # Associates a VSI, and keeps it associated. wait: how long to wait for the bridge, in milliseconds;
+        # 0 (the default) answers at once, with the VSI pending.
+        method Associate(
+          vsiID: string,
+          port: string,
+          managerID: ?string,
+          typeID: int,
+          typeVersion: ?int,
+          filters: ?[]Filter,
+          migrating: ?bool,
+          suspended: ?bool,
+          link: ?Link,
+          wait: ?int
+        ) -> (vsi: VSI)
+
+        # Pre-associates a VSI; with reserve, the bridge reserves resources for it.
+        method PreAssociate(
+          vsiID: string,
+          port: string,
+          managerID: ?string,
+          typeID: int,
+          typeVersion: ?int,
+          filters: ?[]Filter,
+          migrating: ?bool,
+          suspended: ?bool,
+          link: ?Link,
+          reserve: ?bool,
+          wait: ?int
+        ) -> (vsi: VSI)
+
+        # De-associates a VSI. wait as in Associate.
+        method Deassociate(vsiID: string, port: ?string, wait: ?int) -> (vsi: VSI)
+
+        # Events as they happen; call with "more". There is no last reply.
+        method Monitor() -> (event: Event)
+
+        # The counters, all or of a port.
+        method GetStatistics(interface: ?string) -> (statistics: []Statistics)
+
+
+        """
+
+    private static let errors = """
+        # In every error, message tells what failed and why, and hint what to do about it.
+
+        # evbd runs no such port.
+        error NoSuchPort (port: string, message: string, hint: string)
+
+        # There is no such VSI.
+        error NoSuchVSI (port: ?string, vsiID: string, message: string, hint: string)
+
+        # An argument has the right type and cannot be read, such as a VSIID.
+        error InvalidArgument (argument: string, message: string, hint: string)
+
+        # The bridge refused. hard: asking again will not help. kept: the VSI is as it was. reason as in VSI.
+        error Refused (
+          port: string,
+          vsiID: string,
+          reason: string,
+          hard: bool,
+          kept: bool,
+          message: string,
+          hint: string
+        )
+
+        # The bridge did not answer within the time given; the request stands.
+        error NoAnswer (port: string, vsiID: string, waitedMilliseconds: int, message: string, hint: string)
+
+        # No EVB bridge is heard on the port.
+        error NoBridge (port: string, vsiID: ?string, message: string, hint: string)
+
+        # The bridge agreed, and the link could not be made.
+        error LinkFailed (port: string, vsiID: string, link: string, cause: string, message: string, hint: string)
+
+        # A bound of evbd is reached.
+        error Busy (limit: string, message: string, hint: string)
+
+        """
+}

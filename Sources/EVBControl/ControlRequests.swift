@@ -1,0 +1,321 @@
+// The parameters of the methods, checked while they are read: what does not fit names its key.
+
+internal import FoundationEssentials
+
+/// What a VSI is asked to become: the parameters of Associate and PreAssociate.
+public struct VSIRequest: Codable, Sendable, Equatable {
+    /// The most filter entries in a request: what one TLV takes in its shortest format.
+    public static let maximumFilters = 243
+
+    /// The VSIID, a UUID or a text after `ipv4:`, `ipv6:`, `mac:` or `local:`.
+    ///
+    /// The service reads it.
+    public var vsiID: String
+    /// The port.
+    public var port: String
+    /// The manager ID; nil leaves the choice to the bridge.
+    ///
+    /// The service reads it.
+    public var managerID: String?
+    /// The VSI type (VTID), 0 to 16777215.
+    public var typeID: Int
+    /// The version of the type, 0 to 255.
+    public var typeVersion: Int
+    /// The filter; at most ``maximumFilters`` entries.
+    public var filters: [VSIFilter]
+    /// The M bit: the user of the VSI is migrating to here.
+    ///
+    /// Not together with `suspended`.
+    public var migrating: Bool
+    /// The S bit: the user of the VSI is suspended here.
+    public var suspended: Bool
+    /// The link to create or adopt; nil for none.
+    public var link: VSILink?
+    /// Pre-Associate with resource reservation; PreAssociate only.
+    public var reserve: Bool
+    /// How long to wait for the bridge, in milliseconds, 0 to 3600000; 0 answers at once.
+    public var waitMilliseconds: Int
+
+    /// Makes a request.
+    public init(
+        vsiID: String, port: String, managerID: String? = nil, typeID: Int, typeVersion: Int = 0,
+        filters: [VSIFilter] = [], migrating: Bool = false, suspended: Bool = false, link: VSILink? = nil,
+        reserve: Bool = false, waitMilliseconds: Int = 0
+    ) {
+        self.vsiID = vsiID
+        self.port = port
+        self.managerID = managerID
+        self.typeID = typeID
+        self.typeVersion = typeVersion
+        self.filters = filters
+        self.migrating = migrating
+        self.suspended = suspended
+        self.link = link
+        self.reserve = reserve
+        self.waitMilliseconds = waitMilliseconds
+    }
+
+    enum CodingKeys: String, CodingKey, CaseIterable {
+        case vsiID, port, managerID, typeID, typeVersion, filters, migrating, suspended, link, reserve
+        case waitMilliseconds = "wait"
+    }
+
+    /// Reads a request and checks every range.
+    public init(from decoder: any Decoder) throws {
+        try decoder.refuseKeys(besides: CodingKeys.self)
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        vsiID = try container.name(.vsiID, longest: 64)
+        port = try container.name(.port, longest: 15)
+        managerID = nil
+        if try container.contains(.managerID) && !container.decodeNil(forKey: .managerID) {
+            managerID = try container.name(.managerID, longest: 64)
+        }
+        guard let type = try container.integer(.typeID, in: 0...0xFF_FFFF) else {
+            throw DecodingError.keyNotFound(
+                CodingKeys.typeID, .init(codingPath: decoder.codingPath, debugDescription: "a VSI needs a type"))
+        }
+        typeID = type
+        typeVersion = try container.integer(.typeVersion, in: 0...255) ?? 0
+        filters = try container.decodeIfPresent([CheckedFilter].self, forKey: .filters)?.map(\.filter) ?? []
+        try container.require(filters.count <= Self.maximumFilters, .filters)
+        migrating = try container.decodeIfPresent(Bool.self, forKey: .migrating) ?? false
+        suspended = try container.decodeIfPresent(Bool.self, forKey: .suspended) ?? false
+        try container.require(!(migrating && suspended), .suspended)
+        link = try container.decodeIfPresent(CheckedLink.self, forKey: .link)?.link
+        reserve = try container.decodeIfPresent(Bool.self, forKey: .reserve) ?? false
+        waitMilliseconds = try container.wait(.waitMilliseconds)
+    }
+
+    /// Writes a request; `reserve` only where it is so, since Associate does not know it.
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(vsiID, forKey: .vsiID)
+        try container.encode(port, forKey: .port)
+        try container.encode(Nullable(wrappedValue: managerID), forKey: .managerID)
+        try container.encode(typeID, forKey: .typeID)
+        try container.encode(typeVersion, forKey: .typeVersion)
+        try container.encode(filters, forKey: .filters)
+        try container.encode(migrating, forKey: .migrating)
+        try container.encode(suspended, forKey: .suspended)
+        try container.encode(Nullable(wrappedValue: link), forKey: .link)
+        if reserve { try container.encode(reserve, forKey: .reserve) }
+        try container.encode(waitMilliseconds, forKey: .waitMilliseconds)
+    }
+}
+
+/// The parameters of Deassociate.
+public struct DeassociateRequest: Codable, Sendable, Equatable {
+    /// The VSIID, as in ``VSIRequest``.
+    public var vsiID: String
+    /// The port; nil for wherever the VSI is.
+    @Nullable public var port: String?
+    /// How long to wait for the bridge, in milliseconds, 0 to 3600000; 0 answers at once.
+    public var waitMilliseconds: Int
+
+    /// Makes a request.
+    public init(vsiID: String, port: String? = nil, waitMilliseconds: Int = 0) {
+        self.vsiID = vsiID
+        self._port = Nullable(wrappedValue: port)
+        self.waitMilliseconds = waitMilliseconds
+    }
+
+    enum CodingKeys: String, CodingKey, CaseIterable {
+        case vsiID, port
+        case waitMilliseconds = "wait"
+    }
+
+    /// Reads a request and checks every range.
+    public init(from decoder: any Decoder) throws {
+        try decoder.refuseKeys(besides: CodingKeys.self)
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        vsiID = try container.name(.vsiID, longest: 64)
+        _port = try container.decode(Nullable<String>.self, forKey: .port)
+        waitMilliseconds = try container.wait(.waitMilliseconds)
+    }
+}
+
+/// The parameters of ListVSIs: nil lists all.
+public struct ListVSIsRequest: Codable, Sendable, Equatable {
+    /// Only those on a port.
+    @Nullable public var port: String?
+    /// Only those in a state.
+    @Nullable public var state: VSIState?
+
+    /// Makes a request.
+    public init(port: String? = nil, state: VSIState? = nil) {
+        self._port = Nullable(wrappedValue: port)
+        self._state = Nullable(wrappedValue: state)
+    }
+
+    enum CodingKeys: String, CodingKey, CaseIterable {
+        case port, state
+    }
+
+    /// Reads a request.
+    public init(from decoder: any Decoder) throws {
+        try decoder.refuseKeys(besides: CodingKeys.self)
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        _port = try container.decode(Nullable<String>.self, forKey: .port)
+        _state = try container.decode(Nullable<VSIState>.self, forKey: .state)
+    }
+}
+
+/// The parameters of GetPort.
+public struct GetPortRequest: Codable, Sendable, Equatable {
+    /// The port.
+    public var interface: String
+
+    /// Makes a request.
+    public init(interface: String) {
+        self.interface = interface
+    }
+
+    enum CodingKeys: String, CodingKey, CaseIterable {
+        case interface
+    }
+
+    /// Reads a request.
+    public init(from decoder: any Decoder) throws {
+        try decoder.refuseKeys(besides: CodingKeys.self)
+        interface = try decoder.container(keyedBy: CodingKeys.self).decode(String.self, forKey: .interface)
+    }
+}
+
+/// The parameters of GetVSI.
+public struct GetVSIRequest: Codable, Sendable, Equatable {
+    /// The VSIID, as in ``VSIRequest``.
+    public var vsiID: String
+
+    /// Makes a request.
+    public init(vsiID: String) {
+        self.vsiID = vsiID
+    }
+
+    enum CodingKeys: String, CodingKey, CaseIterable {
+        case vsiID
+    }
+
+    /// Reads a request.
+    public init(from decoder: any Decoder) throws {
+        try decoder.refuseKeys(besides: CodingKeys.self)
+        vsiID = try decoder.container(keyedBy: CodingKeys.self).name(.vsiID, longest: 64)
+    }
+}
+
+/// The parameters of GetStatistics: nil tells all.
+public struct GetStatisticsRequest: Codable, Sendable, Equatable {
+    /// Only those of a port.
+    @Nullable public var interface: String?
+
+    /// Makes a request.
+    public init(interface: String? = nil) {
+        self._interface = Nullable(wrappedValue: interface)
+    }
+
+    enum CodingKeys: String, CodingKey, CaseIterable {
+        case interface
+    }
+
+    /// Reads a request.
+    public init(from decoder: any Decoder) throws {
+        try decoder.refuseKeys(besides: CodingKeys.self)
+        _interface = try decoder.container(keyedBy: CodingKeys.self).decode(
+            Nullable<String>.self, forKey: .interface)
+    }
+}
+
+/// The parameters of a method that has none.
+public struct NoParameters: Codable, Sendable, Equatable {
+    enum CodingKeys: CodingKey, CaseIterable {}
+
+    /// Makes no parameters.
+    public init() {}
+
+    /// Reads no parameters, and refuses any.
+    public init(from decoder: any Decoder) throws {
+        try decoder.refuseKeys(besides: CodingKeys.self)
+    }
+
+    /// Writes an empty object.
+    public func encode(to encoder: any Encoder) throws {
+        _ = encoder.container(keyedBy: CodingKeys.self)
+    }
+}
+
+// MARK: - Checks
+
+extension VSIRequest {
+    /// The error for a key that a method does not know, though another method with the same parameters does.
+    package static func unknownKey(_ key: String) -> any Error {
+        let path = CodingKeys(stringValue: key).map { [$0] } ?? []
+        return DecodingError.dataCorrupted(.init(codingPath: path, debugDescription: "there is no such key"))
+    }
+}
+
+/// A filter entry that a client sent.
+private struct CheckedFilter: Decodable {
+    let filter: VSIFilter
+
+    init(from decoder: any Decoder) throws {
+        try decoder.refuseKeys(besides: VSIFilter.CodingKeys.self)
+        let container = try decoder.container(keyedBy: VSIFilter.CodingKeys.self)
+        let mac = try container.decodeIfPresent(String.self, forKey: .mac)
+        try container.require(mac.map(VSIFilter.isMAC) ?? true, .mac)
+        filter = VSIFilter(
+            mac: mac?.lowercased(), vlan: try container.integer(.vlan, in: 0...4094),
+            pcp: try container.integer(.pcp, in: 0...7), group: try container.integer(.group, in: 0...0xFFFF_FFFF))
+    }
+}
+
+/// A link that a client asked for.
+private struct CheckedLink: Decodable {
+    let link: VSILink
+
+    init(from decoder: any Decoder) throws {
+        try decoder.refuseKeys(besides: VSILink.CodingKeys.self)
+        let container = try decoder.container(keyedBy: VSILink.CodingKeys.self)
+        let kind = try container.decode(Nullable<LinkKind>.self, forKey: .kind).wrappedValue
+        let mode = try container.decode(Nullable<LinkMode>.self, forKey: .mode).wrappedValue
+        link = VSILink(name: try container.name(.name, longest: 15), kind: kind, mode: mode)
+    }
+}
+
+extension VSIFilter {
+    /// Whether a text is a MAC address: six times two hexadecimal digits, with colons between them.
+    public static func isMAC(_ text: String) -> Bool {
+        let octets = text.utf8.split(separator: UInt8(ascii: ":"), omittingEmptySubsequences: false)
+        return octets.count == 6
+            && octets.allSatisfy { $0.count == 2 && $0.allSatisfy { Character(Unicode.Scalar($0)).isHexDigit } }
+    }
+}
+
+extension KeyedDecodingContainer {
+    fileprivate func require(_ condition: Bool, _ key: Key) throws {
+        guard condition else {
+            throw DecodingError.dataCorruptedError(forKey: key, in: self, debugDescription: "out of range")
+        }
+    }
+
+    fileprivate func integer(_ key: Key, in range: ClosedRange<Int>) throws -> Int? {
+        do {
+            guard let value = try decodeIfPresent(Int.self, forKey: key) else { return nil }
+            try require(range.contains(value), key)
+            return value
+        } catch {
+            // For a number with a fraction the decoder tells no place by itself.
+            throw DecodingError.dataCorruptedError(
+                forKey: key, in: self,
+                debugDescription: "no whole number from \(range.lowerBound) to \(range.upperBound)")
+        }
+    }
+
+    fileprivate func name(_ key: Key, longest: Int) throws -> String {
+        let value = try decode(String.self, forKey: key)
+        try require((1...longest).contains(value.utf8.count), key)
+        return value
+    }
+
+    fileprivate func wait(_ key: Key) throws -> Int {
+        try integer(key, in: 0...3_600_000) ?? 0
+    }
+}

@@ -1,0 +1,104 @@
+// How our types become JSON and come back: every key is written, null where it has no value.
+
+internal import FoundationEssentials
+
+/// A value that may be missing, and whose key is written as null then, never left out.
+@propertyWrapper
+public struct Nullable<Value: Codable & Sendable & Equatable>: Codable, Sendable, Equatable {
+    /// The value, or nil.
+    public var wrappedValue: Value?
+
+    /// Wraps a value.
+    public init(wrappedValue: Value?) {
+        self.wrappedValue = wrappedValue
+    }
+
+    /// Reads a value or null.
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        wrappedValue = container.decodeNil() ? nil : try container.decode(Value.self)
+    }
+
+    /// Writes the value or null.
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        if let wrappedValue {
+            try container.encode(wrappedValue)
+        } else {
+            try container.encodeNil()
+        }
+    }
+}
+
+extension KeyedDecodingContainer {
+    /// Takes a key that was left out for null, which is what others may send.
+    public func decode<Value>(_ type: Nullable<Value>.Type, forKey key: Key) throws -> Nullable<Value> {
+        try decodeIfPresent(type, forKey: key) ?? Nullable(wrappedValue: nil)
+    }
+}
+
+extension Decoder {
+    /// Refuses keys that a type does not know: a misspelt option must not pass for one that was left out.
+    func refuseKeys<Keys: CodingKey & CaseIterable>(besides known: Keys.Type) throws {
+        let container = try container(keyedBy: AnyKey.self)
+        let names = Set(Keys.allCases.map(\.stringValue))
+        guard let stranger = container.allKeys.filter({ !names.contains($0.stringValue) }).min(by: { $0 < $1 }) else {
+            return
+        }
+        throw DecodingError.dataCorruptedError(
+            forKey: stranger, in: container, debugDescription: "there is no such key")
+    }
+}
+
+private struct AnyKey: CodingKey, Comparable {
+    var stringValue: String
+    var intValue: Int? { nil }
+
+    init(stringValue: String) { self.stringValue = stringValue }
+    init?(intValue: Int) { nil }
+
+    static func < (left: AnyKey, right: AnyKey) -> Bool { left.stringValue < right.stringValue }
+}
+
+/// JSON of our types.
+package enum JSONCoding {
+    /// The text of a value; keys are sorted, so that the same value always has the same text.
+    package static func encode(_ value: some Encodable) -> [UInt8] {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        do {
+            return Array(try encoder.encode(value))
+        } catch {
+            // Our types hold texts, whole numbers, truth values and lists of them; nothing of that can fail.
+            preconditionFailure("\(type(of: value)) cannot be JSON: \(error)")
+        }
+    }
+
+    /// A value of a type from JSON.
+    ///
+    /// - Throws: DecodingError with the place of what does not fit.
+    package static func decode<Value: Decodable>(_ type: Value.Type, from json: JSONValue) throws -> Value {
+        try JSONDecoder().decode(type, from: Data(json.compact.utf8))
+    }
+
+    /// Where a value does not fit its type, as `filters[0].vlan`; empty for the whole.
+    package static func place(of error: any Error) -> String {
+        guard let error = error as? DecodingError else { return "" }
+        var path: [any CodingKey]
+        switch error {
+        case .typeMismatch(_, let context), .valueNotFound(_, let context), .dataCorrupted(let context):
+            path = context.codingPath
+        case .keyNotFound(let key, let context): path = context.codingPath + [key]
+        @unknown default: return ""
+        }
+        var text = ""
+        for key in path {
+            if let index = key.intValue {
+                text += "[\(index)]"
+            } else {
+                text += (text.isEmpty ? "" : ".") + key.stringValue
+            }
+        }
+        return text
+    }
+}

@@ -1,0 +1,49 @@
+internal import ArgumentParser
+internal import EVBControl
+internal import Glibc
+
+/// What every command takes.
+struct GlobalOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "The control socket of evbd (default: $EVBCTL_SOCKET, else /run/evbd/evbd.sock).", valueName: "path"))
+    var socket: String?
+
+    @Flag(help: "Print JSON, for programs; its keys stay as they are.")
+    var json = false
+
+    /// How long evbd may take for an answer that waits for nobody else.
+    static let answerMilliseconds = 10_000
+
+    var socketPath: String {
+        if let socket { return socket }
+        if let value = getenv("EVBCTL_SOCKET"), value.pointee != 0 { return String(cString: value) }
+        return "/run/evbd/evbd.sock"
+    }
+
+    /// Does what a command does with evbd, and turns a failure into its words and its exit status.
+    func withClient(_ body: (ControlClient) throws(ControlClientError) -> Void) throws {
+        do {
+            try body(try ControlClient(socket: socketPath))
+        } catch {
+            let failure = Failure(error)
+            Terminal.complain(failure.text)
+            throw ExitCode(failure.status)
+        }
+    }
+
+    /// Asks for one thing, and shows it as JSON or as text.
+    func show<Value: Decodable>(
+        _ method: ControlMethod, _ parameters: some Encodable, _ key: String, as type: Value.Type,
+        timeoutMilliseconds: Int = answerMilliseconds, _ text: (Presenter, Value) -> String
+    ) throws {
+        try withClient { client throws(ControlClientError) in
+            let answer = try client.call(method, parameters, timeoutMilliseconds: timeoutMilliseconds)
+            if json {
+                print((answer.parameters[key] ?? .null).pretty)
+            } else {
+                Terminal.show(text(Terminal.presenter, try answer.value(key, as: type)))
+            }
+        }
+    }
+}

@@ -1,0 +1,50 @@
+internal import ArgumentParser
+internal import EVBControl
+
+struct Port: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Look at ports: the interfaces on which evbd speaks EVB.",
+        discussion: """
+            EXAMPLE
+              evbctl port show eth0
+            """,
+        subcommands: [PortList.self, PortShow.self])
+}
+
+struct PortList: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "list",
+        abstract: "List the ports.",
+        discussion: """
+            EXAMPLE
+              evbctl port list
+            """)
+
+    @OptionGroup var global: GlobalOptions
+
+    func run() throws {
+        try global.show(.listPorts, NoParameters(), "ports", as: [PortStatus].self) { $0.ports($1) }
+    }
+}
+
+struct PortShow: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "show",
+        abstract: "Show one port: the EVB TLVs of both sides, operational timers, LLDP neighbour, ECP counters.",
+        discussion: """
+            Each side's EVB TLV tells how it sees both: a field that differs between them is worth a look.
+
+            EXAMPLE
+              evbctl port show eth0
+            """)
+
+    @Argument(help: ArgumentHelp("The interface of the port.", valueName: "iface"))
+    var interface: String
+
+    @OptionGroup var global: GlobalOptions
+
+    func run() throws {
+        let request = GetPortRequest(interface: interface)
+        try global.show(.getPort, request, "port", as: PortDetails.self) { $0.port($1) }
+    }
+}

@@ -1,0 +1,155 @@
+// The options that associate and preassociate share, and what their texts mean.
+
+internal import ArgumentParser
+internal import EVBControl
+
+/// How long to wait for the bridge.
+struct WaitOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "How long to wait for the bridge, 0 to 3600 seconds (default: 30).", valueName: "seconds"))
+    var wait: Int?
+
+    @Flag(help: "Do not wait for the bridge: done when evbd has taken the request.")
+    var noWait = false
+
+    func validate() throws {
+        guard wait == nil || !noWait else { throw ValidationError("give --wait or --no-wait, not both") }
+        if let wait, !(0...3600).contains(wait) {
+            throw ValidationError("--wait \(wait) is out of range; give 0 to 3600 seconds")
+        }
+    }
+
+    var milliseconds: Int { noWait ? 0 : (wait ?? 30) * 1000 }
+
+    /// How long to wait for evbd, which waits for the bridge in its turn.
+    var timeoutMilliseconds: Int { milliseconds + GlobalOptions.answerMilliseconds }
+}
+
+/// What a VSI is to be.
+struct VSIOptions: ParsableArguments {
+    @Argument(
+        help: ArgumentHelp("The VSI: a UUID, or a text after ipv4:, ipv6:, mac: or local:.", valueName: "vsiid"),
+        transform: parseVSIID)
+    var vsiID: String
+
+    @Option(help: ArgumentHelp("The port that it is on.", valueName: "iface"))
+    var port: String
+
+    @Option(help: ArgumentHelp("The VSI manager that knows its type (default: the bridge's own).", valueName: "id"))
+    var manager: String?
+
+    @Option(
+        help: ArgumentHelp("The VSI type (VTID), 0 to 16777215 or 0x0 to 0xffffff.", valueName: "id"),
+        transform: parseType)
+    var type: Int
+
+    @Option(help: ArgumentHelp("The version of the type, 0 to 255.", valueName: "n"))
+    var typeVersion = 0
+
+    @Option(
+        help: ArgumentHelp(
+            "Frames that belong to it: mac=MAC, vlan=0-4094 (0: the bridge gives the VID), pcp=0-7, group=0-4294967295, "
+                + "with commas between; give it again for more.",
+            valueName: "mac=..,vlan=..,pcp=..,group=.."),
+        transform: parseFilter)
+    var filter: [VSIFilter] = []
+
+    @Flag(help: "The machine is migrating to this host (M bit).")
+    var migrating = false
+
+    @Flag(help: "The machine is suspended on this host (S bit).")
+    var suspended = false
+
+    @Option(
+        help: ArgumentHelp("Create this link on the port for the machine once it is associated.", valueName: "name"))
+    var link: String?
+
+    @Option(help: "What kind of link (default: macvtap).")
+    var linkKind: LinkKind?
+
+    @Option(help: "In which mode (default: vepa, or bridge where the port is a VEB).")
+    var linkMode: LinkMode?
+
+    @OptionGroup var wait: WaitOptions
+
+    func validate() throws {
+        guard (0...255).contains(typeVersion) else {
+            throw ValidationError("--type-version \(typeVersion) is out of range; give 0 to 255")
+        }
+        guard !(migrating && suspended) else {
+            throw ValidationError("give --migrating (to here) or --suspended (here), not both")
+        }
+        guard link != nil || (linkKind == nil && linkMode == nil) else {
+            throw ValidationError("--link-kind and --link-mode need --link")
+        }
+        guard filter.count <= VSIRequest.maximumFilters else {
+            let limit = VSIRequest.maximumFilters
+            throw ValidationError("\(filter.count) times --filter is too often; give at most \(limit)")
+        }
+    }
+
+    func request(reserve: Bool) -> VSIRequest {
+        VSIRequest(
+            vsiID: vsiID, port: port, managerID: manager, typeID: type, typeVersion: typeVersion, filters: filter,
+            migrating: migrating, suspended: suspended,
+            link: link.map { VSILink(name: $0, kind: linkKind, mode: linkMode) }, reserve: reserve,
+            waitMilliseconds: wait.milliseconds)
+    }
+}
+
+/// Takes a VSIID that has the shape of one; what stands behind the colon of a prefix is read by evbd.
+func parseVSIID(_ text: String) throws -> String {
+    let lowered = text.lowercased()
+    let hasPrefix = ["uuid:", "ipv4:", "ipv6:", "mac:", "local:"].contains { lowered.hasPrefix($0) }
+    let groups = lowered.split(separator: "-", omittingEmptySubsequences: false).map(\.count)
+    let isUUID = (groups == [8, 4, 4, 4, 12] || groups == [32]) && lowered.allSatisfy { $0 == "-" || $0.isHexDigit }
+    guard hasPrefix || isUUID else {
+        throw ValidationError("\(text) is no VSIID; give a UUID, or ipv4:, ipv6:, mac: or local: and the ID")
+    }
+    return text
+}
+
+/// Reads a VSI type: 24 bits, decimal or after `0x` hexadecimal.
+private func parseType(_ text: String) throws -> Int {
+    let lowered = text.lowercased()
+    let value = lowered.hasPrefix("0x") ? Int(lowered.dropFirst(2), radix: 16) : Int(text)
+    guard let value, (0...0xFF_FFFF).contains(value), !lowered.contains("+") else {
+        throw ValidationError("\(text) is no VSI type; give 0 to 16777215, or 0x0 to 0xffffff")
+    }
+    return value
+}
+
+/// Reads a filter entry: `mac=..,vlan=..,pcp=..,group=..`, each at most once and at least one of mac, vlan and group.
+func parseFilter(_ text: String) throws -> VSIFilter {
+    var filter = VSIFilter()
+    var seen: Set<Substring> = []
+    func number(_ value: Substring, _ range: ClosedRange<Int>, _ key: Substring) throws -> Int {
+        guard let number = Int(value), range.contains(number) else {
+            throw ValidationError("\(key)=\(value) is out of range; give \(range.lowerBound) to \(range.upperBound)")
+        }
+        return number
+    }
+    for part in text.split(separator: ",", omittingEmptySubsequences: false) {
+        let pair = part.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+        guard pair.count == 2, !pair[1].isEmpty else {
+            throw ValidationError("\"\(part)\" is no part of a filter; give key=value, with commas between")
+        }
+        guard seen.insert(pair[0]).inserted else { throw ValidationError("\(pair[0]) is given twice in a filter") }
+        switch pair[0] {
+        case "mac":
+            guard VSIFilter.isMAC(String(pair[1])) else {
+                throw ValidationError("mac=\(pair[1]) is no MAC address; give one like 52:54:00:00:c7:3e")
+            }
+            filter.mac = pair[1].lowercased()
+        case "vlan": filter.vlan = try number(pair[1], 0...4094, pair[0])
+        case "pcp": filter.pcp = try number(pair[1], 0...7, pair[0])
+        case "group": filter.group = try number(pair[1], 0...0xFFFF_FFFF, pair[0])
+        default: throw ValidationError("\"\(pair[0])\" is no key of a filter; known are mac, vlan, pcp and group")
+        }
+    }
+    guard filter.vlan != nil || filter.pcp == nil else {
+        throw ValidationError("pcp is the priority on a VLAN; give vlan=0 to have the bridge choose one")
+    }
+    return filter
+}

@@ -1,0 +1,54 @@
+// evbctl: the control protocol for people and scripts. Commands ask, Presentation shows; neither does the other's work.
+
+internal import ArgumentParser
+internal import EVBControl
+
+@main
+struct Evbctl: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "evbctl",
+        abstract: "Look at and control evbd, which speaks EVB, ECP and VDP (IEEE 802.1Qbg) for this host.",
+        discussion: """
+            EXAMPLES
+              evbctl status
+              evbctl vsi list --port eth0 --state associated
+              evbctl port show eth0 --json
+
+            GLOBAL OPTIONS, before the subcommand or after it
+              --socket <path>   the control socket of evbd
+              --json            print JSON, for programs
+
+            EXIT STATUS
+              0   done
+              1   refused or failed; the reason is told, the bridge's own where it gave one
+              3   evbd does not answer
+              4   no answer from the bridge in time
+              64  wrong arguments
+            """,
+        version: Release.version,
+        subcommands: [Status.self, Port.self, VSI.self, Monitor.self, Stats.self, Version.self])
+
+    static func main() {
+        main(withGlobalOptionsLast(Array(CommandLine.arguments.dropFirst())))
+    }
+
+    /// Puts global options that stand before the subcommand behind its own, where the parser knows them.
+    static func withGlobalOptionsLast(_ arguments: [String]) -> [String] {
+        var rest = arguments[...]
+        var moved: [String] = []
+        while let first = rest.first {
+            if first == "--socket", rest.count > 1 {
+                moved += rest.prefix(2)
+                rest = rest.dropFirst(2)
+            } else if first == "--json" || first.hasPrefix("--socket=") {
+                moved.append(first)
+                rest = rest.dropFirst()
+            } else {
+                break
+            }
+        }
+        // Behind a "--" everything is an argument.
+        let end = rest.firstIndex(of: "--") ?? rest.endIndex
+        return rest[..<end] + moved + rest[end...]
+    }
+}

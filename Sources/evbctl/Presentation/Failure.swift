@@ -1,0 +1,68 @@
+// What went wrong, in words and as an exit status.
+
+internal import EVBControl
+
+/// A failure as a user meets it.
+struct Failure: Equatable {
+    /// Exit statuses, as interface.md promises them.
+    enum Status {
+        static let refused: Int32 = 1
+        static let noDaemon: Int32 = 3
+        static let noAnswer: Int32 = 4
+        static let usage: Int32 = 64
+    }
+
+    /// What failed and why, and on the next line what to do.
+    var text: String
+    /// The exit status.
+    var status: Int32
+
+    init(_ error: ControlClientError) {
+        let what: String
+        let advice: String
+        switch error {
+        case .noDaemon(let socket, let cause):
+            (what, advice) = Self.words(socket, cause)
+            status = Status.noDaemon
+        case .silent(let socket, let milliseconds):
+            what = "evbd does not answer on \(socket): it took the call and said nothing for \(milliseconds / 1000) s"
+            advice = "see its log (journalctl -u evbd); restart it if it hangs"
+            status = Status.noDaemon
+        case .closed(let socket):
+            what = "evbd closed the connection on \(socket) before it answered"
+            advice = "it may have been stopped, or serve as many clients as it takes; see journalctl -u evbd"
+            status = Status.noDaemon
+        case .garbled(let socket, let detail):
+            what = "what answers on \(socket) is not understood: \(detail)"
+            advice = "check that the socket is evbd's, and that evbctl is as new as evbd (evbctl version)"
+            status = Status.noDaemon
+        case .refused(let error):
+            what = error.message
+            advice = error.hint
+            status =
+                switch error.failure {
+                case .noAnswer, .noBridge: Status.noAnswer
+                case .invalidArgument: Status.usage
+                case .noSuchPort, .noSuchVSI, .refused, .linkFailed, .busy: Status.refused
+                }
+        case .misunderstood(let error, let detail):
+            what = "evbd does not take the call: \(error)\(detail.map { " (\($0))" } ?? "")"
+            advice = "check that evbctl and evbd are of the same release (evbctl version)"
+            status = Status.refused
+        }
+        text = "evbctl: \(printable(what))"
+        if !advice.isEmpty { text += "\n  \(printable(advice))" }
+    }
+
+    private static func words(_ socket: String, _ cause: ControlClientError.Cause) -> (String, String) {
+        let start = "start it (systemctl start evbd), or name its socket with --socket or EVBCTL_SOCKET"
+        let what = "evbd does not answer on \(socket)"
+        return switch cause {
+        case .absent: ("\(what): there is no such socket", start)
+        case .abandoned: ("\(what): nobody listens there", start)
+        case .forbidden: ("\(what): you may not use it", "run evbctl as root, or as a member of the socket's group")
+        case .overrun: ("\(what): too many are waiting to be served", "try again, and see journalctl -u evbd")
+        case .other(let text): ("\(what): \(text)", start)
+        }
+    }
+}

@@ -1,0 +1,198 @@
+// Replies as people read them. Nothing is printed here: every method gives the text.
+
+internal import EVBControl
+
+struct Presenter {
+    /// Whether to use colours.
+    let colour: Bool
+
+    // MARK: Status and ports
+
+    func status(_ report: StatusReport) -> String {
+        let daemon = report.daemon
+        let head =
+            "evbd \(printable(daemon.version)), process \(daemon.pid), up \(Units.uptime(seconds: daemon.uptimeSeconds))"
+        return head + "\n\n" + ports(report.ports)
+    }
+
+    func ports(_ ports: [PortStatus]) -> String {
+        guard !ports.isEmpty else { return "no ports; set them in evbd.yaml" }
+        var table = Table(heading: [
+            "PORT", "ROLE", "LINK", "DIALECT", "PEER", "REFLECTIVE RELAY", "ASSOC", "PREASSOC", "PENDING", "DEASSOC",
+        ])
+        for port in ports {
+            table.rows.append([
+                Cell(port.interface), Cell(port.role.rawValue), link(port), Cell(port.dialect.rawValue), peer(port),
+                relay(port.reflectiveRelay), Cell("\(port.vsis.associated)"), Cell("\(port.vsis.preassociated)"),
+                Cell("\(port.vsis.pending)", port.vsis.pending > 0 ? .warning : .plain),
+                Cell("\(port.vsis.deassociated)", port.vsis.deassociated > 0 ? .bad : .plain),
+            ])
+        }
+        return table.rendered(colour: colour)
+    }
+
+    private func link(_ port: PortStatus) -> Cell {
+        port.linkUp ? Cell("up", .good) : Cell("down", .bad)
+    }
+
+    private func peer(_ port: PortStatus) -> Cell {
+        guard let peer = port.peer else { return Cell("none", .warning) }
+        return Cell("\(peer.chassisID) \(peer.portID) (\(peer.evbMode))")
+    }
+
+    private func relay(_ relay: ReflectiveRelayStatus) -> Cell {
+        guard relay.requested else { return Cell("not requested") }
+        let style: Style =
+            switch relay.status {
+            case .granted: .good
+            case .refused: .bad
+            case .unknown: .warning
+            }
+        return Cell(relay.status.rawValue, style)
+    }
+
+    func port(_ details: PortDetails) -> String {
+        let port = details.port
+        var facts = Table(heading: [])
+        facts.rows = [
+            [Cell("Port"), Cell(port.interface, .heading)], [Cell("Role"), Cell(port.role.rawValue)],
+            [Cell("Link"), link(port)], [Cell("Dialect"), Cell(port.dialect.rawValue)],
+            [Cell("EVB peer"), peer(port)], [Cell("Reflective relay"), relay(port.reflectiveRelay)],
+            [Cell("Retries (R)"), Cell("\(port.timers.retries)")],
+            [Cell("ECP ack timer (RTE)"), timer(port.timers.rte)],
+            [Cell("Resource wait (RWD)"), timer(port.timers.rwd)],
+            [Cell("Keep-alive (RKA)"), timer(port.timers.rka)],
+            [
+                Cell("VSIs"),
+                Cell(
+                    "\(port.vsis.associated) associated, \(port.vsis.preassociated) pre-associated, "
+                        + "\(port.vsis.pending) pending, \(port.vsis.deassociated) de-associated"),
+            ],
+        ]
+        if let neighbour = details.lldpNeighbour {
+            let age = "heard \(neighbour.ageSeconds) s ago, lives \(neighbour.ttlSeconds) s"
+            facts.rows.append([Cell("LLDP neighbour"), Cell("\(neighbour.chassisID) \(neighbour.portID), \(age)")])
+            for (name, text) in [
+                ("System", neighbour.systemName), ("System description", neighbour.systemDescription),
+                ("Its port", neighbour.portDescription),
+            ] {
+                if let text { facts.rows.append([Cell("  " + name), Cell(text)]) }
+            }
+        } else {
+            facts.rows.append([Cell("LLDP neighbour"), Cell("none", .warning)])
+        }
+        let ecp = details.ecp
+        facts.rows.append([
+            Cell("ECP"),
+            Cell(
+                "\(ecp.txFrameCount) sent, \(ecp.txRetryCount) sent again, \(ecp.txFailures) given up, "
+                    + "\(ecp.rxFrameCount) received"),
+        ])
+        return facts.rendered(colour: colour) + "\n\n" + tlvs(details.evbTLV)
+    }
+
+    private func timer(_ exponent: Int) -> Cell {
+        Cell("\(exponent) (\(Units.timer(exponent: exponent)))")
+    }
+
+    private func tlvs(_ pair: EVBTLVPair) -> String {
+        var table = Table(heading: ["EVB TLV", "LOCAL", "REMOTE"])
+        func add(_ name: String, _ field: (EVBTLVStatus) -> String) {
+            let local = pair.local.map(field) ?? "-"
+            let remote = pair.remote.map(field) ?? "-"
+            table.rows.append([Cell(name), Cell(local), Cell(remote)])
+        }
+        func bit(_ value: Bool) -> String { value ? "1" : "0" }
+        add("EVB mode") { $0.evbMode }
+        add("BGID") { bit($0.bgid) }
+        add("RRCAP") { bit($0.rrcap) }
+        add("RRCTR") { bit($0.rrctr) }
+        add("SGID") { bit($0.sgid) }
+        add("RRREQ") { bit($0.rrreq) }
+        add("RRSTAT") { $0.rrstat.rawValue }
+        add("R") { "\($0.retries)" }
+        add("RTE") { "\($0.rte)" }
+        add("RWD") { "\($0.rwd) (\($0.rwdOrigin.rawValue))" }
+        add("RKA") { "\($0.rka) (\($0.rkaOrigin.rawValue))" }
+        return table.rendered(colour: colour)
+    }
+
+    // MARK: VSIs
+
+    func vsis(_ vsis: [VSIStatus]) -> String {
+        guard !vsis.isEmpty else { return "no VSIs" }
+        var table = Table(heading: ["VSI", "PORT", "TYPE", "STATE", "REASON", "FILTER", "LINK"])
+        for vsi in vsis {
+            let more = vsi.filters.count > 1 ? " and \(vsi.filters.count - 1) more" : ""
+            table.rows.append([
+                Cell(vsi.vsiID), Cell(vsi.port), Cell("\(vsi.typeID) v\(vsi.typeVersion)"), state(vsi),
+                Cell(vsi.reason?.rawValue ?? ""), Cell((vsi.filters.first.map(Self.filter) ?? "") + more),
+                Cell(vsi.link?.name ?? ""),
+            ])
+        }
+        return table.rendered(colour: colour)
+    }
+
+    func vsi(_ vsi: VSIStatus) -> String {
+        var facts = Table(heading: [])
+        facts.rows = [
+            [Cell("VSI"), Cell(vsi.vsiID, .heading)], [Cell("Format"), Cell(vsi.vsiIDFormat.rawValue)],
+            [Cell("Port"), Cell(vsi.port)], [Cell("State"), state(vsi)],
+            [Cell("Reason"), Cell(vsi.reason.map { "\($0.rawValue)" } ?? "-")],
+            [Cell("Manager"), Cell(vsi.managerID ?? "the bridge's own")],
+            [Cell("Type"), Cell("\(vsi.typeID) (0x\(String(vsi.typeID, radix: 16))), version \(vsi.typeVersion)")],
+        ]
+        for (index, filter) in vsi.filters.enumerated() {
+            facts.rows.append([Cell(index == 0 ? "Filter" : ""), Cell(Self.filter(filter))])
+        }
+        let link = vsi.link.map { link in
+            [link.name, link.kind?.rawValue, link.mode?.rawValue].compactMap(\.self).joined(separator: " ")
+        }
+        facts.rows.append([Cell("Link"), Cell(link ?? "-")])
+        return facts.rendered(colour: colour)
+    }
+
+    /// One line on what has become of a VSI that was asked for.
+    func outcome(_ vsi: VSIStatus) -> String {
+        let reason = vsi.reason.map { $0 == .success ? "" : " (\($0.rawValue))" } ?? ""
+        let state = state(vsi).rendered(colour: colour)
+        return "VSI \(printable(vsi.vsiID)) on \(printable(vsi.port)) is \(state)\(reason)"
+    }
+
+    private func state(_ vsi: VSIStatus) -> Cell {
+        let style: Style =
+            switch vsi.state {
+            case .associated: .good
+            case .preassociated, .preassociatedRR: .plain
+            case .pending: .warning
+            case .deassociated: .bad
+            }
+        return Cell(vsi.state.rawValue, style)
+    }
+
+    static func filter(_ filter: VSIFilter) -> String {
+        [
+            filter.mac.map { "mac=\($0)" }, filter.vlan.map { "vlan=\($0)" }, filter.pcp.map { "pcp=\($0)" },
+            filter.group.map { "group=\($0)" },
+        ].compactMap(\.self).joined(separator: ",")
+    }
+
+    // MARK: Events and counters
+
+    func event(_ event: ControlEvent) -> String {
+        let time = Cell(Units.time(milliseconds: event.timeMilliseconds), .faint).rendered(colour: colour)
+        let places = [event.port, event.vsiID].compactMap(\.self).map { printable($0) + " " }.joined()
+        return "\(time) \(event.kind.rawValue) \(places)\(printable(event.message))"
+    }
+
+    func statistics(_ reports: [StatisticsReport]) -> String {
+        guard !reports.isEmpty else { return "no counters" }
+        var table = Table(heading: ["PORT", "COUNTER", "VALUE"])
+        for report in reports {
+            for (name, value) in report.counters.sorted(by: { $0.key < $1.key }) {
+                table.rows.append([Cell(report.interface ?? "evbd"), Cell(name), Cell("\(value)")])
+            }
+        }
+        return table.rendered(colour: colour)
+    }
+}

@@ -1,0 +1,207 @@
+import Testing
+
+@testable import EVBControl
+
+@Suite struct ControlTypesTests {
+    private func json(_ value: some Encodable) throws -> JSONValue {
+        try JSONValue(parsing: JSONCoding.encode(value))
+    }
+
+    /// The keys of an object and of the objects in it, in order.
+    private func keys(_ value: JSONValue?) -> String {
+        switch value {
+        case .object(let members)?:
+            let parts = members.map { member in
+                let inner = keys(member.value)
+                return member.key + (inner.isEmpty ? "" : inner)
+            }
+            return "{" + parts.joined(separator: ",") + "}"
+        case .array(let items)?: return items.isEmpty ? "" : "[" + keys(items.first) + "]"
+        case .null?: return "=null"
+        default: return ""
+        }
+    }
+
+    // Sorted, as they are on the wire; the names are those of interface.md.
+    private static let portKeys =
+        "dialect,interface,linkUp,peer{chassisID,evbMode,portID},reflectiveRelay{requested,status},role,"
+        + "timers{retries,rka,rte,rwd},vsis{associated,deassociated,pending,preassociated}"
+
+    @Test func keysAreThoseOfTheInterface() throws {
+        #expect(
+            keys(try json(Samples.status))
+                == "{daemon{pid,uptimeSeconds,version},ports[{\(Self.portKeys)}]}")
+        #expect(
+            keys(try json(Samples.fullVSI))
+                == "{filters[{group,mac,pcp,vlan}],link{kind,mode,name},managerID,port,reason,state,typeID,typeVersion,"
+                + "vsiID,vsiIDFormat}")
+    }
+
+    @Test func aKeyWithoutAValueIsNull() throws {
+        #expect(keys(try json(Samples.barePort)).contains(",peer=null,"))
+        #expect(
+            keys(try json(Samples.bareVSI))
+                == "{filters[{group=null,mac,pcp=null,vlan=null}],link=null,managerID=null,port,reason=null,state,"
+                + "typeID,typeVersion,vsiID,vsiIDFormat}")
+        let event = keys(try json(Samples.bareEvent))
+        #expect(event == "{from=null,kind,message,port=null,reason=null,timeMilliseconds,to=null,vsiID=null}")
+        let details = try json(Samples.bareDetails)
+        #expect(details["lldpNeighbour"] == .null)
+        #expect(details["evbTLV"] == .object([.init("local", .null), .init("remote", .null)]))
+        #expect(details["peer"] == .null && details["interface"] == .string("enp130s0f1"))
+        #expect(keys(try json(StatisticsReport(interface: nil, counters: [:]))) == "{counters{},interface=null}")
+    }
+
+    @Test func valuesAreTheWordsOfTheInterface() {
+        #expect(
+            VSIState.allCases.map(\.rawValue)
+                == ["deassociated", "pending", "preassociated", "preassociated-rr", "associated"])
+        #expect(
+            VSIReason.allCases.map(\.rawValue) == [
+                "success", "invalid-format", "insufficient-resources", "manager-unreachable", "other-failure",
+                "invalid-vid-group-mac", "timeout", "bridge-deassociated", "bridge-lost",
+            ])
+        #expect(ReflectiveRelayStatus.Grant.allCases.map(\.rawValue) == ["granted", "refused", "unknown"])
+    }
+
+    private func goesThereAndBack<Value: Codable & Equatable>(_ value: Value) throws {
+        #expect(try JSONCoding.decode(Value.self, from: json(value)) == value)
+    }
+
+    @Test func everythingGoesThereAndBack() throws {
+        try goesThereAndBack(Samples.status)
+        try goesThereAndBack(Samples.fullVSI)
+        try goesThereAndBack(Samples.bareVSI)
+        try goesThereAndBack(Samples.details)
+        try goesThereAndBack(Samples.bareDetails)
+        try goesThereAndBack(Samples.event)
+        try goesThereAndBack(Samples.bareEvent)
+        try goesThereAndBack(Samples.request)
+        try goesThereAndBack(VSIRequest(vsiID: "x", port: "p", typeID: 1))
+        try goesThereAndBack(DeassociateRequest(vsiID: "x", port: "p", waitMilliseconds: 5))
+        try goesThereAndBack(ListVSIsRequest(port: "p", state: .preassociatedRR))
+        try goesThereAndBack(ListVSIsRequest())
+        try goesThereAndBack(GetStatisticsRequest(interface: "p"))
+        try goesThereAndBack(StatisticsReport(interface: "p", counters: ["EcpTxFrameCount": 7]))
+        try goesThereAndBack(NoParameters())
+    }
+
+    @Test func nullAndNothingAreTheSame() throws {
+        let bare = try JSONValue(parsing: Array("{\"vsiID\":\"x\",\"port\":\"p\",\"typeID\":1}".utf8))
+        #expect(try JSONCoding.decode(VSIRequest.self, from: bare) == VSIRequest(vsiID: "x", port: "p", typeID: 1))
+        let nulls =
+            "{\"vsiID\":\"x\",\"port\":\"p\",\"typeID\":1,\"typeVersion\":null,\"filters\":null,\"link\":null,"
+            + "\"managerID\":null,\"wait\":null,\"migrating\":null}"
+        let explicit = try JSONValue(parsing: Array(nulls.utf8))
+        #expect(try JSONCoding.decode(VSIRequest.self, from: explicit) == VSIRequest(vsiID: "x", port: "p", typeID: 1))
+    }
+
+    @Test(arguments: [
+        ("\"typeID\":16777216", "typeID"), ("\"typeID\":-1", "typeID"), ("\"typeID\":1.5", "typeID"),
+        ("\"typeID\":1e99", "typeID"), ("\"typeID\":null", "typeID"), ("\"typeID\":\"1\"", "typeID"), ("", "typeID"),
+        ("\"typeID\":1,\"typeVersion\":256", "typeVersion"),
+        ("\"typeID\":1,\"filters\":[{\"vlan\":1},{\"vlan\":4095}]", "filters[1].vlan"),
+        ("\"typeID\":1,\"filters\":[{\"pcp\":8}]", "filters[0].pcp"),
+        ("\"typeID\":1,\"filters\":[{\"group\":4294967296}]", "filters[0].group"),
+        ("\"typeID\":1,\"filters\":[{\"mac\":\"52:54:00:00:c7\"}]", "filters[0].mac"),
+        ("\"typeID\":1,\"filters\":[{\"vid\":1}]", "filters[0].vid"), ("\"typeID\":1,\"filters\":{}", "filters"),
+        ("\"typeID\":1,\"migrating\":true,\"suspended\":true", "suspended"), ("\"typeID\":1,\"wait\":3600001", "wait"),
+        ("\"typeID\":1,\"link\":{\"name\":\"\"}", "link.name"),
+        ("\"typeID\":1,\"link\":{\"name\":\"abcdefghijklmnop\"}", "link.name"),
+        ("\"typeID\":1,\"link\":{\"name\":\"a\",\"mode\":\"veb\"}", "link.mode"), ("\"typeID\":1,\"wiat\":3", "wiat"),
+        ("\"typeID\":1,\"managerID\":\"\"", "managerID"), ("\"typeID\":1,\"managerID\":5", "managerID"),
+    ]) func whatDoesNotFitIsNamed(_ rest: String, _ place: String) throws {
+        let text = "{\"vsiID\":\"x\",\"port\":\"p\"" + (rest.isEmpty ? "" : ",") + rest + "}"
+        let parameters = try JSONValue(parsing: Array(text.utf8))
+        let error = #expect(throws: DecodingError.self) {
+            try JSONCoding.decode(VSIRequest.self, from: parameters)
+        }
+        #expect(error.map { JSONCoding.place(of: $0) } == place)
+    }
+
+    @Test func filtersAreBounded() throws {
+        let most = VSIRequest(
+            vsiID: "x", port: "p", typeID: 1,
+            filters: [VSIFilter](repeating: VSIFilter(vlan: 1), count: VSIRequest.maximumFilters))
+        try goesThereAndBack(most)
+        var tooMany = most
+        tooMany.filters.append(VSIFilter(vlan: 1))
+        #expect(throws: DecodingError.self) { try goesThereAndBack(tooMany) }
+    }
+}
+
+@Suite struct ControlErrorTests {
+    static let failures: [ControlError.Failure] = [
+        .noSuchPort(port: "eth9"), .noSuchVSI(vsiID: "x", port: nil), .noSuchVSI(vsiID: "x", port: "eth0"),
+        .invalidArgument(argument: "vsiID"),
+        .refused(port: "eth0", vsiID: "x", reason: .insufficientResources, hard: true, kept: false),
+        .noAnswer(port: "eth0", vsiID: "x", waitedMilliseconds: 1500), .noBridge(port: "eth0", vsiID: nil),
+        .noBridge(port: "eth0", vsiID: "x"), .linkFailed(port: "eth0", vsiID: "x", link: "vm1", cause: "EEXIST"),
+        .busy(limit: "VSIs"),
+    ]
+
+    @Test(arguments: failures) func errorsGoThereAndBack(_ failure: ControlError.Failure) {
+        let error = ControlError(failure)
+        #expect(ControlError(name: error.name, parameters: error.parameters) == error)
+        #expect(!error.message.isEmpty && !error.hint.isEmpty)
+        let own = ControlError(failure, message: "m", hint: "h")
+        #expect(ControlError(name: own.name, parameters: own.parameters) == own)
+        #expect(own.description == "m; h")
+    }
+
+    @Test func parametersAreThoseOfTheDescription() throws {
+        for failure in Self.failures {
+            let error = ControlError(failure)
+            let name = error.name.dropFirst("io.evbd.".count)
+            let text = ControlInterface.description
+            let start = try #require(text.firstRange(of: "error \(name) ("))
+            let end = try #require(text[start.upperBound...].firstIndex(of: ")"))
+            let declared = text[start.upperBound..<end].split(separator: ",").map { part in
+                String(part.prefix { $0 != ":" }.filter { !$0.isWhitespace })
+            }
+            guard case .object(let members) = error.parameters else {
+                Issue.record("no object")
+                continue
+            }
+            #expect(members.map(\.key) == declared, "\(name)")
+        }
+    }
+
+    @Test func whatIsNoErrorOfOurs() {
+        #expect(ControlError(name: "org.varlink.service.MethodNotFound", parameters: .object([])) == nil)
+        #expect(ControlError(name: "io.evbd.Refused", parameters: .object([])) == nil)
+        #expect(ControlError(name: "io.evbd.Unheard", parameters: .object([])) == nil)
+    }
+}
+
+@Suite struct ControlInterfaceTests {
+    private func names(_ keyword: String, in description: String) -> [String] {
+        description.split(separator: "\n").filter { $0.hasPrefix(keyword + " ") }.map { line in
+            String(line.dropFirst(keyword.count + 1).prefix { $0 != "(" && $0 != " " })
+        }
+    }
+
+    @Test func everyMethodAndErrorIsDescribed() {
+        #expect(names("method", in: ControlInterface.description) == ControlMethod.allCases.map(\.rawValue))
+        #expect(names("error", in: ControlInterface.description) == ControlError.shortNames)
+        #expect(names("interface", in: ControlInterface.description) == ["io.evbd"])
+        #expect(names("method", in: VarlinkService.description) == ["GetInfo", "GetInterfaceDescription"])
+        #expect(
+            names("error", in: VarlinkService.description)
+                == ["InterfaceNotFound", "MethodNotFound", "MethodNotImplemented", "InvalidParameter", "ExpectedMore"])
+    }
+
+    @Test func everyTypeIsDefinedOnce() {
+        let types = names("type", in: ControlInterface.description)
+        #expect(Set(types).count == types.count)
+        for type in ["Port", "PortDetails", "VSI", "Filter", "Link", "Event", "Statistics"] {
+            #expect(types.contains(type))
+        }
+    }
+
+    @Test func noLineIsTooLongOrEndsInSpaces() {
+        for line in (ControlInterface.description + VarlinkService.description).split(separator: "\n") {
+            #expect(line.count <= 120 && line.last != " ", "\(line)")
+        }
+    }
+}

@@ -1,0 +1,130 @@
+import ArgumentParser
+import EVBControl
+import Testing
+
+@testable import evbctl
+
+private let full = ["5ab5c6a6-9f4b-4d27-a1bb-3b8d9d7b6a51", "--port", "eth0", "--type", "0x1234"]
+
+@Suite struct ArgumentTests {
+    private func associate(_ rest: String...) throws -> VSIRequest {
+        let command = try Evbctl.parseAsRoot(["vsi", "associate"] + full + rest)
+        return try #require(command as? VSIAssociate).options.request(reserve: false)
+    }
+
+    @Test func theLeast() throws {
+        #expect(
+            try associate()
+                == VSIRequest(vsiID: full[0], port: "eth0", typeID: 0x1234, waitMilliseconds: 30_000))
+        #expect(try associate("--no-wait").waitMilliseconds == 0)
+        #expect(try associate("--wait", "5").waitMilliseconds == 5000)
+    }
+
+    @Test func everything() throws {
+        let request = try associate(
+            "--manager", "5", "--type-version", "255", "--filter", "mac=52:54:00:00:C7:3E,vlan=100,pcp=5,group=7",
+            "--filter", "vlan=0", "--suspended", "--link", "vm1", "--link-kind", "macvlan", "--link-mode", "passthru")
+        #expect(
+            request
+                == VSIRequest(
+                    vsiID: full[0], port: "eth0", managerID: "5", typeID: 0x1234, typeVersion: 255,
+                    filters: [
+                        VSIFilter(mac: "52:54:00:00:c7:3e", vlan: 100, pcp: 5, group: 7), VSIFilter(vlan: 0),
+                    ], suspended: true, link: VSILink(name: "vm1", kind: .macvlan, mode: .passthru),
+                    waitMilliseconds: 30_000))
+    }
+
+    @Test func globalOptionsStandAnywhere() throws {
+        let cases: [([String], [String])] = [
+            ([], []), (["status"], ["status"]), (["--json", "status"], ["status", "--json"]),
+            (["--socket", "/s", "vsi", "list", "--port", "p"], ["vsi", "list", "--port", "p", "--socket", "/s"]),
+            (
+                ["--json", "--socket=/s", "vsi", "show", "--", "-x"],
+                ["vsi", "show", "--json", "--socket=/s", "--", "-x"]
+            ),
+            (["--socket"], ["--socket"]), (["status", "--json"], ["status", "--json"]),
+        ]
+        for (arguments, expected) in cases { #expect(Evbctl.withGlobalOptionsLast(arguments) == expected) }
+        let command = try Evbctl.parseAsRoot(Evbctl.withGlobalOptionsLast(["--socket", "/s", "--json", "status"]))
+        let global = try #require(command as? Status).global
+        #expect(global.socketPath == "/s" && global.json)
+    }
+
+    @Test func reserveBelongsToPreassociate() throws {
+        let command = try Evbctl.parseAsRoot(["vsi", "preassociate"] + full + ["--reserve"])
+        #expect(try #require(command as? VSIPreassociate).reserve)
+        #expect(throws: (any Error).self) { try associate("--reserve") }
+    }
+
+    @Test(arguments: [
+        (["--wait", "5", "--no-wait"], "give --wait or --no-wait, not both"),
+        (["--wait", "3601"], "--wait 3601 is out of range; give 0 to 3600 seconds"),
+        (["--type-version", "256"], "--type-version 256 is out of range; give 0 to 255"),
+        (["--migrating", "--suspended"], "give --migrating (to here) or --suspended (here), not both"),
+        (["--link-mode", "vepa"], "--link-kind and --link-mode need --link"),
+        (["--filter", "vlan=4095"], "vlan=4095 is out of range; give 0 to 4094"),
+        (["--filter", "vlan=1,vlan=2"], "vlan is given twice in a filter"),
+        (["--filter", "vid=1"], "\"vid\" is no key of a filter; known are mac, vlan, pcp and group"),
+        (["--filter", "vlan"], "\"vlan\" is no part of a filter; give key=value, with commas between"),
+        (["--filter", "vlan=1,"], "\"\" is no part of a filter; give key=value, with commas between"),
+        (["--filter", "mac=1:2"], "mac=1:2 is no MAC address; give one like 52:54:00:00:c7:3e"),
+        (["--filter", "pcp=1"], "pcp is the priority on a VLAN; give vlan=0 to have the bridge choose one"),
+        (["--type", "16777216"], "16777216 is no VSI type; give 0 to 16777215, or 0x0 to 0xffffff"),
+        (["--type", "0x+1"], "0x+1 is no VSI type; give 0 to 16777215, or 0x0 to 0xffffff"),
+        (["--frobnicate"], "Unknown option '--frobnicate'"),
+    ]) func wrongArguments(_ rest: [String], _ message: String) {
+        let error = #expect(throws: (any Error).self) {
+            try Evbctl.parseAsRoot(["vsi", "associate"] + full + rest)
+        }
+        guard let error else { return }
+        #expect(Evbctl.fullMessage(for: error).contains(message), "\(Evbctl.fullMessage(for: error))")
+        #expect(Evbctl.exitCode(for: error).rawValue == 64)
+    }
+}
+
+@Suite struct FailureTests {
+    private let port = ControlError(.noSuchPort(port: "eth9"))
+
+    @Test func everyFailureHasItsStatus() {
+        let refused = ControlError.Failure.refused(
+            port: "eth0", vsiID: "x", reason: .insufficientResources, hard: false, kept: true)
+        let cases: [(ControlClientError, Int32)] = [
+            (.noDaemon(socket: "/s", cause: .absent), 3), (.noDaemon(socket: "/s", cause: .forbidden), 3),
+            (.silent(socket: "/s", milliseconds: 10_000), 3), (.closed(socket: "/s"), 3),
+            (.garbled(socket: "/s", detail: "d"), 3), (.misunderstood(error: "e", detail: nil), 1),
+            (.refused(ControlError(refused)), 1), (.refused(port), 1),
+            (.refused(ControlError(.noSuchVSI(vsiID: "x", port: nil))), 1),
+            (.refused(ControlError(.linkFailed(port: "p", vsiID: "x", link: "l", cause: "c"))), 1),
+            (.refused(ControlError(.busy(limit: "l"))), 1),
+            (.refused(ControlError(.noAnswer(port: "p", vsiID: "x", waitedMilliseconds: 1))), 4),
+            (.refused(ControlError(.noBridge(port: "p", vsiID: nil))), 4),
+            (.refused(ControlError(.invalidArgument(argument: "vsiID"))), 64),
+        ]
+        for (error, status) in cases {
+            #expect(Failure(error).status == status, "\(error)")
+            #expect(Failure(error).text.hasPrefix("evbctl: "))
+        }
+    }
+
+    @Test func theWordsOfFailures() {
+        #expect(
+            Failure(.noDaemon(socket: "/run/evbd/evbd.sock", cause: .absent)).text == """
+                evbctl: evbd does not answer on /run/evbd/evbd.sock: there is no such socket
+                  start it (systemctl start evbd), or name its socket with --socket or EVBCTL_SOCKET
+                """)
+        let refused = ControlError.Failure.refused(
+            port: "eth0", vsiID: "x", reason: .insufficientResources, hard: false, kept: true)
+        #expect(
+            Failure(.refused(ControlError(refused))).text == """
+                evbctl: the bridge on eth0 refused VSI x: insufficient-resources, it has not the resources; it stays as it was
+                  it may be asked again later
+                """)
+        #expect(
+            Failure(.refused(ControlError(.noAnswer(port: "eth0", vsiID: "x", waitedMilliseconds: 1500)))).text == """
+                evbctl: the bridge on eth0 did not answer for VSI x within 1.5 s
+                  the request stands; see evbctl vsi show x and the counters of evbctl port show eth0
+                """)
+        let hostile = ControlError(.busy(limit: ""), message: "a\u{1B}[2Jb\nc", hint: "")
+        #expect(Failure(.refused(hostile)).text == "evbctl: a\\u{1B}[2Jb\\nc")
+    }
+}

@@ -1,0 +1,54 @@
+import EVBControl
+
+/// Replies as a daemon might give them, in full and as bare as can be.
+enum Samples {
+    static let fullPort = PortStatus(
+        interface: "eth0", role: .station, linkUp: true, dialect: .ratified,
+        peer: PeerStatus(chassisID: "00:1b:21:aa:bb:cc", portID: "ge-0/0/1", evbMode: "bridge"),
+        reflectiveRelay: ReflectiveRelayStatus(requested: true, status: .granted),
+        timers: TimerStatus(retries: 3, rte: 14, rwd: 20, rka: 20),
+        vsis: VSICounts(associated: 2, preassociated: 1, pending: 0, deassociated: 0))
+
+    static let barePort = PortStatus(
+        interface: "enp130s0f1", role: .station, linkUp: false, dialect: .auto, peer: nil,
+        reflectiveRelay: ReflectiveRelayStatus(requested: true, status: .unknown),
+        timers: TimerStatus(retries: 3, rte: 14, rwd: 20, rka: 20),
+        vsis: VSICounts(associated: 0, preassociated: 0, pending: 3, deassociated: 1))
+
+    static let status = StatusReport(
+        daemon: DaemonStatus(version: "0.1.0", pid: 4711, uptimeSeconds: 90_061), ports: [fullPort, barePort])
+
+    static let fullVSI = VSIStatus(
+        vsiID: "5ab5c6a6-9f4b-4d27-a1bb-3b8d9d7b6a51", vsiIDFormat: .uuid, port: "eth0", managerID: "5", typeID: 4660,
+        typeVersion: 1, state: .associated, reason: .success,
+        filters: [VSIFilter(mac: "52:54:00:00:c7:3e", vlan: 100, pcp: 5, group: 7), VSIFilter(vlan: 0)],
+        link: VSILink(name: "vm1", kind: .macvtap, mode: .vepa))
+
+    static let bareVSI = VSIStatus(
+        vsiID: "ipv4:192.0.2.1", vsiIDFormat: .ipv4, port: "eth0", managerID: nil, typeID: 0, typeVersion: 0,
+        state: .pending, reason: nil, filters: [VSIFilter(mac: "52:54:00:00:c7:3e")], link: nil)
+
+    static let localTLV = EVBTLVStatus(
+        evbMode: "station", bgid: true, rrcap: true, rrctr: true, sgid: true, rrreq: true, rrstat: .on, retries: 3,
+        rte: 14, rwd: 20, rwdOrigin: .local, rka: 20, rkaOrigin: .remote)
+
+    static let details = PortDetails(
+        port: fullPort, evbTLV: EVBTLVPair(local: localTLV, remote: nil),
+        lldpNeighbour: NeighbourStatus(
+            chassisID: "00:1b:21:aa:bb:cc", portID: "ge-0/0/1", ttlSeconds: 121, ageSeconds: 7,
+            systemName: "leaf\u{1B}1"),
+        ecp: ECPCounters(txFrameCount: 10, txRetryCount: 1, txFailures: 0, rxFrameCount: 9))
+
+    static let bareDetails = PortDetails(
+        port: barePort, evbTLV: EVBTLVPair(local: nil, remote: nil), lldpNeighbour: nil, ecp: ECPCounters())
+
+    static let event = ControlEvent(
+        timeMilliseconds: 1_795_237_612_123, kind: .vsi, port: "eth0", vsiID: fullVSI.vsiID, from: "pending",
+        to: "associated", reason: "success", message: "pending -> associated")
+
+    static let bareEvent = ControlEvent(timeMilliseconds: 0, kind: .notice, message: "hello")
+
+    static let request = VSIRequest(
+        vsiID: fullVSI.vsiID, port: "eth0", managerID: "5", typeID: 4660, typeVersion: 1, filters: fullVSI.filters,
+        migrating: true, link: VSILink(name: "vm1", kind: .macvlan), reserve: true, waitMilliseconds: 30_000)
+}
