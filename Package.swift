@@ -19,7 +19,8 @@ let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let package = Package(
     name: "evbd",
     products: [
-        .executable(name: "evbctl", targets: ["evbctl"])
+        .executable(name: "evbd", targets: ["evbd"]),
+        .executable(name: "evbctl", targets: ["evbctl"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
@@ -28,12 +29,14 @@ let package = Package(
     targets: [
         // Pure: no sockets, clocks, threads, files or Foundation.
         .target(name: "EVBWire", swiftSettings: strict),
+        .target(name: "EVBProtocol", dependencies: ["EVBWire"], swiftSettings: strict),
 
         // The kernel, one small type per interface.
         .target(name: "CLinux", cSettings: [.unsafeFlags(["-Wall", "-Wextra", "-Werror"])]),
         .systemLibrary(
             name: "CNetlink", pkgConfig: "libnl-route-3.0",
             providers: [.apt(["libnl-3-dev", "libnl-route-3-dev"])]),
+        .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
         .target(name: "LinuxSystem", dependencies: ["CLinux"], swiftSettings: strict),
         .target(name: "EventLoop", dependencies: ["LinuxSystem", "CLinux"], swiftSettings: strict),
         .target(name: "PacketSocket", dependencies: ["LinuxSystem", "CLinux"], swiftSettings: strict),
@@ -41,15 +44,28 @@ let package = Package(
 
         // The daemon and its client.
         .target(name: "EVBControl", dependencies: ["LinuxSystem", "CLinux"], swiftSettings: strict),
+        .target(
+            name: "EVBDaemon",
+            dependencies: [
+                "EVBProtocol", "EVBWire", "LinuxSystem", "CLinux", "EventLoop", "PacketSocket", "Netlink", "EVBControl",
+                "CYAML", logging,
+            ],
+            swiftSettings: strict),
+        .executableTarget(name: "evbd", dependencies: ["EVBDaemon", argumentParser], swiftSettings: strict),
         .executableTarget(name: "evbctl", dependencies: ["EVBControl", argumentParser], swiftSettings: strict),
 
         .testTarget(name: "EVBWireTests", dependencies: ["EVBWire"], swiftSettings: strictTests),
-        .testTarget(name: "EventLoopTests", dependencies: ["EventLoop", "LinuxSystem"], swiftSettings: strictTests),
         .testTarget(
             name: "PacketSocketTests", dependencies: ["PacketSocket", "LinuxSystem"], swiftSettings: strictTests),
         .testTarget(name: "NetlinkTests", dependencies: ["Netlink", "LinuxSystem"], swiftSettings: strictTests),
         .testTarget(
             name: "EVBControlTests", dependencies: ["EVBControl", "evbctl"], exclude: ["Help"],
+            swiftSettings: strictTests),
+        .testTarget(
+            name: "EVBDaemonTests",
+            dependencies: [
+                "EVBDaemon", "EVBProtocol", "EVBWire", "EVBControl", "EventLoop", "LinuxSystem", logging,
+            ],
             swiftSettings: strictTests),
     ]
 )

@@ -1,0 +1,224 @@
+// Which keys the configuration has, where, and of what type: the schema of evbd.yaml.
+
+internal import LinuxSystem
+
+extension Configuration {
+    /// Reads a configuration file.
+    ///
+    /// - Parameter path: the file, by the name that mistakes will give to it.
+    /// - Returns: the configuration, with defaults for what the file leaves out.
+    /// - Throws: every mistake in the file, or the one that it cannot be read.
+    public static func load(_ path: String) throws(ConfigurationMistakes) -> Configuration {
+        let octets: [UInt8]
+        do {
+            octets = try Files.read(path, limit: YAMLReader.maximumOctets)
+        } catch {
+            let remedy = "give a readable file with --config, of at most \(YAMLReader.maximumOctets) octets"
+            throw ConfigurationMistakes([
+                ConfigurationMistake(
+                    file: path, line: nil, key: "", problem: "cannot be read: \(error)", remedy: remedy)
+            ])
+        }
+        return try parse(octets, file: path)
+    }
+
+    /// Reads a configuration from the text of a file.
+    ///
+    /// - Parameters:
+    ///   - octets: the text, in UTF-8.
+    ///   - file: the name by which mistakes call the file.
+    /// - Returns: the configuration, with defaults for what the file leaves out.
+    /// - Throws: every mistake in the file.
+    public static func parse(_ octets: [UInt8], file: String) throws(ConfigurationMistakes) -> Configuration {
+        try parse(octets, file: file, release: .current)
+    }
+
+    /// Reads a configuration as a release with the given limits does.
+    static func parse(
+        _ octets: [UInt8], file: String, release: ReleaseLimits
+    ) throws(ConfigurationMistakes) -> Configuration {
+        var yaml = YAMLReader(file: file)
+        let root = yaml.read(octets)
+        var reader = ConfigurationReader(file: file, release: release, mistakes: yaml.mistakes)
+        var configuration = Configuration(ports: [])
+        if let root {
+            configuration = reader.configuration(root)
+        } else if reader.mistakes.isEmpty {
+            reader.note(1, "", "is empty", "give at least ports, a list with an entry per interface")
+        }
+        guard reader.mistakes.isEmpty else { throw ConfigurationMistakes(reader.mistakes) }
+        return configuration
+    }
+}
+
+extension ConfigurationReader {
+    fileprivate mutating func configuration(_ root: YAMLNode) -> Configuration {
+        var configuration = Configuration(ports: [])
+        let keys = ["ports", "control", "libvirt", "deassociate-on-stop", "log"]
+        guard let entries = mapping(root, "", keys: keys) else { return configuration }
+        if let ports = entries["ports"] {
+            configuration.ports = self.ports(ports.value)
+        } else {
+            note(root.line, "ports", "is missing", "give a list with an entry per interface")
+        }
+        if let node = entries["control"]?.value { configuration.control = control(node) }
+        if let node = entries["libvirt"]?.value { configuration.libvirt = libvirt(node) }
+        if let node = entries["deassociate-on-stop"]?.value {
+            configuration.deassociateOnStop = boolean(node, "deassociate-on-stop") ?? false
+        }
+        if let node = entries["log"]?.value, let log = mapping(node, "log", keys: ["level"]),
+            let level = log["level"]?.value
+        {
+            configuration.logLevel = choice(level, "log.level", LogLevel.self) ?? .info
+        }
+        return configuration
+    }
+
+    private mutating func ports(_ node: YAMLNode) -> [PortConfiguration] {
+        guard let items = list(node, "ports", of: "ports") else { return [] }
+        var ports: [PortConfiguration] = []
+        var first: [String: (index: Int, line: Int)] = [:]
+        for (index, item) in items.enumerated() {
+            let path = "ports[\(index)]"
+            guard let (port, line) = port(item, path) else { continue }
+            if let earlier = first[port.interface] {
+                let problem = "\(port.interface) is ports[\(earlier.index)] already, on line \(earlier.line)"
+                note(line, "\(path).interface", problem, "give every interface once")
+            } else {
+                first[port.interface] = (index, line)
+                ports.append(port)
+            }
+        }
+        return ports
+    }
+
+    /// The keys of a port that make sense in one role only.
+    private static let keysOfRole: [(role: PortConfiguration.Role, keys: [String])] = [
+        (.station, ["edge-relay", "fallback", "manager-id-placement"]),
+        (.bridge, ["reflective-relay", "vsi-types"]),
+    ]
+
+    private static let portKeys = [
+        "interface", "role", "dialect", "edge-relay", "fallback", "group-ids", "ecp", "vdp", "manager-id-placement",
+        "reflective-relay", "vsi-types",
+    ]
+
+    private mutating func port(_ node: YAMLNode, _ path: String) -> (PortConfiguration, line: Int)? {
+        let buildable = Self.portKeys.filter { !release.portKeys.contains($0) }
+        guard var entries = self.portMapping(node, path, buildable: buildable) else { return nil }
+        var port = PortConfiguration(interface: "")
+        let interface = entries["interface"]
+        if let interface {
+            port.interface = interfaceName(interface.value, "\(path).interface") ?? ""
+        } else {
+            note(node.line, "\(path).interface", "is missing", "give the name of a network interface")
+        }
+        if let role: PortConfiguration.Role = choice(entries, path, "role") { port.role = role }
+        for (role, keys) in Self.keysOfRole where role != port.role {
+            for key in keys {
+                guard let entry = entries.removeValue(forKey: key) else { continue }
+                note(
+                    entry.line, "\(path).\(key)", "means nothing to a port in the role \(port.role)",
+                    "remove it, or give role: \(role)")
+            }
+        }
+        if let dialect: PortConfiguration.Dialect = choice(entries, path, "dialect") { port.dialect = dialect }
+        if let relay: PortConfiguration.EdgeRelay = choice(entries, path, "edge-relay") { port.edgeRelay = relay }
+        if let fallback: PortConfiguration.Fallback = choice(entries, path, "fallback") { port.fallback = fallback }
+        if let placement: PortConfiguration.ManagerIDPlacement = choice(entries, path, "manager-id-placement") {
+            port.managerIDPlacement = placement
+        }
+        if let node = entries["group-ids"]?.value { port.groupIDs = boolean(node, "\(path).group-ids") ?? true }
+        if let node = entries["ecp"]?.value { port.ecp = ecp(node, "\(path).ecp") }
+        if let node = entries["vdp"]?.value { port.vdp = vdp(node, "\(path).vdp") }
+        if let node = entries["reflective-relay"]?.value {
+            port.reflectiveRelay = boolean(node, "\(path).reflective-relay") ?? false
+        }
+        if let node = entries["vsi-types"]?.value { port.vsiTypes = self.path(node, "\(path).vsi-types") }
+        // A port without a name cannot be compared with others; its mistake has been noted.
+        guard let interface, !port.interface.isEmpty else { return nil }
+        return (port, interface.value.line)
+    }
+
+    private mutating func portMapping(
+        _ node: YAMLNode, _ path: String, buildable: [String]
+    ) -> [String: YAMLEntry]? {
+        guard case .mapping(let all) = node.content else { return mapping(node, path, keys: buildable) }
+        for entry in all where release.portKeys.contains(entry.key) {
+            note(entry.line, "\(path).\(entry.key)", "is not in this release", "remove it")
+        }
+        var rest = node
+        rest.content = .mapping(all.filter { !release.portKeys.contains($0.key) })
+        return mapping(rest, path, keys: buildable)
+    }
+
+    private mutating func choice<Choice: RawRepresentable & CaseIterable>(
+        _ entries: [String: YAMLEntry], _ path: String, _ key: String
+    ) -> Choice? where Choice.RawValue == String {
+        guard let node = entries[key]?.value else { return nil }
+        return choice(
+            node, "\(path).\(key)", Choice.self, notInThisRelease: release.portValues[key, default: []])
+    }
+
+    private mutating func ecp(_ node: YAMLNode, _ path: String) -> PortConfiguration.ECP {
+        var ecp = PortConfiguration.ECP()
+        guard let entries = mapping(node, path, keys: ["retries", "rte"]) else { return ecp }
+        if let node = entries["retries"]?.value {
+            ecp.retries = integer(node, "\(path).retries", in: PortConfiguration.ECP.retriesRange) ?? ecp.retries
+        }
+        if let node = entries["rte"]?.value {
+            ecp.rte = integer(node, "\(path).rte", in: PortConfiguration.ECP.exponentRange) ?? ecp.rte
+        }
+        return ecp
+    }
+
+    private mutating func vdp(_ node: YAMLNode, _ path: String) -> PortConfiguration.VDP {
+        var vdp = PortConfiguration.VDP()
+        guard let entries = mapping(node, path, keys: ["rwd", "rka"]) else { return vdp }
+        if let node = entries["rwd"]?.value {
+            vdp.rwd = integer(node, "\(path).rwd", in: PortConfiguration.VDP.exponentRange) ?? vdp.rwd
+        }
+        if let node = entries["rka"]?.value {
+            vdp.rka = integer(node, "\(path).rka", in: PortConfiguration.VDP.exponentRange) ?? vdp.rka
+        }
+        return vdp
+    }
+
+    private mutating func control(_ node: YAMLNode) -> ControlConfiguration {
+        var control = ControlConfiguration()
+        guard let entries = mapping(node, "control", keys: ["socket", "group"]) else { return control }
+        if let node = entries["socket"]?.value,
+            let path = path(node, "control.socket", longest: ControlConfiguration.longestSocketPath)
+        {
+            control.socket = path
+        }
+        if let node = entries["group"]?.value {
+            control.group = text(node, "control.group", "give the name of a group, or leave the key out")
+        }
+        return control
+    }
+
+    private mutating func libvirt(_ node: YAMLNode) -> LibvirtConfiguration {
+        var libvirt = LibvirtConfiguration()
+        guard let entries = mapping(node, "libvirt", keys: ["enabled", "pid-file"]) else { return libvirt }
+        if let node = entries["enabled"]?.value { libvirt.enabled = boolean(node, "libvirt.enabled") ?? true }
+        if let node = entries["pid-file"]?.value, let path = path(node, "libvirt.pid-file") { libvirt.pidFile = path }
+        return libvirt
+    }
+
+    /// A name that the kernel takes for an interface (`dev_valid_name`), and that a terminal can show.
+    private mutating func interfaceName(_ node: YAMLNode, _ path: String) -> String? {
+        guard let name = text(node, path, "give the name of a network interface") else { return nil }
+        let octets = name.utf8
+        let forbidden = octets.contains { $0 == 0x2F || $0 == 0x3A || $0 <= 0x20 || $0 == 0x7F }
+        if octets.count > 15 {
+            note(node.line, path, "\(Self.quoted(name)) is longer than 15 octets", "give a name as ip link shows it")
+        } else if forbidden || name == "." || name == ".." {
+            let remedy = "give a name without /, : and white space, as ip link shows it"
+            note(node.line, path, "\(Self.quoted(name)) is no name of an interface", remedy)
+        } else {
+            return name
+        }
+        return nil
+    }
+}

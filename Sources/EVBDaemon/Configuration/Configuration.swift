@@ -1,0 +1,198 @@
+// What an evbd process is told to do. Values only: reading the file is ConfigurationReader's job.
+
+/// The whole configuration of one evbd process.
+public struct Configuration: Sendable, Equatable {
+    /// The ports that evbd speaks on, in the order of the file; every interface at most once.
+    public var ports: [PortConfiguration]
+    /// The control socket.
+    public var control: ControlConfiguration
+    /// The netlink service to libvirt.
+    public var libvirt: LibvirtConfiguration
+    /// Whether a stop of the daemon de-associates every VSI.
+    ///
+    /// Off by default: a daemon upgrade must not cut VMs off.
+    public var deassociateOnStop: Bool
+    /// The least severe level that is logged.
+    public var logLevel: LogLevel
+
+    /// Makes a configuration; what is left out has the default of the file.
+    public init(
+        ports: [PortConfiguration], control: ControlConfiguration = ControlConfiguration(),
+        libvirt: LibvirtConfiguration = LibvirtConfiguration(), deassociateOnStop: Bool = false,
+        logLevel: LogLevel = .info
+    ) {
+        self.ports = ports
+        self.control = control
+        self.libvirt = libvirt
+        self.deassociateOnStop = deassociateOnStop
+        self.logLevel = logLevel
+    }
+}
+
+/// One port, that is one network interface, and how evbd plays its side of EVB there.
+public struct PortConfiguration: Sendable, Equatable {
+    /// Which side of the link this port is.
+    public enum Role: String, Sendable, Equatable, CaseIterable {
+        /// The EVB station: a host with virtual machines.
+        case station
+        /// The EVB bridge: the switch side.
+        case bridge
+    }
+
+    /// Which generation of the protocols is spoken.
+    public enum Dialect: String, Sendable, Equatable, CaseIterable {
+        /// Follow the bridge: its EVB TLV tells which generation it speaks.
+        case auto
+        /// IEEE 802.1Qbg as ratified (now in 802.1Q).
+        case ratified
+        /// The draft that lldpad calls `evbCfg`.
+        case draft
+    }
+
+    /// What relays frames between the virtual machines of this port.
+    public enum EdgeRelay: String, Sendable, Equatable, CaseIterable {
+        /// A VEPA: every frame goes to the bridge, which reflects it. Reflective relay is asked for.
+        case vepa
+        /// A VEB: the host relays between its own machines. Reflective relay must not be asked for.
+        case veb
+    }
+
+    /// The macvlan mode while reflective relay was asked for and is not granted.
+    public enum Fallback: String, Sendable, Equatable, CaseIterable {
+        /// Stay a VEPA: local traffic between machines waits, and the policy of the switch is never bypassed.
+        case vepa
+        /// Relay locally until reflective relay is granted.
+        case bridge
+        /// Pass nothing until reflective relay is granted.
+        case hold
+    }
+
+    /// Where a manager ID shorter than 16 octets sits in the manager ID TLV.
+    public enum ManagerIDPlacement: String, Sendable, Equatable, CaseIterable {
+        /// In the first octets, as lldpad does.
+        case first
+        /// In the last octets, as an integer would.
+        case last
+    }
+
+    /// What is proposed for ECP.
+    public struct ECP: Sendable, Equatable {
+        /// R: how often an ECPDU that is not acknowledged is sent again; 0 to 7.
+        public var retries: Int
+        /// RTE: the acknowledgement timer is 10 us x 2^RTE; 0 to 31.
+        ///
+        /// The default 14 is 163.84 ms.
+        public var rte: Int
+
+        /// Makes a proposal within the ranges named at the properties.
+        public init(retries: Int = 3, rte: Int = 14) {
+            precondition(Self.retriesRange.contains(retries) && Self.exponentRange.contains(rte))
+            self.retries = retries
+            self.rte = rte
+        }
+
+        static let retriesRange = 0...7
+        static let exponentRange = 0...31
+    }
+
+    /// What is proposed for VDP.
+    public struct VDP: Sendable, Equatable {
+        /// RWD: the bridge may need 10 us x 2^RWD before it answers; 0 to 31.
+        ///
+        /// The default 20 is 10.49 s.
+        public var rwd: Int
+        /// RKA: a VSI is kept alive every 10 us x 2^RKA; 0 to 31.
+        ///
+        /// The default 20 is 10.49 s.
+        public var rka: Int
+
+        /// Makes a proposal within the ranges named at the properties.
+        public init(rwd: Int = 20, rka: Int = 20) {
+            precondition(Self.exponentRange.contains(rwd) && Self.exponentRange.contains(rka))
+            self.rwd = rwd
+            self.rka = rka
+        }
+
+        static let exponentRange = 0...31
+    }
+
+    /// The name of the network interface: 1 to 15 octets, none of them `/`, `:` or white space.
+    public var interface: String
+    /// Which side of the link this port is.
+    public var role: Role = .station
+    /// Which generation of the protocols is spoken.
+    public var dialect: Dialect = .auto
+    /// What relays between the virtual machines of this port (station only).
+    public var edgeRelay: EdgeRelay = .vepa
+    /// The macvlan mode while reflective relay is not granted (station only).
+    public var fallback: Fallback = .vepa
+    /// Whether this side says that it can use GroupIDs: SGID as a station, BGID as a bridge.
+    public var groupIDs: Bool = true
+    /// What is proposed for ECP.
+    public var ecp: ECP = ECP()
+    /// What is proposed for VDP.
+    public var vdp: VDP = VDP()
+    /// Where a short manager ID sits (station only).
+    public var managerIDPlacement: ManagerIDPlacement = .first
+    /// RRCAP: whether reflective relay is granted to a station that asks for it (bridge only).
+    public var reflectiveRelay: Bool = false
+    /// The absolute path of the VSI type database (bridge only); nil accepts every VSI type.
+    public var vsiTypes: String?
+
+    /// Makes a port with the defaults of the file.
+    ///
+    /// - Parameter interface: the interface's name; it has to be valid for the kernel.
+    public init(interface: String) {
+        self.interface = interface
+    }
+}
+
+/// The control socket, to which evbctl connects.
+public struct ControlConfiguration: Sendable, Equatable {
+    /// The absolute path of the socket, at most 107 octets.
+    public var socket: String
+    /// The group that may use the socket; nil leaves the choice to the server: `evbd` if there is such a group,
+    /// else the daemon's own.
+    public var group: String?
+
+    /// Makes the settings of the control socket.
+    public init(socket: String = "/run/evbd/evbd.sock", group: String? = nil) {
+        self.socket = socket
+        self.group = group
+    }
+
+    /// The longest path that fits in `sockaddr_un`, its closing NUL counted out.
+    static let longestSocketPath = 107
+}
+
+/// The netlink service to libvirt, in place of lldpad's.
+public struct LibvirtConfiguration: Sendable, Equatable {
+    /// Whether libvirt is served.
+    public var enabled: Bool
+    /// The absolute path of the file in which libvirt looks for the process to talk to.
+    public var pidFile: String
+
+    /// Makes the settings of the service to libvirt.
+    public init(enabled: Bool = true, pidFile: String = "/run/lldpad.pid") {
+        self.enabled = enabled
+        self.pidFile = pidFile
+    }
+}
+
+/// How severe a log message is, from the least to the most.
+public enum LogLevel: String, Sendable, Equatable, CaseIterable {
+    /// Every frame and transition.
+    case trace
+    /// What a developer needs to follow a fault.
+    case debug
+    /// What is ordinary and worth a line.
+    case info
+    /// State changes that an operator cares about.
+    case notice
+    /// What may become a fault.
+    case warning
+    /// What failed.
+    case error
+    /// What stops the daemon.
+    case critical
+}

@@ -1,0 +1,53 @@
+// What is wrong with a configuration file, told so that its author can put it right without reading any code.
+
+/// One mistake in a configuration file: where it is, what is wrong, and what would be right.
+public struct ConfigurationMistake: Sendable, Equatable, CustomStringConvertible {
+    /// The file as the user named it.
+    public let file: String
+    /// The line, counted from 1; nil where the file as a whole is meant (it cannot be read, say).
+    public let line: Int?
+    /// The place in the tree, such as `ports[0].ecp.retries`; empty where no key is concerned.
+    public let key: String
+    /// What is wrong, as the rest of a sentence that begins with the key.
+    public let problem: String
+    /// What would be right, as an imperative or a question; empty only where nothing can be advised.
+    public let remedy: String
+
+    /// Makes a mistake from its parts.
+    public init(file: String, line: Int?, key: String, problem: String, remedy: String) {
+        self.file = file
+        self.line = line
+        self.key = key
+        self.problem = problem
+        self.remedy = remedy
+    }
+
+    /// The line that a user sees: `FILE:LINE: KEY: PROBLEM; REMEDY`.
+    public var description: String {
+        var text = file
+        if let line { text += ":\(line)" }
+        if !key.isEmpty { text += ": \(key)" }
+        text += ": \(problem)"
+        if !remedy.isEmpty { text += "; \(remedy)" }
+        return text
+    }
+}
+
+/// Every mistake that was found in one configuration file, in the order of the lines; never empty.
+public struct ConfigurationMistakes: Error, Sendable, Equatable, CustomStringConvertible {
+    /// The mistakes, ordered by line.
+    public let mistakes: [ConfigurationMistake]
+
+    /// Takes the mistakes in any order and keeps them by line.
+    ///
+    /// - Parameter mistakes: what was found; at least one.
+    public init(_ mistakes: [ConfigurationMistake]) {
+        precondition(!mistakes.isEmpty, "a refusal needs a mistake")
+        self.mistakes = mistakes.enumerated().sorted {
+            ($0.element.line ?? 0, $0.offset) < ($1.element.line ?? 0, $1.offset)
+        }.map(\.element)
+    }
+
+    /// One line per mistake, without a line end after the last.
+    public var description: String { mistakes.map(\.description).joined(separator: "\n") }
+}

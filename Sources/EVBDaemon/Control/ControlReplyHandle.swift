@@ -1,0 +1,116 @@
+// Where the answer to one call goes. It outlives the client: then it swallows what it is given, and says so.
+
+public import EVBControl
+internal import EventLoop
+
+/// The way back to whoever made one call.
+///
+/// Used on the thread of the loop. Only the first answer or failure counts.
+public final class ControlReplyHandle {
+    private weak var connection: ControlConnection?
+    /// Weak, because the loop holds the handle for as long as the end of its client is yet to be told.
+    private weak var loop: EventLoop?
+    private let oneway: Bool
+    private let more: Bool
+    private var hasAnswered = false
+    private var goneHandler: (() -> Void)?
+
+    /// Whether the client has gone, so that nothing that is sent will arrive.
+    public private(set) var isGone = false
+
+    init(connection: ControlConnection, oneway: Bool, more: Bool) {
+        self.connection = connection
+        loop = connection.loop
+        self.oneway = oneway
+        self.more = more
+    }
+
+    /// Called once in a later turn of the loop if the client goes before it is answered.
+    ///
+    /// Called also where it was gone already when this was set. Never called after an answer. This is the moment to
+    /// drop a wait or a monitor; the handle lets go of the closure afterwards.
+    public var onGone: (() -> Void)? {
+        get { goneHandler }
+        set {
+            goneHandler = newValue
+            if isGone, newValue != nil { scheduleGone() }
+        }
+    }
+
+    /// Answers the call.
+    ///
+    /// - Returns: whether it counts: false if the client is gone or the call was answered before.
+    @discardableResult
+    public func answer(_ reply: ControlReply) -> Bool {
+        let parameters =
+            switch reply {
+            case .version(let version): JSONCoding.encode(version)
+            case .status(let status): JSONCoding.encode(["status": status])
+            case .ports(let ports): JSONCoding.encode(["ports": ports])
+            case .port(let port): JSONCoding.encode(["port": port])
+            case .vsi(let vsi): JSONCoding.encode(["vsi": vsi])
+            case .statistics(let statistics): JSONCoding.encode(["statistics": statistics])
+            }
+        return answer(octets: VarlinkReply.octets(parameters: parameters))
+    }
+
+    /// Answers ListVSIs.
+    ///
+    /// The sequence is drawn a page a turn, as fast as the client reads: neither the loop nor other clients wait for a
+    /// long list. So it should look up each VSI when it is asked for the next, and pass over those that have gone.
+    /// - Parameter vsis: the VSIs, best a lazy sequence over a snapshot of their keys.
+    /// - Returns: whether it counts: false if the client is gone or the call was answered before.
+    @discardableResult
+    public func answer(vsis: some Sequence<VSIStatus>) -> Bool {
+        guard !hasAnswered, !isGone else { return false }
+        hasAnswered = true
+        goneHandler = nil
+        connection?.startPages(AnyIterator(vsis.makeIterator()), more: more, oneway: oneway, of: self)
+        return true
+    }
+
+    /// Refuses the call.
+    ///
+    /// - Returns: whether it counts: false if the client is gone or the call was answered before.
+    @discardableResult
+    public func fail(_ error: ControlError) -> Bool {
+        answer(octets: VarlinkReply(parameters: error.parameters, error: error.name).octets)
+    }
+
+    /// Sends an event, and leaves the call open for more.
+    ///
+    /// A client that does not read is dropped when too much waits for it; ``onGone`` tells.
+    /// - Returns: whether it was taken: false if the client is gone or the call was answered before.
+    @discardableResult
+    public func send(_ event: ControlEvent) -> Bool {
+        guard !hasAnswered, !isGone, let connection else { return false }
+        guard !oneway else { return true }
+        let parameters = JSONCoding.encode(["event": event])
+        return connection.enqueue(VarlinkReply.octets(parameters: parameters, continues: true))
+    }
+
+    func answer(octets: [UInt8]) -> Bool {
+        guard !hasAnswered, !isGone else { return false }
+        hasAnswered = true
+        goneHandler = nil
+        guard let connection else { return false }
+        let taken = oneway || connection.enqueue(octets)
+        connection.finish(self)
+        return taken
+    }
+
+    func clientHasGone() {
+        guard !isGone else { return }
+        isGone = true
+        if goneHandler != nil { scheduleGone() }
+    }
+
+    /// Later, because the client may be found gone while the service is in the middle of sending to all its monitors.
+    private func scheduleGone() {
+        loop?.later { [self] in
+            let handler = goneHandler
+            goneHandler = nil
+            handler?()
+        }
+    }
+}

@@ -1,0 +1,276 @@
+internal import EVBControl
+internal import EVBProtocol
+internal import EVBWire
+internal import EventLoop
+internal import Glibc
+internal import LinuxSystem
+public import Logging
+internal import Netlink
+
+/// One evbd: its ports, its two front doors, and the loop that all of it runs on.
+public final class Daemon {
+    /// Why a daemon does not start.
+    public struct StartError: Error, CustomStringConvertible {
+        /// What failed and what to do about it.
+        public let description: String
+    }
+
+    /// How long a stop waits for the bridge to release VSIs where `deassociate-on-stop` asks for that.
+    private static let releasePatience = Interval.seconds(5)
+
+    private(set) var configuration: Configuration
+    private let configurationPath: String
+    private let runtimeDirectory: String
+    private var logger: Logger
+    private let loop: EventLoop
+    private let timers: Timers
+    private let table: LinkTable
+    private let programmer: LinkProgrammer
+    private let serviceManager = ServiceManager()
+    private(set) var ports: [PortSupervisor] = []
+    private var service: DaemonService?
+    private var controlServer: ControlServer?
+    private var libvirt: LibvirtEndpoint?
+    private var pidFile: PIDFile?
+    private var watchdog: Timers.Timer?
+    private var stopTimer: Timers.Timer?
+    private var isStopping = false
+    /// Ports that the configuration has no more, while their VSIs are being released.
+    private var leaving: [(port: PortSupervisor, timer: Timers.Timer)] = []
+
+    /// evbd's process, which is the netlink port that libvirt talks to.
+    let processID = Processes.ownID
+
+    /// Takes everything that it needs, or nothing.
+    ///
+    /// - Parameters:
+    ///   - configuration: what `configurationPath` says.
+    ///   - configurationPath: the file that SIGHUP reads again.
+    ///   - runtimeDirectory: the directory for what lives until the next boot; made if it is missing.
+    ///   - logger: where the daemon reports.
+    /// - Throws: `StartError`, with what to do.
+    public init(
+        configuration: Configuration, configurationPath: String, runtimeDirectory: String, logger: Logger
+    ) throws {
+        self.configuration = configuration
+        self.configurationPath = configurationPath
+        self.runtimeDirectory = runtimeDirectory
+        self.logger = logger
+        let rival =
+            configuration.libvirt.enabled ? RivalDaemon.findOwner(ofPIDFile: configuration.libvirt.pidFile) : nil
+        if let conflict = rival ?? RivalDaemon.findLldpad() { throw StartError(description: conflict.description) }
+        // Before any other netlink socket of this process, so that the port is free.
+        let endpoint = configuration.libvirt.enabled ? try Self.bindEndpoint() : nil
+        do {
+            _ = try Files.makeDirectory(runtimeDirectory, mode: 0o755)
+            loop = try EventLoop()
+            timers = Timers(loop: loop)
+            table = try LinkTable(loop: loop, logger: logger)
+            programmer = try LinkProgrammer(loop: loop)
+        } catch {
+            throw StartError(description: "\(error)")
+        }
+        let service = DaemonService(daemon: self, timers: timers)
+        self.service = service
+        do {
+            controlServer = try ControlServer(
+                loop: loop, path: configuration.control.socket, group: configuration.control.group,
+                version: Release.version, service: service, logger: logger)
+        } catch {
+            throw StartError(description: "\(error)")
+        }
+        if let endpoint {
+            libvirt = try LibvirtEndpoint(
+                daemon: self, endpoint: endpoint, loop: loop, timers: timers, logger: logger)
+            try claimPIDFile(configuration.libvirt.pidFile)
+        }
+        try loop.watchSignals([SIGTERM, SIGINT, SIGHUP]) { [weak self] in self?.receive(signal: $0) }
+        table.onChange = { [weak self] in self?.linkChanged($0) }
+        for port in configuration.ports { ports.append(makePort(port)) }
+    }
+
+    private static func bindEndpoint() throws -> NetlinkEndpoint {
+        do {
+            return try NetlinkEndpoint(port: UInt32(bitPattern: Processes.ownID))
+        } catch {
+            throw StartError(
+                description: "netlink port \(Processes.ownID), on which libvirt would ask, cannot be had: \(error)")
+        }
+    }
+
+    private func claimPIDFile(_ path: String) throws {
+        let file = PIDFile(path: path)
+        do {
+            try file.write()
+        } catch {
+            throw StartError(
+                description: """
+                    the file by which libvirt finds evbd cannot be written: \(error); make it writable, or set \
+                    libvirt.pid-file, or libvirt.enabled: false
+                    """)
+        }
+        pidFile = file
+    }
+
+    /// Runs until it is told to stop.
+    ///
+    /// - Throws: `SystemError` when the loop fails.
+    public func run() throws {
+        logger.notice(
+            "evbd \(Release.version) runs",
+            metadata: [
+                "pid": "\(processID)", "ports": "\(configuration.ports.map(\.interface).joined(separator: ","))",
+            ])
+        startWatchdog()
+        serviceManager.notify("READY=1\nSTATUS=\(ports.count) ports")
+        try loop.run()
+    }
+
+    /// The port on that interface.
+    func port(_ name: String) -> PortSupervisor? {
+        ports.first { $0.name == name }
+    }
+
+    // MARK: Ports
+
+    private func makePort(_ configuration: PortConfiguration) -> PortSupervisor {
+        let port = PortSupervisor(
+            configuration,
+            PortSupervisor.Surroundings(
+                loop: loop, timers: timers, table: table, programmer: programmer, logger: logger))
+        let name = port.name
+        port.onNews = { [weak self] in self?.publish($0, port: name) }
+        port.onForgotten = { [weak self, weak port] vsiID, managed in
+            guard let self, let port else { return }
+            if managed.owner == .libvirt { libvirt?.forgotten(vsiID, on: port) }
+            finishIfReleased()
+        }
+        return port
+    }
+
+    private func publish(_ news: PortNews, port: String) {
+        var clock = timespec()
+        clock_gettime(CLOCK_REALTIME, &clock)
+        service?.publish(news, port: port, timeMilliseconds: clock.tv_sec * 1000 + clock.tv_nsec / 1_000_000)
+    }
+
+    private func linkChanged(_ name: String) {
+        for port in ports { port.linkChanged(name) }
+    }
+
+    // MARK: Signals
+
+    private func receive(signal: Int32) {
+        switch signal {
+        case SIGHUP: reload()
+        default: stop()
+        }
+    }
+
+    /// Reads the configuration again: ports come, go and change; the others are not touched.
+    private func reload() {
+        let fresh: Configuration
+        do {
+            fresh = try Configuration.load(configurationPath)
+        } catch {
+            logger.error("the configuration has mistakes, the old one stays", metadata: ["mistakes": "\(error)"])
+            return
+        }
+        if fresh.control != configuration.control || fresh.libvirt != configuration.libvirt {
+            logger.warning("control and libvirt change only with a restart of evbd")
+        }
+        logger.logLevel = Logger.Level(fresh.logLevel)
+        let wanted = Set(fresh.ports.map(\.interface))
+        for port in ports where !wanted.contains(port.name) { leave(port) }
+        ports = fresh.ports.map { settings in
+            guard let port = port(settings.interface) else {
+                publish(PortNews(kind: .port, to: "added", message: "the port is new"), port: settings.interface)
+                return makePort(settings)
+            }
+            if port.configuration != settings { port.reconfigure(settings) }
+            port.logger.logLevel = logger.logLevel
+            return port
+        }
+        configuration = fresh
+        logger.notice("configuration read again", metadata: ["ports": "\(ports.count)"])
+    }
+
+    /// Gives a port up: its VSIs are released at the bridge as far as that answers, then it says good-bye.
+    private func leave(_ port: PortSupervisor) {
+        publish(PortNews(kind: .port, to: "removed", message: "the port is given up"), port: port.name)
+        let timer = timers.timer { [weak self] in
+            self?.leaving.removeAll {
+                if $0.port === port { port.close() }
+                return $0.port === port
+            }
+        }
+        leaving.append((port, timer))
+        releaseAll(port)
+        let deadline = port.port.vsis.isEmpty ? timers.now : timers.now + Self.releasePatience
+        timer.set(deadline)
+    }
+
+    private func releaseAll(_ port: PortSupervisor) {
+        for vsi in port.port.vsis { try? port.withdraw(vsi.request.vsiID, waiter: nil) }
+    }
+
+    /// Stops in order. VSIs and links stay as they are, unless the configuration says otherwise.
+    private func stop() {
+        guard !isStopping else { return finish() }
+        isStopping = true
+        serviceManager.notify("STOPPING=1")
+        guard configuration.deassociateOnStop, ports.contains(where: { !$0.port.vsis.isEmpty }) else { return finish() }
+        logger.notice("releasing all VSIs before stopping")
+        stopTimer = timers.timer { [weak self] in
+            self?.logger.warning("the bridge did not release all VSIs in time")
+            self?.finish()
+        }
+        stopTimer?.set(timers.now + Self.releasePatience)
+        for port in ports { releaseAll(port) }
+    }
+
+    private func finishIfReleased() {
+        guard isStopping, stopTimer != nil, ports.allSatisfy({ $0.port.vsis.isEmpty && $0.relay.isEmpty }) else {
+            return
+        }
+        stopTimer = nil
+        finish()
+    }
+
+    private func finish() {
+        for port in ports + leaving.map(\.port) { port.close() }
+        leaving = []
+        programmer.finish()
+        controlServer?.close()
+        pidFile?.remove()
+        logger.notice("evbd stops")
+        loop.stop()
+    }
+
+    private func startWatchdog() {
+        guard let period = serviceManager.watchdogPeriod else { return }
+        let half = Interval(nanoseconds: max(period / 2, 1_000_000))
+        watchdog = timers.timer { [weak self] in
+            guard let self else { return }
+            serviceManager.notify("WATCHDOG=1")
+            watchdog?.set(timers.now + half)
+        }
+        watchdog?.set(timers.now + half)
+    }
+}
+
+extension Logger.Level {
+    /// The level of the configuration.
+    public init(_ level: LogLevel) {
+        self =
+            switch level {
+            case .trace: .trace
+            case .debug: .debug
+            case .info: .info
+            case .notice: .notice
+            case .warning: .warning
+            case .error: .error
+            case .critical: .critical
+            }
+    }
+}

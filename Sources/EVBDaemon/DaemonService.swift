@@ -1,0 +1,336 @@
+internal import EVBControl
+internal import EVBProtocol
+internal import EVBWire
+internal import Logging
+internal import Netlink
+
+/// Answers the calls on the control socket from what the ports are and do.
+final class DaemonService: ControlService {
+    /// Requests of clients that may wait for a bridge at the same time.
+    static let waitsMax = 20_000
+
+    private let daemon: Daemon
+    private let timers: Timers
+    private let startedAt: Instant
+    private var monitors: [ObjectIdentifier: ControlReplyHandle] = [:]
+    private var waitCount = 0
+
+    /// Serves for `daemon`, which owns it.
+    init(daemon: Daemon, timers: Timers) {
+        self.daemon = daemon
+        self.timers = timers
+        startedAt = timers.now
+    }
+
+    func handle(_ request: ControlRequest, from peer: PeerCredentials, reply: ControlReplyHandle) {
+        do {
+            try answer(request, reply)
+        } catch {
+            reply.fail(error)
+        }
+    }
+
+    private func answer(_ request: ControlRequest, _ reply: ControlReplyHandle) throws(ControlError) {
+        switch request {
+        case .getVersion: reply.answer(.version(VersionReport(version: Release.version)))
+        case .getStatus: reply.answer(.status(status))
+        case .listPorts: reply.answer(.ports(daemon.ports.map(\.status)))
+        case .getPort(let interface): reply.answer(.port(try port(interface).details))
+        case .listVSIs(let port, let state): try list(port: port, state: state, reply)
+        case .getVSI(let vsiID): try show(vsiID, reply)
+        case .associate(let request): try associate(request, target: .associated, reply)
+        case .preAssociate(let request):
+            try associate(request, target: request.reserve ? .preAssociatedWithReservation : .preAssociated, reply)
+        case .deassociate(let request): try deassociate(request, reply)
+        case .monitor:
+            monitors[ObjectIdentifier(reply)] = reply
+            reply.onGone = { [weak self, weak reply] in
+                if let reply { self?.monitors[ObjectIdentifier(reply)] = nil }
+            }
+        case .getStatistics(let interface):
+            let ports = try interface.map { name throws(ControlError) in [try port(name)] } ?? daemon.ports
+            reply.answer(.statistics(ports.map(\.counters)))
+        }
+    }
+
+    /// Sends news to everybody who monitors.
+    func publish(_ news: PortNews, port: String, timeMilliseconds: Int) {
+        guard !monitors.isEmpty else { return }
+        let event = ControlEvent(
+            timeMilliseconds: timeMilliseconds, kind: news.kind, port: port, vsiID: news.vsiID?.description,
+            from: news.from, to: news.to, reason: news.reason, message: news.message)
+        for monitor in monitors.values { monitor.send(event) }
+    }
+
+    // MARK: Looking
+
+    private var status: StatusReport {
+        let uptime = timers.now.since(startedAt).nanoseconds / 1_000_000_000
+        return StatusReport(
+            daemon: DaemonStatus(
+                version: Release.version, pid: Int(daemon.processID), uptimeSeconds: Int(clamping: uptime)),
+            ports: daemon.ports.map(\.status))
+    }
+
+    private func port(_ name: String) throws(ControlError) -> PortSupervisor {
+        guard let port = daemon.port(name) else { throw ControlError(.noSuchPort(port: name)) }
+        return port
+    }
+
+    private func list(port name: String?, state: EVBControl.VSIState?, _ reply: ControlReplyHandle)
+        throws(ControlError)
+    {
+        let ports = try name.map { name throws(ControlError) in [try port(name)] } ?? daemon.ports
+        let keys = ports.flatMap { port in port.port.vsis.map { (port, $0.request.vsiID) } }
+            .sorted { ($0.0.name, $0.1.description) < ($1.0.name, $1.1.description) }
+        let vsis = keys.lazy.compactMap { port, vsiID in port.vsiStatus(vsiID) }
+            .filter { state == nil || $0.state == state }
+        reply.answer(vsis: vsis)
+    }
+
+    /// The port that has a VSI, where only one may be meant.
+    private func locate(_ text: String, port name: String?) throws(ControlError) -> (PortSupervisor, VSIID) {
+        guard let vsiID = VSIID(text) else { throw Self.unreadableVSIID(text) }
+        let ports = try name.map { name throws(ControlError) in [try port(name)] } ?? daemon.ports
+        let holders = ports.filter { $0.port.vsi(vsiID) != nil }
+        guard let holder = holders.first else { throw ControlError(.noSuchVSI(vsiID: text, port: name)) }
+        guard holders.count == 1 else {
+            throw ControlError(
+                .invalidArgument(argument: "port"),
+                message: "VSI \(text) is on several ports: \(holders.map(\.name).joined(separator: ", "))",
+                hint: "say which by --port")
+        }
+        return (holder, vsiID)
+    }
+
+    private func show(_ text: String, _ reply: ControlReplyHandle) throws(ControlError) {
+        let (port, vsiID) = try locate(text, port: nil)
+        guard let status = port.vsiStatus(vsiID) else { throw ControlError(.noSuchVSI(vsiID: text, port: nil)) }
+        reply.answer(.vsi(status))
+    }
+
+    // MARK: Asking for VSIs
+
+    private func associate(
+        _ call: EVBControl.VSIRequest, target: EVBProtocol.VSIRequest.Target, _ reply: ControlReplyHandle
+    ) throws(ControlError) {
+        let port = try port(call.port)
+        let request = try read(call, target: target, placement: port.managerIDPlacement)
+        let link = try call.link.map { link throws(ControlError) in
+            try specification(link, of: request, on: port)
+        }
+        let waiter = try wait(call.waitMilliseconds, port, request.vsiID, reply) { [weak port] in
+            port?.vsiStatus(request.vsiID)
+        }
+        do {
+            try port.request(request, link: link, owner: .control, waiter: waiter)
+        } catch {
+            reply.fail(Self.error(error, port: port.name, vsiID: request.vsiID))
+            // It is answered already; this ends its waiting.
+            waiter?(.outcome(.superseded))
+            return
+        }
+        if waiter == nil, let status = port.vsiStatus(request.vsiID) { reply.answer(.vsi(status)) }
+    }
+
+    private func deassociate(_ call: DeassociateRequest, _ reply: ControlReplyHandle) throws(ControlError) {
+        let (port, vsiID) = try locate(call.vsiID, port: call.port)
+        guard let before = port.vsiStatus(vsiID) else {
+            throw ControlError(.noSuchVSI(vsiID: call.vsiID, port: call.port))
+        }
+        let waiter = try wait(call.waitMilliseconds, port, vsiID, reply) { before.released() }
+        do {
+            try port.withdraw(vsiID, waiter: waiter)
+        } catch {
+            reply.fail(Self.error(error, port: port.name, vsiID: vsiID))
+            // It is answered already; this ends its waiting.
+            waiter?(.outcome(.superseded))
+            return
+        }
+        if waiter == nil { reply.answer(.vsi(port.vsiStatus(vsiID) ?? before.released())) }
+    }
+
+    /// Someone who answers `reply` when the request has ended, or when `milliseconds` have passed; nil for no time.
+    private func wait(
+        _ milliseconds: Int, _ port: PortSupervisor, _ vsiID: VSIID, _ reply: ControlReplyHandle,
+        status: @escaping () -> VSIStatus?
+    ) throws(ControlError) -> ManagedVSI.Waiter? {
+        guard milliseconds > 0 else { return nil }
+        guard waitCount < Self.waitsMax else { throw ControlError(.busy(limit: "waiting requests")) }
+        waitCount += 1
+        var timer: Timers.Timer?
+        var isOver = false
+        let finish = { [weak self] in
+            guard !isOver else { return }
+            isOver = true
+            timer = nil
+            self?.waitCount -= 1
+        }
+        let name = port.name
+        timer = timers.timer { [weak port] in
+            finish()
+            let hasBridge = port?.port.snapshot.peer != nil
+            reply.fail(
+                ControlError(
+                    hasBridge
+                        ? .noAnswer(port: name, vsiID: vsiID.description, waitedMilliseconds: milliseconds)
+                        : .noBridge(port: name, vsiID: vsiID.description)))
+        }
+        timer?.set(timers.now + .milliseconds(UInt64(milliseconds)))
+        reply.onGone = finish
+        return { ending in
+            finish()
+            switch ending {
+            case .outcome(.granted), .outcome(.released):
+                guard let status = status() else {
+                    reply.fail(ControlError(.noSuchVSI(vsiID: vsiID.description, port: name)))
+                    return
+                }
+                reply.answer(.vsi(status))
+            case .outcome(let outcome):
+                reply.fail(Self.error(outcome, port: name, vsiID: vsiID, waited: milliseconds))
+            case .linkFailed(let link, let cause):
+                reply.fail(
+                    ControlError(.linkFailed(port: name, vsiID: vsiID.description, link: link, cause: cause)))
+            }
+        }
+    }
+
+    // MARK: Reading what clients write
+
+    private func read(
+        _ call: EVBControl.VSIRequest, target: EVBProtocol.VSIRequest.Target, placement: VSIManagerID.Placement
+    ) throws(ControlError) -> EVBProtocol.VSIRequest {
+        guard let vsiID = VSIID(call.vsiID) else { throw Self.unreadableVSIID(call.vsiID) }
+        var manager = VSIManagerID.unspecified
+        if let text = call.managerID {
+            guard let read = VSIManagerID(text, placement: placement) else {
+                throw ControlError(
+                    .invalidArgument(argument: "managerID"), message: "\(text) is no VSI manager ID",
+                    hint: "give 0 to 255, a UUID, an IP address, or up to 16 characters without spaces")
+            }
+            manager = read
+        }
+        return EVBProtocol.VSIRequest(
+            vsiID: vsiID, target: target, managerID: manager, typeID: UInt32(clamping: call.typeID),
+            typeVersion: UInt8(clamping: call.typeVersion), filter: try filter(call.filters),
+            hint: call.migrating ? .migrating : call.suspended ? .suspended : .none)
+    }
+
+    private func filter(_ filters: [VSIFilter]) throws(ControlError) -> FilterInfo {
+        // Without a filter the bridge is asked for the VLANs of the VSI's type.
+        let entries = filters.isEmpty ? [FilterEntry(vid: 0)] : filters.map { FilterEntry($0) }
+        do {
+            return try FilterInfo(checking: entries)
+        } catch {
+            let problem: String =
+                switch error {
+                case .noEntries: "it has no entries"
+                case .tooManyEntries(let most): "it has more than \(most) entries"
+                case .mixedFormats: "some entries have a MAC address or a group and others have none"
+                case .vidOutOfRange(let vid): "VLAN \(vid) does not exist; give 1 to 4094, or 0 to ask the bridge"
+                case .notIndividual(let address): "\(address) is not the address of one station"
+                case .nullVIDNotAlone: "VLAN 0 without a MAC address has to be the only entry"
+                case .doubled: "an entry stands there twice"
+                }
+            throw ControlError(
+                .invalidArgument(argument: "filters"), message: "the filter cannot be used: \(problem)",
+                hint: "see evbctl vsi associate --help")
+        }
+    }
+
+    private func specification(
+        _ link: VSILink, of request: EVBProtocol.VSIRequest, on port: PortSupervisor
+    ) throws(ControlError) -> EdgeRelay.Specification {
+        guard let address = request.filter.entries.lazy.compactMap(\.macAddress).first else {
+            throw ControlError(
+                .invalidArgument(argument: "link"), message: "the link \(link.name) needs a MAC address",
+                hint: "give one in the filter, as in --filter mac=52:54:00:00:00:01")
+        }
+        let specification = EdgeRelay.Specification(
+            name: link.name, kind: link.kind == .macvlan ? .macvlan : .macvtap,
+            mode: link.mode.map { MacvlanMode($0) }, address: address)
+        if let conflict = port.relay.conflict(specification, for: request.vsiID) {
+            throw ControlError(
+                .invalidArgument(argument: "link"), message: conflict, hint: "choose another name with --link")
+        }
+        return specification
+    }
+
+    private static func unreadableVSIID(_ text: String) -> ControlError {
+        ControlError(
+            .invalidArgument(argument: "vsiID"), message: "\(text) is no VSIID",
+            hint: "give a UUID, or ipv4:, ipv6:, mac: or local: and the ID")
+    }
+
+    // MARK: Errors
+
+    private static func error(_ error: VSIRequestError, port: String, vsiID: VSIID) -> ControlError {
+        switch error {
+        case .tooManyVSIs(let limit): ControlError(.busy(limit: "VSIs on \(port) (\(limit))"))
+        case .goesBackward:
+            ControlError(
+                .invalidArgument(argument: "vsiID"),
+                message: "VSI \(vsiID) on \(port) is bound further than that, and VDP knows no way back",
+                hint: "de-associate it first: evbctl vsi deassociate \(vsiID)")
+        case .unknownVSI: ControlError(.noSuchVSI(vsiID: vsiID.description, port: port))
+        }
+    }
+
+    private static func error(_ outcome: RequestOutcome, port: String, vsiID: VSIID, waited: Int) -> ControlError {
+        let name = vsiID.description
+        func refused(_ reason: EVBControl.VSIReason, _ message: String, _ hint: String) -> ControlError {
+            ControlError(
+                .refused(port: port, vsiID: name, reason: reason, hard: false, kept: false), message: message,
+                hint: hint)
+        }
+        switch outcome {
+        case .refused(let refusal):
+            return ControlError(
+                .refused(
+                    port: port, vsiID: name, reason: EVBControl.VSIReason(EVBProtocol.VSIReason(refusal.reason)),
+                    hard: refusal.isHard, kept: refusal.isKept))
+        case .timedOut: return ControlError(.noAnswer(port: port, vsiID: name, waitedMilliseconds: waited))
+        case .noBridge: return ControlError(.noBridge(port: port, vsiID: name))
+        case .bridgeDeassociated:
+            return refused(
+                .bridgeDeassociated, "the bridge on \(port) de-associated VSI \(name)",
+                "it is asked again after a while; evbctl vsi deassociate \(name) ends that")
+        case .mismatched:
+            return refused(
+                .otherFailure, "the bridge on \(port) granted another filter than VSI \(name) asked for",
+                "compare the VSI type at the bridge with the filter")
+        case .groupIDsUnavailable:
+            return refused(
+                .invalidVIDGroupMAC, "the filter of VSI \(name) has groups, and the bridge on \(port) cannot use them",
+                "enable group IDs at the bridge (BGID) and on the port (group-ids: true), or leave group= out")
+        case .superseded:
+            return refused(
+                .otherFailure, "another request for VSI \(name) on \(port) took the place of this one",
+                "see evbctl vsi show \(name)")
+        case .granted, .released:
+            return ControlError(.noSuchVSI(vsiID: name, port: port))
+        }
+    }
+}
+
+extension FilterEntry {
+    /// The entry that a client wrote; without a VLAN the bridge is asked for one.
+    init(_ filter: VSIFilter) {
+        self.init(
+            vid: UInt16(clamping: filter.vlan ?? 0), pcp: filter.pcp.map { UInt8(clamping: $0) },
+            macAddress: filter.mac.flatMap { MACAddress($0) }, groupID: filter.group.map { UInt32(clamping: $0) })
+    }
+}
+
+extension MacvlanMode {
+    /// The mode that a manager names.
+    init(_ mode: LinkMode) {
+        switch mode {
+        case .vepa: self = .vepa
+        case .bridge: self = .bridge
+        case .private: self = .private
+        case .passthru: self = .passthru
+        }
+    }
+}

@@ -1,0 +1,296 @@
+internal import EVBWire
+internal import Glibc
+
+/// The numbers of `linux/if_link.h` and `linux/rtnetlink.h` that libvirt and evbd say to each other.
+enum RTNetlink {
+    static let messageNoop: UInt16 = 1
+    static let messageError: UInt16 = 2
+    static let messageDone: UInt16 = 3
+    static let getLink: UInt16 = 18
+    static let setLink: UInt16 = 19
+    static let headerLength = 16
+
+    static let interfaceName: UInt16 = 3
+    static let vfInfoList: UInt16 = 22
+    static let vfInfo: UInt16 = 1
+    static let vfMAC: UInt16 = 1
+    static let vfVLAN: UInt16 = 2
+    static let vfPorts: UInt16 = 24
+    static let vfPort: UInt16 = 1
+    static let portVF: UInt16 = 1
+    static let portVSIType: UInt16 = 3
+    static let portInstanceUUID: UInt16 = 4
+    static let portRequest: UInt16 = 6
+    static let portResponse: UInt16 = 7
+    /// PORT_SELF_VF: the VSI is no virtual function.
+    static let selfVF = UInt32.max
+    static let nested: UInt16 = 0x8000
+}
+
+/// The header of a netlink message.
+struct NetlinkHeader: Equatable {
+    /// Octets that the sender says the message has.
+    var length: UInt32 = 0
+    var type: UInt16 = 0
+    var flags: UInt16 = 0
+    var sequence: UInt32 = 0
+    /// What the sender says its port is. libvirt puts the port of the socket there on which it waits for events.
+    var port: UInt32 = 0
+
+    init() {}
+
+    /// Reads a header; what a short one leaves out is zero.
+    init(_ octets: [UInt8]) {
+        var reader = NetlinkReader(octets + [UInt8](repeating: 0, count: max(0, RTNetlink.headerLength - octets.count)))
+        length = reader.integer(UInt32.self) ?? 0
+        type = reader.integer(UInt16.self) ?? 0
+        flags = reader.integer(UInt16.self) ?? 0
+        sequence = reader.integer(UInt32.self) ?? 0
+        port = reader.integer(UInt32.self) ?? 0
+    }
+}
+
+/// A request of libvirt (virnetdevvportprofile's messages, 802.1Qbg).
+struct LibvirtRequest: Equatable {
+    var header: NetlinkHeader
+    var interfaceIndex: Int32
+    var interfaceName: String?
+    var body: Body
+
+    enum Body: Equatable {
+        /// RTM_GETLINK: how do the VSIs of the port stand?
+        case poll
+        /// RTM_SETLINK with IFLA_VF_PORTS: bind or release a VSI.
+        case profile(PortProfile)
+    }
+
+    /// A VSI as a port profile gives it.
+    struct PortProfile: Equatable {
+        var macAddress: MACAddress?
+        /// The VLAN; 0 asks the bridge for one.
+        var vlan: UInt16
+        /// The priority, 0 for none.
+        var priority: UInt8
+        var managerID: UInt8
+        var typeID: UInt32
+        var typeVersion: UInt8
+        var instance: VSIID
+        var operation: Operation
+    }
+
+    /// PORT_REQUEST_*.
+    enum Operation: UInt8, Equatable {
+        case preAssociate = 0
+        case preAssociateWithReservation = 1
+        case associate = 2
+        case disassociate = 3
+    }
+
+    /// Why a message is refused, as an errno.
+    struct Refusal: Error, Equatable {
+        let code: Int32
+        let problem: String
+    }
+
+    /// Reads one datagram.
+    ///
+    /// - Throws: what is wrong with it; the sender is to be answered with the code.
+    init(_ octets: [UInt8]) throws(Refusal) {
+        header = NetlinkHeader(octets)
+        guard octets.count >= RTNetlink.headerLength, Int(header.length) >= RTNetlink.headerLength,
+            Int(header.length) <= octets.count
+        else { throw Refusal(code: EINVAL, problem: "the message is shorter than it says") }
+        guard header.type == RTNetlink.setLink || header.type == RTNetlink.getLink else {
+            throw Refusal(code: EOPNOTSUPP, problem: "message type \(header.type) is not served")
+        }
+        var reader = NetlinkReader(Array(octets[RTNetlink.headerLength..<Int(header.length)]))
+        // struct ifinfomsg: family, pad, type, index, flags, change.
+        guard reader.bytes(4) != nil, let index = reader.integer(UInt32.self), reader.bytes(8) != nil else {
+            throw Refusal(code: EINVAL, problem: "struct ifinfomsg is cut off")
+        }
+        interfaceIndex = Int32(bitPattern: index)
+        var attributes = Attributes()
+        do {
+            try attributes.read(&reader)
+        } catch {
+            throw Refusal(code: EINVAL, problem: "an attribute has a wrong length")
+        }
+        interfaceName = attributes.interfaceName
+        body = header.type == RTNetlink.getLink ? .poll : .profile(try attributes.profile())
+    }
+
+    /// What the attributes of a message hold; of repeated ones the last counts.
+    private struct Attributes {
+        var interfaceName: String?
+        var macAddress: MACAddress?
+        var vlan: (vlan: UInt32, priority: UInt32)?
+        var vsiType: (manager: UInt8, type: UInt32, version: UInt8)?
+        var instance: VSIID?
+        var operation: UInt8?
+
+        mutating func read(_ reader: inout NetlinkReader) throws(MalformedAttributes) {
+            while let (type, payload) = try reader.attribute() {
+                var payload = payload
+                switch type {
+                case RTNetlink.interfaceName: interfaceName = payload.text
+                case RTNetlink.vfInfoList:
+                    while let (inner, info) = try payload.attribute() {
+                        var info = info
+                        if inner == RTNetlink.vfInfo { try readInfo(&info) }
+                    }
+                case RTNetlink.vfPorts:
+                    while let (inner, port) = try payload.attribute() {
+                        var port = port
+                        if inner == RTNetlink.vfPort { try readPort(&port) }
+                    }
+                default: break
+                }
+            }
+        }
+
+        private mutating func readInfo(_ reader: inout NetlinkReader) throws(MalformedAttributes) {
+            while let (type, payload) = try reader.attribute() {
+                var payload = payload
+                switch type {
+                case RTNetlink.vfMAC:
+                    guard payload.remaining == 36, payload.bytes(4) != nil, let octets = payload.bytes(6) else {
+                        throw MalformedAttributes()
+                    }
+                    macAddress = MACAddress(octets: octets)
+                case RTNetlink.vfVLAN:
+                    guard payload.remaining == 12, payload.bytes(4) != nil, let vlan = payload.integer(UInt32.self),
+                        let priority = payload.integer(UInt32.self)
+                    else { throw MalformedAttributes() }
+                    self.vlan = (vlan, priority)
+                default: break
+                }
+            }
+        }
+
+        private mutating func readPort(_ reader: inout NetlinkReader) throws(MalformedAttributes) {
+            while let (type, payload) = try reader.attribute() {
+                var payload = payload
+                switch type {
+                case RTNetlink.portVSIType:
+                    // struct ifla_port_vsi: manager, type in three octets from the low one on, version, pad.
+                    guard payload.remaining == 8, let octets = payload.bytes(5) else { throw MalformedAttributes() }
+                    let typeID = UInt32(octets[1]) | UInt32(octets[2]) << 8 | UInt32(octets[3]) << 16
+                    vsiType = (octets[0], typeID, octets[4])
+                case RTNetlink.portInstanceUUID:
+                    guard payload.remaining == 16, let octets = payload.bytes(16) else { throw MalformedAttributes() }
+                    instance = VSIID(format: .uuid, octets: octets)
+                case RTNetlink.portRequest:
+                    // lldpad writes two octets here; the low one comes first.
+                    guard let code = payload.integer(UInt8.self) else { throw MalformedAttributes() }
+                    operation = code
+                default: break
+                }
+            }
+        }
+
+        func profile() throws(Refusal) -> PortProfile {
+            guard let vsiType, let instance, let code = operation else {
+                throw Refusal(code: EINVAL, problem: "VSI type, instance or request is missing")
+            }
+            guard let operation = Operation(rawValue: code) else {
+                throw Refusal(code: EINVAL, problem: "request \(code) is not known")
+            }
+            let (vlan, priority) = vlan ?? (0, 0)
+            guard vlan < 0x0FFF, priority <= 7 else {
+                throw Refusal(code: EINVAL, problem: "VLAN \(vlan) or priority \(priority) is out of range")
+            }
+            if let macAddress, !macAddress.isIndividual {
+                throw Refusal(code: EINVAL, problem: "\(macAddress) is not the address of one station")
+            }
+            return PortProfile(
+                macAddress: macAddress, vlan: UInt16(vlan), priority: UInt8(priority), managerID: vsiType.manager,
+                typeID: vsiType.type, typeVersion: vsiType.version, instance: instance, operation: operation)
+        }
+    }
+}
+
+/// What evbd says to libvirt.
+enum LibvirtReply {
+    /// NLMSG_ERROR: 0 when the request was taken, else an errno.
+    static func result(_ code: Int32, to header: NetlinkHeader) -> [UInt8] {
+        NetlinkWriter.message(type: RTNetlink.messageError, sequence: header.sequence, port: header.port) {
+            $0.integer(-code)
+            $0.integer(header.length)
+            $0.integer(header.type)
+            $0.integer(header.flags)
+            $0.integer(header.sequence)
+            $0.integer(header.port)
+        }
+    }
+
+    /// The answer to a poll, as lldpad gives it: one message of type NLMSG_DONE with the port's VSIs. One without a
+    /// response is under way.
+    static func poll(
+        _ vsis: some Sequence<(instance: VSIID, response: UInt16?)>, interfaceIndex: Int32, to header: NetlinkHeader
+    ) -> [UInt8] {
+        var ports = NetlinkWriter()
+        for vsi in vsis {
+            ports.attribute(RTNetlink.vfPort | RTNetlink.nested) {
+                $0.attribute(RTNetlink.portInstanceUUID) { $0.bytes(vsi.instance.octets) }
+                $0.attribute(RTNetlink.portVF) { $0.integer(RTNetlink.selfVF) }
+                if let response = vsi.response { $0.attribute(RTNetlink.portResponse) { $0.integer(response) } }
+            }
+        }
+        return NetlinkWriter.message(type: RTNetlink.messageDone, sequence: header.sequence, port: header.port) {
+            writeInterface(interfaceIndex, to: &$0)
+            guard !ports.octets.isEmpty else { return }
+            $0.attribute(RTNetlink.vfPorts | RTNetlink.nested) { $0.bytes(ports.octets) }
+        }
+    }
+
+    /// The unasked message that a VSI has been de-associated: evbd's own RTM_SETLINK.
+    static func dropped(
+        _ profile: LibvirtRequest.PortProfile, interfaceName: String, processID: UInt32, sequence: UInt32
+    ) -> [UInt8] {
+        NetlinkWriter.message(type: RTNetlink.setLink, sequence: sequence, port: processID) {
+            // libvirt finds the interface by its name.
+            writeInterface(0, to: &$0)
+            $0.attribute(RTNetlink.interfaceName) { $0.bytes(Array(interfaceName.utf8) + [0]) }
+            $0.attribute(RTNetlink.vfInfoList | RTNetlink.nested) {
+                $0.attribute(RTNetlink.vfInfo | RTNetlink.nested) { writeInfo(profile, to: &$0) }
+            }
+            $0.attribute(RTNetlink.vfPorts | RTNetlink.nested) {
+                $0.attribute(RTNetlink.vfPort | RTNetlink.nested) { writePort(profile, to: &$0) }
+            }
+        }
+    }
+
+    private static func writeInterface(_ index: Int32, to writer: inout NetlinkWriter) {
+        writer.integer(UInt32(0))
+        writer.integer(index)
+        writer.integer(UInt64(0))
+    }
+
+    private static func writeInfo(_ profile: LibvirtRequest.PortProfile, to writer: inout NetlinkWriter) {
+        if let address = profile.macAddress {
+            writer.attribute(RTNetlink.vfMAC) {
+                $0.integer(RTNetlink.selfVF)
+                $0.bytes(address.octets + [UInt8](repeating: 0, count: 26))
+            }
+        }
+        writer.attribute(RTNetlink.vfVLAN) {
+            $0.integer(RTNetlink.selfVF)
+            $0.integer(UInt32(profile.vlan))
+            $0.integer(UInt32(profile.priority))
+        }
+    }
+
+    private static func writePort(_ profile: LibvirtRequest.PortProfile, to writer: inout NetlinkWriter) {
+        writer.attribute(RTNetlink.portVSIType) {
+            $0.bytes([
+                profile.managerID, UInt8(truncatingIfNeeded: profile.typeID),
+                UInt8(truncatingIfNeeded: profile.typeID >> 8), UInt8(truncatingIfNeeded: profile.typeID >> 16),
+                profile.typeVersion, 0, 0, 0,
+            ])
+        }
+        writer.attribute(RTNetlink.portInstanceUUID) { $0.bytes(profile.instance.octets) }
+        writer.attribute(RTNetlink.portVF) { $0.integer(RTNetlink.selfVF) }
+        // One octet, as the kernel and libvirt define it.
+        writer.attribute(RTNetlink.portRequest) { $0.integer(LibvirtRequest.Operation.disassociate.rawValue) }
+    }
+}

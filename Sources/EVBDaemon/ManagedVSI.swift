@@ -1,0 +1,41 @@
+internal import EVBControl
+internal import EVBProtocol
+internal import EVBWire
+
+/// What the daemon keeps of a VSI beside what the protocol does: its link, and who waits for it.
+struct ManagedVSI {
+    /// The link to make when the bridge grants the association; nil for none, or for one of the manager's own.
+    var link: EdgeRelay.Specification?
+    /// Who asked for it last.
+    var owner: Owner
+    /// Those who are to hear how the request under way ends.
+    var waiters: [Waiter] = []
+
+    /// Who wants a VSI.
+    enum Owner: Equatable {
+        /// Somebody on the control socket.
+        case control
+        /// A libvirtd, by netlink.
+        case libvirt
+    }
+
+    /// Called once with the end of a request.
+    typealias Waiter = (Ending) -> Void
+
+    /// How a request ended, the link included.
+    enum Ending {
+        case outcome(RequestOutcome)
+        /// The bridge granted it and the link could not be made.
+        case linkFailed(link: String, cause: String)
+    }
+}
+
+/// Something that happened on a port, for those who follow it.
+struct PortNews {
+    var kind: ControlEvent.Kind
+    var vsiID: VSIID?
+    var from: String?
+    var to: String?
+    var reason: String?
+    var message: String
+}

@@ -1,0 +1,149 @@
+internal import EVBControl
+internal import EVBProtocol
+internal import EVBWire
+internal import Logging
+
+extension PortSupervisor {
+    /// Carries one effect out.
+    func carryOut(_ effect: PortEffect) {
+        switch effect {
+        case .transmit(let frame): send(frame)
+        case .vsi(.changed(let change)): changed(change)
+        case .vsi(.ended(let vsiID, let outcome)): ended(vsiID, outcome)
+        case .vsi(.forgotten(let vsiID)): forgotten(vsiID)
+        case .peer(let change): tell(change)
+        case .reflectiveRelay(let status): tell(status)
+        case .timers(let timers):
+            logger.info(
+                "timers agreed",
+                metadata: [
+                    "R": "\(timers.retries)", "RTE": "\(timers.retransmissionExponent)",
+                    "RWD": "\(timers.resourceWaitDelayExponent)", "RKA": "\(timers.reinitKeepAliveExponent)",
+                ])
+        case .notice(let notice):
+            let text = Self.text(notice)
+            logger.warning("\(text)")
+            onNews?(PortNews(kind: .notice, message: text))
+        }
+    }
+
+    // MARK: VSIs
+
+    private func changed(_ change: VSIChange) {
+        let wasAssociated = change.from == .associated
+        if wasAssociated, change.to != .associated { relay.cut(change.vsiID) }
+        // A request under way brings the link up when it ends; without one, an association came back by itself.
+        if change.to == .associated, vsis[change.vsiID]?.waiters.isEmpty ?? true { raise(change.vsiID) {} }
+        let isLoss = change.to == .deassociated && wasAssociated && change.reason != nil
+        let level: Logger.Level = isLoss ? .warning : .notice
+        logger.log(
+            level: level, "VSI \(change.to.rawValue)",
+            metadata: [
+                "vsi": "\(change.vsiID)", "from": "\(change.from.rawValue)", "to": "\(change.to.rawValue)",
+                "reason": "\(change.reason?.rawValue ?? "-")",
+            ])
+        onNews?(
+            PortNews(
+                kind: .vsi, vsiID: change.vsiID, from: change.from.rawValue, to: change.to.rawValue,
+                reason: change.reason?.rawValue,
+                message: "VSI \(change.vsiID) is \(change.to.rawValue)"
+                    + (change.reason.map { ", \($0.rawValue)" } ?? "")))
+        guard isLoss, let managed = vsis[change.vsiID], let snapshot = port.vsi(change.vsiID) else { return }
+        onLoss?(snapshot, managed)
+    }
+
+    /// A request has ended at the bridge; its manager hears it when the link is as it should be.
+    private func ended(_ vsiID: VSIID, _ outcome: RequestOutcome) {
+        let waiters = vsis[vsiID]?.waiters ?? []
+        switch outcome {
+        case .granted where port.vsi(vsiID)?.state == .associated:
+            raise(vsiID) { [weak self] in self?.finish(vsiID, .outcome(.granted)) }
+        case .released where !waiters.isEmpty:
+            // `forgotten` follows, and the waiters hear when the link is gone too.
+            break
+        default: finish(vsiID, .outcome(outcome))
+        }
+    }
+
+    private func finish(_ vsiID: VSIID, _ ending: ManagedVSI.Ending) {
+        let waiters = vsis[vsiID]?.waiters ?? []
+        vsis[vsiID]?.waiters = []
+        end(waiters, ending)
+    }
+
+    /// Brings the link of an associated VSI up, then goes on.
+    ///
+    /// A VSI whose link cannot be made is given back to the bridge: it would hold resources there for nothing.
+    private func raise(_ vsiID: VSIID, then: @escaping () -> Void) {
+        guard let link = vsis[vsiID]?.link else { return then() }
+        relay.raise(vsiID, link) { [weak self] result in
+            guard case .failure(let error) = result, let self else { return then() }
+            finish(vsiID, .linkFailed(link: link.name, cause: "\(error)"))
+            onNews?(PortNews(kind: .notice, vsiID: vsiID, message: "\(error)"))
+            try? withdraw(vsiID, waiter: nil)
+        }
+    }
+
+    private func forgotten(_ vsiID: VSIID) {
+        guard let managed = vsis.removeValue(forKey: vsiID) else { return }
+        relay.remove(vsiID) { [weak self] result in
+            switch result {
+            case .success: self?.end(managed.waiters, .outcome(.released))
+            case .failure(let error):
+                self?.end(managed.waiters, .linkFailed(link: managed.link?.name ?? "", cause: "\(error)"))
+            }
+            self?.onForgotten?(vsiID, managed)
+        }
+    }
+
+    // MARK: The bridge
+
+    private func tell(_ change: PeerChange) {
+        let news: PortNews
+        switch change {
+        case .found(let peer):
+            let chassis = peer.chassisID.text(isChassis: true)
+            logger.notice(
+                "EVB bridge found",
+                metadata: ["chassis": "\(chassis)", "bridge port": "\(peer.portID.text(isChassis: false))"])
+            news = PortNews(kind: .peer, to: chassis, message: "EVB bridge \(chassis) is heard")
+        case .lost(let loss):
+            logger.warning("EVB bridge lost", metadata: ["reason": "\(loss.rawValue)"])
+            news = PortNews(kind: .peer, reason: loss.rawValue, message: "the EVB bridge is lost: \(loss.rawValue)")
+        }
+        onNews?(news)
+    }
+
+    private func tell(_ status: EVBWire.ReflectiveRelayStatus) {
+        let grant = status.grant.rawValue
+        logger.notice("reflective relay \(grant)")
+        onNews?(PortNews(kind: .reflectiveRelay, to: grant, message: "reflective relay is \(grant)"))
+    }
+
+    private static func text(_ notice: PortNotice) -> String {
+        switch notice {
+        case .severalBridges(let count):
+            "\(count) EVB bridges are heard on one link; the first is spoken with: look for a hub or a bridge between"
+        case .stationNeighbour: "the neighbour is an EVB station too: one end of the link has to be an EVB bridge"
+        case .draftNeighbour:
+            "the neighbour speaks the pre-standard draft of EVB only, which this release does not"
+        case .unusableTLV(let error):
+            "the neighbour's EVB TLV is unusable: \(error.map { "\($0)" } ?? "it sends several")"
+        case .reflectsUnasked:
+            "the bridge reflects frames although edge-relay: veb asks it not to: frames may arrive twice"
+        case .reflectiveRelayRefused:
+            "the bridge refuses reflective relay: VMs on this port cannot reach each other; allow it at the bridge"
+        }
+    }
+}
+
+extension EVBWire.ReflectiveRelayStatus {
+    /// What it is to managers.
+    var grant: EVBControl.ReflectiveRelayStatus.Grant {
+        switch self {
+        case .on: .granted
+        case .off: .refused
+        case .reserved, .unknown: .unknown
+        }
+    }
+}

@@ -1,0 +1,197 @@
+internal import EVBControl
+internal import EVBProtocol
+internal import EVBWire
+internal import Netlink
+
+// What managers are shown, made from the protocol's own snapshots.
+
+extension PortSupervisor {
+    /// The port in brief.
+    var status: PortStatus {
+        let snapshot = port.snapshot
+        var counts = VSICounts()
+        for vsi in port.vsis {
+            switch vsi.state {
+            case .associated: counts.associated += 1
+            case .preassociated, .preassociatedWithReservation: counts.preassociated += 1
+            case .pending: counts.pending += 1
+            case .deassociated: counts.deassociated += 1
+            }
+        }
+        let timers = snapshot.timers
+        return PortStatus(
+            interface: name, role: .station, linkUp: snapshot.isLinkUp, dialect: dialect(snapshot),
+            peer: snapshot.peer.map {
+                PeerStatus(
+                    chassisID: $0.chassisID.text(isChassis: true), portID: $0.portID.text(isChassis: false),
+                    evbMode: $0.tlv.mode.name)
+            },
+            reflectiveRelay: EVBControl.ReflectiveRelayStatus(
+                requested: snapshot.localTLV.stationStatus.reflectiveRelayRequest,
+                status: snapshot.reflectiveRelay.grant),
+            timers: TimerStatus(
+                retries: Int(timers.retries), rte: Int(timers.retransmissionExponent),
+                rwd: Int(timers.resourceWaitDelayExponent), rka: Int(timers.reinitKeepAliveExponent)),
+            vsis: counts)
+    }
+
+    /// The dialect that is spoken; while no bridge is heard, the one configured.
+    private func dialect(_ snapshot: PortSnapshot) -> PortDialect {
+        if snapshot.peer != nil { return .ratified }
+        return switch configuration.dialect {
+        case .auto: .auto
+        case .ratified: .ratified
+        case .draft: .draft
+        }
+    }
+
+    /// The port in full.
+    var details: PortDetails {
+        let snapshot = port.snapshot
+        let statistics = snapshot.statistics
+        return PortDetails(
+            port: status,
+            evbTLV: EVBTLVPair(
+                local: EVBTLVStatus(snapshot.localTLV), remote: snapshot.peer.map { EVBTLVStatus($0.tlv) }),
+            lldpNeighbour: snapshot.neighbour.map { NeighbourStatus($0, at: now) },
+            ecp: ECPCounters(
+                txFrameCount: Int(clamping: statistics.ecpTxFrames),
+                txRetryCount: Int(clamping: statistics.ecpTxRetries),
+                txFailures: Int(clamping: statistics.ecpTxFailures),
+                rxFrameCount: Int(clamping: statistics.ecpRxFrames)))
+    }
+
+    /// The counters, by their names in the EVB MIB, or our own where it has none.
+    var counters: StatisticsReport {
+        let statistics = port.snapshot.statistics
+        let vdp = statistics.vdp
+        let values: [String: UInt64] = [
+            "EcpTxFrameCount": statistics.ecpTxFrames, "EcpTxRetryCount": statistics.ecpTxRetries,
+            "EcpTxFailures": statistics.ecpTxFailures, "EcpRxFrameCount": statistics.ecpRxFrames,
+            "EcpRxDuplicates": statistics.ecpRxDuplicates, "EcpRxStrayAcks": statistics.ecpRxStrayAcks,
+            "EcpRxDiscarded": statistics.ecpRxDiscarded, "EcpRxOtherSource": statistics.ecpRxOtherSource,
+            "LldpTxFrames": statistics.lldpSent, "LldpRxFrames": statistics.lldpReceived,
+            "LldpRxDiscarded": statistics.lldpDiscarded, "EvbTlvsDiscarded": statistics.evbTLVsDiscarded,
+            "VDPCommandsSucceeded": vdp.commandsSucceeded, "VDPCommandsFailed": vdp.commandsFailed,
+            "VDPCommandReverts": vdp.commandReverts, "VdpKeepAlives": vdp.keepAlives, "VdpRepeats": vdp.repeats,
+            "VdpStalls": vdp.stalls, "VdpUnsolicited": vdp.unsolicited, "VdpUnknownVsi": vdp.unknownVSI,
+            "VdpMismatchedAnswers": vdp.mismatchedAnswers, "VdpMalformed": vdp.malformed,
+            "SocketSendFailures": sendFailures, "SocketKernelDrops": kernelDrops,
+        ]
+        return StatisticsReport(interface: name, counters: values.mapValues { Int(clamping: $0) })
+    }
+
+    /// A VSI as managers see it; nil if there is none.
+    func vsiStatus(_ vsiID: VSIID) -> VSIStatus? {
+        port.vsi(vsiID).map { VSIStatus($0, port: name, link: relay.link(of: vsiID)) }
+    }
+}
+
+extension VSIStatus {
+    init(_ snapshot: VSISnapshot, port: String, link: VSILink?) {
+        let request = snapshot.request
+        self.init(
+            vsiID: request.vsiID.description,
+            vsiIDFormat: EVBControl.VSIIDFormat(rawValue: request.vsiID.format.name) ?? .local, port: port,
+            managerID: request.managerID == .unspecified ? nil : request.managerID.description,
+            typeID: Int(request.typeID), typeVersion: Int(request.typeVersion),
+            state: EVBControl.VSIState(snapshot.state), reason: snapshot.reason.map { EVBControl.VSIReason($0) },
+            filters: snapshot.filter.entries.map {
+                VSIFilter(
+                    mac: $0.macAddress?.description, vlan: Int($0.vid), pcp: $0.pcp.map { Int($0) },
+                    group: $0.groupID.map { Int($0) })
+            },
+            link: link)
+    }
+
+    /// The same VSI after it has been de-associated and forgotten.
+    func released() -> VSIStatus {
+        var copy = self
+        copy.state = .deassociated
+        copy.reason = nil
+        copy.link = nil
+        return copy
+    }
+}
+
+extension EVBControl.VSIState {
+    init(_ state: EVBProtocol.VSIState) {
+        self =
+            switch state {
+            case .deassociated: .deassociated
+            case .pending: .pending
+            case .preassociated: .preassociated
+            case .preassociatedWithReservation: .preassociatedRR
+            case .associated: .associated
+            }
+    }
+}
+
+extension EVBControl.VSIReason {
+    init(_ reason: EVBProtocol.VSIReason) {
+        self =
+            switch reason {
+            case .success: .success
+            case .invalidFormat: .invalidFormat
+            case .insufficientResources: .insufficientResources
+            case .managerUnreachable: .managerUnreachable
+            case .otherFailure: .otherFailure
+            case .invalidFilter: .invalidVIDGroupMAC
+            case .timeout: .timeout
+            case .bridgeDeassociated: .bridgeDeassociated
+            case .bridgeLost: .bridgeLost
+            }
+    }
+}
+
+extension EVBMode {
+    /// The mode's name in replies.
+    var name: String {
+        switch self {
+        case .notSupported: "not-supported"
+        case .bridge: "bridge"
+        case .station: "station"
+        case .nvo3: "nvo3"
+        }
+    }
+}
+
+extension EVBTLVStatus {
+    init(_ tlv: EVBTLV) {
+        let relay: RelayState =
+            switch tlv.stationStatus.reflectiveRelayStatus {
+            case .off: .off
+            case .on: .on
+            case .reserved, .unknown: .unknown
+            }
+        self.init(
+            evbMode: tlv.mode.name, bgid: tlv.bridgeStatus.contains(.groupIDs),
+            rrcap: tlv.bridgeStatus.contains(.reflectiveRelayCapable),
+            rrctr: tlv.bridgeStatus.contains(.reflectiveRelayControl), sgid: tlv.stationStatus.groupIDs,
+            rrreq: tlv.stationStatus.reflectiveRelayRequest, rrstat: relay, retries: Int(tlv.retries),
+            rte: Int(tlv.retransmissionExponent), rwd: Int(tlv.resourceWaitDelay.exponent),
+            rwdOrigin: tlv.resourceWaitDelay.isRemote ? .remote : .local, rka: Int(tlv.reinitKeepAlive.exponent),
+            rkaOrigin: tlv.reinitKeepAlive.isRemote ? .remote : .local)
+    }
+}
+
+extension NeighbourStatus {
+    init(_ neighbour: NeighbourSnapshot, at now: Instant) {
+        func text(_ type: UInt8) -> String? {
+            for case .basic(type, let value) in neighbour.lldpdu.optional {
+                return printable(value)
+            }
+            return nil
+        }
+        self.init(
+            chassisID: neighbour.lldpdu.chassisID.text(isChassis: true),
+            portID: neighbour.lldpdu.portID.text(isChassis: false), ttlSeconds: Int(neighbour.lldpdu.timeToLive),
+            ageSeconds: Int(clamping: now.since(neighbour.heard).nanoseconds / 1_000_000_000),
+            systemName: text(5), systemDescription: text(6), portDescription: text(4))
+    }
+}
+
+/// A peer's text with everything that a terminal might obey replaced.
+private func printable(_ octets: [UInt8]) -> String {
+    String(decoding: octets.map { (0x20...0x7E).contains($0) ? $0 : UInt8(ascii: "?") }, as: UTF8.self)
+}

@@ -1,0 +1,99 @@
+/// Deadlines of things that are numbered from 0: the next one is known at once, and any can be moved or cancelled.
+///
+/// A 4-ary heap that knows the place of each of its members, so that arming anew does not leave a dead entry behind. One
+/// operation costs the logarithm of the number of members.
+public struct DeadlineHeap: Sendable {
+    private struct Entry: Sendable {
+        var deadline: Instant
+        var member: Int
+    }
+
+    private var entries: [Entry] = []
+    /// Where a member stands in `entries`, or -1.
+    private var places: [Int] = []
+
+    /// How many deadlines are armed.
+    public var count: Int { entries.count }
+
+    /// Starts with nothing armed.
+    public init() {}
+
+    /// The earliest deadline and whose it is.
+    public var next: (deadline: Instant, member: Int)? {
+        entries.first.map { ($0.deadline, $0.member) }
+    }
+
+    /// The deadline of `member`, if one is armed.
+    public func deadline(of member: Int) -> Instant? {
+        guard places.indices.contains(member), places[member] >= 0 else { return nil }
+        return entries[places[member]].deadline
+    }
+
+    /// Arms `member`, or moves its deadline if it is armed; nil cancels.
+    public mutating func set(_ member: Int, _ deadline: Instant?) {
+        precondition(member >= 0)
+        while places.count <= member { places.append(-1) }
+        let place = places[member]
+        guard let deadline else {
+            if place >= 0 { remove(at: place) }
+            return
+        }
+        if place >= 0 {
+            entries[place].deadline = deadline
+            settle(place)
+        } else {
+            entries.append(Entry(deadline: deadline, member: member))
+            places[member] = entries.count - 1
+            siftUp(entries.count - 1)
+        }
+    }
+
+    private mutating func remove(at place: Int) {
+        places[entries[place].member] = -1
+        let last = entries.removeLast()
+        guard place < entries.count else { return }
+        entries[place] = last
+        places[last.member] = place
+        settle(place)
+    }
+
+    private mutating func settle(_ place: Int) {
+        siftDown(siftUp(place))
+    }
+
+    @discardableResult
+    private mutating func siftUp(_ start: Int) -> Int {
+        var place = start
+        let entry = entries[place]
+        while place > 0 {
+            let parent = (place - 1) / 4
+            guard entry.deadline < entries[parent].deadline else { break }
+            move(entries[parent], to: place)
+            place = parent
+        }
+        move(entry, to: place)
+        return place
+    }
+
+    private mutating func siftDown(_ start: Int) {
+        var place = start
+        let entry = entries[place]
+        while true {
+            let first = 4 * place + 1
+            let children = first..<max(first, min(first + 4, entries.count))
+            guard !children.isEmpty else { break }
+            let least = children.reduce(children.lowerBound) {
+                entries[$1].deadline < entries[$0].deadline ? $1 : $0
+            }
+            guard entries[least].deadline < entry.deadline else { break }
+            move(entries[least], to: place)
+            place = least
+        }
+        move(entry, to: place)
+    }
+
+    private mutating func move(_ entry: Entry, to place: Int) {
+        entries[place] = entry
+        places[entry.member] = place
+    }
+}

@@ -1,0 +1,87 @@
+internal import EVBWire
+
+/// ECP's transmit machine (802.1Q 43.3.7): one PDU at a time, sent until it is acknowledged or has been sent 1 + R times.
+struct ECPTransmitter {
+    private enum State {
+        /// WAIT_FOR_REQ: nothing is outstanding.
+        case waitForRequest
+        /// TRANSMIT_ECPDU: `ecpdu` has been sent `transmissions` times and waits for its acknowledgement.
+        case transmitted(ECPDU, transmissions: Int, deadline: Instant)
+    }
+
+    /// What letting time pass calls for.
+    enum Action: Equatable {
+        case none
+        case retransmit(ECPDU)
+        /// TX_ERROR: the last transmission has waited in vain.
+        case failed
+    }
+
+    private var state = State.waitForRequest
+    /// The number of the next PDU.
+    private(set) var sequence: UInt16
+
+    /// Starts with nothing outstanding.
+    ///
+    /// - Parameter firstSequence: should differ from what an earlier run used last, or the peer takes the first PDU for a
+    ///   repetition.
+    init(firstSequence: UInt16) {
+        sequence = firstSequence
+    }
+
+    /// Whether the next PDU may be sent.
+    var isIdle: Bool {
+        if case .waitForRequest = state { true } else { false }
+    }
+
+    /// When the outstanding PDU's ack timer ends.
+    var nextDeadline: Instant? {
+        if case .transmitted(_, _, let deadline) = state { deadline } else { nil }
+    }
+
+    /// Begins with a PDU: gives what to send.
+    ///
+    /// - Precondition: `isIdle`.
+    mutating func send(_ payload: [UInt8], subtype: ECPDU.Subtype, timers: OperationalTimers, at now: Instant) -> ECPDU
+    {
+        precondition(isIdle, "ECP has one PDU outstanding at a time")
+        let ecpdu = ECPDU(operation: .request, subtype: subtype, sequence: sequence, payload: payload)
+        sequence &+= 1
+        state = .transmitted(ecpdu, transmissions: 1, deadline: now + timers.ackTimer)
+        return ecpdu
+    }
+
+    /// Takes in an acknowledgement.
+    ///
+    /// - Returns: whether it is the one that was waited for; a late or an alien one changes nothing.
+    mutating func acknowledge(_ ecpdu: ECPDU) -> Bool {
+        guard case .transmitted(let sent, _, _) = state else { return false }
+        guard sent.sequence == ecpdu.sequence, sent.subtype == ecpdu.subtype else { return false }
+        state = .waitForRequest
+        return true
+    }
+
+    /// Lets time pass.
+    mutating func advance(to now: Instant, timers: OperationalTimers) -> Action {
+        guard case .transmitted(let ecpdu, let transmissions, let deadline) = state, deadline <= now else {
+            return .none
+        }
+        guard transmissions <= Int(timers.retries) else {
+            state = .waitForRequest
+            return .failed
+        }
+        state = .transmitted(ecpdu, transmissions: transmissions + 1, deadline: now + timers.ackTimer)
+        return .retransmit(ecpdu)
+    }
+
+    /// The ack timer has changed: one that runs ends no later than it would if it began now.
+    mutating func shorten(to timers: OperationalTimers, at now: Instant) {
+        guard case .transmitted(let ecpdu, let transmissions, let deadline) = state else { return }
+        state = .transmitted(ecpdu, transmissions: transmissions, deadline: min(deadline, now + timers.ackTimer))
+    }
+
+    /// The link is down, or the peer is gone: forgets what is outstanding, keeps counting.
+    mutating func reset() {
+        state = .waitForRequest
+    }
+}

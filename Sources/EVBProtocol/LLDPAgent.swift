@@ -1,0 +1,151 @@
+internal import EVBWire
+
+/// The LLDP agent of one port (802.1AB), sending and receiving on one group address.
+///
+/// It decides when to send and remembers who was heard. What an LLDPDU says is its owner's business. Where 802.1AB counts
+/// ticks of a second, this one keeps deadlines.
+struct LLDPAgent {
+    /// How often an LLDPDU is sent (msgTxInterval).
+    static let transmitInterval = Interval.seconds(30)
+    /// Seconds that an LLDPDU holds: msgTxInterval times msgTxHold (4), and one (802.1AB 9.2.5.22).
+    static let timeToLive: UInt16 = 121
+    /// How far apart LLDPDUs are after something has changed (msgFastTx).
+    static let fastInterval = Interval.seconds(1)
+    /// How many are sent that fast (txFastInit).
+    static let fastCount = 4
+    /// LLDPDUs that may leave at once (txCreditMax); one more may every second.
+    static let creditMax = 5
+    /// Neighbours that are remembered. One is right on this address; a few show what is wrong.
+    static let neighboursMax = 8
+
+    /// One that was heard.
+    struct Neighbour: Equatable, Sendable {
+        var lldpdu: LLDPDU
+        var source: MACAddress
+        var expiry: Instant
+        var lastHeard: Instant
+
+        /// Chassis and port name a neighbour (802.1AB's MSAP identifier).
+        func isSame(as other: LLDPDU) -> Bool {
+            lldpdu.chassisID == other.chassisID && lldpdu.portID == other.portID
+        }
+    }
+
+    /// What receiving an LLDPDU changed.
+    enum Reception: Equatable {
+        case added
+        case updated
+        case refreshed
+        case withdrawn
+        /// A shutdown LLDPDU of somebody unknown.
+        case ignored
+    }
+
+    private(set) var neighbours: [Neighbour] = []
+    private var isEnabled = false
+    private var nextTransmission: Instant?
+    private var fastRemaining = 0
+    private var credit = creditMax
+    private var creditCounted = Instant(nanoseconds: 0)
+
+    /// The next moment at which ``advance(to:)`` has something to do.
+    var nextDeadline: Instant? {
+        let ageing = neighbours.map(\.expiry).min()
+        guard let nextTransmission else { return ageing }
+        return ageing.map { min($0, nextTransmission) } ?? nextTransmission
+    }
+
+    /// The link is up: send at once, and fast for a while.
+    mutating func start(at now: Instant) {
+        isEnabled = true
+        credit = Self.creditMax
+        creditCounted = now
+        fastRemaining = Self.fastCount
+        nextTransmission = now
+    }
+
+    /// The link is down: nobody is there any more.
+    mutating func stop() {
+        isEnabled = false
+        nextTransmission = nil
+        neighbours = []
+    }
+
+    /// Something that the LLDPDU says has changed: send as soon as the credit allows.
+    mutating func localChange(at now: Instant) {
+        guard isEnabled else { return }
+        nextTransmission = now
+    }
+
+    /// Takes in what was received, and tells how it differs from what was known.
+    ///
+    /// The neighbour whose source address is `kept` is never forgotten to make room for another.
+    mutating func receive(_ lldpdu: LLDPDU, from source: MACAddress, keeping kept: MACAddress?, at now: Instant)
+        -> Reception
+    {
+        // One address has one agent: a new name from it replaces the old one.
+        let named = neighbours.firstIndex { $0.isSame(as: lldpdu) }
+        let index = named ?? (lldpdu.timeToLive > 0 ? neighbours.firstIndex { $0.source == source } : nil)
+        guard lldpdu.timeToLive > 0 else {
+            guard let index else { return .ignored }
+            neighbours.remove(at: index)
+            return .withdrawn
+        }
+        let neighbour = Neighbour(
+            lldpdu: lldpdu, source: source, expiry: now + .seconds(UInt64(lldpdu.timeToLive)), lastHeard: now)
+        if let index {
+            let former = neighbours[index]
+            let isSame = former.isSame(as: lldpdu) && former.source == source
+            let isChanged = !isSame || former.lldpdu.optional != lldpdu.optional
+            neighbours[index] = neighbour
+            return isChanged ? .updated : .refreshed
+        }
+        if neighbours.count >= Self.neighboursMax { forgetOne(keeping: kept) }
+        neighbours.append(neighbour)
+        if isEnabled {
+            fastRemaining = Self.fastCount
+            nextTransmission = now
+        }
+        return .added
+    }
+
+    /// Makes room: the one that has been silent longest goes, but never the bridge in use.
+    private mutating func forgetOne(keeping kept: MACAddress?) {
+        let candidates = neighbours.indices.filter { neighbours[$0].source != kept }
+        let oldest = candidates.min { neighbours[$0].lastHeard < neighbours[$1].lastHeard }
+        neighbours.remove(at: oldest ?? 0)
+    }
+
+    /// What is due by now.
+    struct Due: Equatable {
+        var transmit = false
+        var aged = false
+    }
+
+    /// Lets time pass.
+    mutating func advance(to now: Instant) -> Due {
+        var due = Due()
+        let before = neighbours.count
+        neighbours.removeAll { $0.expiry <= now }
+        due.aged = neighbours.count != before
+        guard let transmission = nextTransmission, transmission <= now else { return due }
+        replenish(at: now)
+        guard credit > 0 else {
+            nextTransmission = creditCounted + .seconds(1)
+            return due
+        }
+        credit -= 1
+        if fastRemaining > 0 { fastRemaining -= 1 }
+        nextTransmission = now + (fastRemaining > 0 ? Self.fastInterval : Self.transmitInterval)
+        due.transmit = true
+        return due
+    }
+
+    private mutating func replenish(at now: Instant) {
+        let second = Interval.seconds(1)
+        let passed = now.since(creditCounted).nanoseconds / second.nanoseconds
+        guard passed > 0 else { return }
+        credit = Int(min(UInt64(Self.creditMax), UInt64(credit) + min(passed, UInt64(Self.creditMax))))
+        creditCounted = creditCounted + second * passed
+    }
+}

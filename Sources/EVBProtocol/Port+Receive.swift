@@ -1,0 +1,60 @@
+public import EVBWire
+
+extension Port {
+    /// Takes in a frame from the wire.
+    public mutating func receive(_ frame: Frame, at now: Instant) -> [PortEffect] {
+        // Our own frame, given back by a reflective relay or a loop, is nobody's word but ours.
+        guard isLinkUp, frame.source != configuration.address else { return [] }
+        switch frame.payload {
+        case .lldp(let lldpdu):
+            if frame.destination == .nearestCustomerBridge { receive(lldpdu, from: frame.source, at: now) }
+        case .ecp(let ecpdu): receive(ecpdu, from: frame.source, at: now)
+        }
+        return finish(at: now)
+    }
+
+    /// Counts a frame that could not be read.
+    public mutating func countUnreadable(_ error: WireError) {
+        switch error {
+        case .truncated(.ecpHeader), .unknownValue(.ecpHeader, _): statistics.ecpRxDiscarded &+= 1
+        case .otherProtocol, .truncated(.ethernetHeader): break
+        default: statistics.lldpDiscarded &+= 1
+        }
+    }
+
+    private mutating func receive(_ lldpdu: LLDPDU, from source: MACAddress, at now: Instant) {
+        statistics.lldpReceived &+= 1
+        let malformed = lldpdu.optional.count { if case .malformed = $0 { true } else { false } }
+        if malformed > 0 || lldpdu.evbTLVs.count > 1 { statistics.evbTLVsDiscarded &+= 1 }
+        switch agent.receive(lldpdu, from: source, keeping: peer?.address, at: now) {
+        case .ignored, .refreshed: break
+        case .added, .updated: selectPeer(otherwise: .withdrawn, at: now)
+        case .withdrawn: selectPeer(otherwise: .shutdown, at: now)
+        }
+    }
+
+    private mutating func receive(_ ecpdu: ECPDU, from source: MACAddress, at now: Instant) {
+        // Who has not said by LLDP that it is an EVB bridge has nothing to say about VSIs.
+        guard let peer, ecpdu.subtype == .vdp else {
+            statistics.ecpRxDiscarded &+= 1
+            return
+        }
+        if source != peer.address { statistics.ecpRxOtherSource &+= 1 }
+        switch ecpdu.operation {
+        case .acknowledgement:
+            if transmitter.acknowledge(ecpdu) {
+                vdp.payloadAcknowledged()
+            } else {
+                statistics.ecpRxStrayAcks &+= 1
+            }
+        case .request:
+            statistics.ecpRxFrames &+= 1
+            transmit(ecpdu.acknowledgement)
+            if receiver.isNew(ecpdu, timers: negotiation.operational, at: now) {
+                vdp.receive(ecpdu.payload, at: now)
+            } else {
+                statistics.ecpRxDuplicates &+= 1
+            }
+        }
+    }
+}

@@ -1,0 +1,280 @@
+public import EVBWire
+
+/// An EVB station's uplink port: the LLDP agent, the EVB negotiation, ECP and VDP of one interface, joined.
+///
+/// It is driven from outside and knows no socket and no clock: frames, requests and the time go in, and every call gives
+/// the effects that follow, in order. After each call ``nextDeadline`` tells when ``advance(to:)`` is wanted.
+///
+/// Files: this one joins the parts; `Port+Receive.swift` takes frames in.
+public struct Port {
+    public private(set) var configuration: PortConfiguration
+    var isLinkUp = false
+    var agent = LLDPAgent()
+    var negotiation: EVBNegotiation
+    var transmitter: ECPTransmitter
+    var receiver = ECPReceiver()
+    var vdp = VDPStation()
+    /// The bridge that is spoken with; it stays so until it is lost, whoever else is heard.
+    var peer: EVBPeer?
+    var statistics = PortStatistics()
+    var notices: Set<PortNotice> = []
+    var effects: [PortEffect] = []
+
+    /// What was last told, so that only changes are.
+    private var toldTLV: EVBTLV
+    private var toldTimers: OperationalTimers
+    private var toldRelay = ReflectiveRelayStatus.unknown
+
+    /// A port whose link is down.
+    ///
+    /// - Parameters:
+    ///   - configuration: its settings.
+    ///   - firstSequence: the number of the first ECPDU, different from those that an earlier run used last.
+    public init(configuration: PortConfiguration, firstSequence: UInt16) {
+        self.configuration = configuration
+        negotiation = EVBNegotiation(configuration: configuration.evb)
+        transmitter = ECPTransmitter(firstSequence: firstSequence)
+        toldTLV = negotiation.outgoing
+        toldTimers = negotiation.operational
+        vdp.bridgeWait = toldTimers.responseWaitDelay
+    }
+
+    // MARK: What goes in
+
+    /// The link came up or went down.
+    public mutating func setLink(up: Bool, at now: Instant) -> [PortEffect] {
+        guard up != isLinkUp else { return [] }
+        isLinkUp = up
+        if up {
+            agent.start(at: now)
+        } else {
+            agent.stop()
+            losePeer(.linkDown, at: now)
+            notices = []
+        }
+        return finish(at: now)
+    }
+
+    /// Changes the settings of a running port. VSIs stay.
+    public mutating func reconfigure(_ configuration: PortConfiguration, at now: Instant) -> [PortEffect] {
+        self.configuration = configuration
+        negotiation.configuration = configuration.evb
+        applyNegotiation(at: now)
+        return finish(at: now)
+    }
+
+    /// Takes what a manager wants for a VSI. How it ends comes as an effect, of this call or of a later one.
+    ///
+    /// - Throws: when the request cannot be taken; nothing has changed then.
+    public mutating func request(_ request: VSIRequest, at now: Instant) throws(VSIRequestError) -> [PortEffect] {
+        try vdp.request(request, at: now)
+        return finish(at: now)
+    }
+
+    /// Takes back what a manager wanted: the VSI is de-associated. That it is comes as an effect.
+    ///
+    /// - Throws: `unknownVSI` when there is no such VSI.
+    public mutating func withdraw(_ vsiID: VSIID, at now: Instant) throws(VSIRequestError) -> [PortEffect] {
+        try vdp.withdraw(vsiID, at: now)
+        return finish(at: now)
+    }
+
+    /// Lets time pass, up to `now`.
+    public mutating func advance(to now: Instant) -> [PortEffect] {
+        let due = agent.advance(to: now)
+        if due.aged { selectPeer(otherwise: .aged, at: now) }
+        if due.transmit { transmitLLDP() }
+        switch transmitter.advance(to: now, timers: negotiation.operational) {
+        case .none: break
+        case .retransmit(let ecpdu):
+            statistics.ecpTxRetries &+= 1
+            transmit(ecpdu)
+        case .failed:
+            statistics.ecpTxFailures &+= 1
+            vdp.payloadFailed(at: now)
+        }
+        vdp.advance(to: now)
+        return finish(at: now)
+    }
+
+    /// Says good-bye by LLDP: what the bridge knows of this station is to be forgotten. VSIs are left as they are.
+    public mutating func shutdown() -> [PortEffect] {
+        guard isLinkUp else { return [] }
+        transmitLLDP(timeToLive: 0)
+        agent.stop()
+        defer { effects = [] }
+        return effects
+    }
+
+    /// When ``advance(to:)`` is wanted next.
+    public var nextDeadline: Instant? {
+        [agent.nextDeadline, transmitter.nextDeadline, vdp.nextDeadline].compactMap { $0 }.min()
+    }
+
+    // MARK: What can be seen
+
+    /// The VSI of that name.
+    public func vsi(_ vsiID: VSIID) -> VSISnapshot? {
+        vdp.slotOf[vsiID].flatMap { vdp.slots[$0] }?.snapshot
+    }
+
+    /// All VSIs, in no certain order.
+    public var vsis: [VSISnapshot] {
+        vdp.slots.compactMap { $0?.snapshot }
+    }
+
+    /// The number of the next ECPDU.
+    public var nextSequence: UInt16 { transmitter.sequence }
+
+    /// Everything about the port but its VSIs.
+    public var snapshot: PortSnapshot {
+        let inUse = agent.neighbours.first {
+            $0.lldpdu.chassisID == peer?.chassisID && $0.lldpdu.portID == peer?.portID
+        }
+        let neighbour = inUse ?? agent.neighbours.first
+        var counted = statistics
+        counted.vdp = vdp.statistics
+        return PortSnapshot(
+            isLinkUp: isLinkUp, peer: peer,
+            neighbour: neighbour.map { NeighbourSnapshot(lldpdu: $0.lldpdu, heard: $0.lastHeard) },
+            localTLV: negotiation.outgoing,
+            timers: negotiation.operational, usesGroupIDs: negotiation.usesGroupIDs,
+            reflectiveRelay: negotiation.reflectiveRelay, hasDraftNeighbour: notices.contains(.draftNeighbour),
+            statistics: counted)
+    }
+
+    // MARK: The bridge
+
+    /// Looks again at who is heard: keeps the bridge in use while it is one, else takes the first that is.
+    mutating func selectPeer(otherwise loss: PeerLoss, at now: Instant) {
+        let bridges = agent.neighbours.compactMap(Self.bridge)
+        let current = bridges.first { $0.chassisID == peer?.chassisID && $0.portID == peer?.portID }
+        if let current = current ?? bridges.first(where: { $0.address == peer?.address }) {
+            if current != peer {
+                peer = current
+                negotiation.hear(current.tlv)
+                applyNegotiation(at: now)
+            }
+        } else {
+            losePeer(loss, at: now)
+            if let first = bridges.first { findPeer(first, at: now) }
+        }
+        updateNotices(bridges: bridges.count)
+    }
+
+    /// A neighbour as an EVB bridge, if it is one: exactly one EVB TLV, in bridge mode.
+    private static func bridge(_ neighbour: LLDPAgent.Neighbour) -> EVBPeer? {
+        let tlvs = neighbour.lldpdu.evbTLVs
+        guard tlvs.count == 1, let tlv = tlvs.first, tlv.mode == .bridge else { return nil }
+        return EVBPeer(
+            chassisID: neighbour.lldpdu.chassisID, portID: neighbour.lldpdu.portID, address: neighbour.source, tlv: tlv)
+    }
+
+    private mutating func findPeer(_ found: EVBPeer, at now: Instant) {
+        peer = found
+        negotiation.hear(found.tlv)
+        receiver.reset()
+        effects.append(.peer(.found(found)))
+        vdp.peerAppeared(vdpPeer, at: now)
+        applyNegotiation(at: now)
+    }
+
+    private mutating func losePeer(_ loss: PeerLoss, at now: Instant) {
+        guard peer != nil else { return }
+        peer = nil
+        negotiation.forget()
+        transmitter.reset()
+        receiver.reset()
+        effects.append(.peer(.lost(loss)))
+        vdp.peerLost(at: now)
+        applyNegotiation(at: now)
+    }
+
+    private var vdpPeer: VDPStation.Peer {
+        VDPStation.Peer(
+            timers: negotiation.operational, usesGroupIDs: negotiation.usesGroupIDs,
+            payloadMax: configuration.payloadMax)
+    }
+
+    /// Tells whom it concerns what the negotiation has come to.
+    private mutating func applyNegotiation(at now: Instant) {
+        if peer != nil { vdp.peerChanged(vdpPeer, at: now) }
+        vdp.bridgeWait = negotiation.configuration.timers.responseWaitDelay
+        if negotiation.outgoing != toldTLV {
+            toldTLV = negotiation.outgoing
+            agent.localChange(at: now)
+        }
+        if negotiation.operational != toldTimers {
+            toldTimers = negotiation.operational
+            transmitter.shorten(to: toldTimers, at: now)
+            effects.append(.timers(toldTimers))
+        }
+        if negotiation.reflectiveRelay != toldRelay {
+            toldRelay = negotiation.reflectiveRelay
+            effects.append(.reflectiveRelay(toldRelay))
+        }
+    }
+
+    /// Works out what is not as it should be, and tells what has begun to be so.
+    private mutating func updateNotices(bridges: Int) {
+        var current: Set<PortNotice> = []
+        if bridges > 1 { current.insert(.severalBridges(bridges)) }
+        if let peer {
+            let reflects = peer.tlv.bridgeStatus.contains(.reflectiveRelayControl)
+            let asked = configuration.evb.requestsReflectiveRelay
+            if reflects, !asked { current.insert(.reflectsUnasked) }
+            // The bridge's first TLV cannot answer a request that it has not heard yet; its echo shows whether it has.
+            let isRequestHeard = peer.tlv.stationStatus.reflectiveRelayRequest
+            if !reflects, asked, isRequestHeard { current.insert(.reflectiveRelayRefused) }
+        }
+        for neighbour in agent.neighbours where Self.bridge(neighbour) == nil {
+            if let notice = Self.notice(on: neighbour) { current.insert(notice) }
+        }
+        let begun = current.subtracting(notices)
+        effects += agent.neighbours.isEmpty ? [] : begun.map { .notice($0) }
+        notices = current
+    }
+
+    private static func notice(on neighbour: LLDPAgent.Neighbour) -> PortNotice? {
+        let tlvs = neighbour.lldpdu.evbTLVs
+        if tlvs.count > 1 { return .unusableTLV(nil) }
+        if tlvs.first?.mode == .station { return .stationNeighbour }
+        for case .malformed(_, let error) in neighbour.lldpdu.optional {
+            return .unusableTLV(error)
+        }
+        return neighbour.lldpdu.carriesDraftEVB ? .draftNeighbour : nil
+    }
+
+    // MARK: What comes out
+
+    /// Sends what VDP has ready if ECP can take it, and hands the effects over.
+    mutating func finish(at now: Instant) -> [PortEffect] {
+        if isLinkUp, peer != nil, transmitter.isIdle, let payload = vdp.nextPayload(at: now) {
+            statistics.ecpTxFrames &+= 1
+            transmit(transmitter.send(payload, subtype: .vdp, timers: negotiation.operational, at: now))
+        }
+        let events = vdp.events
+        vdp.events = []
+        effects += events.map { .vsi($0) }
+        defer { effects = [] }
+        return effects
+    }
+
+    mutating func transmit(_ ecpdu: ECPDU) {
+        effects.append(
+            .transmit(
+                Frame(destination: .nearestCustomerBridge, source: configuration.address, payload: .ecp(ecpdu))))
+    }
+
+    private mutating func transmitLLDP(timeToLive: UInt16 = LLDPAgent.timeToLive) {
+        statistics.lldpSent &+= 1
+        let lldpdu = LLDPDU(
+            chassisID: .chassis(configuration.address),
+            portID: LLDPIdentifier(
+                subtype: LLDPIdentifier.portInterfaceName, octets: Array(configuration.interfaceName.utf8)),
+            timeToLive: timeToLive, optional: timeToLive == 0 ? [] : [.evb(negotiation.outgoing)])
+        effects.append(
+            .transmit(
+                Frame(destination: .nearestCustomerBridge, source: configuration.address, payload: .lldp(lldpdu))))
+    }
+}

@@ -1,0 +1,113 @@
+public import EVBWire
+
+/// What a port wants done or known. Effects are to be carried out in their order.
+public enum PortEffect: Equatable, Sendable {
+    /// Send this.
+    case transmit(Frame)
+    /// A VSI has changed, or a request for it has ended.
+    case vsi(VSIEvent)
+    /// The EVB bridge was found, is gone, or says something else.
+    case peer(PeerChange)
+    /// RRSTAT has changed.
+    case reflectiveRelay(ReflectiveRelayStatus)
+    /// The numbers agreed with the bridge have changed.
+    case timers(OperationalTimers)
+    /// Something that an operator should know.
+    case notice(PortNotice)
+}
+
+/// What became of the EVB bridge on a port.
+public enum PeerChange: Equatable, Sendable {
+    case found(EVBPeer)
+    case lost(PeerLoss)
+}
+
+/// Why there is no bridge any more.
+public enum PeerLoss: String, Sendable, Hashable {
+    /// The link went down.
+    case linkDown = "the link is down"
+    /// The bridge has not been heard for as long as its last LLDPDU held.
+    case aged = "its LLDP information has aged out"
+    /// The bridge said good-bye by an LLDPDU with TTL 0.
+    case shutdown = "it has sent a shutdown LLDPDU"
+    /// The bridge is still there and sends no usable EVB TLV of an EVB bridge any more.
+    case withdrawn = "it sends no EVB TLV of a bridge any more"
+}
+
+/// The EVB bridge on the other end of a port.
+public struct EVBPeer: Hashable, Sendable {
+    public let chassisID: LLDPIdentifier
+    public let portID: LLDPIdentifier
+    /// The source address of its LLDPDUs.
+    public let address: MACAddress
+    public let tlv: EVBTLV
+}
+
+/// What is not as it should be on a port. Each is told when it begins, not for every frame.
+public enum PortNotice: Hashable, Sendable {
+    /// More than one EVB bridge is heard; the first stays the one that is spoken with.
+    case severalBridges(Int)
+    /// The neighbour is an EVB station too, so that nobody can answer.
+    case stationNeighbour
+    /// The neighbour speaks the pre-standard draft only.
+    case draftNeighbour
+    /// The neighbour sends an EVB TLV that cannot be read, or several.
+    case unusableTLV(WireError?)
+    /// The bridge reflects although this edge relay, a VEB, did not ask for it: frames may come twice.
+    case reflectsUnasked
+    /// The bridge can reflect, or might, and does not although this edge relay, a VEPA, asks for it.
+    case reflectiveRelayRefused
+}
+
+/// What a port has counted since it was set up. All of these wrap.
+public struct PortStatistics: Hashable, Sendable {
+    /// LLDPDUs sent and received, and frames with the EtherType of LLDP that could not be read.
+    public var lldpSent: UInt64 = 0
+    public var lldpReceived: UInt64 = 0
+    public var lldpDiscarded: UInt64 = 0
+    /// EVB TLVs that were malformed or came several at a time.
+    public var evbTLVsDiscarded: UInt64 = 0
+    /// ECPDUs sent for the first time (the MIB's EcpTxFrameCount).
+    public var ecpTxFrames: UInt64 = 0
+    /// ECPDUs sent again (EcpTxRetryCount).
+    public var ecpTxRetries: UInt64 = 0
+    /// ECPDUs given up (EcpTxFailures).
+    public var ecpTxFailures: UInt64 = 0
+    /// ECPDUs received and acknowledged, repetitions among them (EcpRxFrameCount).
+    public var ecpRxFrames: UInt64 = 0
+    /// Repetitions among them, which were acknowledged and not delivered.
+    public var ecpRxDuplicates: UInt64 = 0
+    /// Acknowledgements that nobody waited for.
+    public var ecpRxStrayAcks: UInt64 = 0
+    /// ECP frames of an unknown version, operation or subtype, too short, or heard while no bridge is known.
+    public var ecpRxDiscarded: UInt64 = 0
+    /// ECP frames from another address than the bridge's LLDPDUs; they are taken all the same.
+    public var ecpRxOtherSource: UInt64 = 0
+    public var vdp = VDPStatistics()
+
+    /// Starts at zero.
+    public init() {}
+}
+
+/// An LLDP neighbour, for those who show it.
+public struct NeighbourSnapshot: Sendable {
+    /// What it said last.
+    public let lldpdu: LLDPDU
+    /// When it said so.
+    public let heard: Instant
+}
+
+/// A port as it stands, for those who show it.
+public struct PortSnapshot: Sendable {
+    public let isLinkUp: Bool
+    public let peer: EVBPeer?
+    /// Who is heard on the nearest-customer-bridge address: the bridge in use, or else the first of all, EVB or not.
+    public let neighbour: NeighbourSnapshot?
+    /// The EVB TLV that is sent.
+    public let localTLV: EVBTLV
+    public let timers: OperationalTimers
+    public let usesGroupIDs: Bool
+    public let reflectiveRelay: ReflectiveRelayStatus
+    public let hasDraftNeighbour: Bool
+    public let statistics: PortStatistics
+}

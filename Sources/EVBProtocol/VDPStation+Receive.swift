@@ -1,0 +1,102 @@
+internal import EVBWire
+
+extension VDPStation {
+    /// Takes in an ECPDU's payload from the bridge.
+    mutating func receive(_ payload: [UInt8], at now: Instant) {
+        let decoded: VDPDU.Decoded
+        do {
+            decoded = try VDPDU.decode(payload)
+        } catch {
+            statistics.malformed &+= 1
+            return
+        }
+        statistics.malformed &+= UInt64(decoded.rejected.count)
+        for association in decoded.pdu.associations {
+            receive(association, from: decoded.pdu.managerID, at: now)
+        }
+    }
+
+    private mutating func receive(_ tlv: VSITLV, from manager: VSIManagerID, at now: Instant) {
+        guard let slot = slotOf[tlv.vsiID], let vsi = slots[slot] else {
+            statistics.unknownVSI &+= 1
+            return
+        }
+        guard tlv.status.contains(.answer) else {
+            // Only the De-Associate may come unasked.
+            guard tlv.command == .deAssociate else {
+                statistics.unsolicited &+= 1
+                return
+            }
+            answered(slot, .bridgeDeassociate, at: now)
+            return
+        }
+        lastAnswer = max(lastAnswer, now)
+        if tlv.command == .deAssociate {
+            receiveReleaseAnswer(slot, vsi, at: now)
+            return
+        }
+        guard vsi.carried.matches(tlv, from: manager) else {
+            statistics.mismatchedAnswers &+= 1
+            return
+        }
+        guard tlv.status.reason == .success else {
+            let refusal = Refusal(
+                reason: tlv.status.reason, isHard: tlv.status.contains(.hard), isKept: tlv.status.contains(.keep))
+            answered(slot, .refused(tlv.command, refusal), at: now)
+            return
+        }
+        receiveGrant(slot, vsi, tlv, at: now)
+    }
+
+    private mutating func receiveGrant(_ slot: Int, _ vsi: VSI, _ tlv: VSITLV, at now: Instant) {
+        let carried = vsi.carried
+        guard carried.isGranted(by: tlv.filter) else {
+            // A grant of an older filter may still be under way when a newer one is asked for.
+            if vsi.bound?.request.isGranted(by: tlv.filter) == true, vsi.machine.state != .transmitKeepAlive {
+                statistics.mismatchedAnswers &+= 1
+            } else {
+                answered(slot, .mismatched(tlv.command), at: now)
+            }
+            return
+        }
+        switch vsi.machine.state {
+        case .processing(tlv.command), .transmitKeepAlive:
+            slots[slot]?.bound = VSI.Bound(request: carried, filter: tlv.filter)
+        case .initial, .processing, .waitSystemCommand, .transmitDeassociate: break
+        }
+        answered(slot, .granted(tlv.command), at: now)
+    }
+
+    /// An answer with the type De-Associate: to ours, or the bridge's way of refusing something else.
+    private mutating func receiveReleaseAnswer(_ slot: Int, _ vsi: VSI, at now: Instant) {
+        switch vsi.machine.state {
+        case .processing(.deAssociate), .transmitDeassociate:
+            slots[slot]?.isReleaseUnanswered = false
+            answered(slot, .granted(.deAssociate), at: now)
+        case .initial, .processing, .waitSystemCommand, .transmitKeepAlive:
+            if vsi.isReleaseUnanswered {
+                // The answer to a De-Associate that a newer command has overtaken.
+                slots[slot]?.isReleaseUnanswered = false
+            } else {
+                answered(slot, .bridgeDeassociate, at: now)
+            }
+        }
+    }
+
+    /// Gives what the bridge said to the machine; if it was waited for, the waiting is over.
+    private mutating func answered(_ slot: Int, _ event: VDPStationMachine.Event, at now: Instant) {
+        guard let before = slots[slot] else { return }
+        var probe = before.machine
+        let action = probe.handle(event)
+        if probe == before.machine, action == .none {
+            statistics.unsolicited &+= 1
+            return
+        }
+        noteRecovery(before, at: now)
+        setTransmission(slot, .idle)
+        setWait(slot, .none)
+        feed(slot, event, at: now)
+        report(slot)
+        armStall(at: now)
+    }
+}

@@ -1,0 +1,296 @@
+internal import EVBWire
+
+/// How much the bridge is trusted to take at once. A bridge that loses answers gets less.
+enum Pacing: Comparable {
+    /// Several VSIs in a PDU, the next PDU as soon as ECP allows.
+    case batch
+    /// One VSI in a PDU.
+    case single
+    /// One VSI in a PDU, and the next only when it is answered.
+    case lockstep
+
+    /// The next careful way.
+    var slower: Pacing {
+        switch self {
+        case .batch: .single
+        case .single, .lockstep: .lockstep
+        }
+    }
+}
+
+/// Slots with something to say, each at most once: first in, first out, commands before keep-alives.
+struct TransmitQueue {
+    private var commands = Lane()
+    private var keepAlives = Lane()
+
+    var isEmpty: Bool { commands.isEmpty && keepAlives.isEmpty }
+    var count: Int { commands.count + keepAlives.count }
+
+    mutating func append(_ slot: Int, isKeepAlive: Bool) {
+        if isKeepAlive { keepAlives.append(slot) } else { commands.append(slot) }
+    }
+
+    mutating func remove(_ slot: Int) {
+        commands.remove(slot)
+        keepAlives.remove(slot)
+    }
+
+    mutating func popFirst() -> Int? {
+        commands.popFirst() ?? keepAlives.popFirst()
+    }
+
+    /// Takes out, in order, those that `isWanted` accepts, looking at most at `limit`, until it says to stop.
+    mutating func take(limit: Int, _ isWanted: (Int) -> Selection) -> [Int] {
+        let first = commands.take(limit: limit, isWanted)
+        guard !first.stopped else { return first.taken }
+        return first.taken + keepAlives.take(limit: limit, isWanted).taken
+    }
+
+    enum Selection {
+        case take
+        case skip
+        case stop
+    }
+
+    /// A queue from whose middle members can go; a removed one leaves a hole until its turn comes.
+    private struct Lane {
+        private var slots: [Int?] = []
+        private var head = 0
+        private var placeOf: [Int: Int] = [:]
+
+        var isEmpty: Bool { placeOf.isEmpty }
+        var count: Int { placeOf.count }
+
+        mutating func append(_ slot: Int) {
+            guard placeOf[slot] == nil else { return }
+            placeOf[slot] = slots.count
+            slots.append(slot)
+        }
+
+        mutating func remove(_ slot: Int) {
+            guard let place = placeOf.removeValue(forKey: slot) else { return }
+            slots[place] = nil
+            compact()
+        }
+
+        mutating func popFirst() -> Int? {
+            while head < slots.count {
+                let slot = slots[head]
+                slots[head] = nil
+                head += 1
+                if let slot {
+                    placeOf[slot] = nil
+                    compact()
+                    return slot
+                }
+            }
+            compact()
+            return nil
+        }
+
+        mutating func take(limit: Int, _ isWanted: (Int) -> Selection) -> (taken: [Int], stopped: Bool) {
+            var taken: [Int] = []
+            var stopped = false
+            var seen = 0
+            var place = head
+            while place < slots.count, seen < limit, !stopped {
+                if let slot = slots[place] {
+                    seen += 1
+                    switch isWanted(slot) {
+                    case .take: taken.append(slot)
+                    case .skip: break
+                    case .stop: stopped = true
+                    }
+                }
+                place += 1
+            }
+            for slot in taken { remove(slot) }
+            return (taken, stopped)
+        }
+
+        /// Gives room back once more than half of the places are behind the head or holes.
+        private mutating func compact() {
+            guard slots.count > 32, placeOf.count * 2 < slots.count else { return }
+            slots = slots[head...].filter { $0 != nil }
+            head = 0
+            for (place, slot) in slots.enumerated() {
+                if let slot { placeOf[slot] = place }
+            }
+        }
+    }
+}
+
+extension VDPStation {
+    /// VSIs that are looked at to fill one PDU.
+    static let gatherMax = 512
+
+    /// What is lost is asked for again in the most careful way, whatever the bridge has shown so far.
+    var effectivePacing: Pacing { recovering > 0 ? .lockstep : pacing }
+
+    /// Puts what a VSI has to say into the queue.
+    mutating func enqueue(_ slot: Int, _ command: VDPCommand) {
+        guard let vsi = slots[slot] else { return }
+        setTransmission(slot, .idle)
+        setWait(slot, .none)
+        setTransmission(slot, .queued(command))
+        queue.append(slot, isKeepAlive: vsi.machine.state == .transmitKeepAlive)
+    }
+
+    /// How many VSIs may wait for an answer at once.
+    ///
+    /// A bridge like lldpad's answers each VSI in a PDU of its own and sends one PDU for each of its ack timers; more than
+    /// it can answer in half of respWaitDelay would only time out.
+    private func window(_ peer: Peer) -> Int {
+        guard effectivePacing != .lockstep else { return 1 }
+        let answers = peer.timers.responseWaitDelay.nanoseconds / 2 / max(peer.timers.ackTimer.nanoseconds, 1)
+        return Int(min(max(answers, 1), UInt64(Self.gatherMax)))
+    }
+
+    /// Builds the next PDU's octets, if there is something to say and the bridge may be told it now.
+    ///
+    /// Called when ECP has nothing outstanding.
+    mutating func nextPayload(at now: Instant) -> [UInt8]? {
+        guard let peer else { return nil }
+        var room = window(peer) - outstanding
+        guard room > 0, let first = queue.popFirst(), let leader = slots[first] else { return nil }
+        let manager = leader.carried.managerID
+        var members = [first]
+        var length = VDPDU.overhead + (tlv(first)?.encodedLength ?? 0)
+        room -= 1
+        if effectivePacing == .batch {
+            members += gather(manager, room: &room, length: &length, payloadMax: peer.payloadMax, at: now)
+        }
+        var associations: [VSITLV] = []
+        for slot in members {
+            guard let tlv = tlv(slot) else { continue }
+            associations.append(tlv)
+            markSent(slot, tlv.command, timers: peer.timers, at: now)
+        }
+        inFlight = members
+        return VDPDU(managerID: manager, associations: associations).encoded()
+    }
+
+    /// More VSIs of the same manager for a PDU: those that wait, then those whose keep-alive is due soon.
+    private mutating func gather(
+        _ manager: VSIManagerID, room: inout Int, length: inout Int, payloadMax: Int, at now: Instant
+    ) -> [Int] {
+        var (space, octets) = (room, length)
+        let waiting = queue.take(limit: Self.gatherMax) { [slots] slot in
+            guard space > 0 else { return .stop }
+            guard let vsi = slots[slot], vsi.carried.managerID == manager, let tlv = vsi.tlv else { return .skip }
+            guard octets + tlv.encodedLength <= payloadMax else { return .stop }
+            space -= 1
+            octets += tlv.encodedLength
+            return .take
+        }
+        (room, length) = (space, octets)
+        return waiting + gatherKeepAlives(manager, room: &room, length: &length, payloadMax: payloadMax, at: now)
+    }
+
+    /// Keep-alives that are due within a sixteenth of their period, so that those of many VSIs leave together.
+    private mutating func gatherKeepAlives(
+        _ manager: VSIManagerID, room: inout Int, length: inout Int, payloadMax: Int, at now: Instant
+    ) -> [Int] {
+        guard let peer else { return [] }
+        let horizon = now + peer.timers.reinitKeepAlive / 16
+        var early: [Int] = []
+        while room > 0, let next = deadlines.next, next.deadline <= horizon, let vsi = slots[next.member],
+            case .keepAlive = vsi.wait, vsi.carried.managerID == manager,
+            length + vsi.carriedLength <= payloadMax
+        {
+            feed(next.member, .keepAliveDue, at: now)
+            queue.remove(next.member)
+            early.append(next.member)
+            room -= 1
+            length += vsi.carriedLength
+        }
+        return early
+    }
+
+    private func tlv(_ slot: Int) -> VSITLV? { slots[slot]?.tlv }
+
+    private mutating func markSent(_ slot: Int, _ command: VDPCommand, timers: OperationalTimers, at now: Instant) {
+        setTransmission(slot, .sent(command, at: now))
+        if command == .deAssociate { slots[slot]?.isReleaseUnanswered = true }
+        if slots[slot]?.machine.state == .transmitKeepAlive { statistics.keepAlives &+= 1 }
+        if effectivePacing == .lockstep { stallDeadline = now + lockstepPatience }
+        if case .response(let until, let repeatAt, let failures) = slots[slot]?.wait {
+            setWait(slot, .response(until: until, repeatAt: repeatAt, failures: failures))
+        } else {
+            let delay = timers.responseWaitDelay
+            setWait(slot, .response(until: now + delay, repeatAt: now + delay / 2, failures: 0))
+        }
+    }
+
+    /// Puts what has been sent into the queue once more; how long its answer has been awaited goes on counting.
+    mutating func sendAgain(_ slot: Int, failures: Int, repeatAt: Instant?) {
+        guard let vsi = slots[slot], case .sent(let command, _) = vsi.transmission,
+            case .response(let until, _, _) = vsi.wait
+        else { return }
+        statistics.repeats &+= 1
+        setTransmission(slot, .queued(command))
+        setWait(slot, .response(until: until, repeatAt: repeatAt, failures: failures))
+        queue.append(slot, isKeepAlive: vsi.machine.state == .transmitKeepAlive)
+    }
+
+    // MARK: What ECP says
+
+    /// PDUs in which ECP may fail to get a command across before the VSI is given up.
+    static let transportFailuresMax = 3
+
+    /// The outstanding PDU has been acknowledged: it has reached the bridge's VDP.
+    mutating func payloadAcknowledged() {
+        inFlight = []
+    }
+
+    /// ECP has given the outstanding PDU up.
+    ///
+    /// One lost PDU of many VSIs must not cut them all off while there is time, so it is made up anew twice.
+    mutating func payloadFailed(at now: Instant) {
+        let slots = inFlight
+        inFlight = []
+        for slot in slots {
+            guard let vsi = self.slots[slot], case .sent = vsi.transmission,
+                case .response(_, let repeatAt, let failures) = vsi.wait
+            else { continue }
+            if failures + 1 < Self.transportFailuresMax {
+                sendAgain(slot, failures: failures + 1, repeatAt: repeatAt)
+            } else {
+                feed(slot, .responseTimeout, at: now)
+                report(slot)
+            }
+        }
+    }
+}
+
+extension VDPStation.VSI {
+    /// The request that the TLV to be sent speaks for: the one granted where it is kept alive or released, else the one
+    /// wanted.
+    var carried: VSIRequest {
+        switch machine.state {
+        case .processing(.deAssociate), .transmitKeepAlive, .waitSystemCommand, .transmitDeassociate:
+            bound?.request ?? request
+        case .initial, .processing: request
+        }
+    }
+
+    /// The filter that goes with it: VLANs that the bridge filled in are used from then on, as long as the same is asked
+    /// for and the bridge has not taken it back.
+    private var carriedFilter: FilterInfo {
+        guard let bound, carried.filter == bound.request.filter else { return carried.filter }
+        return bound.filter
+    }
+
+    /// The TLV that waits to be sent.
+    var tlv: VSITLV? {
+        switch transmission {
+        case .idle: nil
+        case .queued(let command), .sent(let command, _): carried.tlv(command, filter: carriedFilter)
+        }
+    }
+
+    /// Octets of the TLV that would keep it alive.
+    var carriedLength: Int {
+        carried.tlv(.associate, filter: carriedFilter).encodedLength
+    }
+}

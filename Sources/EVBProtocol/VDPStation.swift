@@ -1,0 +1,354 @@
+internal import EVBWire
+
+/// All VSIs of one station port: what managers want of each, how far the bridge has granted it, and what is to be sent.
+///
+/// Each VSI has a machine of its own, so that a slow one holds up no other. What they have to say shares the one ECPDU that
+/// may be outstanding: TLVs that become ready meanwhile wait and leave together. This type owns the timers and the queue;
+/// `Port` owns ECP.
+///
+/// Files: this one has the VSIs and the requests for them, `VDPStation+Transmit.swift` what leaves,
+/// `VDPStation+Receive.swift` what arrives, `VDPStation+Time.swift` what time brings.
+struct VDPStation {
+    /// VSIs that one port can have.
+    static let vsisMax = 16_384
+    /// The shortest keep-alive period that is kept, whatever the exponents say.
+    static let keepAliveMin = Interval.milliseconds(100)
+
+    /// The bridge, as far as VDP needs to know it.
+    struct Peer: Equatable {
+        var timers: OperationalTimers
+        var usesGroupIDs: Bool
+        /// Octets that an ECPDU's payload may have.
+        var payloadMax: Int
+    }
+
+    /// One VSI.
+    struct VSI {
+        /// What its manager wants.
+        var request: VSIRequest
+        /// The manager wants it no more; it goes as soon as the bridge has released it.
+        var isWithdrawn = false
+        /// A request whose end its manager has not been told.
+        var hasOpenRequest = false
+        var machine = VDPStationMachine()
+        /// What the bridge has granted: the request as it was then, and the filter as the bridge filled it in.
+        var bound: Bound?
+        var reason: VSIReason?
+        /// The latest refusal said that the same request will always fail.
+        var isRefusedForGood = false
+        /// Failures since it last was bound for a while; they space out what is tried again.
+        var failures: UInt64 = 0
+        var boundSince: Instant?
+        var reported = VSIState.deassociated
+        var transmission = Transmission.idle
+        var wait = Wait.none
+        /// It was asked again because others were answered and it was not.
+        var isStalled = false
+        /// It has been silent so long that others need not wait for it; it does not count as outstanding.
+        var isOverdue = false
+        /// A De-Associate has been sent and its answer has not come.
+        var isReleaseUnanswered = false
+        var keepAlives: UInt64 = 0
+
+        struct Bound {
+            var request: VSIRequest
+            var filter: FilterInfo
+        }
+
+        init(request: VSIRequest) { self.request = request }
+    }
+
+    /// How far what a VSI has to say has got.
+    enum Transmission: Equatable {
+        case idle
+        case queued(VDPCommand)
+        /// Sent, and its answer is awaited.
+        case sent(VDPCommand, at: Instant)
+    }
+
+    /// What a VSI's one deadline is for.
+    enum Wait: Equatable {
+        case none
+        /// A bridge is to be heard, or the manager is told that there is none.
+        case bridge(until: Instant)
+        /// The answer: half of respWaitDelay passed, the command is repeated once; all of it, it is given up.
+        case response(until: Instant, repeatAt: Instant?, failures: Int)
+        case keepAlive(at: Instant)
+        /// A failed request is tried again.
+        case retry(at: Instant)
+
+        var deadline: Instant? {
+            switch self {
+            case .none: nil
+            case .bridge(let until): until
+            case .response(let until, let repeatAt, _): repeatAt.map { min($0, until) } ?? until
+            case .keepAlive(let at), .retry(let at): at
+            }
+        }
+    }
+
+    /// Slots are reused; `VSI` is nil in a free one.
+    var slots: [VSI?] = []
+    var slotOf: [VSIID: Int] = [:]
+    var freeSlots: [Int] = []
+    var deadlines = DeadlineHeap()
+    var queue = TransmitQueue()
+    /// Slots whose TLVs are in the ECPDU that is outstanding.
+    var inFlight: [Int] = []
+    /// VSIs that wait for an answer and are not overdue.
+    var outstanding = 0
+    /// How much the bridge has shown that it can take.
+    var pacing = Pacing.batch
+    /// VSIs that were asked again because the bridge seemed to have lost them.
+    var recovering = 0
+    /// The bridge has answered at once what it was asked a second time, so the first was lost and not slow.
+    var isLossConfirmed = false
+    var lastAnswer = Instant(nanoseconds: 0)
+    var stallDeadline: Instant?
+    var peer: Peer?
+    /// How long a request waits for a bridge to be heard before its manager is told.
+    var bridgeWait = OperationalTimers().responseWaitDelay
+    var events: [VSIEvent] = []
+    var statistics = VDPStatistics()
+
+    // MARK: Requests
+
+    /// Takes what a manager wants for a VSI, new or known.
+    ///
+    /// - Throws: when the port is full, or when the VSI would have to go back from an association.
+    mutating func request(_ request: VSIRequest, at now: Instant) throws(VSIRequestError) {
+        let slot: Int
+        if let known = slotOf[request.vsiID], let vsi = slots[known] {
+            if let oper = vsi.machine.operCommand, !vsi.isWithdrawn, request.target.command.rawValue < oper.rawValue {
+                throw .goesBackward(from: oper)
+            }
+            slot = known
+            endRequest(slot, .superseded)
+        } else {
+            guard slotOf.count < Self.vsisMax else { throw .tooManyVSIs(limit: Self.vsisMax) }
+            slot = allocate(request)
+        }
+        modify(slot) {
+            $0.request = request
+            $0.isWithdrawn = false
+            $0.hasOpenRequest = true
+            $0.isRefusedForGood = false
+            $0.failures = 0
+        }
+        begin(slot, at: now)
+        report(slot)
+    }
+
+    /// Takes back what a manager wanted: the VSI is de-associated and then forgotten.
+    ///
+    /// - Throws: `unknownVSI` when there is no such VSI.
+    mutating func withdraw(_ vsiID: VSIID, at now: Instant) throws(VSIRequestError) {
+        guard let slot = slotOf[vsiID] else { throw .unknownVSI }
+        endRequest(slot, .superseded)
+        modify(slot) {
+            $0.isWithdrawn = true
+            $0.hasOpenRequest = true
+        }
+        feed(slot, .command(.deAssociate), at: now)
+        report(slot)
+    }
+
+    /// Gives the command for what is wanted, or waits for a bridge to give it to.
+    mutating func begin(_ slot: Int, at now: Instant) {
+        guard let vsi = slots[slot] else { return }
+        guard let peer else {
+            setWait(slot, vsi.hasOpenRequest ? .bridge(until: now + bridgeWait) : .none)
+            return
+        }
+        guard peer.usesGroupIDs || !vsi.request.filter.format.hasGroupID else {
+            refuseGroupIDs(slot, at: now)
+            return
+        }
+        feed(slot, .command(vsi.request.target.command), at: now)
+    }
+
+    /// Group IDs are never sent to a bridge that cannot use them (D.2.12, BGID and SGID).
+    private mutating func refuseGroupIDs(_ slot: Int, at now: Instant) {
+        modify(slot) {
+            $0.reason = .invalidFilter
+            $0.isRefusedForGood = true
+        }
+        statistics.commandsFailed &+= 1
+        endRequest(slot, .groupIDsUnavailable)
+        if slots[slot]?.machine.operCommand != nil {
+            // What was bound without group IDs, or with them before the bridge changed, cannot be kept alive as wanted.
+            feed(slot, .command(.deAssociate), at: now)
+        } else {
+            settle(slot, at: now)
+        }
+    }
+
+    // MARK: The machine's owner
+
+    /// Gives an event to a VSI's machine and does what it says.
+    mutating func feed(_ slot: Int, _ event: VDPStationMachine.Event, at now: Instant) {
+        guard var vsi = slots[slot] else { return }
+        let action = vsi.machine.handle(event)
+        if vsi.machine.operCommand == nil { vsi.bound = nil }
+        slots[slot] = vsi
+        if let command = action.send { enqueue(slot, command) }
+        if action.startKeepAlive { startKeepAlive(slot, at: now) }
+        if let outcome = action.outcome { conclude(slot, outcome, at: now) }
+        if slots[slot]?.machine.state == .initial { settle(slot, at: now) }
+    }
+
+    /// Records how a command ended and tells its manager.
+    private mutating func conclude(_ slot: Int, _ outcome: VDPStationMachine.Outcome, at now: Instant) {
+        switch outcome {
+        case .bound:
+            statistics.commandsSucceeded &+= 1
+            modify(slot) {
+                $0.reason = .success
+                $0.boundSince = $0.boundSince ?? now
+            }
+            endRequest(slot, .granted)
+        case .refused(let refusal):
+            statistics.commandsFailed &+= 1
+            if refusal.isKept { statistics.commandReverts &+= 1 }
+            modify(slot) {
+                $0.reason = VSIReason(refusal.reason)
+                if refusal.isKept, let bound = $0.bound {
+                    $0.request = bound.request
+                } else {
+                    $0.isRefusedForGood = refusal.isHard
+                }
+            }
+            endRequest(slot, .refused(refusal))
+        case .mismatched: fail(slot, .otherFailure, .mismatched)
+        case .bridgeDeassociated: fail(slot, .bridgeDeassociated, .bridgeDeassociated)
+        case .timedOut: fail(slot, .timeout, .timedOut)
+        case .peerLost: modify(slot) { $0.reason = .bridgeLost }
+        case .released:
+            modify(slot) { if $0.isWithdrawn { $0.reason = nil } }
+            if slots[slot]?.isWithdrawn == true { endRequest(slot, .released) }
+        }
+    }
+
+    private mutating func fail(_ slot: Int, _ reason: VSIReason, _ outcome: RequestOutcome) {
+        statistics.commandsFailed &+= 1
+        modify(slot) { $0.reason = reason }
+        endRequest(slot, outcome)
+    }
+
+    /// Decides what becomes of a VSI whose machine is in INIT.
+    mutating func settle(_ slot: Int, at now: Instant) {
+        guard let vsi = slots[slot] else { return }
+        setTransmission(slot, .idle)
+        // What a bridge took along when it went is asked of the next one, also where it was wanted only once.
+        let isCarriedOver = peer == nil && vsi.boundSince != nil
+        let isOver = vsi.request.persistence == .once && !vsi.hasOpenRequest && !isCarriedOver
+        if vsi.isWithdrawn || isOver {
+            forget(slot)
+        } else if peer == nil {
+            setWait(slot, vsi.hasOpenRequest ? .bridge(until: now + bridgeWait) : .none)
+        } else if vsi.isRefusedForGood {
+            setWait(slot, .none)
+        } else {
+            setWait(slot, .retry(at: now + backoff(slot, at: now)))
+        }
+    }
+
+    /// Tells the manager how its request ended, if it has not been told.
+    mutating func endRequest(_ slot: Int, _ outcome: RequestOutcome) {
+        guard let vsi = slots[slot], vsi.hasOpenRequest else { return }
+        slots[slot]?.hasOpenRequest = false
+        events.append(.ended(vsi.request.vsiID, outcome))
+    }
+
+    /// Tells of a change of state, if there was one since it last was told.
+    mutating func report(_ slot: Int) {
+        guard let vsi = slots[slot] else { return }
+        let state = vsi.state
+        guard state != vsi.reported else { return }
+        slots[slot]?.reported = state
+        events.append(.changed(VSIChange(vsiID: vsi.request.vsiID, from: vsi.reported, to: state, reason: vsi.reason)))
+    }
+
+    // MARK: Slots
+
+    private mutating func allocate(_ request: VSIRequest) -> Int {
+        let slot: Int
+        if let free = freeSlots.popLast() {
+            slot = free
+            slots[slot] = VSI(request: request)
+        } else {
+            slot = slots.count
+            slots.append(VSI(request: request))
+        }
+        slotOf[request.vsiID] = slot
+        return slot
+    }
+
+    private mutating func forget(_ slot: Int) {
+        guard let vsi = slots[slot] else { return }
+        setTransmission(slot, .idle)
+        setWait(slot, .none)
+        if vsi.reported != .deassociated {
+            events.append(
+                .changed(
+                    VSIChange(vsiID: vsi.request.vsiID, from: vsi.reported, to: .deassociated, reason: vsi.reason)))
+        }
+        events.append(.forgotten(vsi.request.vsiID))
+        slotOf[vsi.request.vsiID] = nil
+        slots[slot] = nil
+        // Whatever still names the slot must not take the next VSI in it for this one.
+        inFlight.removeAll { $0 == slot }
+        queue.remove(slot)
+        freeSlots.append(slot)
+    }
+
+    mutating func modify(_ slot: Int, _ change: (inout VSI) -> Void) {
+        guard var vsi = slots[slot] else { return }
+        change(&vsi)
+        slots[slot] = vsi
+    }
+
+    mutating func setWait(_ slot: Int, _ wait: Wait) {
+        slots[slot]?.wait = wait
+        deadlines.set(slot, wait.deadline)
+    }
+
+    /// Moves a VSI's transmission on and keeps count of those that wait for an answer.
+    mutating func setTransmission(_ slot: Int, _ transmission: Transmission) {
+        guard var vsi = slots[slot] else { return }
+        if case .sent = vsi.transmission, !vsi.isOverdue { outstanding -= 1 }
+        if case .sent = transmission { outstanding += 1 }
+        if case .queued = vsi.transmission, transmission == .idle { queue.remove(slot) }
+        vsi.isOverdue = false
+        if transmission == .idle, vsi.isStalled {
+            vsi.isStalled = false
+            recovering = max(0, recovering - 1)
+        }
+        vsi.transmission = transmission
+        slots[slot] = vsi
+    }
+}
+
+extension VDPStation.VSI {
+    /// The state that managers are told.
+    var state: VSIState {
+        if isWithdrawn, machine.state != .initial { return .pending }
+        switch machine.operCommand {
+        case .associate: return .associated
+        case .preAssociateWithReservation: return .preassociatedWithReservation
+        case .preAssociate: return .preassociated
+        case .deAssociate, nil: break
+        }
+        switch machine.state {
+        case .processing: return .pending
+        case .initial where hasOpenRequest: return .pending
+        case .initial, .waitSystemCommand, .transmitKeepAlive, .transmitDeassociate: return .deassociated
+        }
+    }
+
+    var snapshot: VSISnapshot {
+        VSISnapshot(
+            request: request, state: state, reason: reason, filter: bound?.filter ?? request.filter,
+            isWithdrawn: isWithdrawn)
+    }
+}

@@ -1,0 +1,67 @@
+public import EVBWire
+
+/// What happens to a VSI, for whoever shows, programs or wants it.
+public enum VSIEvent: Hashable, Sendable {
+    /// Its state has changed.
+    case changed(VSIChange)
+    /// A request for it has ended; each that was taken ends once.
+    case ended(VSIID, RequestOutcome)
+    /// Nothing is known of it any more.
+    case forgotten(VSIID)
+}
+
+/// A change of a VSI's state.
+public struct VSIChange: Hashable, Sendable {
+    public let vsiID: VSIID
+    public let from: VSIState
+    public let to: VSIState
+    /// Why, where there is something to say.
+    public let reason: VSIReason?
+
+    /// Joins the parts of a change.
+    public init(vsiID: VSIID, from: VSIState, to: VSIState, reason: VSIReason?) {
+        self.vsiID = vsiID
+        self.from = from
+        self.to = to
+        self.reason = reason
+    }
+}
+
+/// A VSI as it stands.
+public struct VSISnapshot: Sendable, Hashable {
+    /// What its manager wants.
+    public let request: VSIRequest
+    public let state: VSIState
+    public let reason: VSIReason?
+    /// The filter in force, with the VLANs that the bridge filled in; the one asked for while nothing is granted.
+    public let filter: FilterInfo
+    /// It is being de-associated.
+    public let isWithdrawn: Bool
+}
+
+/// What VDP has counted on a port since it was set up. All of these wrap.
+public struct VDPStatistics: Hashable, Sendable {
+    /// Commands that the bridge granted (the MIB's VDPCommandsSucceeded, over all VSIs).
+    public var commandsSucceeded: UInt64 = 0
+    /// Commands that failed (VDPCommandsFailed).
+    public var commandsFailed: UInt64 = 0
+    /// Refusals with Keep (VDPCommandReverts).
+    public var commandReverts: UInt64 = 0
+    /// Keep-alives sent.
+    public var keepAlives: UInt64 = 0
+    /// Commands sent again because no answer came.
+    public var repeats: UInt64 = 0
+    /// Times that the bridge left some of several VSIs unanswered, and was asked more slowly from then on.
+    public var stalls: UInt64 = 0
+    /// TLVs from the bridge that nobody waited for.
+    public var unsolicited: UInt64 = 0
+    /// TLVs about VSIs that are not known.
+    public var unknownVSI: UInt64 = 0
+    /// Answers that were about another manager, type or filter.
+    public var mismatchedAnswers: UInt64 = 0
+    /// TLVs and PDUs that were not what they claim to be.
+    public var malformed: UInt64 = 0
+
+    /// Starts at zero.
+    public init() {}
+}

@@ -1,0 +1,68 @@
+internal import ArgumentParser
+internal import EVBControl
+internal import EVBDaemon
+internal import Glibc
+internal import Logging
+
+@main
+struct Evbd: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "evbd",
+        abstract: "The EVB station daemon: negotiates reflective relay and associates VSIs with the adjacent switch.",
+        discussion: """
+            Runs in the foreground. SIGTERM and SIGINT stop it in order, SIGHUP makes it read its configuration again.
+            Needs CAP_NET_ADMIN and CAP_NET_RAW.
+            """,
+        version: "evbd \(Release.version)")
+
+    @Option(name: .customLong("config"), help: "The configuration file.")
+    var configurationPath = "/etc/evbd/evbd.yaml"
+
+    @Flag(help: "Print OK, or every mistake in the configuration, and exit.")
+    var checkConfig = false
+
+    @Option(name: .customLong("runtime-dir"), help: "The directory for what lives until the next boot.")
+    var runtimeDirectory = "/run/evbd"
+
+    @Option(
+        help: "trace, debug, info, notice, warning, error or critical; the configuration's if it is left out.",
+        transform: parseLevel)
+    var logLevel: Logger.Level?
+
+    func run() throws {
+        let configuration: Configuration
+        do {
+            configuration = try Configuration.load(configurationPath)
+        } catch {
+            fail("\(error)")
+        }
+        if checkConfig {
+            print("OK")
+            return
+        }
+        let level = logLevel ?? Logger.Level(configuration.logLevel)
+        let logger = Logger(label: "evbd") { _ in DaemonLogHandler(level: level) }
+        do {
+            let daemon = try Daemon(
+                configuration: configuration, configurationPath: configurationPath,
+                runtimeDirectory: runtimeDirectory, logger: logger)
+            try daemon.run()
+        } catch {
+            fail("evbd: \(error)")
+        }
+    }
+
+    /// Says why on standard error, and ends with status 1.
+    private func fail(_ message: String) -> Never {
+        let octets = Array("\(message)\n".utf8)
+        _ = write(STDERR_FILENO, octets, octets.count)
+        Glibc.exit(1)
+    }
+}
+
+private func parseLevel(_ text: String) throws -> Logger.Level {
+    guard let level = Logger.Level(rawValue: text) else {
+        throw ValidationError("\(text) is no log level; give one of \(LogLevel.allCases.map(\.rawValue))")
+    }
+    return level
+}

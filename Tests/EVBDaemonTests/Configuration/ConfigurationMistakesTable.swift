@@ -1,0 +1,190 @@
+// What a user writes, and the exact lines that come of it.
+
+import Testing
+
+struct MistakeCase: Sendable, CustomTestStringConvertible {
+    let name: String
+    let text: String
+    let lines: String
+    var wholeVocabulary = false
+
+    var testDescription: String { name }
+}
+
+enum ConfigurationMistakesTable {
+    static let cases: [MistakeCase] = [
+        MistakeCase(
+            name: "empty", text: "",
+            lines: "evbd.yaml:1: is empty; give at least ports, a list with an entry per interface"),
+        MistakeCase(
+            name: "only a comment", text: "# nothing\n",
+            lines: "evbd.yaml:1: is empty; give at least ports, a list with an entry per interface"),
+        MistakeCase(
+            name: "not a mapping", text: "- eth0\n",
+            lines: "evbd.yaml:1: is a list; give keys such as ports, each with its value"),
+        MistakeCase(
+            name: "no ports", text: "log: { level: info }\n",
+            lines: "evbd.yaml:1: ports: is missing; give a list with an entry per interface"),
+        MistakeCase(
+            name: "broken YAML", text: "ports:\n  - interface: eth0\n    ecp: { retries: 3\n",
+            lines: "evbd.yaml:4: is not YAML: did not find expected ',' or '}'; mind the indentation, colons and "
+                + "quotes there"),
+        MistakeCase(
+            name: "a tab", text: "ports:\n\t- interface: eth0\n",
+            lines: "evbd.yaml:2: is not YAML: found character that cannot start any token; mind the indentation, "
+                + "colons and quotes there"),
+        MistakeCase(
+            name: "two documents", text: "ports: []\n---\nports: []\n",
+            lines: "evbd.yaml:2: a second document begins here; give one document in a file"),
+        MistakeCase(
+            name: "many at once",
+            text: """
+                ports:
+                  - interface: eth0
+                    ecp: { retries: 9, rte: fast }
+                    vdp: { rwd: -1, rka: 99999999999999999999 }
+                    group-ids: yes
+                    edge_relay: veb
+                  - role: station
+                log: { level: verbose }
+                colour: blue
+                """,
+            lines: """
+                evbd.yaml:3: ports[0].ecp.retries: 9 is out of range; give 0 to 7
+                evbd.yaml:3: ports[0].ecp.rte: "fast" is not a whole number in decimal digits; give 0 to 31
+                evbd.yaml:4: ports[0].vdp.rwd: -1 is out of range; give 0 to 31
+                evbd.yaml:4: ports[0].vdp.rka: 99999999999999999999 is out of range; give 0 to 31
+                evbd.yaml:5: ports[0].group-ids: "yes" is not a truth value; give true
+                evbd.yaml:6: ports[0].edge_relay: is not a known key; did you mean edge-relay?
+                evbd.yaml:7: ports[1].interface: is missing; give the name of a network interface
+                evbd.yaml:8: log.level: "verbose" is not a choice here; give trace, debug, info, notice, warning, \
+                error or critical
+                evbd.yaml:9: colour: is not a known key; known here are ports, control, libvirt, deassociate-on-stop, log
+                """),
+        MistakeCase(
+            name: "numbers that are none",
+            text: "ports:\n- interface: a\n  ecp: { retries: 03, rte: \"3\" }\n  vdp: { rwd: 0x3, rka: 3.0 }\n",
+            lines: """
+                evbd.yaml:3: ports[0].ecp.retries: "03" is not a whole number in decimal digits; give 0 to 7
+                evbd.yaml:3: ports[0].ecp.rte: "3" is not a whole number in decimal digits; give 0 to 31
+                evbd.yaml:4: ports[0].vdp.rwd: "0x3" is not a whole number in decimal digits; give 0 to 31
+                evbd.yaml:4: ports[0].vdp.rka: "3.0" is not a whole number in decimal digits; give 0 to 31
+                """),
+        MistakeCase(
+            name: "truth values that are none",
+            text: "ports: []\ndeassociate-on-stop: \"true\"\nlibvirt: { enabled: Off }\n",
+            lines: """
+                evbd.yaml:2: deassociate-on-stop: "true" is not a truth value; give true, without quotes
+                evbd.yaml:3: libvirt.enabled: "Off" is not a truth value; give false
+                """),
+        MistakeCase(
+            name: "wrong types",
+            text:
+                "ports: eth0\ncontrol: [ /run/s ]\nlibvirt:\nlog: { level: { of: water } }\ndeassociate-on-stop: []\n",
+            lines: """
+                evbd.yaml:1: ports: is a single value; give a list of ports, each after a dash
+                evbd.yaml:2: control: is a list; give keys such as socket, each with its value
+                evbd.yaml:3: libvirt: is empty; give keys such as enabled, each with its value
+                evbd.yaml:4: log.level: is a mapping; give trace, debug, info, notice, warning, error or critical
+                evbd.yaml:5: deassociate-on-stop: is a list; give true or false
+                """),
+        MistakeCase(
+            name: "interfaces",
+            text: """
+                ports:
+                  - interface: eth0
+                  - interface: eth0
+                  - interface: abcdefghijklmnop
+                  - interface: a/b
+                  - interface: "a b"
+                  - interface: ".."
+                  - interface: "e\\e[31m"
+                  - interface:
+                  - eth1
+                """,
+            lines: """
+                evbd.yaml:3: ports[1].interface: eth0 is ports[0] already, on line 2; give every interface once
+                evbd.yaml:4: ports[2].interface: "abcdefghijklmnop" is longer than 15 octets; give a name as ip \
+                link shows it
+                evbd.yaml:5: ports[3].interface: "a/b" is no name of an interface; give a name without /, : and white \
+                space, as ip link shows it
+                evbd.yaml:6: ports[4].interface: "a b" is no name of an interface; give a name without /, : and white \
+                space, as ip link shows it
+                evbd.yaml:7: ports[5].interface: ".." is no name of an interface; give a name without /, : and white \
+                space, as ip link shows it
+                evbd.yaml:8: ports[6].interface: "e\\u{1B}[31m" is no name of an interface; give a name without /, : and \
+                white space, as ip link shows it
+                evbd.yaml:9: ports[7].interface: is empty; give the name of a network interface
+                evbd.yaml:10: ports[8]: is a single value; give keys such as interface, each with its value
+                """),
+        MistakeCase(
+            name: "paths",
+            text: "ports: []\ncontrol: { socket: run/evbd.sock, group: ~ }\nlibvirt: { pid-file: lldpad.pid }\n",
+            lines: """
+                evbd.yaml:2: control.socket: "run/evbd.sock" is not an absolute path; give a path that begins with /
+                evbd.yaml:2: control.group: is empty; give the name of a group, or leave the key out
+                evbd.yaml:3: libvirt.pid-file: "lldpad.pid" is not an absolute path; give a path that begins with /
+                """),
+        MistakeCase(
+            name: "a socket path that fits no address",
+            text: "ports: []\ncontrol: { socket: /\(String(repeating: "s", count: 107)) }\n",
+            lines: "evbd.yaml:2: control.socket: is too long a path or has a NUL in it; give at most 107 octets"),
+        MistakeCase(
+            name: "the same key twice",
+            text: "ports:\n  - interface: eth0\n    role: station\n    role: station\nports: []\n",
+            lines: """
+                evbd.yaml:4: ports[0].role: is given again, after line 3; give every key once
+                evbd.yaml:5: ports: is given again, after line 1; give every key once
+                """),
+        MistakeCase(
+            name: "aliases, anchors and tags",
+            text: "ports:\n  - interface: &name eth0\n  - interface: *name\nlog: { level: !!str info }\n",
+            lines: """
+                evbd.yaml:2: ports[0].interface: has an anchor (&); write the value itself
+                evbd.yaml:3: ports[1].interface: has an alias (*); write the value itself
+                evbd.yaml:4: log.level: has a tag (!); write the value itself
+                """),
+        MistakeCase(
+            name: "near misses",
+            text: "port: []\nlogs: {}\nports:\n- { interface: a, edp: {}, mangler-id-placement: last, rloe: x }\n",
+            lines: """
+                evbd.yaml:1: port: is not a known key; did you mean ports?
+                evbd.yaml:2: logs: is not a known key; did you mean log?
+                evbd.yaml:4: ports[0].edp: is not a known key; did you mean ecp?
+                evbd.yaml:4: ports[0].mangler-id-placement: is not a known key; did you mean manager-id-placement?
+                evbd.yaml:4: ports[0].rloe: is not a known key; did you mean role?
+                """),
+        MistakeCase(
+            name: "not in this release",
+            text: """
+                ports:
+                  - interface: eth0
+                    dialect: draft
+                    fallback: hold
+                    reflective-relay: true
+                  - { interface: eth1, fallback: bridge }
+                  - { interface: port0, role: bridge, vsi-types: /etc/evbd/vsi-types.yaml }
+                """,
+            lines: """
+                evbd.yaml:3: ports[0].dialect: draft is not in this release; give auto or ratified
+                evbd.yaml:4: ports[0].fallback: hold is not in this release; give vepa
+                evbd.yaml:5: ports[0].reflective-relay: is not in this release; remove it
+                evbd.yaml:6: ports[1].fallback: bridge is not in this release; give vepa
+                evbd.yaml:7: ports[2].vsi-types: is not in this release; remove it
+                evbd.yaml:7: ports[2].role: bridge is not in this release; give station
+                """),
+        MistakeCase(
+            name: "keys of the other role",
+            text: """
+                ports:
+                  - { interface: eth0, reflective-relay: true }
+                  - { interface: port0, role: bridge, edge-relay: vepa }
+                """,
+            lines: """
+                evbd.yaml:2: ports[0].reflective-relay: means nothing to a port in the role station; remove it, or give \
+                role: bridge
+                evbd.yaml:3: ports[1].edge-relay: means nothing to a port in the role bridge; remove it, or give role: \
+                station
+                """, wholeVocabulary: true),
+    ]
+}

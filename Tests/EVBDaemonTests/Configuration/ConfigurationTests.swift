@@ -1,0 +1,93 @@
+import Testing
+
+@testable import EVBDaemon
+
+private func parse(_ text: String, release: ReleaseLimits = .current) throws -> Configuration {
+    try Configuration.parse(Array(text.utf8), file: "evbd.yaml", release: release)
+}
+
+@Suite struct ConfigurationTests {
+    @Test func defaults() throws {
+        let configuration = try parse("ports:\n  - interface: eth0\n")
+        #expect(configuration == Configuration(ports: [PortConfiguration(interface: "eth0")]))
+        let port = try #require(configuration.ports.first)
+        #expect(port.role == .station && port.dialect == .auto && port.edgeRelay == .vepa && port.fallback == .vepa)
+        #expect(port.groupIDs && port.managerIDPlacement == .first && !port.reflectiveRelay && port.vsiTypes == nil)
+        #expect(port.ecp.retries == 3 && port.ecp.rte == 14 && port.vdp.rwd == 20 && port.vdp.rka == 20)
+        #expect(configuration.control.socket == "/run/evbd/evbd.sock" && configuration.control.group == nil)
+        #expect(configuration.libvirt.enabled && configuration.libvirt.pidFile == "/run/lldpad.pid")
+        #expect(!configuration.deassociateOnStop && configuration.logLevel == .info)
+    }
+
+    @Test func noPortsAreAConfigurationToo() throws {
+        #expect(try parse("ports: []").ports.isEmpty)
+    }
+
+    @Test func everythingThatThisReleaseBuilds() throws {
+        let configuration = try parse(
+            """
+            ports:
+              - interface: "eth0"
+                role: station
+                dialect: ratified
+                edge-relay: veb
+                fallback: vepa
+                group-ids: false
+                ecp: { retries: 7, rte: 0 }
+                vdp: { rwd: 31, rka: 1 }
+                manager-id-placement: last
+              - interface: br-0.100
+            control: { socket: /tmp/s, group: wheel }
+            libvirt: { enabled: false, pid-file: /tmp/p }
+            deassociate-on-stop: true
+            log: { level: debug }
+            """)
+        var first = PortConfiguration(interface: "eth0")
+        first.dialect = .ratified
+        first.edgeRelay = .veb
+        first.groupIDs = false
+        first.ecp = .init(retries: 7, rte: 0)
+        first.vdp = .init(rwd: 31, rka: 1)
+        first.managerIDPlacement = .last
+        #expect(configuration.ports == [first, PortConfiguration(interface: "br-0.100")])
+        #expect(configuration.control == ControlConfiguration(socket: "/tmp/s", group: "wheel"))
+        #expect(configuration.libvirt == LibvirtConfiguration(enabled: false, pidFile: "/tmp/p"))
+        #expect(configuration.deassociateOnStop && configuration.logLevel == .debug)
+    }
+
+    @Test func whatLaterReleasesBuildIsReadAlready() throws {
+        let text = """
+            ports:
+              - { interface: port0, role: bridge, dialect: draft, reflective-relay: true, vsi-types: /etc/types.yaml }
+              - { interface: eth0, fallback: hold }
+            """
+        let ports = try parse(text, release: .none).ports
+        #expect(ports.map(\.role) == [.bridge, .station])
+        #expect(ports[0].reflectiveRelay && ports[0].vsiTypes == "/etc/types.yaml" && ports[0].dialect == .draft)
+        #expect(ports[1].fallback == .hold)
+        #expect(throws: ConfigurationMistakes.self) { try parse(text) }
+    }
+
+    @Test func aFileThatIsNotThere() {
+        let error = #expect(throws: ConfigurationMistakes.self) { try Configuration.load("/nonexistent/evbd.yaml") }
+        #expect(
+            error?.description == "/nonexistent/evbd.yaml: cannot be read: open /nonexistent/evbd.yaml: "
+                + "No such file or directory (ENOENT); give a readable file with --config, of at most 1048576 octets")
+    }
+
+    @Test func theFileIsBounded() {
+        let long = "ports: [] #" + String(repeating: "x", count: 1 << 20)
+        let error = #expect(throws: ConfigurationMistakes.self) { try parse(long) }
+        #expect(error?.description == "evbd.yaml: is larger than 1048576 octets; give a smaller file")
+        let deep = "ports: " + String(repeating: "[", count: 100_000)
+        let tooDeep = #expect(throws: ConfigurationMistakes.self) { try parse(deep) }
+        #expect(tooDeep?.mistakes.first?.problem == "is nested deeper than 16 levels")
+    }
+
+    @Test(arguments: ConfigurationMistakesTable.cases) func mistakes(_ expected: MistakeCase) {
+        let error = #expect(throws: ConfigurationMistakes.self) {
+            try parse(expected.text, release: expected.wholeVocabulary ? .none : .current)
+        }
+        #expect(error?.description == expected.lines)
+    }
+}

@@ -1,0 +1,50 @@
+import LinuxSystem
+import Testing
+
+@testable import EVBDaemon
+
+/// What evbd makes of other processes and of its own pid file.
+struct ProcessTests {
+    private func temporaryPath(_ name: String) -> String {
+        "/tmp/evbd-test-\(Processes.ownID)-\(name)-\(UInt64.random(in: .min ... .max))"
+    }
+
+    @Test("effective capabilities are read from /proc/PID/status")
+    func readsCapabilities() {
+        let status = "Name:\tx\nCapPrm:\t0000000000000000\nCapEff:\t0000000000001000\nCapBnd:\t000001ffffffffff\n"
+        #expect(Privileges.effectiveCapabilities(inStatus: status) == 0x1000)
+        #expect(Privileges.effectiveCapabilities(inStatus: "Name:\tx\n") == 0)
+        #expect(Privileges.effectiveCapabilities(inStatus: "CapEff:\tzz\n") == 0)
+    }
+
+    @Test("the pid file holds the number, and only its owner's goes")
+    func pidFile() throws {
+        let file = PIDFile(path: temporaryPath("pid"))
+        try file.write()
+        #expect(try Files.read(file.path, limit: 64) == Array("\(Processes.ownID)\n".utf8))
+        file.remove()
+        #expect(throws: SystemError.self) { try Files.read(file.path, limit: 64) }
+        try Files.write(file.path, Array("1\n".utf8), mode: 0o644)
+        file.remove()
+        #expect(try Files.read(file.path, limit: 64) == Array("1\n".utf8))
+        _ = try Files.unlink(file.path)
+    }
+
+    @Test("a pid file of nobody is no obstacle", arguments: ["", "garbage\n", "-5\n", "0\n", "2147483646\n"])
+    func stalePIDFile(content: String) throws {
+        let path = temporaryPath("stale")
+        try Files.write(path, Array(content.utf8), mode: 0o644)
+        defer { _ = try? Files.unlink(path) }
+        #expect(RivalDaemon.findOwner(ofPIDFile: path) == nil)
+    }
+
+    @Test("journal fields: names in capitals, values with newlines by length")
+    func journalFields() {
+        #expect(JournalSocket.fieldName("vsi") == "EVBD_VSI")
+        #expect(JournalSocket.fieldName("bridge port") == "EVBD_BRIDGE_PORT")
+        var entry: [UInt8] = []
+        JournalSocket.append("A", "b", to: &entry)
+        JournalSocket.append("C", "d\ne", to: &entry)
+        #expect(entry == Array("A=b\nC\n".utf8) + [3, 0, 0, 0, 0, 0, 0, 0] + Array("d\ne\n".utf8))
+    }
+}
