@@ -1,0 +1,63 @@
+# Sourced by Packaging/demo and Tests/run: what both need before they can start. Not to be run by itself.
+# shellcheck shell=bash disable=SC2034 # the lists are for those who source this
+
+# What a bare Debian 12 needs beside the Swift toolchain: to compile and link, to fetch packages, and evbd's own libraries.
+BUILD_PACKAGES=(
+  binutils gcc git ca-certificates libc6-dev libgcc-12-dev libstdc++-12-dev zlib1g-dev pkg-config
+  libcurl4 libxml2 libsqlite3-0 libncurses6 libedit2 tzdata
+  libnl-3-dev libnl-route-3-dev libyaml-dev
+)
+# To lay a lab of namespaces. libconfig9 and lldpad are unpacked into the lab, never installed.
+LAB_PACKAGES=(iproute2 python3 util-linux)
+
+say() { printf '%s\n' "$*"; }
+die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
+
+require_root() {
+  (($(id -u) == 0)) || die "this makes network namespaces and installs packages: run it as root (sudo $0)"
+}
+
+# Installs those of the packages that are not there, and says which.
+install_missing() {
+  local package missing=()
+  command -v apt-get >/dev/null || die "this wants Debian 12 (there is no apt-get); needed are: $*"
+  for package; do
+    [[ $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) == installed ]] || missing+=("$package")
+  done
+  ((${#missing[@]})) || return 0
+  say "Installing with apt: ${missing[*]}"
+  export DEBIAN_FRONTEND=noninteractive
+  # A fresh machine has no package lists, an old one stale ones: both show as a failed installation.
+  apt-get install -qq --no-install-recommends "${missing[@]}" >/dev/null 2>&1 && return 0
+  apt-get update -qq
+  apt-get install -qq --no-install-recommends "${missing[@]}" >/dev/null || die "apt-get could not install ${missing[*]}"
+}
+
+# Finds a toolchain of at least 6.1. sudo drops the caller's PATH, so the usual places and the caller's own are looked at too.
+require_swift() {
+  local home='' directory version major minor
+  if ! command -v swift >/dev/null; then
+    [[ -z ${SUDO_USER:-} ]] || home=$(getent passwd "$SUDO_USER" | cut -d: -f6)
+    for directory in /opt/swift*/usr/bin /usr/local/swift*/usr/bin /usr/local/bin \
+      "${home:-$HOME}"/.local/share/swiftly/toolchains/*/usr/bin "${home:-$HOME}"/swift*/usr/bin; do
+      if [[ -x $directory/swift ]]; then PATH=$directory:$PATH; fi
+    done
+    export PATH
+  fi
+  command -v swift >/dev/null \
+    || die "no Swift toolchain found. Install one of at least 6.1 from https://swift.org/install/linux and put its usr/bin into PATH"
+  version=$(swift --version 2>/dev/null | sed -n 's/.*Swift version \([0-9]*\.[0-9]*\).*/\1/p' | head -n 1)
+  major=${version%%.*} minor=${version#*.}
+  [[ -n $version ]] || die "'swift --version' says nothing: $(swift --version 2>&1 | head -n 1)"
+  ((major > 6 || (major == 6 && minor >= 1))) || die "Swift $version is too old, at least 6.1 is needed"
+  say "Swift $version, $(command -v swift)"
+}
+
+# What root built belongs to the user who called sudo, or a later `swift build` of theirs fails.
+give_back() {
+  local directory
+  [[ ${SUDO_UID:-0} != 0 ]] || return 0
+  for directory in .build .build-lab; do
+    [[ ! -e $directory ]] || chown -R "$SUDO_UID:$SUDO_GID" "$directory"
+  done
+}
