@@ -36,7 +36,11 @@ struct PacketFilter {
         }
         program.append(drop)
 
-        // A = the tag that was taken off, 0 for none; its low 12 bits are the VLAN.
+        // A = whether a tag was taken off and is still there. On a VLAN device the tag has done its work and is not, but
+        // up to Linux 6.1 its number stays behind. None: over the look at the number.
+        program.append(Self.load(BPF_B, Self.ancillary(SKF_AD_VLAN_TAG_PRESENT)))
+        program.append(Self.ifEqual(0, skip: 3))
+        // A = the tag; its low 12 bits are the VLAN, 0 where the tag is there for the priority only.
         program.append(Self.load(BPF_H, Self.ancillary(SKF_AD_VLAN_TAG)))
         program.append(Self.jump(BPF_JSET, 0x0FFF, ifSo: 0, ifNot: 1))
         program.append(drop)
