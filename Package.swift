@@ -56,6 +56,10 @@ let package = Package(
 
         .testTarget(name: "EVBWireTests", dependencies: ["EVBWire"], swiftSettings: strictTests),
         .testTarget(
+            name: "EVBProtocolTests", dependencies: ["EVBProtocol", "EVBWire"], exclude: ["Snapshots"],
+            swiftSettings: strictTests),
+        .testTarget(name: "EventLoopTests", dependencies: ["EventLoop", "LinuxSystem"], swiftSettings: strictTests),
+        .testTarget(
             name: "PacketSocketTests", dependencies: ["PacketSocket", "LinuxSystem"], swiftSettings: strictTests),
         .testTarget(name: "NetlinkTests", dependencies: ["Netlink", "LinuxSystem"], swiftSettings: strictTests),
         .testTarget(

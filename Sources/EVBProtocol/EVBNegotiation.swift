@@ -44,6 +44,9 @@ public struct EVBNegotiation: Sendable {
     /// RWD and RKA as the bridge itself proposes them, as far as that is known.
     private var remoteWaitDelay: UInt8?
     private var remoteKeepAlive: UInt8?
+    /// The peer has given our echo of its own value back as ours. It hears our own values from then on: each would hold the
+    /// other's echo up for ever.
+    private var isEchoed = false
 
     /// Starts with no bridge.
     public init(configuration: Configuration) {
@@ -55,6 +58,12 @@ public struct EVBNegotiation: Sendable {
         remote = tlv
         remoteWaitDelay = Self.proposal(tlv.resourceWaitDelay, known: remoteWaitDelay)
         remoteKeepAlive = Self.proposal(tlv.reinitKeepAlive, known: remoteKeepAlive)
+        let local = configuration.timers
+        if Self.isEcho(tlv.resourceWaitDelay, of: remoteWaitDelay, over: local.resourceWaitDelayExponent)
+            || Self.isEcho(tlv.reinitKeepAlive, of: remoteKeepAlive, over: local.reinitKeepAliveExponent)
+        {
+            isEchoed = true
+        }
     }
 
     /// The bridge is gone, or has withdrawn its TLV.
@@ -62,6 +71,12 @@ public struct EVBNegotiation: Sendable {
         remote = nil
         remoteWaitDelay = nil
         remoteKeepAlive = nil
+        isEchoed = false
+    }
+
+    /// Whether the peer says of its own proposal, which holds as it is the larger, that it has it from us.
+    private static func isEcho(_ value: NegotiatedExponent, of proposal: UInt8?, over local: UInt8) -> Bool {
+        value.isRemote && value.exponent == proposal && value.exponent > local
     }
 
     /// What the peer itself proposes.
@@ -98,10 +113,10 @@ public struct EVBNegotiation: Sendable {
     /// The TLV to send.
     ///
     /// R and RTE go out as configured, since no bit tells an echo of them. RWD and RKA go out as they hold, with ROL set
-    /// where the bridge's value does.
+    /// where the bridge's value does, unless the bridge has shown that it takes what it gets for ours in any case.
     public var outgoing: EVBTLV {
         let local = configuration.timers
-        let operational = operational
+        let operational = isEchoed ? local : operational
         return EVBTLV(
             bridgeStatus: remote?.bridgeStatus ?? [],
             stationStatus: StationStatus(

@@ -29,6 +29,10 @@ struct LLDPAgent {
         func isSame(as other: LLDPDU) -> Bool {
             lldpdu.chassisID == other.chassisID && lldpdu.portID == other.portID
         }
+
+        func isSame(as peer: EVBPeer?) -> Bool {
+            lldpdu.chassisID == peer?.chassisID && lldpdu.portID == peer?.portID
+        }
     }
 
     /// What receiving an LLDPDU changed.
@@ -79,13 +83,11 @@ struct LLDPAgent {
 
     /// Takes in what was received, and tells how it differs from what was known.
     ///
-    /// The neighbour whose source address is `kept` is never forgotten to make room for another.
-    mutating func receive(_ lldpdu: LLDPDU, from source: MACAddress, keeping kept: MACAddress?, at now: Instant)
+    /// The neighbour that is `kept` is never forgotten to make room for another, whatever source address the others have.
+    mutating func receive(_ lldpdu: LLDPDU, from source: MACAddress, keeping kept: EVBPeer?, at now: Instant)
         -> Reception
     {
-        // One address has one agent: a new name from it replaces the old one.
-        let named = neighbours.firstIndex { $0.isSame(as: lldpdu) }
-        let index = named ?? (lldpdu.timeToLive > 0 ? neighbours.firstIndex { $0.source == source } : nil)
+        let index = neighbours.firstIndex { $0.isSame(as: lldpdu) }
         guard lldpdu.timeToLive > 0 else {
             guard let index else { return .ignored }
             neighbours.remove(at: index)
@@ -94,9 +96,7 @@ struct LLDPAgent {
         let neighbour = Neighbour(
             lldpdu: lldpdu, source: source, expiry: now + .seconds(UInt64(lldpdu.timeToLive)), lastHeard: now)
         if let index {
-            let former = neighbours[index]
-            let isSame = former.isSame(as: lldpdu) && former.source == source
-            let isChanged = !isSame || former.lldpdu.optional != lldpdu.optional
+            let isChanged = neighbours[index].lldpdu.optional != lldpdu.optional || neighbours[index].source != source
             neighbours[index] = neighbour
             return isChanged ? .updated : .refreshed
         }
@@ -110,8 +110,8 @@ struct LLDPAgent {
     }
 
     /// Makes room: the one that has been silent longest goes, but never the bridge in use.
-    private mutating func forgetOne(keeping kept: MACAddress?) {
-        let candidates = neighbours.indices.filter { neighbours[$0].source != kept }
+    private mutating func forgetOne(keeping kept: EVBPeer?) {
+        let candidates = neighbours.indices.filter { !neighbours[$0].isSame(as: kept) }
         let oldest = candidates.min { neighbours[$0].lastHeard < neighbours[$1].lastHeard }
         neighbours.remove(at: oldest ?? 0)
     }

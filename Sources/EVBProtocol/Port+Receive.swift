@@ -26,9 +26,9 @@ extension Port {
         statistics.lldpReceived &+= 1
         let malformed = lldpdu.optional.count { if case .malformed = $0 { true } else { false } }
         if malformed > 0 || lldpdu.evbTLVs.count > 1 { statistics.evbTLVsDiscarded &+= 1 }
-        switch agent.receive(lldpdu, from: source, keeping: peer?.address, at: now) {
-        case .ignored, .refreshed: break
-        case .added, .updated: selectPeer(otherwise: .withdrawn, at: now)
+        switch agent.receive(lldpdu, from: source, keeping: peer, at: now) {
+        case .ignored: break
+        case .added, .updated, .refreshed: selectPeer(otherwise: .withdrawn, at: now)
         case .withdrawn: selectPeer(otherwise: .shutdown, at: now)
         }
     }

@@ -137,6 +137,7 @@ public struct Port {
         return PortSnapshot(
             isLinkUp: isLinkUp, peer: peer,
             neighbour: neighbour.map { NeighbourSnapshot(lldpdu: $0.lldpdu, heard: $0.lastHeard) },
+            neighbourCount: agent.neighbours.count,
             localTLV: negotiation.outgoing,
             timers: negotiation.operational, usesGroupIDs: negotiation.usesGroupIDs,
             reflectiveRelay: negotiation.reflectiveRelay, hasDraftNeighbour: notices.contains(.draftNeighbour),
@@ -147,9 +148,10 @@ public struct Port {
 
     /// Looks again at who is heard: keeps the bridge in use while it is one, else takes the first that is.
     mutating func selectPeer(otherwise loss: PeerLoss, at now: Instant) {
-        let bridges = agent.neighbours.compactMap(Self.bridge)
-        let current = bridges.first { $0.chassisID == peer?.chassisID && $0.portID == peer?.portID }
-        if let current = current ?? bridges.first(where: { $0.address == peer?.address }) {
+        // The latest first, for one address that goes by several names: the bridge has been renamed, or a stray frame was heard.
+        let bridges = agent.neighbours.sorted { $0.lastHeard > $1.lastHeard }.compactMap(Self.bridge)
+        let sameName = bridges.first { $0.chassisID == peer?.chassisID && $0.portID == peer?.portID }
+        if let current = bridges.first(where: { $0.address == peer?.address }) ?? sameName {
             if current != peer {
                 peer = current
                 negotiation.hear(current.tlv)

@@ -103,6 +103,8 @@ public struct PortSnapshot: Sendable {
     public let peer: EVBPeer?
     /// Who is heard on the nearest-customer-bridge address: the bridge in use, or else the first of all, EVB or not.
     public let neighbour: NeighbourSnapshot?
+    /// How many are heard there; one is right.
+    public let neighbourCount: Int
     /// The EVB TLV that is sent.
     public let localTLV: EVBTLV
     public let timers: OperationalTimers

@@ -35,7 +35,17 @@ extension VDPStation {
             receiveReleaseAnswer(slot, vsi, at: now)
             return
         }
+        // What has not been sent cannot have been answered: this is for a command that a newer one has overtaken.
+        if case .queued = vsi.transmission, vsi.wait == .none {
+            statistics.unsolicited &+= 1
+            return
+        }
         guard vsi.carried.matches(tlv, from: manager) else {
+            statistics.mismatchedAnswers &+= 1
+            return
+        }
+        if let overtaken = vsi.overtaken, overtaken.isGranted(by: tlv.filter), !vsi.carried.isGranted(by: tlv.filter) {
+            slots[slot]?.overtaken = nil
             statistics.mismatchedAnswers &+= 1
             return
         }
@@ -62,6 +72,7 @@ extension VDPStation {
         switch vsi.machine.state {
         case .processing(tlv.command), .transmitKeepAlive:
             slots[slot]?.bound = VSI.Bound(request: carried, filter: tlv.filter)
+            slots[slot]?.overtaken = nil
         case .initial, .processing, .waitSystemCommand, .transmitDeassociate: break
         }
         answered(slot, .granted(tlv.command), at: now)

@@ -25,8 +25,8 @@ extension VDPStation {
         switch vsi.wait {
         case .none: break
         case .bridge:
-            endRequest(slot, .noBridge)
             modify(slot) { $0.reason = .bridgeLost }
+            endRequest(slot, .noBridge)
             if vsi.machine.state == .initial { settle(slot, at: now) }
         case .response(let until, let repeatAt, let failures):
             if until <= now {
@@ -88,11 +88,18 @@ extension VDPStation {
 
     // MARK: Bridges that lose answers
 
-    /// How long others must have been answered before a silent VSI is asked again.
-    private var patience: Interval { max(.seconds(1), (peer?.timers.ackTimer ?? .seconds(1)) * 4) }
+    /// How long others must have been answered before a silent VSI is asked again. It has to be well before it is given up,
+    /// however short the agreed times are.
+    private var patience: Interval { patience(.seconds(1), ackTimers: 4, share: 4) }
 
     /// How long one VSI alone may keep the others waiting.
-    var lockstepPatience: Interval { max(.milliseconds(200), (peer?.timers.ackTimer ?? .seconds(1)) * 2) }
+    var lockstepPatience: Interval { patience(.milliseconds(200), ackTimers: 2, share: 8) }
+
+    private func patience(_ least: Interval, ackTimers: UInt64, share: UInt64) -> Interval {
+        let timers = peer?.timers ?? OperationalTimers()
+        let most = max(timers.responseWaitDelay / share, timers.ackTimer)
+        return min(max(least, timers.ackTimer * ackTimers), most)
+    }
 
     /// Some bridges lose all but one of the TLVs that reach them at once. The silence about a VSI while others that were
     /// asked later are answered is told from a bridge that takes its time: it is asked again after a while.
@@ -104,8 +111,9 @@ extension VDPStation {
         stallDeadline = now + (effectivePacing == .lockstep ? lockstepPatience : patience)
     }
 
-    /// Answers have stopped coming: whoever was asked before the last one came is asked again, one at a time. One that
-    /// stays silent is slow, not lost, and nobody waits for it any longer.
+    /// Answers have stopped coming: whoever was asked before the last one came is asked again, one at a time, and while that
+    /// lasts also whoever was asked later, as it would keep the others waiting. One that stays silent is slow, not lost, and
+    /// nobody waits for it any longer.
     private mutating func resendStalled(at now: Instant) {
         stallDeadline = nil
         for slot in slots.indices {
@@ -115,7 +123,7 @@ extension VDPStation {
             let silence = now.since(sentAt)
             if vsi.isStalled || pacing == .lockstep, silence >= lockstepPatience {
                 becomeOverdue(slot)
-            } else if !vsi.isStalled, sentAt < lastAnswer, silence >= lockstepPatience {
+            } else if !vsi.isStalled, sentAt < lastAnswer || recovering > 0, silence >= lockstepPatience {
                 slots[slot]?.isStalled = true
                 recovering += 1
                 isLossConfirmed = false
@@ -126,12 +134,12 @@ extension VDPStation {
     }
 
     private mutating func becomeOverdue(_ slot: Int) {
+        if slots[slot]?.isStalled == true { recovering -= 1 }
         modify(slot) {
             $0.isOverdue = true
             $0.isStalled = false
         }
         outstanding -= 1
-        recovering = max(0, recovering - 1)
     }
 
     /// An answer has come for `vsi`. If it was asked again and answered at once, the bridge had lost the first request, and
@@ -188,8 +196,9 @@ extension VDPStation {
         let isSooner = changed.timers.reinitKeepAlive < former.timers.reinitKeepAlive
         for slot in slots.indices {
             guard let vsi = slots[slot] else { continue }
-            if vsi.request.filter.format.hasGroupID, former.usesGroupIDs != changed.usesGroupIDs, !vsi.isWithdrawn {
-                begin(slot, at: now)
+            if vsi.request.filter.format.hasGroupID, former.usesGroupIDs != changed.usesGroupIDs {
+                modify(slot) { $0.isRefusedForGood = false }
+                if vsi.isWithdrawn { feed(slot, .peerLost, at: now) } else { begin(slot, at: now) }
                 report(slot)
             } else if isSooner, case .keepAlive = vsi.wait {
                 startKeepAlive(slot, at: now)

@@ -48,6 +48,8 @@ struct VDPStation {
         var isOverdue = false
         /// A De-Associate has been sent and its answer has not come.
         var isReleaseUnanswered = false
+        /// The request whose answer was awaited when a newer one took its place.
+        var overtaken: VSIRequest?
         var keepAlives: UInt64 = 0
 
         struct Bound {
@@ -119,11 +121,12 @@ struct VDPStation {
     mutating func request(_ request: VSIRequest, at now: Instant) throws(VSIRequestError) {
         let slot: Int
         if let known = slotOf[request.vsiID], let vsi = slots[known] {
-            if let oper = vsi.machine.operCommand, !vsi.isWithdrawn, request.target.command.rawValue < oper.rawValue {
-                throw .goesBackward(from: oper)
+            if let held = vsi.heldCommand, request.target.command.rawValue < held.rawValue {
+                throw .goesBackward(from: held)
             }
             slot = known
             endRequest(slot, .superseded)
+            if case .response = vsi.wait { slots[slot]?.overtaken = vsi.carried }
         } else {
             guard slotOf.count < Self.vsisMax else { throw .tooManyVSIs(limit: Self.vsisMax) }
             slot = allocate(request)
@@ -169,18 +172,15 @@ struct VDPStation {
 
     /// Group IDs are never sent to a bridge that cannot use them (D.2.12, BGID and SGID).
     private mutating func refuseGroupIDs(_ slot: Int, at now: Instant) {
-        modify(slot) {
-            $0.reason = .invalidFilter
-            $0.isRefusedForGood = true
-        }
         statistics.commandsFailed &+= 1
+        modify(slot) { $0.isRefusedForGood = true }
+        // What is bound without group IDs is released. Not even a De-Associate may carry them: what is bound with them ends
+        // here, and with the bridge when its keep-alives stay away.
+        let isReleasable = slots[slot]?.bound.map { !$0.filter.format.hasGroupID } ?? false
+        feed(slot, isReleasable ? .command(.deAssociate) : .peerLost, at: now)
+        modify(slot) { $0.reason = .invalidFilter }
         endRequest(slot, .groupIDsUnavailable)
-        if slots[slot]?.machine.operCommand != nil {
-            // What was bound without group IDs, or with them before the bridge changed, cannot be kept alive as wanted.
-            feed(slot, .command(.deAssociate), at: now)
-        } else {
-            settle(slot, at: now)
-        }
+        if slots[slot]?.machine.state == .initial { settle(slot, at: now) }
     }
 
     // MARK: The machine's owner
@@ -189,7 +189,8 @@ struct VDPStation {
     mutating func feed(_ slot: Int, _ event: VDPStationMachine.Event, at now: Instant) {
         guard var vsi = slots[slot] else { return }
         let action = vsi.machine.handle(event)
-        if vsi.machine.operCommand == nil { vsi.bound = nil }
+        // A De-Associate still names what had been granted.
+        if vsi.machine.operCommand == nil, vsi.machine.state != .transmitDeassociate { vsi.bound = nil }
         slots[slot] = vsi
         if let command = action.send { enqueue(slot, command) }
         if action.startKeepAlive { startKeepAlive(slot, at: now) }
@@ -239,6 +240,11 @@ struct VDPStation {
     mutating func settle(_ slot: Int, at now: Instant) {
         guard let vsi = slots[slot] else { return }
         setTransmission(slot, .idle)
+        modify(slot) {
+            $0.isReleaseUnanswered = false
+            $0.overtaken = nil
+        }
+        if vsi.isWithdrawn { endRequest(slot, .released) }
         // What a bridge took along when it went is asked of the next one, also where it was wanted only once.
         let isCarriedOver = peer == nil && vsi.boundSince != nil
         let isOver = vsi.request.persistence == .once && !vsi.hasOpenRequest && !isCarriedOver
@@ -253,10 +259,12 @@ struct VDPStation {
         }
     }
 
-    /// Tells the manager how its request ended, if it has not been told.
+    /// Tells the manager how its request ended, if it has not been told; before that, the change of state that goes with it,
+    /// so that links are as they should be when the manager goes on.
     mutating func endRequest(_ slot: Int, _ outcome: RequestOutcome) {
         guard let vsi = slots[slot], vsi.hasOpenRequest else { return }
         slots[slot]?.hasOpenRequest = false
+        if outcome != .superseded { report(slot) }
         events.append(.ended(vsi.request.vsiID, outcome))
     }
 
@@ -330,6 +338,15 @@ struct VDPStation {
 }
 
 extension VDPStation.VSI {
+    /// The most that the bridge may hold of it: what it has granted, or what is on its way there. Nothing once a
+    /// De-Associate has left.
+    var heldCommand: VDPCommand? {
+        guard case .processing(let command) = machine.state, case .response = wait else { return machine.operCommand }
+        guard command != .deAssociate else { return nil }
+        guard let oper = machine.operCommand, oper.rawValue > command.rawValue else { return command }
+        return oper
+    }
+
     /// The state that managers are told.
     var state: VSIState {
         if isWithdrawn, machine.state != .initial { return .pending }
@@ -348,7 +365,8 @@ extension VDPStation.VSI {
 
     var snapshot: VSISnapshot {
         VSISnapshot(
-            request: request, state: state, reason: reason, filter: bound?.filter ?? request.filter,
+            request: request, state: state, reason: reason,
+            filter: machine.operCommand == nil ? request.filter : bound?.filter ?? request.filter,
             isWithdrawn: isWithdrawn)
     }
 }

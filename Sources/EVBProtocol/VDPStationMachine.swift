@@ -97,6 +97,8 @@ public struct VDPStationMachine: Hashable, Sendable {
     }
 
     private mutating func process(_ command: VDPCommand) -> Action {
+        // What is being released is not bound any more, whatever becomes of the newer command.
+        if state == .processing(.deAssociate) { operCommand = nil }
         state = .processing(command)
         return Action(send: command)
     }

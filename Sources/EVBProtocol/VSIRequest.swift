@@ -92,11 +92,11 @@ public struct VSIRequest: Hashable, Sendable {
     }
 
     /// Whether the bridge's filter grants this one: every entry is there, with any VLAN for a null VID and at least one for
-    /// each, and nothing else is.
+    /// each, and nothing else is. VID 4095 is none.
     func isGranted(by granted: FilterInfo) -> Bool {
         func covers(_ asked: FilterEntry, _ given: FilterEntry) -> Bool {
             asked.macAddress == given.macAddress && asked.groupID == given.groupID
-                && (asked.vid == 0 || asked.vid == given.vid)
+                && (asked.vid == 0 ? given.vid != 0x0FFF : asked.vid == given.vid)
         }
         guard granted.format == filter.format else { return false }
         return filter.entries.allSatisfy { asked in granted.entries.contains { covers(asked, $0) } }
