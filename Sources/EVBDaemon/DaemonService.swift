@@ -273,6 +273,11 @@ final class DaemonService: ControlService {
                 .invalidArgument(argument: "vsiID"),
                 message: "VSI \(vsiID) on \(port) is bound further than that, and VDP knows no way back",
                 hint: "de-associate it first: evbctl vsi deassociate \(vsiID)")
+        case .tooLong(let length, let most):
+            ControlError(
+                .invalidArgument(argument: "filters"),
+                message: "VSI \(vsiID) needs \(length) octets and a frame on \(port) has \(most)",
+                hint: "give fewer filter entries, or a larger MTU")
         case .unknownVSI: ControlError(.noSuchVSI(vsiID: vsiID.description, port: port))
         }
     }

@@ -128,7 +128,7 @@ extension PortSupervisor {
         case .draftNeighbour:
             "the neighbour speaks the pre-standard draft of EVB only, which this release does not"
         case .unusableTLV(let error):
-            "the neighbour's EVB TLV is unusable: \(error.map { "\($0)" } ?? "it sends several")"
+            "the neighbour's EVB TLV is unusable: \(error)"
         case .reflectsUnasked:
             "the bridge reflects frames although edge-relay: veb asks it not to: frames may arrive twice"
         case .reflectiveRelayRefused:

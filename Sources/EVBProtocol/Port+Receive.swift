@@ -24,8 +24,13 @@ extension Port {
 
     private mutating func receive(_ lldpdu: LLDPDU, from source: MACAddress, at now: Instant) {
         statistics.lldpReceived &+= 1
-        let malformed = lldpdu.optional.count { if case .malformed = $0 { true } else { false } }
-        if malformed > 0 || lldpdu.evbTLVs.count > 1 { statistics.evbTLVsDiscarded &+= 1 }
+        if let defect = lldpdu.evbDefect {
+            statistics.evbTLVsDiscarded &+= 1
+            // What the bridge said before holds until its time is over: one bad frame does not take its VSIs down.
+            let isBridge = source == peer?.address && lldpdu.timeToLive > 0
+            if notices.insert(.unusableTLV(defect)).inserted { effects.append(.notice(.unusableTLV(defect))) }
+            if isBridge { return }
+        }
         switch agent.receive(lldpdu, from: source, keeping: peer, at: now) {
         case .ignored: break
         case .added, .updated, .refreshed: selectPeer(otherwise: .withdrawn, at: now)

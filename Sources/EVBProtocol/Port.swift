@@ -57,7 +57,11 @@ public struct Port {
 
     /// Changes the settings of a running port. VSIs stay.
     public mutating func reconfigure(_ configuration: PortConfiguration, at now: Instant) -> [PortEffect] {
+        let isRenamed =
+            configuration.address != self.configuration.address
+            || configuration.interfaceName != self.configuration.interfaceName
         self.configuration = configuration
+        if isRenamed { agent.localChange(at: now) }
         negotiation.configuration = configuration.evb
         applyNegotiation(at: now)
         return finish(at: now)
@@ -67,6 +71,9 @@ public struct Port {
     ///
     /// - Throws: when the request cannot be taken; nothing has changed then.
     public mutating func request(_ request: VSIRequest, at now: Instant) throws(VSIRequestError) -> [PortEffect] {
+        let tlv = request.tlv(request.target.command, filter: request.filter)
+        let length = VDPDU.overhead + tlv.encodedLength
+        guard length <= configuration.payloadMax else { throw .tooLong(length, most: configuration.payloadMax) }
         try vdp.request(request, at: now)
         return finish(at: now)
     }
@@ -167,7 +174,7 @@ public struct Port {
     /// A neighbour as an EVB bridge, if it is one: exactly one EVB TLV, in bridge mode.
     private static func bridge(_ neighbour: LLDPAgent.Neighbour) -> EVBPeer? {
         let tlvs = neighbour.lldpdu.evbTLVs
-        guard tlvs.count == 1, let tlv = tlvs.first, tlv.mode == .bridge else { return nil }
+        guard neighbour.lldpdu.evbDefect == nil, let tlv = tlvs.first, tlv.mode == .bridge else { return nil }
         return EVBPeer(
             chassisID: neighbour.lldpdu.chassisID, portID: neighbour.lldpdu.portID, address: neighbour.source, tlv: tlv)
     }
@@ -238,12 +245,8 @@ public struct Port {
     }
 
     private static func notice(on neighbour: LLDPAgent.Neighbour) -> PortNotice? {
-        let tlvs = neighbour.lldpdu.evbTLVs
-        if tlvs.count > 1 { return .unusableTLV(nil) }
-        if tlvs.first?.mode == .station { return .stationNeighbour }
-        for case .malformed(_, let error) in neighbour.lldpdu.optional {
-            return .unusableTLV(error)
-        }
+        if let defect = neighbour.lldpdu.evbDefect { return .unusableTLV(defect) }
+        if neighbour.lldpdu.evbTLVs.first?.mode == .station { return .stationNeighbour }
         return neighbour.lldpdu.carriesDraftEVB ? .draftNeighbour : nil
     }
 

@@ -52,7 +52,7 @@ public enum PortNotice: Hashable, Sendable {
     /// The neighbour speaks the pre-standard draft only.
     case draftNeighbour
     /// The neighbour sends an EVB TLV that cannot be read, or several.
-    case unusableTLV(WireError?)
+    case unusableTLV(WireError)
     /// The bridge reflects although this edge relay, a VEB, did not ask for it: frames may come twice.
     case reflectsUnasked
     /// The bridge can reflect, or might, and does not although this edge relay, a VEPA, asks for it.

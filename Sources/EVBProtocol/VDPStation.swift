@@ -30,6 +30,8 @@ struct VDPStation {
         var isWithdrawn = false
         /// A request whose end its manager has not been told.
         var hasOpenRequest = false
+        /// When that request was made.
+        var requestedAt = Instant(nanoseconds: 0)
         var machine = VDPStationMachine()
         /// What the bridge has granted: the request as it was then, and the filter as the bridge filled it in.
         var bound: Bound?
@@ -135,6 +137,7 @@ struct VDPStation {
             $0.request = request
             $0.isWithdrawn = false
             $0.hasOpenRequest = true
+            $0.requestedAt = now
             $0.isRefusedForGood = false
             $0.failures = 0
         }
@@ -160,7 +163,7 @@ struct VDPStation {
     mutating func begin(_ slot: Int, at now: Instant) {
         guard let vsi = slots[slot] else { return }
         guard let peer else {
-            setWait(slot, vsi.hasOpenRequest ? .bridge(until: now + bridgeWait) : .none)
+            waitForBridge(slot)
             return
         }
         guard peer.usesGroupIDs || !vsi.request.filter.format.hasGroupID else {
@@ -168,6 +171,12 @@ struct VDPStation {
             return
         }
         feed(slot, .command(vsi.request.target.command), at: now)
+    }
+
+    /// A request waits for a bridge so long and no longer, however often one comes and goes meanwhile.
+    private mutating func waitForBridge(_ slot: Int) {
+        guard let vsi = slots[slot] else { return }
+        setWait(slot, vsi.hasOpenRequest ? .bridge(until: vsi.requestedAt + bridgeWait) : .none)
     }
 
     /// Group IDs are never sent to a bridge that cannot use them (D.2.12, BGID and SGID).
@@ -251,7 +260,7 @@ struct VDPStation {
         if vsi.isWithdrawn || isOver {
             forget(slot)
         } else if peer == nil {
-            setWait(slot, vsi.hasOpenRequest ? .bridge(until: now + bridgeWait) : .none)
+            waitForBridge(slot)
         } else if vsi.isRefusedForGood {
             setWait(slot, .none)
         } else {

@@ -110,6 +110,8 @@ public enum VSIRequestError: Error, Equatable, Sendable {
     case tooManyVSIs(limit: Int)
     /// A VSI cannot go back from what the bridge has granted; it would have to be de-associated first (802.1Q 41.5).
     case goesBackward(from: VDPCommand)
+    /// Filter and organizationally specific TLVs do not fit one frame of the port: octets needed, and octets there are.
+    case tooLong(Int, most: Int)
     /// No such VSI is known on the port.
     case unknownVSI
 }

@@ -73,6 +73,15 @@ public struct LLDPDU: Equatable, Sendable {
         optional.compactMap { if case .evb(let tlv) = $0 { tlv } else { nil } }
     }
 
+    /// Why its EVB TLV cannot be used, if it has one that cannot: `misplaced` where there are several.
+    public var evbDefect: WireError? {
+        if evbTLVs.count > 1 { return .misplaced(.evbTLV) }
+        for case .malformed(let value, let error) in optional where value.starts(with: [0x00, 0x80, 0xC2, 0x0D]) {
+            return error
+        }
+        return nil
+    }
+
     /// Whether the peer sends the EVB TLV of the pre-standard draft.
     public var carriesDraftEVB: Bool {
         optional.contains { if case .organizational(.draftEVB, _) = $0 { true } else { false } }

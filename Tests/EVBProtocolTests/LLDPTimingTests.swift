@@ -95,7 +95,7 @@ import Testing
         bench.bridge.announce(at: bench.now)
         bench.run(for: .seconds(1))
         #expect(bench.trace.last?.hasSuffix("bridge lost: it sends no EVB TLV of a bridge any more") == true)
-        #expect(bench.port.snapshot.neighbourCount == 1)
+        #expect(bench.port.agent.neighbours.count == 1)
     }
 
     @Test("a shutdown of ours says TTL 0 and nothing else, and nothing after it")
@@ -117,7 +117,7 @@ import Testing
         bench.receive(.lldp(bench.bridge.lldpdu))
         bench.run(for: .seconds(100))
         #expect(bench.sent.isEmpty)
-        #expect(bench.port.snapshot.neighbourCount == 0)
+        #expect(bench.port.agent.neighbours.count == 0)
         #expect(bench.port.nextDeadline == nil)
     }
 
@@ -128,7 +128,7 @@ import Testing
         var lldpdu = FakeBridge().lldpdu
         lldpdu.chassisID = .chassis(.station)
         bench.receive(.lldp(lldpdu), from: .station)
-        #expect(bench.port.snapshot.neighbourCount == 0)
+        #expect(bench.port.agent.neighbours.count == 0)
     }
 
     @Test("LLDP to another group address is not ours")
@@ -137,8 +137,21 @@ import Testing
         bench.setLink(up: true)
         let frame = Frame(destination: .nearestBridge, source: .bridge, payload: .lldp(FakeBridge().lldpdu))
         bench.receive(frame.encoded())
-        #expect(bench.port.snapshot.neighbourCount == 0)
+        #expect(bench.port.agent.neighbours.count == 0)
         #expect(bench.statistics.lldpReceived == 0)
+    }
+
+    @Test("TLV-23 a bridge that takes another name stays the bridge")
+    func renamedBridge() throws {
+        let bench = Bench().start()
+        try bench.request(.vsi(1))
+        bench.run(for: .seconds(1))
+        bench.bridge.portName = "1/2"
+        bench.bridge.announce(at: bench.now)
+        bench.run(for: .seconds(200))
+        #expect(bench.port.agent.neighbours.count == 1)
+        #expect(bench.trace.filter { $0.contains("bridge lost") } == [])
+        #expect(bench.state(1) == .associated)
     }
 
     @Test("TLV-23 many neighbours never push the bridge out", arguments: [false, true])
@@ -151,7 +164,7 @@ import Testing
             bench.receive(.lldp(lldpdu), from: hasBridgeAddress ? .bridge : address)
             bench.run(for: .milliseconds(100))
         }
-        #expect(bench.port.snapshot.neighbourCount == LLDPAgent.neighboursMax)
+        #expect(bench.port.agent.neighbours.count == LLDPAgent.neighboursMax)
         #expect(bench.port.snapshot.peer?.address == .bridge)
         #expect(bench.trace.filter { $0.contains("bridge lost") } == [])
         #expect(bench.state(1) == .associated)

@@ -254,6 +254,7 @@ extension LibvirtRequest.Refusal {
         case VSIRequestError.tooManyVSIs(let limit):
             self.init(code: ENOMEM, problem: "the port has \(limit) VSIs already")
         case VSIRequestError.goesBackward: self.init(code: EINVAL, problem: "the VSI is bound further than that")
+        case VSIRequestError.tooLong: self.init(code: EINVAL, problem: "the VSI does not fit a frame")
         case VSIRequestError.unknownVSI: self.init(code: EINVAL, problem: "the VSI is not known")
         default: self.init(code: EINVAL, problem: "the filter cannot be used: \(error)")
         }
