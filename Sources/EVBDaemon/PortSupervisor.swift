@@ -73,7 +73,8 @@ final class PortSupervisor {
             mtu: Int(link?.mtu ?? 1500),
             evb: EVBNegotiation.Configuration(
                 timers: timers, requestsReflectiveRelay: configuration.edgeRelay == .vepa,
-                groupIDs: configuration.groupIDs))
+                groupIDs: configuration.groupIDs, isManual: configuration.evb.manual,
+                isTransmitted: configuration.evb.transmit))
     }
 
     /// Where this port puts manager IDs of one octet.

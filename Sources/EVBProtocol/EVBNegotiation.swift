@@ -16,16 +16,19 @@ public struct EVBNegotiation: Sendable {
         public var groupIDs: Bool
         /// Whether the local numbers hold whatever the peer says (the MIB's URPLldpManual).
         public var isManual: Bool
+        /// Whether the EVB TLV is sent (the MIB's EvbTxEnable); if not, there is no EVB on the port.
+        public var isTransmitted: Bool
 
         /// Joins the settings; by default those of a VEPA.
         public init(
             timers: OperationalTimers = OperationalTimers(), requestsReflectiveRelay: Bool = true,
-            groupIDs: Bool = true, isManual: Bool = false
+            groupIDs: Bool = true, isManual: Bool = false, isTransmitted: Bool = true
         ) {
             self.timers = timers
             self.requestsReflectiveRelay = requestsReflectiveRelay
             self.groupIDs = groupIDs
             self.isManual = isManual
+            self.isTransmitted = isTransmitted
         }
     }
 

@@ -57,12 +57,14 @@ public struct Port {
 
     /// Changes the settings of a running port. VSIs stay.
     public mutating func reconfigure(_ configuration: PortConfiguration, at now: Instant) -> [PortEffect] {
-        let isRenamed =
-            configuration.address != self.configuration.address
+        let isNewToBridge =
+            configuration.evb.isTransmitted != self.configuration.evb.isTransmitted
+            || configuration.address != self.configuration.address
             || configuration.interfaceName != self.configuration.interfaceName
         self.configuration = configuration
-        if isRenamed { agent.localChange(at: now) }
+        if isNewToBridge { agent.localChange(at: now) }
         negotiation.configuration = configuration.evb
+        selectPeer(otherwise: .disabled, at: now)
         applyNegotiation(at: now)
         return finish(at: now)
     }
@@ -156,7 +158,8 @@ public struct Port {
     /// Looks again at who is heard: keeps the bridge in use while it is one, else takes the first that is.
     mutating func selectPeer(otherwise loss: PeerLoss, at now: Instant) {
         // The latest first, for one address that goes by several names: the bridge has been renamed, or a stray frame was heard.
-        let bridges = agent.neighbours.sorted { $0.lastHeard > $1.lastHeard }.compactMap(Self.bridge)
+        let heard = agent.neighbours.sorted { $0.lastHeard > $1.lastHeard }.compactMap(Self.bridge)
+        let bridges = configuration.evb.isTransmitted ? heard : []
         let sameName = bridges.first { $0.chassisID == peer?.chassisID && $0.portID == peer?.portID }
         if let current = bridges.first(where: { $0.address == peer?.address }) ?? sameName {
             if current != peer {
@@ -273,11 +276,12 @@ public struct Port {
 
     private mutating func transmitLLDP(timeToLive: UInt16 = LLDPAgent.timeToLive) {
         statistics.lldpSent &+= 1
+        let isSaid = timeToLive > 0 && configuration.evb.isTransmitted
         let lldpdu = LLDPDU(
             chassisID: .chassis(configuration.address),
             portID: LLDPIdentifier(
                 subtype: LLDPIdentifier.portInterfaceName, octets: Array(configuration.interfaceName.utf8)),
-            timeToLive: timeToLive, optional: timeToLive == 0 ? [] : [.evb(negotiation.outgoing)])
+            timeToLive: timeToLive, optional: isSaid ? [.evb(negotiation.outgoing)] : [])
         effects.append(
             .transmit(
                 Frame(destination: .nearestCustomerBridge, source: configuration.address, payload: .lldp(lldpdu))))

@@ -24,6 +24,8 @@ public enum PeerChange: Equatable, Sendable {
 
 /// Why there is no bridge any more.
 public enum PeerLoss: String, Sendable, Hashable {
+    /// EVB has been switched off on this side.
+    case disabled = "EVB is switched off on the port (evb.transmit: false)"
     /// The link went down.
     case linkDown = "the link is down"
     /// The bridge has not been heard for as long as its last LLDPDU held.

@@ -165,6 +165,26 @@ import Testing
         #expect(bench.port.snapshot.peer != nil)
     }
 
+    @Test("TLV-17 without transmission there is no EVB: no TLV, no ECP, and VSIs wait; it can be switched live")
+    func transmissionDisabled() throws {
+        let bench = Bench().start()
+        try bench.request(.vsi(1))
+        bench.run(for: .seconds(1))
+        #expect(bench.state(1) == .associated)
+        var settings = bench.port.configuration
+        settings.evb.isTransmitted = false
+        bench.reconfigure(settings)
+        #expect(bench.state(1) == .deassociated)
+        #expect(bench.port.vsi(.number(1))?.reason == .bridgeLost)
+        bench.run(for: .seconds(40))
+        #expect(bench.port.snapshot.peer == nil)
+        #expect(bench.lldp.last?.lldpdu.evbTLVs == [])
+        settings.evb.isTransmitted = true
+        bench.reconfigure(settings)
+        bench.run(for: .seconds(40))
+        #expect(bench.state(1) == .associated)
+    }
+
     @Test("TLV-20 a malformed EVB TLV is counted and not taken, and what the bridge said before holds until it ages")
     func malformedTLV() throws {
         let bench = Bench().start()

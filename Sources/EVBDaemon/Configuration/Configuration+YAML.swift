@@ -99,8 +99,8 @@ extension ConfigurationReader {
     ]
 
     private static let portKeys = [
-        "interface", "role", "dialect", "edge-relay", "fallback", "group-ids", "ecp", "vdp", "manager-id-placement",
-        "reflective-relay", "vsi-types",
+        "interface", "role", "dialect", "edge-relay", "fallback", "group-ids", "evb", "ecp", "vdp",
+        "manager-id-placement", "reflective-relay", "vsi-types",
     ]
 
     private mutating func port(_ node: YAMLNode, _ path: String) -> (PortConfiguration, line: Int)? {
@@ -129,6 +129,7 @@ extension ConfigurationReader {
             port.managerIDPlacement = placement
         }
         if let node = entries["group-ids"]?.value { port.groupIDs = boolean(node, "\(path).group-ids") ?? true }
+        if let node = entries["evb"]?.value { port.evb = evb(node, "\(path).evb") }
         if let node = entries["ecp"]?.value { port.ecp = ecp(node, "\(path).ecp") }
         if let node = entries["vdp"]?.value { port.vdp = vdp(node, "\(path).vdp") }
         if let node = entries["reflective-relay"]?.value {
@@ -158,6 +159,14 @@ extension ConfigurationReader {
         guard let node = entries[key]?.value else { return nil }
         return choice(
             node, "\(path).\(key)", Choice.self, notInThisRelease: release.portValues[key, default: []])
+    }
+
+    private mutating func evb(_ node: YAMLNode, _ path: String) -> PortConfiguration.EVB {
+        var evb = PortConfiguration.EVB()
+        guard let entries = mapping(node, path, keys: ["transmit", "manual"]) else { return evb }
+        if let node = entries["transmit"]?.value { evb.transmit = boolean(node, "\(path).transmit") ?? evb.transmit }
+        if let node = entries["manual"]?.value { evb.manual = boolean(node, "\(path).manual") ?? evb.manual }
+        return evb
     }
 
     private mutating func ecp(_ node: YAMLNode, _ path: String) -> PortConfiguration.ECP {

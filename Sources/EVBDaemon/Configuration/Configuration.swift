@@ -75,6 +75,22 @@ public struct PortConfiguration: Sendable, Equatable {
         case last
     }
 
+    /// How the EVB TLV is used.
+    public struct EVB: Sendable, Equatable {
+        /// Whether the EVB TLV is sent (the MIB's EvbTxEnable).
+        ///
+        /// Without it there is no EVB on the port: ECP and VDP rest too, and LLDP goes on.
+        public var transmit: Bool
+        /// Whether the values below hold whatever the bridge proposes (the MIB's LldpManual).
+        public var manual: Bool
+
+        /// Makes settings; by default those of the MIB.
+        public init(transmit: Bool = true, manual: Bool = false) {
+            self.transmit = transmit
+            self.manual = manual
+        }
+    }
+
     /// What is proposed for ECP.
     public struct ECP: Sendable, Equatable {
         /// R: how often an ECPDU that is not acknowledged is sent again; 0 to 7.
@@ -128,6 +144,8 @@ public struct PortConfiguration: Sendable, Equatable {
     public var fallback: Fallback = .vepa
     /// Whether this side says that it can use GroupIDs: SGID as a station, BGID as a bridge.
     public var groupIDs: Bool = true
+    /// How the EVB TLV is used.
+    public var evb: EVB = EVB()
     /// What is proposed for ECP.
     public var ecp: ECP = ECP()
     /// What is proposed for VDP.

@@ -90,4 +90,14 @@ private func parse(_ text: String, release: ReleaseLimits = .current) throws -> 
         }
         #expect(error?.description == expected.lines)
     }
+
+    @Test("TLV-16 TLV-17 the EVB TLV's use is set by evb")
+    func evbSettings() throws {
+        let text = "ports:\n  - interface: eth0\n    evb: { transmit: false, manual: true }\n  - interface: eth1\n"
+        let ports = try Configuration.parse(Array(text.utf8), file: "evbd.yaml").ports
+        #expect(ports[0].evb == PortConfiguration.EVB(transmit: false, manual: true))
+        #expect(ports[1].evb == PortConfiguration.EVB(transmit: true, manual: false))
+        let wrong = "ports:\n  - interface: eth0\n    evb: { transmit: maybe, manaul: true }\n"
+        #expect(throws: ConfigurationMistakes.self) { try Configuration.parse(Array(wrong.utf8), file: "evbd.yaml") }
+    }
 }
