@@ -159,6 +159,9 @@ public enum ControlInterface {
         # One entry of a filter. vlan 0 asks the bridge for a VID; mac as 52:54:00:00:c7:3e.
         type Filter (mac: ?string, vlan: ?int, pcp: ?int, group: ?int)
 
+        # An organizationally specific TLV to send with a request: the OUI, six hexadecimal digits, and its octets in them.
+        type Organizational (oui: string, data: string)
+
         # The link of a VSI. In a request, no kind means macvtap, and no mode follows the negotiated edge relay.
         type Link (name: string, kind: ?(macvtap, macvlan), mode: ?(vepa, bridge, private, passthru))
 
@@ -228,6 +231,7 @@ public enum ControlInterface {
           filters: ?[]Filter,
           migrating: ?bool,
           suspended: ?bool,
+          organizational: ?[]Organizational,
           link: ?Link,
           wait: ?int
         ) -> (vsi: VSI)
@@ -242,6 +246,7 @@ public enum ControlInterface {
           filters: ?[]Filter,
           migrating: ?bool,
           suspended: ?bool,
+          organizational: ?[]Organizational,
           link: ?Link,
           reserve: ?bool,
           wait: ?int

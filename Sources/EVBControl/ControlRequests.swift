@@ -6,6 +6,8 @@ internal import FoundationEssentials
 public struct VSIRequest: Codable, Sendable, Equatable {
     /// The most filter entries in a request: what one TLV takes in its shortest format.
     public static let maximumFilters = 243
+    /// The most organizationally specific TLVs in a request.
+    public static let maximumOrganizational = 16
 
     /// The VSIID, a UUID or a text after `ipv4:`, `ipv6:`, `mac:` or `local:`.
     ///
@@ -29,7 +31,9 @@ public struct VSIRequest: Codable, Sendable, Equatable {
     public var migrating: Bool
     /// The S bit: the user of the VSI is suspended here.
     public var suspended: Bool
-    /// The link to create or adopt; nil for none.
+    /// Organizationally specific TLVs to send with the request; at most ``maximumOrganizational``.
+    public var organizational: [VSIOrganizationalTLV]
+    /// The link to create; nil for none.
     public var link: VSILink?
     /// Pre-Associate with resource reservation; PreAssociate only.
     public var reserve: Bool
@@ -39,8 +43,9 @@ public struct VSIRequest: Codable, Sendable, Equatable {
     /// Makes a request.
     public init(
         vsiID: String, port: String, managerID: String? = nil, typeID: Int, typeVersion: Int = 0,
-        filters: [VSIFilter] = [], migrating: Bool = false, suspended: Bool = false, link: VSILink? = nil,
-        reserve: Bool = false, waitMilliseconds: Int = 0
+        filters: [VSIFilter] = [], migrating: Bool = false, suspended: Bool = false,
+        organizational: [VSIOrganizationalTLV] = [], link: VSILink? = nil, reserve: Bool = false,
+        waitMilliseconds: Int = 0
     ) {
         self.vsiID = vsiID
         self.port = port
@@ -50,13 +55,15 @@ public struct VSIRequest: Codable, Sendable, Equatable {
         self.filters = filters
         self.migrating = migrating
         self.suspended = suspended
+        self.organizational = organizational
         self.link = link
         self.reserve = reserve
         self.waitMilliseconds = waitMilliseconds
     }
 
     enum CodingKeys: String, CodingKey, CaseIterable {
-        case vsiID, port, managerID, typeID, typeVersion, filters, migrating, suspended, link, reserve
+        case vsiID, port, managerID, typeID, typeVersion, filters, migrating, suspended
+        case organizational, link, reserve
         case waitMilliseconds = "wait"
     }
 
@@ -81,6 +88,9 @@ public struct VSIRequest: Codable, Sendable, Equatable {
         migrating = try container.decodeIfPresent(Bool.self, forKey: .migrating) ?? false
         suspended = try container.decodeIfPresent(Bool.self, forKey: .suspended) ?? false
         try container.require(!(migrating && suspended), .suspended)
+        organizational =
+            try container.decodeIfPresent([CheckedOrganizational].self, forKey: .organizational)?.map(\.tlv) ?? []
+        try container.require(organizational.count <= Self.maximumOrganizational, .organizational)
         link = try container.decodeIfPresent(CheckedLink.self, forKey: .link)?.link
         reserve = try container.decodeIfPresent(Bool.self, forKey: .reserve) ?? false
         waitMilliseconds = try container.wait(.waitMilliseconds)
@@ -97,6 +107,7 @@ public struct VSIRequest: Codable, Sendable, Equatable {
         try container.encode(filters, forKey: .filters)
         try container.encode(migrating, forKey: .migrating)
         try container.encode(suspended, forKey: .suspended)
+        if !organizational.isEmpty { try container.encode(organizational, forKey: .organizational) }
         try container.encode(Nullable(wrappedValue: link), forKey: .link)
         if reserve { try container.encode(reserve, forKey: .reserve) }
         try container.encode(waitMilliseconds, forKey: .waitMilliseconds)
@@ -264,6 +275,21 @@ private struct CheckedFilter: Decodable {
         filter = VSIFilter(
             mac: mac?.lowercased(), vlan: try container.integer(.vlan, in: 0...4094),
             pcp: try container.integer(.pcp, in: 0...7), group: try container.integer(.group, in: 0...0xFFFF_FFFF))
+    }
+}
+
+/// An organizationally specific TLV that a client sent.
+private struct CheckedOrganizational: Decodable {
+    let tlv: VSIOrganizationalTLV
+
+    init(from decoder: any Decoder) throws {
+        try decoder.refuseKeys(besides: VSIOrganizationalTLV.CodingKeys.self)
+        let container = try decoder.container(keyedBy: VSIOrganizationalTLV.CodingKeys.self)
+        tlv = VSIOrganizationalTLV(
+            oui: try container.decode(String.self, forKey: .oui), data: try container.decode(String.self, forKey: .data)
+        )
+        try container.require(tlv.ouiOctets?.count == 3, .oui)
+        try container.require((tlv.dataOctets?.count).map { $0 <= VSIOrganizationalTLV.maximumOctets } ?? false, .data)
     }
 }
 

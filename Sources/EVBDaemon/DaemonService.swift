@@ -214,7 +214,11 @@ final class DaemonService: ControlService {
         return EVBProtocol.VSIRequest(
             vsiID: vsiID, target: target, managerID: manager, typeID: UInt32(clamping: call.typeID),
             typeVersion: UInt8(clamping: call.typeVersion), filter: try filter(call.filters),
-            hint: call.migrating ? .migrating : call.suspended ? .suspended : .none)
+            hint: call.migrating ? .migrating : call.suspended ? .suspended : .none,
+            organizational: call.organizational.map {
+                let oui = ($0.ouiOctets ?? []).reduce(0) { $0 << 8 | UInt32($1) }
+                return OrganizationalInformation(oui: oui, octets: $0.dataOctets ?? [])
+            })
     }
 
     private func filter(_ filters: [VSIFilter]) throws(ControlError) -> FilterInfo {

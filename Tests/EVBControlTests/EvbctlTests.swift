@@ -50,6 +50,20 @@ private let full = ["5ab5c6a6-9f4b-4d27-a1bb-3b8d9d7b6a51", "--port", "eth0", "-
         #expect(global.socketPath == "/s" && global.json)
     }
 
+    @Test("VDP-30 organizationally specific TLVs are given as OUI and octets")
+    func organizational() throws {
+        let request = try associate("--organizational", "00000c:f105", "--organizational", "001B3F:")
+        #expect(
+            request.organizational == [
+                VSIOrganizationalTLV(oui: "00000c", data: "f105"), VSIOrganizationalTLV(oui: "001B3F", data: ""),
+            ])
+        #expect(request.organizational.map(\.ouiOctets) == [[0, 0, 0x0C], [0, 0x1B, 0x3F]])
+        #expect(request.organizational.map(\.dataOctets) == [[0xF1, 0x05], []])
+        for wrong in ["00000c", "0000:00", "00000c:f", "00000c:xy", "00000c:" + String(repeating: "00", count: 509)] {
+            #expect(throws: (any Error).self) { try associate("--organizational", wrong) }
+        }
+    }
+
     @Test func reserveBelongsToPreassociate() throws {
         let command = try Evbctl.parseAsRoot(["vsi", "preassociate"] + full + ["--reserve"])
         #expect(try #require(command as? VSIPreassociate).reserve)

@@ -62,6 +62,14 @@ struct VSIOptions: ParsableArguments {
     var suspended = false
 
     @Option(
+        help: ArgumentHelp(
+            "Send this organizationally specific TLV along: six hexadecimal digits of the OUI, a colon, and its octets; "
+                + "give it again for more.",
+            valueName: "oui:hex"),
+        transform: parseOrganizational)
+    var organizational: [VSIOrganizationalTLV] = []
+
+    @Option(
         help: ArgumentHelp("Create this link on the port for the machine once it is associated.", valueName: "name"))
     var link: String?
 
@@ -87,12 +95,16 @@ struct VSIOptions: ParsableArguments {
             let limit = VSIRequest.maximumFilters
             throw ValidationError("\(filter.count) times --filter is too often; give at most \(limit)")
         }
+        guard organizational.count <= VSIRequest.maximumOrganizational else {
+            let limit = VSIRequest.maximumOrganizational
+            throw ValidationError("\(organizational.count) times --organizational is too often; give at most \(limit)")
+        }
     }
 
     func request(reserve: Bool) -> VSIRequest {
         VSIRequest(
             vsiID: vsiID, port: port, managerID: manager, typeID: type, typeVersion: typeVersion, filters: filter,
-            migrating: migrating, suspended: suspended,
+            migrating: migrating, suspended: suspended, organizational: organizational,
             link: link.map { VSILink(name: $0, kind: linkKind, mode: linkMode) }, reserve: reserve,
             waitMilliseconds: wait.milliseconds)
     }
@@ -118,6 +130,19 @@ private func parseType(_ text: String) throws -> Int {
         throw ValidationError("\(text) is no VSI type; give 0 to 16777215, or 0x0 to 0xffffff")
     }
     return value
+}
+
+/// Reads an organizationally specific TLV: `00000c:f105...`.
+func parseOrganizational(_ text: String) throws -> VSIOrganizationalTLV {
+    let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+    let tlv = VSIOrganizationalTLV(oui: String(parts[0]), data: parts.count == 2 ? String(parts[1]) : "")
+    guard parts.count == 2, tlv.ouiOctets?.count == 3, let octets = tlv.dataOctets else {
+        throw ValidationError("\(text) is no organizationally specific TLV; give one like 00000c:f105")
+    }
+    guard octets.count <= VSIOrganizationalTLV.maximumOctets else {
+        throw ValidationError("a TLV has at most \(VSIOrganizationalTLV.maximumOctets) octets after its OUI")
+    }
+    return tlv
 }
 
 /// Reads a filter entry: `mac=..,vlan=..,pcp=..,group=..`, each at most once and at least one of mac, vlan and group.
