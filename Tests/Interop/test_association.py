@@ -145,6 +145,15 @@ def test_ECP_03_one_ecpdu_at_a_time_and_VDP_03_layout(cable):
     assert bridge.commands(ASSOCIATE)
 
 
+def test_VDP_30_organizational_tlvs_go_along(cable):
+    """VDP-30 An organizationally specific TLV follows the VSI's own: type 127, OUI, octets."""
+    cable.scripted_bridge()
+    wire, evbd, vsi = cable.wire(), cable.evbd().wait_for_bridge(), new_vsi()
+    evbd.associate(vsi, "--organizational", "00000c:f105")
+    request = wire.received(lambda frame: frame.vdp and any(item.uuid == vsi for item in frame.vdp.vsis))[0]
+    assert "fe0500000cf105" in request.octets.hex()
+
+
 # MARK: what is refused, and what does not answer
 
 
