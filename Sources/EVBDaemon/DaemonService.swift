@@ -313,6 +313,12 @@ final class DaemonService: ControlService {
             return refused(
                 .invalidVIDGroupMAC, "the filter of VSI \(name) has groups, and the bridge on \(port) cannot use them",
                 "enable group IDs at the bridge (BGID) and on the port (group-ids: true), or leave group= out")
+        case .inexpressible(let limit):
+            return refused(
+                limit == .filterFormat ? .invalidVIDGroupMAC : .invalidFormat,
+                "VSI \(name) cannot be asked of the bridge on \(port): \(limit.rawValue)",
+                "the bridge speaks the pre-standard draft: give each filter a mac=, and use a UUID and a small manager ID"
+            )
         case .superseded:
             return refused(
                 .otherFailure, "another request for VSI \(name) on \(port) took the place of this one",

@@ -126,7 +126,9 @@ extension PortSupervisor {
             "\(count) EVB bridges are heard on one link; the first is spoken with: look for a hub or a bridge between"
         case .stationNeighbour: "the neighbour is an EVB station too: one end of the link has to be an EVB bridge"
         case .draftNeighbour:
-            "the neighbour speaks the pre-standard draft of EVB only, which this release does not"
+            "the neighbour speaks the pre-standard draft of EVB only: allow it by dialect: auto, or ask for it by draft"
+        case .ratifiedNeighbour:
+            "the neighbour speaks the ratified EVB only: allow it by dialect: auto"
         case .unusableTLV(let error):
             "the neighbour's EVB TLV is unusable: \(error)"
         case .reflectsUnasked:

@@ -74,7 +74,16 @@ final class PortSupervisor {
             evb: EVBNegotiation.Configuration(
                 timers: timers, requestsReflectiveRelay: configuration.edgeRelay == .vepa,
                 groupIDs: configuration.groupIDs, isManual: configuration.evb.manual,
-                isTransmitted: configuration.evb.transmit))
+                isTransmitted: configuration.evb.transmit),
+            dialect: dialect(configuration.dialect))
+    }
+
+    private static func dialect(_ dialect: PortConfiguration.Dialect) -> EVBProtocol.PortConfiguration.Dialect {
+        switch dialect {
+        case .auto: .automatic
+        case .ratified: .ratified
+        case .draft: .draft
+        }
     }
 
     /// Where this port puts manager IDs of one octet.
@@ -179,10 +188,11 @@ final class PortSupervisor {
     private func openSocket(_ link: Link, tapsAll: Bool) {
         closeSocket()
         do {
-            let group = HardwareAddress(MACAddress.nearestCustomerBridge.rawValue)
+            // The draft's ECP goes to an address of its own.
+            let groups = [MACAddress.nearestCustomerBridge, .nearestBridge].map { HardwareAddress($0.rawValue) }
             let socket = try PacketSocket(
-                interfaceIndex: link.index, etherTypes: [EtherType.lldp, EtherType.ecp], groups: [group],
-                tap: tapsAll ? .everything : .protocols)
+                interfaceIndex: link.index, etherTypes: [EtherType.lldp, EtherType.ecp, EtherType.draftECP],
+                groups: groups, tap: tapsAll ? .everything : .protocols)
             for descriptor in socket.descriptors {
                 let watch = try surroundings.loop.watch(descriptor, for: .readable) { [weak self] _ in
                     self?.receive(descriptor)

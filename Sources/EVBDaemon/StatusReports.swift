@@ -24,10 +24,10 @@ extension PortSupervisor {
             peer: snapshot.peer.map {
                 PeerStatus(
                     chassisID: $0.chassisID.text(isChassis: true), portID: $0.portID.text(isChassis: false),
-                    evbMode: $0.tlv.mode.name)
+                    evbMode: ($0.tlv?.mode ?? .bridge).name)
             },
             reflectiveRelay: EVBControl.ReflectiveRelayStatus(
-                requested: snapshot.localTLV.stationStatus.reflectiveRelayRequest,
+                requested: configuration.edgeRelay == .vepa,
                 status: snapshot.reflectiveRelay.grant),
             timers: TimerStatus(
                 retries: Int(timers.retries), rte: Int(timers.retransmissionExponent),
@@ -37,7 +37,7 @@ extension PortSupervisor {
 
     /// The dialect that is spoken; while no bridge is heard, the one configured.
     private func dialect(_ snapshot: PortSnapshot) -> PortDialect {
-        if snapshot.peer != nil { return .ratified }
+        if snapshot.peer != nil { return snapshot.dialect == .draft ? .draft : .ratified }
         return switch configuration.dialect {
         case .auto: .auto
         case .ratified: .ratified
@@ -52,7 +52,8 @@ extension PortSupervisor {
         return PortDetails(
             port: status,
             evbTLV: EVBTLVPair(
-                local: EVBTLVStatus(snapshot.localTLV), remote: snapshot.peer.map { EVBTLVStatus($0.tlv) }),
+                local: snapshot.localTLV.ratified.map { EVBTLVStatus($0) },
+                remote: snapshot.peer?.tlv.map { EVBTLVStatus($0) }),
             lldpNeighbour: snapshot.neighbour.map { NeighbourStatus($0, at: now) },
             ecp: ECPCounters(
                 txFrameCount: Int(clamping: statistics.ecpTxFrames),

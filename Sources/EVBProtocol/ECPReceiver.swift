@@ -14,7 +14,7 @@ struct ECPReceiver {
     /// A repetition carries the number and the octets of the one before it, and comes while its sender can still be
     /// repeating it. A peer that has restarted may by chance use the same number again; by content or by time its PDU is
     /// told apart, and delivered.
-    mutating func isNew(_ ecpdu: ECPDU, timers: OperationalTimers, at now: Instant) -> Bool {
+    mutating func isNew(_ ecpdu: ECPDU, timers: ProtocolTimes, at now: Instant) -> Bool {
         // Twice the time in which a sender makes all its transmissions, for a sender with a longer timer than ours.
         let repetition = timers.ackTimer * (2 * (UInt64(timers.retries) + 1))
         if let last, last.ecpdu == ecpdu, now.since(last.received) <= repetition {

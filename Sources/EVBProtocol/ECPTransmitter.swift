@@ -42,8 +42,7 @@ struct ECPTransmitter {
     /// Begins with a PDU: gives what to send.
     ///
     /// - Precondition: `isIdle`.
-    mutating func send(_ payload: [UInt8], subtype: ECPDU.Subtype, timers: OperationalTimers, at now: Instant) -> ECPDU
-    {
+    mutating func send(_ payload: [UInt8], subtype: ECPDU.Subtype, timers: ProtocolTimes, at now: Instant) -> ECPDU {
         precondition(isIdle, "ECP has one PDU outstanding at a time")
         let ecpdu = ECPDU(operation: .request, subtype: subtype, sequence: sequence, payload: payload)
         sequence &+= 1
@@ -61,21 +60,25 @@ struct ECPTransmitter {
         return true
     }
 
-    /// Lets time pass.
-    mutating func advance(to now: Instant, timers: OperationalTimers) -> Action {
-        guard case .transmitted(let ecpdu, let transmissions, let deadline) = state, deadline <= now else {
+    /// Lets time pass. With `isRenumbering` what is sent again has a new number, and its acknowledgement must have that.
+    mutating func advance(to now: Instant, timers: ProtocolTimes, renumbering isRenumbering: Bool = false) -> Action {
+        guard case .transmitted(var ecpdu, let transmissions, let deadline) = state, deadline <= now else {
             return .none
         }
         guard transmissions <= Int(timers.retries) else {
             state = .waitForRequest
             return .failed
         }
+        if isRenumbering {
+            ecpdu.sequence = sequence
+            sequence &+= 1
+        }
         state = .transmitted(ecpdu, transmissions: transmissions + 1, deadline: now + timers.ackTimer)
         return .retransmit(ecpdu)
     }
 
     /// The ack timer has changed: one that runs ends no later than it would if it began now.
-    mutating func shorten(to timers: OperationalTimers, at now: Instant) {
+    mutating func shorten(to timers: ProtocolTimes, at now: Instant) {
         guard case .transmitted(let ecpdu, let transmissions, let deadline) = state else { return }
         state = .transmitted(ecpdu, transmissions: transmissions, deadline: min(deadline, now + timers.ackTimer))
     }

@@ -8,7 +8,8 @@ extension Port {
         switch frame.payload {
         case .lldp(let lldpdu):
             if frame.destination == .nearestCustomerBridge { receive(lldpdu, from: frame.source, at: now) }
-        case .ecp(let ecpdu): receive(ecpdu, from: frame.source, at: now)
+        case .ecp(let ecpdu): receive(ecpdu, in: .ratified, from: frame.source, at: now)
+        case .draftECP(let ecpdu): receive(ECPDU(draft: ecpdu), in: .draft, from: frame.source, at: now)
         }
         return finish(at: now)
     }
@@ -16,7 +17,9 @@ extension Port {
     /// Counts a frame that could not be read.
     public mutating func countUnreadable(_ error: WireError) {
         switch error {
-        case .truncated(.ecpHeader), .unknownValue(.ecpHeader, _): statistics.ecpRxDiscarded &+= 1
+        case .truncated(.ecpHeader), .unknownValue(.ecpHeader, _), .truncated(.draftECPHeader),
+            .unknownValue(.draftECPHeader, _):
+            statistics.ecpRxDiscarded &+= 1
         case .otherProtocol, .truncated(.ethernetHeader): break
         default: statistics.lldpDiscarded &+= 1
         }
@@ -24,12 +27,12 @@ extension Port {
 
     private mutating func receive(_ lldpdu: LLDPDU, from source: MACAddress, at now: Instant) {
         statistics.lldpReceived &+= 1
-        if let defect = lldpdu.evbDefect {
+        if let defect = lldpdu.evbDefect ?? lldpdu.draftEVBDefect {
             statistics.evbTLVsDiscarded &+= 1
-            // What the bridge said before holds until its time is over: one bad frame does not take its VSIs down.
-            let isBridge = source == peer?.address && lldpdu.timeToLive > 0
             if notices.insert(.unusableTLV(defect)).inserted { effects.append(.notice(.unusableTLV(defect))) }
-            if isBridge { return }
+            // What the bridge said before holds until its time is over: one bad frame does not take its VSIs down.
+            let isSpoken = negotiation.dialect.defect(in: lldpdu) != nil
+            if isSpoken, source == peer?.address, lldpdu.timeToLive > 0 { return }
         }
         switch agent.receive(lldpdu, from: source, keeping: peer, at: now) {
         case .ignored: break
@@ -38,9 +41,11 @@ extension Port {
         }
     }
 
-    private mutating func receive(_ ecpdu: ECPDU, from source: MACAddress, at now: Instant) {
-        // Who has not said by LLDP that it is an EVB bridge has nothing to say about VSIs.
-        guard let peer, ecpdu.subtype == .vdp else {
+    private mutating func receive(
+        _ ecpdu: ECPDU, in dialect: WireDialect, from source: MACAddress, at now: Instant
+    ) {
+        // Who has not said by LLDP that it is an EVB bridge, in this dialect, has nothing to say about VSIs.
+        guard let peer, dialect == negotiation.dialect, ecpdu.subtype == .vdp else {
             statistics.ecpRxDiscarded &+= 1
             return
         }
@@ -54,8 +59,8 @@ extension Port {
             }
         case .request:
             statistics.ecpRxFrames &+= 1
-            transmit(ecpdu.acknowledgement)
-            if receiver.isNew(ecpdu, timers: negotiation.operational, at: now) {
+            transmit(dialect.acknowledgement(of: ecpdu))
+            if receiver.isNew(ecpdu, timers: negotiation.times, at: now) {
                 vdp.receive(ecpdu.payload, at: now)
             } else {
                 statistics.ecpRxDuplicates &+= 1

@@ -10,7 +10,7 @@ public struct Port {
     public private(set) var configuration: PortConfiguration
     var isLinkUp = false
     var agent = LLDPAgent()
-    var negotiation: EVBNegotiation
+    var negotiation: DialectNegotiation
     var transmitter: ECPTransmitter
     var receiver = ECPReceiver()
     var vdp = VDPStation()
@@ -21,9 +21,11 @@ public struct Port {
     var effects: [PortEffect] = []
 
     /// What was last told, so that only changes are.
-    private var toldTLV: EVBTLV
+    private var toldTLV: DialectTLV
     private var toldTimers: OperationalTimers
     private var toldRelay = ReflectiveRelayStatus.unknown
+    /// The dialect of the last LLDPDU. A bridge that has not been told that its dialect is spoken would not listen.
+    private var toldDialect = WireDialect.ratified
 
     /// A port whose link is down.
     ///
@@ -32,9 +34,9 @@ public struct Port {
     ///   - firstSequence: the number of the first ECPDU, different from those that an earlier run used last.
     public init(configuration: PortConfiguration, firstSequence: UInt16) {
         self.configuration = configuration
-        negotiation = EVBNegotiation(configuration: configuration.evb)
+        negotiation = DialectNegotiation(configuration: configuration)
         transmitter = ECPTransmitter(firstSequence: firstSequence)
-        toldTLV = negotiation.outgoing
+        toldTLV = negotiation.outgoing(vsis: 0)
         toldTimers = negotiation.operational
         vdp.bridgeWait = toldTimers.responseWaitDelay
     }
@@ -64,7 +66,9 @@ public struct Port {
         self.configuration = configuration
         if isNewToBridge { agent.localChange(at: now) }
         negotiation.configuration = configuration.evb
-        selectPeer(otherwise: .disabled, at: now)
+        let isNewDialect = configuration.dialect != negotiation.choice
+        negotiation.choice = configuration.dialect
+        selectPeer(otherwise: isNewDialect ? .dialectChanged : .disabled, at: now)
         applyNegotiation(at: now)
         return finish(at: now)
     }
@@ -73,9 +77,10 @@ public struct Port {
     ///
     /// - Throws: when the request cannot be taken; nothing has changed then.
     public mutating func request(_ request: VSIRequest, at now: Instant) throws(VSIRequestError) -> [PortEffect] {
+        let dialect = negotiation.dialect
         let tlv = request.tlv(request.target.command, filter: request.filter)
-        let length = VDPDU.overhead + tlv.encodedLength
-        guard length <= configuration.payloadMax else { throw .tooLong(length, most: configuration.payloadMax) }
+        let (length, most) = (dialect.vdpOverhead + dialect.encodedLength(of: tlv), configuration.payloadMax(dialect))
+        guard length <= most else { throw .tooLong(length, most: most) }
         try vdp.request(request, at: now)
         return finish(at: now)
     }
@@ -93,7 +98,9 @@ public struct Port {
         let due = agent.advance(to: now)
         if due.aged { selectPeer(otherwise: .aged, at: now) }
         if due.transmit { transmitLLDP() }
-        switch transmitter.advance(to: now, timers: negotiation.operational) {
+        switch transmitter.advance(
+            to: now, timers: negotiation.times, renumbering: negotiation.dialect.renumbersRetransmissions)
+        {
         case .none: break
         case .retransmit(let ecpdu):
             statistics.ecpTxRetries &+= 1
@@ -147,8 +154,8 @@ public struct Port {
             isLinkUp: isLinkUp, peer: peer,
             neighbour: neighbour.map { NeighbourSnapshot(lldpdu: $0.lldpdu, heard: $0.lastHeard) },
             neighbourCount: agent.neighbours.count,
-            localTLV: negotiation.outgoing,
-            timers: negotiation.operational, usesGroupIDs: negotiation.usesGroupIDs,
+            dialect: negotiation.dialect, localTLV: negotiation.outgoing(vsis: vdp.slotOf.count),
+            timers: negotiation.operational, times: negotiation.times, usesGroupIDs: negotiation.usesGroupIDs,
             reflectiveRelay: negotiation.reflectiveRelay, hasDraftNeighbour: notices.contains(.draftNeighbour),
             statistics: counted)
     }
@@ -157,14 +164,17 @@ public struct Port {
 
     /// Looks again at who is heard: keeps the bridge in use while it is one, else takes the first that is.
     mutating func selectPeer(otherwise loss: PeerLoss, at now: Instant) {
-        // The latest first, for one address that goes by several names: the bridge has been renamed, or a stray frame was heard.
-        let heard = agent.neighbours.sorted { $0.lastHeard > $1.lastHeard }.compactMap(Self.bridge)
+        // The latest first, for one address that goes by several names: the bridge was renamed, or a stray frame came.
+        let heard = agent.neighbours.sorted { $0.lastHeard > $1.lastHeard }.compactMap(bridge)
         let bridges = configuration.evb.isTransmitted ? heard : []
         let sameName = bridges.first { $0.chassisID == peer?.chassisID && $0.portID == peer?.portID }
         if let current = bridges.first(where: { $0.address == peer?.address }) ?? sameName {
-            if current != peer {
+            if current.advertised.dialect != peer?.advertised.dialect {
+                losePeer(.dialectChanged, at: now)
+                findPeer(current, at: now)
+            } else if current != peer {
                 peer = current
-                negotiation.hear(current.tlv)
+                negotiation.hear(current.advertised)
                 applyNegotiation(at: now)
             }
         } else {
@@ -174,20 +184,20 @@ public struct Port {
         updateNotices(bridges: bridges.count)
     }
 
-    /// A neighbour as an EVB bridge, if it is one: exactly one EVB TLV, in bridge mode.
-    private static func bridge(_ neighbour: LLDPAgent.Neighbour) -> EVBPeer? {
-        let tlvs = neighbour.lldpdu.evbTLVs
-        guard neighbour.lldpdu.evbDefect == nil, let tlv = tlvs.first, tlv.mode == .bridge else { return nil }
-        return EVBPeer(
-            chassisID: neighbour.lldpdu.chassisID, portID: neighbour.lldpdu.portID, address: neighbour.source, tlv: tlv)
+    /// A neighbour as an EVB bridge, if it is one in a dialect that may be spoken.
+    private func bridge(_ neighbour: LLDPAgent.Neighbour) -> EVBPeer? {
+        negotiation.offer(of: neighbour.lldpdu).map {
+            EVBPeer(
+                chassisID: neighbour.lldpdu.chassisID, portID: neighbour.lldpdu.portID, address: neighbour.source,
+                advertised: $0)
+        }
     }
 
     private mutating func findPeer(_ found: EVBPeer, at now: Instant) {
         peer = found
-        negotiation.hear(found.tlv)
+        negotiation.hear(found.advertised)
         receiver.reset()
         effects.append(.peer(.found(found)))
-        vdp.peerAppeared(vdpPeer, at: now)
         applyNegotiation(at: now)
     }
 
@@ -195,30 +205,44 @@ public struct Port {
         guard peer != nil else { return }
         peer = nil
         negotiation.forget()
-        transmitter.reset()
         receiver.reset()
         effects.append(.peer(.lost(loss)))
-        vdp.peerLost(at: now)
         applyNegotiation(at: now)
     }
 
-    private var vdpPeer: VDPStation.Peer {
-        VDPStation.Peer(
-            timers: negotiation.operational, usesGroupIDs: negotiation.usesGroupIDs,
-            payloadMax: configuration.payloadMax)
+    /// The bridge as VDP's peer; nil while VDP is not agreed with it.
+    private var vdpPeer: VDPStation.Peer? {
+        guard peer != nil, negotiation.isVDPAgreed else { return nil }
+        return VDPStation.Peer(
+            timers: negotiation.times, usesGroupIDs: negotiation.usesGroupIDs,
+            payloadMax: configuration.payloadMax(negotiation.dialect), dialect: negotiation.dialect)
+    }
+
+    /// Tells VDP whom it speaks with, if anybody.
+    private mutating func applyPeer(at now: Instant) {
+        switch (vdp.peer, vdpPeer) {
+        case (nil, nil): break
+        case (nil, let found?): vdp.peerAppeared(found, at: now)
+        case (_?, let changed?): vdp.peerChanged(changed, at: now)
+        case (_?, nil):
+            transmitter.reset()
+            vdp.peerLost(at: now)
+        }
     }
 
     /// Tells whom it concerns what the negotiation has come to.
     private mutating func applyNegotiation(at now: Instant) {
-        if peer != nil { vdp.peerChanged(vdpPeer, at: now) }
+        applyPeer(at: now)
         vdp.bridgeWait = negotiation.configuration.timers.responseWaitDelay
-        if negotiation.outgoing != toldTLV {
-            toldTLV = negotiation.outgoing
+        // How many VSIs there are is told when the next LLDPDU leaves, and is no reason to send one.
+        let outgoing = negotiation.outgoing(vsis: 0)
+        if outgoing != toldTLV {
+            toldTLV = outgoing
             agent.localChange(at: now)
         }
         if negotiation.operational != toldTimers {
             toldTimers = negotiation.operational
-            transmitter.shorten(to: toldTimers, at: now)
+            transmitter.shorten(to: negotiation.times, at: now)
             effects.append(.timers(toldTimers))
         }
         if negotiation.reflectiveRelay != toldRelay {
@@ -232,34 +256,27 @@ public struct Port {
         var current: Set<PortNotice> = []
         if bridges > 1 { current.insert(.severalBridges(bridges)) }
         if let peer {
-            let reflects = peer.tlv.bridgeStatus.contains(.reflectiveRelayControl)
             let asked = configuration.evb.requestsReflectiveRelay
-            if reflects, !asked { current.insert(.reflectsUnasked) }
-            // The bridge's first TLV cannot answer a request that it has not heard yet; its echo shows whether it has.
-            let isRequestHeard = peer.tlv.stationStatus.reflectiveRelayRequest
-            if !reflects, asked, isRequestHeard { current.insert(.reflectiveRelayRefused) }
+            if peer.advertised.reflects, !asked { current.insert(.reflectsUnasked) }
+            if peer.advertised.refusesReflection, asked { current.insert(.reflectiveRelayRefused) }
         }
-        for neighbour in agent.neighbours where Self.bridge(neighbour) == nil {
-            if let notice = Self.notice(on: neighbour) { current.insert(notice) }
+        for neighbour in agent.neighbours where bridge(neighbour) == nil {
+            if let notice = negotiation.obstacle(in: neighbour.lldpdu) { current.insert(notice) }
         }
         let begun = current.subtracting(notices)
         effects += agent.neighbours.isEmpty ? [] : begun.map { .notice($0) }
         notices = current
     }
 
-    private static func notice(on neighbour: LLDPAgent.Neighbour) -> PortNotice? {
-        if let defect = neighbour.lldpdu.evbDefect { return .unusableTLV(defect) }
-        if neighbour.lldpdu.evbTLVs.first?.mode == .station { return .stationNeighbour }
-        return neighbour.lldpdu.carriesDraftEVB ? .draftNeighbour : nil
-    }
-
     // MARK: What comes out
 
     /// Sends what VDP has ready if ECP can take it, and hands the effects over.
     mutating func finish(at now: Instant) -> [PortEffect] {
-        if isLinkUp, peer != nil, transmitter.isIdle, let payload = vdp.nextPayload(at: now) {
+        if isLinkUp, peer != nil, toldDialect == negotiation.dialect, transmitter.isIdle,
+            let payload = vdp.nextPayload(at: now)
+        {
             statistics.ecpTxFrames &+= 1
-            transmit(transmitter.send(payload, subtype: .vdp, timers: negotiation.operational, at: now))
+            transmit(transmitter.send(payload, subtype: .vdp, timers: negotiation.times, at: now))
         }
         let events = vdp.events
         vdp.events = []
@@ -269,19 +286,23 @@ public struct Port {
     }
 
     mutating func transmit(_ ecpdu: ECPDU) {
+        let dialect = negotiation.dialect
         effects.append(
             .transmit(
-                Frame(destination: .nearestCustomerBridge, source: configuration.address, payload: .ecp(ecpdu))))
+                Frame(
+                    destination: dialect.ecpAddress, source: configuration.address, payload: dialect.payload(ecpdu))))
     }
 
     private mutating func transmitLLDP(timeToLive: UInt16 = LLDPAgent.timeToLive) {
         statistics.lldpSent &+= 1
         let isSaid = timeToLive > 0 && configuration.evb.isTransmitted
+        toldDialect = negotiation.dialect
+        let tlv = negotiation.outgoing(vsis: vdp.slotOf.count)
         let lldpdu = LLDPDU(
             chassisID: .chassis(configuration.address),
             portID: LLDPIdentifier(
                 subtype: LLDPIdentifier.portInterfaceName, octets: Array(configuration.interfaceName.utf8)),
-            timeToLive: timeToLive, optional: isSaid ? [.evb(negotiation.outgoing)] : [])
+            timeToLive: timeToLive, optional: isSaid ? [tlv.optionalTLV] : [])
         effects.append(
             .transmit(
                 Frame(destination: .nearestCustomerBridge, source: configuration.address, payload: .lldp(lldpdu))))

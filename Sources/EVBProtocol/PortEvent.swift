@@ -34,6 +34,8 @@ public enum PeerLoss: String, Sendable, Hashable {
     case shutdown = "it has sent a shutdown LLDPDU"
     /// The bridge is still there and sends no usable EVB TLV of an EVB bridge any more.
     case withdrawn = "it sends no EVB TLV of a bridge any more"
+    /// The bridge speaks the other dialect now and is found again at once, or its dialect may not be spoken any more.
+    case dialectChanged = "another dialect is spoken now"
 }
 
 /// The EVB bridge on the other end of a port.
@@ -42,7 +44,11 @@ public struct EVBPeer: Hashable, Sendable {
     public let portID: LLDPIdentifier
     /// The source address of its LLDPDUs.
     public let address: MACAddress
-    public let tlv: EVBTLV
+    /// What it says of itself, in the dialect that is spoken with it.
+    public let advertised: DialectTLV
+
+    /// Its EVB TLV, if the ratified dialect is spoken with it.
+    public var tlv: EVBTLV? { advertised.ratified }
 }
 
 /// What is not as it should be on a port. Each is told when it begins, not for every frame.
@@ -51,8 +57,10 @@ public enum PortNotice: Hashable, Sendable {
     case severalBridges(Int)
     /// The neighbour is an EVB station too, so that nobody can answer.
     case stationNeighbour
-    /// The neighbour speaks the pre-standard draft only.
+    /// The neighbour speaks the pre-standard draft only, and the port is not to.
     case draftNeighbour
+    /// The neighbour speaks the ratified dialect only, and the port is to speak the draft.
+    case ratifiedNeighbour
     /// The neighbour sends an EVB TLV that cannot be read, or several.
     case unusableTLV(WireError)
     /// The bridge reflects although this edge relay, a VEB, did not ask for it: frames may come twice.
@@ -107,9 +115,14 @@ public struct PortSnapshot: Sendable {
     public let neighbour: NeighbourSnapshot?
     /// How many are heard there; one is right.
     public let neighbourCount: Int
+    /// The dialect that is spoken; while no bridge is heard, the one to begin with.
+    public let dialect: WireDialect
     /// The EVB TLV that is sent.
-    public let localTLV: EVBTLV
+    public let localTLV: DialectTLV
+    /// The numbers that hold. In the draft only RTE is negotiated.
     public let timers: OperationalTimers
+    /// The times that ECP and VDP keep; those of the draft do not follow from `timers`.
+    public let times: ProtocolTimes
     public let usesGroupIDs: Bool
     public let reflectiveRelay: ReflectiveRelayStatus
     public let hasDraftNeighbour: Bool

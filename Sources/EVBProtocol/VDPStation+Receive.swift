@@ -3,20 +3,21 @@ internal import EVBWire
 extension VDPStation {
     /// Takes in an ECPDU's payload from the bridge.
     mutating func receive(_ payload: [UInt8], at now: Instant) {
-        let decoded: VDPDU.Decoded
-        do {
-            decoded = try VDPDU.decode(payload)
+        guard let dialect = peer?.dialect else { return }
+        do throws(WireError) {
+            let decoded = try dialect.decode(payload)
+            statistics.malformed &+= UInt64(decoded.rejected)
+            for association in decoded.associations {
+                receive(association.tlv, from: association.managerID, in: dialect, at: now)
+            }
         } catch {
             statistics.malformed &+= 1
-            return
-        }
-        statistics.malformed &+= UInt64(decoded.rejected.count)
-        for association in decoded.pdu.associations {
-            receive(association, from: decoded.pdu.managerID, at: now)
         }
     }
 
-    private mutating func receive(_ tlv: VSITLV, from manager: VSIManagerID, at now: Instant) {
+    private mutating func receive(
+        _ tlv: VSITLV, from manager: VSIManagerID, in dialect: WireDialect, at now: Instant
+    ) {
         guard let slot = slotOf[tlv.vsiID], let vsi = slots[slot] else {
             statistics.unknownVSI &+= 1
             return
@@ -40,7 +41,7 @@ extension VDPStation {
             statistics.unsolicited &+= 1
             return
         }
-        guard vsi.carried.matches(tlv, from: manager) else {
+        guard dialect.matches(vsi.carried, tlv, from: manager) else {
             statistics.mismatchedAnswers &+= 1
             return
         }
@@ -55,10 +56,11 @@ extension VDPStation {
             answered(slot, .refused(tlv.command, refusal), at: now)
             return
         }
+        if dialect.bridgeChangesCommands, receiveChange(slot, vsi, tlv, at: now) { return }
         receiveGrant(slot, vsi, tlv, at: now)
     }
 
-    private mutating func receiveGrant(_ slot: Int, _ vsi: VSI, _ tlv: VSITLV, at now: Instant) {
+    mutating func receiveGrant(_ slot: Int, _ vsi: VSI, _ tlv: VSITLV, at now: Instant) {
         let carried = vsi.carried
         guard carried.isGranted(by: tlv.filter) else {
             // A grant of an older filter may still be under way when a newer one is asked for.
@@ -95,7 +97,7 @@ extension VDPStation {
     }
 
     /// Gives what the bridge said to the machine; if it was waited for, the waiting is over.
-    private mutating func answered(_ slot: Int, _ event: VDPStationMachine.Event, at now: Instant) {
+    mutating func answered(_ slot: Int, _ event: VDPStationMachine.Event, at now: Instant) {
         guard let before = slots[slot] else { return }
         var probe = before.machine
         let action = probe.handle(event)

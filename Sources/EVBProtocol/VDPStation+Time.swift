@@ -96,7 +96,7 @@ extension VDPStation {
     var lockstepPatience: Interval { patience(.milliseconds(200), ackTimers: 2, share: 8) }
 
     private func patience(_ least: Interval, ackTimers: UInt64, share: UInt64) -> Interval {
-        let timers = peer?.timers ?? OperationalTimers()
+        let timers = peer?.timers ?? OperationalTimers().times
         let most = max(timers.responseWaitDelay / share, timers.ackTimer)
         return min(max(least, timers.ackTimer * ackTimers), most)
     }

@@ -130,6 +130,7 @@ extension VDPStation {
     /// Puts what a VSI has to say into the queue.
     mutating func enqueue(_ slot: Int, _ command: VDPCommand) {
         guard let vsi = slots[slot] else { return }
+        if case .sent(let former, _) = vsi.transmission, former != command { slots[slot]?.overtakenCommand = former }
         setTransmission(slot, .idle)
         setWait(slot, .none)
         setTransmission(slot, .queued(command))
@@ -142,7 +143,7 @@ extension VDPStation {
     /// it can answer in half of respWaitDelay would only time out.
     private func window(_ peer: Peer) -> Int {
         guard effectivePacing != .lockstep else { return 1 }
-        let answers = peer.timers.responseWaitDelay.nanoseconds / 2 / max(peer.timers.ackTimer.nanoseconds, 1)
+        let answers = peer.timers.responseWaitDelay.nanoseconds / 2 / max(peer.timers.answerInterval.nanoseconds, 1)
         return Int(min(max(answers, 1), UInt64(Self.gatherMax)))
     }
 
@@ -155,61 +156,66 @@ extension VDPStation {
         guard room > 0, let first = queue.popFirst(), let leader = slots[first] else { return nil }
         let manager = leader.carried.managerID
         var members = [first]
-        var length = VDPDU.overhead + (tlv(first)?.encodedLength ?? 0)
+        let dialect = peer.dialect
+        var length = dialect.vdpOverhead + (tlv(first).map(dialect.encodedLength) ?? 0)
         room -= 1
         if effectivePacing == .batch {
-            members += gather(manager, room: &room, length: &length, payloadMax: peer.payloadMax, at: now)
+            members += gather(manager, room: &room, length: &length, peer, at: now)
         }
-        var associations: [VSITLV] = []
+        var associations: [WireDialect.Association] = []
         for slot in members {
-            guard let tlv = tlv(slot) else { continue }
-            associations.append(tlv)
+            guard let vsi = slots[slot], let tlv = vsi.tlv else { continue }
+            associations.append(WireDialect.Association(managerID: vsi.carried.managerID, tlv: tlv))
             markSent(slot, tlv.command, timers: peer.timers, at: now)
         }
         inFlight = members
-        return VDPDU(managerID: manager, associations: associations).encoded()
+        return dialect.encode(associations)
     }
 
-    /// More VSIs of the same manager for a PDU: those that wait, then those whose keep-alive is due soon.
+    /// More VSIs for a PDU, of the same manager where the dialect wants that: those that wait, then those whose keep-alive is due soon.
     private mutating func gather(
-        _ manager: VSIManagerID, room: inout Int, length: inout Int, payloadMax: Int, at now: Instant
+        _ manager: VSIManagerID, room: inout Int, length: inout Int, _ peer: Peer, at now: Instant
     ) -> [Int] {
+        let dialect = peer.dialect
         var (space, octets) = (room, length)
         let waiting = queue.take(limit: Self.gatherMax) { [slots] slot in
             guard space > 0 else { return .stop }
-            guard let vsi = slots[slot], vsi.carried.managerID == manager, let tlv = vsi.tlv else { return .skip }
-            guard octets + tlv.encodedLength <= payloadMax else { return .stop }
+            guard let vsi = slots[slot], dialect.canJoin(vsi.carried.managerID, manager), let tlv = vsi.tlv else {
+                return .skip
+            }
+            let own = dialect.encodedLength(of: tlv)
+            guard octets + own <= peer.payloadMax else { return .stop }
             space -= 1
-            octets += tlv.encodedLength
+            octets += own
             return .take
         }
         (room, length) = (space, octets)
-        return waiting + gatherKeepAlives(manager, room: &room, length: &length, payloadMax: payloadMax, at: now)
+        return waiting + gatherKeepAlives(manager, room: &room, length: &length, peer, at: now)
     }
 
     /// Keep-alives that are due within a sixteenth of their period, so that those of many VSIs leave together.
     private mutating func gatherKeepAlives(
-        _ manager: VSIManagerID, room: inout Int, length: inout Int, payloadMax: Int, at now: Instant
+        _ manager: VSIManagerID, room: inout Int, length: inout Int, _ peer: Peer, at now: Instant
     ) -> [Int] {
-        guard let peer else { return [] }
         let horizon = now + peer.timers.reinitKeepAlive / 16
         var early: [Int] = []
         while room > 0, let next = deadlines.next, next.deadline <= horizon, let vsi = slots[next.member],
-            case .keepAlive = vsi.wait, vsi.carried.managerID == manager,
-            length + vsi.carriedLength <= payloadMax
+            case .keepAlive = vsi.wait, peer.dialect.canJoin(vsi.carried.managerID, manager)
         {
+            let own = peer.dialect.encodedLength(of: vsi.keepAliveTLV)
+            guard length + own <= peer.payloadMax else { break }
             feed(next.member, .keepAliveDue, at: now)
             queue.remove(next.member)
             early.append(next.member)
             room -= 1
-            length += vsi.carriedLength
+            length += own
         }
         return early
     }
 
     private func tlv(_ slot: Int) -> VSITLV? { slots[slot]?.tlv }
 
-    private mutating func markSent(_ slot: Int, _ command: VDPCommand, timers: OperationalTimers, at now: Instant) {
+    private mutating func markSent(_ slot: Int, _ command: VDPCommand, timers: ProtocolTimes, at now: Instant) {
         setTransmission(slot, .sent(command, at: now))
         if command == .deAssociate { slots[slot]?.isReleaseUnanswered = true }
         if slots[slot]?.machine.state == .transmitKeepAlive { statistics.keepAlives &+= 1 }
@@ -289,8 +295,6 @@ extension VDPStation.VSI {
         }
     }
 
-    /// Octets of the TLV that would keep it alive.
-    var carriedLength: Int {
-        carried.tlv(.associate, filter: carriedFilter).encodedLength
-    }
+    /// A TLV as long as the one that would keep it alive.
+    var keepAliveTLV: VSITLV { carried.tlv(.associate, filter: carriedFilter) }
 }

@@ -16,10 +16,12 @@ struct VDPStation {
 
     /// The bridge, as far as VDP needs to know it.
     struct Peer: Equatable {
-        var timers: OperationalTimers
+        var timers: ProtocolTimes
         var usesGroupIDs: Bool
         /// Octets that an ECPDU's payload may have.
         var payloadMax: Int
+        /// How VDPDUs are written and read.
+        var dialect = WireDialect.ratified
     }
 
     /// One VSI.
@@ -48,6 +50,8 @@ struct VDPStation {
         var isStalled = false
         /// It has been silent so long that others need not wait for it; it does not count as outstanding.
         var isOverdue = false
+        /// A command that was sent, and that another one overtook before it was answered.
+        var overtakenCommand: VDPCommand?
         /// A De-Associate has been sent and its answer has not come.
         var isReleaseUnanswered = false
         /// The request whose answer was awaited when a newer one took its place.
@@ -166,8 +170,12 @@ struct VDPStation {
             waitForBridge(slot)
             return
         }
+        if let limit = peer.dialect.limit(for: vsi.request) {
+            refuse(slot, .inexpressible(limit), at: now)
+            return
+        }
         guard peer.usesGroupIDs || !vsi.request.filter.format.hasGroupID else {
-            refuseGroupIDs(slot, at: now)
+            refuse(slot, .groupIDsUnavailable, at: now)
             return
         }
         feed(slot, .command(vsi.request.target.command), at: now)
@@ -179,16 +187,18 @@ struct VDPStation {
         setWait(slot, vsi.hasOpenRequest ? .bridge(until: vsi.requestedAt + bridgeWait) : .none)
     }
 
-    /// Group IDs are never sent to a bridge that cannot use them (D.2.12, BGID and SGID).
-    private mutating func refuseGroupIDs(_ slot: Int, at now: Instant) {
+    /// Group IDs are never sent to a bridge that cannot use them (D.2.12, BGID and SGID), nor anything that its dialect
+    /// cannot say.
+    private mutating func refuse(_ slot: Int, _ outcome: RequestOutcome, at now: Instant) {
+        let isFilter = outcome == .groupIDsUnavailable || outcome == .inexpressible(.filterFormat)
         statistics.commandsFailed &+= 1
         modify(slot) { $0.isRefusedForGood = true }
-        // What is bound without group IDs is released. Not even a De-Associate may carry them: what is bound with them ends
-        // here, and with the bridge when its keep-alives stay away.
+        // What is bound and can be named is released. Not even a De-Associate may carry group IDs: what is bound with them
+        // ends here, and with the bridge when its keep-alives stay away.
         let isReleasable = slots[slot]?.bound.map { !$0.filter.format.hasGroupID } ?? false
         feed(slot, isReleasable ? .command(.deAssociate) : .peerLost, at: now)
-        modify(slot) { $0.reason = .invalidFilter }
-        endRequest(slot, .groupIDsUnavailable)
+        modify(slot) { $0.reason = isFilter ? .invalidFilter : .invalidFormat }
+        endRequest(slot, outcome)
         if slots[slot]?.machine.state == .initial { settle(slot, at: now) }
     }
 
@@ -252,6 +262,7 @@ struct VDPStation {
         modify(slot) {
             $0.isReleaseUnanswered = false
             $0.overtaken = nil
+            $0.overtakenCommand = nil
         }
         if vsi.isWithdrawn { endRequest(slot, .released) }
         // What a bridge took along when it went is asked of the next one, also where it was wanted only once.

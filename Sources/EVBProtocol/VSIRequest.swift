@@ -187,6 +187,8 @@ public enum RequestOutcome: Hashable, Sendable {
     case bridgeDeassociated
     /// The filter has group IDs, and the bridge cannot use them.
     case groupIDsUnavailable
+    /// The dialect that the bridge speaks cannot say what is asked for.
+    case inexpressible(DialectLimit)
     /// The VSI is de-associated, as was asked for.
     case released
     /// A later request for the same VSI took its place.

@@ -112,6 +112,12 @@ public struct FilterInfo: Hashable, Sendable {
         self.entries = entries
     }
 
+    /// Joins what was read from a frame, unchecked.
+    init(format: FilterFormat, entries: [FilterEntry]) {
+        self.format = format
+        self.entries = entries
+    }
+
     /// Whether an entry asks the bridge for a VLAN.
     public var asksForVID: Bool { entries.contains { $0.vid == 0 } }
 

@@ -18,6 +18,8 @@ public struct Frame: Equatable, Sendable {
     public enum Payload: Equatable, Sendable {
         case lldp(LLDPDU)
         case ecp(ECPDU)
+        /// ECP of the pre-standard draft.
+        case draftECP(DraftECPDU)
     }
 
     /// The least length of an Ethernet frame without its check sequence, in octets.
@@ -44,6 +46,7 @@ public struct Frame: Equatable, Sendable {
         switch etherType {
         case EtherType.lldp: payload = .lldp(try LLDPDU(from: &reader))
         case EtherType.ecp: payload = .ecp(try ECPDU(from: &reader))
+        case EtherType.draftECP: payload = .draftECP(try DraftECPDU(from: &reader))
         default: throw .otherProtocol(etherType)
         }
     }
@@ -70,6 +73,9 @@ public struct Frame: Equatable, Sendable {
             lldpdu.write(to: &writer)
         case .ecp(let ecpdu):
             writer.uint16(EtherType.ecp)
+            ecpdu.write(to: &writer)
+        case .draftECP(let ecpdu):
+            writer.uint16(EtherType.draftECP)
             ecpdu.write(to: &writer)
         }
         if padded { writer.pad(to: Self.lengthMin) }

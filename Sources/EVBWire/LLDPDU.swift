@@ -17,6 +17,8 @@ public struct LLDPDU: Equatable, Sendable {
     public enum OptionalTLV: Equatable, Sendable {
         /// The EVB TLV of 802.1Q D.2.12.
         case evb(EVBTLV)
+        /// The EVB TLV of the pre-standard draft.
+        case draftEVB(DraftEVBTLV)
         /// A TLV of type 127 that is not read further; `information` follows OUI and subtype.
         case organizational(OrganizationalKey, information: [UInt8])
         /// Any other type, 4 to 126; types with no meaning here are kept and passed over.
@@ -75,16 +77,27 @@ public struct LLDPDU: Equatable, Sendable {
 
     /// Why its EVB TLV cannot be used, if it has one that cannot: `misplaced` where there are several.
     public var evbDefect: WireError? {
-        if evbTLVs.count > 1 { return .misplaced(.evbTLV) }
-        for case .malformed(let value, let error) in optional where value.starts(with: [0x00, 0x80, 0xC2, 0x0D]) {
-            return error
-        }
+        evbTLVs.count > 1 ? .misplaced(.evbTLV) : malformation(of: [0x00, 0x80, 0xC2, 0x0D])
+    }
+
+    /// Why its EVB TLV of the pre-standard draft cannot be used, if it has one that cannot.
+    public var draftEVBDefect: WireError? {
+        draftEVBTLVs.count > 1 ? .misplaced(.draftEVBTLV) : malformation(of: [0x00, 0x1B, 0x3F, 0x00])
+    }
+
+    private func malformation(of key: [UInt8]) -> WireError? {
+        for case .malformed(let value, let error) in optional where value.starts(with: key) { return error }
         return nil
     }
 
     /// Whether the peer sends the EVB TLV of the pre-standard draft.
     public var carriesDraftEVB: Bool {
-        optional.contains { if case .organizational(.draftEVB, _) = $0 { true } else { false } }
+        !draftEVBTLVs.isEmpty
+    }
+
+    /// The draft's EVB TLVs in it: none, one, or, from a peer in error, several.
+    public var draftEVBTLVs: [DraftEVBTLV] {
+        optional.compactMap { if case .draftEVB(let tlv) = $0 { tlv } else { nil } }
     }
 
     static let endType: UInt8 = 0
@@ -112,17 +125,20 @@ extension LLDPDU.OptionalTLV {
     }
 
     private static func organizational(from value: inout ByteReader) throws(WireError) -> Self {
-        let oui = try value.uint24(.organizationalTLV)
-        let key = OrganizationalKey(oui: oui, subtype: try value.uint8(.organizationalTLV))
-        return key == .evb
-            ? .evb(try EVBTLV(from: &value))
-            : .organizational(key, information: value.rest())
+        let key = try OrganizationalKey(from: &value)
+        return switch key {
+        case .evb: .evb(try EVBTLV(from: &value))
+        case .draftEVB: .draftEVB(try DraftEVBTLV(from: &value))
+        default: .organizational(key, information: value.rest())
+        }
     }
 
     func write(to writer: inout ByteWriter) {
         switch self {
         case .evb(let tlv):
             Self.writeOrganizational(.evb, to: &writer) { tlv.write(to: &$0) }
+        case .draftEVB(let tlv):
+            Self.writeOrganizational(.draftEVB, to: &writer) { tlv.write(to: &$0) }
         case .organizational(let key, let information):
             Self.writeOrganizational(key, to: &writer) { $0.bytes(information) }
         case .basic(let type, let value):

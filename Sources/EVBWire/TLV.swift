@@ -37,6 +37,11 @@ public struct OrganizationalKey: Hashable, Sendable {
         self.subtype = subtype
     }
 
+    init(from reader: inout ByteReader) throws(WireError) {
+        let oui = try reader.uint24(.organizationalTLV)
+        self.init(oui: oui, subtype: try reader.uint8(.organizationalTLV))
+    }
+
     /// The EVB TLV of 802.1Q D.2.12.
     public static let evb = OrganizationalKey(oui: 0x00_80C2, subtype: 0x0D)
     /// The CDCP TLV of 802.1Q D.2.13.

@@ -117,7 +117,7 @@ import Testing
     @Test("ECP-06 the machine compares the subtype too")
     func subtype() {
         var transmitter = ECPTransmitter(firstSequence: 7)
-        _ = transmitter.send([1], subtype: .vdp, timers: timers, at: .origin)
+        _ = transmitter.send([1], subtype: .vdp, timers: timers.times, at: .origin)
         let alien = ECPDU(operation: .acknowledgement, subtype: .portExtender, sequence: 7)
         let isAlienTaken = transmitter.acknowledge(alien)
         let isOwnTaken = transmitter.acknowledge(ECPDU(operation: .acknowledgement, sequence: 7))

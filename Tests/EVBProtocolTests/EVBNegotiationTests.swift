@@ -62,8 +62,8 @@ import Testing
         let value: [UInt8] = [0x00, 0x80, 0xC2, 0x0D, 0xF8 | 0x03, 0xF0, 0x6E, 0x54, 0xC0 | 0x14]
         bench.receive(rawLLDPDU([0xFE, 0x09] + value))
         let peer = try #require(bench.port.snapshot.peer)
-        #expect(peer.tlv.bridgeStatus == [.reflectiveRelayCapable, .reflectiveRelayControl])
-        #expect(peer.tlv.reinitKeepAlive == NegotiatedExponent(20, isRemote: false))
+        #expect(peer.tlv?.bridgeStatus == [.reflectiveRelayCapable, .reflectiveRelayControl])
+        #expect(peer.tlv?.reinitKeepAlive == NegotiatedExponent(20, isRemote: false))
     }
 
     @Test("TLV-06 the bridge status octet echoes what was heard last, 0 if nothing was")
@@ -220,7 +220,7 @@ import Testing
         bench.setLink(up: true)
         let value: [UInt8] = [0x00, 0x80, 0xC2, 0x0D, 0x06, 0, 0x6E, 0x54, 0x16] + [UInt8](repeating: 0xAA, count: 40)
         bench.receive(rawLLDPDU([0xFE, UInt8(value.count)] + value))
-        #expect(bench.port.snapshot.peer?.tlv.reinitKeepAlive.exponent == 22)
+        #expect(bench.port.snapshot.peer?.tlv?.reinitKeepAlive.exponent == 22)
     }
 
     @Test("TLV-22 two EVB TLVs in one LLDPDU are both discarded and counted")
@@ -271,9 +271,9 @@ import Testing
         #expect(bench.statistics.ecpRxDiscarded == 1)
     }
 
-    @Test("TLV-27 a neighbour of the draft dialect is told of")
+    @Test("TLV-27 a neighbour of the draft dialect is told of where the draft is not to be spoken")
     func draft() {
-        let bench = Bench(bridges: [])
+        let bench = Bench(.test(dialect: .ratified), bridges: [])
         bench.setLink(up: true)
         let tlv: [UInt8] = [0xFE, 0x0D, 0x00, 0x1B, 0x3F, 0x00, 0xC0, 7, 0x40, 7, 0x0C, 0xDF, 0, 0, 0x0F]
         bench.receive(rawLLDPDU(tlv))

@@ -208,6 +208,7 @@ final class FakeBridge {
             } else {
                 process(ecpdu.payload, at: now)
             }
+        case .draftECP: break
         }
     }
 

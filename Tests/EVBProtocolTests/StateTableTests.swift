@@ -129,8 +129,8 @@ import Testing
     private static func transmitter(_ state: String) -> ECPTransmitter {
         var machine = ECPTransmitter(firstSequence: 10)
         guard state != "WAIT_FOR_REQ" else { return machine }
-        _ = machine.send([1, 2], subtype: .vdp, timers: timers, at: .origin)
-        if state == "TRANSMIT_ECPDU 2" { _ = machine.advance(to: .origin + timers.ackTimer, timers: timers) }
+        _ = machine.send([1, 2], subtype: .vdp, timers: timers.times, at: .origin)
+        if state == "TRANSMIT_ECPDU 2" { _ = machine.advance(to: .origin + timers.ackTimer, timers: timers.times) }
         return machine
     }
 
@@ -156,7 +156,7 @@ import Testing
             }
             for milliseconds in [0, 163, 164, 327, 328, 1000] as [UInt64] {
                 var machine = Self.transmitter(state)
-                let action = machine.advance(to: .milliseconds(milliseconds), timers: Self.timers)
+                let action = machine.advance(to: .milliseconds(milliseconds), timers: Self.timers.times)
                 let name =
                     switch action {
                     case .none: "nothing"
@@ -184,10 +184,10 @@ import Testing
         ] as [(String, UInt16, [UInt8], UInt64, Bool)] {
             var machine = ECPReceiver()
             let first = ECPDU(operation: .request, sequence: 5, payload: [1])
-            let isFirstNew = machine.isNew(first, timers: timers, at: .origin)
+            let isFirstNew = machine.isNew(first, timers: timers.times, at: .origin)
             if resets { machine.reset() }
             let request = ECPDU(operation: .request, sequence: sequence, payload: payload)
-            let isNew = machine.isNew(request, timers: timers, at: .milliseconds(milliseconds))
+            let isNew = machine.isNew(request, timers: timers.times, at: .milliseconds(milliseconds))
             text +=
                 "\(name) -> \(isNew ? "delivered" : "acknowledged only")\(isFirstNew ? "" : ", the first was not")\n"
         }

@@ -165,11 +165,12 @@ extension MACAddress {
 extension PortConfiguration {
     static func test(
         timers: OperationalTimers = OperationalTimers(), relay: Bool = true, groupIDs: Bool = true,
-        isManual: Bool = false, mtu: Int = 1500
+        isManual: Bool = false, mtu: Int = 1500, dialect: PortConfiguration.Dialect = .automatic
     ) -> PortConfiguration {
         PortConfiguration(
             address: .station, interfaceName: "eth0", mtu: mtu,
             evb: EVBNegotiation.Configuration(
-                timers: timers, requestsReflectiveRelay: relay, groupIDs: groupIDs, isManual: isManual))
+                timers: timers, requestsReflectiveRelay: relay, groupIDs: groupIDs, isManual: isManual),
+            dialect: dialect)
     }
 }

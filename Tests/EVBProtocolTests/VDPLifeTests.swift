@@ -339,7 +339,7 @@ import Testing
     @Test("those that are asked again are counted apart from those that are merely slow")
     func recoveringCount() throws {
         var station = VDPStation()
-        let peer = VDPStation.Peer(timers: OperationalTimers(), usesGroupIDs: false, payloadMax: 1496)
+        let peer = VDPStation.Peer(timers: OperationalTimers().times, usesGroupIDs: false, payloadMax: 1496)
         station.peerAppeared(peer, at: .origin)
         for number in 1...3 as ClosedRange<UInt64> { try station.request(.vsi(number), at: .origin) }
         _ = station.nextPayload(at: .origin)

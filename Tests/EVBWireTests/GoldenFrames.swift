@@ -16,10 +16,11 @@ enum Golden {
     static let station = MACAddress(truncating: 0x5254_0012_3456)
     static let bridge = MACAddress(truncating: 0x0011_2233_4455)
 
-    static let frames: [GoldenFrame] = [
-        stationLLDP, firstStationLLDP, bridgeLLDP, shutdown, draftLLDP, noOptionalTLV, request, acknowledgement,
-        paddedAcknowledgement, portExtender,
-    ]
+    static let frames: [GoldenFrame] =
+        [
+            stationLLDP, firstStationLLDP, bridgeLLDP, shutdown, draftLLDP, noOptionalTLV, request, acknowledgement,
+            paddedAcknowledgement, portExtender,
+        ] + draftFrames
 
     static func lldp(from source: MACAddress, _ lldpdu: LLDPDU) -> Frame {
         Frame(destination: .nearestCustomerBridge, source: source, payload: .lldp(lldpdu))
@@ -192,8 +193,13 @@ enum Golden {
             LLDPDU(
                 chassisID: .chassis(bridge), portID: .port(bridge), timeToLive: 120,
                 optional: [
-                    .organizational(
-                        .draftEVB, information: [0xC0, 0x07, 0x40, 0x07, 0x0C, 0xDF, 0x00, 0x00, 0x0F])
+                    .draftEVB(
+                        DraftEVBTLV(
+                            supportedModes: [.standard, .reflectiveRelay],
+                            supportedCapabilities: [.retransmissionExponent, .ecp, .vdp],
+                            configuredModes: .reflectiveRelay,
+                            configuredCapabilities: [.retransmissionExponent, .ecp, .vdp], supportedVSIs: 3295,
+                            configuredVSIs: 0, retransmissionExponent: 15))
                 ])))
 
     static let noOptionalTLV = GoldenFrame(

@@ -76,4 +76,9 @@ extension Frame {
     var ecpdu: ECPDU? {
         if case .ecp(let ecpdu) = payload { ecpdu } else { nil }
     }
+
+    /// The draft's ECPDU in it.
+    var draftECPDU: DraftECPDU? {
+        if case .draftECP(let ecpdu) = payload { ecpdu } else { nil }
+    }
 }

@@ -151,7 +151,8 @@ struct LLDPTests {
     @Test("TLV-27 the draft's EVB TLV is recognised, and only it")
     func draft() throws {
         #expect(try #require(try Frame(decoding: Golden.draftLLDP.octets).lldpdu).carriesDraftEVB)
-        #expect(try RawLLDP.lldpdu(RawLLDP.evb + tlv(127, [0x00, 0x1B, 0x3F, 0x00])).carriesDraftEVB)
+        #expect(try RawLLDP.lldpdu(RawLLDP.evb + tlv(127, [0x00, 0x1B, 0x3F, 0x00] + zeros(9))).carriesDraftEVB)
+        #expect(try !RawLLDP.lldpdu(RawLLDP.evb + tlv(127, [0x00, 0x1B, 0x3F, 0x00])).carriesDraftEVB)
         #expect(try !RawLLDP.lldpdu(RawLLDP.evb).carriesDraftEVB)
         #expect(try !RawLLDP.lldpdu(tlv(127, [0x00, 0x1B, 0x3F, 0x02, 0x00])).carriesDraftEVB)
         #expect(try !RawLLDP.lldpdu(tlv(127, [0x00, 0x1B, 0x3F])).carriesDraftEVB)
@@ -160,7 +161,7 @@ struct LLDPTests {
 
     @Test("Frames of other protocols are refused by name")
     func otherProtocols() {
-        for etherType: UInt16 in [0x0000, 0x0026, 0x0800, 0x8100, 0x86DD, 0x88A8, 0x88B7, 0x88CB, 0x8941, 0xFFFF] {
+        for etherType: UInt16 in [0x0000, 0x0026, 0x0800, 0x8100, 0x86DD, 0x88A8, 0x88B6, 0x88CB, 0x8941, 0xFFFF] {
             let frame = zeros(12) + [UInt8(etherType >> 8), UInt8(etherType & 0xFF)] + zeros(46)
             #expect(refusal(of: frame) == .otherProtocol(etherType))
         }

@@ -18,6 +18,7 @@ struct PropertyTests {
         #expect(second.encoded(padded: false) == again, note)
         #expect(frame.encoded() == again + zeros(max(0, Frame.lengthMin - again.count)), note)
         if let ecpdu = frame.ecpdu { readVDPDU(ecpdu.payload, note) }
+        if let ecpdu = frame.draftECPDU { readDraftVDPDU(ecpdu.payload, note) }
         describe(frame)
         return frame
     }
@@ -70,6 +71,10 @@ struct PropertyTests {
             if let sent = frame.ecpdu, let received = read.ecpdu, sent.operation == .request {
                 #expect(received.payload == sent.payload + zeros(max(0, 42 - sent.payload.count)), note)
                 #expect(received.sequence == sent.sequence && received.subtype == sent.subtype, note)
+            } else if let sent = frame.draftECPDU, let received = read.draftECPDU {
+                // The draft's acknowledgement has zeros behind its header, so that those of the padding are kept too.
+                #expect(received.payload == sent.payload + zeros(max(0, 37 - sent.payload.count)), note)
+                #expect(received.sequence == sent.sequence && received.operation == sent.operation, note)
             } else {
                 #expect(read == frame, note)
             }
@@ -121,7 +126,7 @@ struct PropertyTests {
             let frame = Self.readFrame(octets, "the first \(count) octets of \(golden.name)")
             let isReadable =
                 golden.frame.lldpdu == nil
-                ? count >= header + ECPDU.headerLength
+                ? count >= header + (golden.frame.ecpdu == nil ? DraftECPDU.headerLength : ECPDU.headerLength)
                 : count >= (ends.last ?? 0) || ends.dropFirst(2).contains(count)
             #expect((frame != nil) == isReadable, "the first \(count) octets of \(golden.name)")
             if !isReadable {
@@ -196,6 +201,9 @@ struct PropertyTests {
             Self.readFrame(bytes, note)
             Self.readFrame(RawLLDP.frame(bytes), note)
             Self.readFrame(ECPTests.header + bytes, note)
+            Self.readFrame(RawDraft.header + bytes, note)
+            Self.readDraftVDPDU(bytes, note)
+            Self.readDraftVDPDU(random.draftChain(), note)
             Self.readVDPDU(bytes, note)
             Self.readVDPDU(RawVDP.managerID + bytes, note)
             let optional = random.chain(types: [4, 5, 6, 7, 8, 127, 127])

@@ -90,11 +90,12 @@ extension SplitMix64 {
     }
 
     mutating func optionalTLV() -> LLDPDU.OptionalTLV {
-        switch below(4) {
+        switch below(5) {
         case 0: return .evb(evbTLV())
+        case 4: return .draftEVB(draftEVBTLV())
         case 1: return .basic(type: UInt8(4 + below(123)), value: octets(upTo: 511))
         case 2:
-            let keys: [OrganizationalKey] = [.cdcp, .draftEVB, OrganizationalKey(oui: number(), subtype: 0x0D)]
+            let keys: [OrganizationalKey] = [.cdcp, OrganizationalKey(oui: number(), subtype: 0x0D)]
             let key = keys[below(keys.count)]
             return .organizational(key == .evb ? .cdcp : key, information: octets(upTo: 507))
         default:
@@ -120,7 +121,7 @@ extension SplitMix64 {
     mutating func frame() -> Frame {
         Frame(
             destination: MACAddress(truncating: next()), source: MACAddress(truncating: next()),
-            payload: flag() ? .lldp(lldpdu()) : .ecp(ecpdu()))
+            payload: [.lldp(lldpdu()), .ecp(ecpdu()), .draftECP(draftECPDU())][below(3)])
     }
 
     mutating func filterInfo() -> FilterInfo? {

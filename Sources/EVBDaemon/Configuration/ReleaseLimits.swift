@@ -10,7 +10,7 @@ struct ReleaseLimits: Sendable {
     /// Values that are refused, by their key below `ports[]`.
     var portValues: [String: Set<String>]
 
-    /// What this release does not build: it plays the station's side, in the ratified dialect.
+    /// What this release does not build: it plays the station's side.
     static let current = ReleaseLimits(
         portKeys: [
             "vsi-types",
@@ -18,7 +18,6 @@ struct ReleaseLimits: Sendable {
         ],
         portValues: [
             "role": ["bridge"],
-            "dialect": ["draft"],
             "fallback": ["bridge", "hold"],
         ])
 

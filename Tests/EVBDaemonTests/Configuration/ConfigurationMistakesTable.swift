@@ -159,19 +159,17 @@ enum ConfigurationMistakesTable {
             text: """
                 ports:
                   - interface: eth0
-                    dialect: draft
                     fallback: hold
                     reflective-relay: true
                   - { interface: eth1, fallback: bridge }
                   - { interface: port0, role: bridge, vsi-types: /etc/evbd/vsi-types.yaml }
                 """,
             lines: """
-                evbd.yaml:3: ports[0].dialect: draft is not in this release; give auto or ratified
-                evbd.yaml:4: ports[0].fallback: hold is not in this release; give vepa
-                evbd.yaml:5: ports[0].reflective-relay: is not in this release; remove it
-                evbd.yaml:6: ports[1].fallback: bridge is not in this release; give vepa
-                evbd.yaml:7: ports[2].vsi-types: is not in this release; remove it
-                evbd.yaml:7: ports[2].role: bridge is not in this release; give station
+                evbd.yaml:3: ports[0].fallback: hold is not in this release; give vepa
+                evbd.yaml:4: ports[0].reflective-relay: is not in this release; remove it
+                evbd.yaml:5: ports[1].fallback: bridge is not in this release; give vepa
+                evbd.yaml:6: ports[2].vsi-types: is not in this release; remove it
+                evbd.yaml:6: ports[2].role: bridge is not in this release; give station
                 """),
         MistakeCase(
             name: "keys of the other role",
