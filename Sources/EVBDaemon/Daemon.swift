@@ -35,6 +35,7 @@ public final class Daemon {
     private var watchdog: Timers.Timer?
     private var stopTimer: Timers.Timer?
     private var isStopping = false
+    private var isFinished = false
     /// Ports that the configuration has no more, while their VSIs are being released.
     private var leaving: [(port: PortSupervisor, timer: Timers.Timer)] = []
 
@@ -70,23 +71,31 @@ public final class Daemon {
         } catch {
             throw StartError(description: "\(error)")
         }
+        do {
+            try open(endpoint)
+        } catch {
+            // Nobody frees this daemon: its doors hold it.
+            controlServer?.close()
+            pidFile?.remove()
+            throw error as? StartError ?? StartError(description: "\(error)")
+        }
+        table.onChange = { [weak self] in self?.linkChanged($0) }
+        for port in configuration.ports { ports.append(makePort(port)) }
+    }
+
+    /// Opens both front doors and listens for signals.
+    private func open(_ endpoint: NetlinkEndpoint?) throws {
         let service = DaemonService(daemon: self, timers: timers)
         self.service = service
-        do {
-            controlServer = try ControlServer(
-                loop: loop, path: configuration.control.socket, group: configuration.control.group,
-                version: Release.version, service: service, logger: logger)
-        } catch {
-            throw StartError(description: "\(error)")
-        }
+        controlServer = try ControlServer(
+            loop: loop, path: configuration.control.socket, group: configuration.control.group,
+            version: Release.version, service: service, logger: logger)
         if let endpoint {
             libvirt = try LibvirtEndpoint(
                 daemon: self, endpoint: endpoint, loop: loop, timers: timers, logger: logger)
             try claimPIDFile(configuration.libvirt.pidFile)
         }
         try loop.watchSignals([SIGTERM, SIGINT, SIGHUP]) { [weak self] in self?.receive(signal: $0) }
-        table.onChange = { [weak self] in self?.linkChanged($0) }
-        for port in configuration.ports { ports.append(makePort(port)) }
     }
 
     private static func bindEndpoint() throws -> NetlinkEndpoint {
@@ -94,7 +103,10 @@ public final class Daemon {
             return try NetlinkEndpoint(port: UInt32(bitPattern: Processes.ownID))
         } catch {
             throw StartError(
-                description: "netlink port \(Processes.ownID), on which libvirt would ask, cannot be had: \(error)")
+                description: """
+                    netlink port \(Processes.ownID), on which libvirt would ask, cannot be had: \(error); start evbd again, \
+                    which gives it another number, or set libvirt.enabled: false
+                    """)
         }
     }
 
@@ -142,7 +154,9 @@ public final class Daemon {
         port.onNews = { [weak self] in self?.publish($0, port: name) }
         port.onForgotten = { [weak self, weak port] vsiID, managed in
             guard let self, let port else { return }
-            if managed.owner == .libvirt { libvirt?.forgotten(vsiID, on: port) }
+            // It knows which were its own; another manager may have asked for one of them since.
+            libvirt?.forgotten(vsiID, on: port)
+            closeIfReleased(port)
             finishIfReleased()
         }
         return port
@@ -155,14 +169,14 @@ public final class Daemon {
     }
 
     private func linkChanged(_ name: String) {
-        for port in ports { port.linkChanged(name) }
+        for port in ports + leaving.map(\.port) { port.linkChanged(name) }
     }
 
     // MARK: Signals
 
     private func receive(signal: Int32) {
         switch signal {
-        case SIGHUP: reload()
+        case SIGHUP: if !isStopping { reload() }
         default: stop()
         }
     }
@@ -184,6 +198,8 @@ public final class Daemon {
         for port in ports where !wanted.contains(port.name) { leave(port) }
         ports = fresh.ports.map { settings in
             guard let port = port(settings.interface) else {
+                // The old one says good-bye to the bridge before the new one speaks, not after.
+                closeLeaving { $0.name == settings.interface }
                 publish(PortNews(kind: .port, to: "added", message: "the port is new"), port: settings.interface)
                 return makePort(settings)
             }
@@ -198,16 +214,25 @@ public final class Daemon {
     /// Gives a port up: its VSIs are released at the bridge as far as that answers, then it says good-bye.
     private func leave(_ port: PortSupervisor) {
         publish(PortNews(kind: .port, to: "removed", message: "the port is given up"), port: port.name)
-        let timer = timers.timer { [weak self] in
-            self?.leaving.removeAll {
-                if $0.port === port { port.close() }
-                return $0.port === port
-            }
-        }
+        let timer = timers.timer { [weak self, weak port] in self?.closeLeaving { $0 === port } }
+        timer.set(timers.now + Self.releasePatience)
         leaving.append((port, timer))
         releaseAll(port)
-        let deadline = port.port.vsis.isEmpty ? timers.now : timers.now + Self.releasePatience
-        timer.set(deadline)
+        closeIfReleased(port)
+    }
+
+    private func closeIfReleased(_ port: PortSupervisor) {
+        guard !leaving.isEmpty, port.vsis.isEmpty, port.relay.isEmpty else { return }
+        closeLeaving { $0 === port }
+    }
+
+    private func closeLeaving(_ isMeant: (PortSupervisor) -> Bool) {
+        let ended = leaving.filter { isMeant($0.port) }
+        leaving.removeAll { isMeant($0.port) }
+        for (port, _) in ended {
+            port.close()
+            libvirt?.portClosed(port.name)
+        }
     }
 
     private func releaseAll(_ port: PortSupervisor) {
@@ -219,25 +244,28 @@ public final class Daemon {
         guard !isStopping else { return finish() }
         isStopping = true
         serviceManager.notify("STOPPING=1")
-        guard configuration.deassociateOnStop, ports.contains(where: { !$0.port.vsis.isEmpty }) else { return finish() }
+        let isHeld = configuration.deassociateOnStop && ports.contains { !$0.port.vsis.isEmpty }
+        guard isHeld || !leaving.isEmpty else { return finish() }
         logger.notice("releasing all VSIs before stopping")
         stopTimer = timers.timer { [weak self] in
             self?.logger.warning("the bridge did not release all VSIs in time")
             self?.finish()
         }
         stopTimer?.set(timers.now + Self.releasePatience)
-        for port in ports { releaseAll(port) }
+        if isHeld { for port in ports { releaseAll(port) } }
     }
 
     private func finishIfReleased() {
-        guard isStopping, stopTimer != nil, ports.allSatisfy({ $0.port.vsis.isEmpty && $0.relay.isEmpty }) else {
-            return
-        }
+        guard isStopping else { return }
+        let isReleased = !configuration.deassociateOnStop || ports.allSatisfy { $0.vsis.isEmpty && $0.relay.isEmpty }
+        guard stopTimer != nil, leaving.isEmpty, isReleased else { return }
         stopTimer = nil
         finish()
     }
 
     private func finish() {
+        guard !isFinished else { return }
+        isFinished = true
         for port in ports + leaving.map(\.port) { port.close() }
         leaving = []
         programmer.finish()

@@ -81,9 +81,12 @@ final class DaemonService: ControlService {
         throws(ControlError)
     {
         let ports = try name.map { name throws(ControlError) in [try port(name)] } ?? daemon.ports
-        let keys = ports.flatMap { port in port.port.vsis.map { (port, $0.request.vsiID) } }
-            .sorted { ($0.0.name, $0.1.description) < ($1.0.name, $1.1.description) }
-        let vsis = keys.lazy.compactMap { port, vsiID in port.vsiStatus(vsiID) }
+        // Written once each: comparing calls for each text some thirteen times where there are 10,000.
+        let keys = ports.flatMap { port in
+            port.port.vsis.map { (port: port, vsiID: $0.request.vsiID, text: $0.request.vsiID.description) }
+        }
+        .sorted { ($0.port.name, $0.text) < ($1.port.name, $1.text) }
+        let vsis = keys.lazy.compactMap { $0.port.vsiStatus($0.vsiID) }
             .filter { state == nil || $0.state == state }
         reply.answer(vsis: vsis)
     }

@@ -31,6 +31,8 @@ final class EdgeRelay {
         var link: Link?
         var isBusy = false
         var waiting: [(Result<Void, NetlinkError>) -> Void] = []
+        /// Those who wait for the link to be gone.
+        var waitingForEnd: [(Result<Void, NetlinkError>) -> Void] = []
     }
 
     /// What a link's alias begins with, by which evbd knows its own after a restart.
@@ -39,7 +41,8 @@ final class EdgeRelay {
     private let programmer: LinkProgrammer
     private let table: LinkTable
     private let portName: String
-    private let defaultMode: MacvlanMode
+    /// The mode of links whose manager named none.
+    var defaultMode: MacvlanMode
     private let logger: Logger
     private var entries: [VSIID: Entry] = [:]
     private var vsiOfLink: [String: VSIID] = [:]
@@ -63,8 +66,10 @@ final class EdgeRelay {
         if let other = vsiOfLink[specification.name], other != vsiID {
             return "the link \(specification.name) belongs to VSI \(other)"
         }
-        if let own = entries[vsiID]?.link, own.name != specification.name {
-            return "the VSI has the link \(own.name) already; de-associate it first to give it another"
+        if let own = entries[vsiID], own.link != nil || own.isBusy, own.wish != .absent,
+            own.specification != specification
+        {
+            return "the VSI has the link \(own.specification.name) already; de-associate it first to change the link"
         }
         guard entries[vsiID]?.link == nil, let link = table[specification.name] else { return nil }
         if link.alias == Self.alias(vsiID) { return nil }
@@ -73,6 +78,13 @@ final class EdgeRelay {
 
     /// The VSI is associated: its link is to be there and up.
     func raise(_ vsiID: VSIID, _ specification: Specification, then: @escaping (Result<Void, NetlinkError>) -> Void) {
+        if let other = vsiOfLink[specification.name], other != vsiID {
+            return then(
+                .failure(
+                    NetlinkError(
+                        operation: "create \(specification.kind.rawValue) \(specification.name) on \(portName)",
+                        kind: .exists, reason: "it belongs to VSI \(other)")))
+        }
         var entry = entries[vsiID] ?? Entry(specification: specification)
         entry.specification = specification
         entry.wish = .up
@@ -93,7 +105,7 @@ final class EdgeRelay {
     func remove(_ vsiID: VSIID, then: @escaping (Result<Void, NetlinkError>) -> Void) {
         guard entries[vsiID] != nil else { return then(.success(())) }
         entries[vsiID]?.wish = .absent
-        entries[vsiID]?.waiting.append(then)
+        entries[vsiID]?.waitingForEnd.append(then)
         step(vsiID)
     }
 
@@ -172,10 +184,13 @@ final class EdgeRelay {
         switch result {
         case .success(let link):
             entries[vsiID]?.link = link
+            tellIfGone(vsiID)
             step(vsiID)
-        case .failure(let error) where error.kind == .notFound && entries[vsiID]?.wish != .up:
-            // Deleted meanwhile, which is what was wanted or more.
+        case .failure(let error)
+        where entries[vsiID]?.wish != .up && (error.kind == .notFound || entries[vsiID]?.link == nil):
+            // Deleted meanwhile or never made, which is what was wanted or more.
             entries[vsiID]?.link = nil
+            tellIfGone(vsiID)
             step(vsiID)
         case .failure(let error):
             logger.error("a link cannot be changed", metadata: ["vsi": "\(vsiID)", "error": "\(error)"])
@@ -183,14 +198,22 @@ final class EdgeRelay {
         }
     }
 
+    /// Who waited for the end of a link has it, also where another is wanted by now.
+    private func tellIfGone(_ vsiID: VSIID) {
+        guard let entry = entries[vsiID], entry.link == nil, entry.wish != .absent else { return }
+        entries[vsiID]?.waitingForEnd = []
+        for waiting in entry.waitingForEnd { waiting(.success(())) }
+    }
+
     private func finish(_ vsiID: VSIID, _ result: Result<Void, NetlinkError>) {
         guard let entry = entries[vsiID] else { return }
         entries[vsiID]?.waiting = []
+        entries[vsiID]?.waitingForEnd = []
         if entry.link == nil, entry.wish == .absent || result.isFailure {
             entries[vsiID] = nil
-            vsiOfLink[entry.specification.name] = nil
+            if vsiOfLink[entry.specification.name] == vsiID { vsiOfLink[entry.specification.name] = nil }
         }
-        for waiting in entry.waiting { waiting(result) }
+        for waiting in entry.waiting + entry.waitingForEnd { waiting(result) }
     }
 }
 

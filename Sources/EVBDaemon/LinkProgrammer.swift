@@ -11,6 +11,9 @@ final class LinkProgrammer {
     private var watch: EventLoop.Watch?
     private var completions: [UInt64: Completion] = [:]
     private var lastTicket: UInt64 = 0
+    /// Commands for which the worker has no room yet. Each link has one command under way, so the VSIs bound them.
+    private var backlog: [(command: LinkCommand, ticket: UInt64)] = []
+    private var isFinished = false
 
     /// Starts the worker.
     ///
@@ -22,22 +25,33 @@ final class LinkProgrammer {
 
     /// Gives a command to the worker. Commands are carried out in the order in which they were given.
     ///
-    /// - Returns: whether the worker took it; its queue is bounded, and `completion` is not called if it did not.
+    /// - Returns: whether it was taken; after `finish` none is, and `completion` is not called then.
     func submit(_ command: LinkCommand, completion: @escaping Completion) -> Bool {
+        guard !isFinished else { return false }
         lastTicket &+= 1
-        guard worker.submit(command, ticket: lastTicket) else { return false }
+        if !backlog.isEmpty || !worker.submit(command, ticket: lastTicket) { backlog.append((command, lastTicket)) }
         completions[lastTicket] = completion
         return true
     }
 
     /// Ends the worker once it has done what it was given.
     func finish() {
+        isFinished = true
+        backlog = []
         for outcome in worker.shutDown(finishing: .max) { complete(outcome) }
         watch?.cancel()
     }
 
     private func collect() {
-        for outcome in worker.drain() { complete(outcome) }
+        let outcomes = worker.drain()
+        refill()
+        for outcome in outcomes { complete(outcome) }
+    }
+
+    private func refill() {
+        var taken = 0
+        while taken < backlog.count, worker.submit(backlog[taken].command, ticket: backlog[taken].ticket) { taken += 1 }
+        backlog.removeFirst(taken)
     }
 
     private func complete(_ outcome: LinkOutcome) {

@@ -31,7 +31,9 @@ final class LinkTable {
     subscript(index: Int32) -> Link? { links[index] }
 
     private func insert(_ link: Link) {
-        if let old = links[link.index], old.name != link.name { indices[old.name] = nil }
+        if let old = links[link.index], old.name != link.name, indices[old.name] == link.index {
+            indices[old.name] = nil
+        }
         links[link.index] = link
         indices[link.name] = link.index
     }
@@ -44,7 +46,7 @@ final class LinkTable {
                 switch event {
                 case .changed(let link):
                     if let old = links[link.index], old.name != link.name { changed.append(old.name) }
-                    guard links[link.index] != link else { return }
+                    guard links[link.index] != link || indices[link.name] != link.index else { return }
                     insert(link)
                     changed.append(link.name)
                 case .removed(let index, _):

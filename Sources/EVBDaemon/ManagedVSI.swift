@@ -10,6 +10,10 @@ struct ManagedVSI {
     var owner: Owner
     /// Those who are to hear how the request under way ends.
     var waiters: [Waiter] = []
+    /// Which request or withdrawal this is, so that what was begun for an earlier one does not end a later one.
+    var turn: UInt64 = 0
+    /// The bridge has granted the request, and `waiters` wait for the link alone.
+    var isLinking = false
 
     /// Who wants a VSI.
     enum Owner: Equatable {

@@ -32,6 +32,13 @@ extension PortSupervisor {
     private func changed(_ change: VSIChange) {
         let wasAssociated = change.from == .associated
         if wasAssociated, change.to != .associated { relay.cut(change.vsiID) }
+        // Granted, and lost again before its link was there: no other end of the request comes.
+        if wasAssociated, change.to != .associated, vsis[change.vsiID]?.isLinking == true {
+            let reason = change.reason
+            finish(
+                change.vsiID,
+                .outcome(reason == .bridgeLost ? .noBridge : reason == .timeout ? .timedOut : .bridgeDeassociated))
+        }
         // A request under way brings the link up when it ends; without one, an association came back by itself.
         if change.to == .associated, vsis[change.vsiID]?.waiters.isEmpty ?? true { raise(change.vsiID) {} }
         let isLoss = change.to == .deassociated && wasAssociated && change.reason != nil
@@ -57,10 +64,14 @@ extension PortSupervisor {
         let waiters = vsis[vsiID]?.waiters ?? []
         switch outcome {
         case .granted where port.vsi(vsiID)?.state == .associated:
+            vsis[vsiID]?.isLinking = true
             raise(vsiID) { [weak self] in self?.finish(vsiID, .outcome(.granted)) }
         case .released where !waiters.isEmpty:
             // `forgotten` follows, and the waiters hear when the link is gone too.
             break
+        // The bridge took it back in the same PDU.
+        case .granted where port.vsi(vsiID).map { $0.state == .deassociated } ?? true:
+            finish(vsiID, .outcome(.bridgeDeassociated))
         default: finish(vsiID, .outcome(outcome))
         }
     }
@@ -68,6 +79,7 @@ extension PortSupervisor {
     private func finish(_ vsiID: VSIID, _ ending: ManagedVSI.Ending) {
         let waiters = vsis[vsiID]?.waiters ?? []
         vsis[vsiID]?.waiters = []
+        vsis[vsiID]?.isLinking = false
         end(waiters, ending)
     }
 
@@ -75,9 +87,11 @@ extension PortSupervisor {
     ///
     /// A VSI whose link cannot be made is given back to the bridge: it would hold resources there for nothing.
     private func raise(_ vsiID: VSIID, then: @escaping () -> Void) {
-        guard let link = vsis[vsiID]?.link else { return then() }
+        guard let managed = vsis[vsiID], let link = managed.link else { return then() }
         relay.raise(vsiID, link) { [weak self] result in
-            guard case .failure(let error) = result, let self else { return then() }
+            // What has come since, another request or a loss, has ended this one already.
+            guard let self, vsis[vsiID]?.turn == managed.turn, port.vsi(vsiID)?.state == .associated else { return }
+            guard case .failure(let error) = result else { return then() }
             finish(vsiID, .linkFailed(link: link.name, cause: "\(error)"))
             onNews?(PortNews(kind: .notice, vsiID: vsiID, message: "\(error)"))
             try? withdraw(vsiID, waiter: nil)

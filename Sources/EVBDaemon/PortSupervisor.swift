@@ -28,6 +28,7 @@ final class PortSupervisor {
     private(set) var port: Port
     let relay: EdgeRelay
     var vsis: [VSIID: ManagedVSI] = [:]
+    private var lastTurn: UInt64 = 0
     var logger: Logger
     /// Called with everything that is news.
     var onNews: ((PortNews) -> Void)?
@@ -94,6 +95,7 @@ final class PortSupervisor {
     /// Changes the settings of the port while it runs; its VSIs stay.
     func reconfigure(_ configuration: PortConfiguration) {
         self.configuration = configuration
+        relay.defaultMode = configuration.edgeRelay == .veb ? .bridge : .vepa
         perform(port.reconfigure(Self.settings(configuration, link: surroundings.table[name]), at: now))
     }
 
@@ -122,6 +124,8 @@ final class PortSupervisor {
         var managed = ManagedVSI(link: link ?? former?.link, owner: owner)
         if let former { end(former.waiters, .outcome(.superseded)) }
         if let waiter { managed.waiters = [waiter] }
+        lastTurn &+= 1
+        managed.turn = lastTurn
         vsis[request.vsiID] = managed
         perform(effects.filter { $0 != .vsi(.ended(request.vsiID, .superseded)) })
     }
@@ -133,6 +137,9 @@ final class PortSupervisor {
         let effects = try port.withdraw(vsiID, at: now)
         let former = vsis[vsiID]?.waiters ?? []
         vsis[vsiID]?.waiters = waiter.map { [$0] } ?? []
+        lastTurn &+= 1
+        vsis[vsiID]?.turn = lastTurn
+        vsis[vsiID]?.isLinking = false
         end(former, .outcome(.superseded))
         // Traffic stops now, whatever the bridge says later.
         relay.cut(vsiID)
@@ -171,6 +178,8 @@ final class PortSupervisor {
         }
         // A bridge takes frames to group addresses for itself before a socket of one EtherType sees them.
         let tapsAll = link.masterIndex != nil
+        // Another interface of the same name: what was on the other end, and the links above, went with the old one.
+        if let socketIndex, socketIndex != link.index { perform(port.setLink(up: false, at: now)) }
         if socketIndex != link.index || socketTapsAll != tapsAll { openSocket(link, tapsAll: tapsAll) }
         let settings = Self.settings(configuration, link: link)
         if settings != port.configuration { perform(port.reconfigure(settings, at: now)) }

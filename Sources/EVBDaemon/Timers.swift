@@ -62,12 +62,13 @@ final class Timers {
     /// Calls what is due now. What that sets anew for a time already past has its turn after the descriptors'.
     private func fire() {
         let now = now
-        var due: [Timer] = []
+        // Weakly: one of them may end another.
+        var due: [WeakTimer] = []
         while let next = heap.next, next.deadline <= now {
             heap.set(next.member, nil)
-            if let timer = slots[next.member].timer { due.append(timer) }
+            due.append(slots[next.member])
         }
-        for timer in due { timer.work() }
+        for entry in due { entry.timer?.work() }
         loop.setDeadline(heap.next?.deadline.nanoseconds)
     }
 }

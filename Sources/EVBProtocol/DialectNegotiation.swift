@@ -168,6 +168,15 @@ struct DialectNegotiation {
 }
 
 extension PortConfiguration.Dialect {
+    /// What may come to be spoken.
+    var allowed: [WireDialect] {
+        switch self {
+        case .automatic: WireDialect.allCases
+        case .ratified: [.ratified]
+        case .draft: [.draft]
+        }
+    }
+
     /// What is spoken until a bridge is heard.
     var initial: WireDialect { self == .draft ? .draft : .ratified }
 }

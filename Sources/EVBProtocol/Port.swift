@@ -77,10 +77,13 @@ public struct Port {
     ///
     /// - Throws: when the request cannot be taken; nothing has changed then.
     public mutating func request(_ request: VSIRequest, at now: Instant) throws(VSIRequestError) -> [PortEffect] {
-        let dialect = negotiation.dialect
         let tlv = request.tlv(request.target.command, filter: request.filter)
-        let (length, most) = (dialect.vdpOverhead + dialect.encodedLength(of: tlv), configuration.payloadMax(dialect))
-        guard length <= most else { throw .tooLong(length, most: most) }
+        // The bridge may come to speak another dialect than now.
+        for dialect in configuration.dialect.allowed {
+            let length = dialect.vdpOverhead + dialect.encodedLength(of: tlv)
+            let most = configuration.payloadMax(dialect)
+            guard length <= most else { throw .tooLong(length, most: most) }
+        }
         try vdp.request(request, at: now)
         return finish(at: now)
     }

@@ -40,6 +40,8 @@ struct Evbd: ParsableCommand {
             print("OK")
             return
         }
+        // A reader of standard error that goes away does not take the daemon along.
+        signal(SIGPIPE, SIG_IGN)
         let level = logLevel ?? Logger.Level(configuration.logLevel)
         let logger = Logger(label: "evbd") { _ in DaemonLogHandler(level: level) }
         do {

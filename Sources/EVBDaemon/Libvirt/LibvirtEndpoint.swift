@@ -1,3 +1,4 @@
+internal import EVBControl
 internal import EVBProtocol
 internal import EVBWire
 internal import EventLoop
@@ -14,6 +15,8 @@ internal import Netlink
 final class LibvirtEndpoint {
     /// How long an outcome can be polled after the request has ended: a few times the 10 s that libvirt polls.
     private static let memory = Interval.seconds(60)
+    /// How long the forgetting of old outcomes waits for more of them, so that it looks at all of them seldom.
+    private static let sweep = Interval.seconds(5)
     /// Outcomes that are remembered; of more, the oldest are forgotten.
     private static let outcomesMax = 16_384
     /// Datagrams taken before others have their turn.
@@ -54,6 +57,8 @@ final class LibvirtEndpoint {
     private var timer: Timers.Timer?
     private var entries: [Key: Entry] = [:]
     private var lastOrder: UInt64 = 0
+    /// The timer runs.
+    private var isForgetting = false
     private(set) var refusedMessages: UInt64 = 0
 
     /// Serves on `endpoint`, which is bound to evbd's process ID.
@@ -90,7 +95,7 @@ final class LibvirtEndpoint {
         do {
             let request = try LibvirtRequest(octets)
             guard let port = port(of: request) else {
-                throw LibvirtRequest.Refusal(code: ENODEV, problem: "the interface is not a port of evbd")
+                throw LibvirtRequest.Refusal(code: ENODEV, problem: Self.unknownPort(request))
             }
             switch request.body {
             case .poll: poll(port, request, sender)
@@ -128,6 +133,11 @@ final class LibvirtEndpoint {
         return daemon.ports.first { $0.interfaceIndex == request.interfaceIndex }
     }
 
+    private static func unknownPort(_ request: LibvirtRequest) -> String {
+        let name = request.interfaceName.map { printable($0, longest: 15) } ?? "index \(request.interfaceIndex)"
+        return "the interface \(name) is not a port of evbd; add it to ports in the configuration"
+    }
+
     // MARK: Requests
 
     private func take(_ profile: LibvirtRequest.PortProfile, _ port: PortSupervisor, _ request: LibvirtRequest) throws {
@@ -150,7 +160,7 @@ final class LibvirtEndpoint {
                 ])
                 let manager = VSIManagerID(short: profile.managerID, placement: port.managerIDPlacement)
                 try port.request(
-                    VSIRequest(
+                    EVBProtocol.VSIRequest(
                         vsiID: profile.instance, target: target, managerID: manager, typeID: profile.typeID,
                         typeVersion: profile.typeVersion, filter: filter, persistence: .once),
                     link: nil, owner: .libvirt, waiter: waiter)
@@ -175,9 +185,8 @@ final class LibvirtEndpoint {
         case .outcome(.refused(let refusal)): entry.response = UInt16(refusal.reason.rawValue)
         case .outcome, .linkFailed: entry.response = Self.failure
         }
-        if !entry.isGranted { entry.expiry = timers.now + Self.memory }
         entries[key] = entry
-        timer?.set(timers.now + Self.memory)
+        if !entry.isGranted { expire(key) }
     }
 
     // MARK: Polls
@@ -209,9 +218,8 @@ final class LibvirtEndpoint {
         guard var entry = entries[key], entry.isGranted, entry.profile.operation != .disassociate else { return }
         entry.isGranted = false
         entry.response = Self.failure
-        entry.expiry = timers.now + Self.memory
         entries[key] = entry
-        timer?.set(timers.now + Self.memory)
+        expire(key)
         logger.notice("libvirt is told that a VSI is lost", metadata: ["vsi": "\(vsiID)", "port": "\(port.name)"])
         reply(
             LibvirtReply.dropped(
@@ -222,10 +230,25 @@ final class LibvirtEndpoint {
 
     // MARK: Forgetting
 
+    /// An outcome can be polled for a while from now on. The timer runs for the first of them: it is not put off by later ones.
+    private func expire(_ key: Key) {
+        entries[key]?.expiry = timers.now + Self.memory
+        guard !isForgetting else { return }
+        isForgetting = true
+        timer?.set(timers.now + Self.memory)
+    }
+
     private func forgetOld() {
         let now = timers.now
         entries = entries.filter { $0.value.expiry.map { $0 > now } ?? true }
-        timer?.set(entries.values.compactMap(\.expiry).min())
+        let next = entries.values.lazy.compactMap(\.expiry).min()
+        isForgetting = next != nil
+        timer?.set(next.map { max($0, now + Self.sweep) })
+    }
+
+    /// The port is evbd's no more, and what was said of it is of no use.
+    func portClosed(_ name: String) {
+        entries = entries.filter { $0.key.port != name }
     }
 
     /// Makes room; VSIs that are bound or under way stay, and their number is bounded by the ports.
@@ -237,7 +260,7 @@ final class LibvirtEndpoint {
 
 extension LibvirtRequest.Operation {
     /// How far the VSI is to be bound; nil to release it.
-    fileprivate var target: VSIRequest.Target? {
+    fileprivate var target: EVBProtocol.VSIRequest.Target? {
         switch self {
         case .preAssociate: .preAssociated
         case .preAssociateWithReservation: .preAssociatedWithReservation

@@ -1,3 +1,4 @@
+internal import EVBControl
 internal import Glibc
 internal import LinuxSystem
 public import Logging
@@ -13,8 +14,15 @@ public struct DaemonLogHandler: LogHandler {
     /// - Parameter level: the least severe level that is written.
     public init(level: Logger.Level) {
         logLevel = level
-        // systemd sets JOURNAL_STREAM where standard error is the journal anyway.
-        journal = getenv("JOURNAL_STREAM") == nil ? nil : JournalSocket()
+        journal = Self.isJournal(STDERR_FILENO) ? JournalSocket() : nil
+    }
+
+    /// systemd sets JOURNAL_STREAM to device and inode of the journal's stream. A process further down, in a terminal or
+    /// with its output in a file, has the variable too, so it is compared (systemd.exec(5)).
+    private static func isJournal(_ descriptor: Int32) -> Bool {
+        var status = stat()
+        guard let stream = getenv("JOURNAL_STREAM"), fstat(descriptor, &status) == 0 else { return false }
+        return String(cString: stream) == "\(status.st_dev):\(status.st_ino)"
     }
 
     public subscript(metadataKey key: String) -> Logger.Metadata.Value? {
@@ -32,8 +40,8 @@ public struct DaemonLogHandler: LogHandler {
         let details = pairs.map { "\($0.key)=\($0.value.contains(" ") ? "\"\($0.value)\"" : $0.value)" }
         let line = ([message] + details).joined(separator: " ")
         if let journal, journal.send(level: level, message: line, fields: pairs) { return }
-        var text = Array("\(Self.timestamp()) \(level.rawValue) \(line)\n".utf8)
-        // One write for one line; where standard error is gone there is nobody to tell.
+        var text = Array("\(Self.timestamp()) \(level.rawValue) \(printable(line))\n".utf8)
+        // One write for one line; where standard error is gone there is nobody to tell (evbd ignores SIGPIPE).
         _ = text.withUnsafeMutableBytes { Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
     }
 
