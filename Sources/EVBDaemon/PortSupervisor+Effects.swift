@@ -14,15 +14,15 @@ extension PortSupervisor {
         case .peer(let change): tell(change)
         case .reflectiveRelay(let status): tell(status)
         case .timers(let timers):
-            logger.info(
-                "timers agreed",
-                metadata: [
+            log(
+                .info, "timers agreed",
+                [
                     "R": "\(timers.retries)", "RTE": "\(timers.retransmissionExponent)",
                     "RWD": "\(timers.resourceWaitDelayExponent)", "RKA": "\(timers.reinitKeepAliveExponent)",
                 ])
         case .notice(let notice):
             let text = Self.text(notice)
-            logger.warning("\(text)")
+            log(.warning, text)
             onNews?(PortNews(kind: .notice, message: text))
         }
     }
@@ -43,20 +43,18 @@ extension PortSupervisor {
         if change.to == .associated, vsis[change.vsiID]?.waiters.isEmpty ?? true { raise(change.vsiID) {} }
         let isLoss = change.to == .deassociated && wasAssociated && change.reason != nil
         let level: Logger.Level = isLoss ? .warning : .notice
-        logger.log(
-            level: level, "VSI \(change.to.rawValue)",
-            metadata: [
+        log(
+            level, "VSI \(change.to.rawValue)",
+            [
                 "vsi": "\(change.vsiID)", "from": "\(change.from.rawValue)", "to": "\(change.to.rawValue)",
                 "reason": "\(change.reason?.rawValue ?? "-")",
-            ])
+            ], isAboutVSI: true)
         onNews?(
             PortNews(
                 kind: .vsi, vsiID: change.vsiID, from: change.from.rawValue, to: change.to.rawValue,
                 reason: change.reason?.rawValue,
                 message: "VSI \(change.vsiID) is \(change.to.rawValue)"
                     + (change.reason.map { ", \($0.rawValue)" } ?? "")))
-        guard isLoss, let managed = vsis[change.vsiID], let snapshot = port.vsi(change.vsiID) else { return }
-        onLoss?(snapshot, managed)
     }
 
     /// A request has ended at the bridge; its manager hears it when the link is as it should be.
@@ -117,12 +115,12 @@ extension PortSupervisor {
         switch change {
         case .found(let peer):
             let chassis = peer.chassisID.text(isChassis: true)
-            logger.notice(
-                "EVB bridge found",
-                metadata: ["chassis": "\(chassis)", "bridge port": "\(peer.portID.text(isChassis: false))"])
+            log(
+                .notice, "EVB bridge found",
+                ["chassis": "\(chassis)", "bridge port": "\(peer.portID.text(isChassis: false))"])
             news = PortNews(kind: .peer, to: chassis, message: "EVB bridge \(chassis) is heard")
         case .lost(let loss):
-            logger.warning("EVB bridge lost", metadata: ["reason": "\(loss.rawValue)"])
+            log(.warning, "EVB bridge lost", ["reason": "\(loss.rawValue)"])
             news = PortNews(kind: .peer, reason: loss.rawValue, message: "the EVB bridge is lost: \(loss.rawValue)")
         }
         onNews?(news)
@@ -130,7 +128,7 @@ extension PortSupervisor {
 
     private func tell(_ status: EVBWire.ReflectiveRelayStatus) {
         let grant = status.grant.rawValue
-        logger.notice("reflective relay \(grant)")
+        log(.notice, "reflective relay \(grant)")
         onNews?(PortNews(kind: .reflectiveRelay, to: grant, message: "reflective relay is \(grant)"))
     }
 

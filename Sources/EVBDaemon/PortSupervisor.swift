@@ -32,8 +32,6 @@ final class PortSupervisor {
     var logger: Logger
     /// Called with everything that is news.
     var onNews: ((PortNews) -> Void)?
-    /// Called when the bridge or the link has taken away what a manager had been granted and not given back.
-    var onLoss: ((VSISnapshot, ManagedVSI) -> Void)?
     /// Called when nothing is known of a VSI any more.
     var onForgotten: ((VSIID, ManagedVSI) -> Void)?
 
@@ -43,6 +41,9 @@ final class PortSupervisor {
     private var socketIndex: Int32?
     private var socketTapsAll = false
     private var watches: [EventLoop.Watch] = []
+    /// Lines about the port and the bridge, and lines about VSIs, of which a flap brings one or two for each.
+    private var portBudget = LogBudget(burst: 20, perSecond: 1)
+    private var vsiBudget = LogBudget(burst: 40_000, perSecond: 100)
     private(set) var sendFailures: UInt64 = 0
     private(set) var kernelDrops: UInt64 = 0
 
@@ -185,7 +186,7 @@ final class PortSupervisor {
         if settings != port.configuration { perform(port.reconfigure(settings, at: now)) }
         let isUp = link.isUp && link.hasCarrier && socket != nil
         if isUp != port.snapshot.isLinkUp {
-            logger.notice("link \(isUp ? "up" : "down")")
+            log(.notice, "link \(isUp ? "up" : "down")")
             onNews?(
                 PortNews(
                     kind: .link, from: isUp ? "down" : "up", to: isUp ? "up" : "down",
@@ -246,6 +247,16 @@ final class PortSupervisor {
             port.countUnreadable(error)
             logger.trace("frame discarded", metadata: ["error": "\(error)"])
         }
+    }
+
+    /// Logs what the bridge may have caused, as long as it does not cause too much of it.
+    func log(_ level: Logger.Level, _ message: String, _ metadata: Logger.Metadata = [:], isAboutVSI: Bool = false) {
+        let verdict = isAboutVSI ? vsiBudget.take(at: now) : portBudget.take(at: now)
+        guard verdict.isAllowed else { return }
+        if verdict.suppressed > 0 {
+            logger.warning("log lines were left out", metadata: ["count": "\(verdict.suppressed)"])
+        }
+        logger.log(level: level, "\(message)", metadata: metadata)
     }
 
     func send(_ frame: Frame) {

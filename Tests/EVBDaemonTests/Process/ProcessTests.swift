@@ -1,3 +1,4 @@
+import EVBProtocol
 import LinuxSystem
 import Testing
 
@@ -46,5 +47,18 @@ struct ProcessTests {
         JournalSocket.append("A", "b", to: &entry)
         JournalSocket.append("C", "d\ne", to: &entry)
         #expect(entry == Array("A=b\nC\n".utf8) + [3, 0, 0, 0, 0, 0, 0, 0] + Array("d\ne\n".utf8))
+    }
+
+    @Test("MGT-04 a peer fills no log: some lines at once, then so many a second, the rest counted")
+    func logBudget() {
+        var budget = LogBudget(burst: 3, perSecond: 2)
+        func lines(_ count: Int, at seconds: UInt64) -> (written: Int, suppressed: UInt64) {
+            let verdicts = (0..<count).map { _ in budget.take(at: Instant(nanoseconds: seconds * 1_000_000_000)) }
+            return (verdicts.count { $0.isAllowed }, verdicts.reduce(0) { $0 + $1.suppressed })
+        }
+        #expect(lines(10, at: 5) == (3, 0))
+        #expect(lines(10, at: 6) == (2, 7))
+        #expect(lines(10, at: 1000) == (3, 8))
+        #expect(lines(1, at: UInt64.max / 1_000_000_000) == (1, 7))
     }
 }
