@@ -143,6 +143,20 @@ def test_VDP_20_a_silent_bridge_is_a_verdict_not_silence(cable):
     assert verdict is not True and time.monotonic() - began < 10
 
 
+def test_VDP_41_what_libvirt_gives_up_is_withdrawn(cable):
+    """VDP-41 No bridge within libvirt's ten seconds: the request fails before they are over, and a bridge that comes later is asked nothing."""
+    slow = {"interface": "uplink0", "ecp": {"retries": 3, "rte": 14}, "vdp": {"rwd": 20, "rka": 20}}
+    evbd, vsi = cable.evbd(ports=[slow]), str(uuid.uuid4())
+    client = evbd.libvirt()
+    assert client.request(GUEST, vsi, ASSOCIATE) not in (True, None)
+    bridge = cable.scripted_bridge()
+    evbd.wait_for_bridge()
+    other = str(uuid.uuid4())
+    assert client.request("52:54:00:11:22:44", other, ASSOCIATE) is True, "the bridge works, and is asked in order"
+    assert [request.uuid for request in bridge.commands(VDP_ASSOCIATE)] == [other]
+    assert evbd.state(vsi) is None
+
+
 def test_VDP_11_unsolicited_setlink_to_the_requester(scripted):
     """VDP-11 VDP-41 The bridge de-associates: the event socket whose port was in the request hears of it, in lldpad's layout."""
     _, evbd, bridge, client = scripted

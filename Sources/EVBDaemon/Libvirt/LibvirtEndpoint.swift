@@ -17,6 +17,10 @@ final class LibvirtEndpoint {
     private static let memory = Interval.seconds(60)
     /// How long the forgetting of old outcomes waits for more of them, so that it looks at all of them seldom.
     private static let sweep = Interval.seconds(5)
+    /// When an association that libvirt polls is given up: before libvirt does so at 10 s, without telling.
+    private static let patience = Interval.milliseconds(9_500)
+    /// How often open requests are looked at while some are polled.
+    private static let impatience = Interval.milliseconds(250)
     /// Outcomes that are remembered; of more, the oldest are forgotten.
     private static let outcomesMax = 16_384
     /// Datagrams taken before others have their turn.
@@ -32,6 +36,9 @@ final class LibvirtEndpoint {
         var sequence: UInt32
         /// Grows with each request, so that the newest can be told first.
         var order: UInt64
+        var requestedAt: Instant
+        /// libvirt waits for its outcome. After a restart of its own it asks and does not.
+        var isPolled = false
         /// PORT_*_RESPONSE; nil while the request is under way.
         var response: UInt16?
         /// It is bound, so libvirt is to hear if it no longer is.
@@ -59,6 +66,8 @@ final class LibvirtEndpoint {
     private var lastOrder: UInt64 = 0
     /// The timer runs.
     private var isForgetting = false
+    private var patienceTimer: Timers.Timer?
+    private var isLookingAfterPolled = false
     private(set) var refusedMessages: UInt64 = 0
 
     /// Serves on `endpoint`, which is bound to evbd's process ID.
@@ -70,6 +79,7 @@ final class LibvirtEndpoint {
         self.timers = timers
         self.logger = logger
         timer = timers.timer { [weak self] in self?.forgetOld() }
+        patienceTimer = timers.timer { [weak self] in self?.giveUpPolled() }
         watch = try loop.watch(endpoint.descriptor, for: .readable) { [weak self] _ in self?.receive() }
     }
 
@@ -144,7 +154,8 @@ final class LibvirtEndpoint {
         let key = Key(port: port.name, instance: profile.instance)
         lastOrder &+= 1
         var entry = Entry(
-            profile: profile, eventPort: request.header.port, sequence: request.header.sequence, order: lastOrder)
+            profile: profile, eventPort: request.header.port, sequence: request.header.sequence, order: lastOrder,
+            requestedAt: timers.now)
         entry.isGranted = entries[key]?.isGranted ?? false
         let order = lastOrder
         let former = entries[key]
@@ -205,9 +216,35 @@ final class LibvirtEndpoint {
             return isLeft == isRight ? left.entry.order > right.entry.order : isLeft
         }
         others.sort { $0.entry.order > $1.entry.order }
+        for (key, entry) in mine where entry.response == nil { lookAfter(key) }
         let shown = (mine + others).prefix(Self.entriesMax)
         let vsis = shown.map { (instance: $0.key.instance, response: $0.entry.response) }
         reply(LibvirtReply.poll(vsis, interfaceIndex: request.interfaceIndex, to: request.header), to: sender)
+    }
+
+    /// libvirt polls this request for 10 s at most, and then forgets it without a word.
+    private func lookAfter(_ key: Key) {
+        entries[key]?.isPolled = true
+        guard !isLookingAfterPolled else { return }
+        isLookingAfterPolled = true
+        patienceTimer?.set(timers.now + Self.impatience)
+    }
+
+    /// What libvirt is about to give up fails now, and is taken back from the bridge: a late success would leave the switch
+    /// with a VSI that nobody owns.
+    private func giveUpPolled() {
+        let now = timers.now
+        let open = entries.filter { $0.value.isPolled && $0.value.response == nil }
+        for (key, entry) in open where now.since(entry.requestedAt) >= Self.patience {
+            guard entry.profile.operation != .disassociate else { continue }
+            logger.warning(
+                "the bridge has not answered for as long as libvirt waits; its request is withdrawn",
+                metadata: ["vsi": "\(key.instance)", "port": "\(key.port)"])
+            // The waiter hears that its request is superseded, and libvirt's next poll that it failed.
+            try? daemon.port(key.port)?.withdraw(key.instance, waiter: nil)
+        }
+        isLookingAfterPolled = entries.values.contains { $0.isPolled && $0.response == nil }
+        patienceTimer?.set(isLookingAfterPolled ? now + Self.impatience : nil)
     }
 
     // MARK: Losses
