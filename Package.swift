@@ -30,6 +30,9 @@ let package = Package(
         // Pure: no sockets, clocks, threads, files or Foundation.
         .target(name: "EVBWire", swiftSettings: strict),
         .target(name: "EVBProtocol", dependencies: ["EVBWire"], swiftSettings: strict),
+        .target(name: "EVBSimulation", dependencies: ["EVBProtocol", "EVBWire"], swiftSettings: strict),
+        .executableTarget(
+            name: "evb-simulate", dependencies: ["EVBSimulation", argumentParser], swiftSettings: strict),
 
         // The kernel, one small type per interface.
         .target(name: "CLinux", cSettings: [.unsafeFlags(["-Wall", "-Wextra", "-Werror"])]),
@@ -57,6 +60,9 @@ let package = Package(
         .testTarget(name: "EVBWireTests", dependencies: ["EVBWire"], swiftSettings: strictTests),
         .testTarget(
             name: "EVBProtocolTests", dependencies: ["EVBProtocol", "EVBWire"], exclude: ["Snapshots"],
+            swiftSettings: strictTests),
+        .testTarget(
+            name: "EVBSimulationTests", dependencies: ["EVBSimulation", "EVBProtocol", "EVBWire"],
             swiftSettings: strictTests),
         .testTarget(name: "EventLoopTests", dependencies: ["EventLoop", "LinuxSystem"], swiftSettings: strictTests),
         .testTarget(

@@ -18,8 +18,11 @@ enum Pacing: Comparable {
     }
 }
 
-/// Slots with something to say, each at most once: first in, first out, commands before keep-alives.
+/// Slots with something to say, each at most once: first in, first out, a command and a keep-alive in turn.
+///
+/// Commands that fail and are tried again must not keep the keep-alives of others waiting for ever.
 struct TransmitQueue {
+    private var isKeepAliveTurn = false
     private var commands = Lane()
     private var keepAlives = Lane()
 
@@ -36,7 +39,9 @@ struct TransmitQueue {
     }
 
     mutating func popFirst() -> Int? {
-        commands.popFirst() ?? keepAlives.popFirst()
+        defer { isKeepAliveTurn.toggle() }
+        if isKeepAliveTurn { return keepAlives.popFirst() ?? commands.popFirst() }
+        return commands.popFirst() ?? keepAlives.popFirst()
     }
 
     /// Takes out, in order, those that `isWanted` accepts, looking at most at `limit`, until it says to stop.

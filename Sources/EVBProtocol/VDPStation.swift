@@ -369,7 +369,8 @@ extension VDPStation.VSI {
 
     /// The state that managers are told.
     var state: VSIState {
-        if isWithdrawn, machine.state != .initial { return .pending }
+        // What is being released does not count as bound any more, whoever wanted that.
+        if machine.state == .processing(.deAssociate) || isWithdrawn && machine.state != .initial { return .pending }
         switch machine.operCommand {
         case .associate: return .associated
         case .preAssociateWithReservation: return .preassociatedWithReservation

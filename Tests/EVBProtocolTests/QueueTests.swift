@@ -70,9 +70,14 @@ import Testing
             keepAlives.removeAll { $0 == slot }
         }
 
+        var isKeepAliveTurn = false
+
+        /// A command and a keep-alive in turn, and what there is where one of them has none.
         mutating func popFirst() -> Int? {
-            if !commands.isEmpty { return commands.removeFirst() }
-            return keepAlives.isEmpty ? nil : keepAlives.removeFirst()
+            defer { isKeepAliveTurn.toggle() }
+            let takesKeepAlive = isKeepAliveTurn ? !keepAlives.isEmpty : commands.isEmpty
+            if takesKeepAlive { return keepAlives.isEmpty ? nil : keepAlives.removeFirst() }
+            return commands.isEmpty ? nil : commands.removeFirst()
         }
 
         mutating func take(limit: Int, _ isWanted: (Int) -> TransmitQueue.Selection) -> [Int] {

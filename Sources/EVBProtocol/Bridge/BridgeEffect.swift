@@ -1,0 +1,129 @@
+public import EVBWire
+
+/// What a bridge's port is told once and may be told anew while it runs.
+public struct BridgePortConfiguration: Hashable, Sendable {
+    /// VSIs that a port may have unless it is told otherwise.
+    public static let vsisMaxDefault = 16_384
+
+    /// The interface's own address: the source of its frames, and its name as a chassis.
+    public var address: MACAddress
+    /// The interface's name, its name as a port.
+    public var interfaceName: String
+    /// Octets of payload that a frame may have; ECP keeps within it, and within 1500 in any case.
+    public var mtu: Int
+    public var evb: EVBBridgeNegotiation.Configuration
+    /// VSIs that the port may have; what is asked for beyond is refused for lack of resources.
+    public var vsisMax: Int
+
+    /// Joins the settings of a port.
+    public init(
+        address: MACAddress, interfaceName: String, mtu: Int = 1500, evb: EVBBridgeNegotiation.Configuration,
+        vsisMax: Int = BridgePortConfiguration.vsisMaxDefault
+    ) {
+        self.address = address
+        self.interfaceName = interfaceName
+        self.mtu = mtu
+        self.evb = evb
+        self.vsisMax = max(vsisMax, 0)
+    }
+
+    /// Octets that an ECPDU's payload may have, by the rule of the station's side.
+    var payloadMax: Int { min(max(mtu, 576), 1500) - ECPDU.headerLength }
+}
+
+/// What a bridge's port wants done or known. Effects are to be carried out in their order.
+public enum BridgeEffect: Equatable, Sendable {
+    /// Send this.
+    case transmit(Frame)
+    /// Decide on this, now or later, by ``BridgePort/decided(_:_:at:)``.
+    case decide(DecisionTicket, BridgeRequest)
+    /// This need not be decided any more.
+    case cancel(DecisionTicket)
+    /// Something was granted to a VSI, or it was released.
+    case vsi(BridgeVSIEvent)
+    /// RRCTR has changed: the port is to give frames back to where they came from, or to stop doing so.
+    case reflectiveRelay(Bool)
+    /// The EVB station was found, or is gone.
+    case station(StationChange)
+    /// The numbers agreed with the station have changed.
+    case timers(OperationalTimers)
+    /// Something that an operator should know.
+    case notice(BridgeNotice)
+}
+
+/// What became of the EVB station on a port.
+public enum StationChange: Equatable, Sendable {
+    case found(EVBPeer)
+    case lost(StationLoss)
+}
+
+/// Why there is no station any more.
+public enum StationLoss: String, Sendable, Hashable {
+    /// The link went down, or the port left.
+    case linkDown = "the link is down"
+    /// The station has not been heard for as long as its last LLDPDU held.
+    case aged = "its LLDP information has aged out"
+    /// The station said good-bye by an LLDPDU with TTL 0.
+    case shutdown = "it has sent a shutdown LLDPDU"
+    /// The station is still there and sends no usable EVB TLV of an EVB station any more.
+    case withdrawn = "it sends no EVB TLV of a station any more"
+}
+
+/// What is not as it should be on a bridge's port. Each is told when it begins, not for every frame.
+public enum BridgeNotice: Hashable, Sendable {
+    /// More than one EVB station is heard; the first stays the one that is spoken with.
+    case severalStations(Int)
+    /// The neighbour is an EVB bridge too, so that nobody will ask.
+    case bridgeNeighbour
+    /// The neighbour speaks the pre-standard draft only.
+    case draftNeighbour
+    /// The neighbour sends an EVB TLV that cannot be read, or several.
+    case unusableTLV(WireError?)
+}
+
+/// What a bridge's port has counted since it was set up. All of these wrap.
+public struct BridgePortStatistics: Hashable, Sendable {
+    /// LLDPDUs sent and received, and frames with the EtherType of LLDP that could not be read.
+    public var lldpSent: UInt64 = 0
+    public var lldpReceived: UInt64 = 0
+    public var lldpDiscarded: UInt64 = 0
+    /// EVB TLVs that were malformed or came several at a time.
+    public var evbTLVsDiscarded: UInt64 = 0
+    /// ECPDUs sent for the first time (the MIB's EcpTxFrameCount).
+    public var ecpTxFrames: UInt64 = 0
+    /// ECPDUs sent again (EcpTxRetryCount).
+    public var ecpTxRetries: UInt64 = 0
+    /// ECPDUs given up (EcpTxFailures).
+    public var ecpTxFailures: UInt64 = 0
+    /// ECPDUs received, repetitions among them (EcpRxFrameCount).
+    public var ecpRxFrames: UInt64 = 0
+    /// Repetitions among them, which were acknowledged and not delivered.
+    public var ecpRxDuplicates: UInt64 = 0
+    /// Those among them that there was no room for; they were not acknowledged.
+    public var ecpRxRefused: UInt64 = 0
+    /// Acknowledgements that nobody waited for.
+    public var ecpRxStrayAcks: UInt64 = 0
+    /// ECP frames of an unknown version, operation or subtype, too short, or heard while no station is known.
+    public var ecpRxDiscarded: UInt64 = 0
+    /// ECP frames from another address than the station's LLDPDUs; they are taken all the same.
+    public var ecpRxOtherSource: UInt64 = 0
+    public var vdp = BridgeVDPStatistics()
+
+    /// Starts at zero.
+    public init() {}
+}
+
+/// A bridge's port as it stands, for those who show it.
+public struct BridgePortSnapshot: Sendable {
+    public let isLinkUp: Bool
+    public let station: EVBPeer?
+    /// The EVB TLV that is sent.
+    public let localTLV: EVBTLV
+    public let timers: OperationalTimers
+    public let usesGroupIDs: Bool
+    /// RRCTR.
+    public let reflectsFrames: Bool
+    /// VSIs of which something holds or is being decided.
+    public let vsiCount: Int
+    public let statistics: BridgePortStatistics
+}

@@ -1,0 +1,177 @@
+public import EVBWire
+
+/// An EVB bridge's station-facing port: the LLDP agent, the EVB negotiation, ECP and VDP of one interface, joined.
+///
+/// It is the other side of ``Port`` and is driven in the same way: frames, decisions and the time go in, and every call gives
+/// the effects that follow, in order. After each call ``nextDeadline`` tells when ``advance(to:)`` is wanted.
+///
+/// Files: this one joins the parts; `BridgePort+Receive.swift` takes frames in, `BridgePort+Station.swift` follows the
+/// station.
+public struct BridgePort {
+    public internal(set) var configuration: BridgePortConfiguration
+    var isLinkUp = false
+    var agent = LLDPAgent()
+    var negotiation: EVBBridgeNegotiation
+    var transmitter: ECPTransmitter
+    var receiver = ECPReceiver()
+    var vdp: VDPBridge
+    /// The station that is spoken with; it stays so until it is lost, whoever else is heard.
+    var station: EVBPeer?
+    var statistics = BridgePortStatistics()
+    var notices: Set<BridgeNotice> = []
+    var effects: [BridgeEffect] = []
+
+    /// What was last told, so that only changes are.
+    var toldTLV: EVBTLV
+    var toldTimers: OperationalTimers
+    var toldReflection = false
+
+    /// A port whose link is down.
+    ///
+    /// - Parameters:
+    ///   - configuration: its settings.
+    ///   - firstSequence: the number of the first ECPDU, different from those that an earlier run used last.
+    public init(configuration: BridgePortConfiguration, firstSequence: UInt16) {
+        self.configuration = configuration
+        negotiation = EVBBridgeNegotiation(configuration: configuration.evb)
+        transmitter = ECPTransmitter(firstSequence: firstSequence)
+        vdp = VDPBridge(vsisMax: configuration.vsisMax)
+        toldTLV = negotiation.outgoing
+        toldTimers = negotiation.operational
+    }
+
+    // MARK: What goes in
+
+    /// The link came up or went down. When it goes down, all VSIs are released.
+    public mutating func setLink(up: Bool, at now: Instant) -> [BridgeEffect] {
+        guard up != isLinkUp else { return [] }
+        isLinkUp = up
+        if up {
+            agent.start(at: now)
+        } else {
+            agent.stop()
+            loseStation(.linkDown, at: now)
+            notices = []
+        }
+        return finish(at: now)
+    }
+
+    /// Changes the settings of a running port. VSIs stay, also where there are more than a new limit allows.
+    public mutating func reconfigure(_ configuration: BridgePortConfiguration, at now: Instant) -> [BridgeEffect] {
+        self.configuration = configuration
+        negotiation.configuration = configuration.evb
+        vdp.vsisMax = configuration.vsisMax
+        applyNegotiation(at: now)
+        return finish(at: now)
+    }
+
+    /// Takes the decision that a `decide` effect asked for. One that comes too late, after a `cancel`, changes nothing.
+    public mutating func decided(
+        _ ticket: DecisionTicket, _ decision: BridgeDecision, at now: Instant
+    ) -> [BridgeEffect] {
+        vdp.decided(ticket, decision, at: now)
+        return finish(at: now)
+    }
+
+    /// Takes a VSI back: the station is told by a De-Associate that it did not ask for.
+    ///
+    /// - Returns: the effects; none when nothing is known of the VSI.
+    public mutating func deassociate(_ vsiID: VSIID, at now: Instant) -> [BridgeEffect] {
+        _ = vdp.deassociate(vsiID, at: now)
+        return finish(at: now)
+    }
+
+    /// Lets time pass, up to `now`.
+    public mutating func advance(to now: Instant) -> [BridgeEffect] {
+        let due = agent.advance(to: now)
+        if due.aged { selectStation(otherwise: .aged, at: now) }
+        if due.transmit { transmitLLDP() }
+        switch transmitter.advance(to: now, timers: negotiation.operational.times) {
+        case .none: break
+        case .retransmit(let ecpdu):
+            statistics.ecpTxRetries &+= 1
+            transmit(ecpdu)
+        case .failed:
+            statistics.ecpTxFailures &+= 1
+            vdp.pduFailed()
+        }
+        vdp.advance(to: now)
+        return finish(at: now)
+    }
+
+    /// Says good-bye by LLDP: the station is to forget what it was granted. All VSIs are released, and nothing is reflected
+    /// any more. The port is then as if its link were down.
+    public mutating func shutdown() -> [BridgeEffect] {
+        guard isLinkUp else { return [] }
+        transmitLLDP(timeToLive: 0)
+        // With the link down nothing is left that would need the time.
+        return setLink(up: false, at: Instant(nanoseconds: 0))
+    }
+
+    /// When ``advance(to:)`` is wanted next.
+    public var nextDeadline: Instant? {
+        [agent.nextDeadline, transmitter.nextDeadline, vdp.nextDeadline].compactMap { $0 }.min()
+    }
+
+    // MARK: What can be seen
+
+    /// The VSI of that name.
+    public func vsi(_ vsiID: VSIID) -> BridgeVSISnapshot? {
+        vdp.slotOf[vsiID].flatMap { vdp.slots[$0] }.flatMap { $0.machine.state == .initial ? nil : $0.snapshot }
+    }
+
+    /// All VSIs of which something holds or is decided, in no certain order.
+    public var vsis: [BridgeVSISnapshot] {
+        vdp.slots.compactMap { $0 }.filter { $0.machine.state != .initial }.map(\.snapshot)
+    }
+
+    /// The number of the next ECPDU.
+    public var nextSequence: UInt16 { transmitter.sequence }
+
+    /// Everything about the port but its VSIs.
+    public var snapshot: BridgePortSnapshot {
+        var counted = statistics
+        counted.vdp = vdp.statistics
+        return BridgePortSnapshot(
+            isLinkUp: isLinkUp, station: station, localTLV: negotiation.outgoing, timers: negotiation.operational,
+            usesGroupIDs: negotiation.usesGroupIDs, reflectsFrames: negotiation.reflectsFrames,
+            vsiCount: vdp.livingCount, statistics: counted)
+    }
+
+    // MARK: What comes out
+
+    /// Sends what VDP has ready if ECP can take it, and hands the effects over.
+    mutating func finish(at now: Instant) -> [BridgeEffect] {
+        takeEffects()
+        if isLinkUp, station != nil, transmitter.isIdle, let pdu = vdp.nextPDU() {
+            statistics.ecpTxFrames &+= 1
+            transmit(transmitter.send(pdu.encoded(), subtype: .vdp, timers: negotiation.operational.times, at: now))
+        }
+        defer { effects = [] }
+        return effects
+    }
+
+    /// What VDP has found goes behind what was found before it.
+    mutating func takeEffects() {
+        effects += vdp.effects
+        vdp.effects = []
+    }
+
+    mutating func transmit(_ ecpdu: ECPDU) {
+        effects.append(
+            .transmit(
+                Frame(destination: .nearestCustomerBridge, source: configuration.address, payload: .ecp(ecpdu))))
+    }
+
+    private mutating func transmitLLDP(timeToLive: UInt16 = LLDPAgent.timeToLive) {
+        statistics.lldpSent &+= 1
+        let lldpdu = LLDPDU(
+            chassisID: .chassis(configuration.address),
+            portID: LLDPIdentifier(
+                subtype: LLDPIdentifier.portInterfaceName, octets: Array(configuration.interfaceName.utf8)),
+            timeToLive: timeToLive, optional: timeToLive == 0 ? [] : [.evb(negotiation.outgoing)])
+        effects.append(
+            .transmit(
+                Frame(destination: .nearestCustomerBridge, source: configuration.address, payload: .lldp(lldpdu))))
+    }
+}

@@ -1,0 +1,263 @@
+internal import EVBWire
+
+/// All VSIs of one bridge port: what the station asks for each, what has been granted, and what is to be sent.
+///
+/// Each VSI has a machine of its own. Who decides on a request is not known here: `decide` goes out, and `decided` comes back
+/// any time later. What is to be said waits for ECP, at most one thing for each VSI: something newer takes the place of what
+/// has not left yet. This type takes and gives VDPDUs as values, so that the dialect is its owner's choice.
+///
+/// Files: this one has the VSIs, their events and their timers, `VDPBridge+Exchange.swift` what arrives and what leaves.
+struct VDPBridge {
+    /// VSIs of which nothing holds and that are kept until they have been answered, above those that the port may have.
+    static let answersMax = 256
+    /// PDUs in which ECP may fail to get an answer across before it is given up. The station asks again in any case.
+    static let attemptsMax = 3
+    /// How long after a smaller keep-alive period was agreed on the station may not have heard of it: until the LLDPDU
+    /// after the next.
+    static let newsDelay = LLDPAgent.transmitInterval * 2
+
+    /// The station, as far as VDP needs to know it.
+    struct Station: Equatable {
+        /// The numbers that hold.
+        var timers: OperationalTimers
+        /// toutKeepAlive (41.5.5.13).
+        var keepAliveTimeout: Interval
+        /// Whether group IDs may be used: both sides can.
+        var usesGroupIDs: Bool
+        /// BGID: whether it is not for this side that they may not.
+        var offersGroupIDs: Bool
+        /// Octets that an ECPDU's payload may have.
+        var payloadMax: Int
+    }
+
+    /// One VSI.
+    struct VSI {
+        let vsiID: VSIID
+        /// Whose answer to use in the manager ID TLV: the manager that was named last.
+        var managerID: VSIManagerID
+        var machine = VDPBridgeMachine()
+        /// What is being decided.
+        var pending: BridgeRequest?
+        var ticket: DecisionTicket?
+        /// What holds, and the request for it.
+        var bound: (request: BridgeRequest, grant: BridgeGrant)?
+        var wait = Wait.none
+        /// What the station is to be told next.
+        var message: Message?
+        /// What it is being told.
+        var messageInFlight: Message?
+
+        /// Nothing holds, is decided or has to be said: it can be forgotten.
+        var isOver: Bool { machine.state == .initial && message == nil && messageInFlight == nil }
+    }
+
+    /// Something to say about a VSI.
+    struct Message {
+        var tlv: VSITLV
+        /// PDUs that have carried it in vain.
+        var attempts = 0
+    }
+
+    /// What a VSI's one deadline is for.
+    enum Wait: Equatable {
+        case none
+        /// resourceWaitDelay runs.
+        case resource(until: Instant)
+        /// toutKeepAlive runs since the station was last heard.
+        case keepAlive(heard: Instant, until: Instant)
+
+        var deadline: Instant? {
+            switch self {
+            case .none: nil
+            case .resource(let until), .keepAlive(_, let until): until
+            }
+        }
+    }
+
+    /// VSIs that the port may have.
+    var vsisMax: Int
+    /// Slots are reused; `VSI` is nil in a free one.
+    var slots: [VSI?] = []
+    var slotOf: [VSIID: Int] = [:]
+    var freeSlots: [Int] = []
+    /// VSIs whose machine is not in INIT.
+    var livingCount = 0
+    var deadlines = DeadlineHeap()
+    var queue = TransmitQueue()
+    /// Slots whose TLVs are in the ECPDU that is outstanding.
+    var inFlight: [Int] = []
+    var slotOfTicket: [DecisionTicket: Int] = [:]
+    private var nextTicket: UInt64 = 1
+    var station: Station?
+    var effects: [BridgeEffect] = []
+    var statistics = BridgeVDPStatistics()
+
+    init(vsisMax: Int) { self.vsisMax = vsisMax }
+
+    // MARK: What comes from outside
+
+    /// Takes in a decision; one that nobody waits for any more changes nothing.
+    mutating func decided(_ ticket: DecisionTicket, _ decision: BridgeDecision, at now: Instant) {
+        guard let slot = slotOfTicket[ticket], let vsi = slots[slot], let pending = vsi.pending else { return }
+        slotOfTicket[ticket] = nil
+        slots[slot]?.ticket = nil
+        switch decision {
+        case .grant(let filter):
+            statistics.commandsSucceeded &+= 1
+            slots[slot]?.bound = (pending, BridgeGrant(command: pending.command, filter: filter))
+            feed(slot, .granted, at: now)
+        case .refuse(let refusal): feed(slot, .refused(refusal), at: now)
+        }
+    }
+
+    /// An operator takes a VSI back. False when nothing is known of it.
+    mutating func deassociate(_ vsiID: VSIID, at now: Instant) -> Bool {
+        guard let slot = slotOf[vsiID], slots[slot]?.machine.state != .initial else { return false }
+        feed(slot, .retracted, at: now)
+        return true
+    }
+
+    /// The station is not heard any more: nothing that it was granted holds.
+    mutating func stationLost(at now: Instant) {
+        station = nil
+        inFlight = []
+        for slot in slots.indices where slots[slot] != nil {
+            slots[slot]?.messageInFlight = nil
+            setMessage(slot, nil)
+            feed(slot, .stationLost, at: now)
+            forgetIfOver(slot)
+        }
+    }
+
+    /// What was agreed with the station has changed. What runs is timed anew from when the station was last heard; it ends
+    /// sooner only once the station had time to learn of it.
+    mutating func stationChanged(_ changed: Station, at now: Instant) {
+        let former = station
+        station = changed
+        guard let former, former.keepAliveTimeout != changed.keepAliveTimeout else { return }
+        for slot in slots.indices {
+            guard let vsi = slots[slot], case .keepAlive(let heard, let until) = vsi.wait else { continue }
+            let renewed = heard + changed.keepAliveTimeout
+            let sooner = max(renewed, now + changed.keepAliveTimeout + Self.newsDelay)
+            setWait(slot, .keepAlive(heard: heard, until: renewed > until ? renewed : min(until, sooner)))
+        }
+    }
+
+    // MARK: Time
+
+    /// The next moment at which ``advance(to:)`` has something to do.
+    var nextDeadline: Instant? { deadlines.next?.deadline }
+
+    /// Lets time pass.
+    mutating func advance(to now: Instant) {
+        while let next = deadlines.next, next.deadline <= now {
+            guard let wait = slots[next.member]?.wait else {
+                deadlines.set(next.member, nil)
+                continue
+            }
+            setWait(next.member, .none)
+            switch wait {
+            case .none: break
+            case .resource:
+                statistics.resourceWaitTimeouts &+= 1
+                feed(next.member, .resourceWaitOver, at: now)
+            case .keepAlive:
+                statistics.keepAliveTimeouts &+= 1
+                feed(next.member, .keepAliveTimeout, at: now)
+            }
+        }
+    }
+
+    // MARK: The machine's owner
+
+    /// Gives an event to a VSI's machine and does what it says.
+    mutating func feed(_ slot: Int, _ event: VDPBridgeMachine.Event, at now: Instant) {
+        guard var vsi = slots[slot] else { return }
+        let wasLiving = vsi.machine.state != .initial
+        let action = vsi.machine.handle(event)
+        let isLiving = vsi.machine.state != .initial
+        livingCount += (isLiving ? 1 : 0) - (wasLiving ? 1 : 0)
+        slots[slot] = vsi
+        if action.cancel { cancelDecision(slot) }
+        if let answer = action.answer { answerStation(slot, answer) }
+        if action.startKeepAlive, let station {
+            setWait(slot, .keepAlive(heard: now, until: now + station.keepAliveTimeout))
+        }
+        if action.decide != nil { askForDecision(slot, at: now) } else { settlePending(slot) }
+        if action.bind != nil, let bound = slots[slot]?.bound {
+            effects.append(.vsi(.bound(vsi.vsiID, bound.grant)))
+        }
+        if let release = action.release { effects.append(.vsi(.released(vsi.vsiID, release))) }
+        if !isLiving {
+            slots[slot]?.bound = nil
+            setWait(slot, .none)
+            forgetIfOver(slot)
+        }
+    }
+
+    private mutating func askForDecision(_ slot: Int, at now: Instant) {
+        guard let station, let pending = slots[slot]?.pending else { return }
+        let ticket = DecisionTicket(number: nextTicket)
+        nextTicket &+= 1
+        slots[slot]?.ticket = ticket
+        slotOfTicket[ticket] = slot
+        setWait(slot, .resource(until: now + station.timers.resourceWaitDelay))
+        effects.append(.decide(ticket, pending))
+    }
+
+    private mutating func cancelDecision(_ slot: Int) {
+        guard let ticket = slots[slot]?.ticket else { return }
+        slotOfTicket[ticket] = nil
+        slots[slot]?.ticket = nil
+        effects.append(.cancel(ticket))
+    }
+
+    /// A request that is not being decided any more need not be remembered.
+    private mutating func settlePending(_ slot: Int) {
+        guard let vsi = slots[slot], vsi.pending != nil else { return }
+        if case .processing = vsi.machine.state { return }
+        slots[slot]?.pending = nil
+    }
+
+    mutating func setWait(_ slot: Int, _ wait: Wait) {
+        slots[slot]?.wait = wait
+        deadlines.set(slot, wait.deadline)
+    }
+
+    // MARK: Slots
+
+    /// Where a VSI stands; a new one is given a place.
+    mutating func slot(for vsiID: VSIID, manager: VSIManagerID) -> Int {
+        if let known = slotOf[vsiID] { return known }
+        let vsi = VSI(vsiID: vsiID, managerID: manager)
+        let slot: Int
+        if let free = freeSlots.popLast() {
+            slot = free
+            slots[slot] = vsi
+        } else {
+            slot = slots.count
+            slots.append(vsi)
+        }
+        slotOf[vsiID] = slot
+        return slot
+    }
+
+    mutating func forgetIfOver(_ slot: Int) {
+        guard let vsi = slots[slot], vsi.isOver else { return }
+        setWait(slot, .none)
+        queue.remove(slot)
+        slotOf[vsi.vsiID] = nil
+        slots[slot] = nil
+        freeSlots.append(slot)
+    }
+
+    /// Replaces what a VSI's station is to be told next.
+    mutating func setMessage(_ slot: Int, _ message: Message?) {
+        slots[slot]?.message = message
+        if message != nil {
+            queue.append(slot, isKeepAlive: false)
+        } else {
+            queue.remove(slot)
+        }
+    }
+}

@@ -1,0 +1,129 @@
+internal import EVBProtocol
+internal import EVBWire
+
+extension World {
+    /// Looks at what must hold at any time.
+    mutating func inspect() throws(Ledger.Breach) {
+        for index in pairs.indices {
+            current = index
+            try pairs[index].ledger.inspect(at: now)
+            try checkHearing(index)
+            let station = pairs[index].station.load
+            try checkLoad(station, vsisMax: options.vsis, placesMax: options.vsis, of: "station")
+            let bridge = pairs[index].bridge.load
+            // Flipped bits make VSIs that nobody has.
+            let room = pairs[index].ledger.isTainted ? 1000 : options.vsis
+            try checkLoad(bridge, vsisMax: room, placesMax: room, of: "bridge")
+        }
+    }
+
+    /// Who has not been heard for as long as its LLDPDU held is gone.
+    private func checkHearing(_ index: Int) throws(Ledger.Breach) {
+        let pair = pairs[index]
+        guard !pair.ledger.isTainted, pair.isLinkUp else { return }
+        let hold = Interval.seconds(122)
+        let isBridgeDeaf = pair.isBridgeRunning && now.since(pair.lastLLDP.0) > hold
+        let isStationDeaf = pair.isStationRunning && now.since(pair.lastLLDP.1) > hold
+        guard isBridgeDeaf && pair.bridge.snapshot.station != nil || isStationDeaf && pair.station.snapshot.peer != nil
+        else { return }
+        throw Ledger.Breach(
+            rule: "a peer that is not heard for as long as its LLDPDU holds is gone",
+            detail: "last heard at \(Trace.text(pair.lastLLDP.0)) and \(Trace.text(pair.lastLLDP.1))")
+    }
+
+    /// Once all has come right nothing changes any more.
+    func checkStandstill(_ change: @autoclosure () -> String) throws(Ledger.Breach) {
+        guard isStill else { return }
+        throw Ledger.Breach(rule: "long after the last fault nothing changes", detail: change())
+    }
+
+    private func checkLoad(_ load: PortLoad, vsisMax: Int, placesMax: Int, of side: String) throws(Ledger.Breach) {
+        guard load.isConsistent else {
+            throw Ledger.Breach(rule: "counters agree with what they count", detail: "\(side): \(load)")
+        }
+        guard load.vsis <= vsisMax, load.places <= placesMax, load.queued <= load.vsis, load.deadlines <= load.vsis,
+            load.neighbours <= 8
+        else { throw Ledger.Breach(rule: "queues and tables are under their bounds", detail: "\(side): \(load)") }
+    }
+
+    /// Long after the last fault: all has come right.
+    mutating func checkOutcome() throws(Ledger.Breach) {
+        try inspect()
+        for index in pairs.indices {
+            current = index
+            try checkNegotiation(index)
+            let rule = "every request ends exactly once"
+            for (vsiID, line) in pairs[index].ledger.lines where line.isOpen {
+                throw Ledger.Breach(rule: rule, detail: "\(Trace.name(vsiID)) never ended")
+            }
+            guard pairs[index].openTickets.isEmpty else {
+                throw Ledger.Breach(
+                    rule: "every decision is asked for and ends once", detail: "\(pairs[index].openTickets)")
+            }
+            for request in pairs[index].wanted.values { try checkVSI(request, index) }
+            let known = Set(pairs[index].station.vsis.map(\.request.vsiID))
+            for vsi in pairs[index].bridge.vsis where !known.contains(vsi.vsiID) {
+                throw Ledger.Breach(
+                    rule: "after the last fault nothing stays on the bridge alone", detail: Trace.name(vsi.vsiID))
+            }
+        }
+    }
+
+    private func checkNegotiation(_ index: Int) throws(Ledger.Breach) {
+        let pair = pairs[index]
+        let (station, bridge) = (pair.station.snapshot, pair.bridge.snapshot)
+        guard station.peer != nil, bridge.station != nil else {
+            throw Ledger.Breach(rule: "after the last fault the two sides know each other", detail: "they do not")
+        }
+        guard station.timers == swarm.least, bridge.timers == swarm.least else {
+            throw Ledger.Breach(
+                rule: "values fall again when configuration falls",
+                detail: "\(station.timers) and \(bridge.timers), not \(swarm.least)")
+        }
+        let reflects = pair.stationSettings.evb.requestsReflectiveRelay && pair.bridgeSettings.evb.offersReflectiveRelay
+        let groups = pair.stationSettings.evb.groupIDs && pair.bridgeSettings.evb.groupIDs
+        guard bridge.reflectsFrames == reflects, station.reflectiveRelay == (reflects ? .on : .off),
+            station.usesGroupIDs == groups, bridge.usesGroupIDs == groups
+        else {
+            throw Ledger.Breach(
+                rule: "both sides agree on reflective relay and group IDs",
+                detail: "RR \(station.reflectiveRelay) \(bridge.reflectsFrames),"
+                    + " groups \(station.usesGroupIDs) \(bridge.usesGroupIDs)")
+        }
+    }
+
+    /// A wanted VSI is bound as wanted on both sides alike, or the bridge has refused it for good.
+    private func checkVSI(_ wanted: VSIRequest, _ index: Int) throws(Ledger.Breach) {
+        let rule = "after the last fault every wanted VSI ends bound or refused by the bridge"
+        let pair = pairs[index]
+        guard let own = pair.station.vsi(wanted.vsiID) else {
+            throw Ledger.Breach(rule: rule, detail: "\(Trace.name(wanted.vsiID)) is wanted and not known")
+        }
+        let held = pair.bridge.vsi(wanted.vsiID)
+        let states: [VSIRequest.Target: VSIState] = [
+            .preAssociated: .preassociated, .preAssociatedWithReservation: .preassociatedWithReservation,
+            .associated: .associated,
+        ]
+        if own.state == states[own.request.target] {
+            guard held?.grant?.command == own.request.target.command, held?.grant?.filter == own.filter else {
+                throw Ledger.Breach(
+                    rule: rule,
+                    detail: "\(Trace.name(wanted.vsiID)): station \(own.filter), bridge \(String(describing: held))")
+            }
+            return
+        }
+        let groups = own.request.filter.format.hasGroupID && !pair.station.snapshot.usesGroupIDs
+        let line = pair.ledger.lines[wanted.vsiID] ?? Ledger.Line()
+        let isRefused = line.sawHardRefusal || groups || pair.ledger.isTainted
+        let reasons: [VSIReason] = [
+            .invalidFormat, .insufficientResources, .managerUnreachable, .otherFailure, .invalidFilter,
+        ]
+        guard own.state == .deassociated, isRefused, let reason = own.reason, reasons.contains(reason), held == nil
+        else {
+            throw Ledger.Breach(
+                rule: rule,
+                detail: "\(Trace.name(wanted.vsiID)) is \(own.state) (\(own.reason?.rawValue ?? "-")),"
+                    + " the bridge \(held == nil ? "does not know it" : "holds it")")
+        }
+    }
+}

@@ -1,0 +1,96 @@
+internal import ArgumentParser
+internal import EVBProtocol
+internal import EVBSimulation
+
+#if canImport(Glibc)
+    internal import Glibc
+#elseif canImport(Musl)
+    internal import Musl
+#endif
+
+/// Runs simulated worlds and tells whether what must hold did.
+@main
+struct EvbSimulate: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "evb-simulate",
+        abstract: "Simulate EVB stations and a bridge on links that fail, and check what must hold.",
+        discussion: """
+            Every run has a seed of its own, counted up from --seed, and runs the same each time. Half of its time and more \
+            goes wrong by the faults that the seed picks; then all has to come right. Exits with 1 after a violation, whose \
+            seed, time and trace are printed.
+            """)
+
+    @Option(help: ArgumentHelp("Seed of the first run.", valueName: "n"))
+    var seed: UInt64 = 0x8021
+
+    @Option(help: ArgumentHelp("Station-hours to simulate, in as many runs as that takes.", valueName: "h"))
+    var hours: Double?
+
+    @Option(help: ArgumentHelp("Runs, where --hours does not say.", valueName: "n"))
+    var runs: UInt64?
+
+    @Option(help: ArgumentHelp("Stations of each run.", valueName: "n"))
+    var stations = 2
+
+    @Option(help: ArgumentHelp("VSIs that a station wants at most.", valueName: "n"))
+    var vsis = 6
+
+    @Option(help: ArgumentHelp("Minutes in which things go wrong, of each run.", valueName: "n"))
+    var minutes: UInt64 = 60
+
+    @Option(
+        help: ArgumentHelp(
+            "Faults that may happen, parted by commas, or none; all by default: \(Self.faultNames).",
+            valueName: "list"))
+    var faults: String?
+
+    private static let faultNames = Fault.allCases.map(\.rawValue).joined(separator: ", ")
+
+    @Flag(help: "Print all that happens.")
+    var trace = false
+
+    func validate() throws { _ = try chosenFaults() }
+
+    private func chosenFaults() throws -> Set<Fault> {
+        guard let faults else { return Set(Fault.allCases) }
+        var chosen: Set<Fault> = []
+        for name in faults.split(separator: ",") where name != "none" {
+            guard let fault = Fault(rawValue: String(name)) else {
+                throw ValidationError("No fault is called '\(name)'.")
+            }
+            chosen.insert(fault)
+        }
+        return chosen
+    }
+
+    func run() throws {
+        let faults = try chosenFaults()
+        var (done, events, associations) = (UInt64(0), UInt64(0), UInt64(0))
+        var seconds = 0.0
+        var violation: Violation?
+        while violation == nil {
+            if let hours, seconds >= hours * 3600 { break }
+            if hours == nil, done >= runs ?? 1 { break }
+            if let runs, done >= runs { break }
+            let options = SimulationOptions(
+                seed: seed &+ done, turmoil: .seconds(60 * minutes), stations: stations, vsis: vsis, faults: faults)
+            let report = Simulation.run(options, trace: trace ? { print($0) } : nil)
+            done += 1
+            events &+= report.events
+            associations &+= report.associations
+            seconds += Double(report.stationTime.nanoseconds) / 1e9
+            violation = report.violation
+        }
+        if let violation { print("VIOLATION \(violation)\n") }
+        let stationHours = (seconds / 360).rounded() / 10
+        print(
+            "runs \(done), seeds \(seed) to \(seed &+ done &- 1), station-hours \(stationHours), events \(events),"
+                + " associations \(associations), violations \(violation == nil ? 0 : 1)")
+        if let violation {
+            print(
+                "repeat: evb-simulate --seed \(violation.seed) --runs 1 --stations \(stations) --vsis \(vsis)"
+                    + " --minutes \(minutes)\(self.faults.map { " --faults \($0)" } ?? "") --trace")
+            throw ExitCode(1)
+        }
+    }
+}

@@ -1,0 +1,57 @@
+import EVBProtocol
+import EVBSimulation
+import Testing
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
+/// Seeded worlds, a few of them; `Tests/run` has `evb-simulate` run many.
+///
+/// EVBD_SEED and EVBD_RUNS in the environment say where to begin and how many runs to make.
+@Suite struct SimulationTests {
+    private static func number(_ name: String) -> UInt64? {
+        getenv(name).flatMap { UInt64(String(cString: $0)) }
+    }
+
+    private static let seed = number("EVBD_SEED") ?? 0x5EED
+    private static let runs = number("EVBD_RUNS") ?? 12
+
+    private static func expectNoViolation(_ report: SimulationReport) {
+        if let violation = report.violation { Issue.record("EVBD_SEED=\(report.seed) EVBD_RUNS=1\n\(violation)") }
+    }
+
+    @Test("whatever goes wrong, what must hold holds")
+    func turmoil() {
+        print("simulation: EVBD_SEED=\(Self.seed) EVBD_RUNS=\(Self.runs)")
+        var associations: UInt64 = 0
+        for index in 0..<Self.runs {
+            let report = Simulation.run(SimulationOptions(seed: Self.seed &+ index, turmoil: .seconds(600)))
+            associations += report.associations
+            Self.expectNoViolation(report)
+            if report.violation != nil { return }
+        }
+        // A world in which nothing is ever associated would keep every rule.
+        #expect(associations > Self.runs)
+    }
+
+    @Test("one fault at a time", arguments: Fault.allCases)
+    func single(_ fault: Fault) {
+        for seed in Self.seed..<Self.seed + 3 {
+            Self.expectNoViolation(
+                Simulation.run(SimulationOptions(seed: seed, turmoil: .seconds(300), stations: 1, faults: [fault])))
+        }
+    }
+
+    @Test("a seed is all that a run needs")
+    func determinism() {
+        var traces: [[String]] = [[], []]
+        for round in 0...1 {
+            _ = Simulation.run(SimulationOptions(seed: 7, turmoil: .seconds(120))) { traces[round].append($0) }
+        }
+        #expect(!traces[0].isEmpty)
+        #expect(traces[0] == traces[1])
+    }
+}

@@ -1,0 +1,4 @@
+# VDP, station: a refusal with Keep makes a VSI bound that never was (lldpad's mistake).
+# file: Sources/EVBProtocol/VDPStationMachine.swift
+# runs: 60
+s/guard refusal\.isKept, operCommand != nil else/guard refusal.isKept else/

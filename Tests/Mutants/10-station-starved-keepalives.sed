@@ -1,0 +1,4 @@
+# VDP, station: keep-alives wait until there is no command left, which may be never.
+# file: Sources/EVBProtocol/VDPStation+Transmit.swift
+# runs: 1200
+s/if isKeepAliveTurn \{ return/if isKeepAliveTurn, commands.isEmpty { return/
