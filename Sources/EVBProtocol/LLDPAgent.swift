@@ -13,6 +13,8 @@ struct LLDPAgent {
     static let fastInterval = Interval.seconds(1)
     /// How many are sent that fast (txFastInit).
     static let fastCount = 4
+    /// How many are sent that fast after a change of what they say.
+    static let changeCount = 3
     /// LLDPDUs that may leave at once (txCreditMax); one more may every second.
     static let creditMax = 5
     /// Neighbours that are remembered. One is right on this address; a few show what is wrong.
@@ -79,6 +81,8 @@ struct LLDPAgent {
     mutating func localChange(at now: Instant) {
         guard isEnabled else { return }
         nextTransmission = now
+        // Said more than once: the next one by itself would be half a minute away, and frames get lost.
+        fastRemaining = max(fastRemaining, Self.changeCount)
     }
 
     /// Takes in what was received, and tells how it differs from what was known.

@@ -8,7 +8,8 @@ extension World {
             if case .ecp(let ecpdu) = frame.payload, ecpdu.operation == .request {
                 try pairs[index].bridgeMonitor.sent(ecpdu)
             }
-            transmit(isQuiet || !swarm.faults.contains(.falseKeep) ? frame : withFalseKeep(frame), index, toBridge: false)
+            transmit(
+                isQuiet || !swarm.faults.contains(.falseKeep) ? frame : withFalseKeep(frame), index, toBridge: false)
             return
         }
         note(.bridge(effect), index)

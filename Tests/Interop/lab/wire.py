@@ -1,5 +1,6 @@
 """One end of a cable: every frame that passes it, and frames of our own put onto it."""
 
+import errno
 import socket
 import time
 
@@ -28,6 +29,10 @@ class Wire:
                 octets, address = self._socket.recvfrom(65536)
             except BlockingIOError:
                 return self.frames
+            except OSError as error:
+                if error.errno != errno.ENETDOWN:   # told once when the link goes down; frames come again when it is up
+                    raise
+                continue
             self.frames.append(Frame(octets, address[2] == socket.PACKET_OUTGOING, time.monotonic()))
 
     def clear(self):

@@ -1,0 +1,139 @@
+"""What the fuzzers start from: the frames and messages of Tests/Captures, a few of our own, and words of each protocol."""
+
+import json
+import struct
+from pathlib import Path
+
+CAPTURES = Path(__file__).resolve().parents[1] / "Captures"
+
+# EtherType of a captured frame -> target that gets it whole.
+FRAMES = {0x88CC: "lldp", 0x8940: "ecp", 0x88B7: "draft-ecp"}
+
+TEXTS = [
+    "09b11c53-8b5c-4eeb-8f00-d84eaa0aaa4f", "uuid:09b11c538b5c4eeb8f00d84eaa0aaa4f", "ipv4:192.0.2.1", "ipv6:2001:db8::1",
+    "ipv6:::ffff:192.0.2.1", "mac:52:54:00:11:22:33", "local:000102030405060708090a0b0c0d0e0f",
+    "unknown-9:000102030405060708090a0b0c0d0e0f", "52-54-00-11-22-33", "11", "manager", "192.0.2.1", "::", "2001:db8::1",
+]
+
+ASSOCIATE = {
+    "vsiID": "09b11c53-8b5c-4eeb-8f00-d84eaa0aaa4f", "port": "eth0", "managerID": None, "typeID": 1234, "typeVersion": 2,
+    "filters": [{"vlan": 10, "priority": None, "macAddress": "52:54:00:11:22:33", "group": None}], "migrating": False,
+    "suspended": False, "link": {"name": "macvtap0", "kind": "macvtap"}, "wait": 5000,
+}
+MESSAGES = [
+    {"method": "org.varlink.service.GetInfo"},
+    {"method": "io.evbd.Monitor", "parameters": {"port": "eth0"}, "more": True},
+    {"method": "io.evbd.Associate", "parameters": ASSOCIATE},
+    {"parameters": {"state": "associated", "counters": [0, -1, 1.5e3]}, "continues": True},
+    {"error": "io.evbd.NoSuchPort", "parameters": {"message": "no \u00fc \"\\\t", "port": "x\U0001F600"}},
+]
+
+# The instructions of PortDriver.swift.
+RAW, ANNOUNCE, REQUEST, ACK, ANSWER, PASS, DEADLINE, ASK, WITHDRAW, LINK, CONFIGURE, SERVE, ANNOUNCE_DRAFT = range(13)
+BRIDGE = bytes([ANNOUNCE, 1, 0x07, 0x0C, 0x6E, 0x54, 0x14, 0x00, 0x79])
+DRAFT_BRIDGE = bytes([ANNOUNCE_DRAFT, 1, 0xC0, 0x40, 0x07, 0x07, 0, 100, 0, 0, 14, 0, 0x79])
+STORIES = [
+    DRAFT_BRIDGE + bytes([ASK, 2, 0, 0x14, SERVE, DEADLINE, DEADLINE, SERVE, WITHDRAW, 0, SERVE]),
+    DRAFT_BRIDGE + bytes([ASK, 2, 1, 0x10, ASK, 4, 0, 0x14, SERVE, PASS, 20, SERVE, LINK, LINK]) + BRIDGE + bytes([SERVE]),
+    BRIDGE + bytes([ASK, 2, 0, 0x14, SERVE]) + DRAFT_BRIDGE + bytes([ASK, 3, 0, 4, SERVE, DEADLINE, SERVE]),
+    BRIDGE + bytes([ASK, 1, 0, 4, SERVE, DEADLINE, DEADLINE, SERVE, WITHDRAW, 0, SERVE]),
+    BRIDGE + bytes([ASK, 1, 0, 0, SERVE, PASS, 20, DEADLINE, SERVE, LINK, LINK]) + BRIDGE + bytes([DEADLINE, SERVE]),
+    BRIDGE + bytes([ASK, 1, 1, 0x14, SERVE, ASK, 1, 2, 0x14, SERVE, ASK, 1, 3, 0x14, ACK, 0, ANSWER, 0x71, 0, 0, 0]),
+    BRIDGE + bytes([ASK, 1, 0, 0x10, ASK, 2, 0, 0x34, ASK, 3, 0x80, 0x54, ACK, 0, SERVE, SERVE, DEADLINE, CONFIGURE, 0x2A, SERVE]),
+    bytes([ASK, 1, 0, 0x44, DEADLINE, DEADLINE, DEADLINE]) + BRIDGE + bytes([ACK, 1, DEADLINE, DEADLINE, DEADLINE, PASS, 25]),
+    BRIDGE + bytes([ASK, 1, 0, 4, SERVE]) + bytes([ANNOUNCE, 1, 3, 0x0C, 0xFF, 0x7F, 0x3F, 0, 0x79, DEADLINE, SERVE]),
+]
+
+
+def tlv(kind, value):
+    return (kind << 9 | len(value)).to_bytes(2, "big") + value
+
+
+def vdpdus():
+    """A VDPDU for each filter format, command and VSIID format, with one entry and with two, and all of them in one."""
+    manager = tlv(5, b"\x0b" + bytes(15))
+    entries = {1: b"\xd0\x0a", 2: bytes.fromhex("525400112233") + b"\x00\x0a", 3: b"\x00\x00\x00\x07\x00\x0a",
+               4: b"\x00\x00\x00\x07" + bytes.fromhex("525400112233") + b"\xd0\x0a"}
+    everything = b""
+    for number in range(20):
+        command, vsi_format, filter_format, count = number % 4 + 1, number % 5 + 1, number // 5 + 1, number % 2 + 1
+        status = 0x40 | number if number % 3 else 0
+        value = bytes([status, 0, 4, 0xD2, 2, vsi_format]) + bytes(10) + b"\xff\xff\xc0\x00\x02\x01"
+        value += bytes([filter_format]) + count.to_bytes(2, "big") + entries[filter_format] * count
+        association = tlv(command, value) + (tlv(127, b"\x00\x1b\x3f\x01\x02") if number % 2 else b"")
+        yield manager + association + tlv(0, b"")
+        everything += association
+    yield manager + everything
+
+
+def frames():
+    """Every captured frame, from its destination address on."""
+    for path in sorted(CAPTURES.glob("*.pcap")):
+        octets, place = path.read_bytes(), 24
+        if octets[:4] != b"\xd4\xc3\xb2\xa1":
+            raise ValueError(f"{path} is no capture in the classic format, little-endian")
+        while place < len(octets):
+            (length,) = struct.unpack_from("<I", octets, place + 8)
+            yield octets[place + 16 : place + 16 + length]
+            place += 16 + length
+
+
+def story(frame):
+    """A captured frame for PortDriver: a bridge is heard, then this."""
+    return BRIDGE + bytes([ASK, 1, 0, 4, RAW]) + len(frame).to_bytes(2, "big") + frame + bytes([SERVE, DEADLINE])
+
+
+def seeds():
+    """(target, octets) of each seed; those of targets that are not there are nobody's."""
+    for frame in frames():
+        ether_type = int.from_bytes(frame[12:14], "big")
+        if ether_type in FRAMES:
+            yield FRAMES[ether_type], frame
+            yield "port", story(frame)
+        # Requests carry a PDU; the acknowledgements of either dialect have the operation elsewhere, and do no harm.
+        if ether_type == 0x8940:
+            yield "vdp", frame[18:]
+        if ether_type == 0x88B7:
+            yield "draft-vdp", frame[23:]
+    for number, pdu in enumerate(vdpdus()):
+        header = bytes.fromhex("0180c2000000 020000000001 8940 1001") + number.to_bytes(2, "big")
+        yield "vdp", pdu
+        yield "ecp", header + pdu
+        yield "port", story(header + pdu)
+    for path in sorted(CAPTURES.glob("*.jsonl")):
+        for line in path.read_text().splitlines():
+            message = json.loads(line)
+            yield "netlink", bytes.fromhex(message["raw"])
+    yield from (("text", text.encode()) for text in TEXTS)
+    yield from (("port", octets) for octets in STORIES)
+    stream = b""
+    for message in MESSAGES:
+        octets = json.dumps(message, ensure_ascii=False).encode() + b"\0"
+        stream += octets
+        yield "varlink", b"\x07" + octets
+    yield "varlink", b"\x02" + stream
+
+
+TLVS = [
+    bytes.fromhex("fe090080c20d"), bytes.fromhex("fe08001b3f00"), bytes.fromhex("0a10"), bytes.fromhex("0000"),
+    bytes.fromhex("0221"), bytes.fromhex("0421"), bytes.fromhex("0621"), bytes.fromhex("0821"), bytes.fromhex("ffff"),
+    bytes.fromhex("01000102"), bytes.fromhex("0001"), bytes.fromhex("0fff"), bytes.fromhex("8000"),
+]
+WORDS = {
+    "lldp": TLVS, "vdp": TLVS, "draft-vdp": [bytes.fromhex("001b3f02")], "draft-ecp": [bytes.fromhex("001b3f000000"), bytes.fromhex("001b3f02")], "port": TLVS + [BRIDGE],
+    "ecp": TLVS + [bytes.fromhex("1001"), bytes.fromhex("1401"), bytes.fromhex("8940")],
+    "netlink": [
+        struct.pack("=HH", length, kind) for kind in (22, 24, 0x8001, 1, 2, 3, 4, 6, 7) for length in (5, 8, 12, 20, 40)
+    ] + [struct.pack("=IHH", 156, kind, 5) for kind in (18, 19)],
+    "varlink": [
+        b'"method"', b'"parameters"', b'"error"', b'"continues"', b'"more"', b'"oneway"', b'"upgrade"', b"true", b"false",
+        b"null", b"\\u00", b"\\ud83d\\ude00", b"{}", b"[]", b"[[[[[[[[", b"1e5", b"-0", b"\0",
+    ],
+    "text": [b"uuid:", b"ipv4:", b"ipv6:", b"mac:", b"local:", b"unknown-", b"::", b"255.", "\uff11".encode(), "\u212a".encode()],
+}
+
+
+def dictionary(target):
+    """libFuzzer's dictionary of a target, as text."""
+    words = WORDS.get(target, TLVS)
+    return "".join('"' + "".join(f"\\x{octet:02x}" for octet in word) + '"\n' for word in words)
