@@ -32,7 +32,7 @@ public enum Fault: String, CaseIterable, Sendable, Hashable {
     case slow
     /// Requests are refused, in all ways.
     case refuse
-    /// The bridge sets Keep in every refusal, also where nothing was granted before or nothing is kept.
+    /// The bridge sets Keep also where nothing was granted before.
     case falseKeep = "false-keep"
     /// Timers and capabilities are configured anew, on both sides.
     case configure

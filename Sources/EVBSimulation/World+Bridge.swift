@@ -8,8 +8,8 @@ extension World {
             if case .ecp(let ecpdu) = frame.payload, ecpdu.operation == .request {
                 try pairs[index].bridgeMonitor.sent(ecpdu)
             }
-            transmit(
-                isQuiet || !swarm.faults.contains(.falseKeep) ? frame : withFalseKeep(frame), index, toBridge: false)
+            let isCareless = !isQuiet && swarm.faults.contains(.falseKeep)
+            transmit(isCareless ? withFalseKeep(frame, index) : frame, index, toBridge: false)
             return
         }
         note(.bridge(effect), index)
@@ -37,13 +37,18 @@ extension World {
     }
 
     /// The frame as a careless bridge would send it.
-    private func withFalseKeep(_ frame: Frame) -> Frame {
+    private func withFalseKeep(_ frame: Frame, _ index: Int) -> Frame {
         guard case .ecp(var ecpdu) = frame.payload, ecpdu.operation == .request,
             var pdu = try? VDPDU.decode(ecpdu.payload).pdu
         else { return frame }
-        for index in pdu.associations.indices {
-            let status = pdu.associations[index].status
-            if status.contains(.answer), status.reason != .success { pdu.associations[index].status.insert(.keep) }
+        for place in pdu.associations.indices {
+            let tlv = pdu.associations[place]
+            // A station that has something bound is not lied to: it could not know better before the next keep-alive.
+            let reported = pairs[index].ledger.lines[tlv.vsiID]?.reported ?? .deassociated
+            guard reported == .deassociated || reported == .pending else { continue }
+            if tlv.status.contains(.answer), tlv.status.reason != .success {
+                pdu.associations[place].status.insert(.keep)
+            }
         }
         ecpdu.payload = pdu.encoded()
         return Frame(destination: frame.destination, source: frame.source, payload: .ecp(ecpdu))

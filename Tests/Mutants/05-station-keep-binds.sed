@@ -1,4 +1,5 @@
 # VDP, station: a refusal with Keep makes a VSI bound that never was (lldpad's mistake).
 # file: Sources/EVBProtocol/VDPStationMachine.swift
-# runs: 60
+# runs: 120
+# options: --faults false-keep,refuse,change
 s/guard refusal\.isKept, operCommand != nil else/guard refusal.isKept else/
