@@ -120,7 +120,9 @@ TLVS = [
     bytes.fromhex("01000102"), bytes.fromhex("0001"), bytes.fromhex("0fff"), bytes.fromhex("8000"),
 ]
 WORDS = {
-    "lldp": TLVS, "vdp": TLVS, "draft-vdp": [bytes.fromhex("001b3f02")], "draft-ecp": [bytes.fromhex("001b3f000000"), bytes.fromhex("001b3f02")], "port": TLVS + [BRIDGE],
+    "lldp": TLVS, "vdp": TLVS,
+    "draft-vdp": [bytes.fromhex("001b3f02")], "draft-ecp": [bytes.fromhex("001b3f000000"), bytes.fromhex("001b3f02")],
+    "port": TLVS + [BRIDGE],
     "ecp": TLVS + [bytes.fromhex("1001"), bytes.fromhex("1401"), bytes.fromhex("8940")],
     "netlink": [
         struct.pack("=HH", length, kind) for kind in (22, 24, 0x8001, 1, 2, 3, 4, 6, 7) for length in (5, 8, 12, 20, 40)
