@@ -142,7 +142,7 @@ struct DialectNegotiation {
     /// The times that ECP and VDP keep.
     var times: ProtocolTimes {
         switch dialect {
-        case .ratified: ratified.operational.times
+        case .ratified: ratified.times
         case .draft: .draft
         }
     }

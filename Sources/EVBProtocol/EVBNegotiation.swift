@@ -102,6 +102,18 @@ public struct EVBNegotiation: Sendable {
             rka: max(local.reinitKeepAliveExponent, remoteKeepAlive ?? 0))
     }
 
+    /// The times that follow. A longer keep-alive period of ours is kept to only once the bridge's TLV shows that it has heard of
+    /// it, since until then VSIs would age out there; one that a bridge announces below 0.66 s is no reason for haste.
+    var times: ProtocolTimes {
+        var times = operational.times
+        guard let remote else { return times }
+        let shown = max(remote.reinitKeepAlive.exponent, Self.keepAliveExponentMin)
+        times.reinitKeepAlive = min(times.reinitKeepAlive, .exponent(shown))
+        return times
+    }
+
+    private static let keepAliveExponentMin: UInt8 = 16
+
     /// Whether group IDs may be used in VDP: both sides must be able to (BGID and SGID).
     public var usesGroupIDs: Bool {
         configuration.groupIDs && (remote?.bridgeStatus.contains(.groupIDs) ?? false)

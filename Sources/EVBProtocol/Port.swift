@@ -171,20 +171,43 @@ public struct Port {
         let heard = agent.neighbours.sorted { $0.lastHeard > $1.lastHeard }.compactMap(bridge)
         let bridges = configuration.evb.isTransmitted ? heard : []
         let sameName = bridges.first { $0.chassisID == peer?.chassisID && $0.portID == peer?.portID }
-        if let current = bridges.first(where: { $0.address == peer?.address }) ?? sameName {
+        let inUse = bridges.first { $0.address == peer?.address } ?? sameName
+        if let current = inUse, !isOutlived(current, at: now) {
             if current.advertised.dialect != peer?.advertised.dialect {
                 losePeer(.dialectChanged, at: now)
                 findPeer(current, at: now)
             } else if current != peer {
+                let isForgotten = isForgotten(by: current)
                 peer = current
                 negotiation.hear(current.advertised)
                 applyNegotiation(at: now)
+                if isForgotten {
+                    // It is to hear this side soon, as it listens to no stranger.
+                    agent.localChange(at: now)
+                    vdp.bridgeForgot(at: now)
+                }
             }
         } else {
-            losePeer(loss, at: now)
+            losePeer(inUse == nil ? loss : .aged, at: now)
             if let first = bridges.first { findPeer(first, at: now) }
         }
         updateNotices(bridges: bridges.count)
+    }
+
+    /// Whether a bridge has missed three LLDPDUs while another is heard: it is gone, however long it said that its word holds.
+    private func isOutlived(_ bridge: EVBPeer, at now: Instant) -> Bool {
+        let heard = agent.neighbours.filter { $0.source == bridge.address || $0.isSame(as: bridge) }.map(\.lastHeard)
+            .max()
+        guard let heard, now.since(heard) > LLDPAgent.transmitInterval * 3 else { return false }
+        return agent.neighbours.contains { neighbour in
+            now.since(neighbour.lastHeard) <= LLDPAgent.transmitInterval && self.bridge(neighbour) != nil
+        }
+    }
+
+    /// Whether the bridge in use had heard this station and now, by its TLV, has not.
+    private func isForgotten(by bridge: EVBPeer) -> Bool {
+        let isTraced = negotiation.outgoing(vsis: 0).showsStation
+        return isTraced && peer?.advertised.showsStation == true && !bridge.advertised.showsStation
     }
 
     /// A neighbour as an EVB bridge, if it is one in a dialect that may be spoken.

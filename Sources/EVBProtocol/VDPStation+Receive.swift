@@ -75,6 +75,7 @@ extension VDPStation {
         case .processing(tlv.command), .transmitKeepAlive:
             slots[slot]?.bound = VSI.Bound(request: carried, filter: tlv.filter)
             slots[slot]?.overtaken = nil
+            slots[slot]?.isAskedAnew = false
         case .initial, .processing, .waitSystemCommand, .transmitDeassociate: break
         }
         answered(slot, .granted(tlv.command), at: now)
@@ -106,6 +107,7 @@ extension VDPStation {
             return
         }
         noteRecovery(before, at: now)
+        regainTrust(at: now)
         setTransmission(slot, .idle)
         setWait(slot, .none)
         feed(slot, event, at: now)

@@ -3,13 +3,13 @@ internal import EVBWire
 extension VDPStation {
     /// The next moment at which ``advance(to:)`` has something to do.
     var nextDeadline: Instant? {
-        guard let vsi = deadlines.next?.deadline else { return stallDeadline }
-        return stallDeadline.map { min($0, vsi) } ?? vsi
+        [deadlines.next?.deadline, stallDeadline, queue.isEmpty ? nil : heldUntil].compactMap { $0 }.min()
     }
 
     /// Lets time pass.
     mutating func advance(to now: Instant) {
         if let stallDeadline, stallDeadline <= now { resendStalled(at: now) }
+        if let heldUntil, heldUntil <= now { self.heldUntil = nil }
         while let next = deadlines.next, next.deadline <= now {
             expire(next.member, at: now)
             report(next.member)
@@ -32,6 +32,8 @@ extension VDPStation {
             if until <= now {
                 setTransmission(slot, .idle)
                 feed(slot, .responseTimeout, at: now)
+            } else if vsi.machine.state == .transmitKeepAlive {
+                repeatKeepAlive(slot, until: until, failures: failures, at: now)
             } else if repeatAt != nil {
                 setWait(slot, .response(until: until, repeatAt: nil, failures: failures))
                 sendAgain(slot, failures: failures, repeatAt: nil)
@@ -86,79 +88,13 @@ extension VDPStation {
         return mixed ^ mixed >> 31
     }
 
-    // MARK: Bridges that lose answers
-
-    /// How long others must have been answered before a silent VSI is asked again. It has to be well before it is given up,
-    /// however short the agreed times are.
-    private var patience: Interval { patience(.seconds(1), ackTimers: 4, share: 4) }
-
-    /// How long one VSI alone may keep the others waiting.
-    var lockstepPatience: Interval { patience(.milliseconds(200), ackTimers: 2, share: 8) }
-
-    private func patience(_ least: Interval, ackTimers: UInt64, share: UInt64) -> Interval {
-        let timers = peer?.timers ?? OperationalTimers().times
-        let most = max(timers.responseWaitDelay / share, timers.ackTimer)
-        return min(max(least, timers.ackTimer * ackTimers), most)
-    }
-
-    /// Some bridges lose all but one of the TLVs that reach them at once. The silence about a VSI while others that were
-    /// asked later are answered is told from a bridge that takes its time: it is asked again after a while.
-    mutating func armStall(at now: Instant) {
-        guard outstanding > 0 else {
-            stallDeadline = nil
-            return
-        }
-        stallDeadline = now + (effectivePacing == .lockstep ? lockstepPatience : patience)
-    }
-
-    /// Answers have stopped coming: whoever was asked before the last one came is asked again, one at a time, and while that
-    /// lasts also whoever was asked later, as it would keep the others waiting. One that stays silent is slow, not lost, and
-    /// nobody waits for it any longer.
-    private mutating func resendStalled(at now: Instant) {
-        stallDeadline = nil
-        for slot in slots.indices {
-            guard let vsi = slots[slot], !vsi.isOverdue, case .sent(_, let sentAt) = vsi.transmission,
-                case .response(_, let repeatAt, let failures) = vsi.wait
-            else { continue }
-            let silence = now.since(sentAt)
-            if vsi.isStalled || pacing == .lockstep, silence >= lockstepPatience {
-                becomeOverdue(slot)
-            } else if !vsi.isStalled, sentAt < lastAnswer || recovering > 0, silence >= lockstepPatience {
-                slots[slot]?.isStalled = true
-                recovering += 1
-                isLossConfirmed = false
-                sendAgain(slot, failures: failures, repeatAt: repeatAt)
-            }
-        }
-        if outstanding > 0 { armStall(at: now) }
-    }
-
-    private mutating func becomeOverdue(_ slot: Int) {
-        if slots[slot]?.isStalled == true { recovering -= 1 }
-        modify(slot) {
-            $0.isOverdue = true
-            $0.isStalled = false
-        }
-        outstanding -= 1
-    }
-
-    /// An answer has come for `vsi`. If it was asked again and answered at once, the bridge had lost the first request, and
-    /// is asked more carefully from now on.
-    mutating func noteRecovery(_ vsi: VSI, at now: Instant) {
-        guard vsi.isStalled, !isLossConfirmed, case .sent(_, let sentAt) = vsi.transmission,
-            now.since(sentAt) <= lockstepPatience
-        else { return }
-        isLossConfirmed = true
-        pacing = pacing.slower
-        statistics.stalls &+= 1
-    }
-
     // MARK: The bridge comes and goes
 
     /// A bridge is heard: what is wanted is asked for, all of it from the beginning.
     mutating func peerAppeared(_ peer: Peer, at now: Instant) {
         self.peer = peer
         pacing = .batch
+        trustPatience = Self.trustPatienceMin
         for slot in slots.indices {
             guard let vsi = slots[slot], vsi.machine.state == .initial, !vsi.isWithdrawn else { continue }
             modify(slot) {
@@ -175,6 +111,8 @@ extension VDPStation {
         peer = nil
         inFlight = []
         stallDeadline = nil
+        heldUntil = nil
+        payloadsLost = 0
         for slot in slots.indices {
             guard let vsi = slots[slot] else { continue }
             setTransmission(slot, .idle)
@@ -185,6 +123,17 @@ extension VDPStation {
                 feed(slot, .peerLost, at: now)
             }
             report(slot)
+        }
+    }
+
+    /// The bridge knows nothing of this station any more, although it answers: it has begun anew, or had not heard this side for
+    /// long. What it had granted is asked for again at once, before somebody misses it.
+    mutating func bridgeForgot(at now: Instant) {
+        for slot in slots.indices {
+            guard let vsi = slots[slot], case .keepAlive = vsi.wait else { continue }
+            modify(slot) { $0.isAskedAnew = true }
+            setWait(slot, .none)
+            feed(slot, .keepAliveDue, at: now)
         }
     }
 

@@ -1,136 +1,8 @@
 internal import EVBWire
 
-/// How much the bridge is trusted to take at once. A bridge that loses answers gets less.
-enum Pacing: Comparable {
-    /// Several VSIs in a PDU, the next PDU as soon as ECP allows.
-    case batch
-    /// One VSI in a PDU.
-    case single
-    /// One VSI in a PDU, and the next only when it is answered.
-    case lockstep
-
-    /// The next careful way.
-    var slower: Pacing {
-        switch self {
-        case .batch: .single
-        case .single, .lockstep: .lockstep
-        }
-    }
-}
-
-/// Slots with something to say, each at most once: first in, first out, a command and a keep-alive in turn.
-///
-/// Commands that fail and are tried again must not keep the keep-alives of others waiting for ever.
-struct TransmitQueue {
-    private var isKeepAliveTurn = false
-    private var commands = Lane()
-    private var keepAlives = Lane()
-
-    var isEmpty: Bool { commands.isEmpty && keepAlives.isEmpty }
-    var count: Int { commands.count + keepAlives.count }
-
-    mutating func append(_ slot: Int, isKeepAlive: Bool) {
-        if isKeepAlive { keepAlives.append(slot) } else { commands.append(slot) }
-    }
-
-    mutating func remove(_ slot: Int) {
-        commands.remove(slot)
-        keepAlives.remove(slot)
-    }
-
-    mutating func popFirst() -> Int? {
-        defer { isKeepAliveTurn.toggle() }
-        if isKeepAliveTurn { return keepAlives.popFirst() ?? commands.popFirst() }
-        return commands.popFirst() ?? keepAlives.popFirst()
-    }
-
-    /// Takes out, in order, those that `isWanted` accepts, looking at most at `limit`, until it says to stop.
-    mutating func take(limit: Int, _ isWanted: (Int) -> Selection) -> [Int] {
-        let first = commands.take(limit: limit, isWanted)
-        guard !first.stopped else { return first.taken }
-        return first.taken + keepAlives.take(limit: limit, isWanted).taken
-    }
-
-    enum Selection {
-        case take
-        case skip
-        case stop
-    }
-
-    /// A queue from whose middle members can go; a removed one leaves a hole until its turn comes.
-    private struct Lane {
-        private var slots: [Int?] = []
-        private var head = 0
-        private var placeOf: [Int: Int] = [:]
-
-        var isEmpty: Bool { placeOf.isEmpty }
-        var count: Int { placeOf.count }
-
-        mutating func append(_ slot: Int) {
-            guard placeOf[slot] == nil else { return }
-            placeOf[slot] = slots.count
-            slots.append(slot)
-        }
-
-        mutating func remove(_ slot: Int) {
-            guard let place = placeOf.removeValue(forKey: slot) else { return }
-            slots[place] = nil
-            compact()
-        }
-
-        mutating func popFirst() -> Int? {
-            while head < slots.count {
-                let slot = slots[head]
-                slots[head] = nil
-                head += 1
-                if let slot {
-                    placeOf[slot] = nil
-                    compact()
-                    return slot
-                }
-            }
-            compact()
-            return nil
-        }
-
-        mutating func take(limit: Int, _ isWanted: (Int) -> Selection) -> (taken: [Int], stopped: Bool) {
-            var taken: [Int] = []
-            var stopped = false
-            var seen = 0
-            var place = head
-            while place < slots.count, seen < limit, !stopped {
-                if let slot = slots[place] {
-                    seen += 1
-                    switch isWanted(slot) {
-                    case .take: taken.append(slot)
-                    case .skip: break
-                    case .stop: stopped = true
-                    }
-                }
-                place += 1
-            }
-            for slot in taken { remove(slot) }
-            return (taken, stopped)
-        }
-
-        /// Gives room back once more than half of the places are behind the head or holes.
-        private mutating func compact() {
-            guard slots.count > 32, placeOf.count * 2 < slots.count else { return }
-            slots = slots[head...].filter { $0 != nil }
-            head = 0
-            for (place, slot) in slots.enumerated() {
-                if let slot { placeOf[slot] = place }
-            }
-        }
-    }
-}
-
 extension VDPStation {
     /// VSIs that are looked at to fill one PDU.
     static let gatherMax = 512
-
-    /// What is lost is asked for again in the most careful way, whatever the bridge has shown so far.
-    var effectivePacing: Pacing { recovering > 0 ? .lockstep : pacing }
 
     /// Puts what a VSI has to say into the queue.
     mutating func enqueue(_ slot: Int, _ command: VDPCommand) {
@@ -142,23 +14,16 @@ extension VDPStation {
         queue.append(slot, isKeepAlive: vsi.machine.state == .transmitKeepAlive)
     }
 
-    /// How many VSIs may wait for an answer at once.
-    ///
-    /// A bridge like lldpad's answers each VSI in a PDU of its own and sends one PDU for each of its ack timers; more than
-    /// it can answer in half of respWaitDelay would only time out.
-    private func window(_ peer: Peer) -> Int {
-        guard effectivePacing != .lockstep else { return 1 }
-        let answers = peer.timers.responseWaitDelay.nanoseconds / 2 / max(peer.timers.answerInterval.nanoseconds, 1)
-        return Int(min(max(answers, 1), UInt64(Self.gatherMax)))
-    }
-
     /// Builds the next PDU's octets, if there is something to say and the bridge may be told it now.
     ///
     /// Called when ECP has nothing outstanding.
     mutating func nextPayload(at now: Instant) -> [UInt8]? {
         guard let peer else { return nil }
         var room = window(peer) - outstanding
-        guard room > 0, let first = queue.popFirst(), let leader = slots[first] else { return nil }
+        let isHeld = heldUntil.map { now < $0 } ?? false
+        guard room > 0, let first = queue.popFirst(holdingKeepAlives: isHeld), let leader = slots[first] else {
+            return nil
+        }
         let manager = leader.carried.managerID
         var members = [first]
         let dialect = peer.dialect
@@ -229,7 +94,8 @@ extension VDPStation {
             setWait(slot, .response(until: until, repeatAt: repeatAt, failures: failures))
         } else {
             let delay = timers.responseWaitDelay
-            setWait(slot, .response(until: now + delay, repeatAt: now + delay / 2, failures: 0))
+            let patience = slots[slot]?.machine.state == .transmitKeepAlive ? keepAlivePatience : delay / 2
+            setWait(slot, .response(until: now + delay, repeatAt: now + patience, failures: 0))
         }
     }
 
@@ -252,20 +118,28 @@ extension VDPStation {
     /// The outstanding PDU has been acknowledged: it has reached the bridge's VDP.
     mutating func payloadAcknowledged() {
         inFlight = []
+        payloadsLost = 0
+        heldUntil = nil
     }
 
     /// ECP has given the outstanding PDU up.
     ///
-    /// One lost PDU of many VSIs must not cut them all off while there is time, so it is made up anew twice.
+    /// One lost PDU of many VSIs must not cut them all off while there is time, so it is made up anew twice. What the bridge
+    /// has granted it holds for toutKeepAlive, however short ECP's times are: a keep-alive is said again until
+    /// respWaitDelay is over.
     mutating func payloadFailed(at now: Instant) {
         let slots = inFlight
         inFlight = []
+        holdKeepAlives(at: now)
         for slot in slots {
             guard let vsi = self.slots[slot], case .sent = vsi.transmission,
                 case .response(_, let repeatAt, let failures) = vsi.wait
             else { continue }
             if failures + 1 < Self.transportFailuresMax {
                 sendAgain(slot, failures: failures + 1, repeatAt: repeatAt)
+            } else if vsi.machine.state == .transmitKeepAlive {
+                // It is said again when its time comes; until then nobody waits for it.
+                if !vsi.isOverdue { becomeOverdue(slot) }
             } else {
                 feed(slot, .responseTimeout, at: now)
                 report(slot)
@@ -288,7 +162,7 @@ extension VDPStation.VSI {
     /// The filter that goes with it: VLANs that the bridge filled in are used from then on, as long as the same is asked
     /// for and the bridge has not taken it back.
     private var carriedFilter: FilterInfo {
-        guard let bound, carried.filter == bound.request.filter else { return carried.filter }
+        guard let bound, !isAskedAnew, carried.filter == bound.request.filter else { return carried.filter }
         return bound.filter
     }
 

@@ -7,7 +7,8 @@ internal import EVBWire
 /// `Port` owns ECP.
 ///
 /// Files: this one has the VSIs and the requests for them, `VDPStation+Transmit.swift` what leaves,
-/// `VDPStation+Receive.swift` what arrives, `VDPStation+Time.swift` what time brings.
+/// `VDPStation+Receive.swift` what arrives, `VDPStation+Time.swift` what time brings,
+/// `VDPStation+Pacing.swift` how much the bridge is given at once.
 struct VDPStation {
     /// VSIs that one port can have.
     static let vsisMax = 16_384
@@ -57,6 +58,8 @@ struct VDPStation {
         /// The request whose answer was awaited when a newer one took its place.
         var overtaken: VSIRequest?
         var keepAlives: UInt64 = 0
+        /// The bridge has forgotten it: what it once filled in is left open again.
+        var isAskedAnew = false
 
         struct Bound {
             var request: VSIRequest
@@ -107,11 +110,17 @@ struct VDPStation {
     var outstanding = 0
     /// How much the bridge has shown that it can take.
     var pacing = Pacing.batch
+    /// When it is trusted with more again, and how long it has to go without a loss for that.
+    var trustDeadline = Instant(nanoseconds: 0)
+    var trustPatience = VDPStation.trustPatienceMin
     /// VSIs that were asked again because the bridge seemed to have lost them.
     var recovering = 0
     /// The bridge has answered at once what it was asked a second time, so the first was lost and not slow.
     var isLossConfirmed = false
     var lastAnswer = Instant(nanoseconds: 0)
+    /// PDUs in a row that ECP has given up, and until when keep-alives wait because of that.
+    var payloadsLost = 0
+    var heldUntil: Instant?
     var stallDeadline: Instant?
     var peer: Peer?
     /// How long a request waits for a bridge to be heard before its manager is told.
@@ -167,7 +176,7 @@ struct VDPStation {
     mutating func begin(_ slot: Int, at now: Instant) {
         guard let vsi = slots[slot] else { return }
         guard let peer else {
-            waitForBridge(slot)
+            waitForBridge(slot, at: now)
             return
         }
         if let limit = peer.dialect.limit(for: vsi.request) {
@@ -182,9 +191,9 @@ struct VDPStation {
     }
 
     /// A request waits for a bridge so long and no longer, however often one comes and goes meanwhile.
-    private mutating func waitForBridge(_ slot: Int) {
+    private mutating func waitForBridge(_ slot: Int, at now: Instant) {
         guard let vsi = slots[slot] else { return }
-        setWait(slot, vsi.hasOpenRequest ? .bridge(until: vsi.requestedAt + bridgeWait) : .none)
+        setWait(slot, vsi.hasOpenRequest ? .bridge(until: max(vsi.requestedAt + bridgeWait, now)) : .none)
     }
 
     /// Group IDs are never sent to a bridge that cannot use them (D.2.12, BGID and SGID), nor anything that its dialect
@@ -271,7 +280,7 @@ struct VDPStation {
         if vsi.isWithdrawn || isOver {
             forget(slot)
         } else if peer == nil {
-            waitForBridge(slot)
+            waitForBridge(slot, at: now)
         } else if vsi.isRefusedForGood {
             setWait(slot, .none)
         } else {

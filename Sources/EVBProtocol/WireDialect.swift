@@ -50,6 +50,14 @@ public enum DialectTLV: Hashable, Sendable {
         }
     }
 
+    /// In a bridge's TLV: it shows that the bridge has heard a station. One that has nothing to ask for leaves no trace in it.
+    var showsStation: Bool {
+        switch self {
+        case .ratified(let tlv): tlv.stationStatus.reflectiveRelayRequest || tlv.stationStatus.groupIDs
+        case .draft(let tlv): !tlv.configuredCapabilities.isEmpty
+        }
+    }
+
     /// In a bridge's TLV: it knows that the station asks for reflective relay, and does not reflect.
     ///
     /// A ratified bridge's first TLV cannot answer a request that it has not heard yet; its echo shows whether it has. The

@@ -52,6 +52,9 @@ final class FakeBridge {
     var isLLDPad = false
     var sendsTLV = true
     var sendsAcks = true
+    var hearsLLDP = true
+    /// Says always what it proposes itself, whatever it hears.
+    var echoesNothing = false
     var isAlive = true
     var agesVSIs = true
     var timeToLive: UInt16 = 121
@@ -132,7 +135,7 @@ final class FakeBridge {
     // MARK: EVB
 
     private var tlv: EVBTLV {
-        let received = stationTLV
+        let received = echoesNothing ? nil : stationTLV
         var status = status
         if received?.stationStatus.reflectiveRelayRequest == true, status.contains(.reflectiveRelayCapable) {
             status.insert(.reflectiveRelayControl)
@@ -193,6 +196,7 @@ final class FakeBridge {
         guard isAlive, isLinkUp, let frame = try? Frame(decoding: octets) else { return }
         switch frame.payload {
         case .lldp(let lldpdu):
+            guard hearsLLDP else { return }
             stationTLV = lldpdu.evbTLVs.first
             if tlv != saidTLV, let next = nextLLDP { nextLLDP = min(next, now + .milliseconds(1)) }
         case .ecp(let ecpdu) where ecpdu.operation == .acknowledgement: acknowledged(ecpdu, at: now)

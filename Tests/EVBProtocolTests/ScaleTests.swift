@@ -70,6 +70,26 @@ import Testing
         #expect(bench.transmissionsMax >= 3)
     }
 
+    @Test("1,000 VSIs on a bridge like lldpad's at RTE 8, for ten minutes of 20 % loss both ways: all stay")
+    func lossyLldpad() throws {
+        let bench = Bench(.test(timers: OperationalTimers(rte: 8)), bridges: [.lldpad()]).start()
+        (bench.keepsLog, bench.bridge.keepsHeard, bench.checksRetries) = (false, false, false)
+        bench.random = SplitMix64(seed: Environment.seed("lossyLldpad", otherwise: 1))
+        bench.loss = 20
+        for number in 0..<1000 as Range<UInt64> { try bench.request(.vsi(number)) }
+        var counts: [Int] = []
+        for _ in 0..<20 {
+            bench.run(for: .seconds(30))
+            counts.append(bench.bridge.holds(.associate))
+        }
+        print("20 % loss: held by the bridge each 30 s: \(counts), aged out \(bench.bridge.agedCount)")
+        #expect(counts.min() == 1000)
+        bench.loss = 0
+        bench.run(for: .seconds(330))
+        #expect(bench.associatedCount == 1000)
+        #expect(bench.bridge.holds(.associate) == 1000)
+    }
+
     @Test("1,000 withdrawals at once leave nothing on either side")
     func withdrawals() throws {
         let bench = Bench().start()

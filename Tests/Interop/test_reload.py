@@ -113,7 +113,6 @@ def test_TLV_13_a_raised_keep_alive_period_does_not_cost_the_vsis(cable):
     assert bridge.vsis() == set(vsis) and not released(wire)
 
 
-@pytest.mark.xfail(reason="a raised keep-alive period is used before the bridge has shown that it heard of it; see EVBNegotiation")
 def test_TLV_18_a_changed_tlv_that_is_lost_is_said_again_soon(cable):
     """TLV-18 TLV-13 The one LLDPDU with the raised keep-alive period is lost: the bridge hears of it in seconds, and keeps the VSI."""
     loss, wire = Loss(0, (cable.switch, "port0")), cable.wire()
