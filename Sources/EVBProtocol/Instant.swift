@@ -18,6 +18,13 @@ public struct Instant: Hashable, Comparable, Sendable {
     public func since(_ earlier: Instant) -> Interval {
         Interval(nanoseconds: nanoseconds > earlier.nanoseconds ? nanoseconds - earlier.nanoseconds : 0)
     }
+
+    /// The sooner of two moments, either of which may never come.
+    static func earliest(_ one: Instant?, _ other: Instant?) -> Instant? {
+        guard let one else { return other }
+        guard let other else { return one }
+        return min(one, other)
+    }
 }
 
 /// A length of time in nanoseconds. Arithmetic stops at the largest value instead of trapping.

@@ -56,9 +56,7 @@ struct LLDPAgent {
 
     /// The next moment at which ``advance(to:)`` has something to do.
     var nextDeadline: Instant? {
-        let ageing = neighbours.map(\.expiry).min()
-        guard let nextTransmission else { return ageing }
-        return ageing.map { min($0, nextTransmission) } ?? nextTransmission
+        neighbours.reduce(nextTransmission) { Instant.earliest($0, $1.expiry) }
     }
 
     /// The link is up: send at once, and fast for a while.

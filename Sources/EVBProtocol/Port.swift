@@ -127,7 +127,7 @@ public struct Port {
 
     /// When ``advance(to:)`` is wanted next.
     public var nextDeadline: Instant? {
-        [agent.nextDeadline, transmitter.nextDeadline, vdp.nextDeadline].compactMap { $0 }.min()
+        Instant.earliest(agent.nextDeadline, Instant.earliest(transmitter.nextDeadline, vdp.nextDeadline))
     }
 
     // MARK: What can be seen
@@ -298,6 +298,7 @@ public struct Port {
 
     /// Sends what VDP has ready if ECP can take it, and hands the effects over.
     mutating func finish(at now: Instant) -> [PortEffect] {
+        vdp.endHold(at: now)
         if isLinkUp, peer != nil, toldDialect == negotiation.dialect, transmitter.isIdle,
             let payload = vdp.nextPayload(at: now)
         {

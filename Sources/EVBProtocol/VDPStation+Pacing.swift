@@ -123,6 +123,11 @@ extension VDPStation {
         heldUntil = now + min(Self.keepAliveMin * (1 << UInt64(payloadsLost - Self.transportFailuresMax)), most)
     }
 
+    /// Lets keep-alives go again once they have waited long enough.
+    mutating func endHold(at now: Instant) {
+        if let heldUntil, heldUntil <= now { self.heldUntil = nil }
+    }
+
     mutating func becomeOverdue(_ slot: Int) {
         if slots[slot]?.isStalled == true { recovering -= 1 }
         modify(slot) {

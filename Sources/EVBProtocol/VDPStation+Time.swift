@@ -3,13 +3,12 @@ internal import EVBWire
 extension VDPStation {
     /// The next moment at which ``advance(to:)`` has something to do.
     var nextDeadline: Instant? {
-        [deadlines.next?.deadline, stallDeadline, queue.isEmpty ? nil : heldUntil].compactMap { $0 }.min()
+        Instant.earliest(deadlines.next?.deadline, Instant.earliest(stallDeadline, queue.isEmpty ? nil : heldUntil))
     }
 
     /// Lets time pass.
     mutating func advance(to now: Instant) {
         if let stallDeadline, stallDeadline <= now { resendStalled(at: now) }
-        if let heldUntil, heldUntil <= now { self.heldUntil = nil }
         while let next = deadlines.next, next.deadline <= now {
             expire(next.member, at: now)
             report(next.member)

@@ -20,8 +20,8 @@ extension VDPStation {
     mutating func nextPayload(at now: Instant) -> [UInt8]? {
         guard let peer else { return nil }
         var room = window(peer) - outstanding
-        let isHeld = heldUntil.map { now < $0 } ?? false
-        guard room > 0, let first = queue.popFirst(holdingKeepAlives: isHeld), let leader = slots[first] else {
+        guard room > 0, let first = queue.popFirst(holdingKeepAlives: heldUntil != nil), let leader = slots[first]
+        else {
             return nil
         }
         let manager = leader.carried.managerID

@@ -26,15 +26,18 @@ enum Event {
 
 /// Events in the order of their time, those of one time in the order of their coming.
 struct EventQueue {
+    /// Small, because it is moved about a lot; what happens stays where it is.
     private struct Entry {
         let time: Instant
         let order: UInt64
-        let event: Event
+        let place: Int
 
         func precedes(_ other: Entry) -> Bool { time != other.time ? time < other.time : order < other.order }
     }
 
     private var entries: [Entry] = []
+    private var contents: [Event?] = []
+    private var freePlaces: [Int] = []
     private var order: UInt64 = 0
 
     /// When the next event is.
@@ -42,7 +45,9 @@ struct EventQueue {
 
     mutating func add(_ event: Event, at time: Instant) {
         order += 1
-        entries.append(Entry(time: time, order: order, event: event))
+        let content = freePlaces.popLast() ?? contents.count
+        if content == contents.count { contents.append(event) } else { contents[content] = event }
+        entries.append(Entry(time: time, order: order, place: content))
         var place = entries.count - 1
         while place > 0, entries[place].precedes(entries[(place - 1) / 2]) {
             entries.swapAt(place, (place - 1) / 2)
@@ -52,8 +57,10 @@ struct EventQueue {
 
     mutating func popFirst() -> Event? {
         guard let first = entries.first else { return nil }
+        let event = contents[first.place].take()
+        freePlaces.append(first.place)
         let last = entries.removeLast()
-        guard !entries.isEmpty else { return first.event }
+        guard !entries.isEmpty else { return event }
         entries[0] = last
         var place = 0
         while true {
@@ -61,7 +68,7 @@ struct EventQueue {
             for child in [2 * place + 1, 2 * place + 2] where child < entries.count {
                 if entries[child].precedes(entries[least]) { least = child }
             }
-            guard least != place else { return first.event }
+            guard least != place else { return event }
             entries.swapAt(place, least)
             place = least
         }

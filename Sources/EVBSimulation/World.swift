@@ -173,8 +173,9 @@ struct World {
     /// Has the station do something, carries out what follows, and looks at its next deadline.
     mutating func stationDoes(_ index: Int, _ action: (inout Port) -> [PortEffect]) throws(Ledger.Breach) {
         guard pairs[index].isStationRunning else { return }
-        for effect in action(&pairs[index].station) { try carryOut(effect, index) }
-        try armStation(index)
+        let (effects, deadline) = Self.driven(&pairs[index].station, action)
+        for effect in effects { try carryOut(effect, index) }
+        try arm(2 * index, deadline)
     }
 
     mutating func armStation(_ index: Int) throws(Ledger.Breach) {
@@ -184,14 +185,28 @@ struct World {
     /// Has the bridge's port do something, carries out what follows, and looks at its next deadline.
     mutating func bridgeDoes(_ index: Int, _ action: (inout BridgePort) -> [BridgeEffect]) throws(Ledger.Breach) {
         guard pairs[index].isBridgeRunning else { return }
-        for effect in action(&pairs[index].bridge) {
+        let (effects, deadline) = Self.driven(&pairs[index].bridge, action)
+        for effect in effects {
             try carryOut(effect, index)
             if case .station(.lost) = effect, !pairs[index].bridge.vsis.isEmpty {
                 throw Ledger.Breach(
                     rule: "a bridge that has lost its station holds nothing", detail: "\(pairs[index].bridge.vsis)")
             }
         }
-        try arm(2 * index + 1, pairs[index].bridge.nextDeadline)
+        try arm(2 * index + 1, deadline)
+    }
+
+    /// Asks for the next deadline while the port is held for writing: read from the array, all of it would be copied first.
+    private static func driven(
+        _ port: inout Port, _ action: (inout Port) -> [PortEffect]
+    ) -> ([PortEffect], Instant?) {
+        (action(&port), port.nextDeadline)
+    }
+
+    private static func driven(
+        _ port: inout BridgePort, _ action: (inout BridgePort) -> [BridgeEffect]
+    ) -> ([BridgeEffect], Instant?) {
+        (action(&port), port.nextDeadline)
     }
 
     mutating func arm(_ member: Int, _ deadline: Instant?) throws(Ledger.Breach) {

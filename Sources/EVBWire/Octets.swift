@@ -96,7 +96,8 @@ struct ByteWriter {
     }
 
     mutating func uint16(_ value: UInt16) {
-        bigEndian(UInt64(value), 2)
+        octets.append(UInt8(truncatingIfNeeded: value >> 8))
+        octets.append(UInt8(truncatingIfNeeded: value))
     }
 
     mutating func uint24(_ value: UInt32) {
@@ -125,8 +126,10 @@ struct ByteWriter {
     }
 
     private mutating func bigEndian(_ value: UInt64, _ count: Int) {
-        for index in (0..<count).reversed() {
-            octets.append(UInt8(truncatingIfNeeded: value >> UInt64(8 * index)))
+        var shift = UInt64(8 * count)
+        while shift > 0 {
+            shift -= 8
+            octets.append(UInt8(truncatingIfNeeded: value >> shift))
         }
     }
 }

@@ -104,7 +104,7 @@ import Testing
         #expect(try bench.tlvs(1).count <= 60 * 10 / 4)
     }
 
-    @Test("VDP-36 VDP-11 a bridge that begins anew is asked for all as soon as its TLV shows it, null VIDs as such")
+    @Test("VDP-40 a bridge that begins anew is asked for all as soon as its TLV shows it, null VIDs as such")
     func noticedRestart() throws {
         let bench = bench(OperationalTimers(rka: 24))
         bench.bridge.policy = { _ in .init(verdict: .grant(.vid(7))) }

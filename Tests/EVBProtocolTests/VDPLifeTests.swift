@@ -156,7 +156,7 @@ import Testing
         }
     }
 
-    @Test("VDP-36 the VSIs of a bridge that forgot them in silence are granted by their keep-alives")
+    @Test("the VSIs of a bridge that forgot them in silence are granted by their keep-alives")
     func silentRestart() throws {
         let bench = Bench().start()
         for number in 1...10 as ClosedRange<UInt64> { try bench.request(.vsi(number)) }

@@ -110,7 +110,7 @@ public struct BridgePort {
 
     /// When ``advance(to:)`` is wanted next.
     public var nextDeadline: Instant? {
-        [agent.nextDeadline, transmitter.nextDeadline, vdp.nextDeadline].compactMap { $0 }.min()
+        Instant.earliest(agent.nextDeadline, Instant.earliest(transmitter.nextDeadline, vdp.nextDeadline))
     }
 
     // MARK: What can be seen
