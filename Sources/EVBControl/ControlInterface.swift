@@ -135,11 +135,46 @@ public enum ControlInterface {
           ageSeconds: int,
           systemName: ?string,
           systemDescription: ?string,
-          portDescription: ?string
+          portDescription: ?string,
+          chassisIDSubtype: int,
+          portIDSubtype: int,
+          tlvs: []string
         )
 
-        # EcpTxFrameCount, EcpTxRetryCount, EcpTxFailures and EcpRxFrameCount of the EVB MIB.
-        type ECPCounters (txFrameCount: int, txRetryCount: int, txFailures: int, rxFrameCount: int)
+        # The groups of the EVB MIB: its objects without ieee8021BridgeEvb and the group's name.
+        type Sys (
+          type: (evbBridge, evbStation),
+          numExternalPorts: int,
+          evbLldpTxEnable: bool,
+          evbLldpManual: bool,
+          evbLldpGidCapable: bool,
+          ecpDfltAckTimerExp: int,
+          ecpMaxRetries: int,
+          vdpDfltRsrcWaitDelayExp: int,
+          vdpDfltReinitKeepAliveExp: int
+        )
+
+        # Microseconds in vdpOperRespWaitDelay. The draft has no exponents.
+        type URP (
+          ifIndex: int,
+          bindToISSPort: int,
+          lldpManual: bool,
+          vdpOperRsrcWaitDelayExp: ?int,
+          vdpOperRespWaitDelay: int,
+          vdpOperReinitKeepAliveExp: ?int
+        )
+
+        type ECP (
+          operAckTimerInitExp: ?int,
+          operMaxRetries: int,
+          txFrameCount: int,
+          txRetryCount: int,
+          txFailures: int,
+          rxFrameCount: int
+        )
+
+        # Of LLDP-EXT-DOT1-EVB-EXTENSIONS-MIB. TLVs are hexadecimal digits, with their headers.
+        type Xdot1 (evbConfigEvbTxEnable: bool, locEvbTlvString: ?string, remEvbTlvString: ?string)
 
         # A port in full.
         type PortDetails (
@@ -153,7 +188,11 @@ public enum ControlInterface {
           vsis: VSICounts,
           evbTLV: (local: ?EVBTLV, remote: ?EVBTLV),
           lldpNeighbour: ?Neighbour,
-          ecp: ECPCounters
+          sys: Sys,
+          urp: ?URP,
+          ecp: ECP,
+          xdot1: Xdot1,
+          counterDiscontinuity: int
         )
 
         # One entry of a filter. vlan 0 asks the bridge for a VID; mac as 52:54:00:00:c7:3e.
@@ -183,6 +222,39 @@ public enum ControlInterface {
           link: ?Link
         )
 
+        # Of the EVB MIB, what VSI does not tell. Times are hundredths of a second. operReasonCode: as it was on the wire.
+        type VSIDB (
+          timeSinceCreate: int,
+          vdpOperCmd: (preAssociate, preAssociateWithRsrcReservation, associate, deAssociate),
+          operRevert: bool,
+          operHard: bool,
+          operReason: ?(success, invalidFormat, insufficientResources, otherfailure),
+          operReasonCode: ?int,
+          mgrID16: string,
+          filterFormat: (vid, macVid, groupidVid, groupidMacVid),
+          numMACs: int,
+          vdpMachineState: (preAssociate, preAssociateWithRsrcReservation, associate, deAssociate),
+          vdpCommandsSucceeded: int,
+          vdpCommandsFailed: int,
+          vdpCommandReverts: int,
+          vdpCounterDiscontinuity: int
+        )
+
+        # A VSI in full.
+        type VSIDetails (
+          vsiID: string,
+          vsiIDFormat: (ipv4, ipv6, mac, local, uuid),
+          port: string,
+          managerID: ?string,
+          typeID: int,
+          typeVersion: int,
+          state: string,
+          reason: ?string,
+          filters: []Filter,
+          link: ?Link,
+          vsidb: VSIDB
+        )
+
         # Something that happened. kind: vsi, reflective-relay, peer, link, port, notice.
         type Event (
           timeMilliseconds: int,
@@ -195,8 +267,9 @@ public enum ControlInterface {
           message: string
         )
 
-        # Counters by their names in the EVB MIB; interface is null for those of the daemon itself.
-        type Statistics (interface: ?string, counters: [string]int)
+        # Counters by their names in the EVB MIB; interface is null for those of the daemon itself. They began at 0 as many
+        # hundredths of a second ago as counterDiscontinuity tells.
+        type Statistics (interface: ?string, counters: [string]int, counterDiscontinuity: int)
 
 
         """
@@ -211,14 +284,14 @@ public enum ControlInterface {
         # All ports, in the order of the configuration.
         method ListPorts() -> (ports: []Port)
 
-        # One port, with the EVB TLVs of both sides, its LLDP neighbour and ECP's counters.
+        # One port, with the EVB TLVs of both sides, its LLDP neighbour and the objects of the EVB MIB.
         method GetPort(interface: string) -> (port: PortDetails)
 
         # The VSIs, all or of a port or in a state. With "more" they come in several replies, for there may be many.
         method ListVSIs(port: ?string, state: ?string) -> (vsis: []VSI)
 
         # One VSI. vsiID: a UUID, or a text after ipv4:, ipv6:, mac: or local:.
-        method GetVSI(vsiID: string) -> (vsi: VSI)
+        method GetVSI(vsiID: string) -> (vsi: VSIDetails)
 
         # Associates a VSI, and keeps it associated. wait: how long to wait for the bridge, in milliseconds;
         # 0 (the default) answers at once, with the VSI pending.

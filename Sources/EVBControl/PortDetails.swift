@@ -93,11 +93,18 @@ public struct NeighbourStatus: Codable, Sendable, Equatable {
     @Nullable public var systemDescription: String?
     /// Its port description, if it told one.
     @Nullable public var portDescription: String?
+    /// The subtype of its chassis ID (802.1AB 8.5.2.2).
+    public var chassisIDSubtype: Int
+    /// The subtype of its port ID (802.1AB 8.5.3.2).
+    public var portIDSubtype: Int
+    /// Every TLV of its last LLDPDU, each in hexadecimal digits with its header, in their order.
+    public var tlvs: [String]
 
     /// Makes the status of a neighbour.
     public init(
         chassisID: String, portID: String, ttlSeconds: Int, ageSeconds: Int, systemName: String? = nil,
-        systemDescription: String? = nil, portDescription: String? = nil
+        systemDescription: String? = nil, portDescription: String? = nil, chassisIDSubtype: Int, portIDSubtype: Int,
+        tlvs: [String]
     ) {
         self.chassisID = chassisID
         self.portID = portID
@@ -106,26 +113,9 @@ public struct NeighbourStatus: Codable, Sendable, Equatable {
         self._systemName = Nullable(wrappedValue: systemName)
         self._systemDescription = Nullable(wrappedValue: systemDescription)
         self._portDescription = Nullable(wrappedValue: portDescription)
-    }
-}
-
-/// The counters of ECP on a port, by their names in the EVB MIB.
-public struct ECPCounters: Codable, Sendable, Equatable {
-    /// EcpTxFrameCount: ECPDUs sent, without those sent again.
-    public var txFrameCount: Int
-    /// EcpTxRetryCount: ECPDUs sent again.
-    public var txRetryCount: Int
-    /// EcpTxFailures: ECPDUs given up.
-    public var txFailures: Int
-    /// EcpRxFrameCount: ECPDUs received.
-    public var rxFrameCount: Int
-
-    /// Makes a set of counters.
-    public init(txFrameCount: Int = 0, txRetryCount: Int = 0, txFailures: Int = 0, rxFrameCount: Int = 0) {
-        self.txFrameCount = txFrameCount
-        self.txRetryCount = txRetryCount
-        self.txFailures = txFailures
-        self.rxFrameCount = rxFrameCount
+        self.chassisIDSubtype = chassisIDSubtype
+        self.portIDSubtype = portIDSubtype
+        self.tlvs = tlvs
     }
 }
 
@@ -137,19 +127,34 @@ public struct PortDetails: Codable, Sendable, Equatable {
     public var evbTLV: EVBTLVPair
     /// The LLDP neighbour; nil where there is none.
     public var lldpNeighbour: NeighbourStatus?
-    /// The counters of ECP.
-    public var ecp: ECPCounters
+    /// The managed objects of the system, as this port has them.
+    public var sys: SysObjects
+    /// Those of the uplink relay port; nil in a bridge.
+    public var urp: URPObjects?
+    /// Those of ECP.
+    public var ecp: ECPObjects
+    /// Those of LLDP's EVB TLV.
+    public var xdot1: Xdot1Objects
+    /// How long the port's counters have been counting, in hundredths of a second.
+    public var counterDiscontinuity: Int
 
     /// Makes the details of a port.
-    public init(port: PortStatus, evbTLV: EVBTLVPair, lldpNeighbour: NeighbourStatus?, ecp: ECPCounters) {
+    public init(
+        port: PortStatus, evbTLV: EVBTLVPair, lldpNeighbour: NeighbourStatus?, sys: SysObjects, urp: URPObjects?,
+        ecp: ECPObjects, xdot1: Xdot1Objects, counterDiscontinuity: Int
+    ) {
         self.port = port
         self.evbTLV = evbTLV
         self.lldpNeighbour = lldpNeighbour
+        self.sys = sys
+        self.urp = urp
         self.ecp = ecp
+        self.xdot1 = xdot1
+        self.counterDiscontinuity = counterDiscontinuity
     }
 
     private enum CodingKeys: String, CodingKey {
-        case evbTLV, lldpNeighbour, ecp
+        case evbTLV, lldpNeighbour, sys, urp, ecp, xdot1, counterDiscontinuity
     }
 
     /// Reads the details.
@@ -158,7 +163,11 @@ public struct PortDetails: Codable, Sendable, Equatable {
         self.init(
             port: try PortStatus(from: decoder), evbTLV: try container.decode(EVBTLVPair.self, forKey: .evbTLV),
             lldpNeighbour: try container.decodeIfPresent(NeighbourStatus.self, forKey: .lldpNeighbour),
-            ecp: try container.decode(ECPCounters.self, forKey: .ecp))
+            sys: try container.decode(SysObjects.self, forKey: .sys),
+            urp: try container.decodeIfPresent(URPObjects.self, forKey: .urp),
+            ecp: try container.decode(ECPObjects.self, forKey: .ecp),
+            xdot1: try container.decode(Xdot1Objects.self, forKey: .xdot1),
+            counterDiscontinuity: try container.decode(Int.self, forKey: .counterDiscontinuity))
     }
 
     /// Writes the details.
@@ -167,7 +176,11 @@ public struct PortDetails: Codable, Sendable, Equatable {
         var container = encoder.container(keyedBy: CodingKeys.self)
         try container.encode(evbTLV, forKey: .evbTLV)
         try container.encode(Nullable(wrappedValue: lldpNeighbour), forKey: .lldpNeighbour)
+        try container.encode(sys, forKey: .sys)
+        try container.encode(Nullable(wrappedValue: urp), forKey: .urp)
         try container.encode(ecp, forKey: .ecp)
+        try container.encode(xdot1, forKey: .xdot1)
+        try container.encode(counterDiscontinuity, forKey: .counterDiscontinuity)
     }
 }
 
@@ -177,11 +190,14 @@ public struct StatisticsReport: Codable, Sendable, Equatable {
     @Nullable public var interface: String?
     /// The counters by their names in the EVB MIB (less `ieee8021BridgeEvb`), or our own where it has none.
     public var counters: [String: Int]
+    /// How long they have been counting, in hundredths of a second; they began at 0.
+    public var counterDiscontinuity: Int
 
     /// Makes a report.
-    public init(interface: String?, counters: [String: Int]) {
+    public init(interface: String?, counters: [String: Int], counterDiscontinuity: Int) {
         self._interface = Nullable(wrappedValue: interface)
         self.counters = counters
+        self.counterDiscontinuity = counterDiscontinuity
     }
 }
 

@@ -35,7 +35,7 @@ final class DaemonService: ControlService {
         case .getVersion: reply.answer(.version(VersionReport(version: Release.version)))
         case .getStatus: reply.answer(.status(status))
         case .listPorts: reply.answer(.ports(daemon.ports.map(\.status)))
-        case .getPort(let interface): reply.answer(.port(try port(interface).details))
+        case .getPort(let interface): reply.answer(.port(try details(interface)))
         case .listVSIs(let port, let state): try list(port: port, state: state, reply)
         case .getVSI(let vsiID): try show(vsiID, reply)
         case .associate(let request): try associate(request, target: .associated, reply)
@@ -77,6 +77,13 @@ final class DaemonService: ControlService {
         return port
     }
 
+    private func details(_ interface: String) throws(ControlError) -> PortDetails {
+        guard let index = daemon.ports.firstIndex(where: { $0.name == interface }) else {
+            throw ControlError(.noSuchPort(port: interface))
+        }
+        return daemon.ports[index].details(number: index + 1, of: daemon.ports.count)
+    }
+
     private func list(port name: String?, state: EVBControl.VSIState?, _ reply: ControlReplyHandle)
         throws(ControlError)
     {
@@ -108,8 +115,8 @@ final class DaemonService: ControlService {
 
     private func show(_ text: String, _ reply: ControlReplyHandle) throws(ControlError) {
         let (port, vsiID) = try locate(text, port: nil)
-        guard let status = port.vsiStatus(vsiID) else { throw ControlError(.noSuchVSI(vsiID: text, port: nil)) }
-        reply.answer(.vsi(status))
+        guard let details = port.vsiDetails(vsiID) else { throw ControlError(.noSuchVSI(vsiID: text, port: nil)) }
+        reply.answer(.vsiDetails(details))
     }
 
     // MARK: Asking for VSIs

@@ -44,6 +44,8 @@ final class PortSupervisor {
     /// Lines about the port and the bridge, and lines about VSIs, of which a flap brings one or two for each.
     private var portBudget = LogBudget(burst: 20, perSecond: 1)
     private var vsiBudget = LogBudget(burst: 40_000, perSecond: 100)
+    /// When the port, and with it all of its counters, began.
+    let createdAt: Instant
     private(set) var sendFailures: UInt64 = 0
     private(set) var kernelDrops: UInt64 = 0
 
@@ -52,6 +54,7 @@ final class PortSupervisor {
         self.configuration = configuration
         self.surroundings = surroundings
         name = configuration.interface
+        createdAt = surroundings.timers.now
         var logger = surroundings.logger
         logger[metadataKey: "port"] = "\(configuration.interface)"
         self.logger = logger
@@ -244,7 +247,7 @@ final class PortSupervisor {
             let frame = try Frame(decoding: octets)
             perform(port.receive(frame, at: now))
         } catch {
-            port.countUnreadable(error)
+            port.countUnreadable(error, to: Frame.destination(of: octets))
             logger.trace("frame discarded", metadata: ["error": "\(error)"])
         }
     }

@@ -45,23 +45,6 @@ extension PortSupervisor {
         }
     }
 
-    /// The port in full.
-    var details: PortDetails {
-        let snapshot = port.snapshot
-        let statistics = snapshot.statistics
-        return PortDetails(
-            port: status,
-            evbTLV: EVBTLVPair(
-                local: snapshot.localTLV.ratified.map { EVBTLVStatus($0) },
-                remote: snapshot.peer?.tlv.map { EVBTLVStatus($0) }),
-            lldpNeighbour: snapshot.neighbour.map { NeighbourStatus($0, at: now) },
-            ecp: ECPCounters(
-                txFrameCount: Int(clamping: statistics.ecpTxFrames),
-                txRetryCount: Int(clamping: statistics.ecpTxRetries),
-                txFailures: Int(clamping: statistics.ecpTxFailures),
-                rxFrameCount: Int(clamping: statistics.ecpRxFrames)))
-    }
-
     /// The counters, by their names in the EVB MIB, or our own where it has none.
     var counters: StatisticsReport {
         let statistics = port.snapshot.statistics
@@ -72,14 +55,19 @@ extension PortSupervisor {
             "EcpRxDuplicates": statistics.ecpRxDuplicates, "EcpRxStrayAcks": statistics.ecpRxStrayAcks,
             "EcpRxDiscarded": statistics.ecpRxDiscarded, "EcpRxOtherSource": statistics.ecpRxOtherSource,
             "LldpTxFrames": statistics.lldpSent, "LldpRxFrames": statistics.lldpReceived,
-            "LldpRxDiscarded": statistics.lldpDiscarded, "EvbTlvsDiscarded": statistics.evbTLVsDiscarded,
+            "LldpRxDiscarded": statistics.lldpDiscarded, "LldpRxAgeouts": statistics.lldpAgeouts,
+            "LldpRxTlvsDiscarded": statistics.lldpTLVsDiscarded,
+            "LldpRxTlvsUnrecognized": statistics.lldpTLVsUnrecognized,
+            "EvbTlvsDiscarded": statistics.evbTLVsDiscarded,
             "VDPCommandsSucceeded": vdp.commandsSucceeded, "VDPCommandsFailed": vdp.commandsFailed,
             "VDPCommandReverts": vdp.commandReverts, "VdpKeepAlives": vdp.keepAlives, "VdpRepeats": vdp.repeats,
             "VdpStalls": vdp.stalls, "VdpUnsolicited": vdp.unsolicited, "VdpUnknownVsi": vdp.unknownVSI,
             "VdpMismatchedAnswers": vdp.mismatchedAnswers, "VdpMalformed": vdp.malformed,
             "SocketSendFailures": sendFailures, "SocketKernelDrops": kernelDrops,
         ]
-        return StatisticsReport(interface: name, counters: values.mapValues { Int(clamping: $0) })
+        return StatisticsReport(
+            interface: name, counters: values.mapValues { Int(clamping: $0) },
+            counterDiscontinuity: now.since(createdAt).hundredths)
     }
 
     /// A VSI as managers see it; nil if there is none.
@@ -188,7 +176,10 @@ extension NeighbourStatus {
             chassisID: neighbour.lldpdu.chassisID.text(isChassis: true),
             portID: neighbour.lldpdu.portID.text(isChassis: false), ttlSeconds: Int(neighbour.lldpdu.timeToLive),
             ageSeconds: Int(clamping: now.since(neighbour.heard).nanoseconds / 1_000_000_000),
-            systemName: text(5), systemDescription: text(6), portDescription: text(4))
+            systemName: text(5), systemDescription: text(6), portDescription: text(4),
+            chassisIDSubtype: Int(neighbour.lldpdu.chassisID.subtype),
+            portIDSubtype: Int(neighbour.lldpdu.portID.subtype),
+            tlvs: neighbour.lldpdu.received.map { hexadecimal($0) })
     }
 }
 

@@ -121,7 +121,10 @@ struct LLDPAgent {
     /// What is due by now.
     struct Due: Equatable {
         var transmit = false
-        var aged = false
+        /// How many neighbours have aged out.
+        var agedCount = 0
+
+        var aged: Bool { agedCount > 0 }
     }
 
     /// Lets time pass.
@@ -129,7 +132,7 @@ struct LLDPAgent {
         var due = Due()
         let before = neighbours.count
         neighbours.removeAll { $0.expiry <= now }
-        due.aged = neighbours.count != before
+        due.agedCount = before - neighbours.count
         guard let transmission = nextTransmission, transmission <= now else { return due }
         replenish(at: now)
         guard credit > 0 else {

@@ -14,19 +14,20 @@ extension Port {
         return finish(at: now)
     }
 
-    /// Counts a frame that could not be read.
-    public mutating func countUnreadable(_ error: WireError) {
+    /// Counts a frame that could not be read, unless it was another LLDP agent's.
+    public mutating func countUnreadable(_ error: WireError, to destination: MACAddress? = .nearestCustomerBridge) {
         switch error {
         case .truncated(.ecpHeader), .unknownValue(.ecpHeader, _), .truncated(.draftECPHeader),
             .unknownValue(.draftECPHeader, _):
             statistics.ecpRxDiscarded &+= 1
         case .otherProtocol, .truncated(.ethernetHeader): break
-        default: statistics.lldpDiscarded &+= 1
+        default: statistics.lldpDiscarded &+= destination == .nearestCustomerBridge ? 1 : 0
         }
     }
 
     private mutating func receive(_ lldpdu: LLDPDU, from source: MACAddress, at now: Instant) {
         statistics.lldpReceived &+= 1
+        statistics.countTLVs(of: lldpdu)
         if let defect = lldpdu.evbDefect ?? lldpdu.draftEVBDefect {
             statistics.evbTLVsDiscarded &+= 1
             if notices.insert(.unusableTLV(defect)).inserted { effects.append(.notice(.unusableTLV(defect))) }

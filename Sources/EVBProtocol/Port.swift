@@ -99,6 +99,7 @@ public struct Port {
     /// Lets time pass, up to `now`.
     public mutating func advance(to now: Instant) -> [PortEffect] {
         let due = agent.advance(to: now)
+        statistics.lldpAgeouts &+= UInt64(due.agedCount)
         if due.aged { selectPeer(otherwise: .aged, at: now) }
         if due.transmit { transmitLLDP() }
         switch transmitter.advance(

@@ -75,6 +75,12 @@ public struct PortStatistics: Hashable, Sendable {
     public var lldpSent: UInt64 = 0
     public var lldpReceived: UInt64 = 0
     public var lldpDiscarded: UInt64 = 0
+    /// Neighbours whose information has aged out (the LLDP MIB's lldpStatsRxPortAgeoutsTotal).
+    public var lldpAgeouts: UInt64 = 0
+    /// TLVs that were not what they claimed to be (lldpStatsRxPortTLVsDiscardedTotal).
+    public var lldpTLVsDiscarded: UInt64 = 0
+    /// TLVs that mean nothing here (lldpStatsRxPortTLVsUnrecognizedTotal).
+    public var lldpTLVsUnrecognized: UInt64 = 0
     /// EVB TLVs that were malformed or came several at a time.
     public var evbTLVsDiscarded: UInt64 = 0
     /// ECPDUs sent for the first time (the MIB's EcpTxFrameCount).
@@ -97,6 +103,19 @@ public struct PortStatistics: Hashable, Sendable {
 
     /// Starts at zero.
     public init() {}
+
+    /// Counts those of a neighbour's TLVs that are of no use.
+    mutating func countTLVs(of lldpdu: LLDPDU) {
+        for tlv in lldpdu.optional {
+            switch tlv {
+            case .evb, .draftEVB: break
+            // 802.1AB's own types, 4 to 8, are known, also those that nobody here needs.
+            case .basic(let type, _): lldpTLVsUnrecognized &+= type > 8 ? 1 : 0
+            case .organizational: lldpTLVsUnrecognized &+= 1
+            case .malformed: lldpTLVsDiscarded &+= 1
+            }
+        }
+    }
 }
 
 /// An LLDP neighbour, for those who show it.

@@ -33,6 +33,7 @@ extension VDPStation {
         }
         lastAnswer = max(lastAnswer, now)
         if tlv.command == .deAssociate {
+            slots[slot]?.answer = VSIAnswer(tlv.status, in: dialect)
             receiveReleaseAnswer(slot, vsi, at: now)
             return
         }
@@ -50,6 +51,7 @@ extension VDPStation {
             statistics.mismatchedAnswers &+= 1
             return
         }
+        slots[slot]?.answer = VSIAnswer(tlv.status, in: dialect)
         guard tlv.status.reason == .success else {
             let refusal = Refusal(
                 reason: tlv.status.reason, isHard: tlv.status.contains(.hard), isKept: tlv.status.contains(.keep))

@@ -60,6 +60,10 @@ struct VDPStation {
         var keepAlives: UInt64 = 0
         /// The bridge has forgotten it: what it once filled in is left open again.
         var isAskedAnew = false
+        /// When its manager first asked for it.
+        var createdAt = Instant(nanoseconds: 0)
+        var answer: VSIAnswer?
+        var counters = VSICommandCounters()
 
         struct Bound {
             var request: VSIRequest
@@ -145,6 +149,7 @@ struct VDPStation {
         } else {
             guard slotOf.count < Self.vsisMax else { throw .tooManyVSIs(limit: Self.vsisMax) }
             slot = allocate(request)
+            slots[slot]?.createdAt = now
         }
         modify(slot) {
             $0.request = request
@@ -200,7 +205,7 @@ struct VDPStation {
     /// cannot say.
     private mutating func refuse(_ slot: Int, _ outcome: RequestOutcome, at now: Instant) {
         let isFilter = outcome == .groupIDsUnavailable || outcome == .inexpressible(.filterFormat)
-        statistics.commandsFailed &+= 1
+        countFailure(slot)
         modify(slot) { $0.isRefusedForGood = true }
         // What is bound and can be named is released. Not even a De-Associate may carry group IDs: what is bound with them
         // ends here, and with the bridge when its keep-alives stay away.
@@ -232,14 +237,16 @@ struct VDPStation {
         case .bound:
             statistics.commandsSucceeded &+= 1
             modify(slot) {
+                $0.counters.succeeded &+= 1
                 $0.reason = .success
                 $0.boundSince = $0.boundSince ?? now
             }
             endRequest(slot, .granted)
         case .refused(let refusal):
-            statistics.commandsFailed &+= 1
+            countFailure(slot)
             if refusal.isKept { statistics.commandReverts &+= 1 }
             modify(slot) {
+                $0.counters.reverted &+= refusal.isKept ? 1 : 0
                 $0.reason = VSIReason(refusal.reason)
                 if refusal.isKept, let bound = $0.bound {
                     $0.request = bound.request
@@ -259,9 +266,14 @@ struct VDPStation {
     }
 
     private mutating func fail(_ slot: Int, _ reason: VSIReason, _ outcome: RequestOutcome) {
-        statistics.commandsFailed &+= 1
+        countFailure(slot)
         modify(slot) { $0.reason = reason }
         endRequest(slot, outcome)
+    }
+
+    private mutating func countFailure(_ slot: Int) {
+        statistics.commandsFailed &+= 1
+        modify(slot) { $0.counters.failed &+= 1 }
     }
 
     /// Decides what becomes of a VSI whose machine is in INIT.
@@ -393,10 +405,20 @@ extension VDPStation.VSI {
         }
     }
 
+    /// The command that is under way, or else the one in force.
+    private var command: VDPCommand? {
+        switch machine.state {
+        case .processing(let command): command
+        case .transmitDeassociate: .deAssociate
+        case .initial, .waitSystemCommand, .transmitKeepAlive: machine.operCommand
+        }
+    }
+
     var snapshot: VSISnapshot {
         VSISnapshot(
             request: request, state: state, reason: reason,
             filter: machine.operCommand == nil ? request.filter : bound?.filter ?? request.filter,
-            isWithdrawn: isWithdrawn)
+            isWithdrawn: isWithdrawn, createdAt: createdAt, command: command, operCommand: machine.operCommand,
+            answer: answer, counters: counters)
     }
 }

@@ -37,6 +37,39 @@ public struct VSISnapshot: Sendable, Hashable {
     public let filter: FilterInfo
     /// It is being de-associated.
     public let isWithdrawn: Bool
+    /// When its manager first asked for it.
+    public let createdAt: Instant
+    /// The command that is under way with the bridge, or else the one in force; nil for neither.
+    public let command: VDPCommand?
+    /// operCmd: the command that the bridge has granted and not taken back; nil is vsiState DEASSOC (802.1Q 41.5.5.14).
+    public let operCommand: VDPCommand?
+    /// The bridge's latest answer about it; nil before the first.
+    public let answer: VSIAnswer?
+    /// How its commands have ended.
+    public let counters: VSICommandCounters
+}
+
+/// What a bridge's answer about a VSI said of the command (802.1Q 41.2.3).
+public struct VSIAnswer: Hashable, Sendable {
+    /// Keep and Hard, as they came, and the reason.
+    public let status: VDPStatus
+    /// The reason as it stood on the wire; the draft's codes are not those of the ratified VDP.
+    public let reasonCode: UInt8
+
+    init(_ status: VDPStatus, in dialect: WireDialect) {
+        self.status = status
+        reasonCode = dialect == .draft ? status.reason.draftCode : status.reason.rawValue
+    }
+}
+
+/// How the commands of one VSI have ended since its manager first asked for it. All of these wrap.
+public struct VSICommandCounters: Hashable, Sendable {
+    /// Granted (the MIB's VDPCommandsSucceeded).
+    public var succeeded: UInt64 = 0
+    /// Failed, for whatever reason (VDPCommandsFailed).
+    public var failed: UInt64 = 0
+    /// Refused with Keep, among the failed ones (VDPCommandReverts).
+    public var reverted: UInt64 = 0
 }
 
 /// What VDP has counted on a port since it was set up. All of these wrap.

@@ -34,6 +34,9 @@ public enum DialectTLV: Hashable, Sendable {
         if case .draft(let tlv) = self { tlv } else { nil }
     }
 
+    /// The TLV's octets, with the header.
+    public var octets: [UInt8] { optionalTLV.octets }
+
     /// The TLV as it stands in an LLDPDU.
     var optionalTLV: LLDPDU.OptionalTLV {
         switch self {

@@ -59,6 +59,12 @@ public struct Frame: Equatable, Sendable {
         self = try result.get()
     }
 
+    /// The destination of a frame that may be wrong further on; nil where there is not even that.
+    public static func destination(of octets: UnsafeRawBufferPointer) -> MACAddress? {
+        var reader = ByteReader(octets)
+        return try? reader.macAddress(.ethernetHeader)
+    }
+
     /// The frame's octets.
     ///
     /// - Parameter padded: whether zeros fill a short frame up to 60 octets, as most drivers do anyway.

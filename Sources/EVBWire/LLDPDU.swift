@@ -3,7 +3,7 @@
 /// Decoding keeps every optional TLV in its place, so that what was received can be shown. Encoding gives back the octets
 /// that were read, but for reserved bits, for what an EVB or time-to-live TLV has beyond its known length, and for the end
 /// TLV, which is always written.
-public struct LLDPDU: Equatable, Sendable {
+public struct LLDPDU: Sendable {
     /// Who sent it: the chassis.
     public var chassisID: LLDPIdentifier
     /// Who sent it: the port.
@@ -12,6 +12,8 @@ public struct LLDPDU: Equatable, Sendable {
     public var timeToLive: UInt16
     /// The TLVs between the mandatory ones and the end.
     public var optional: [OptionalTLV]
+    /// The octets of each TLV that was read, with its header and without the end TLV; none where nothing was read.
+    public let received: [[UInt8]]
 
     /// An optional TLV.
     public enum OptionalTLV: Equatable, Sendable {
@@ -35,6 +37,7 @@ public struct LLDPDU: Equatable, Sendable {
         self.portID = portID
         self.timeToLive = timeToLive
         self.optional = optional
+        received = []
     }
 
     /// Reads what follows the Ethernet header.
@@ -42,6 +45,7 @@ public struct LLDPDU: Equatable, Sendable {
     /// - Throws: when one of the three mandatory TLVs is missing, doubled, out of order or of a wrong length, or when a TLV
     ///   runs past the end. An optional TLV that is wrong inside is kept as `malformed`.
     init(from reader: inout ByteReader) throws(WireError) {
+        received = Self.tlvs(in: reader)
         chassisID = try LLDPIdentifier(from: &reader, type: Self.chassisIDType, .chassisID)
         portID = try LLDPIdentifier(from: &reader, type: Self.portIDType, .portID)
         let header = try TLVHeader(from: &reader)
@@ -60,6 +64,20 @@ public struct LLDPDU: Equatable, Sendable {
             optional.append(try OptionalTLV(type: header.type, from: &value))
         }
         // 802.1AB allows the end TLV to be left out.
+    }
+
+    /// The octets of each whole TLV before the end TLV.
+    private static func tlvs(in reader: ByteReader) -> [[UInt8]] {
+        var reader = reader
+        var tlvs: [[UInt8]] = []
+        while true {
+            var tlv = reader
+            guard let header = try? TLVHeader(from: &reader), header.type != endType,
+                let octets = try? tlv.bytes(2 + header.length, .tlvValue)
+            else { return tlvs }
+            reader = tlv
+            tlvs.append(octets)
+        }
     }
 
     func write(to writer: inout ByteWriter) {
@@ -100,6 +118,14 @@ public struct LLDPDU: Equatable, Sendable {
         optional.compactMap { if case .draftEVB(let tlv) = $0 { tlv } else { nil } }
     }
 
+    /// The first TLV of an organization's subtype as it was received, whether it is what it claims to be or not.
+    public func received(_ key: OrganizationalKey) -> [UInt8]? {
+        var start = ByteWriter()
+        start.uint24(key.oui)
+        start.uint8(key.subtype)
+        return received.first { $0[0] >> 1 == Self.organizationalType && $0.dropFirst(2).starts(with: start.octets) }
+    }
+
     static let endType: UInt8 = 0
     static let chassisIDType: UInt8 = 1
     static let portIDType: UInt8 = 2
@@ -107,7 +133,22 @@ public struct LLDPDU: Equatable, Sendable {
     static let organizationalType: UInt8 = 127
 }
 
+extension LLDPDU: Equatable {
+    /// Whether both say the same. Reserved bits, and whatever else no field tells, may differ in the octets.
+    public static func == (left: LLDPDU, right: LLDPDU) -> Bool {
+        left.chassisID == right.chassisID && left.portID == right.portID && left.timeToLive == right.timeToLive
+            && left.optional == right.optional
+    }
+}
+
 extension LLDPDU.OptionalTLV {
+    /// Its octets as they are sent, with the header.
+    public var octets: [UInt8] {
+        var writer = ByteWriter()
+        write(to: &writer)
+        return writer.octets
+    }
+
     init(type: UInt8, from value: inout ByteReader) throws(WireError) {
         switch type {
         case LLDPDU.chassisIDType: throw .misplaced(.chassisID)

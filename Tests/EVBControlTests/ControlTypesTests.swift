@@ -49,7 +49,9 @@ import Testing
         #expect(details["lldpNeighbour"] == .null)
         #expect(details["evbTLV"] == .object([.init("local", .null), .init("remote", .null)]))
         #expect(details["peer"] == .null && details["interface"] == .string("enp130s0f1"))
-        #expect(keys(try json(StatisticsReport(interface: nil, counters: [:]))) == "{counters{},interface=null}")
+        #expect(
+            keys(try json(StatisticsReport(interface: nil, counters: [:], counterDiscontinuity: 0)))
+                == "{counterDiscontinuity,counters{},interface=null}")
     }
 
     @Test func valuesAreTheWordsOfTheInterface() {
@@ -74,6 +76,8 @@ import Testing
         try goesThereAndBack(Samples.bareVSI)
         try goesThereAndBack(Samples.details)
         try goesThereAndBack(Samples.bareDetails)
+        try goesThereAndBack(Samples.vsiDetails)
+        try goesThereAndBack(Samples.bareVSIDetails)
         try goesThereAndBack(Samples.event)
         try goesThereAndBack(Samples.bareEvent)
         try goesThereAndBack(Samples.request)
@@ -82,7 +86,8 @@ import Testing
         try goesThereAndBack(ListVSIsRequest(port: "p", state: .preassociatedRR))
         try goesThereAndBack(ListVSIsRequest())
         try goesThereAndBack(GetStatisticsRequest(interface: "p"))
-        try goesThereAndBack(StatisticsReport(interface: "p", counters: ["EcpTxFrameCount": 7]))
+        try goesThereAndBack(
+            StatisticsReport(interface: "p", counters: ["EcpTxFrameCount": 7], counterDiscontinuity: 1))
         try goesThereAndBack(NoParameters())
     }
 

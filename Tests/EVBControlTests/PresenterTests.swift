@@ -34,7 +34,7 @@ import Testing
                 VSIs                 2 associated, 1 pre-associated, 0 pending, 0 de-associated
                 LLDP neighbour       00:1b:21:aa:bb:cc ge-0/0/1, heard 7 s ago, lives 121 s
                   System             leaf\\u{1B}1
-                ECP                  10 sent, 1 sent again, 0 given up, 9 received
+                ECP                  10 sent, 1 sent again, 0 given up, 9 received, in 1 d 1 h
 
                 EVB TLV   LOCAL        REMOTE
                 EVB mode  station      -
@@ -48,6 +48,32 @@ import Testing
                 RTE       14           -
                 RWD       20 (local)   -
                 RKA       20 (remote)  -
+
+                MIB OBJECT                     VALUE
+                SysType                        evbStation
+                SysNumExternalPorts            2
+                SysEvbLldpTxEnable             true
+                SysEvbLldpManual               false
+                SysEvbLldpGidCapable           true
+                SysEcpDfltAckTimerExp          14
+                SysEcpMaxRetries               3
+                SysVdpDfltRsrcWaitDelayExp     20
+                SysVdpDfltReinitKeepAliveExp   20
+                URPIfIndex                     7
+                URPBindToISSPort               1
+                URPLldpManual                  false
+                URPVdpOperRsrcWaitDelayExp     20
+                URPVdpOperRespWaitDelay        17448960 us
+                URPVdpOperReinitKeepAliveExp   20
+                EcpOperAckTimerInitExp         14
+                EcpOperMaxRetries              3
+                EcpTxFrameCount                10
+                EcpTxRetryCount                1
+                EcpTxFailures                  0
+                EcpRxFrameCount                9
+                lldpXdot1EvbConfigEvbTxEnable  true
+                lldpV2Xdot1LocEvbTlvString     fe090080c20d070d6e9434
+                lldpV2Xdot1RemEvbTlvString     -
                 """)
         #expect(presenter.port(Samples.bareDetails).contains("\nLLDP neighbour       none\n"))
     }
@@ -64,7 +90,7 @@ import Testing
 
     @Test func vsi() {
         #expect(
-            presenter.vsi(Samples.fullVSI) == """
+            presenter.vsi(Samples.vsiDetails) == """
                 VSI      5ab5c6a6-9f4b-4d27-a1bb-3b8d9d7b6a51
                 Format   uuid
                 Port     eth0
@@ -75,8 +101,23 @@ import Testing
                 Filter   mac=52:54:00:00:c7:3e,vlan=100,pcp=5,group=7
                          vlan=0
                 Link     vm1 macvtap vepa
+
+                MIB OBJECT               VALUE
+                VSITimeSinceCreate       5 min 12 s
+                VsiVdpOperCmd            associate
+                VsiOperRevert            true
+                VsiOperHard              false
+                VsiOperReason            otherfailure (5 on the wire)
+                VSIMgrID16               05000000000000000000000000000000
+                VSIFilterFormat          groupidMacVid
+                VSINumMACs               2
+                VDPMachineState          associate
+                VDPCommandsSucceeded     3
+                VDPCommandsFailed        2
+                VDPCommandReverts        1
+                VDPCounterDiscontinuity  5 min 12 s
                 """)
-        #expect(presenter.vsi(Samples.bareVSI).hasSuffix("Filter   mac=52:54:00:00:c7:3e\nLink     -"))
+        #expect(presenter.vsi(Samples.bareVSIDetails).contains("Filter   mac=52:54:00:00:c7:3e\nLink     -\n\nMIB"))
     }
 
     @Test func outcomes() {
@@ -91,8 +132,10 @@ import Testing
                 == "2026-11-21T05:06:52.123Z vsi eth0 5ab5c6a6-9f4b-4d27-a1bb-3b8d9d7b6a51 pending -> associated")
         #expect(presenter.event(Samples.bareEvent) == "1970-01-01T00:00:00.000Z notice hello")
         let reports = [
-            StatisticsReport(interface: "eth0", counters: ["EcpTxFrameCount": 10, "EcpRxFrameCount": 9]),
-            StatisticsReport(interface: nil, counters: ["controlClients": 1]),
+            StatisticsReport(
+                interface: "eth0", counters: ["EcpTxFrameCount": 10, "EcpRxFrameCount": 9],
+                counterDiscontinuity: 9_006_100),
+            StatisticsReport(interface: nil, counters: ["controlClients": 1], counterDiscontinuity: 50),
         ]
         #expect(
             presenter.statistics(reports) == """
@@ -100,6 +143,9 @@ import Testing
                 eth0  EcpRxFrameCount  9
                 eth0  EcpTxFrameCount  10
                 evbd  controlClients   1
+
+                eth0 has been counting for 1 d 1 h
+                evbd has been counting for 0 s
                 """)
     }
 
@@ -119,7 +165,8 @@ import Testing
     @Test func noLineEndsInSpaces() {
         let texts = [
             presenter.status(Samples.status), presenter.vsis([Samples.bareVSI, Samples.fullVSI]),
-            presenter.port(Samples.bareDetails), presenter.vsi(Samples.bareVSI),
+            presenter.port(Samples.bareDetails),
+            presenter.vsi(Samples.bareVSIDetails),
         ]
         for line in texts.flatMap({ $0.split(separator: "\n") }) { #expect(line.last != " ", "\(line)") }
     }

@@ -36,11 +36,40 @@ enum Samples {
         port: fullPort, evbTLV: EVBTLVPair(local: localTLV, remote: nil),
         lldpNeighbour: NeighbourStatus(
             chassisID: "00:1b:21:aa:bb:cc", portID: "ge-0/0/1", ttlSeconds: 121, ageSeconds: 7,
-            systemName: "leaf\u{1B}1"),
-        ecp: ECPCounters(txFrameCount: 10, txRetryCount: 1, txFailures: 0, rxFrameCount: 9))
+            systemName: "leaf\u{1B}1", chassisIDSubtype: 4, portIDSubtype: 5, tlvs: ["020704001b21aabbcc"]),
+        sys: SysObjects(
+            type: .evbStation, numExternalPorts: 2, evbLldpTxEnable: true, evbLldpManual: false,
+            evbLldpGidCapable: true, ecpDfltAckTimerExp: 14, ecpMaxRetries: 3, vdpDfltRsrcWaitDelayExp: 20,
+            vdpDfltReinitKeepAliveExp: 20),
+        urp: URPObjects(
+            ifIndex: 7, bindToISSPort: 1, lldpManual: false, vdpOperRsrcWaitDelayExp: 20,
+            vdpOperRespWaitDelay: 17_448_960, vdpOperReinitKeepAliveExp: 20),
+        ecp: ECPObjects(
+            operAckTimerInitExp: 14, operMaxRetries: 3, txFrameCount: 10, txRetryCount: 1, txFailures: 0,
+            rxFrameCount: 9),
+        xdot1: Xdot1Objects(
+            evbConfigEvbTxEnable: true, locEvbTlvString: "fe090080c20d070d6e9434", remEvbTlvString: nil),
+        counterDiscontinuity: 9_006_100)
+
+    static let vsidb = VSIDBObjects(
+        timeSinceCreate: 31_250, vdpOperCmd: .associate, operRevert: true, operHard: false, operReason: .otherfailure,
+        operReasonCode: 5, mgrID16: "05000000000000000000000000000000", filterFormat: .groupidMacVid, numMACs: 2,
+        vdpMachineState: .associate, vdpCommandsSucceeded: 3, vdpCommandsFailed: 2, vdpCommandReverts: 1,
+        vdpCounterDiscontinuity: 31_250)
+
+    static let vsiDetails = VSIDetails(vsi: fullVSI, vsidb: vsidb)
+
+    static let bareVSIDetails = VSIDetails(
+        vsi: bareVSI,
+        vsidb: VSIDBObjects(
+            timeSinceCreate: 0, vdpOperCmd: .deAssociate, mgrID16: "00000000000000000000000000000000",
+            filterFormat: .macVid, numMACs: 1, vdpMachineState: .deAssociate, vdpCounterDiscontinuity: 0))
 
     static let bareDetails = PortDetails(
-        port: barePort, evbTLV: EVBTLVPair(local: nil, remote: nil), lldpNeighbour: nil, ecp: ECPCounters())
+        port: barePort, evbTLV: EVBTLVPair(local: nil, remote: nil), lldpNeighbour: nil, sys: details.sys, urp: nil,
+        ecp: ECPObjects(operAckTimerInitExp: nil, operMaxRetries: 3),
+        xdot1: Xdot1Objects(evbConfigEvbTxEnable: false, locEvbTlvString: nil, remEvbTlvString: nil),
+        counterDiscontinuity: 0)
 
     static let event = ControlEvent(
         timeMilliseconds: 1_795_237_612_123, kind: .vsi, port: "eth0", vsiID: fullVSI.vsiID, from: "pending",

@@ -132,7 +132,7 @@ final class Bench {
             }
             perform(port.receive(frame, at: now))
         } catch {
-            port.countUnreadable(error)
+            port.countUnreadable(error, to: octets.withUnsafeBytes { Frame.destination(of: $0) })
         }
     }
 

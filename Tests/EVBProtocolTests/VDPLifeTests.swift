@@ -156,6 +156,21 @@ import Testing
         }
     }
 
+    @Test("VDP-34 a request under way for longer than a bridge is waited for ends when the bridge is lost")
+    func lostAfterTheWait() throws {
+        let bench = Bench()
+        // The larger RWD holds: the answer is waited for much longer than a bridge would be.
+        bench.bridge.timers = OperationalTimers(rwd: 23)
+        _ = bench.start()
+        bench.bridge.policy = { _ in .init(verdict: .silence) }
+        try bench.request(.vsi(1))
+        bench.run(for: .seconds(30))
+        bench.setLink(up: false)
+        #expect(bench.port.nextDeadline == bench.now)
+        bench.run(for: .seconds(1))
+        #expect(bench.outcomes(1) == [.noBridge])
+    }
+
     @Test("the VSIs of a bridge that forgot them in silence are granted by their keep-alives")
     func silentRestart() throws {
         let bench = Bench().start()

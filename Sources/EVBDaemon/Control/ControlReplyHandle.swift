@@ -49,6 +49,7 @@ public final class ControlReplyHandle {
             case .ports(let ports): JSONCoding.encode(["ports": ports])
             case .port(let port): JSONCoding.encode(["port": port])
             case .vsi(let vsi): JSONCoding.encode(["vsi": vsi])
+            case .vsiDetails(let vsi): JSONCoding.encode(["vsi": vsi])
             case .statistics(let statistics): JSONCoding.encode(["statistics": statistics])
             }
         return answer(octets: VarlinkReply.octets(parameters: parameters))

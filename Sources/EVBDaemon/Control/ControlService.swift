@@ -14,7 +14,7 @@ public enum ControlRequest: Sendable, Equatable {
     case getPort(interface: String)
     /// Answer by ``ControlReplyHandle/answer(vsis:)``.
     case listVSIs(port: String?, state: VSIState?)
-    /// Answer with ``ControlReply/vsi(_:)``.
+    /// Answer with ``ControlReply/vsiDetails(_:)``.
     case getVSI(vsiID: String)
     /// Answer with ``ControlReply/vsi(_:)``, within the wait that the request gives.
     case associate(VSIRequest)
@@ -35,6 +35,7 @@ public enum ControlReply: Sendable, Equatable {
     case ports([PortStatus])
     case port(PortDetails)
     case vsi(VSIStatus)
+    case vsiDetails(VSIDetails)
     case statistics([StatisticsReport])
 }
 

@@ -30,9 +30,10 @@ struct PortList: ParsableCommand {
 struct PortShow: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "show",
-        abstract: "Show one port: the EVB TLVs of both sides, operational timers, LLDP neighbour, ECP counters.",
+        abstract: "Show one port: the EVB TLVs of both sides, timers, LLDP neighbour, and the EVB MIB's objects.",
         discussion: """
-            Each side's EVB TLV tells how it sees both: a field that differs between them is worth a look.
+            Each side's EVB TLV tells how it sees both: a field that differs between them is worth a look. The prefix \
+            ieee8021BridgeEvb of the MIB's objects is left out.
 
             EXAMPLE
               evbctl port show eth0

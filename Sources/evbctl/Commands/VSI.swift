@@ -59,8 +59,10 @@ struct VSIList: ParsableCommand {
 struct VSIShow: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "show",
-        abstract: "Show one VSI.",
+        abstract: "Show one VSI, and the EVB MIB's objects of it.",
         discussion: """
+            The prefix ieee8021BridgeEvb of the MIB's objects is left out.
+
             EXAMPLE
               evbctl vsi show 5ab5c6a6-9f4b-4d27-a1bb-3b8d9d7b6a51
             """)
@@ -71,6 +73,6 @@ struct VSIShow: ParsableCommand {
     @OptionGroup var global: GlobalOptions
 
     func run() throws {
-        try global.show(.getVSI, GetVSIRequest(vsiID: vsiID), "vsi", as: VSIStatus.self) { $0.vsi($1) }
+        try global.show(.getVSI, GetVSIRequest(vsiID: vsiID), "vsi", as: VSIDetails.self) { $0.vsi($1) }
     }
 }

@@ -86,9 +86,10 @@ struct Presenter {
             Cell("ECP"),
             Cell(
                 "\(ecp.txFrameCount) sent, \(ecp.txRetryCount) sent again, \(ecp.txFailures) given up, "
-                    + "\(ecp.rxFrameCount) received"),
+                    + "\(ecp.rxFrameCount) received, in \(Units.span(hundredths: details.counterDiscontinuity))"),
         ])
-        return facts.rendered(colour: colour) + "\n\n" + tlvs(details.evbTLV)
+        return [facts.rendered(colour: colour), tlvs(details.evbTLV), objects(details.managedObjects)]
+            .joined(separator: "\n\n")
     }
 
     private func timer(_ exponent: Int) -> Cell {
@@ -133,7 +134,8 @@ struct Presenter {
         return table.rendered(colour: colour)
     }
 
-    func vsi(_ vsi: VSIStatus) -> String {
+    func vsi(_ details: VSIDetails) -> String {
+        let vsi = details.vsi
         var facts = Table(heading: [])
         facts.rows = [
             [Cell("VSI"), Cell(vsi.vsiID, .heading)], [Cell("Format"), Cell(vsi.vsiIDFormat.rawValue)],
@@ -149,7 +151,7 @@ struct Presenter {
             [link.name, link.kind?.rawValue, link.mode?.rawValue].compactMap(\.self).joined(separator: " ")
         }
         facts.rows.append([Cell("Link"), Cell(link ?? "-")])
-        return facts.rendered(colour: colour)
+        return facts.rendered(colour: colour) + "\n\n" + objects(details.managedObjects)
     }
 
     /// One line on what has become of a VSI that was asked for.
@@ -193,6 +195,9 @@ struct Presenter {
                 table.rows.append([Cell(report.interface ?? "evbd"), Cell(name), Cell("\(value)")])
             }
         }
-        return table.rendered(colour: colour)
+        let spans = reports.map {
+            "\(printable($0.interface ?? "evbd")) has been counting for \(Units.span(hundredths: $0.counterDiscontinuity))"
+        }
+        return ([table.rendered(colour: colour), ""] + spans).joined(separator: "\n")
     }
 }

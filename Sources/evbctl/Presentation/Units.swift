@@ -30,6 +30,9 @@ enum Units {
         return parts[first...].prefix(2).map { "\($0.0) \($0.1)" }.joined(separator: " ")
     }
 
+    /// A span of time, given in hundredths of a second, as ``uptime(seconds:)`` tells it.
+    static func span(hundredths: Int) -> String { uptime(seconds: max(hundredths, 0) / 100) }
+
     /// A moment in UTC, as `2026-11-21T05:06:52.123Z`.
     ///
     /// - Parameter milliseconds: since 1970.

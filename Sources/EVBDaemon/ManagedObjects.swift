@@ -1,0 +1,136 @@
+internal import EVBControl
+internal import EVBProtocol
+internal import EVBWire
+
+// The managed objects of the EVB MIB, made from the protocol's own snapshots; `StatusReports.swift` has the rest.
+
+extension PortSupervisor {
+    /// The port in full. It is the port of that `number`, from 1, of the `count` that the daemon has.
+    func details(number: Int, of count: Int) -> PortDetails {
+        let snapshot = port.snapshot
+        return PortDetails(
+            port: status,
+            evbTLV: EVBTLVPair(
+                local: snapshot.localTLV.ratified.map { EVBTLVStatus($0) },
+                remote: snapshot.peer?.tlv.map { EVBTLVStatus($0) }),
+            lldpNeighbour: snapshot.neighbour.map { NeighbourStatus($0, at: now) },
+            sys: SysObjects(configuration, ports: count),
+            urp: URPObjects(
+                snapshot, ifIndex: Int(interfaceIndex ?? 0), number: number, isManual: configuration.evb.manual),
+            ecp: ECPObjects(snapshot), xdot1: Xdot1Objects(snapshot, isTransmitted: configuration.evb.transmit),
+            counterDiscontinuity: now.since(createdAt).hundredths)
+    }
+
+    /// A VSI with its managed objects; nil if there is none.
+    func vsiDetails(_ vsiID: VSIID) -> VSIDetails? {
+        guard let snapshot = port.vsi(vsiID), let status = vsiStatus(vsiID) else { return nil }
+        return VSIDetails(vsi: status, vsidb: VSIDBObjects(snapshot, at: now))
+    }
+}
+
+extension SysObjects {
+    init(_ configuration: PortConfiguration, ports: Int) {
+        self.init(
+            type: configuration.role == .bridge ? .evbBridge : .evbStation, numExternalPorts: ports,
+            evbLldpTxEnable: configuration.evb.transmit, evbLldpManual: configuration.evb.manual,
+            evbLldpGidCapable: configuration.groupIDs, ecpDfltAckTimerExp: configuration.ecp.rte,
+            ecpMaxRetries: configuration.ecp.retries, vdpDfltRsrcWaitDelayExp: configuration.vdp.rwd,
+            vdpDfltReinitKeepAliveExp: configuration.vdp.rka)
+    }
+}
+
+extension URPObjects {
+    init(_ snapshot: PortSnapshot, ifIndex: Int, number: Int, isManual: Bool) {
+        let isNegotiated = snapshot.dialect == .ratified
+        self.init(
+            ifIndex: ifIndex, bindToISSPort: number, lldpManual: isManual,
+            vdpOperRsrcWaitDelayExp: isNegotiated ? Int(snapshot.timers.resourceWaitDelayExponent) : nil,
+            vdpOperRespWaitDelay: Int(clamping: snapshot.times.responseWaitDelay.nanoseconds / 1000),
+            vdpOperReinitKeepAliveExp: isNegotiated ? Int(snapshot.timers.reinitKeepAliveExponent) : nil)
+    }
+}
+
+extension ECPObjects {
+    init(_ snapshot: PortSnapshot) {
+        let statistics = snapshot.statistics
+        self.init(
+            operAckTimerInitExp: snapshot.dialect == .ratified ? Int(snapshot.timers.retransmissionExponent) : nil,
+            operMaxRetries: Int(snapshot.times.retries), txFrameCount: Int(clamping: statistics.ecpTxFrames),
+            txRetryCount: Int(clamping: statistics.ecpTxRetries), txFailures: Int(clamping: statistics.ecpTxFailures),
+            rxFrameCount: Int(clamping: statistics.ecpRxFrames))
+    }
+}
+
+extension Xdot1Objects {
+    init(_ snapshot: PortSnapshot, isTransmitted: Bool) {
+        let remote = snapshot.neighbour?.lldpdu.received(snapshot.dialect == .draft ? .draftEVB : .evb)
+        self.init(
+            evbConfigEvbTxEnable: isTransmitted,
+            locEvbTlvString: isTransmitted ? hexadecimal(snapshot.localTLV.octets) : nil,
+            remEvbTlvString: remote.map { hexadecimal($0) })
+    }
+}
+
+extension VSIDBObjects {
+    init(_ snapshot: VSISnapshot, at now: Instant) {
+        let status = snapshot.answer?.status
+        self.init(
+            timeSinceCreate: now.since(snapshot.createdAt).hundredths, vdpOperCmd: Command(snapshot.command),
+            operRevert: status?.contains(.keep) ?? false, operHard: status?.contains(.hard) ?? false,
+            operReason: status.map { Reason($0.reason) }, operReasonCode: snapshot.answer.map { Int($0.reasonCode) },
+            mgrID16: hexadecimal(snapshot.request.managerID.octets), filterFormat: FilterFormat(snapshot.filter.format),
+            numMACs: snapshot.filter.entries.count, vdpMachineState: Command(snapshot.operCommand),
+            vdpCommandsSucceeded: Int(clamping: snapshot.counters.succeeded),
+            vdpCommandsFailed: Int(clamping: snapshot.counters.failed),
+            vdpCommandReverts: Int(clamping: snapshot.counters.reverted),
+            // They begin with the VSI, and never again.
+            vdpCounterDiscontinuity: now.since(snapshot.createdAt).hundredths)
+    }
+}
+
+extension VSIDBObjects.Command {
+    /// A command; without one a VSI is de-associated.
+    init(_ command: VDPCommand?) {
+        self =
+            switch command {
+            case .preAssociate: .preAssociate
+            case .preAssociateWithReservation: .preAssociateWithRsrcReservation
+            case .associate: .associate
+            case .deAssociate, nil: .deAssociate
+            }
+    }
+}
+
+extension VSIDBObjects.Reason {
+    init(_ reason: VDPReason) {
+        self =
+            switch reason {
+            case .success: .success
+            case .invalidFormat: .invalidFormat
+            case .insufficientResources: .insufficientResources
+            default: .otherfailure
+            }
+    }
+}
+
+extension VSIDBObjects.FilterFormat {
+    init(_ format: EVBWire.FilterFormat) {
+        self =
+            switch format {
+            case .vid: .vid
+            case .macVID: .macVid
+            case .groupVID: .groupidVid
+            case .groupMACVID: .groupidMacVid
+            }
+    }
+}
+
+extension Interval {
+    /// In hundredths of a second, rounded down.
+    var hundredths: Int { Int(clamping: nanoseconds / 10_000_000) }
+}
+
+/// Two lowercase hexadecimal digits for each octet.
+func hexadecimal(_ octets: [UInt8]) -> String {
+    octets.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+}
