@@ -27,7 +27,7 @@ public final class Daemon {
     private let table: LinkTable
     private let programmer: LinkProgrammer
     private let serviceManager = ServiceManager()
-    private(set) var ports: [PortSupervisor] = []
+    private(set) var ports: [any ManagedPort] = []
     private var service: DaemonService?
     private var controlServer: ControlServer?
     private var libvirt: LibvirtEndpoint?
@@ -37,7 +37,9 @@ public final class Daemon {
     private var isStopping = false
     private var isFinished = false
     /// Ports that the configuration has no more, while their VSIs are being released.
-    private var leaving: [(port: PortSupervisor, timer: Timers.Timer)] = []
+    private var leaving: [(port: any ManagedPort, timer: Timers.Timer)] = []
+    /// Ports that have got another role, until the one in the old role has left.
+    private var successors: [String: PortConfiguration] = [:]
 
     /// evbd's process, which is the netlink port that libvirt talks to.
     let processID = Processes.ownID
@@ -80,6 +82,8 @@ public final class Daemon {
             throw error as? StartError ?? StartError(description: "\(error)")
         }
         table.onChange = { [weak self] in self?.linkChanged($0) }
+        let bridgePorts = Set(configuration.ports.lazy.filter { $0.role == .bridge }.map(\.interface))
+        HairpinFlag.takeBack(surroundings) { !bridgePorts.contains($0) }
         for port in configuration.ports { ports.append(makePort(port)) }
     }
 
@@ -139,17 +143,27 @@ public final class Daemon {
     }
 
     /// The port on that interface.
-    func port(_ name: String) -> PortSupervisor? {
+    func port(_ name: String) -> (any ManagedPort)? {
         ports.first { $0.name == name }
     }
 
     // MARK: Ports
 
-    private func makePort(_ configuration: PortConfiguration) -> PortSupervisor {
-        let port = PortSupervisor(
-            configuration,
-            PortSupervisor.Surroundings(
-                loop: loop, timers: timers, table: table, programmer: programmer, logger: logger))
+    private var surroundings: PortSurroundings {
+        PortSurroundings(
+            loop: loop, timers: timers, table: table, programmer: programmer, logger: logger,
+            runtimeDirectory: runtimeDirectory)
+    }
+
+    private func makePort(_ configuration: PortConfiguration) -> any ManagedPort {
+        switch configuration.role {
+        case .station: makeStation(configuration)
+        case .bridge: makeBridgePort(configuration)
+        }
+    }
+
+    private func makeStation(_ configuration: PortConfiguration) -> PortSupervisor {
+        let port = PortSupervisor(configuration, surroundings)
         let name = port.name
         port.onNews = { [weak self] in self?.publish($0, port: name) }
         port.onForgotten = { [weak self, weak port] vsiID, managed in
@@ -159,6 +173,14 @@ public final class Daemon {
             closeIfReleased(port)
             finishIfReleased()
         }
+        return port
+    }
+
+    private func makeBridgePort(_ configuration: PortConfiguration) -> BridgePortSupervisor {
+        let port = BridgePortSupervisor(configuration, surroundings, admission: AcceptingAdmission())
+        let name = port.name
+        port.onNews = { [weak self] in self?.publish($0, port: name) }
+        port.start()
         return port
     }
 
@@ -194,49 +216,71 @@ public final class Daemon {
             logger.warning("control and libvirt change only with a restart of evbd")
         }
         logger.logLevel = Logger.Level(fresh.logLevel)
-        let wanted = Set(fresh.ports.map(\.interface))
-        for port in ports where !wanted.contains(port.name) { leave(port) }
-        ports = fresh.ports.map { settings in
-            guard let port = port(settings.interface) else {
+        configuration = fresh
+        let wanted = Dictionary(uniqueKeysWithValues: fresh.ports.map { ($0.interface, $0) })
+        successors = successors.filter { wanted[$0.key] != nil }
+        for port in ports where wanted[port.name]?.role != port.configuration.role {
+            // The old one gives back what it holds before the new one speaks, and not longer than that is waited for.
+            successors[port.name] = wanted[port.name]
+            leave(port)
+        }
+        let kept = ports.filter { wanted[$0.name]?.role == $0.configuration.role }
+        ports = fresh.ports.compactMap { settings in
+            if successors[settings.interface] != nil {
+                successors[settings.interface] = settings
+                return nil
+            }
+            guard let port = kept.first(where: { $0.name == settings.interface }) else {
                 // The old one says good-bye to the bridge before the new one speaks, not after.
                 closeLeaving { $0.name == settings.interface }
                 publish(PortNews(kind: .port, to: "added", message: "the port is new"), port: settings.interface)
                 return makePort(settings)
             }
             if port.configuration != settings { port.reconfigure(settings) }
-            port.logger.logLevel = logger.logLevel
+            port.transport.logger.logLevel = logger.logLevel
             return port
         }
-        configuration = fresh
-        logger.notice("configuration read again", metadata: ["ports": "\(ports.count)"])
+        logger.notice("configuration read again", metadata: ["ports": "\(fresh.ports.count)"])
+    }
+
+    /// Starts the ports in a new role whose old ones have left.
+    private func startSuccessors() {
+        let started = successors.keys.filter { name in !leaving.contains { $0.port.name == name } }
+        guard !started.isEmpty, !isStopping else { return }
+        for name in started {
+            guard let settings = successors.removeValue(forKey: name) else { continue }
+            publish(
+                PortNews(kind: .port, to: "added", message: "the port has the role \(settings.role) now"), port: name)
+            ports.append(makePort(settings))
+        }
+        let order = configuration.ports.map(\.interface)
+        ports.sort { order.firstIndex(of: $0.name) ?? order.count < order.firstIndex(of: $1.name) ?? order.count }
     }
 
     /// Gives a port up: its VSIs are released at the bridge as far as that answers, then it says good-bye.
-    private func leave(_ port: PortSupervisor) {
+    private func leave(_ port: any ManagedPort) {
         publish(PortNews(kind: .port, to: "removed", message: "the port is given up"), port: port.name)
         let timer = timers.timer { [weak self, weak port] in self?.closeLeaving { $0 === port } }
         timer.set(timers.now + Self.releasePatience)
         leaving.append((port, timer))
-        releaseAll(port)
+        port.releaseAll()
         closeIfReleased(port)
     }
 
-    private func closeIfReleased(_ port: PortSupervisor) {
-        guard !leaving.isEmpty, port.vsis.isEmpty, port.relay.isEmpty else { return }
+    private func closeIfReleased(_ port: any ManagedPort) {
+        guard !leaving.isEmpty, port.isReleased else { return }
         closeLeaving { $0 === port }
     }
 
-    private func closeLeaving(_ isMeant: (PortSupervisor) -> Bool) {
+    private func closeLeaving(_ isMeant: (any ManagedPort) -> Bool) {
         let ended = leaving.filter { isMeant($0.port) }
         leaving.removeAll { isMeant($0.port) }
         for (port, _) in ended {
             port.close()
             libvirt?.portClosed(port.name)
         }
-    }
-
-    private func releaseAll(_ port: PortSupervisor) {
-        for vsi in port.port.vsis { try? port.withdraw(vsi.request.vsiID, waiter: nil) }
+        // Later: the list of ports may be in the making.
+        if !ended.isEmpty { loop.later { [weak self] in self?.startSuccessors() } }
     }
 
     /// Stops in order. VSIs and links stay as they are, unless the configuration says otherwise.
@@ -244,7 +288,7 @@ public final class Daemon {
         guard !isStopping else { return finish() }
         isStopping = true
         serviceManager.notify("STOPPING=1")
-        let isHeld = configuration.deassociateOnStop && ports.contains { !$0.port.vsis.isEmpty }
+        let isHeld = configuration.deassociateOnStop && ports.contains { !$0.isReleased }
         guard isHeld || !leaving.isEmpty else { return finish() }
         logger.notice("releasing all VSIs before stopping")
         stopTimer = timers.timer { [weak self] in
@@ -252,12 +296,12 @@ public final class Daemon {
             self?.finish()
         }
         stopTimer?.set(timers.now + Self.releasePatience)
-        if isHeld { for port in ports { releaseAll(port) } }
+        if isHeld { for port in ports { port.releaseAll() } }
     }
 
     private func finishIfReleased() {
         guard isStopping else { return }
-        let isReleased = !configuration.deassociateOnStop || ports.allSatisfy { $0.vsis.isEmpty && $0.relay.isEmpty }
+        let isReleased = !configuration.deassociateOnStop || ports.allSatisfy { $0.isReleased }
         guard stopTimer != nil, leaving.isEmpty, isReleased else { return }
         stopTimer = nil
         finish()

@@ -72,7 +72,7 @@ final class DaemonService: ControlService {
             ports: daemon.ports.map(\.status))
     }
 
-    private func port(_ name: String) throws(ControlError) -> PortSupervisor {
+    private func port(_ name: String) throws(ControlError) -> any ManagedPort {
         guard let port = daemon.port(name) else { throw ControlError(.noSuchPort(port: name)) }
         return port
     }
@@ -84,13 +84,24 @@ final class DaemonService: ControlService {
         return daemon.ports[index].details(number: index + 1, of: daemon.ports.count)
     }
 
+    /// A port on which VSIs can be asked for.
+    private func station(_ name: String) throws(ControlError) -> PortSupervisor {
+        guard let station = try port(name) as? PortSupervisor else {
+            throw ControlError(
+                .invalidArgument(argument: "port"),
+                message: "\(name) is a bridge port: its VSIs are associated by the station at the other end of the link",
+                hint: "run evbctl vsi associate there, or name a port of role station; evbctl port list shows the roles")
+        }
+        return station
+    }
+
     private func list(port name: String?, state: EVBControl.VSIState?, _ reply: ControlReplyHandle)
         throws(ControlError)
     {
         let ports = try name.map { name throws(ControlError) in [try port(name)] } ?? daemon.ports
         // Written once each: comparing calls for each text some thirteen times where there are 10,000.
         let keys = ports.flatMap { port in
-            port.port.vsis.map { (port: port, vsiID: $0.request.vsiID, text: $0.request.vsiID.description) }
+            port.vsiIDs.map { (port: port, vsiID: $0, text: $0.description) }
         }
         .sorted { ($0.port.name, $0.text) < ($1.port.name, $1.text) }
         let vsis = keys.lazy.compactMap { $0.port.vsiStatus($0.vsiID) }
@@ -99,10 +110,10 @@ final class DaemonService: ControlService {
     }
 
     /// The port that has a VSI, where only one may be meant.
-    private func locate(_ text: String, port name: String?) throws(ControlError) -> (PortSupervisor, VSIID) {
+    private func locate(_ text: String, port name: String?) throws(ControlError) -> (any ManagedPort, VSIID) {
         guard let vsiID = VSIID(text) else { throw Self.unreadableVSIID(text) }
         let ports = try name.map { name throws(ControlError) in [try port(name)] } ?? daemon.ports
-        let holders = ports.filter { $0.port.vsi(vsiID) != nil }
+        let holders = ports.filter { $0.holds(vsiID) }
         guard let holder = holders.first else { throw ControlError(.noSuchVSI(vsiID: text, port: name)) }
         guard holders.count == 1 else {
             throw ControlError(
@@ -124,7 +135,7 @@ final class DaemonService: ControlService {
     private func associate(
         _ call: EVBControl.VSIRequest, target: EVBProtocol.VSIRequest.Target, _ reply: ControlReplyHandle
     ) throws(ControlError) {
-        let port = try port(call.port)
+        let port = try station(call.port)
         let request = try read(call, target: target, placement: port.managerIDPlacement)
         let link = try call.link.map { link throws(ControlError) in
             try specification(link, of: request, on: port)
@@ -144,9 +155,15 @@ final class DaemonService: ControlService {
     }
 
     private func deassociate(_ call: DeassociateRequest, _ reply: ControlReplyHandle) throws(ControlError) {
-        let (port, vsiID) = try locate(call.vsiID, port: call.port)
-        guard let before = port.vsiStatus(vsiID) else {
+        let (holder, vsiID) = try locate(call.vsiID, port: call.port)
+        guard let before = holder.vsiStatus(vsiID) else {
             throw ControlError(.noSuchVSI(vsiID: call.vsiID, port: call.port))
+        }
+        guard let port = holder as? PortSupervisor else {
+            // The bridge's word is final: the station is told, and not asked.
+            (holder as? BridgePortSupervisor)?.deassociate(vsiID)
+            reply.answer(.vsi(before.released()))
+            return
         }
         let waiter = try wait(call.waitMilliseconds, port, vsiID, reply) { before.released() }
         do {

@@ -53,6 +53,10 @@ final class LinkTable {
                     guard let link = links.removeValue(forKey: index) else { return }
                     if indices[link.name] == index { indices[link.name] = nil }
                     changed.append(link.name)
+                case .bridgePort(let index, let hairpin):
+                    guard let link = links[index], link.hairpin != hairpin else { return }
+                    links[index]?.hairpin = hairpin
+                    changed.append(link.name)
                 case .overrun: isOverrun = true
                 }
             }

@@ -7,7 +7,7 @@ extension PortSupervisor {
     /// Carries one effect out.
     func carryOut(_ effect: PortEffect) {
         switch effect {
-        case .transmit(let frame): send(frame)
+        case .transmit(let frame): transport.send(frame)
         case .vsi(.changed(let change)): changed(change)
         case .vsi(.ended(let vsiID, let outcome)): ended(vsiID, outcome)
         case .vsi(.forgotten(let vsiID)): forgotten(vsiID)

@@ -63,12 +63,16 @@ extension PortSupervisor {
             "VDPCommandReverts": vdp.commandReverts, "VdpKeepAlives": vdp.keepAlives, "VdpRepeats": vdp.repeats,
             "VdpStalls": vdp.stalls, "VdpUnsolicited": vdp.unsolicited, "VdpUnknownVsi": vdp.unknownVSI,
             "VdpMismatchedAnswers": vdp.mismatchedAnswers, "VdpMalformed": vdp.malformed,
-            "SocketSendFailures": sendFailures, "SocketKernelDrops": kernelDrops,
+            "SocketSendFailures": transport.sendFailures, "SocketKernelDrops": transport.kernelDrops,
         ]
         return StatisticsReport(
             interface: name, counters: values.mapValues { Int(clamping: $0) },
             counterDiscontinuity: now.since(createdAt).hundredths)
     }
+
+    var vsiIDs: [VSIID] { port.vsis.map(\.request.vsiID) }
+
+    func holds(_ vsiID: VSIID) -> Bool { port.vsi(vsiID) != nil }
 
     /// A VSI as managers see it; nil if there is none.
     func vsiStatus(_ vsiID: VSIID) -> VSIStatus? {
@@ -85,12 +89,7 @@ extension VSIStatus {
             managerID: request.managerID == .unspecified ? nil : request.managerID.description,
             typeID: Int(request.typeID), typeVersion: Int(request.typeVersion),
             state: EVBControl.VSIState(snapshot.state), reason: snapshot.reason.map { EVBControl.VSIReason($0) },
-            filters: snapshot.filter.entries.map {
-                VSIFilter(
-                    mac: $0.macAddress?.description, vlan: Int($0.vid), pcp: $0.pcp.map { Int($0) },
-                    group: $0.groupID.map { Int($0) })
-            },
-            link: link)
+            filters: snapshot.filter.entries.map { VSIFilter($0) }, link: link)
     }
 
     /// The same VSI after it has been de-associated and forgotten.
@@ -100,6 +99,14 @@ extension VSIStatus {
         copy.reason = nil
         copy.link = nil
         return copy
+    }
+}
+
+extension VSIFilter {
+    init(_ entry: FilterEntry) {
+        self.init(
+            mac: entry.macAddress?.description, vlan: Int(entry.vid), pcp: entry.pcp.map { Int($0) },
+            group: entry.groupID.map { Int($0) })
     }
 }
 

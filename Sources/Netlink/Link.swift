@@ -59,8 +59,12 @@ public struct Link: Sendable, Equatable {
     public var macvlanMode: MacvlanMode?
     /// Whether a bridge port sends frames back out of the port that they came in by; nil for other links.
     ///
-    /// The kernel tells of a change only to those who ask, so ask `Links.hairpin` rather than a notification.
+    /// A change of it alone is told by `LinkEvent.bridgePort`.
     public var hairpin: Bool?
+    /// Whether a bridge runs a spanning tree protocol; nil for other links.
+    ///
+    /// One that does not forwards frames to the bridge group address, LLDP and ECP among them.
+    public var spanningTree: Bool?
 
     /// Creates a link of which nothing else is known; the rest is set one by one.
     public init(index: Int32, name: String) {
@@ -132,18 +136,53 @@ extension Link {
                         macvlanMode = detail.uint32.flatMap(MacvlanMode.init)
                     }
                 }
+            case IFLA_INFO_DATA where kind == "bridge":
+                attribute.nested.forEach { detail in
+                    if detail.type == IFLA_BR_STP_STATE {
+                        spanningTree = detail.uint32.map { $0 != 0 }
+                    }
+                }
             case IFLA_INFO_SLAVE_KIND:
                 masterKind = attribute.string
             case IFLA_INFO_SLAVE_DATA where masterKind == "bridge":
-                attribute.nested.forEach { detail in
-                    if detail.type == IFLA_BRPORT_MODE {
-                        hairpin = detail.uint8.map { $0 != 0 }
-                    }
-                }
+                hairpin = Self.hairpin(attribute.nested) ?? hairpin
             default:
                 break
             }
         }
+    }
+
+    private static func hairpin(_ attributes: Attributes) -> Bool? {
+        var hairpin: Bool?
+        attributes.forEach { attribute in
+            if attribute.type == IFLA_BRPORT_MODE {
+                hairpin = attribute.uint8.map { $0 != 0 }
+            }
+        }
+        return hairpin
+    }
+
+    /// Reads what a bridge tells of one of its ports, an RTM_NEWLINK message of the family AF_BRIDGE.
+    ///
+    /// - Returns: The port and its hairpin flag; nil for a message that is something else, or too short.
+    static func bridgePort(message header: UnsafeMutablePointer<nlmsghdr>) -> (index: Int32, hairpin: Bool)? {
+        let headerLength = Int32(MemoryLayout<ifinfomsg>.size)
+        guard nlmsg_valid_hdr(header, headerLength) != 0, let payload = nlmsg_data(header) else {
+            return nil
+        }
+        let information = payload.loadUnaligned(as: ifinfomsg.self)
+        guard information.ifi_family == UInt8(AF_BRIDGE) else {
+            return nil
+        }
+        var flag: Bool?
+        let attributes = Attributes(
+            first: nlmsg_attrdata(header, headerLength), length: nlmsg_attrlen(header, headerLength))
+        attributes.forEach { attribute in
+            if attribute.type == IFLA_PROTINFO {
+                flag = hairpin(attribute.nested) ?? flag
+            }
+        }
+        return flag.map { (information.ifi_index, $0) }
     }
 }
 

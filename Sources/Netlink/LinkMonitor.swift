@@ -11,6 +11,8 @@ public enum LinkEvent: Sendable, Equatable {
     case changed(Link)
     /// A link is gone, or has left the network namespace.
     case removed(index: Int32, name: String)
+    /// A bridge tells of one of its ports: this is its hairpin flag now. All else of the link comes by `changed`.
+    case bridgePort(index: Int32, hairpin: Bool)
     /// Changes were lost because they came faster than they were read: only `dump` tells how things are.
     case overrun
 }
@@ -117,6 +119,8 @@ public final class LinkMonitor {
             case RTM_NEWLINK:
                 if let link = Link(message: header) {
                     body(.changed(link))
+                } else if let port = Link.bridgePort(message: header) {
+                    body(.bridgePort(index: port.index, hairpin: port.hairpin))
                 }
             case RTM_DELLINK:
                 if let link = Link(message: header) {

@@ -123,6 +123,9 @@ extension ConfigurationReader {
             }
         }
         if let dialect: PortConfiguration.Dialect = choice(entries, path, "dialect") { port.dialect = dialect }
+        if port.role == .bridge, port.dialect == .draft, let entry = entries["dialect"] {
+            note(entry.line, "\(path).dialect", "draft is not in this release for a bridge", "give auto or ratified")
+        }
         if let relay: PortConfiguration.EdgeRelay = choice(entries, path, "edge-relay") { port.edgeRelay = relay }
         if let fallback: PortConfiguration.Fallback = choice(entries, path, "fallback") { port.fallback = fallback }
         if let placement: PortConfiguration.ManagerIDPlacement = choice(entries, path, "manager-id-placement") {
@@ -133,7 +136,7 @@ extension ConfigurationReader {
         if let node = entries["ecp"]?.value { port.ecp = ecp(node, "\(path).ecp") }
         if let node = entries["vdp"]?.value { port.vdp = vdp(node, "\(path).vdp") }
         if let node = entries["reflective-relay"]?.value {
-            port.reflectiveRelay = boolean(node, "\(path).reflective-relay") ?? false
+            port.reflectiveRelay = boolean(node, "\(path).reflective-relay") ?? true
         }
         if let node = entries["vsi-types"]?.value { port.vsiTypes = self.path(node, "\(path).vsi-types") }
         // A port without a name cannot be compared with others; its mistake has been noted.

@@ -153,7 +153,7 @@ public struct PortConfiguration: Sendable, Equatable {
     /// Where a short manager ID sits (station only).
     public var managerIDPlacement: ManagerIDPlacement = .first
     /// RRCAP: whether reflective relay is granted to a station that asks for it (bridge only).
-    public var reflectiveRelay: Bool = false
+    public var reflectiveRelay: Bool = true
     /// The absolute path of the VSI type database (bridge only); nil accepts every VSI type.
     public var vsiTypes: String?
 

@@ -10,15 +10,13 @@ struct ReleaseLimits: Sendable {
     /// Values that are refused, by their key below `ports[]`.
     var portValues: [String: Set<String>]
 
-    /// What this release does not build: it plays the station's side.
+    /// What this release does not build.
     static let current = ReleaseLimits(
         portKeys: [
-            "vsi-types",
-            "reflective-relay",
+            "vsi-types"
         ],
         portValues: [
-            "role": ["bridge"],
-            "fallback": ["bridge", "hold"],
+            "fallback": ["bridge", "hold"]
         ])
 
     /// The whole vocabulary; tests use it to try what comes with later releases.

@@ -104,8 +104,12 @@ final class LibvirtEndpoint {
         }
         do {
             let request = try LibvirtRequest(octets)
-            guard let port = port(of: request) else {
+            guard let found = port(of: request) else {
                 throw LibvirtRequest.Refusal(code: ENODEV, problem: Self.unknownPort(request))
+            }
+            guard let port = found as? PortSupervisor else {
+                throw LibvirtRequest.Refusal(
+                    code: EOPNOTSUPP, problem: "\(found.name) is a bridge port, and takes VSIs from its station only")
             }
             switch request.body {
             case .poll: poll(port, request, sender)
@@ -138,7 +142,7 @@ final class LibvirtEndpoint {
     }
 
     /// The port that a request is for: its interface's name counts, and its index where there is no name.
-    private func port(of request: LibvirtRequest) -> PortSupervisor? {
+    private func port(of request: LibvirtRequest) -> (any ManagedPort)? {
         if let name = request.interfaceName { return daemon.port(name) }
         return daemon.ports.first { $0.interfaceIndex == request.interfaceIndex }
     }
@@ -241,7 +245,7 @@ final class LibvirtEndpoint {
                 "the bridge has not answered for as long as libvirt waits; its request is withdrawn",
                 metadata: ["vsi": "\(key.instance)", "port": "\(key.port)"])
             // The waiter hears that its request is superseded, and libvirt's next poll that it failed.
-            try? daemon.port(key.port)?.withdraw(key.instance, waiter: nil)
+            try? (daemon.port(key.port) as? PortSupervisor)?.withdraw(key.instance, waiter: nil)
         }
         isLookingAfterPolled = entries.values.contains { $0.isPolled && $0.response == nil }
         patienceTimer?.set(isLookingAfterPolled ? now + Self.impatience : nil)

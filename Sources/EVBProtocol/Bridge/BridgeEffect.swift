@@ -117,6 +117,8 @@ public struct BridgePortStatistics: Hashable, Sendable {
 public struct BridgePortSnapshot: Sendable {
     public let isLinkUp: Bool
     public let station: EVBPeer?
+    /// Who is heard on the nearest-customer-bridge address: the station in use, or else the first of all, EVB or not.
+    public let neighbour: NeighbourSnapshot?
     /// The EVB TLV that is sent.
     public let localTLV: EVBTLV
     public let timers: OperationalTimers

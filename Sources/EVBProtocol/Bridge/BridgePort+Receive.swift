@@ -14,12 +14,12 @@ extension BridgePort {
         return finish(at: now)
     }
 
-    /// Counts a frame that could not be read.
-    public mutating func countUnreadable(_ error: WireError) {
+    /// Counts a frame that could not be read, unless it was another LLDP agent's.
+    public mutating func countUnreadable(_ error: WireError, to destination: MACAddress? = .nearestCustomerBridge) {
         switch error {
         case .truncated(.ecpHeader), .unknownValue(.ecpHeader, _): statistics.ecpRxDiscarded &+= 1
         case .otherProtocol, .truncated(.ethernetHeader): break
-        default: statistics.lldpDiscarded &+= 1
+        default: statistics.lldpDiscarded &+= destination == .nearestCustomerBridge ? 1 : 0
         }
     }
 

@@ -132,8 +132,14 @@ public struct BridgePort {
     public var snapshot: BridgePortSnapshot {
         var counted = statistics
         counted.vdp = vdp.statistics
+        let inUse = agent.neighbours.first {
+            $0.lldpdu.chassisID == station?.chassisID && $0.lldpdu.portID == station?.portID
+        }
+        let neighbour = inUse ?? agent.neighbours.first
         return BridgePortSnapshot(
-            isLinkUp: isLinkUp, station: station, localTLV: negotiation.outgoing, timers: negotiation.operational,
+            isLinkUp: isLinkUp, station: station,
+            neighbour: neighbour.map { NeighbourSnapshot(lldpdu: $0.lldpdu, heard: $0.lastHeard) },
+            localTLV: negotiation.outgoing, timers: negotiation.operational,
             usesGroupIDs: negotiation.usesGroupIDs, reflectsFrames: negotiation.reflectsFrames,
             vsiCount: vdp.livingCount, statistics: counted)
     }

@@ -73,6 +73,8 @@ public struct BridgeVSISnapshot: Hashable, Sendable {
     public let state: VDPBridgeMachine.State
     /// What holds.
     public let grant: BridgeGrant?
+    /// The request that it was granted for.
+    public let request: BridgeRequest?
     /// What is being decided.
     public let pending: BridgeRequest?
 }

@@ -181,7 +181,8 @@ extension VDPBridge.VSI {
     }
 
     var snapshot: BridgeVSISnapshot {
-        BridgeVSISnapshot(vsiID: vsiID, state: machine.state, grant: bound?.grant, pending: pending)
+        BridgeVSISnapshot(
+            vsiID: vsiID, state: machine.state, grant: bound?.grant, request: bound?.request, pending: pending)
     }
 }
 

@@ -1,0 +1,179 @@
+internal import EVBControl
+internal import EVBProtocol
+internal import EVBWire
+internal import Logging
+
+extension BridgePortSupervisor {
+    /// Carries one effect out.
+    func carryOut(_ effect: BridgeEffect) {
+        switch effect {
+        case .transmit(let frame): send(frame)
+        case .decide(let ticket, let request): decide(ticket, request)
+        case .cancel(let ticket): awaited[ticket] = nil
+        case .vsi(.bound(let vsiID, let grant)): bound(vsiID, grant)
+        case .vsi(.released(let vsiID, let release)): released(vsiID, release)
+        case .reflectiveRelay(let isOn): reflect(isOn)
+        case .station(let change): tell(change)
+        case .timers(let timers):
+            log(
+                .info, "timers agreed",
+                [
+                    "R": "\(timers.retries)", "RTE": "\(timers.retransmissionExponent)",
+                    "RWD": "\(timers.resourceWaitDelayExponent)", "RKA": "\(timers.reinitKeepAliveExponent)",
+                ])
+        case .notice(let notice): warn(Self.text(notice))
+        }
+    }
+
+    private func send(_ frame: Frame) {
+        var frame = frame
+        if !configuration.evb.transmit, case .lldp(var lldpdu) = frame.payload {
+            lldpdu.optional.removeAll { if case .evb = $0 { true } else { false } }
+            frame.payload = .lldp(lldpdu)
+        }
+        transport.send(frame)
+    }
+
+    // MARK: VSIs
+
+    private func decide(_ ticket: DecisionTicket, _ request: BridgeRequest) {
+        awaited[ticket] = request.vsiID
+        undecided[request.vsiID, default: 0] += 1
+        // Strongly: a port that is given up takes back what is granted too late.
+        admission.decide(request, on: name) { [self] decision in take(decision, on: request, ticket) }
+    }
+
+    private func take(_ decision: BridgeDecision, on request: BridgeRequest, _ ticket: DecisionTicket) {
+        let vsiID = request.vsiID
+        if awaited.removeValue(forKey: ticket) != nil {
+            if case .refuse(let refusal) = decision { tellRefusal(request, refusal) }
+            decided(ticket, decision)
+        } else if case .grant = decision {
+            stale.insert(vsiID)
+        }
+        let left = (undecided[vsiID] ?? 1) - 1
+        undecided[vsiID] = left > 0 ? left : nil
+        guard left <= 0, stale.remove(vsiID) != nil else { return }
+        // What was granted to nobody may be in force.
+        if let vsi = port.vsi(vsiID), let grant = vsi.grant, let held = vsi.request {
+            admission.bind(vsiID, grant, request: held, on: name)
+        } else {
+            admission.release(vsiID, on: name)
+        }
+    }
+
+    private func bound(_ vsiID: VSIID, _ grant: BridgeGrant) {
+        // It may have been released since, which follows.
+        guard let request = port.vsi(vsiID)?.request else { return }
+        admission.bind(vsiID, grant, request: request, on: name)
+        let state = EVBControl.VSIState(grant.command)
+        log(
+            .notice, "VSI \(state.rawValue)",
+            [
+                "vsi": "\(vsiID)", "type": "\(request.typeID) v\(request.typeVersion)",
+                "manager": "\(request.managerID)",
+            ], isAboutVSI: true)
+        tell(vsiID, state, nil, "VSI \(vsiID) is \(state.rawValue)")
+    }
+
+    private func released(_ vsiID: VSIID, _ release: VDPBridgeMachine.Release) {
+        admission.release(vsiID, on: name)
+        let (code, words) = Self.reason(release)
+        let isLoss = release != .station
+        log(
+            isLoss ? .warning : .notice, "VSI released", ["vsi": "\(vsiID)", "reason": "\(words)"], isAboutVSI: true)
+        tell(vsiID, .deassociated, code, "VSI \(vsiID) is deassociated: \(words)")
+    }
+
+    private func tell(_ vsiID: VSIID, _ state: EVBControl.VSIState, _ reason: String?, _ message: String) {
+        let former = told[vsiID] ?? .deassociated
+        told[vsiID] = state == .deassociated ? nil : state
+        onNews?(
+            PortNews(
+                kind: .vsi, vsiID: vsiID, from: former.rawValue, to: state.rawValue, reason: reason, message: message))
+    }
+
+    private func tellRefusal(_ request: BridgeRequest, _ refusal: Refusal) {
+        let reason = EVBControl.VSIReason(EVBProtocol.VSIReason(refusal.reason)).rawValue
+        let isKept = refusal.isKept && request.holding != nil
+        log(
+            .warning, "VSI refused",
+            [
+                "vsi": "\(request.vsiID)", "type": "\(request.typeID) v\(request.typeVersion)",
+                "manager": "\(request.managerID)", "reason": "\(reason)", "hard": "\(refusal.isHard)",
+                "kept": "\(isKept)",
+            ], isAboutVSI: true)
+        let state = (isKept ? told[request.vsiID] : nil) ?? .deassociated
+        onNews?(
+            PortNews(
+                kind: .vsi, vsiID: request.vsiID, from: "pending", to: state.rawValue, reason: reason,
+                message: "a request for VSI \(request.vsiID) was refused: \(reason)"))
+    }
+
+    /// Why a VSI was released, for programs and for people.
+    private static func reason(_ release: VDPBridgeMachine.Release) -> (code: String?, words: String) {
+        switch release {
+        case .station: (nil, "the station de-associated it")
+        case .refused(let refusal):
+            (
+                EVBControl.VSIReason(EVBProtocol.VSIReason(refusal.reason)).rawValue,
+                "a change of it was refused (reason \(refusal.reason.rawValue))"
+            )
+        case .keepAliveTimeout: ("timeout", "the station has sent no keep-alive")
+        case .retracted: ("bridge-deassociated", "it was taken back here")
+        case .stationLost: ("station-lost", "the station is lost")
+        }
+    }
+
+    // MARK: The station
+
+    private func reflect(_ isOn: Bool) {
+        flag.want(isOn)
+        log(.notice, "reflective relay \(isOn ? "on" : "off")")
+        onNews?(
+            PortNews(
+                kind: .reflectiveRelay, from: isOn ? "refused" : "granted", to: isOn ? "granted" : "refused",
+                message: "reflective relay is \(isOn ? "on" : "off")"))
+    }
+
+    private func tell(_ change: StationChange) {
+        let news: PortNews
+        switch change {
+        case .found(let station):
+            let chassis = station.chassisID.text(isChassis: true)
+            log(
+                .notice, "EVB station found",
+                ["chassis": "\(chassis)", "station port": "\(station.portID.text(isChassis: false))"])
+            news = PortNews(kind: .peer, to: chassis, message: "EVB station \(chassis) is heard")
+        case .lost(let loss):
+            log(.warning, "EVB station lost", ["reason": "\(loss.rawValue)"])
+            news = PortNews(kind: .peer, reason: loss.rawValue, message: "the EVB station is lost: \(loss.rawValue)")
+        }
+        onNews?(news)
+    }
+
+    private static func text(_ notice: BridgeNotice) -> String {
+        switch notice {
+        case .severalStations(let count):
+            "\(count) EVB stations are heard on one link; the first is spoken with: look for a hub or a bridge between"
+        case .bridgeNeighbour: "the neighbour is an EVB bridge too: one end of the link has to be an EVB station"
+        case .draftNeighbour:
+            "the neighbour speaks the pre-standard draft of EVB only: have it speak the ratified EVB"
+        case .unusableTLV(let error):
+            "the neighbour's EVB TLV is unusable: \(error.map { "\($0)" } ?? "there are several")"
+        }
+    }
+}
+
+extension EVBControl.VSIState {
+    /// The state of a VSI for which a command holds.
+    init(_ command: VDPCommand) {
+        self =
+            switch command {
+            case .preAssociate: .preassociated
+            case .preAssociateWithReservation: .preassociatedRR
+            case .associate: .associated
+            case .deAssociate: .deassociated
+            }
+    }
+}

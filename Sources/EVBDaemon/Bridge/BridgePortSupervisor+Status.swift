@@ -1,0 +1,131 @@
+internal import EVBControl
+internal import EVBProtocol
+internal import EVBWire
+
+// What managers are shown of a bridge's port, made from the protocol's own snapshots.
+
+extension BridgePortSupervisor {
+    /// The port in brief.
+    var status: PortStatus {
+        let snapshot = port.snapshot
+        var counts = VSICounts()
+        for vsi in port.vsis {
+            switch vsi.shownState {
+            case .associated: counts.associated += 1
+            case .preassociated, .preassociatedRR: counts.preassociated += 1
+            case .pending: counts.pending += 1
+            case .deassociated: counts.deassociated += 1
+            }
+        }
+        let timers = snapshot.timers
+        let isRequested = snapshot.station?.tlv?.stationStatus.reflectiveRelayRequest ?? false
+        return PortStatus(
+            interface: name, role: .bridge, linkUp: snapshot.isLinkUp, dialect: .ratified,
+            peer: snapshot.station.map {
+                PeerStatus(
+                    chassisID: $0.chassisID.text(isChassis: true), portID: $0.portID.text(isChassis: false),
+                    evbMode: ($0.tlv?.mode ?? .station).name)
+            },
+            reflectiveRelay: EVBControl.ReflectiveRelayStatus(
+                requested: isRequested,
+                status: snapshot.station == nil ? .unknown : snapshot.reflectsFrames ? .granted : .refused),
+            timers: TimerStatus(
+                retries: Int(timers.retries), rte: Int(timers.retransmissionExponent),
+                rwd: Int(timers.resourceWaitDelayExponent), rka: Int(timers.reinitKeepAliveExponent)),
+            vsis: counts)
+    }
+
+    /// The port in full.
+    func details(number: Int, of count: Int) -> PortDetails {
+        let snapshot = port.snapshot
+        let isTransmitted = configuration.evb.transmit
+        return PortDetails(
+            port: status,
+            evbTLV: EVBTLVPair(
+                local: isTransmitted ? EVBTLVStatus(snapshot.localTLV) : nil,
+                remote: snapshot.station?.tlv.map { EVBTLVStatus($0) }),
+            lldpNeighbour: snapshot.neighbour.map { NeighbourStatus($0, at: now) },
+            sys: SysObjects(configuration, ports: count), urp: nil, ecp: ECPObjects(snapshot),
+            xdot1: Xdot1Objects(
+                evbConfigEvbTxEnable: isTransmitted,
+                locEvbTlvString: isTransmitted ? hexadecimal(DialectTLV.ratified(snapshot.localTLV).octets) : nil,
+                remEvbTlvString: snapshot.neighbour?.lldpdu.received(.evb).map { hexadecimal($0) }),
+            counterDiscontinuity: now.since(createdAt).hundredths)
+    }
+
+    var counters: StatisticsReport {
+        let statistics = port.snapshot.statistics
+        let vdp = statistics.vdp
+        let values: [String: UInt64] = [
+            "EcpTxFrameCount": statistics.ecpTxFrames, "EcpTxRetryCount": statistics.ecpTxRetries,
+            "EcpTxFailures": statistics.ecpTxFailures, "EcpRxFrameCount": statistics.ecpRxFrames,
+            "EcpRxDuplicates": statistics.ecpRxDuplicates, "EcpRxRefused": statistics.ecpRxRefused,
+            "EcpRxStrayAcks": statistics.ecpRxStrayAcks, "EcpRxDiscarded": statistics.ecpRxDiscarded,
+            "EcpRxOtherSource": statistics.ecpRxOtherSource, "LldpTxFrames": statistics.lldpSent,
+            "LldpRxFrames": statistics.lldpReceived, "LldpRxDiscarded": statistics.lldpDiscarded,
+            "EvbTlvsDiscarded": statistics.evbTLVsDiscarded, "VDPCommandsSucceeded": vdp.commandsSucceeded,
+            "VDPCommandsFailed": vdp.commandsFailed, "VDPCommandReverts": vdp.commandReverts,
+            "VdpKeepAlives": vdp.keepAlives, "VdpKeepAliveTimeouts": vdp.keepAliveTimeouts,
+            "VdpResourceWaitTimeouts": vdp.resourceWaitTimeouts, "VdpTableFull": vdp.tableFull,
+            "VdpAnswersLost": vdp.answersLost, "VdpUnsolicited": vdp.unsolicited, "VdpMalformed": vdp.malformed,
+            "SocketSendFailures": transport.sendFailures, "SocketKernelDrops": transport.kernelDrops,
+        ]
+        return StatisticsReport(
+            interface: name, counters: values.mapValues { Int(clamping: $0) },
+            counterDiscontinuity: now.since(createdAt).hundredths)
+    }
+
+    var vsiIDs: [VSIID] { port.vsis.map(\.vsiID) }
+
+    func holds(_ vsiID: VSIID) -> Bool { port.vsi(vsiID) != nil }
+
+    func vsiStatus(_ vsiID: VSIID) -> VSIStatus? {
+        port.vsi(vsiID).flatMap { VSIStatus($0, port: name) }
+    }
+
+    /// A VSI with its managed objects; nil if there is none.
+    func vsiDetails(_ vsiID: VSIID) -> VSIDetails? {
+        guard let snapshot = port.vsi(vsiID), let status = vsiStatus(vsiID),
+            let request = snapshot.request ?? snapshot.pending
+        else { return nil }
+        let filter = snapshot.grant?.filter ?? request.filter
+        return VSIDetails(
+            vsi: status,
+            vsidb: VSIDBObjects(
+                timeSinceCreate: 0, vdpOperCmd: .init((snapshot.pending ?? request).command),
+                mgrID16: hexadecimal(request.managerID.octets), filterFormat: .init(filter.format),
+                numMACs: filter.entries.count, vdpMachineState: .init(snapshot.grant?.command),
+                vdpCounterDiscontinuity: 0))
+    }
+}
+
+extension BridgeVSISnapshot {
+    /// What holds; while nothing does, the request is pending.
+    fileprivate var shownState: EVBControl.VSIState {
+        grant.map { EVBControl.VSIState($0.command) } ?? .pending
+    }
+}
+
+extension VSIStatus {
+    /// A VSI on a bridge's port; nil for one of which nothing is asked and nothing holds.
+    fileprivate init?(_ snapshot: BridgeVSISnapshot, port: String) {
+        guard let request = snapshot.request ?? snapshot.pending else { return nil }
+        self.init(
+            vsiID: snapshot.vsiID.description,
+            vsiIDFormat: EVBControl.VSIIDFormat(rawValue: snapshot.vsiID.format.name) ?? .local, port: port,
+            managerID: request.managerID == .unspecified ? nil : request.managerID.description,
+            typeID: Int(request.typeID), typeVersion: Int(request.typeVersion), state: snapshot.shownState,
+            reason: snapshot.grant == nil ? nil : .success,
+            filters: (snapshot.grant?.filter ?? request.filter).entries.map { VSIFilter($0) }, link: nil)
+    }
+}
+
+extension ECPObjects {
+    fileprivate init(_ snapshot: BridgePortSnapshot) {
+        let (timers, statistics) = (snapshot.timers, snapshot.statistics)
+        self.init(
+            operAckTimerInitExp: Int(timers.retransmissionExponent), operMaxRetries: Int(timers.retries),
+            txFrameCount: Int(clamping: statistics.ecpTxFrames), txRetryCount: Int(clamping: statistics.ecpTxRetries),
+            txFailures: Int(clamping: statistics.ecpTxFailures), rxFrameCount: Int(clamping: statistics.ecpRxFrames))
+    }
+}

@@ -1,0 +1,230 @@
+internal import EVBControl
+internal import EVBProtocol
+internal import EVBWire
+internal import LinuxSystem
+internal import Logging
+internal import Netlink
+
+/// Runs one port of a bridge: gives frames, decisions and time to its protocol, and carries out what comes of it.
+///
+/// Files: this one joins protocol, interface and timer; `BridgePortSupervisor+Effects.swift` carries effects out,
+/// `BridgePortSupervisor+Status.swift` shows the port.
+final class BridgePortSupervisor: ManagedPort {
+    let transport: PortTransport
+    private(set) var configuration: PortConfiguration
+    private(set) var port: BridgePort
+    let admission: any VSIAdmission
+    /// Called with everything that is news.
+    var onNews: ((PortNews) -> Void)?
+
+    let flag: HairpinFlag
+    /// Why reflective relay is not offered though the configuration has it.
+    private var obstacle: RelayObstacle?
+    /// The port's bridge, as long as the kernel has refused to set the hairpin flag there.
+    private var refusingBridge: Int32?
+    /// The port's bridge hands frames of one station's LLDP and ECP on to the others.
+    private var isLeaking = false
+    private var timer: Timers.Timer?
+    private var queue: [BridgeEffect] = []
+    private var isPerforming = false
+
+    /// Whose decision is awaited.
+    var awaited: [DecisionTicket: VSIID] = [:]
+    /// Decisions that the admission has not made yet, those that nobody awaits among them.
+    var undecided: [VSIID: Int] = [:]
+    /// VSIs of which something was granted when nobody awaited it any more.
+    var stale: Set<VSIID> = []
+    /// What was last told of VSIs of which something holds.
+    var told: [VSIID: EVBControl.VSIState] = [:]
+
+    /// Sets a port up. Its interface may come later.
+    init(_ configuration: PortConfiguration, _ surroundings: PortSurroundings, admission: any VSIAdmission) {
+        self.configuration = configuration
+        self.admission = admission
+        let name = configuration.interface
+        transport = PortTransport(name: name, surroundings)
+        flag = HairpinFlag(surroundings, portName: name, logger: transport.logger)
+        port = BridgePort(
+            configuration: Self.settings(configuration, link: transport.link, offersRelay: false),
+            firstSequence: UInt16.random(in: .min ... .max))
+        transport.onFrame = { [weak self] in self?.receive($0) }
+        transport.onUnreadable = { [weak self] in self?.port.countUnreadable($0, to: $1) }
+        timer = surroundings.timers.timer { [weak self] in self?.advance() }
+        flag.onFailure = { [weak self] error in self?.flagFailed(error) }
+        flag.onOverridden = { [weak self] in
+            self?.warn("somebody has cleared the port's hairpin flag, which evbd keeps set for the station; it is set again")
+        }
+    }
+
+    /// Begins to follow the interface; what is news is told from now on.
+    func start() { follow() }
+
+    private static func settings(
+        _ configuration: PortConfiguration, link: Link?, offersRelay: Bool
+    ) -> BridgePortConfiguration {
+        let timers = OperationalTimers(
+            retries: UInt8(clamping: configuration.ecp.retries), rte: UInt8(clamping: configuration.ecp.rte),
+            rwd: UInt8(clamping: configuration.vdp.rwd), rka: UInt8(clamping: configuration.vdp.rka))
+        return BridgePortConfiguration(
+            address: MACAddress(truncating: link?.address?.value ?? 0), interfaceName: configuration.interface,
+            mtu: Int(link?.mtu ?? 1500),
+            evb: EVBBridgeNegotiation.Configuration(
+                timers: timers, offersReflectiveRelay: offersRelay, groupIDs: configuration.groupIDs,
+                isManual: configuration.evb.manual))
+    }
+
+    private func settings(_ link: Link?) -> BridgePortConfiguration {
+        Self.settings(configuration, link: link, offersRelay: configuration.reflectiveRelay && obstacle == nil)
+    }
+
+    /// Changes the settings of the port while it runs; its VSIs stay, unless EVB is switched on or off.
+    func reconfigure(_ configuration: PortConfiguration) {
+        let isSwitched = configuration.evb.transmit != self.configuration.evb.transmit
+        self.configuration = configuration
+        // The station is to hear at once, and what it was granted ends.
+        if isSwitched { perform(port.setLink(up: false, at: now)) }
+        follow()
+    }
+
+    // MARK: What goes in
+
+    /// Something about the port's interface, or about its bridge, has changed.
+    func linkChanged(_ changed: String) {
+        guard changed != name else { return follow() }
+        let table = transport.surroundings.table
+        if let bridge = transport.link?.masterIndex, table[bridge]?.name == changed { follow() }
+    }
+
+    private func receive(_ frame: Frame) {
+        // Without the EVB TLV there is no EVB: nobody is a station here.
+        guard configuration.evb.transmit else { return }
+        perform(port.receive(frame, at: now))
+    }
+
+    /// An operator takes a VSI back; the station is told.
+    func deassociate(_ vsiID: VSIID) {
+        perform(port.deassociate(vsiID, at: now))
+    }
+
+    /// What was asked of the admission is decided.
+    func decided(_ ticket: DecisionTicket, _ decision: BridgeDecision) {
+        perform(port.decided(ticket, decision, at: now))
+    }
+
+    /// A bridge's port gives everything back when it closes, and waits for nobody.
+    func releaseAll() {}
+
+    var isReleased: Bool { true }
+
+    /// Says good-bye by LLDP, which ends all that the station was granted, and stops listening.
+    func close() {
+        perform(port.shutdown())
+        flag.want(false)
+        timer = nil
+        transport.close()
+    }
+
+    private func advance() {
+        perform(port.advance(to: now))
+    }
+
+    /// Carries effects out, those that come of carrying them out last, and waits for the next moment that the protocol wants.
+    private func perform(_ effects: [BridgeEffect]) {
+        queue += effects
+        guard !isPerforming else { return }
+        isPerforming = true
+        var next = 0
+        while next < queue.count {
+            carryOut(queue[next])
+            next += 1
+        }
+        queue = []
+        isPerforming = false
+        timer?.set(port.nextDeadline)
+    }
+
+    // MARK: The interface
+
+    private func follow() {
+        guard case .present(let link, let isUp, let isAnother) = transport.follow() else {
+            perform(port.setLink(up: false, at: now))
+            flag.linkChanged()
+            return
+        }
+        // Another interface of the same name: what was on the other end went with the old one.
+        if isAnother { perform(port.setLink(up: false, at: now)) }
+        judgeBridge(of: link)
+        let settings = settings(link)
+        if settings != port.configuration { perform(port.reconfigure(settings, at: now)) }
+        if isUp != port.snapshot.isLinkUp { announceLink(isUp: isUp) }
+        perform(port.setLink(up: isUp, at: now))
+        flag.linkChanged()
+    }
+
+    /// Why frames cannot be reflected on the port.
+    private enum RelayObstacle: Equatable {
+        case noBridge
+        case otherMaster(kind: String)
+        case kernelRefuses
+
+        func text(_ name: String) -> String {
+            switch self {
+            case .noBridge: "the interface is in no Linux bridge: put it into one, ip link set dev \(name) master BRIDGE"
+            case .otherMaster(let kind): "the interface is a port of a \(kind), which has no hairpin flag: use a Linux bridge"
+            case .kernelRefuses: "the kernel does not let the hairpin flag be set"
+            }
+        }
+    }
+
+    /// Finds out whether frames can be reflected, and whether LLDP and ECP stay on their link.
+    private func judgeBridge(of link: Link) {
+        let master = link.masterIndex.flatMap { transport.surroundings.table[$0] }
+        if refusingBridge != link.masterIndex { refusingBridge = nil }
+        let found: RelayObstacle? =
+            if let master {
+                master.kind != "bridge"
+                    ? .otherMaster(kind: master.kind ?? "device") : refusingBridge != nil ? .kernelRefuses : nil
+            } else {
+                .noBridge
+            }
+        if found != obstacle || configuration.reflectiveRelay != toldRelay {
+            tellObstacle(found)
+        }
+        let leaks = master?.kind == "bridge" && master?.spanningTree == false
+        if leaks, !isLeaking {
+            warn(
+                "\(master?.name ?? "the bridge") runs no spanning tree protocol and so hands the LLDP and ECP of one port on to "
+                    + "the others: with several stations switch it on, as by ip link set \(master?.name ?? "BRIDGE") type bridge "
+                    + "stp_state 1")
+        }
+        isLeaking = leaks
+    }
+
+    /// Whether reflective relay was configured when it was last told that it is not offered, or is.
+    private var toldRelay: Bool?
+
+    private func tellObstacle(_ found: RelayObstacle?) {
+        let former = obstacle
+        let isFirst = toldRelay == nil
+        obstacle = found
+        toldRelay = configuration.reflectiveRelay
+        guard configuration.reflectiveRelay else { return }
+        if let found {
+            warn("reflective relay is not offered: \(found.text(name))")
+        } else if former != nil, !isFirst {
+            log(.notice, "reflective relay is offered now")
+            onNews?(PortNews(kind: .notice, message: "reflective relay is offered now"))
+        }
+    }
+
+    private func flagFailed(_ error: NetlinkError) {
+        refusingBridge = transport.link?.masterIndex
+        follow()
+    }
+
+    /// Tells something that an operator should know.
+    func warn(_ text: String) {
+        log(.warning, text)
+        onNews?(PortNews(kind: .notice, message: text))
+    }
+}

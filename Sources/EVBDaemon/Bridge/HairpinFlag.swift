@@ -1,0 +1,159 @@
+internal import EVBProtocol
+internal import LinuxSystem
+internal import Logging
+internal import Netlink
+
+/// The hairpin flag of one port of a Linux bridge: set while reflective relay is granted, and else as it was before.
+///
+/// What the flag was is noted in the runtime directory before it is changed. So after a crash the next evbd takes back what
+/// this one did, and a flag that somebody else has set stays: it is no mistake of ours, and its setter may want it.
+final class HairpinFlag {
+    /// How long after somebody has cleared the flag it is set again: two who fight over it do so slowly.
+    private static let patience = Interval.milliseconds(500)
+
+    private let portName: String
+    private let notes: HairpinNotes
+    private let programmer: LinkProgrammer
+    private let table: LinkTable
+    private let timers: Timers
+    private let logger: Logger
+    private var timer: Timers.Timer?
+    /// Called when the kernel does not let the flag be set.
+    var onFailure: ((NetlinkError) -> Void)?
+    /// Called when somebody else has cleared the flag, which is then set again.
+    var onOverridden: (() -> Void)?
+
+    private var isWanted = false
+    /// What is to be restored; nil while the flag is not ours.
+    private var note: HairpinNotes.Note?
+    /// What the kernel was told last; nil when it was an earlier evbd that did.
+    private var commanded: Bool?
+    /// The kernel has done it.
+    private var isDone = false
+    /// The timer runs.
+    private var isWatching = false
+    /// Counts the commands, so that what came of an earlier one is not taken for the last one's.
+    private var turn: UInt64 = 0
+
+    /// Takes back what an earlier evbd has left set.
+    init(_ surroundings: PortSurroundings, portName: String, logger: Logger) {
+        self.portName = portName
+        notes = HairpinNotes(runtimeDirectory: surroundings.runtimeDirectory)
+        programmer = surroundings.programmer
+        table = surroundings.table
+        timers = surroundings.timers
+        self.logger = logger
+        note = notes.read(portName)
+        timer = timers.timer { [weak self] in self?.insist() }
+        step()
+    }
+
+    /// Takes back all that an earlier evbd has left set on ports that are `isForgotten` now.
+    static func takeBack(_ surroundings: PortSurroundings, of isForgotten: (String) -> Bool) {
+        for port in HairpinNotes(runtimeDirectory: surroundings.runtimeDirectory).ports where isForgotten(port) {
+            // Lives as long as its command is under way.
+            _ = HairpinFlag(surroundings, portName: port, logger: surroundings.logger)
+        }
+    }
+
+    /// Sets the flag, or makes it what it was.
+    func want(_ isWanted: Bool) {
+        self.isWanted = isWanted
+        step()
+    }
+
+    /// The port's link has changed, or is gone.
+    func linkChanged() {
+        step()
+        watchOver()
+    }
+
+    /// Takes the next step towards what is wanted.
+    private func step() {
+        if let held = note, table[held.portIndex]?.masterIndex != held.bridgeIndex {
+            // It has left the bridge, or is gone: its flag went with it.
+            forget()
+        }
+        if let held = note {
+            let isMeant = isWanted && table[portName]?.index == held.portIndex
+            let target = isMeant || held.wasOn
+            if commanded != target || (!isMeant && isDone) { command(held, target, isLast: !isMeant) }
+        } else if isWanted, let link = table[portName], let bridge = link.masterIndex {
+            begin(HairpinNotes.Note(portIndex: link.index, bridgeIndex: bridge, wasOn: link.hairpin ?? false))
+        }
+    }
+
+    private func begin(_ fresh: HairpinNotes.Note) {
+        do {
+            try notes.write(portName, fresh)
+        } catch {
+            logger.warning(
+                "the hairpin flag cannot be noted: after a crash it would stay set", metadata: ["error": "\(error)"])
+        }
+        note = fresh
+        command(fresh, true, isLast: false)
+    }
+
+    private func command(_ held: HairpinNotes.Note, _ isOn: Bool, isLast: Bool) {
+        commanded = isOn
+        isDone = false
+        turn &+= 1
+        let turn = turn
+        // Strongly: who has given the port up does not wait for the end.
+        _ = programmer.submit(.setHairpin(portIndex: held.portIndex, isOn)) { [self] result in
+            guard turn == self.turn else { return }
+            switch result {
+            case .success:
+                isDone = true
+                logger.debug("hairpin \(isOn ? "on" : "off")")
+                if isLast { forget() }
+                // What has been wanted since.
+                step()
+                watchOver()
+            case .failure(let error): failed(error, isOn)
+            }
+        }
+    }
+
+    private func failed(_ error: NetlinkError, _ isOn: Bool) {
+        commanded = nil
+        guard error.kind != .notFound else { return forget() }
+        logger.error(
+            "the port's hairpin flag cannot be \(isOn ? "set" : "cleared")", metadata: ["error": "\(error)"])
+        if isWanted {
+            isWanted = false
+            if note?.wasOn == false { forget() }
+            onFailure?(error)
+        }
+    }
+
+    private func forget() {
+        guard note != nil else { return }
+        note = nil
+        commanded = nil
+        isDone = false
+        turn &+= 1
+        notes.remove(portName)
+    }
+
+    // MARK: Others
+
+    /// Whether somebody else has cleared the flag.
+    private var isOverridden: Bool {
+        isWanted && isDone && commanded == true && note.map { table[$0.portIndex]?.hairpin == false } ?? false
+    }
+
+    private func watchOver() {
+        // What the table tells may be older than what the kernel has done; it is looked at again.
+        guard isOverridden, !isWatching else { return }
+        isWatching = true
+        timer?.set(timers.now + Self.patience)
+    }
+
+    private func insist() {
+        isWatching = false
+        guard isOverridden, let note else { return }
+        onOverridden?()
+        command(note, true, isLast: false)
+    }
+}

@@ -1,0 +1,33 @@
+internal import EVBProtocol
+internal import EVBWire
+
+/// Decides on what stations ask for, and puts what was granted into force.
+///
+/// Used on the thread of the loop. The station hears of a grant at once when it is decided: what has to be in force by then
+/// is put into force before `completion` is called. Where nobody waits for a decision any more when it comes (the station has
+/// changed its mind, or is gone), `bind` with what holds, or `release`, follows it. So both may come for what is as they
+/// say already, and `release` for what was never bound.
+protocol VSIAdmission: AnyObject {
+    /// Decides now or later (completion is called once, on the loop's thread).
+    ///
+    /// The bridge gives a request up when resourceWaitDelay has passed, and asks anew when the station does.
+    func decide(_ request: BridgeRequest, on port: String, completion: @escaping (BridgeDecision) -> Void)
+    /// This was granted and holds from now on.
+    func bind(_ vsiID: VSIID, _ grant: BridgeGrant, request: BridgeRequest, on port: String)
+    /// Nothing holds for the VSI any more; the station is told after this returns.
+    func release(_ vsiID: VSIID, on port: String)
+}
+
+/// Grants whatever is asked for, and enforces nothing: what a bridge port without a database of VSI types does.
+///
+/// A null VID asks for the VLAN of the VSI's type. Here types have no VLANs, so it is answered as it came, as lldpad does it:
+/// any number in its place would have the station tag its frames for a VLAN that this bridge knows nothing of.
+final class AcceptingAdmission: VSIAdmission {
+    func decide(_ request: BridgeRequest, on port: String, completion: @escaping (BridgeDecision) -> Void) {
+        completion(.grant(request.filter))
+    }
+
+    func bind(_ vsiID: VSIID, _ grant: BridgeGrant, request: BridgeRequest, on port: String) {}
+
+    func release(_ vsiID: VSIID, on port: String) {}
+}

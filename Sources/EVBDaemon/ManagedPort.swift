@@ -1,0 +1,68 @@
+internal import EVBControl
+internal import EVBProtocol
+internal import EVBWire
+internal import Logging
+internal import Netlink
+
+/// A port as the daemon and its front doors see it, whichever side of the link it plays.
+///
+/// The station's side is ``PortSupervisor``, the bridge's ``BridgePortSupervisor``.
+protocol ManagedPort: AnyObject {
+    var transport: PortTransport { get }
+    var configuration: PortConfiguration { get }
+    /// Called with everything that is news.
+    var onNews: ((PortNews) -> Void)? { get set }
+
+    /// Changes the settings of the port while it runs; its role and its interface stay.
+    func reconfigure(_ configuration: PortConfiguration)
+    /// Something about the port's interface, or about a link, has changed.
+    func linkChanged(_ changed: String)
+    /// Begins to give back all that the port holds at its peer, where that takes the peer's answer.
+    func releaseAll()
+    /// Whether there is nothing that `releaseAll` would wait for.
+    var isReleased: Bool { get }
+    /// Says good-bye by LLDP and stops listening.
+    func close()
+
+    /// The port in brief.
+    var status: PortStatus { get }
+    /// The port in full: the `number`th, from 1, of `count`.
+    func details(number: Int, of count: Int) -> PortDetails
+    /// The counters, by their names in the EVB MIB, or our own where it has none.
+    var counters: StatisticsReport { get }
+    /// All VSIs, in no certain order.
+    var vsiIDs: [VSIID] { get }
+    /// Whether there is such a VSI.
+    func holds(_ vsiID: VSIID) -> Bool
+    /// A VSI as managers see it; nil if there is none.
+    func vsiStatus(_ vsiID: VSIID) -> VSIStatus?
+    /// A VSI with its managed objects; nil if there is none.
+    func vsiDetails(_ vsiID: VSIID) -> VSIDetails?
+}
+
+extension ManagedPort {
+    var name: String { transport.name }
+
+    var logger: Logger { transport.logger }
+
+    var now: Instant { transport.now }
+
+    /// When the port, and with it all of its counters, began.
+    var createdAt: Instant { transport.createdAt }
+
+    /// The index of the interface, while it is there.
+    var interfaceIndex: Int32? { transport.link?.index }
+
+    func log(_ level: Logger.Level, _ message: String, _ metadata: Logger.Metadata = [:], isAboutVSI: Bool = false) {
+        transport.log(level, message, metadata, isAboutVSI: isAboutVSI)
+    }
+
+    /// Tells that the link came up or went down.
+    func announceLink(isUp: Bool) {
+        log(.notice, "link \(isUp ? "up" : "down")")
+        onNews?(
+            PortNews(
+                kind: .link, from: isUp ? "down" : "up", to: isUp ? "up" : "down",
+                message: "the link is \(isUp ? "up" : "down")"))
+    }
+}
