@@ -89,8 +89,8 @@ final class DaemonService: ControlService {
         guard let station = try port(name) as? PortSupervisor else {
             throw ControlError(
                 .invalidArgument(argument: "port"),
-                message: "\(name) is a bridge port: its VSIs are associated by the station at the other end of the link",
-                hint: "run evbctl vsi associate there, or name a port of role station; evbctl port list shows the roles")
+                message: "\(name) is a bridge port: its VSIs are asked for by the station at the other end of the link",
+                hint: "run evbctl vsi associate there, or name a port of role station; see evbctl port list")
         }
         return station
     }

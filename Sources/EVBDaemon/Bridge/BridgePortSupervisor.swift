@@ -52,7 +52,7 @@ final class BridgePortSupervisor: ManagedPort {
         timer = surroundings.timers.timer { [weak self] in self?.advance() }
         flag.onFailure = { [weak self] error in self?.flagFailed(error) }
         flag.onOverridden = { [weak self] in
-            self?.warn("somebody has cleared the port's hairpin flag, which evbd keeps set for the station; it is set again")
+            self?.warn("somebody has cleared the port's hairpin flag, which the station was promised; it is set again")
         }
     }
 
@@ -169,8 +169,8 @@ final class BridgePortSupervisor: ManagedPort {
 
         func text(_ name: String) -> String {
             switch self {
-            case .noBridge: "the interface is in no Linux bridge: put it into one, ip link set dev \(name) master BRIDGE"
-            case .otherMaster(let kind): "the interface is a port of a \(kind), which has no hairpin flag: use a Linux bridge"
+            case .noBridge: "the interface is in no Linux bridge; put it into one: ip link set \(name) master BRIDGE"
+            case .otherMaster(let kind): "the interface is in a \(kind), which has no hairpin flag; use a Linux bridge"
             case .kernelRefuses: "the kernel does not let the hairpin flag be set"
             }
         }
@@ -192,10 +192,10 @@ final class BridgePortSupervisor: ManagedPort {
         }
         let leaks = master?.kind == "bridge" && master?.spanningTree == false
         if leaks, !isLeaking {
+            let bridge = master?.name ?? "BRIDGE"
             warn(
-                "\(master?.name ?? "the bridge") runs no spanning tree protocol and so hands the LLDP and ECP of one port on to "
-                    + "the others: with several stations switch it on, as by ip link set \(master?.name ?? "BRIDGE") type bridge "
-                    + "stp_state 1")
+                "\(bridge) runs no spanning tree protocol, and so hands LLDP and ECP of this port on to its others: "
+                    + "with several stations, ip link set \(bridge) type bridge stp_state 1")
         }
         isLeaking = leaks
     }

@@ -160,16 +160,15 @@ enum ConfigurationMistakesTable {
                 ports:
                   - interface: eth0
                     fallback: hold
-                    reflective-relay: true
                   - { interface: eth1, fallback: bridge }
                   - { interface: port0, role: bridge, vsi-types: /etc/evbd/vsi-types.yaml }
+                  - { interface: port1, role: bridge, dialect: draft }
                 """,
             lines: """
                 evbd.yaml:3: ports[0].fallback: hold is not in this release; give vepa
-                evbd.yaml:4: ports[0].reflective-relay: is not in this release; remove it
-                evbd.yaml:5: ports[1].fallback: bridge is not in this release; give vepa
-                evbd.yaml:6: ports[2].vsi-types: is not in this release; remove it
-                evbd.yaml:6: ports[2].role: bridge is not in this release; give station
+                evbd.yaml:4: ports[1].fallback: bridge is not in this release; give vepa
+                evbd.yaml:5: ports[2].vsi-types: is not in this release; remove it
+                evbd.yaml:6: ports[3].dialect: draft is not in this release for a bridge; give auto or ratified
                 """),
         MistakeCase(
             name: "keys of the other role",
@@ -177,12 +176,22 @@ enum ConfigurationMistakesTable {
                 ports:
                   - { interface: eth0, reflective-relay: true }
                   - { interface: port0, role: bridge, edge-relay: vepa }
+                  - interface: port1
+                    fallback: vepa
+                    role: bridge
+                    manager-id-placement: last
+                    reflective-relay: "no"
                 """,
             lines: """
                 evbd.yaml:2: ports[0].reflective-relay: means nothing to a port in the role station; remove it, or give \
                 role: bridge
                 evbd.yaml:3: ports[1].edge-relay: means nothing to a port in the role bridge; remove it, or give role: \
                 station
-                """, wholeVocabulary: true),
+                evbd.yaml:5: ports[2].fallback: means nothing to a port in the role bridge; remove it, or give role: \
+                station
+                evbd.yaml:7: ports[2].manager-id-placement: means nothing to a port in the role bridge; remove it, or \
+                give role: station
+                evbd.yaml:8: ports[2].reflective-relay: "no" is not a truth value; give false, without quotes
+                """),
     ]
 }

@@ -12,7 +12,7 @@ private func parse(_ text: String, release: ReleaseLimits = .current) throws -> 
         #expect(configuration == Configuration(ports: [PortConfiguration(interface: "eth0")]))
         let port = try #require(configuration.ports.first)
         #expect(port.role == .station && port.dialect == .auto && port.edgeRelay == .vepa && port.fallback == .vepa)
-        #expect(port.groupIDs && port.managerIDPlacement == .first && !port.reflectiveRelay && port.vsiTypes == nil)
+        #expect(port.groupIDs && port.managerIDPlacement == .first && port.vsiTypes == nil)
         #expect(port.ecp.retries == 3 && port.ecp.rte == 14 && port.vdp.rwd == 20 && port.vdp.rka == 20)
         #expect(configuration.control.socket == "/run/evbd/evbd.sock" && configuration.control.group == nil)
         #expect(configuration.libvirt.enabled && configuration.libvirt.pidFile == "/run/lldpad.pid")
@@ -55,15 +55,37 @@ private func parse(_ text: String, release: ReleaseLimits = .current) throws -> 
         #expect(configuration.deassociateOnStop && configuration.logLevel == .debug)
     }
 
+    @Test func aBridgePort() throws {
+        let ports = try parse(
+            """
+            ports:
+              - { interface: port0, role: bridge }
+              - interface: port1
+                role: bridge
+                dialect: ratified
+                reflective-relay: false
+                group-ids: false
+                evb: { transmit: false, manual: true }
+                ecp: { retries: 0, rte: 31 }
+                vdp: { rwd: 0, rka: 31 }
+            """
+        ).ports
+        #expect(ports.map(\.role) == [.bridge, .bridge])
+        #expect(ports[0].reflectiveRelay && ports[0].groupIDs && ports[0].evb == .init() && ports[0].vsiTypes == nil)
+        #expect(!ports[1].reflectiveRelay && !ports[1].groupIDs && ports[1].dialect == .ratified)
+        #expect(ports[1].evb == .init(transmit: false, manual: true))
+        #expect(ports[1].ecp == .init(retries: 0, rte: 31) && ports[1].vdp == .init(rwd: 0, rka: 31))
+    }
+
     @Test func whatLaterReleasesBuildIsReadAlready() throws {
         let text = """
             ports:
-              - { interface: port0, role: bridge, dialect: draft, reflective-relay: true, vsi-types: /etc/types.yaml }
+              - { interface: port0, role: bridge, reflective-relay: false, vsi-types: /etc/types.yaml }
               - { interface: eth0, fallback: hold }
             """
         let ports = try parse(text, release: .none).ports
         #expect(ports.map(\.role) == [.bridge, .station])
-        #expect(ports[0].reflectiveRelay && ports[0].vsiTypes == "/etc/types.yaml" && ports[0].dialect == .draft)
+        #expect(!ports[0].reflectiveRelay && ports[0].vsiTypes == "/etc/types.yaml")
         #expect(ports[1].fallback == .hold)
         #expect(throws: ConfigurationMistakes.self) { try parse(text) }
     }

@@ -55,6 +55,12 @@ class Cable:
         self.lab.at_end(wire.close)
         return wire
 
+    def host_wire(self):
+        """The host's end of the cable."""
+        wire = Wire(self.host, "uplink0")
+        self.lab.at_end(wire.close)
+        return wire
+
     def lldpad_bridge(self, **changes):
         return Lldpad(self.lab, self.switch, "port0", **changes)
 
