@@ -8,7 +8,7 @@ BUILD_PACKAGES=(
   libnl-3-dev libnl-route-3-dev libyaml-dev
 )
 # To lay a lab of namespaces. libconfig9 and lldpad are unpacked into the lab, never installed.
-LAB_PACKAGES=(iproute2 nftables python3 util-linux)
+LAB_PACKAGES=(iproute2 iputils-ping nftables python3 util-linux)
 
 say() { printf '%s\n' "$*"; }
 die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
