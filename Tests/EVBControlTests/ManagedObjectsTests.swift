@@ -120,6 +120,14 @@ import Testing
         #expect(presenter.port(details).contains("lldpV2Xdot1RemEvbTlvString     fe090080c20d01026e5414"))
     }
 
+    @Test("MGT-03 counters have more than 32 bits all the way")
+    func width() throws {
+        let report = StatisticsReport(
+            interface: "eth0", counters: ["EcpTxFrameCount": Int.max], counterDiscontinuity: Int.max)
+        #expect(try JSONCoding.decode(StatisticsReport.self, from: json(report)) == report)
+        #expect(presenter.statistics([report]).contains("eth0  EcpTxFrameCount  \(Int.max)\n"))
+    }
+
     @Test("MGT-03 everything that counts tells since when")
     func discontinuity() throws {
         #expect(try json(Samples.details)["counterDiscontinuity"] == .number("9006100"))

@@ -1,16 +1,14 @@
 """Debian's lldpad, from its package but never installed: no service, nothing outside the lab."""
 
 import os
-import shutil
 import signal
 import subprocess
 import tempfile
 from pathlib import Path
 
-from . import netlink
-from .system import REPOSITORY, eventually, run
+from . import netlink, packages
+from .system import eventually
 
-CACHE = Path(os.environ.get("EVBD_LAB_CACHE", REPOSITORY / ".build-lab"))
 PACKAGES = ("lldpad", "libconfig9")
 
 # lldpad keeps state in these places, at fixed paths: each instance gets its own. `exec` all the way keeps the process id.
@@ -22,33 +20,7 @@ mount -t tmpfs none /var/lib && mkdir /var/lib/lldpad && mount --bind "$1" /var/
 
 def unpacked():
     """The directory that holds lldpad's files; downloads and unpacks the packages the first time."""
-    target = CACHE / "lldpad"
-    if (target / "usr/sbin/lldpad").exists():
-        return target
-    CACHE.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(dir=CACHE))
-    try:
-        _download(work)
-        for package in work.glob("*.deb"):
-            run("dpkg", "-x", package, work / "root")
-        try:
-            (work / "root").rename(target)
-        except OSError:  # another run was faster
-            if not (target / "usr/sbin/lldpad").exists():
-                raise
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-    return target
-
-
-def _download(directory):
-    # The sandbox user of apt may not write here, and apt would say so at length.
-    command = ["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", *PACKAGES]
-    if subprocess.run(command, cwd=directory, capture_output=True).returncode:
-        run("apt-get", "-q", "update", timeout=300)
-        result = subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=300)
-        if result.returncode:
-            raise RuntimeError(f"cannot download {' and '.join(PACKAGES)}: {result.stderr}")
+    return packages.unpacked("lldpad", PACKAGES)
 
 
 def settings(role, **changes):
