@@ -57,6 +57,16 @@ extension ManagedPort {
         transport.log(level, message, metadata, isAboutVSI: isAboutVSI)
     }
 
+    /// The dialect that is spoken; while nobody is heard, the one configured.
+    func shownDialect(_ spoken: WireDialect, hasPeer: Bool) -> PortDialect {
+        if hasPeer { return spoken == .draft ? .draft : .ratified }
+        return switch configuration.dialect {
+        case .auto: .auto
+        case .ratified: .ratified
+        case .draft: .draft
+        }
+    }
+
     /// Tells that the link came up or went down.
     func announceLink(isUp: Bool) {
         log(.notice, "link \(isUp ? "up" : "down")")
@@ -64,5 +74,17 @@ extension ManagedPort {
             PortNews(
                 kind: .link, from: isUp ? "down" : "up", to: isUp ? "up" : "down",
                 message: "the link is \(isUp ? "up" : "down")"))
+    }
+}
+
+extension DialectChoice {
+    /// What the configuration says.
+    init(_ dialect: PortConfiguration.Dialect) {
+        self =
+            switch dialect {
+            case .auto: .automatic
+            case .ratified: .ratified
+            case .draft: .draft
+            }
     }
 }

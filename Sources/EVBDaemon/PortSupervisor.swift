@@ -51,15 +51,7 @@ final class PortSupervisor: ManagedPort {
                 timers: timers, requestsReflectiveRelay: configuration.edgeRelay == .vepa,
                 groupIDs: configuration.groupIDs, isManual: configuration.evb.manual,
                 isTransmitted: configuration.evb.transmit),
-            dialect: dialect(configuration.dialect))
-    }
-
-    private static func dialect(_ dialect: PortConfiguration.Dialect) -> EVBProtocol.PortConfiguration.Dialect {
-        switch dialect {
-        case .auto: .automatic
-        case .ratified: .ratified
-        case .draft: .draft
-        }
+            dialect: DialectChoice(configuration.dialect))
     }
 
     /// Where this port puts manager IDs of one octet.

@@ -20,7 +20,8 @@ extension PortSupervisor {
         }
         let timers = snapshot.timers
         return PortStatus(
-            interface: name, role: .station, linkUp: snapshot.isLinkUp, dialect: dialect(snapshot),
+            interface: name, role: .station, linkUp: snapshot.isLinkUp,
+            dialect: shownDialect(snapshot.dialect, hasPeer: snapshot.peer != nil),
             peer: snapshot.peer.map {
                 PeerStatus(
                     chassisID: $0.chassisID.text(isChassis: true), portID: $0.portID.text(isChassis: false),
@@ -33,16 +34,6 @@ extension PortSupervisor {
                 retries: Int(timers.retries), rte: Int(timers.retransmissionExponent),
                 rwd: Int(timers.resourceWaitDelayExponent), rka: Int(timers.reinitKeepAliveExponent)),
             vsis: counts)
-    }
-
-    /// The dialect that is spoken; while no bridge is heard, the one configured.
-    private func dialect(_ snapshot: PortSnapshot) -> PortDialect {
-        if snapshot.peer != nil { return snapshot.dialect == .draft ? .draft : .ratified }
-        return switch configuration.dialect {
-        case .auto: .auto
-        case .ratified: .ratified
-        case .draft: .draft
-        }
     }
 
     /// The counters, by their names in the EVB MIB, or our own where it has none.

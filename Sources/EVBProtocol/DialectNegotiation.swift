@@ -8,13 +8,31 @@ struct DraftNegotiation {
     /// Everything that the draft has is supported.
     static let capabilities: DraftEVBTLV.Capabilities = [.retransmissionExponent, .ecp, .vdp]
 
-    var configuration: EVBNegotiation.Configuration
-    /// The bridge's last TLV; nil while there is no bridge.
+    /// What this side is told of itself.
+    struct Configuration {
+        /// The numbers that it proposes; of these the draft has RTE alone.
+        var timers: OperationalTimers
+        /// Whether it can have reflective relay. A VEPA works without, and wants it; a VEB must not have it.
+        var supportsReflectiveRelay: Bool
+        /// Whether the local numbers hold whatever the other side says.
+        var isManual: Bool
+        /// VSIs that it says it can have.
+        var supportedVSIs = DraftNegotiation.supportedVSIs
+    }
+
+    var configuration: Configuration
+    /// The other side's last TLV; nil while it is not heard.
     var remote: DraftEVBTLV?
 
-    /// A VEPA works with either mode, and wants reflective relay; a VEB must not have it.
+    init(configuration: Configuration) { self.configuration = configuration }
+
     private var supportedModes: DraftEVBTLV.ForwardingModes {
-        configuration.requestsReflectiveRelay ? [.standard, .reflectiveRelay] : .standard
+        configuration.supportsReflectiveRelay ? [.standard, .reflectiveRelay] : .standard
+    }
+
+    /// Whether both sides can have reflective relay, so that it is configured.
+    var agreesOnReflectiveRelay: Bool {
+        supportedModes.intersection(remote?.supportedModes ?? []).contains(.reflectiveRelay)
     }
 
     private var agreedCapabilities: DraftEVBTLV.Capabilities {
@@ -35,20 +53,29 @@ struct DraftNegotiation {
 
     /// The TLV to send for this many VSIs. RTE goes out as configured, so that no two sides echo each other.
     func outgoing(vsis: Int) -> DraftEVBTLV {
-        let commonModes = supportedModes.intersection(remote?.supportedModes ?? [])
-        return DraftEVBTLV(
+        DraftEVBTLV(
             supportedModes: supportedModes, supportedCapabilities: Self.capabilities,
-            configuredModes: commonModes.contains(.reflectiveRelay) ? .reflectiveRelay : .standard,
-            configuredCapabilities: agreedCapabilities, supportedVSIs: isVDPAgreed ? Self.supportedVSIs : 0,
+            configuredModes: agreesOnReflectiveRelay ? .reflectiveRelay : .standard,
+            configuredCapabilities: agreedCapabilities,
+            supportedVSIs: isVDPAgreed ? configuration.supportedVSIs : 0,
             configuredVSIs: isVDPAgreed ? UInt16(clamping: vsis) : 0,
             retransmissionExponent: configuration.timers.retransmissionExponent)
     }
 }
 
-/// The negotiation by EVB TLVs in the dialect that is spoken.
+extension DraftNegotiation.Configuration {
+    /// A station's.
+    init(_ station: EVBNegotiation.Configuration) {
+        self.init(
+            timers: station.timers, supportsReflectiveRelay: station.requestsReflectiveRelay,
+            isManual: station.isManual)
+    }
+}
+
+/// The station's negotiation by EVB TLVs in the dialect that is spoken.
 struct DialectNegotiation {
     /// Which dialects may be spoken.
-    var choice: PortConfiguration.Dialect {
+    var choice: DialectChoice {
         didSet { if choice != oldValue, ratified.remote == nil, draft.remote == nil { dialect = choice.initial } }
     }
     /// The one that is: the bridge's, or the one to begin with.
@@ -60,49 +87,30 @@ struct DialectNegotiation {
         choice = configuration.dialect
         dialect = choice.initial
         ratified = EVBNegotiation(configuration: configuration.evb)
-        draft = DraftNegotiation(configuration: configuration.evb)
+        draft = DraftNegotiation(configuration: DraftNegotiation.Configuration(configuration.evb))
     }
 
     var configuration: EVBNegotiation.Configuration {
         get { ratified.configuration }
         set {
             ratified.configuration = newValue
-            draft.configuration = newValue
+            draft.configuration = DraftNegotiation.Configuration(newValue)
         }
     }
 
     /// A neighbour's TLV as a bridge's, in the one dialect that is to be spoken with it.
-    ///
-    /// The ratified TLV goes before the draft's, whose senders do not say whether they are bridges.
-    func offer(of lldpdu: LLDPDU) -> DialectTLV? {
-        let (tlvs, drafts) = (lldpdu.evbTLVs, lldpdu.draftEVBTLVs)
-        if choice != .draft, lldpdu.evbDefect == nil, let tlv = tlvs.first, tlv.mode == .bridge {
-            return .ratified(tlv)
-        }
-        guard choice != .ratified, lldpdu.draftEVBDefect == nil, !drafts.isEmpty, choice == .draft || tlvs.isEmpty
-        else {
-            return nil
-        }
-        return Self.isUsable(drafts[0]) ? .draft(drafts[0]) : nil
-    }
+    func offer(of lldpdu: LLDPDU) -> DialectTLV? { choice.offer(of: lldpdu, as: .bridge) }
 
     /// What is wrong with a neighbour that offers nothing.
     func obstacle(in lldpdu: LLDPDU) -> PortNotice? {
-        let (tlvs, drafts) = (lldpdu.evbTLVs, lldpdu.draftEVBTLVs)
-        if choice != .draft {
-            if let defect = lldpdu.evbDefect { return .unusableTLV(defect) }
-            if tlvs.first?.mode == .station { return .stationNeighbour }
+        switch choice.obstacle(in: lldpdu, to: .station) {
+        case .unusableTLV(let defect): .unusableTLV(defect)
+        case .sameSide: .stationNeighbour
+        case .draftAlone: .draftNeighbour
+        case .ratifiedAlone: .ratifiedNeighbour
+        case nil: nil
         }
-        if choice != .ratified, let defect = lldpdu.draftEVBDefect { return .unusableTLV(defect) }
-        guard let first = drafts.first else {
-            return choice == .draft && !tlvs.isEmpty ? .ratifiedNeighbour : nil
-        }
-        if choice == .ratified { return .draftNeighbour }
-        return Self.isUsable(first) ? nil : .unusableTLV(.unknownValue(.draftEVBTLV, 0))
     }
-
-    /// A draft TLV without a forwarding mode is not taken, as lldpad does not.
-    private static func isUsable(_ tlv: DraftEVBTLV) -> Bool { !tlv.supportedModes.isEmpty }
 
     /// Takes in the bridge's TLV, and speaks its dialect from now on.
     mutating func hear(_ tlv: DialectTLV) {
@@ -167,7 +175,49 @@ struct DialectNegotiation {
     }
 }
 
-extension PortConfiguration.Dialect {
+/// Why a neighbour is not spoken with.
+enum DialectObstacle {
+    case unusableTLV(WireError)
+    /// It is on the same side of EVB.
+    case sameSide
+    /// It speaks a dialect that is not to be spoken, and no other.
+    case draftAlone, ratifiedAlone
+}
+
+extension DialectChoice {
+    /// A neighbour's TLV as one of a side in `mode`, in the one dialect that is to be spoken with it.
+    ///
+    /// The ratified TLV goes before the draft's, whose senders do not say which side they are.
+    func offer(of lldpdu: LLDPDU, as mode: EVBMode) -> DialectTLV? {
+        let (tlvs, drafts) = (lldpdu.evbTLVs, lldpdu.draftEVBTLVs)
+        if self != .draft, lldpdu.evbDefect == nil, let tlv = tlvs.first, tlv.mode == mode {
+            return .ratified(tlv)
+        }
+        guard self != .ratified, lldpdu.draftEVBDefect == nil, !drafts.isEmpty, self == .draft || tlvs.isEmpty
+        else {
+            return nil
+        }
+        return Self.isUsable(drafts[0]) ? .draft(drafts[0]) : nil
+    }
+
+    /// What is wrong with a neighbour that offers nothing to a side in `mode`.
+    func obstacle(in lldpdu: LLDPDU, to mode: EVBMode) -> DialectObstacle? {
+        let (tlvs, drafts) = (lldpdu.evbTLVs, lldpdu.draftEVBTLVs)
+        if self != .draft {
+            if let defect = lldpdu.evbDefect { return .unusableTLV(defect) }
+            if tlvs.first?.mode == mode { return .sameSide }
+        }
+        if self != .ratified, let defect = lldpdu.draftEVBDefect { return .unusableTLV(defect) }
+        guard let first = drafts.first else {
+            return self == .draft && !tlvs.isEmpty ? .ratifiedAlone : nil
+        }
+        if self == .ratified { return .draftAlone }
+        return Self.isUsable(first) ? nil : .unusableTLV(.unknownValue(.draftEVBTLV, 0))
+    }
+
+    /// A draft TLV without a forwarding mode is not taken, as lldpad does not.
+    private static func isUsable(_ tlv: DraftEVBTLV) -> Bool { !tlv.supportedModes.isEmpty }
+
     /// What may come to be spoken.
     var allowed: [WireDialect] {
         switch self {
@@ -177,6 +227,6 @@ extension PortConfiguration.Dialect {
         }
     }
 
-    /// What is spoken until a bridge is heard.
+    /// What is spoken until a neighbour is heard.
     var initial: WireDialect { self == .draft ? .draft : .ratified }
 }

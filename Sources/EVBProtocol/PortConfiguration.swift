@@ -13,15 +13,7 @@ public struct PortConfiguration: Hashable, Sendable {
     public var dialect: Dialect
 
     /// Which dialects a port may speak.
-    public enum Dialect: Hashable, Sendable {
-        /// The bridge's: its EVB TLVs tell which it speaks, and the ratified one goes first. The ratified one while no bridge
-        /// is heard.
-        case automatic
-        /// The ratified one alone.
-        case ratified
-        /// The draft alone.
-        case draft
-    }
+    public typealias Dialect = DialectChoice
 
     /// Joins the settings of a port.
     public init(
@@ -35,7 +27,6 @@ public struct PortConfiguration: Hashable, Sendable {
         self.dialect = dialect
     }
 
-    /// Octets that an ECPDU's payload may have. The bridge's receive buffer is built for a classic Ethernet frame, however
-    /// large ours may be; below 576 octets nothing useful would fit.
-    func payloadMax(_ dialect: WireDialect) -> Int { min(max(mtu, 576), 1500) - dialect.ecpHeaderLength }
+    /// Octets that an ECPDU's payload may have.
+    func payloadMax(_ dialect: WireDialect) -> Int { dialect.payloadMax(mtu: mtu) }
 }

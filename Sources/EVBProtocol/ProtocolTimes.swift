@@ -8,15 +8,23 @@ public struct ProtocolTimes: Hashable, Sendable {
     public var responseWaitDelay: Interval
     /// How long the station may be silent about a VSI (41.5.5.5).
     public var reinitKeepAlive: Interval
+    /// How long the bridge may work at a request (41.5.5.7).
+    public var resourceWaitDelay: Interval
+    /// How long the bridge keeps a silent VSI (41.5.5.13).
+    public var keepAliveTimeout: Interval
     /// How far apart the answers of a slow bridge come; it limits how many are waited for at once.
     var answerInterval: Interval
 
     /// What the draft fixes: an ack timer of 500 ms and three repetitions, 3 s for an answer, a keep-alive every 10 s.
     ///
+    /// It fixes nothing for the bridge's side. So that the answer reaches a station before its 3 s are over, even where each
+    /// of request and answer has to be sent twice, 2 s of them are the bridge's; and a silent VSI is kept as long as the
+    /// ratified formula makes of these numbers, 1.5 x (10 s + 7 x 500 ms).
+    ///
     /// The draft's bridges answer as many VSIs in a PDU as they were asked in one, so little time is reckoned for each.
-    static let draft = ProtocolTimes(
+    package static let draft = ProtocolTimes(
         retries: 3, ackTimer: .milliseconds(500), responseWaitDelay: .seconds(3), reinitKeepAlive: .seconds(10),
-        answerInterval: .milliseconds(10))
+        resourceWaitDelay: .seconds(2), keepAliveTimeout: .milliseconds(20_250), answerInterval: .milliseconds(10))
 }
 
 extension OperationalTimers {
@@ -25,6 +33,7 @@ extension OperationalTimers {
     public var times: ProtocolTimes {
         ProtocolTimes(
             retries: retries, ackTimer: ackTimer, responseWaitDelay: responseWaitDelay,
-            reinitKeepAlive: reinitKeepAlive, answerInterval: ackTimer)
+            reinitKeepAlive: reinitKeepAlive, resourceWaitDelay: resourceWaitDelay,
+            keepAliveTimeout: keepAliveTimeout, answerInterval: ackTimer)
     }
 }

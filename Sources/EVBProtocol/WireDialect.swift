@@ -11,6 +11,17 @@ public enum WireDialect: String, Hashable, Sendable, CaseIterable {
     case draft
 }
 
+/// Which dialects a port may speak.
+public enum DialectChoice: Hashable, Sendable {
+    /// The neighbour's: its EVB TLVs tell which it speaks, and the ratified one goes first. The ratified one while no
+    /// neighbour is heard.
+    case automatic
+    /// The ratified one alone.
+    case ratified
+    /// The draft alone.
+    case draft
+}
+
 /// The EVB TLV of a side, in the dialect that it speaks.
 public enum DialectTLV: Hashable, Sendable {
     case ratified(EVBTLV)
@@ -42,6 +53,14 @@ public enum DialectTLV: Hashable, Sendable {
         switch self {
         case .ratified(let tlv): .evb(tlv)
         case .draft(let tlv): .draftEVB(tlv)
+        }
+    }
+
+    /// In a station's TLV: it asks for reflective relay.
+    public var requestsReflection: Bool {
+        switch self {
+        case .ratified(let tlv): tlv.stationStatus.reflectiveRelayRequest
+        case .draft(let tlv): tlv.supportedModes.contains(.reflectiveRelay)
         }
     }
 
@@ -112,6 +131,10 @@ extension WireDialect {
         }
     }
 
+    /// Octets that an ECPDU's payload may have on a port. The neighbour's receive buffer is built for a classic Ethernet
+    /// frame, however large ours may be; below 576 octets nothing useful would fit.
+    func payloadMax(mtu: Int) -> Int { min(max(mtu, 576), 1500) - ecpHeaderLength }
+
     /// Whether an ECPDU that is sent again has a new number. lldpad's draft drops a frame that is like the one before it
     /// without acknowledging it.
     var renumbersRetransmissions: Bool { self == .draft }
@@ -154,6 +177,13 @@ extension WireDialect {
         let tlv: VSITLV
     }
 
+    /// What a VDPDU says.
+    struct Reading {
+        var associations: [Association]
+        /// TLVs that are not usable, with the managers of their VSIs where these can be made out.
+        var rejected: [VDPDU.Rejected]
+    }
+
     /// Octets of a VDPDU besides its associations.
     var vdpOverhead: Int {
         switch self {
@@ -181,8 +211,22 @@ extension WireDialect {
     /// Whether an answer that names another command than the one asked for means that the bridge has changed the VSI.
     var bridgeChangesCommands: Bool { self == .draft }
 
+    /// Whether a refusal can say that the VSI stays as it was.
+    var saysKeep: Bool { self == .ratified }
+
+    /// What of a bridge's filter reaches the station. The draft's entries have no priority.
+    func expressed(_ filter: FilterInfo) -> FilterInfo {
+        guard self == .draft else { return filter }
+        var entries: [FilterEntry] = []
+        for entry in filter.entries {
+            let bare = FilterEntry(vid: entry.vid, macAddress: entry.macAddress, groupID: entry.groupID)
+            if !entries.contains(bare) { entries.append(bare) }
+        }
+        return (try? FilterInfo(checking: entries)) ?? filter
+    }
+
     /// What keeps this dialect from saying what is asked, if anything.
-    func limit(for request: VSIRequest) -> DialectLimit? {
+    package func limit(for request: VSIRequest) -> DialectLimit? {
         guard self == .draft else { return nil }
         if request.filter.format != .macVID { return .filterFormat }
         if request.vsiID.format != .uuid { return .vsiIDFormat }
@@ -210,20 +254,28 @@ extension WireDialect {
     /// - Returns: what is usable of it, and how many TLVs are not.
     /// - Throws: when nothing of it is usable.
     func decode(_ payload: [UInt8]) throws(WireError) -> (associations: [Association], rejected: Int) {
+        let reading = try read(payload, from: .bridge)
+        return (reading.associations, reading.rejected.count)
+    }
+
+    /// Reads either side's VDPDU.
+    ///
+    /// - Throws: when nothing of it is usable.
+    func read(_ payload: [UInt8], from sender: DraftVDPDU.Sender) throws(WireError) -> Reading {
         switch self {
         case .ratified:
-            let decoded = try VDPDU.decode(payload)
+            var decoded = try VDPDU.decode(payload)
             let manager = decoded.pdu.managerID
-            return (
-                decoded.pdu.associations.map { Association(managerID: manager, tlv: $0) }, decoded.rejected.count
-            )
+            for index in decoded.rejected.indices { decoded.rejected[index].managerID = manager }
+            return Reading(
+                associations: decoded.pdu.associations.map { Association(managerID: manager, tlv: $0) },
+                rejected: decoded.rejected)
         case .draft:
-            let decoded = DraftVDPDU.decode(payload, from: .bridge)
-            return (
-                decoded.pdu.associations.map {
+            let decoded = DraftVDPDU.decode(payload, from: sender)
+            return Reading(
+                associations: decoded.pdu.associations.map {
                     Association(managerID: VSIManagerID(draftOctet: $0.managerID), tlv: $0.vsi)
-                }, decoded.rejected.count
-            )
+                }, rejected: decoded.rejected)
         }
     }
 

@@ -24,6 +24,8 @@ public struct VDPDU: Equatable, Sendable {
         /// Its status octet: what is an answer itself must not be answered.
         public let status: VDPStatus?
         public let vsiID: VSIID?
+        /// The VSI's manager, where the TLV itself names it, as the draft's do.
+        public var managerID: VSIManagerID?
     }
 
     /// What decoding gave: all that was usable, and what was not.

@@ -151,10 +151,16 @@ extension Enumeration
 where
     Machine == VDPBridgeMachine, Event == VDPBridgeMachine.Event, Action == VDPBridgeMachine.Action
 {
-    static var bridge: BridgeEnumeration {
+    static var bridge: BridgeEnumeration { bridge(named: "VDPBridgeMachine", VDPBridgeMachine()) }
+
+    /// The machine for a dialect without Keep, the draft.
+    static var bridgeWithoutKeep: BridgeEnumeration {
+        bridge(named: "VDPBridgeMachineWithoutKeep", VDPBridgeMachine(canKeep: false))
+    }
+
+    private static func bridge(named name: String, _ start: VDPBridgeMachine) -> BridgeEnumeration {
         BridgeEnumeration(
-            name: "VDPBridgeMachine", start: VDPBridgeMachine(), events: bridgeEvents, handle: { $0.handle($1) },
-            nothing: .none,
+            name: name, start: start, events: bridgeEvents, handle: { $0.handle($1) }, nothing: .none,
             state: { machine in
                 let oper = machine.operCommand.map { " [\($0)]" } ?? " [-]"
                 if case .processing(let command) = machine.state {

@@ -10,11 +10,15 @@ import Testing
     @Test("VDP 5.9 the bridge machine's table")
     func bridgeTable() {
         Snapshot.expect(BridgeEnumeration.bridge.table, matches: "VDPBridgeMachine.txt")
+        Snapshot.expect(BridgeEnumeration.bridgeWithoutKeep.table, matches: "VDPBridgeMachineWithoutKeep.txt")
     }
 
     @Test("the state diagrams in the documentation show the code")
     func diagrams() {
         Snapshot.expect(BridgeEnumeration.bridge.diagram, matches: Self.documentation + "VDPBridgeMachine.md")
+        Snapshot.expect(
+            BridgeEnumeration.bridgeWithoutKeep.diagram,
+            matches: Self.documentation + "VDPBridgeMachineWithoutKeep.md")
         Snapshot.expect(StationEnumeration.station.diagram, matches: Self.documentation + "VDPStationMachine.md")
     }
 
@@ -25,9 +29,9 @@ import Testing
         #expect(Set(StationEnumeration.station.events.map(\.kind)).count == 8)
     }
 
-    @Test("VDP 5.9 what holds in every state of the bridge machine")
-    func bridgeInvariants() {
-        let enumeration = BridgeEnumeration.bridge
+    @Test("VDP 5.9 what holds in every state of the bridge machine", arguments: [true, false])
+    func bridgeInvariants(canKeep: Bool) {
+        let enumeration: BridgeEnumeration = canKeep ? .bridge : .bridgeWithoutKeep
         for machine in enumeration.reachable {
             if machine.state == .initial { #expect(machine.operCommand == nil) }
             if machine.state == .waitStationCommand { #expect(machine.operCommand != nil) }
@@ -47,6 +51,9 @@ import Testing
                 if action.decide != nil, case .processing = machine.state { #expect(action.cancel, place) }
                 // In WAIT_STATION_CMD toutKeepAlive runs.
                 if after.state == .waitStationCommand { #expect(action.startKeepAlive || after == machine, place) }
+                if case .refused(_, let refusal)? = action.answer, !machine.canKeep {
+                    #expect(!refusal.isKept && after.state == .initial, place)
+                }
                 // Whoever asked is answered, unless the answer is to come or nobody is there.
                 if after.state == .initial, machine.state != .initial, event.event != .stationLost {
                     #expect(action.answer != nil, place)

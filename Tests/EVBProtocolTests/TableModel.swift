@@ -188,4 +188,17 @@ extension TableModel {
         Row("WAIT_STATION_CMD", "admin removal", "", "INIT", "send DeAssoc", "release"),
         Row("WAIT_STATION_CMD", "station lost", "", "INIT", "release"),
     ]
+
+    /// The same in the draft, whose refusals have no Keep: whoever is refused has nothing left.
+    static let bridgeWithoutKeep =
+        [
+            Row(
+                "BRIDGE_PROCESSING", "invalid request", "DeAssoc", "INIT", "answer deAssociate", "stop work", "release"),
+            Row(
+                "BRIDGE_PROCESSING", "invalid request", "", "INIT", "error command refusal", "stop work", "release"),
+            Row("BRIDGE_PROCESSING", "work fails", "", "INIT", "error sysCmd refusal", "release"),
+            Row("BRIDGE_PROCESSING", "waitWhile = 0", "", "INIT", "error sysCmd 2 soft", "stop work", "release"),
+            Row("WAIT_STATION_CMD", "invalid request", "DeAssoc", "INIT", "answer deAssociate", "release"),
+            Row("WAIT_STATION_CMD", "invalid request", "", "INIT", "error command refusal", "release"),
+        ] + bridge
 }

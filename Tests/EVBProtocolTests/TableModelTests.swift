@@ -151,12 +151,12 @@ import Testing
         return outputs
     }
 
-    @Test("VDP 5.9 the bridge machine does what the table says")
-    func bridge() {
+    @Test("VDP 5.9 the bridge machine does what the table says", arguments: [true, false])
+    func bridge(canKeep: Bool) {
         var random = SplitMix64(seed: Environment.seed("bridge machine against its table", otherwise: 0x59))
         for sequence in 0..<Self.sequences {
-            var machine = VDPBridgeMachine()
-            var model = TableModel(TableModel.bridge)
+            var machine = VDPBridgeMachine(canKeep: canKeep)
+            var model = TableModel(canKeep ? TableModel.bridge : TableModel.bridgeWithoutKeep)
             for step in 0..<Self.length {
                 let (event, input) = Self.bridgeEvent(&random)
                 let before = "\(Self.bridgeState(machine)) [\(model.operCmd)]"

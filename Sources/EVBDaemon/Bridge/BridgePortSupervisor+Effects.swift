@@ -158,7 +158,8 @@ extension BridgePortSupervisor {
             "\(count) EVB stations are heard on one link; the first is spoken with: look for a hub or a bridge between"
         case .bridgeNeighbour: "the neighbour is an EVB bridge too: one end of the link has to be an EVB station"
         case .draftNeighbour:
-            "the neighbour speaks the pre-standard draft of EVB only: have it speak the ratified EVB"
+            "the neighbour speaks the pre-standard draft of EVB only: allow it by dialect: auto, or ask for it by draft"
+        case .ratifiedNeighbour: "the neighbour speaks the ratified EVB only: allow it by dialect: auto"
         case .unusableTLV(let error):
             "the neighbour's EVB TLV is unusable: \(error.map { "\($0)" } ?? "there are several")"
         }

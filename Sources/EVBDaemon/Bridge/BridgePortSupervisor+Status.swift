@@ -18,9 +18,10 @@ extension BridgePortSupervisor {
             }
         }
         let timers = snapshot.timers
-        let isRequested = snapshot.station?.tlv?.stationStatus.reflectiveRelayRequest ?? false
+        let isRequested = snapshot.station?.advertised.requestsReflection ?? false
         return PortStatus(
-            interface: name, role: .bridge, linkUp: snapshot.isLinkUp, dialect: .ratified,
+            interface: name, role: .bridge, linkUp: snapshot.isLinkUp,
+            dialect: shownDialect(snapshot.dialect, hasPeer: snapshot.station != nil),
             peer: snapshot.station.map {
                 PeerStatus(
                     chassisID: $0.chassisID.text(isChassis: true), portID: $0.portID.text(isChassis: false),
@@ -39,17 +40,19 @@ extension BridgePortSupervisor {
     func details(number: Int, of count: Int) -> PortDetails {
         let snapshot = port.snapshot
         let isTransmitted = configuration.evb.transmit
+        let local = isTransmitted ? snapshot.localTLVs : []
+        let remote = snapshot.neighbour?.lldpdu.received(snapshot.dialect == .draft ? .draftEVB : .evb)
         return PortDetails(
             port: status,
             evbTLV: EVBTLVPair(
-                local: isTransmitted ? EVBTLVStatus(snapshot.localTLV) : nil,
+                local: local.lazy.compactMap(\.ratified).first.map { EVBTLVStatus($0) },
                 remote: snapshot.station?.tlv.map { EVBTLVStatus($0) }),
             lldpNeighbour: snapshot.neighbour.map { NeighbourStatus($0, at: now) },
             sys: SysObjects(configuration, ports: count), urp: nil, ecp: ECPObjects(snapshot),
             xdot1: Xdot1Objects(
                 evbConfigEvbTxEnable: isTransmitted,
-                locEvbTlvString: isTransmitted ? hexadecimal(DialectTLV.ratified(snapshot.localTLV).octets) : nil,
-                remEvbTlvString: snapshot.neighbour?.lldpdu.received(.evb).map { hexadecimal($0) }),
+                locEvbTlvString: local.first { $0.dialect == snapshot.dialect }.map { hexadecimal($0.octets) },
+                remEvbTlvString: remote.map { hexadecimal($0) }),
             counterDiscontinuity: now.since(createdAt).hundredths)
     }
 

@@ -70,7 +70,8 @@ final class BridgePortSupervisor: ManagedPort {
             mtu: Int(link?.mtu ?? 1500),
             evb: EVBBridgeNegotiation.Configuration(
                 timers: timers, offersReflectiveRelay: offersRelay, groupIDs: configuration.groupIDs,
-                isManual: configuration.evb.manual))
+                isManual: configuration.evb.manual),
+            dialect: DialectChoice(configuration.dialect))
     }
 
     private func settings(_ link: Link?) -> BridgePortConfiguration {

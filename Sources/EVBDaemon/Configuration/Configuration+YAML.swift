@@ -123,9 +123,6 @@ extension ConfigurationReader {
             }
         }
         if let dialect: PortConfiguration.Dialect = choice(entries, path, "dialect") { port.dialect = dialect }
-        if port.role == .bridge, port.dialect == .draft, let entry = entries["dialect"] {
-            note(entry.line, "\(path).dialect", "draft is not in this release for a bridge", "give auto or ratified")
-        }
         if let relay: PortConfiguration.EdgeRelay = choice(entries, path, "edge-relay") { port.edgeRelay = relay }
         if let fallback: PortConfiguration.Fallback = choice(entries, path, "fallback") { port.fallback = fallback }
         if let placement: PortConfiguration.ManagerIDPlacement = choice(entries, path, "manager-id-placement") {

@@ -14,21 +14,27 @@ public struct BridgePortConfiguration: Hashable, Sendable {
     public var evb: EVBBridgeNegotiation.Configuration
     /// VSIs that the port may have; what is asked for beyond is refused for lack of resources.
     public var vsisMax: Int
+    /// Which dialects may be spoken.
+    public var dialect: Dialect
+
+    /// Which dialects a port may speak.
+    public typealias Dialect = DialectChoice
 
     /// Joins the settings of a port.
     public init(
         address: MACAddress, interfaceName: String, mtu: Int = 1500, evb: EVBBridgeNegotiation.Configuration,
-        vsisMax: Int = BridgePortConfiguration.vsisMaxDefault
+        vsisMax: Int = BridgePortConfiguration.vsisMaxDefault, dialect: Dialect = .automatic
     ) {
         self.address = address
         self.interfaceName = interfaceName
         self.mtu = mtu
         self.evb = evb
         self.vsisMax = max(vsisMax, 0)
+        self.dialect = dialect
     }
 
-    /// Octets that an ECPDU's payload may have, by the rule of the station's side.
-    var payloadMax: Int { min(max(mtu, 576), 1500) - ECPDU.headerLength }
+    /// Octets that an ECPDU's payload may have.
+    func payloadMax(_ dialect: WireDialect) -> Int { dialect.payloadMax(mtu: mtu) }
 }
 
 /// What a bridge's port wants done or known. Effects are to be carried out in their order.
@@ -67,6 +73,8 @@ public enum StationLoss: String, Sendable, Hashable {
     case shutdown = "it has sent a shutdown LLDPDU"
     /// The station is still there and sends no usable EVB TLV of an EVB station any more.
     case withdrawn = "it sends no EVB TLV of a station any more"
+    /// The station speaks the other dialect now and is found again at once, or its dialect may not be spoken any more.
+    case dialectChanged = "another dialect is spoken now"
 }
 
 /// What is not as it should be on a bridge's port. Each is told when it begins, not for every frame.
@@ -75,8 +83,10 @@ public enum BridgeNotice: Hashable, Sendable {
     case severalStations(Int)
     /// The neighbour is an EVB bridge too, so that nobody will ask.
     case bridgeNeighbour
-    /// The neighbour speaks the pre-standard draft only.
+    /// The neighbour speaks the pre-standard draft only, and the port is not to.
     case draftNeighbour
+    /// The neighbour speaks the ratified dialect only, and the port is to speak the draft.
+    case ratifiedNeighbour
     /// The neighbour sends an EVB TLV that cannot be read, or several.
     case unusableTLV(WireError?)
 }
@@ -119,9 +129,16 @@ public struct BridgePortSnapshot: Sendable {
     public let station: EVBPeer?
     /// Who is heard on the nearest-customer-bridge address: the station in use, or else the first of all, EVB or not.
     public let neighbour: NeighbourSnapshot?
-    /// The EVB TLV that is sent.
+    /// The dialect that is spoken; while no station is heard, the one to begin with.
+    public let dialect: WireDialect
+    /// The EVB TLVs that are sent: one, or, from a port that may speak either dialect, both.
+    public let localTLVs: [DialectTLV]
+    /// The ratified EVB TLV that is sent, or would be on a port that may speak that dialect.
     public let localTLV: EVBTLV
+    /// The numbers that hold. In the draft only RTE is negotiated.
     public let timers: OperationalTimers
+    /// The times that ECP and VDP keep; those of the draft do not follow from `timers`.
+    public let times: ProtocolTimes
     public let usesGroupIDs: Bool
     /// RRCTR.
     public let reflectsFrames: Bool

@@ -8,8 +8,8 @@ extension BridgePort {
         switch frame.payload {
         case .lldp(let lldpdu):
             if frame.destination == .nearestCustomerBridge { receive(lldpdu, from: frame.source, at: now) }
-        case .ecp(let ecpdu): receive(ecpdu, from: frame.source, at: now)
-        case .draftECP: statistics.ecpRxDiscarded &+= 1
+        case .ecp(let ecpdu): receive(ecpdu, in: .ratified, from: frame.source, at: now)
+        case .draftECP(let ecpdu): receive(ECPDU(draft: ecpdu), in: .draft, from: frame.source, at: now)
         }
         return finish(at: now)
     }
@@ -17,7 +17,9 @@ extension BridgePort {
     /// Counts a frame that could not be read, unless it was another LLDP agent's.
     public mutating func countUnreadable(_ error: WireError, to destination: MACAddress? = .nearestCustomerBridge) {
         switch error {
-        case .truncated(.ecpHeader), .unknownValue(.ecpHeader, _): statistics.ecpRxDiscarded &+= 1
+        case .truncated(.ecpHeader), .unknownValue(.ecpHeader, _), .truncated(.draftECPHeader),
+            .unknownValue(.draftECPHeader, _):
+            statistics.ecpRxDiscarded &+= 1
         case .otherProtocol, .truncated(.ethernetHeader): break
         default: statistics.lldpDiscarded &+= destination == .nearestCustomerBridge ? 1 : 0
         }
@@ -25,8 +27,13 @@ extension BridgePort {
 
     private mutating func receive(_ lldpdu: LLDPDU, from source: MACAddress, at now: Instant) {
         statistics.lldpReceived &+= 1
-        let malformed = lldpdu.optional.count { if case .malformed = $0 { true } else { false } }
-        if malformed > 0 || lldpdu.evbTLVs.count > 1 { statistics.evbTLVsDiscarded &+= 1 }
+        if let defect = lldpdu.evbDefect ?? lldpdu.draftEVBDefect {
+            statistics.evbTLVsDiscarded &+= 1
+            if notices.insert(.unusableTLV(defect)).inserted { effects.append(.notice(.unusableTLV(defect))) }
+            // What the station said before holds until its time is over: one bad frame does not take its VSIs down.
+            let isSpoken = negotiation.dialect.defect(in: lldpdu) != nil
+            if isSpoken, source == station?.address, lldpdu.timeToLive > 0 { return }
+        }
         switch agent.receive(lldpdu, from: source, keeping: station, at: now) {
         case .ignored: break
         case .added, .updated, .refreshed: selectStation(otherwise: .withdrawn, at: now)
@@ -34,9 +41,11 @@ extension BridgePort {
         }
     }
 
-    private mutating func receive(_ ecpdu: ECPDU, from source: MACAddress, at now: Instant) {
-        // Who has not said by LLDP that it is an EVB station has nothing to ask.
-        guard let station, ecpdu.subtype == .vdp else {
+    private mutating func receive(
+        _ ecpdu: ECPDU, in dialect: WireDialect, from source: MACAddress, at now: Instant
+    ) {
+        // Who has not said by LLDP that it is an EVB station with VDP, in this dialect, has nothing to ask.
+        guard let station, dialect == negotiation.dialect, negotiation.isVDPAgreed, ecpdu.subtype == .vdp else {
             statistics.ecpRxDiscarded &+= 1
             return
         }
@@ -48,31 +57,31 @@ extension BridgePort {
             } else {
                 statistics.ecpRxStrayAcks &+= 1
             }
-        case .request: receiveRequest(ecpdu, at: now)
+        case .request: receiveRequest(ecpdu, in: dialect, at: now)
         }
     }
 
-    private mutating func receiveRequest(_ ecpdu: ECPDU, at now: Instant) {
+    private mutating func receiveRequest(_ ecpdu: ECPDU, in dialect: WireDialect, at now: Instant) {
         statistics.ecpRxFrames &+= 1
         var informed = receiver
-        guard informed.isNew(ecpdu, timers: negotiation.operational.times, at: now) else {
+        guard informed.isNew(ecpdu, timers: negotiation.times, at: now) else {
             statistics.ecpRxDuplicates &+= 1
-            transmit(ecpdu.acknowledgement)
+            transmit(dialect.acknowledgement(of: ecpdu))
             return
         }
-        guard let decoded = try? VDPDU.decode(ecpdu.payload) else {
+        guard let reading = try? dialect.read(ecpdu.payload, from: .station) else {
             // It has arrived, and will not get better by being sent again.
             receiver = informed
             vdp.statistics.malformed &+= 1
-            transmit(ecpdu.acknowledgement)
+            transmit(dialect.acknowledgement(of: ecpdu))
             return
         }
-        guard vdp.canTake(decoded) else {
+        guard vdp.canTake(reading) else {
             statistics.ecpRxRefused &+= 1
             return
         }
         receiver = informed
-        transmit(ecpdu.acknowledgement)
-        vdp.receive(decoded, at: now)
+        transmit(dialect.acknowledgement(of: ecpdu))
+        vdp.receive(reading, at: now)
     }
 }

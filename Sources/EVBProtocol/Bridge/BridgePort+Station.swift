@@ -4,12 +4,16 @@ extension BridgePort {
     /// Looks again at who is heard: keeps the station in use while it is one, else takes the first that is.
     mutating func selectStation(otherwise loss: StationLoss, at now: Instant) {
         // The latest first, for one address that goes by several names: the station was renamed, or a stray frame was heard.
-        let stations = agent.neighbours.sorted { $0.lastHeard > $1.lastHeard }.compactMap(Self.station)
+        let stations = agent.neighbours.sorted { $0.lastHeard > $1.lastHeard }.compactMap(station)
         let sameName = stations.first { $0.chassisID == station?.chassisID && $0.portID == station?.portID }
         if let current = stations.first(where: { $0.address == station?.address }) ?? sameName {
-            if current != station {
+            if current.advertised.dialect != station?.advertised.dialect {
+                // It has lost the bridge of its former dialect itself, and takes what that had granted for gone.
+                releaseStation(.dialectChanged, at: now)
+                findStation(current, at: now)
+            } else if current != station {
                 station = current
-                if let tlv = current.tlv { negotiation.hear(tlv) }
+                negotiation.hear(current.advertised)
                 applyNegotiation(at: now)
             }
         } else {
@@ -19,18 +23,18 @@ extension BridgePort {
         updateNotices(stations: stations.count)
     }
 
-    /// A neighbour as an EVB station, if it is one: exactly one EVB TLV, in station mode.
-    private static func station(_ neighbour: LLDPAgent.Neighbour) -> EVBPeer? {
-        let tlvs = neighbour.lldpdu.evbTLVs
-        guard tlvs.count == 1, let tlv = tlvs.first, tlv.mode == .station else { return nil }
-        return EVBPeer(
-            chassisID: neighbour.lldpdu.chassisID, portID: neighbour.lldpdu.portID, address: neighbour.source,
-            advertised: .ratified(tlv))
+    /// A neighbour as an EVB station, if it is one in a dialect that may be spoken.
+    private func station(_ neighbour: LLDPAgent.Neighbour) -> EVBPeer? {
+        negotiation.offer(of: neighbour.lldpdu).map {
+            EVBPeer(
+                chassisID: neighbour.lldpdu.chassisID, portID: neighbour.lldpdu.portID, address: neighbour.source,
+                advertised: $0)
+        }
     }
 
     private mutating func findStation(_ found: EVBPeer, at now: Instant) {
         station = found
-        if let tlv = found.tlv { negotiation.hear(tlv) }
+        negotiation.hear(found.advertised)
         receiver.reset()
         effects.append(.station(.found(found)))
         applyNegotiation(at: now)
@@ -38,33 +42,46 @@ extension BridgePort {
 
     mutating func loseStation(_ loss: StationLoss, at now: Instant) {
         guard station != nil else { return }
+        releaseStation(loss, at: now)
+        applyNegotiation(at: now)
+    }
+
+    /// Forgets the station and releases its VSIs. What the negotiation comes to is the caller's to tell.
+    private mutating func releaseStation(_ loss: StationLoss, at now: Instant) {
         station = nil
         negotiation.forget()
-        transmitter.reset()
         receiver.reset()
         effects.append(.station(.lost(loss)))
+        stopVDP(at: now)
+    }
+
+    private mutating func stopVDP(at now: Instant) {
+        transmitter.reset()
         vdp.stationLost(at: now)
         takeEffects()
-        applyNegotiation(at: now)
     }
 
     /// Tells whom it concerns what the negotiation has come to.
     mutating func applyNegotiation(at now: Instant) {
-        if station != nil {
+        if station != nil, negotiation.isVDPAgreed {
             vdp.stationChanged(
                 VDPBridge.Station(
-                    timers: negotiation.operational, keepAliveTimeout: negotiation.patience.keepAliveTimeout,
+                    times: negotiation.times, keepAliveTimeout: negotiation.keepAliveTimeout,
                     usesGroupIDs: negotiation.usesGroupIDs, offersGroupIDs: negotiation.configuration.groupIDs,
-                    payloadMax: configuration.payloadMax),
+                    payloadMax: configuration.payloadMax(negotiation.dialect), dialect: negotiation.dialect),
                 at: now)
+        } else if vdp.station != nil {
+            stopVDP(at: now)
         }
-        if negotiation.outgoing != toldTLV {
-            toldTLV = negotiation.outgoing
+        // How many VSIs there are is told when the next LLDPDU leaves, and is no reason to send one.
+        let outgoing = negotiation.outgoing(vsis: 0)
+        if outgoing != toldTLVs {
+            toldTLVs = outgoing
             agent.localChange(at: now)
         }
         if negotiation.operational != toldTimers {
             toldTimers = negotiation.operational
-            transmitter.shorten(to: toldTimers.times, at: now)
+            transmitter.shorten(to: negotiation.times, at: now)
             effects.append(.timers(toldTimers))
         }
         if negotiation.reflectsFrames != toldReflection {
@@ -77,21 +94,11 @@ extension BridgePort {
     private mutating func updateNotices(stations: Int) {
         var current: Set<BridgeNotice> = []
         if stations > 1 { current.insert(.severalStations(stations)) }
-        for neighbour in agent.neighbours where Self.station(neighbour) == nil {
-            if let notice = Self.notice(on: neighbour) { current.insert(notice) }
+        for neighbour in agent.neighbours where station(neighbour) == nil {
+            if let notice = negotiation.obstacle(in: neighbour.lldpdu) { current.insert(notice) }
         }
         let begun = current.subtracting(notices)
         effects += begun.map { .notice($0) }
         notices = current
-    }
-
-    private static func notice(on neighbour: LLDPAgent.Neighbour) -> BridgeNotice? {
-        let tlvs = neighbour.lldpdu.evbTLVs
-        if tlvs.count > 1 { return .unusableTLV(nil) }
-        if tlvs.first?.mode == .bridge { return .bridgeNeighbour }
-        for case .malformed(_, let error) in neighbour.lldpdu.optional {
-            return .unusableTLV(error)
-        }
-        return neighbour.lldpdu.carriesDraftEVB ? .draftNeighbour : nil
     }
 }

@@ -11,7 +11,7 @@ public struct BridgePort {
     public internal(set) var configuration: BridgePortConfiguration
     var isLinkUp = false
     var agent = LLDPAgent()
-    var negotiation: EVBBridgeNegotiation
+    var negotiation: BridgeDialectNegotiation
     var transmitter: ECPTransmitter
     var receiver = ECPReceiver()
     var vdp: VDPBridge
@@ -22,7 +22,7 @@ public struct BridgePort {
     var effects: [BridgeEffect] = []
 
     /// What was last told, so that only changes are.
-    var toldTLV: EVBTLV
+    var toldTLVs: [DialectTLV]
     var toldTimers: OperationalTimers
     var toldReflection = false
 
@@ -33,10 +33,10 @@ public struct BridgePort {
     ///   - firstSequence: the number of the first ECPDU, different from those that an earlier run used last.
     public init(configuration: BridgePortConfiguration, firstSequence: UInt16) {
         self.configuration = configuration
-        negotiation = EVBBridgeNegotiation(configuration: configuration.evb)
+        negotiation = BridgeDialectNegotiation(configuration: configuration)
         transmitter = ECPTransmitter(firstSequence: firstSequence)
         vdp = VDPBridge(vsisMax: configuration.vsisMax)
-        toldTLV = negotiation.outgoing
+        toldTLVs = negotiation.outgoing(vsis: 0)
         toldTimers = negotiation.operational
     }
 
@@ -56,11 +56,14 @@ public struct BridgePort {
         return finish(at: now)
     }
 
-    /// Changes the settings of a running port. VSIs stay, also where there are more than a new limit allows.
+    /// Changes the settings of a running port. VSIs stay, also where there are more than a new limit allows, unless the
+    /// dialect of their station may not be spoken any more.
     public mutating func reconfigure(_ configuration: BridgePortConfiguration, at now: Instant) -> [BridgeEffect] {
         self.configuration = configuration
-        negotiation.configuration = configuration.evb
+        let isNewDialect = configuration.dialect != negotiation.choice
+        negotiation.reconfigure(configuration)
         vdp.vsisMax = configuration.vsisMax
+        if isNewDialect { selectStation(otherwise: .dialectChanged, at: now) }
         applyNegotiation(at: now)
         return finish(at: now)
     }
@@ -86,7 +89,9 @@ public struct BridgePort {
         let due = agent.advance(to: now)
         if due.aged { selectStation(otherwise: .aged, at: now) }
         if due.transmit { transmitLLDP() }
-        switch transmitter.advance(to: now, timers: negotiation.operational.times) {
+        switch transmitter.advance(
+            to: now, timers: negotiation.times, renumbering: negotiation.dialect.renumbersRetransmissions)
+        {
         case .none: break
         case .retransmit(let ecpdu):
             statistics.ecpTxRetries &+= 1
@@ -139,9 +144,10 @@ public struct BridgePort {
         return BridgePortSnapshot(
             isLinkUp: isLinkUp, station: station,
             neighbour: neighbour.map { NeighbourSnapshot(lldpdu: $0.lldpdu, heard: $0.lastHeard) },
-            localTLV: negotiation.outgoing, timers: negotiation.operational,
-            usesGroupIDs: negotiation.usesGroupIDs, reflectsFrames: negotiation.reflectsFrames,
-            vsiCount: vdp.livingCount, statistics: counted)
+            dialect: negotiation.dialect,
+            localTLVs: negotiation.outgoing(vsis: vdp.livingCount), localTLV: negotiation.ratified.outgoing,
+            timers: negotiation.operational, times: negotiation.times, usesGroupIDs: negotiation.usesGroupIDs,
+            reflectsFrames: negotiation.reflectsFrames, vsiCount: vdp.livingCount, statistics: counted)
     }
 
     // MARK: What comes out
@@ -149,9 +155,9 @@ public struct BridgePort {
     /// Sends what VDP has ready if ECP can take it, and hands the effects over.
     mutating func finish(at now: Instant) -> [BridgeEffect] {
         takeEffects()
-        if isLinkUp, station != nil, transmitter.isIdle, let pdu = vdp.nextPDU() {
+        if isLinkUp, station != nil, transmitter.isIdle, let payload = vdp.nextPayload() {
             statistics.ecpTxFrames &+= 1
-            transmit(transmitter.send(pdu.encoded(), subtype: .vdp, timers: negotiation.operational.times, at: now))
+            transmit(transmitter.send(payload, subtype: .vdp, timers: negotiation.times, at: now))
         }
         defer { effects = [] }
         return effects
@@ -164,18 +170,21 @@ public struct BridgePort {
     }
 
     mutating func transmit(_ ecpdu: ECPDU) {
+        let dialect = negotiation.dialect
         effects.append(
             .transmit(
-                Frame(destination: .nearestCustomerBridge, source: configuration.address, payload: .ecp(ecpdu))))
+                Frame(
+                    destination: dialect.ecpAddress, source: configuration.address, payload: dialect.payload(ecpdu))))
     }
 
     private mutating func transmitLLDP(timeToLive: UInt16 = LLDPAgent.timeToLive) {
         statistics.lldpSent &+= 1
+        let tlvs = negotiation.outgoing(vsis: vdp.livingCount)
         let lldpdu = LLDPDU(
             chassisID: .chassis(configuration.address),
             portID: LLDPIdentifier(
                 subtype: LLDPIdentifier.portInterfaceName, octets: Array(configuration.interfaceName.utf8)),
-            timeToLive: timeToLive, optional: timeToLive == 0 ? [] : [.evb(negotiation.outgoing)])
+            timeToLive: timeToLive, optional: timeToLive == 0 ? [] : tlvs.map(\.optionalTLV))
         effects.append(
             .transmit(
                 Frame(destination: .nearestCustomerBridge, source: configuration.address, payload: .lldp(lldpdu))))

@@ -7,25 +7,27 @@ extension VDPBridge {
     // MARK: What arrives
 
     /// Whether there is room for whatever a PDU may ask. What has no room must not be acknowledged, so that it comes again.
-    func canTake(_ decoded: VDPDU.Decoded) -> Bool {
+    func canTake(_ reading: WireDialect.Reading) -> Bool {
         let room = vsisMax + Self.answersMax - slotOf.count
-        let named = decoded.pdu.associations.map(\.vsiID) + decoded.rejected.compactMap(\.vsiID)
+        let named = reading.associations.map(\.tlv.vsiID) + reading.rejected.compactMap(\.vsiID)
         return room >= named.count || Set(named.filter { slotOf[$0] == nil }).count <= room
     }
 
     /// Takes in what the station says.
-    mutating func receive(_ decoded: VDPDU.Decoded, at now: Instant) {
-        let manager = decoded.pdu.managerID
-        statistics.malformed &+= UInt64(decoded.rejected.count)
-        for rejected in decoded.rejected {
+    mutating func receive(_ reading: WireDialect.Reading, at now: Instant) {
+        statistics.malformed &+= UInt64(reading.rejected.count)
+        for rejected in reading.rejected {
             guard let vsiID = rejected.vsiID, let command = rejected.command, let status = rejected.status else {
                 continue
             }
             // An answer that cannot be read must not be answered.
             guard !status.contains(.answer) else { continue }
-            feed(slot(for: vsiID, manager: manager), .invalid(command, .invalidFormat, isHard: true), at: now)
+            let slot = slot(for: vsiID, manager: rejected.managerID ?? .unspecified)
+            feed(slot, .invalid(command, .invalidFormat, isHard: true), at: now)
         }
-        for tlv in decoded.pdu.associations { receive(tlv, from: manager, at: now) }
+        for association in reading.associations {
+            receive(association.tlv, from: association.managerID, at: now)
+        }
     }
 
     private mutating func receive(_ tlv: VSITLV, from manager: VSIManagerID, at now: Instant) {
@@ -100,31 +102,32 @@ extension VDPBridge {
         setMessage(slot, tlv.map { Message(tlv: $0) })
     }
 
-    /// The next PDU, if there is something to say: what waits for the same manager's VSIs leaves together.
+    /// The next PDU, if there is something to say: what waits for VSIs that may share one leaves together.
     ///
     /// Called when ECP has nothing outstanding.
-    mutating func nextPDU() -> VDPDU? {
+    mutating func nextPayload() -> [UInt8]? {
         guard let station, let first = queue.popFirst(), let leader = slots[first], let message = leader.message else {
             return nil
         }
-        var octets = VDPDU.overhead + message.tlv.encodedLength
+        let dialect = station.dialect
+        var octets = dialect.vdpOverhead + dialect.encodedLength(of: message.tlv)
         let others = queue.take(limit: Self.gatherMax) { [slots] slot in
-            guard let vsi = slots[slot], vsi.managerID == leader.managerID, let tlv = vsi.message?.tlv else {
-                return .skip
-            }
-            guard octets + tlv.encodedLength <= station.payloadMax else { return .stop }
-            octets += tlv.encodedLength
+            guard let vsi = slots[slot], dialect.canJoin(vsi.managerID, leader.managerID), let tlv = vsi.message?.tlv
+            else { return .skip }
+            let length = dialect.encodedLength(of: tlv)
+            guard octets + length <= station.payloadMax else { return .stop }
+            octets += length
             return .take
         }
         inFlight = [first] + others
-        var associations: [VSITLV] = []
+        var associations: [WireDialect.Association] = []
         for slot in inFlight {
-            guard let message = slots[slot]?.message else { continue }
+            guard let vsi = slots[slot], let message = vsi.message else { continue }
             slots[slot]?.messageInFlight = message
             slots[slot]?.message = nil
-            associations.append(message.tlv)
+            associations.append(WireDialect.Association(managerID: vsi.managerID, tlv: message.tlv))
         }
-        return VDPDU(managerID: leader.managerID, associations: associations)
+        return dialect.encode(associations)
     }
 
     /// The outstanding PDU has reached the station.

@@ -4,7 +4,7 @@ internal import EVBWire
 ///
 /// Each VSI has a machine of its own. Who decides on a request is not known here: `decide` goes out, and `decided` comes back
 /// any time later. What is to be said waits for ECP, at most one thing for each VSI: something newer takes the place of what
-/// has not left yet. This type takes and gives VDPDUs as values, so that the dialect is its owner's choice.
+/// has not left yet. How VDPDUs are written and read is the matter of the station's ``WireDialect``.
 ///
 /// Files: this one has the VSIs, their events and their timers, `VDPBridge+Exchange.swift` what arrives and what leaves.
 struct VDPBridge {
@@ -18,9 +18,9 @@ struct VDPBridge {
 
     /// The station, as far as VDP needs to know it.
     struct Station: Equatable {
-        /// The numbers that hold.
-        var timers: OperationalTimers
-        /// toutKeepAlive (41.5.5.13).
+        /// The times that hold.
+        var times: ProtocolTimes
+        /// toutKeepAlive (41.5.5.13), which may be longer than that of `times` for a while.
         var keepAliveTimeout: Interval
         /// Whether group IDs may be used: both sides can.
         var usesGroupIDs: Bool
@@ -28,6 +28,7 @@ struct VDPBridge {
         var offersGroupIDs: Bool
         /// Octets that an ECPDU's payload may have.
         var payloadMax: Int
+        var dialect: WireDialect
     }
 
     /// One VSI.
@@ -35,7 +36,7 @@ struct VDPBridge {
         let vsiID: VSIID
         /// Whose answer to use in the manager ID TLV: the manager that was named last.
         var managerID: VSIManagerID
-        var machine = VDPBridgeMachine()
+        var machine: VDPBridgeMachine
         /// What is being decided.
         var pending: BridgeRequest?
         var ticket: DecisionTicket?
@@ -104,6 +105,8 @@ struct VDPBridge {
         switch decision {
         case .grant(let filter):
             statistics.commandsSucceeded &+= 1
+            // What the station is not told of is not granted to it.
+            let filter = station?.dialect.expressed(filter) ?? filter
             slots[slot]?.bound = (pending, BridgeGrant(command: pending.command, filter: filter))
             feed(slot, .granted, at: now)
         case .refuse(let refusal): feed(slot, .refused(refusal), at: now)
@@ -201,7 +204,7 @@ struct VDPBridge {
         nextTicket &+= 1
         slots[slot]?.ticket = ticket
         slotOfTicket[ticket] = slot
-        setWait(slot, .resource(until: now + station.timers.resourceWaitDelay))
+        setWait(slot, .resource(until: now + station.times.resourceWaitDelay))
         effects.append(.decide(ticket, pending))
     }
 
@@ -229,7 +232,8 @@ struct VDPBridge {
     /// Where a VSI stands; a new one is given a place.
     mutating func slot(for vsiID: VSIID, manager: VSIManagerID) -> Int {
         if let known = slotOf[vsiID] { return known }
-        let vsi = VSI(vsiID: vsiID, managerID: manager)
+        let machine = VDPBridgeMachine(canKeep: station?.dialect.saysKeep ?? true)
+        let vsi = VSI(vsiID: vsiID, managerID: manager, machine: machine)
         let slot: Int
         if let free = freeSlots.popLast() {
             slot = free

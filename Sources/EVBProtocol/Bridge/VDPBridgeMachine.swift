@@ -95,9 +95,12 @@ public struct VDPBridgeMachine: Hashable, Sendable {
     public private(set) var state = State.initial
     /// operCmd: the command that was granted last and has not been taken back; nil is vsiState DEASSOC.
     public private(set) var operCommand: VDPCommand?
+    /// Whether a refusal can tell the station that what it had stays. In the draft none can: whoever is refused there takes
+    /// what it had for gone, so that it must be.
+    public let canKeep: Bool
 
     /// Starts in INIT.
-    public init() {}
+    public init(canKeep: Bool = true) { self.canKeep = canKeep }
 
     /// Takes an event.
     ///
@@ -140,7 +143,8 @@ public struct VDPBridgeMachine: Hashable, Sendable {
             action.cancel = false
             return action
         case .resourceWaitOver:
-            if operCommand == nil { return end(answer: .deAssociate, release: nil) }
+            // Without Keep, a De-Associate that comes early is no answer either: lldpad's draft does not heed it.
+            if operCommand == nil, canKeep { return end(answer: .deAssociate, release: nil) }
             return refuse(command, Refusal(reason: .insufficientResources, isHard: false, isKept: true))
         // Its answer is on the way as soon as it is decided.
         case .repeated: return .none
@@ -163,7 +167,7 @@ public struct VDPBridgeMachine: Hashable, Sendable {
     /// Keep returns to what was; where nothing was, there is nothing to keep.
     private mutating func refuse(_ command: VDPCommand, _ refusal: Refusal) -> Action {
         let isCancelled = isProcessing
-        guard refusal.isKept, operCommand != nil else {
+        guard refusal.isKept, canKeep, operCommand != nil else {
             let final = Refusal(reason: refusal.reason, isHard: refusal.isHard, isKept: false)
             return end(answer: .refused(command, final), release: .refused(final))
         }

@@ -84,7 +84,7 @@ public struct DraftVDPDU: Equatable, Sendable {
             do throws(WireError) {
                 decoded.pdu.associations.append(try Association(from: &value, sender: sender))
             } catch {
-                decoded.rejected.append(Association.rejected(error, identity))
+                decoded.rejected.append(Association.rejected(error, identity, from: sender))
             }
         default: break  // No other type has a meaning here.
         }
@@ -110,28 +110,37 @@ extension DraftVDPDU.Association {
         let code = try reader.uint8(.associationTLV)
         guard let reason = VDPReason(draftCode: code) else { throw .unknownValue(.associationTLV, Int(code)) }
         managerID = try reader.uint8(.associationTLV)
-        // A station leaves the response zero; one that does not is taken for what it says it is.
-        let isAnswer = sender == .bridge || reason != .success
         vsi = VSITLV(
-            command: command, status: isAnswer ? .answer(reason) : [],
+            command: command, status: Self.status(reason, from: sender),
             typeID: try reader.uint24(.associationTLV), typeVersion: try reader.uint8(.associationTLV),
             vsiID: VSIID(
                 format: .uuid, high: try reader.uint64(.associationTLV), low: try reader.uint64(.associationTLV)),
             filter: try FilterInfo(fromDraft: &reader))
     }
 
+    /// A station leaves the response zero; one that does not is taken for what it says it is.
+    private static func status(_ reason: VDPReason, from sender: DraftVDPDU.Sender) -> VDPStatus {
+        sender == .bridge || reason != .success ? .answer(reason) : []
+    }
+
     /// What can be made out of a TLV that is wrong further on.
-    static func rejected(_ error: WireError, _ reader: ByteReader) -> VDPDU.Rejected {
+    static func rejected(
+        _ error: WireError, _ reader: ByteReader, from sender: DraftVDPDU.Sender
+    ) -> VDPDU.Rejected {
         var reader = reader
         let mode = try? reader.uint8(.associationTLV)
-        // Response, manager, type ID and version stand before the VSIID.
-        _ = try? reader.bytes(6, .associationTLV)
+        let response = try? reader.uint8(.associationTLV)
+        let manager = try? reader.uint8(.associationTLV)
+        // Type ID and version stand before the VSIID.
+        _ = try? reader.uint32(.associationTLV)
         let high = try? reader.uint64(.associationTLV)
         let low = try? reader.uint64(.associationTLV)
         var vsiID: VSIID?
         if let high, let low { vsiID = VSIID(format: .uuid, high: high, low: low) }
         return VDPDU.Rejected(
-            error: error, command: mode.flatMap { VDPCommand(draftMode: $0) }, status: nil, vsiID: vsiID)
+            error: error, command: mode.flatMap { VDPCommand(draftMode: $0) },
+            status: response.flatMap { VDPReason(draftCode: $0) }.map { status($0, from: sender) }, vsiID: vsiID,
+            managerID: manager.map { VSIManagerID(draftOctet: $0) })
     }
 
     func write(to writer: inout ByteWriter) {

@@ -162,13 +162,11 @@ enum ConfigurationMistakesTable {
                     fallback: hold
                   - { interface: eth1, fallback: bridge }
                   - { interface: port0, role: bridge, vsi-types: /etc/evbd/vsi-types.yaml }
-                  - { interface: port1, role: bridge, dialect: draft }
                 """,
             lines: """
                 evbd.yaml:3: ports[0].fallback: hold is not in this release; give vepa
                 evbd.yaml:4: ports[1].fallback: bridge is not in this release; give vepa
                 evbd.yaml:5: ports[2].vsi-types: is not in this release; remove it
-                evbd.yaml:6: ports[3].dialect: draft is not in this release for a bridge; give auto or ratified
                 """),
         MistakeCase(
             name: "keys of the other role",
