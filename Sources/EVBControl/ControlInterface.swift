@@ -13,6 +13,7 @@ public enum ControlMethod: String, Sendable, CaseIterable {
     case deassociate = "Deassociate"
     case monitor = "Monitor"
     case getStatistics = "GetStatistics"
+    case misbehave = "Misbehave"
 
     /// The name on the wire, such as `io.evbd.GetStatus`.
     public var qualifiedName: String { "\(ControlInterface.name).\(rawValue)" }
@@ -98,7 +99,24 @@ public enum ControlInterface {
         # How many VSIs are in which state.
         type VSICounts (associated: int, preassociated: int, pending: int, deassociated: int)
 
-        # A port in brief.
+        # What a bridge port does wrong because it was told to, for tests of stations. refuse: invalid-format,
+        # insufficient-resources, manager-unreachable, other-failure, invalid-vid-group-mac, reserved. hard, keep,
+        # refuseCount (how many answers) and vsiID go with it. delay is in milliseconds, deassociateEvery in seconds.
+        type Misbehaviour (
+          refuse: ?string,
+          hard: ?bool,
+          keep: ?bool,
+          refuseCount: ?int,
+          vsiID: ?string,
+          delay: ?int,
+          silent: ?(answers, all),
+          dropAcks: ?int,
+          dropAcksPercent: ?int,
+          vlan: ?int,
+          deassociateEvery: ?int
+        )
+
+        # A port in brief. misbehaviour is null for a port that behaves.
         type Port (
           interface: string,
           role: (station, bridge),
@@ -107,7 +125,8 @@ public enum ControlInterface {
           peer: ?Peer,
           reflectiveRelay: ReflectiveRelay,
           timers: Timers,
-          vsis: VSICounts
+          vsis: VSICounts,
+          misbehaviour: ?Misbehaviour
         )
 
         # An EVB TLV, by the standard's names. rwdOrigin and rkaOrigin are the ROL bits.
@@ -186,6 +205,7 @@ public enum ControlInterface {
           reflectiveRelay: ReflectiveRelay,
           timers: Timers,
           vsis: VSICounts,
+          misbehaviour: ?Misbehaviour,
           evbTLV: (local: ?EVBTLV, remote: ?EVBTLV),
           lldpNeighbour: ?Neighbour,
           sys: Sys,
@@ -333,6 +353,9 @@ public enum ControlInterface {
 
         # The counters, all or of a port.
         method GetStatistics(interface: ?string) -> (statistics: []Statistics)
+
+        # Has a bridge port misbehave, in place of what it did wrong before; null has it behave.
+        method Misbehave(interface: string, misbehaviour: ?Misbehaviour) -> (port: PortDetails)
 
 
         """

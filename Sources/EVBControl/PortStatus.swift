@@ -140,11 +140,14 @@ public struct PortStatus: Codable, Sendable, Equatable {
     public var timers: TimerStatus
     /// How many VSIs are in which state.
     public var vsis: VSICounts
+    /// What a bridge port does wrong on purpose; nil while it behaves.
+    @Nullable public var misbehaviour: Misbehaviour?
 
     /// Makes the status of a port.
     public init(
         interface: String, role: PortRole, linkUp: Bool, dialect: PortDialect, peer: PeerStatus?,
-        reflectiveRelay: ReflectiveRelayStatus, timers: TimerStatus, vsis: VSICounts
+        reflectiveRelay: ReflectiveRelayStatus, timers: TimerStatus, vsis: VSICounts,
+        misbehaviour: Misbehaviour? = nil
     ) {
         self.interface = interface
         self.role = role
@@ -154,5 +157,6 @@ public struct PortStatus: Codable, Sendable, Equatable {
         self.reflectiveRelay = reflectiveRelay
         self.timers = timers
         self.vsis = vsis
+        self._misbehaviour = Nullable(wrappedValue: misbehaviour)
     }
 }

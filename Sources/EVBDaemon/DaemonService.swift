@@ -50,6 +50,11 @@ final class DaemonService: ControlService {
         case .getStatistics(let interface):
             let ports = try interface.map { name throws(ControlError) in [try port(name)] } ?? daemon.ports
             reply.answer(.statistics(ports.map(\.counters)))
+        case .misbehave(let request):
+            let port = try bridgePort(request.interface)
+            if let text = request.misbehaviour?.vsiID, VSIID(text) == nil { throw Self.unreadableVSIID(text) }
+            port.misbehave(request.misbehaviour ?? .none)
+            reply.answer(.port(try details(port.name)))
         }
     }
 
@@ -93,6 +98,16 @@ final class DaemonService: ControlService {
                 hint: "run evbctl vsi associate there, or name a port of role station; see evbctl port list")
         }
         return station
+    }
+
+    /// A port that can be told to misbehave.
+    private func bridgePort(_ name: String) throws(ControlError) -> BridgePortSupervisor {
+        guard let port = try port(name) as? BridgePortSupervisor else {
+            throw ControlError(
+                .invalidArgument(argument: "interface"), message: "\(name) is a station's port, and always behaves",
+                hint: "name a port of role bridge; see evbctl port list")
+        }
+        return port
     }
 
     private func list(port name: String?, state: EVBControl.VSIState?, _ reply: ControlReplyHandle)

@@ -24,7 +24,7 @@ import Testing
 
     // Sorted, as they are on the wire; the names are those of interface.md.
     private static let portKeys =
-        "dialect,interface,linkUp,peer{chassisID,evbMode,portID},reflectiveRelay{requested,status},role,"
+        "dialect,interface,linkUp,misbehaviour=null,peer{chassisID,evbMode,portID},reflectiveRelay{requested,status},role,"
         + "timers{retries,rka,rte,rwd},vsis{associated,deassociated,pending,preassociated}"
 
     @Test func keysAreThoseOfTheInterface() throws {
@@ -35,6 +35,28 @@ import Testing
             keys(try json(Samples.fullVSI))
                 == "{filters[{group,mac,pcp,vlan}],link{kind,mode,name},managerID,port,reason,state,typeID,typeVersion,"
                 + "vsiID,vsiIDFormat}")
+    }
+
+    @Test func misbehaviourIsToldInFull() throws {
+        var port = Samples.barePort
+        port.misbehaviour = Misbehaviour(refuse: .reserved, hard: true, delay: 5)
+        let keys = keys(try json(port))
+        #expect(
+            keys.contains(
+                ",misbehaviour{deassociateEvery=null,delay,dropAcks=null,dropAcksPercent=null,hard,keep,refuse,"
+                    + "refuseCount=null,silent=null,vlan=null,vsiID=null},"))
+        #expect(try JSONCoding.decode(PortStatus.self, from: json(port)) == port)
+    }
+
+    @Test(arguments: [
+        ("{\"refuse\":\"because\"}", "refuse"), ("{\"hard\":true}", "hard"), ("{\"delay\":0}", "delay"),
+        ("{\"silent\":\"all\",\"delay\":1}", "delay"), ("{\"dropAcksPercent\":101}", "dropAcksPercent"),
+        ("{\"dropAcks\":1,\"dropAcksPercent\":1}", "dropAcksPercent"), ("{\"vlan\":4095}", "vlan"),
+        ("{\"lie\":true}", "lie"), ("{\"vsiID\":\"x\"}", "vsiID"), ("{\"refuseCount\":1}", "refuseCount"),
+    ]) func misbehaviourThatMakesNoSense(_ text: String, _ place: String) throws {
+        let json = try JSONValue(parsing: Array(text.utf8))
+        let error = #expect(throws: (any Error).self) { try JSONCoding.decode(Misbehaviour.self, from: json) }
+        #expect(error.map { JSONCoding.place(of: $0) } == place)
     }
 
     @Test func aKeyWithoutAValueIsNull() throws {

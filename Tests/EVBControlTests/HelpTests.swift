@@ -11,7 +11,8 @@ import Testing
 @Suite struct HelpTests {
     private static let commands: [(name: String, type: any ParsableCommand.Type)] = [
         ("evbctl", Evbctl.self), ("status", Status.self), ("port", Port.self), ("port-list", PortList.self),
-        ("port-show", PortShow.self), ("vsi", VSI.self), ("vsi-list", VSIList.self), ("vsi-show", VSIShow.self),
+        ("port-show", PortShow.self), ("port-misbehave", PortMisbehave.self), ("vsi", VSI.self),
+        ("vsi-list", VSIList.self), ("vsi-show", VSIShow.self),
         ("vsi-associate", VSIAssociate.self), ("vsi-preassociate", VSIPreassociate.self),
         ("vsi-deassociate", VSIDeassociate.self), ("monitor", Monitor.self), ("stats", Stats.self),
         ("version", Version.self),

@@ -18,6 +18,22 @@ import Testing
         #expect(presenter.ports([]) == "no ports; set them in evbd.yaml")
     }
 
+    @Test func whoMisbehavesIsShownLoudly() {
+        var report = Samples.status
+        report.ports[1].misbehaviour = Misbehaviour(
+            refuse: .otherFailure, hard: true, keep: true, refuseCount: 2, vsiID: "ipv4:192.0.2.1", delay: 5,
+            dropAcks: 1, vlan: 7, deassociateEvery: 60)
+        let text = """
+            enp130s0f1 MISBEHAVES ON PURPOSE: it refuses the next 2 answers for ipv4:192.0.2.1 as other-failure \
+            (hard, kept), answers 5 ms late, drops the next 1 acknowledgements, grants VLAN 7 whatever is asked for, takes \
+            all VSIs back every 60 s
+            """
+        #expect(presenter.status(report).hasSuffix("\n\n\(text)"))
+        #expect(Presenter(colour: true).status(report).hasSuffix("\u{1B}[31m\(text)\u{1B}[0m"))
+        #expect(presenter.misbehaviour(report.ports[1]) == text)
+        #expect(presenter.misbehaviour(report.ports[0]) == "eth0 behaves")
+    }
+
     @Test func port() {
         #expect(
             presenter.port(Samples.details) == """

@@ -44,7 +44,7 @@ def rrcap(bridge):
 
 
 def test_ARC_02_it_follows_what_the_station_asks_for(cable, switch):
-    """ARC-02 TLV-09 A VEPA asks and gets it, a VEB does not ask: on, off and on again, without a restart of either side."""
+    """ARC-02 TLV-07 TLV-08 A VEPA asks and gets it, a VEB does not ask: on, off and on again, without a restart of either side."""
     assert switch.hairpin() is False
     bridge, evbd = switch.evbd(), cable.evbd().wait_for_bridge()
     becomes(switch, True)
@@ -262,7 +262,7 @@ def test_the_port_is_renamed_and_deleted(cable, switch):
 
 
 def test_evb_switched_off(cable, switch):
-    """TLV-16 evb.transmit: false takes the EVB TLV away, and with it all that was granted; true brings both back."""
+    """TLV-17 evb.transmit: false takes the EVB TLV away, and with it all that was granted; true brings both back."""
     bridge, evbd = switch.evbd(), cable.evbd().wait_for_bridge()
     vsi = str(uuid.uuid4())
     evbd.associate(vsi)

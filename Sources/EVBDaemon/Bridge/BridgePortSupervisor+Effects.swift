@@ -25,8 +25,8 @@ extension BridgePortSupervisor {
         }
     }
 
-    private func send(_ frame: Frame) {
-        var frame = frame
+    func send(_ frame: Frame) {
+        guard var frame = mischief.send(frame) else { return }
         if !configuration.evb.transmit, case .lldp(var lldpdu) = frame.payload {
             lldpdu.optional.removeAll { if case .evb = $0 { true } else { false } }
             frame.payload = .lldp(lldpdu)
@@ -45,12 +45,13 @@ extension BridgePortSupervisor {
 
     private func take(_ decision: BridgeDecision, on request: BridgeRequest, _ ticket: DecisionTicket) {
         let vsiID = request.vsiID
+        var isGranted = false
         if awaited.removeValue(forKey: ticket) != nil {
-            if case .refuse(let refusal) = decision { tellRefusal(request, refusal) }
-            decided(ticket, decision)
-        } else if case .grant = decision {
-            stale.insert(vsiID)
+            let verdict = mischief.judge(decision, on: request)
+            if case .refuse(let refusal) = verdict { tellRefusal(request, refusal) } else { isGranted = true }
+            decided(ticket, verdict)
         }
+        if case .grant = decision, !isGranted { stale.insert(vsiID) }
         let left = (undecided[vsiID] ?? 1) - 1
         undecided[vsiID] = left > 0 ? left : nil
         guard left <= 0, stale.remove(vsiID) != nil else { return }
@@ -146,6 +147,7 @@ extension BridgePortSupervisor {
                 ["chassis": "\(chassis)", "station port": "\(station.portID.text(isChassis: false))"])
             news = PortNews(kind: .peer, to: chassis, message: "EVB station \(chassis) is heard")
         case .lost(let loss):
+            forgetHeld()
             log(.warning, "EVB station lost", ["reason": "\(loss.rawValue)"])
             news = PortNews(kind: .peer, reason: loss.rawValue, message: "the EVB station is lost: \(loss.rawValue)")
         }

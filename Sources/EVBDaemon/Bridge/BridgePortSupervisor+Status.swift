@@ -33,7 +33,7 @@ extension BridgePortSupervisor {
             timers: TimerStatus(
                 retries: Int(timers.retries), rte: Int(timers.retransmissionExponent),
                 rwd: Int(timers.resourceWaitDelayExponent), rka: Int(timers.reinitKeepAliveExponent)),
-            vsis: counts)
+            vsis: counts, misbehaviour: mischief.settings == .none ? nil : mischief.settings)
     }
 
     /// The port in full.

@@ -10,6 +10,9 @@ internal import Netlink
 /// Files: this one joins protocol, interface and timer; `BridgePortSupervisor+Effects.swift` carries effects out,
 /// `BridgePortSupervisor+Status.swift` shows the port.
 final class BridgePortSupervisor: ManagedPort {
+    /// Frames that a slow bridge keeps for later; more are lost, and sent again.
+    private static let heldMax = 4096
+
     let transport: PortTransport
     private(set) var configuration: PortConfiguration
     private(set) var port: BridgePort
@@ -34,6 +37,13 @@ final class BridgePortSupervisor: ManagedPort {
     var undecided: [VSIID: Int] = [:]
     /// VSIs of which something was granted when nobody awaited it any more.
     var stale: Set<VSIID> = []
+    /// What the port does wrong on purpose.
+    var mischief = MisbehavingBridge()
+    private var mischiefTimer: Timers.Timer?
+    /// Frames that are taken later, in their order.
+    private var held: [(frame: Frame, until: Instant)] = []
+    private var heldTimer: Timers.Timer?
+
     /// What was last told of VSIs of which something holds.
     var told: [VSIID: EVBControl.VSIState] = [:]
 
@@ -50,6 +60,8 @@ final class BridgePortSupervisor: ManagedPort {
         transport.onFrame = { [weak self] in self?.receive($0) }
         transport.onUnreadable = { [weak self] in self?.port.countUnreadable($0, to: $1) }
         timer = surroundings.timers.timer { [weak self] in self?.advance() }
+        mischiefTimer = surroundings.timers.timer { [weak self] in self?.takeAllBack() }
+        heldTimer = surroundings.timers.timer { [weak self] in self?.takeHeld() }
         flag.onFailure = { [weak self] error in self?.flagFailed(error) }
         flag.onOverridden = { [weak self] in
             self?.warn("somebody has cleared the port's hairpin flag, which the station was promised; it is set again")
@@ -57,7 +69,10 @@ final class BridgePortSupervisor: ManagedPort {
     }
 
     /// Begins to follow the interface; what is news is told from now on.
-    func start() { follow() }
+    func start() {
+        if configuration.misbehave != .none { misbehave(configuration.misbehave) }
+        follow()
+    }
 
     private static func settings(
         _ configuration: PortConfiguration, link: Link?, offersRelay: Bool
@@ -81,6 +96,7 @@ final class BridgePortSupervisor: ManagedPort {
     /// Changes the settings of the port while it runs; its VSIs stay, unless EVB is switched on or off.
     func reconfigure(_ configuration: PortConfiguration) {
         let isSwitched = configuration.evb.transmit != self.configuration.evb.transmit
+        if configuration.misbehave != self.configuration.misbehave { misbehave(configuration.misbehave) }
         self.configuration = configuration
         // The station is to hear at once, and what it was granted ends.
         if isSwitched { perform(port.setLink(up: false, at: now)) }
@@ -99,7 +115,15 @@ final class BridgePortSupervisor: ManagedPort {
     private func receive(_ frame: Frame) {
         // Without the EVB TLV there is no EVB: nobody is a station here.
         guard configuration.evb.transmit else { return }
-        perform(port.receive(frame, at: now))
+        switch mischief.receive(frame) {
+        case .take: perform(port.receive(frame, at: now))
+        case .drop: break
+        case .acknowledge: acknowledge(frame)
+        case .takeLater(let delay):
+            guard held.count < Self.heldMax, acknowledge(frame) else { return }
+            held.append((frame, now + delay))
+            heldTimer?.set(held.first?.until)
+        }
     }
 
     /// An operator takes a VSI back; the station is told.
@@ -122,6 +146,8 @@ final class BridgePortSupervisor: ManagedPort {
         perform(port.shutdown())
         flag.want(false)
         timer = nil
+        mischiefTimer = nil
+        heldTimer = nil
         transport.close()
     }
 
@@ -142,6 +168,53 @@ final class BridgePortSupervisor: ManagedPort {
         queue = []
         isPerforming = false
         timer?.set(port.nextDeadline)
+    }
+
+    // MARK: Misbehaviour
+
+    /// Has the port do wrong what `settings` say, in place of what it did before.
+    func misbehave(_ settings: Misbehaviour) {
+        guard settings != .none || mischief.settings != .none else { return }
+        mischief = MisbehavingBridge(settings)
+        mischiefTimer?.set(settings.deassociateEvery.map { now + .seconds(UInt64($0)) })
+        if settings == .none {
+            log(.notice, "the port behaves again")
+            onNews?(PortNews(kind: .notice, message: "the port behaves again"))
+        } else {
+            warn("the port misbehaves on purpose: it \(settings.summary)")
+        }
+    }
+
+    private func takeAllBack() {
+        guard let period = mischief.settings.deassociateEvery else { return }
+        for vsiID in vsiIDs { deassociate(vsiID) }
+        mischiefTimer?.set(now + .seconds(UInt64(period)))
+    }
+
+    /// Acknowledges a request that the protocol does not see, or not yet; false where it would not have been taken.
+    @discardableResult
+    private func acknowledge(_ frame: Frame) -> Bool {
+        guard port.snapshot.station != nil, let payload = frame.payload.acknowledgement else { return false }
+        send(Frame(destination: frame.destination, source: port.configuration.address, payload: payload))
+        return true
+    }
+
+    private func takeHeld() {
+        while let first = held.first, first.until <= now {
+            held.removeFirst()
+            // It has been acknowledged.
+            perform(
+                port.receive(first.frame, at: now).filter {
+                    if case .transmit(let frame) = $0 { !frame.payload.isECPAcknowledgement } else { true }
+                })
+        }
+        heldTimer?.set(held.first?.until)
+    }
+
+    /// What a station that is gone has asked for is of no use to the next.
+    func forgetHeld() {
+        held = []
+        heldTimer?.set(nil)
     }
 
     // MARK: The interface

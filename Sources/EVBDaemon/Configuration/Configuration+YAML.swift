@@ -95,12 +95,12 @@ extension ConfigurationReader {
     /// The keys of a port that make sense in one role only.
     private static let keysOfRole: [(role: PortConfiguration.Role, keys: [String])] = [
         (.station, ["edge-relay", "fallback", "manager-id-placement"]),
-        (.bridge, ["reflective-relay", "vsi-types"]),
+        (.bridge, ["reflective-relay", "vsi-types", "misbehave"]),
     ]
 
     private static let portKeys = [
         "interface", "role", "dialect", "edge-relay", "fallback", "group-ids", "evb", "ecp", "vdp",
-        "manager-id-placement", "reflective-relay", "vsi-types",
+        "manager-id-placement", "reflective-relay", "vsi-types", "misbehave",
     ]
 
     private mutating func port(_ node: YAMLNode, _ path: String) -> (PortConfiguration, line: Int)? {
@@ -136,6 +136,7 @@ extension ConfigurationReader {
             port.reflectiveRelay = boolean(node, "\(path).reflective-relay") ?? true
         }
         if let node = entries["vsi-types"]?.value { port.vsiTypes = self.path(node, "\(path).vsi-types") }
+        if let node = entries["misbehave"]?.value { port.misbehave = misbehaviour(node, "\(path).misbehave") }
         // A port without a name cannot be compared with others; its mistake has been noted.
         guard let interface, !port.interface.isEmpty else { return nil }
         return (port, interface.value.line)

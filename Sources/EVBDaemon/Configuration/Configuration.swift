@@ -1,5 +1,7 @@
 // What an evbd process is told to do. Values only: reading the file is ConfigurationReader's job.
 
+public import EVBControl
+
 /// The whole configuration of one evbd process.
 public struct Configuration: Sendable, Equatable {
     /// The ports that evbd speaks on, in the order of the file; every interface at most once.
@@ -156,6 +158,9 @@ public struct PortConfiguration: Sendable, Equatable {
     public var reflectiveRelay: Bool = true
     /// The absolute path of the VSI type database (bridge only); nil accepts every VSI type.
     public var vsiTypes: String?
+
+    /// What the port does wrong on purpose (bridge only).
+    public var misbehave: Misbehaviour = .none
 
     /// Makes a port with the defaults of the file.
     ///

@@ -303,6 +303,7 @@ extension ControlRequest {
         case .deassociate: self = .deassociate(try read(DeassociateRequest.self))
         case .getStatistics:
             self = .getStatistics(interface: try read(GetStatisticsRequest.self).interface)
+        case .misbehave: self = .misbehave(try read(MisbehaveRequest.self))
         }
     }
 }

@@ -26,6 +26,8 @@ public enum ControlRequest: Sendable, Equatable {
     case monitor
     /// Answer with ``ControlReply/statistics(_:)``.
     case getStatistics(interface: String?)
+    /// Answer with ``ControlReply/port(_:)``.
+    case misbehave(MisbehaveRequest)
 }
 
 /// An answer to a request, other than a list of VSIs or an event.

@@ -8,7 +8,7 @@ struct Port: ParsableCommand {
             EXAMPLE
               evbctl port show eth0
             """,
-        subcommands: [PortList.self, PortShow.self])
+        subcommands: [PortList.self, PortShow.self, PortMisbehave.self])
 }
 
 struct PortList: ParsableCommand {

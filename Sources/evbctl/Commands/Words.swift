@@ -6,3 +6,5 @@ public import EVBControl
 extension LinkKind: ExpressibleByArgument {}
 extension LinkMode: ExpressibleByArgument {}
 extension VSIState: ExpressibleByArgument {}
+extension Misbehaviour.Reason: ExpressibleByArgument {}
+extension Misbehaviour.Silence: ExpressibleByArgument {}

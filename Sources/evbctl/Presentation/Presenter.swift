@@ -28,7 +28,15 @@ struct Presenter {
                 Cell("\(port.vsis.deassociated)", port.vsis.deassociated > 0 ? .bad : .plain),
             ])
         }
-        return table.rendered(colour: colour)
+        let warnings = ports.filter { $0.misbehaviour != nil }.map(misbehaviour)
+        return ([table.rendered(colour: colour)] + warnings).joined(separator: "\n\n")
+    }
+
+    /// What a port does wrong on purpose, so that nobody takes it for a fault.
+    func misbehaviour(_ port: PortStatus) -> String {
+        guard let misbehaviour = port.misbehaviour else { return "\(printable(port.interface)) behaves" }
+        let text = "\(port.interface) MISBEHAVES ON PURPOSE: it \(misbehaviour.summary)"
+        return Cell(text, .bad).rendered(colour: colour)
     }
 
     private func link(_ port: PortStatus) -> Cell {
@@ -88,7 +96,8 @@ struct Presenter {
                 "\(ecp.txFrameCount) sent, \(ecp.txRetryCount) sent again, \(ecp.txFailures) given up, "
                     + "\(ecp.rxFrameCount) received, in \(Units.span(hundredths: details.counterDiscontinuity))"),
         ])
-        return [facts.rendered(colour: colour), tlvs(details.evbTLV), objects(details.managedObjects)]
+        let warning = port.misbehaviour == nil ? [] : [misbehaviour(port)]
+        return (warning + [facts.rendered(colour: colour), tlvs(details.evbTLV), objects(details.managedObjects)])
             .joined(separator: "\n\n")
     }
 

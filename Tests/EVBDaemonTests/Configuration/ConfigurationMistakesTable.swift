@@ -169,6 +169,41 @@ enum ConfigurationMistakesTable {
                 evbd.yaml:5: ports[2].vsi-types: is not in this release; remove it
                 """),
         MistakeCase(
+            name: "misbehaviour",
+            text: """
+                ports:
+                  - { interface: eth0, misbehave: { delay: 10 } }
+                  - interface: port0
+                    role: bridge
+                    misbehave:
+                      refuse: { hard: true, vsi: nobody }
+                      delay: 0
+                      silent: nothing
+                      drop-acks: { count: 1, percent: 101 }
+                      vlan: 4095
+                      deassociate-every: 1h
+                      refuze: {}
+                  - { interface: port1, role: bridge, misbehave: { silent: all, delay: 5, drop-acks: {} } }
+                """,
+            lines: """
+                evbd.yaml:2: ports[0].misbehave: means nothing to a port in the role station; remove it, or give role: \
+                bridge
+                evbd.yaml:6: ports[1].misbehave.refuse.reason: is missing; give invalid-format, insufficient-resources, \
+                manager-unreachable, other-failure, invalid-vid-group-mac or reserved
+                evbd.yaml:6: ports[1].misbehave.refuse.vsi: "nobody" is no VSIID; give a UUID, or ipv4:, ipv6:, mac: or \
+                local: and the ID
+                evbd.yaml:7: ports[1].misbehave.delay: 0 is out of range; give 1 to 600000
+                evbd.yaml:8: ports[1].misbehave.silent: "nothing" is not a choice here; give answers or all
+                evbd.yaml:9: ports[1].misbehave.drop-acks.percent: 101 is out of range; give 1 to 100
+                evbd.yaml:9: ports[1].misbehave.drop-acks: has both or neither of count and percent; give one of them
+                evbd.yaml:10: ports[1].misbehave.vlan: 4095 is out of range; give 1 to 4094
+                evbd.yaml:11: ports[1].misbehave.deassociate-every: "1h" is not a whole number in decimal digits; give 1 \
+                to 86400
+                evbd.yaml:12: ports[1].misbehave.refuze: is not a known key; did you mean refuse?
+                evbd.yaml:13: ports[2].misbehave.drop-acks: has both or neither of count and percent; give one of them
+                evbd.yaml:13: ports[2].misbehave.delay: does not go with silent; give one of them
+                """),
+        MistakeCase(
             name: "keys of the other role",
             text: """
                 ports:

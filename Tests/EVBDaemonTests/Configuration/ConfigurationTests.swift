@@ -1,3 +1,4 @@
+import EVBControl
 import Testing
 
 @testable import EVBDaemon
@@ -75,6 +76,36 @@ private func parse(_ text: String, release: ReleaseLimits = .current) throws -> 
         #expect(!ports[1].reflectiveRelay && !ports[1].groupIDs && ports[1].dialect == .ratified)
         #expect(ports[1].evb == .init(transmit: false, manual: true))
         #expect(ports[1].ecp == .init(retries: 0, rte: 31) && ports[1].vdp == .init(rwd: 0, rka: 31))
+    }
+
+    @Test func aBridgePortThatMisbehaves() throws {
+        let ports = try parse(
+            """
+            ports:
+              - interface: port0
+                role: bridge
+                misbehave:
+                  refuse:
+                    reason: reserved
+                    hard: true
+                    keep: true
+                    count: 3
+                    vsi: 5ab5c6a6-9f4b-4d27-a1bb-3b8d9d7b6a51
+                  delay: 2000
+                  drop-acks: { percent: 30 }
+                  vlan: 999
+                  deassociate-every: 60
+              - { interface: port1, role: bridge, misbehave: { silent: all, drop-acks: { count: 2 } } }
+              - { interface: port2, role: bridge }
+            """
+        ).ports
+        #expect(
+            ports.map(\.misbehave) == [
+                Misbehaviour(
+                    refuse: .reserved, hard: true, keep: true, refuseCount: 3,
+                    vsiID: "5ab5c6a6-9f4b-4d27-a1bb-3b8d9d7b6a51", delay: 2000, dropAcksPercent: 30, vlan: 999,
+                    deassociateEvery: 60), Misbehaviour(silent: .all, dropAcks: 2), .none,
+            ])
     }
 
     @Test func whatLaterReleasesBuildIsReadAlready() throws {

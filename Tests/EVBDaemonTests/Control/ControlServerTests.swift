@@ -27,6 +27,15 @@ import Testing
             ),
             ("Deassociate", "{\"vsiID\":\"x\"}", .deassociate(DeassociateRequest(vsiID: "x"))),
             ("GetStatistics", "{\"interface\":null}", .getStatistics(interface: nil)),
+            (
+                "Misbehave", "{\"interface\":\"port0\",\"misbehaviour\":{\"silent\":\"all\",\"vlan\":7}}",
+                .misbehave(
+                    MisbehaveRequest(interface: "port0", misbehaviour: Misbehaviour(silent: .all, vlan: 7)))
+            ),
+            (
+                "Misbehave", "{\"interface\":\"port0\"}",
+                .misbehave(MisbehaveRequest(interface: "port0", misbehaviour: nil))
+            ),
         ]
         #expect(Set(calls.map(\.0)).union(["Monitor"]) == Set(ControlMethod.allCases.map(\.rawValue)))
         bench.service.onRequest = { _, reply in reply.answer(.version(VersionReport(version: "7"))) }
