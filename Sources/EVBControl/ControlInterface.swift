@@ -183,6 +183,14 @@ public enum ControlInterface {
           vdpOperReinitKeepAliveExp: ?int
         )
 
+        # Microseconds in vdpOperToutKeepAlive.
+        type SBP (
+          lldpManual: bool,
+          vdpOperRsrcWaitDelayExp: ?int,
+          vdpOperReinitKeepAliveExp: ?int,
+          vdpOperToutKeepAlive: int
+        )
+
         type ECP (
           operAckTimerInitExp: ?int,
           operMaxRetries: int,
@@ -210,6 +218,7 @@ public enum ControlInterface {
           lldpNeighbour: ?Neighbour,
           sys: Sys,
           urp: ?URP,
+          sbp: ?SBP,
           ecp: ECP,
           xdot1: Xdot1,
           counterDiscontinuity: int

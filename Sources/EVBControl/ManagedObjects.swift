@@ -74,6 +74,28 @@ public struct URPObjects: Codable, Sendable, Equatable {
     }
 }
 
+/// The group SBP: a bridge's station-facing port.
+public struct SBPObjects: Codable, Sendable, Equatable {
+    /// SbpLldpManual: whether the local values hold whatever the station says.
+    public var lldpManual: Bool
+    /// SbpVdpOperRsrcWaitDelayExp: RWD as it holds, 0 to 31; nil in the draft, which does not negotiate it.
+    @Nullable public var vdpOperRsrcWaitDelayExp: Int?
+    /// SbpVdpOperReinitKeepAliveExp: RKA as it holds, 0 to 31; nil in the draft, which does not negotiate it.
+    @Nullable public var vdpOperReinitKeepAliveExp: Int?
+    /// SbpVdpOperToutKeepAlive: how long a VSI of which nothing is heard is kept, in microseconds.
+    public var vdpOperToutKeepAlive: Int
+
+    /// Joins the objects.
+    public init(
+        lldpManual: Bool, vdpOperRsrcWaitDelayExp: Int?, vdpOperReinitKeepAliveExp: Int?, vdpOperToutKeepAlive: Int
+    ) {
+        self.lldpManual = lldpManual
+        self._vdpOperRsrcWaitDelayExp = Nullable(wrappedValue: vdpOperRsrcWaitDelayExp)
+        self._vdpOperReinitKeepAliveExp = Nullable(wrappedValue: vdpOperReinitKeepAliveExp)
+        self.vdpOperToutKeepAlive = vdpOperToutKeepAlive
+    }
+}
+
 /// The group Ecp: ECP on a port.
 public struct ECPObjects: Codable, Sendable, Equatable {
     /// EcpOperAckTimerInitExp: RTE as it holds, 0 to 31; nil in the draft, whose ECP has a fixed timer.

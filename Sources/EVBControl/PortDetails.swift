@@ -131,6 +131,8 @@ public struct PortDetails: Codable, Sendable, Equatable {
     public var sys: SysObjects
     /// Those of the uplink relay port; nil in a bridge.
     public var urp: URPObjects?
+    /// Those of the station-facing bridge port; nil in a station.
+    public var sbp: SBPObjects?
     /// Those of ECP.
     public var ecp: ECPObjects
     /// Those of LLDP's EVB TLV.
@@ -141,20 +143,21 @@ public struct PortDetails: Codable, Sendable, Equatable {
     /// Makes the details of a port.
     public init(
         port: PortStatus, evbTLV: EVBTLVPair, lldpNeighbour: NeighbourStatus?, sys: SysObjects, urp: URPObjects?,
-        ecp: ECPObjects, xdot1: Xdot1Objects, counterDiscontinuity: Int
+        sbp: SBPObjects? = nil, ecp: ECPObjects, xdot1: Xdot1Objects, counterDiscontinuity: Int
     ) {
         self.port = port
         self.evbTLV = evbTLV
         self.lldpNeighbour = lldpNeighbour
         self.sys = sys
         self.urp = urp
+        self.sbp = sbp
         self.ecp = ecp
         self.xdot1 = xdot1
         self.counterDiscontinuity = counterDiscontinuity
     }
 
     private enum CodingKeys: String, CodingKey {
-        case evbTLV, lldpNeighbour, sys, urp, ecp, xdot1, counterDiscontinuity
+        case evbTLV, lldpNeighbour, sys, urp, sbp, ecp, xdot1, counterDiscontinuity
     }
 
     /// Reads the details.
@@ -165,6 +168,7 @@ public struct PortDetails: Codable, Sendable, Equatable {
             lldpNeighbour: try container.decodeIfPresent(NeighbourStatus.self, forKey: .lldpNeighbour),
             sys: try container.decode(SysObjects.self, forKey: .sys),
             urp: try container.decodeIfPresent(URPObjects.self, forKey: .urp),
+            sbp: try container.decodeIfPresent(SBPObjects.self, forKey: .sbp),
             ecp: try container.decode(ECPObjects.self, forKey: .ecp),
             xdot1: try container.decode(Xdot1Objects.self, forKey: .xdot1),
             counterDiscontinuity: try container.decode(Int.self, forKey: .counterDiscontinuity))
@@ -178,6 +182,7 @@ public struct PortDetails: Codable, Sendable, Equatable {
         try container.encode(Nullable(wrappedValue: lldpNeighbour), forKey: .lldpNeighbour)
         try container.encode(sys, forKey: .sys)
         try container.encode(Nullable(wrappedValue: urp), forKey: .urp)
+        try container.encode(Nullable(wrappedValue: sbp), forKey: .sbp)
         try container.encode(ecp, forKey: .ecp)
         try container.encode(xdot1, forKey: .xdot1)
         try container.encode(counterDiscontinuity, forKey: .counterDiscontinuity)

@@ -67,6 +67,9 @@ enum Samples {
 
     static let bareDetails = PortDetails(
         port: barePort, evbTLV: EVBTLVPair(local: nil, remote: nil), lldpNeighbour: nil, sys: details.sys, urp: nil,
+        sbp: SBPObjects(
+            lldpManual: false, vdpOperRsrcWaitDelayExp: 20, vdpOperReinitKeepAliveExp: 20,
+            vdpOperToutKeepAlive: 17_448_960),
         ecp: ECPObjects(operAckTimerInitExp: nil, operMaxRetries: 3),
         xdot1: Xdot1Objects(evbConfigEvbTxEnable: false, locEvbTlvString: nil, remEvbTlvString: nil),
         counterDiscontinuity: 0)

@@ -109,7 +109,16 @@ def test_the_bridge_shows_and_tells(cable):
     details = bridge.ctl_json("port", "show", "port0")
     assert details["evbTLV"]["local"]["evbMode"] == "bridge" and details["evbTLV"]["remote"]["evbMode"] == "station"
     assert details["lldpNeighbour"]["portID"] == "uplink0" and details["ecp"]["rxFrameCount"] >= 1
+    sbp = details["sbp"]
+    assert details["urp"] is None and details["sys"]["type"] == "evbBridge"
+    # 1.5 x (RKA + 7 x RTE), in microseconds.
+    assert sbp == {"lldpManual": False, "vdpOperRsrcWaitDelayExp": 17, "vdpOperReinitKeepAliveExp": 18,
+                   "vdpOperToutKeepAlive": 15 * (2 ** 18 + 7 * 2 ** 10)}
     shown = bridge.ctl_json("vsi", "show", vsi)
+    mib = shown.pop("vsidb")
+    assert mib["vdpOperCmd"] == mib["vdpMachineState"] == "associate" and mib["operReason"] == "success"
+    assert mib["vdpCommandsSucceeded"] == 1 and mib["vdpCommandsFailed"] == 0 and mib["mgrID16"] == "07" + 30 * "0"
+    assert 0 <= mib["timeSinceCreate"] < 6000 and mib["filterFormat"] == "macVid" and mib["numMACs"] == 1
     assert shown == bridge.vsi(vsi) == {
         "vsiID": vsi, "vsiIDFormat": "uuid", "port": "port0", "managerID": "7", "typeID": 0x123457, "typeVersion": 3,
         "state": "associated", "reason": "success", "link": None,

@@ -28,7 +28,12 @@ extension BridgePortSupervisor {
     func send(_ frame: Frame) {
         guard var frame = mischief.send(frame) else { return }
         if !configuration.evb.transmit, case .lldp(var lldpdu) = frame.payload {
-            lldpdu.optional.removeAll { if case .evb = $0 { true } else { false } }
+            lldpdu.optional.removeAll { tlv in
+                switch tlv {
+                case .evb, .draftEVB: true
+                default: false
+                }
+            }
             frame.payload = .lldp(lldpdu)
         }
         transport.send(frame)

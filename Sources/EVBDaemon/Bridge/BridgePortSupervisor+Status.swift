@@ -48,7 +48,8 @@ extension BridgePortSupervisor {
                 local: local.lazy.compactMap(\.ratified).first.map { EVBTLVStatus($0) },
                 remote: snapshot.station?.tlv.map { EVBTLVStatus($0) }),
             lldpNeighbour: snapshot.neighbour.map { NeighbourStatus($0, at: now) },
-            sys: SysObjects(configuration, ports: count), urp: nil, ecp: ECPObjects(snapshot),
+            sys: SysObjects(configuration, ports: count), urp: nil,
+            sbp: SBPObjects(snapshot, isManual: configuration.evb.manual), ecp: ECPObjects(snapshot),
             xdot1: Xdot1Objects(
                 evbConfigEvbTxEnable: isTransmitted,
                 locEvbTlvString: local.first { $0.dialect == snapshot.dialect }.map { hexadecimal($0.octets) },
@@ -91,14 +92,21 @@ extension BridgePortSupervisor {
         guard let snapshot = port.vsi(vsiID), let status = vsiStatus(vsiID),
             let request = snapshot.request ?? snapshot.pending
         else { return nil }
-        let filter = snapshot.grant?.filter ?? request.filter
+        let (filter, answer) = (snapshot.grant?.filter ?? request.filter, snapshot.answer)
         return VSIDetails(
             vsi: status,
             vsidb: VSIDBObjects(
-                timeSinceCreate: 0, vdpOperCmd: .init((snapshot.pending ?? request).command),
+                timeSinceCreate: now.since(snapshot.createdAt).hundredths,
+                vdpOperCmd: .init((snapshot.pending ?? request).command),
+                operRevert: answer?.status.contains(.keep) ?? false, operHard: answer?.status.contains(.hard) ?? false,
+                operReason: answer.map { .init($0.status.reason) }, operReasonCode: answer.map { Int($0.reasonCode) },
                 mgrID16: hexadecimal(request.managerID.octets), filterFormat: .init(filter.format),
                 numMACs: filter.entries.count, vdpMachineState: .init(snapshot.grant?.command),
-                vdpCounterDiscontinuity: 0))
+                vdpCommandsSucceeded: Int(clamping: snapshot.counters.succeeded),
+                vdpCommandsFailed: Int(clamping: snapshot.counters.failed),
+                vdpCommandReverts: Int(clamping: snapshot.counters.reverted),
+                // They begin with the VSI, and never again.
+                vdpCounterDiscontinuity: now.since(snapshot.createdAt).hundredths))
     }
 }
 
@@ -123,11 +131,23 @@ extension VSIStatus {
     }
 }
 
+extension SBPObjects {
+    fileprivate init(_ snapshot: BridgePortSnapshot, isManual: Bool) {
+        let isNegotiated = snapshot.dialect == .ratified
+        self.init(
+            lldpManual: isManual,
+            vdpOperRsrcWaitDelayExp: isNegotiated ? Int(snapshot.timers.resourceWaitDelayExponent) : nil,
+            vdpOperReinitKeepAliveExp: isNegotiated ? Int(snapshot.timers.reinitKeepAliveExponent) : nil,
+            vdpOperToutKeepAlive: Int(clamping: snapshot.keepAliveTimeout.nanoseconds / 1000))
+    }
+}
+
 extension ECPObjects {
     fileprivate init(_ snapshot: BridgePortSnapshot) {
         let (timers, statistics) = (snapshot.timers, snapshot.statistics)
         self.init(
-            operAckTimerInitExp: Int(timers.retransmissionExponent), operMaxRetries: Int(timers.retries),
+            operAckTimerInitExp: snapshot.dialect == .ratified ? Int(timers.retransmissionExponent) : nil,
+            operMaxRetries: Int(snapshot.times.retries),
             txFrameCount: Int(clamping: statistics.ecpTxFrames), txRetryCount: Int(clamping: statistics.ecpTxRetries),
             txFailures: Int(clamping: statistics.ecpTxFailures), rxFrameCount: Int(clamping: statistics.ecpRxFrames))
     }

@@ -139,6 +139,8 @@ public struct BridgePortSnapshot: Sendable {
     public let timers: OperationalTimers
     /// The times that ECP and VDP keep; those of the draft do not follow from `timers`.
     public let times: ProtocolTimes
+    /// toutKeepAlive (41.5.5.13): how long a VSI of which nothing is heard is kept.
+    public let keepAliveTimeout: Interval
     public let usesGroupIDs: Bool
     /// RRCTR.
     public let reflectsFrames: Bool

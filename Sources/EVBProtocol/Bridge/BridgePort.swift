@@ -146,7 +146,8 @@ public struct BridgePort {
             neighbour: neighbour.map { NeighbourSnapshot(lldpdu: $0.lldpdu, heard: $0.lastHeard) },
             dialect: negotiation.dialect,
             localTLVs: negotiation.outgoing(vsis: vdp.livingCount), localTLV: negotiation.ratified.outgoing,
-            timers: negotiation.operational, times: negotiation.times, usesGroupIDs: negotiation.usesGroupIDs,
+            timers: negotiation.operational, times: negotiation.times,
+            keepAliveTimeout: negotiation.keepAliveTimeout, usesGroupIDs: negotiation.usesGroupIDs,
             reflectsFrames: negotiation.reflectsFrames, vsiCount: vdp.livingCount, statistics: counted)
     }
 

@@ -77,6 +77,11 @@ public struct BridgeVSISnapshot: Hashable, Sendable {
     public let request: BridgeRequest?
     /// What is being decided.
     public let pending: BridgeRequest?
+    /// When the station first asked for it.
+    public let createdAt: Instant
+    /// What the station was told last; nil before anything was.
+    public let answer: VSIAnswer?
+    public let counters: VSICommandCounters
 }
 
 /// What VDP has counted on a bridge's port since it was set up. All of these wrap.

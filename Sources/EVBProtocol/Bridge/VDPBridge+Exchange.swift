@@ -22,7 +22,7 @@ extension VDPBridge {
             }
             // An answer that cannot be read must not be answered.
             guard !status.contains(.answer) else { continue }
-            let slot = slot(for: vsiID, manager: rejected.managerID ?? .unspecified)
+            let slot = slot(for: vsiID, manager: rejected.managerID ?? .unspecified, at: now)
             feed(slot, .invalid(command, .invalidFormat, isHard: true), at: now)
         }
         for association in reading.associations {
@@ -35,7 +35,7 @@ extension VDPBridge {
             statistics.unsolicited &+= 1
             return
         }
-        let slot = slot(for: tlv.vsiID, manager: manager)
+        let slot = slot(for: tlv.vsiID, manager: manager, at: now)
         slots[slot]?.managerID = manager
         guard tlv.command != .deAssociate, let vsi = slots[slot] else {
             // It is answered with what it says itself.
@@ -93,13 +93,23 @@ extension VDPBridge {
             let filter = command == .deAssociate ? nil : vsi.bound?.grant.filter
             tlv = vsi.tlv(command, .answer(.success), as: told, filter: filter)
         case .refused(let command, let refusal):
-            statistics.commandsFailed &+= 1
-            if refusal.isKept { statistics.commandReverts &+= 1 }
+            countFailure(slot, isKept: refusal.isKept)
             tlv = vsi.tlv(command, refusal.status, as: vsi.pending ?? vsi.bound?.request, filter: nil)
         case .deAssociate:
             tlv = vsi.tlv(.deAssociate, [], as: vsi.bound?.request ?? vsi.pending, filter: vsi.bound?.grant.filter)
         }
+        if let status = tlv?.status, status.contains(.answer), let station {
+            slots[slot]?.answer = VSIAnswer(status, in: station.dialect)
+        }
         setMessage(slot, tlv.map { Message(tlv: $0) })
+    }
+
+    private mutating func countFailure(_ slot: Int, isKept: Bool) {
+        statistics.commandsFailed &+= 1
+        slots[slot]?.counters.failed &+= 1
+        guard isKept else { return }
+        statistics.commandReverts &+= 1
+        slots[slot]?.counters.reverted &+= 1
     }
 
     /// The next PDU, if there is something to say: what waits for VSIs that may share one leaves together.
@@ -185,7 +195,8 @@ extension VDPBridge.VSI {
 
     var snapshot: BridgeVSISnapshot {
         BridgeVSISnapshot(
-            vsiID: vsiID, state: machine.state, grant: bound?.grant, request: bound?.request, pending: pending)
+            vsiID: vsiID, state: machine.state, grant: bound?.grant, request: bound?.request, pending: pending,
+            createdAt: createdAt, answer: answer, counters: counters)
     }
 }
 

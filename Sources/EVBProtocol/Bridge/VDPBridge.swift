@@ -34,6 +34,8 @@ struct VDPBridge {
     /// One VSI.
     struct VSI {
         let vsiID: VSIID
+        /// When the station first asked for it.
+        let createdAt: Instant
         /// Whose answer to use in the manager ID TLV: the manager that was named last.
         var managerID: VSIManagerID
         var machine: VDPBridgeMachine
@@ -47,6 +49,9 @@ struct VDPBridge {
         var message: Message?
         /// What it is being told.
         var messageInFlight: Message?
+        /// The latest answer of this side, and how the commands have ended.
+        var answer: VSIAnswer?
+        var counters = VSICommandCounters()
 
         /// Nothing holds, is decided or has to be said: it can be forgotten.
         var isOver: Bool { machine.state == .initial && message == nil && messageInFlight == nil }
@@ -105,6 +110,7 @@ struct VDPBridge {
         switch decision {
         case .grant(let filter):
             statistics.commandsSucceeded &+= 1
+            slots[slot]?.counters.succeeded &+= 1
             // What the station is not told of is not granted to it.
             let filter = station?.dialect.expressed(filter) ?? filter
             slots[slot]?.bound = (pending, BridgeGrant(command: pending.command, filter: filter))
@@ -230,10 +236,10 @@ struct VDPBridge {
     // MARK: Slots
 
     /// Where a VSI stands; a new one is given a place.
-    mutating func slot(for vsiID: VSIID, manager: VSIManagerID) -> Int {
+    mutating func slot(for vsiID: VSIID, manager: VSIManagerID, at now: Instant) -> Int {
         if let known = slotOf[vsiID] { return known }
         let machine = VDPBridgeMachine(canKeep: station?.dialect.saysKeep ?? true)
-        let vsi = VSI(vsiID: vsiID, managerID: manager, machine: machine)
+        let vsi = VSI(vsiID: vsiID, createdAt: now, managerID: manager, machine: machine)
         let slot: Int
         if let free = freeSlots.popLast() {
             slot = free

@@ -23,7 +23,8 @@ struct ManagedObject: Equatable {
 extension PortDetails {
     /// All objects that the port has, group by group.
     var managedObjects: [ManagedObject] {
-        sys.managedObjects + (urp?.managedObjects ?? []) + ecp.managedObjects + xdot1.managedObjects
+        sys.managedObjects + (urp?.managedObjects ?? []) + (sbp?.managedObjects ?? []) + ecp.managedObjects
+            + xdot1.managedObjects
     }
 }
 
@@ -54,6 +55,17 @@ extension URPObjects {
             ManagedObject("URPVdpOperRsrcWaitDelayExp", optional: vdpOperRsrcWaitDelayExp),
             ManagedObject("URPVdpOperRespWaitDelay", "\(vdpOperRespWaitDelay) us"),
             ManagedObject("URPVdpOperReinitKeepAliveExp", optional: vdpOperReinitKeepAliveExp),
+        ]
+    }
+}
+
+extension SBPObjects {
+    fileprivate var managedObjects: [ManagedObject] {
+        [
+            ManagedObject("SbpLldpManual", lldpManual),
+            ManagedObject("SbpVdpOperRsrcWaitDelayExp", optional: vdpOperRsrcWaitDelayExp),
+            ManagedObject("SbpVdpOperReinitKeepAliveExp", optional: vdpOperReinitKeepAliveExp),
+            ManagedObject("SbpVdpOperToutKeepAlive", "\(vdpOperToutKeepAlive) us"),
         ]
     }
 }
