@@ -4,7 +4,7 @@
 public struct ControlEvent: Codable, Sendable, Equatable {
     /// What an event is about.
     public enum Kind: String, Codable, Sendable, CaseIterable {
-        /// A VSI changed its state; `from` and `to` are states.
+        /// A VSI changed its state, or a bridge port has refused to change it; `from` and `to` are states.
         case vsi
         /// The bridge's answer to reflective relay changed; `from` and `to` are grants.
         case reflectiveRelay = "reflective-relay"
@@ -30,7 +30,7 @@ public struct ControlEvent: Codable, Sendable, Equatable {
     @Nullable public var from: String?
     /// What is, in the vocabulary of the kind.
     @Nullable public var to: String?
-    /// Why, if the bridge or the daemon knows; one of ``VSIReason`` for VSIs.
+    /// Why, if the bridge or the daemon knows; one of ``VSIReason`` for VSIs, or `station-lost` on a bridge port.
     @Nullable public var reason: String?
     /// A sentence for people.
     public var message: String

@@ -159,6 +159,37 @@ struct LinksTests {
 
     // MARK: Monitor
 
+    @Test func theMonitorTellsOfABridgePortsHairpinAndOfSpanningTree() throws {
+        let pair = try VethPair("nlbrp")
+        try run("ip link add nlbrp-br type bridge stp_state 0")
+        defer { try? run("ip link delete nlbrp-br") }
+        try run("ip link set nlbrp-br up")
+        try run("ip link set \(pair.one) master nlbrp-br")
+        let monitor = try LinkMonitor()
+        let bridge = Int32(if_nametoindex("nlbrp-br"))
+        #expect(try monitor.dump().first { $0.index == bridge }?.spanningTree == false)
+        #expect(try monitor.dump().first { $0.index == pair.oneIndex }?.spanningTree == nil)
+        var events: [LinkEvent] = []
+        func saw(_ matches: (LinkEvent) -> Bool) throws -> Bool {
+            try eventually {
+                try monitor.receive { events.append($0) }
+                return events.contains(where: matches)
+            }
+        }
+        let links = try Links()
+        for isOn in [true, false] {
+            events = []
+            try links.setHairpin(portIndex: pair.oneIndex, isOn)
+            #expect(try saw { $0 == .bridgePort(index: pair.oneIndex, hairpin: isOn) })
+            #expect(try monitor.dump().first { $0.index == pair.oneIndex }?.hairpin == isOn)
+        }
+        try run("ip link set nlbrp-br type bridge stp_state 1")
+        #expect(
+            try saw {
+                if case .changed(let link) = $0 { link.index == bridge && link.spanningTree == true } else { false }
+            })
+    }
+
     @Test func theMonitorTellsOfEveryStepOfALink() throws {
         let monitor = try LinkMonitor()
         var events: [LinkEvent] = []

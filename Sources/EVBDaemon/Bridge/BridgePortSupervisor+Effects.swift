@@ -9,7 +9,7 @@ extension BridgePortSupervisor {
         switch effect {
         case .transmit(let frame): send(frame)
         case .decide(let ticket, let request): decide(ticket, request)
-        case .cancel(let ticket): awaited[ticket] = nil
+        case .cancel(let ticket): decisions.cancelled(ticket)
         case .vsi(.bound(let vsiID, let grant)): bound(vsiID, grant)
         case .vsi(.released(let vsiID, let release)): released(vsiID, release)
         case .reflectiveRelay(let isOn): reflect(isOn)
@@ -42,8 +42,7 @@ extension BridgePortSupervisor {
     // MARK: VSIs
 
     private func decide(_ ticket: DecisionTicket, _ request: BridgeRequest) {
-        awaited[ticket] = request.vsiID
-        undecided[request.vsiID, default: 0] += 1
+        decisions.asked(ticket, request.vsiID)
         // Strongly: a port that is given up takes back what is granted too late.
         admission.decide(request, on: name) { [self] decision in take(decision, on: request, ticket) }
     }
@@ -51,15 +50,14 @@ extension BridgePortSupervisor {
     private func take(_ decision: BridgeDecision, on request: BridgeRequest, _ ticket: DecisionTicket) {
         let vsiID = request.vsiID
         var isGranted = false
-        if awaited.removeValue(forKey: ticket) != nil {
+        if decisions.made(ticket) {
             let verdict = mischief.judge(decision, on: request)
             if case .refuse(let refusal) = verdict { tellRefusal(request, refusal) } else { isGranted = true }
             decided(ticket, verdict)
         }
-        if case .grant = decision, !isGranted { stale.insert(vsiID) }
-        let left = (undecided[vsiID] ?? 1) - 1
-        undecided[vsiID] = left > 0 ? left : nil
-        guard left <= 0, stale.remove(vsiID) != nil else { return }
+        var isForNobody = false
+        if case .grant = decision { isForNobody = !isGranted }
+        guard decisions.settled(vsiID, isForNobody: isForNobody) else { return }
         // What was granted to nobody may be in force.
         if let vsi = port.vsi(vsiID), let grant = vsi.grant, let held = vsi.request {
             admission.bind(vsiID, grant, request: held, on: name)
@@ -153,8 +151,9 @@ extension BridgePortSupervisor {
             news = PortNews(kind: .peer, to: chassis, message: "EVB station \(chassis) is heard")
         case .lost(let loss):
             forgetHeld()
-            log(.warning, "EVB station lost", ["reason": "\(loss.rawValue)"])
-            news = PortNews(kind: .peer, reason: loss.rawValue, message: "the EVB station is lost: \(loss.rawValue)")
+            let reason = isClosing ? "the port is given up" : loss.rawValue
+            log(isClosing ? .notice : .warning, "EVB station lost", ["reason": "\(reason)"])
+            news = PortNews(kind: .peer, reason: reason, message: "the EVB station is lost: \(reason)")
         }
         onNews?(news)
     }

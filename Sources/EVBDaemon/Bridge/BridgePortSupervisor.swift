@@ -27,16 +27,13 @@ final class BridgePortSupervisor: ManagedPort {
     private var refusingBridge: Int32?
     /// The port's bridge hands frames of one station's LLDP and ECP on to the others.
     private var isLeaking = false
+    /// The port is being given up.
+    private(set) var isClosing = false
     private var timer: Timers.Timer?
     private var queue: [BridgeEffect] = []
     private var isPerforming = false
 
-    /// Whose decision is awaited.
-    var awaited: [DecisionTicket: VSIID] = [:]
-    /// Decisions that the admission has not made yet, those that nobody awaits among them.
-    var undecided: [VSIID: Int] = [:]
-    /// VSIs of which something was granted when nobody awaited it any more.
-    var stale: Set<VSIID> = []
+    var decisions = DecisionLedger()
     /// What the port does wrong on purpose.
     var mischief = MisbehavingBridge()
     private var mischiefTimer: Timers.Timer?
@@ -143,6 +140,7 @@ final class BridgePortSupervisor: ManagedPort {
 
     /// Says good-bye by LLDP, which ends all that the station was granted, and stops listening.
     func close() {
+        isClosing = true
         perform(port.shutdown())
         flag.want(false)
         timer = nil
