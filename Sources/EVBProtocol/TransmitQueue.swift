@@ -20,7 +20,11 @@ struct TransmitQueue {
 
     /// Takes out the next; only a command where keep-alives are held.
     mutating func popFirst(holdingKeepAlives isHeld: Bool = false) -> Int? {
-        guard !isHeld else { return commands.popFirst() }
+        guard !isHeld else {
+            // They have waited for this one too.
+            isKeepAliveTurn = true
+            return commands.popFirst()
+        }
         defer { isKeepAliveTurn.toggle() }
         if isKeepAliveTurn { return keepAlives.popFirst() ?? commands.popFirst() }
         return commands.popFirst() ?? keepAlives.popFirst()

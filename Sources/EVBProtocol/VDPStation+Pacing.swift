@@ -114,12 +114,14 @@ extension VDPStation {
         isLossConfirmed = false
     }
 
+    /// The longest that keep-alives wait after one that did not get across.
+    static let holdMax = Interval.seconds(1)
+
     /// ECP has given up one PDU after another: the bridge does not hear, and is spoken to more seldom, so that the keep-alives
     /// of many VSIs are no flood. Commands are not held, since somebody waits for them.
     mutating func holdKeepAlives(at now: Instant) {
-        payloadsLost = min(payloadsLost + 1, 16)
         guard payloadsLost >= Self.transportFailuresMax, let peer else { return }
-        let most = max(min(peer.timers.reinitKeepAlive / 16, .seconds(1)), Self.keepAliveMin)
+        let most = max(min(peer.timers.reinitKeepAlive / 16, Self.holdMax), Self.keepAliveMin)
         heldUntil = now + min(Self.keepAliveMin * (1 << UInt64(payloadsLost - Self.transportFailuresMax)), most)
     }
 

@@ -130,7 +130,9 @@ extension VDPStation {
     mutating func payloadFailed(at now: Instant) {
         let slots = inFlight
         inFlight = []
-        holdKeepAlives(at: now)
+        payloadsLost = min(payloadsLost + 1, 16)
+        // Commands that fail do not make keep-alives wait longer than these do themselves.
+        if slots.contains(where: { self.slots[$0]?.machine.state == .transmitKeepAlive }) { holdKeepAlives(at: now) }
         for slot in slots {
             guard let vsi = self.slots[slot], case .sent = vsi.transmission,
                 case .response(_, let repeatAt, let failures) = vsi.wait

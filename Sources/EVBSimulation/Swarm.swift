@@ -60,9 +60,10 @@ struct Swarm {
     var flight: Interval { most.ackTimer * (UInt64(most.retries) + 1) + delayMax * 2 + .milliseconds(1) }
 
     /// How long a keep-alive can wait in a station's queue: every other VSI may have its turn before it, and a command in
-    /// between, each in a PDU that fails or with an answer that does not come.
+    /// between, each in a PDU that fails or with an answer that does not come, and after each of the others' keep-alives the
+    /// next may be held for a second.
     func queueing(vsis: Int) -> Interval {
-        (flight + max(.milliseconds(200), most.ackTimer * 2)) * UInt64(2 * vsis + 2)
+        (flight + max(.milliseconds(200), most.ackTimer * 2)) * UInt64(2 * vsis + 2) + .seconds(UInt64(vsis))
     }
 
     /// The ageing bound of the station: how long it can take a VSI for associated that the bridge does not hold. A keep-alive

@@ -63,6 +63,21 @@ import Testing
         #expect(bench.associatedCount == 100)
     }
 
+    @Test("VDP-18 VDP-33 commands that are tried again on a silent bridge do not keep keep-alives waiting")
+    func keepAlivesAmongCommands() throws {
+        let bench = bench()
+        for number in 0..<5 as Range<UInt64> { try bench.request(.vsi(number)) }
+        bench.run(for: .milliseconds(500))
+        bench.bridge.sendsAcks = false
+        bench.bridge.agesVSIs = false
+        for number in 100..<200 as Range<UInt64> { try bench.request(.vsi(number)) }
+        bench.run(for: .seconds(2))
+        bench.clearLog()
+        bench.run(for: .seconds(5))
+        // Five VSIs, a try each fifth of 1.3 s and a hold of 0.1 s at most between two.
+        for number in 0..<5 as Range<UInt64> { #expect(try bench.tlvs(number).count >= 5 * 4) }
+    }
+
     @Test("VDP-33 VSIs whose keep-alives are never answered hold up no others")
     func silentFew() throws {
         let bench = bench(OperationalTimers(rte: 8, rwd: 20, rka: 18))
