@@ -148,8 +148,10 @@ extension VDPStation {
                 modify(slot) { $0.isRefusedForGood = false }
                 if vsi.isWithdrawn { feed(slot, .peerLost, at: now) } else { begin(slot, at: now) }
                 report(slot)
-            } else if isSooner, case .keepAlive = vsi.wait {
+            } else if isSooner, case .keepAlive(let due) = vsi.wait {
                 startKeepAlive(slot, at: now)
+                // A shorter period from now on may still end later than what is left of the longer one.
+                if case .keepAlive(let anew) = slots[slot]?.wait { setWait(slot, .keepAlive(at: min(due, anew))) }
             } else if case .response(let until, let repeatAt, let failures) = vsi.wait {
                 // An answer is not waited for any longer than it would be now.
                 let limit = now + changed.timers.responseWaitDelay

@@ -65,6 +65,20 @@ import Testing
         #expect(try bench.tlvs(1).count <= 101)
     }
 
+    @Test("VDP-18 a keep-alive period that is made shorter puts no keep-alive off")
+    func shorterPeriodLate() throws {
+        let bench = Bench(.test(timers: OperationalTimers(rka: 24))).start()
+        try bench.request(.vsi(1))
+        bench.run(for: .seconds(100))
+        // It is due after 65 to 90 % of 168 s; 65 % of 84 s from now on would be later than that.
+        let due = try #require(bench.port.vdp.nextDeadline)
+        bench.reconfigure(.test(timers: OperationalTimers(rka: 23)))
+        bench.run(for: .milliseconds(10))
+        #expect(bench.port.vdp.nextDeadline == due)
+        bench.run(until: due)
+        #expect(try bench.tlvs(1).count == 2)
+    }
+
     @Test("VDP-20 a keep-alive without an answer ends the association, and it is asked for anew")
     func keepAliveTimeout() throws {
         let bench = Bench().start()
