@@ -8,7 +8,7 @@ internal import Logging
 struct Evbd: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "evbd",
-        abstract: "The EVB station daemon: negotiates reflective relay and associates VSIs with the adjacent switch.",
+        abstract: "The EVB daemon: associates VSIs with the switch and has it reflect frames, or plays the switch.",
         discussion: """
             Runs in the foreground. SIGTERM and SIGINT stop it in order, SIGHUP makes it read its configuration again.
             Needs CAP_NET_ADMIN and CAP_NET_RAW.

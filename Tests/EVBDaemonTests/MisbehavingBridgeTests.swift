@@ -47,6 +47,27 @@ private func statuses(_ frame: Frame?) throws -> [VDPStatus] {
         #expect(try statuses(bridge.send(try answers([.answer(.success)], sequence: 3))) == [.answer(.success)])
     }
 
+    @Test func keepAlivesOfTheDraftAreRefusedToo() throws {
+        var bridge = MisbehavingBridge(Misbehaviour(refuse: .insufficientResources, refuseCount: 1))
+        let filter = try FilterInfo(checking: [FilterEntry(vid: 0, macAddress: station)])
+        func answer(_ sequence: UInt16, _ command: VDPCommand) -> Frame {
+            let tlv = VSITLV(
+                command: command, status: .answer(.success), typeID: 1, typeVersion: 0, vsiID: vsi, filter: filter)
+            let pdu = DraftVDPDU(associations: [DraftVDPDU.Association(managerID: 1, vsi: tlv)])
+            return Frame(
+                destination: .nearestBridge, source: station,
+                payload: .draftECP(DraftECPDU(operation: .request, sequence: sequence, payload: pdu.encoded())))
+        }
+        func reason(_ frame: Frame?) -> VDPReason? {
+            guard case .draftECP(let ecpdu)? = frame?.payload else { return nil }
+            return DraftVDPDU.decode(ecpdu.payload, from: .bridge).pdu.associations.first?.vsi.status.reason
+        }
+        #expect(reason(bridge.send(answer(1, .deAssociate))) == .success)
+        #expect(reason(bridge.send(answer(2, .associate))) == .insufficientResources)
+        #expect(reason(bridge.send(answer(2, .associate))) == .insufficientResources)
+        #expect(reason(bridge.send(answer(3, .associate))) == .success)
+    }
+
     @Test func deAssociationsAndOthersVSIsAreLeftAlone() throws {
         var bridge = MisbehavingBridge(Misbehaviour(refuse: .otherFailure, hard: true))
         let goodbye = try answers([.answer(.success), []], command: .deAssociate)

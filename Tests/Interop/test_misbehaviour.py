@@ -1,5 +1,6 @@
 """A bridge that misbehaves on demand, and how evbd as the station takes each misbehaviour."""
 
+import signal
 import time
 import uuid
 
@@ -25,10 +26,10 @@ def new_vsi():
 class Pair:
     """evbd on both ends of the cable, and the wire between them."""
 
-    def __init__(self, cable, **bridge_port):
+    def __init__(self, cable, dialect="auto", **bridge_port):
         self.wire, self.address = cable.wire(), mac(cable.switch.mac("port0"))
         self.bridge = Switch(cable.lab, cable.switch).evbd(ports=[{"interface": "port0", **bridge_port}])
-        self.station = cable.evbd().wait_for_bridge()
+        self.station = cable.evbd(ports=[{"interface": "uplink0", "dialect": dialect}]).wait_for_bridge()
 
     def misbehave(self, *words, status=OK):
         said = self.bridge.ctl("port", "misbehave", "port0", *words)
@@ -228,7 +229,6 @@ def test_VDP_11_unsolicited_deassociations(pair):
 
 def test_by_the_configuration(cable):
     """`misbehave` in evbd.yaml is the same, and SIGHUP takes it away."""
-    import signal
     pair = Pair(cable, misbehave={"refuse": {"reason": "manager-unreachable", "hard": True}, "drop-acks": {"count": 1}})
     vsi = new_vsi()
     assert "manager-unreachable" in pair.ask(vsi).stderr
@@ -238,3 +238,21 @@ def test_by_the_configuration(cable):
     pair.bridge.process.signal(signal.SIGHUP)
     eventually(lambda: pair.bridge.port("port0")["misbehaviour"] is None, 5, "it behaves again")
     assert pair.ask(vsi).returncode == OK
+
+
+def test_a_station_of_the_draft(cable):
+    """The draft too: refused with a reason, answered late, not acknowledged, and a keep-alive refused, which takes the VSI down."""
+    pair = Pair(cable, dialect="draft")
+    eventually(lambda: pair.bridge.port("port0")["dialect"] == "draft", 10, "the draft is spoken")
+    vsi = new_vsi()
+    pair.misbehave("--refuse", "insufficient-resources", "--count", "1", "--drop-acks", "1")
+    said = pair.ask(vsi, "--wait", "10")
+    assert said.returncode == FAILED and "insufficient-resources" in said.stderr, said
+    assert pair.station.ctl("vsi", "deassociate", vsi).returncode == OK
+    vsi, since = new_vsi(), time.monotonic()
+    pair.misbehave("--delay", "1000")
+    assert pair.ask(vsi).returncode == OK and time.monotonic() - since >= 1
+    pair.misbehave("--refuse", "insufficient-resources", "--count", "1")
+    eventually(lambda: pair.station.state(vsi) != "associated", 15, "the keep-alive was refused", every=0.1)
+    pair.misbehave("--off")
+    pair.station.wait_for_state(vsi, "associated", 60)

@@ -30,7 +30,7 @@ struct MisbehavingBridge {
     /// VSIs whose next answer tells a refusal with Keep that was made up here.
     private var refused: Set<VSIID> = []
     /// The last PDU that was changed: it is sent again as it was.
-    private var lastChanged: (original: ECPDU, changed: ECPDU)?
+    private var lastChanged: (original: Frame.Payload, changed: Frame.Payload)?
 
     /// Begins to misbehave, if there is anything to do.
     init(_ settings: Misbehaviour = .none) {
@@ -75,9 +75,15 @@ struct MisbehavingBridge {
     /// What is sent instead of a frame; nil for nothing.
     mutating func send(_ frame: Frame) -> Frame? {
         if frame.payload.isECPAcknowledgement { return dropsAck() ? nil : frame }
-        guard settings.refuse != nil || !refused.isEmpty || lastChanged != nil, case .ecp(let ecpdu) = frame.payload
-        else { return frame }
-        return Frame(destination: frame.destination, source: frame.source, payload: .ecp(changed(ecpdu)))
+        guard settings.refuse != nil || !refused.isEmpty || lastChanged != nil else { return frame }
+        var result = frame
+        if let lastChanged, lastChanged.original == frame.payload {
+            result.payload = lastChanged.changed
+        } else {
+            change(&result.payload)
+            lastChanged = (frame.payload, result.payload)
+        }
+        return result
     }
 
     private mutating func dropsAck() -> Bool {
@@ -91,26 +97,34 @@ struct MisbehavingBridge {
         return true
     }
 
-    private mutating func changed(_ ecpdu: ECPDU) -> ECPDU {
-        if let lastChanged, lastChanged.original == ecpdu { return lastChanged.changed }
-        guard var pdu = try? VDPDU.decode(ecpdu.payload).pdu else { return ecpdu }
-        for place in pdu.associations.indices {
-            let tlv = pdu.associations[place]
-            guard tlv.status.contains(.answer), tlv.command != .deAssociate else { continue }
-            if tlv.status.reason == .success {
-                // A keep-alive: requests were judged before.
-                guard let refusal = refusal(for: tlv.vsiID) else { continue }
-                if let left = refusalsLeft { refusalsLeft = left - 1 }
-                let flags: VDPStatus = [refusal.isHard ? .hard : [], refusal.isKept ? .keep : []]
-                pdu.associations[place].status = .answer(refusal.reason, flags)
-            } else if refused.remove(tlv.vsiID) != nil {
-                pdu.associations[place].status.insert(.keep)
-            }
+    private mutating func change(_ payload: inout Frame.Payload) {
+        switch payload {
+        case .ecp(var ecpdu):
+            guard var pdu = try? VDPDU.decode(ecpdu.payload).pdu else { return }
+            for place in pdu.associations.indices { change(&pdu.associations[place]) }
+            ecpdu.payload = pdu.encoded()
+            payload = .ecp(ecpdu)
+        case .draftECP(var ecpdu):
+            var pdu = DraftVDPDU.decode(ecpdu.payload, from: .bridge).pdu
+            for place in pdu.associations.indices { change(&pdu.associations[place].vsi) }
+            ecpdu.payload = pdu.encoded()
+            payload = .draftECP(ecpdu)
+        case .lldp: break
         }
-        var result = ecpdu
-        result.payload = pdu.encoded()
-        lastChanged = (ecpdu, result)
-        return result
+    }
+
+    /// Changes an answer; a De-Associate stays what it is.
+    private mutating func change(_ tlv: inout VSITLV) {
+        guard tlv.status.contains(.answer), tlv.command != .deAssociate else { return }
+        if tlv.status.reason == .success {
+            // A keep-alive: requests were judged before.
+            guard let refusal = refusal(for: tlv.vsiID) else { return }
+            if let left = refusalsLeft { refusalsLeft = left - 1 }
+            let flags: VDPStatus = [refusal.isHard ? .hard : [], refusal.isKept ? .keep : []]
+            tlv.status = .answer(refusal.reason, flags)
+        } else if refused.remove(tlv.vsiID) != nil {
+            tlv.status.insert(.keep)
+        }
     }
 }
 
