@@ -6,8 +6,8 @@ extension Configuration {
     /// Reads a configuration file.
     ///
     /// - Parameter path: the file, by the name that mistakes will give to it.
-    /// - Returns: the configuration, with defaults for what the file leaves out.
-    /// - Throws: every mistake in the file, or the one that it cannot be read.
+    /// - Returns: the configuration, with defaults for what the file leaves out, and the VSI types that it names.
+    /// - Throws: every mistake in the file, or the one that it cannot be read; or else all those in the files of VSI types.
     public static func load(_ path: String) throws(ConfigurationMistakes) -> Configuration {
         let octets: [UInt8]
         do {
@@ -19,7 +19,23 @@ extension Configuration {
                     file: path, line: nil, key: "", problem: "cannot be read: \(error)", remedy: remedy)
             ])
         }
-        return try parse(octets, file: path)
+        var configuration = try parse(octets, file: path)
+        try configuration.loadVSITypes()
+        return configuration
+    }
+
+    /// Reads the files of VSI types that ports name, each once.
+    private mutating func loadVSITypes() throws(ConfigurationMistakes) {
+        var mistakes: [ConfigurationMistake] = []
+        for path in ports.compactMap(\.vsiTypes) where vsiTypes[path] == nil {
+            guard !mistakes.contains(where: { $0.file == path }) else { continue }
+            do throws(ConfigurationMistakes) {
+                vsiTypes[path] = try VSITypeDatabase.load(path)
+            } catch {
+                mistakes += error.mistakes
+            }
+        }
+        guard mistakes.isEmpty else { throw ConfigurationMistakes(mistakes) }
     }
 
     /// Reads a configuration from the text of a file.

@@ -16,6 +16,8 @@ public struct Configuration: Sendable, Equatable {
     public var deassociateOnStop: Bool
     /// The least severe level that is logged.
     public var logLevel: LogLevel
+    /// The VSI types that ports of the bridge's role name, by their file.
+    public var vsiTypes: [String: VSITypeDatabase] = [:]
 
     /// Makes a configuration; what is left out has the default of the file.
     public init(

@@ -33,18 +33,21 @@ public struct ConfigurationMistake: Sendable, Equatable, CustomStringConvertible
     }
 }
 
-/// Every mistake that was found in one configuration file, in the order of the lines; never empty.
+/// Every mistake that was found in a configuration, file by file, in the order of the lines; never empty.
 public struct ConfigurationMistakes: Error, Sendable, Equatable, CustomStringConvertible {
-    /// The mistakes, ordered by line.
+    /// The mistakes, ordered by line within each file.
     public let mistakes: [ConfigurationMistake]
 
-    /// Takes the mistakes in any order and keeps them by line.
+    /// Takes the mistakes in any order and keeps them by line, the file that is met first before the others.
     ///
     /// - Parameter mistakes: what was found; at least one.
     public init(_ mistakes: [ConfigurationMistake]) {
         precondition(!mistakes.isEmpty, "a refusal needs a mistake")
+        var files: [String: Int] = [:]
+        for mistake in mistakes where files[mistake.file] == nil { files[mistake.file] = files.count }
         self.mistakes = mistakes.enumerated().sorted {
-            ($0.element.line ?? 0, $0.offset) < ($1.element.line ?? 0, $1.offset)
+            (files[$0.element.file] ?? 0, $0.element.line ?? 0, $0.offset)
+                < (files[$1.element.file] ?? 0, $1.element.line ?? 0, $1.offset)
         }.map(\.element)
     }
 

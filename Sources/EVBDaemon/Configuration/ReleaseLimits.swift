@@ -12,9 +12,7 @@ struct ReleaseLimits: Sendable {
 
     /// What this release does not build.
     static let current = ReleaseLimits(
-        portKeys: [
-            "vsi-types"
-        ],
+        portKeys: [],
         portValues: [
             "fallback": ["bridge", "hold"]
         ])

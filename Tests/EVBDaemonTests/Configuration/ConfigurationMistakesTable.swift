@@ -161,12 +161,10 @@ enum ConfigurationMistakesTable {
                   - interface: eth0
                     fallback: hold
                   - { interface: eth1, fallback: bridge }
-                  - { interface: port0, role: bridge, vsi-types: /etc/evbd/vsi-types.yaml }
                 """,
             lines: """
                 evbd.yaml:3: ports[0].fallback: hold is not in this release; give vepa
                 evbd.yaml:4: ports[1].fallback: bridge is not in this release; give vepa
-                evbd.yaml:5: ports[2].vsi-types: is not in this release; remove it
                 """),
         MistakeCase(
             name: "misbehaviour",

@@ -1,0 +1,135 @@
+// What an operator says of the VSI types that a bridge port serves. Values only: reading the file is in
+// VSITypeDatabase+YAML.swift, deciding by it in VSITypeDatabase+Decision.swift.
+
+internal import EVBWire
+
+/// The VSI types of one file (the standard's VSI type database; its form is left to each bridge).
+public struct VSITypeDatabase: Sendable, Equatable {
+    /// The file, as mistakes and log lines name it.
+    var file: String
+    /// The manager that is meant where a station leaves the choice to the bridge (manager ID 0).
+    var defaultManager: ManagerName?
+    /// Addresses that may send whatever is associated: the station's own, which no VSI stands for.
+    var allowedAddresses: Set<MACAddress> = []
+    /// The types, in the order of the file.
+    var types: [VSIType] = []
+    /// Where types stand, by their type ID.
+    private var placesOfTypeID: [UInt32: [Int]] = [:]
+
+    /// A database without types.
+    init(file: String) { self.file = file }
+
+    /// Adds a type.
+    mutating func append(_ type: VSIType) {
+        placesOfTypeID[type.typeID, default: []].append(types.count)
+        types.append(type)
+    }
+
+    /// The types of a type ID, in the order of the file.
+    func types(ofID typeID: UInt32) -> [VSIType] {
+        placesOfTypeID[typeID, default: []].map { types[$0] }
+    }
+}
+
+/// A manager as an operator names it.
+struct ManagerName: Sendable, Hashable {
+    /// As it stands in the file.
+    let text: String
+    /// The IDs that are meant: a short number may stand at either end of the sixteen octets, for public sources do not settle
+    /// where it belongs, and stations do it in both ways.
+    let identifiers: Set<VSIManagerID>
+
+    init?(_ text: String) {
+        guard let first = VSIManagerID(text, placement: .first), let last = VSIManagerID(text, placement: .last) else {
+            return nil
+        }
+        self.text = text
+        identifiers = [first, last]
+    }
+
+    static func == (left: ManagerName, right: ManagerName) -> Bool { left.identifiers == right.identifiers }
+    func hash(into hasher: inout Hasher) { hasher.combine(identifiers) }
+}
+
+/// One VSI type: what its VSIs may be, and what is imposed on their frames.
+struct VSIType: Sendable, Hashable {
+    /// A VLAN with the default priority of its frames.
+    struct VLAN: Sendable, Hashable {
+        /// 1 to 4094.
+        var vid: UInt16
+        /// 0 to 7; nil leaves it to the station.
+        var pcp: UInt8?
+    }
+
+    /// Which names the type goes by: what makes it one type, also across a reload.
+    struct Key: Sendable, Hashable {
+        var manager: ManagerName?
+        var typeID: UInt32
+        var versions: [ClosedRange<UInt8>]?
+    }
+
+    /// What log lines call it.
+    var name: String
+    /// Whose type it is; nil is anybody's who has no type of that ID of their own.
+    var manager: ManagerName?
+    /// 0 to 16777215.
+    var typeID: UInt32
+    /// The versions that are meant; nil is every version that no other entry names.
+    var versions: [ClosedRange<UInt8>]?
+    /// VLANs that its VSIs may use, all of which fill in a null VID; empty allows every VLAN and fills in none.
+    var vlans: [VLAN] = []
+    /// Group IDs that its VSIs may use, and the VLAN of each.
+    var groups: [UInt32: VLAN] = [:]
+    /// VSIs of this type that there may be, on all ports together.
+    var vsisMax: Int?
+    /// Addresses that its VSIs may have; empty allows every address.
+    var addresses: [MACPattern] = []
+    /// What is imposed on the frames of its VSIs.
+    var profile = VSIProfile()
+
+    var key: Key { Key(manager: manager, typeID: typeID, versions: versions) }
+
+    /// Whether this is a type of that version, by name.
+    func names(version: UInt8) -> Bool { versions?.contains { $0.contains(version) } ?? false }
+}
+
+/// What a port imposes on the frames of a VSI that it has associated.
+struct VSIProfile: Sendable, Hashable {
+    /// Whether only the associated addresses may send. When not, every source in the VSI's VLANs may.
+    var antiSpoofing = true
+    /// Octets a second that each address of the VSI may send; nil is without limit.
+    var octetsPerSecond: UInt64?
+    /// EtherTypes that its frames may have; nil is any.
+    var etherTypes: Set<UInt16>?
+}
+
+/// Addresses that begin alike.
+struct MACPattern: Sendable, Hashable {
+    var address: MACAddress
+    /// How many of its bits count, 1 to 48.
+    var prefixLength: Int
+
+    /// The bits that count.
+    var mask: UInt64 { ~0 << UInt64(48 - prefixLength) & 0xFFFF_FFFF_FFFF }
+
+    func matches(_ other: MACAddress) -> Bool { (other.rawValue ^ address.rawValue) & mask == 0 }
+}
+
+extension MACPattern: LosslessStringConvertible {
+    /// Reads an address, or an address and a prefix length after a slash; the bits behind the prefix are zero.
+    init?(_ text: String) {
+        let parts = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
+        guard let address = MACAddress(String(parts[0])) else { return nil }
+        var length = 48
+        if parts.count == 2 {
+            guard let number = Int(parts[1]), (1...48).contains(number), parts[1].allSatisfy(\.isNumber) else {
+                return nil
+            }
+            length = number
+        }
+        self.init(address: address, prefixLength: length)
+        guard address.rawValue & ~mask == 0 else { return nil }
+    }
+
+    var description: String { prefixLength == 48 ? address.description : "\(address)/\(prefixLength)" }
+}
