@@ -66,6 +66,9 @@ public struct Link: Sendable, Equatable {
     /// One that does not forwards frames to the bridge group address, LLDP and ECP among them.
     public var spanningTree: Bool?
 
+    /// Whether a bridge tells VLANs apart; nil for anything that is no bridge.
+    public var filtersVLANs: Bool?
+
     /// Creates a link of which nothing else is known; the rest is set one by one.
     public init(index: Int32, name: String) {
         self.index = index
@@ -138,8 +141,10 @@ extension Link {
                 }
             case IFLA_INFO_DATA where kind == "bridge":
                 attribute.nested.forEach { detail in
-                    if detail.type == IFLA_BR_STP_STATE {
-                        spanningTree = detail.uint32.map { $0 != 0 }
+                    switch detail.type {
+                    case IFLA_BR_STP_STATE: spanningTree = detail.uint32.map { $0 != 0 }
+                    case IFLA_BR_VLAN_FILTERING: filtersVLANs = detail.uint8.map { $0 != 0 }
+                    default: break
                     }
                 }
             case IFLA_INFO_SLAVE_KIND:

@@ -17,6 +17,23 @@ public enum LinkCommand: Sendable, Equatable {
     case setUp(index: Int32, Bool)
     /// Sets hairpin of a bridge port; the result is the link.
     case setHairpin(portIndex: Int32, Bool)
+    /// Does what another module wants to have done in the order of these changes; the result is nil.
+    case perform(LinkTask)
+}
+
+/// Work for the worker's thread that is no change to one link alone.
+public struct LinkTask: Sendable, Equatable {
+    /// What is done, on the worker's thread.
+    let body: @Sendable () -> Void
+    private let identity = Identity()
+
+    /// Tells two tasks apart.
+    private final class Identity: Sendable {}
+
+    /// - Parameter body: What is to be done, on the worker's thread. What comes of it is its own to tell.
+    public init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+
+    public static func == (left: LinkTask, right: LinkTask) -> Bool { left.identity === right.identity }
 }
 
 /// What became of a command.
@@ -258,6 +275,9 @@ public final class LinkWorker {
             case .setHairpin(let index, let isOn):
                 try links.setHairpin(portIndex: index, isOn)
                 return try links.link(index: index)
+            case .perform(let task):
+                task.body()
+                return nil
             }
         }
     }

@@ -27,7 +27,7 @@ struct SocketHandle: ~Copyable {
     }
 }
 
-/// Owns a libnl message: an RTM_*LINK request that is being put together.
+/// Owns a libnl message: a request about a link, or about an address that a bridge knows, that is being put together.
 struct LinkMessage: ~Copyable {
     let pointer: OpaquePointer
 
@@ -48,6 +48,27 @@ struct LinkMessage: ~Copyable {
         information.ifi_family = UInt8(family)
         information.ifi_index = index
         append(information)
+    }
+
+    /// Starts a request about an entry of a bridge's forwarding database.
+    ///
+    /// - Parameters:
+    ///   - type: RTM_NEWNEIGH and the like.
+    ///   - flags: NLM_F_*; libnl adds NLM_F_REQUEST and NLM_F_ACK.
+    ///   - portIndex: The bridge port, or 0 where another attribute says which bridge.
+    ///   - state: NUD_*.
+    ///   - entryFlags: NTF_*.
+    init(type: Int, flags: Int32 = 0, portIndex: Int32, state: Int32 = 0, entryFlags: Int32 = 0) {
+        guard let pointer = nlmsg_alloc_simple(Int32(type), flags) else {
+            preconditionFailure("out of memory")
+        }
+        self.pointer = pointer
+        var entry = ndmsg()
+        entry.ndm_family = UInt8(AF_BRIDGE)
+        entry.ndm_ifindex = portIndex
+        entry.ndm_state = UInt16(truncatingIfNeeded: state)
+        entry.ndm_flags = UInt8(truncatingIfNeeded: entryFlags)
+        nlmsg_append(pointer, &entry, MemoryLayout<ndmsg>.size, Int32(NLMSG_ALIGNTO))
     }
 
     deinit {
@@ -79,6 +100,10 @@ struct LinkMessage: ~Copyable {
         nla_put_u32(pointer, Int32(type), number)
     }
 
+    func put(_ type: Int, _ number: UInt16) {
+        nla_put_u16(pointer, Int32(type), number)
+    }
+
     func put(_ type: Int, _ number: UInt8) {
         nla_put_u8(pointer, Int32(type), number)
     }
@@ -99,6 +124,8 @@ final class RequestSocket {
     /// What libnl's callbacks have met during one request.
     private final class Answers {
         var links: [Link] = []
+        /// Who reads the answer, if it is not about links.
+        var reader: ((UnsafeMutablePointer<nlmsghdr>) -> Void)?
         var kernelCode: Int32?
         var kernelText: String?
         var isAcknowledged = false
@@ -126,8 +153,11 @@ final class RequestSocket {
                 guard let context, let header = nlmsg_hdr(message) else {
                     return Int32(NL_SKIP.rawValue)
                 }
-                if Int(header.pointee.nlmsg_type) == RTM_NEWLINK, let link = Link(message: header) {
-                    Unmanaged<Answers>.fromOpaque(context).takeUnretainedValue().links.append(link)
+                let answers = Unmanaged<Answers>.fromOpaque(context).takeUnretainedValue()
+                if let reader = answers.reader {
+                    reader(header)
+                } else if Int(header.pointee.nlmsg_type) == RTM_NEWLINK, let link = Link(message: header) {
+                    answers.links.append(link)
                 }
                 return Int32(NL_OK.rawValue)
             }, context)
@@ -164,22 +194,63 @@ final class RequestSocket {
     ) throws(NetlinkError) -> [Link] {
         // Not nl_wait_for_ack: that reads one datagram, and where the answer to a question comes first it leaves the
         // acknowledgement for the next request to stumble over.
-        try exchange(message, operation()) { socket in
-            var code: Int32 = 0
-            while code >= 0, !answers.isAcknowledged {
-                code = nl_recvmsgs_default(socket)
-            }
-            return code
+        try exchange(message, operation()) { self.receiveUntilAcknowledged($0) }
+    }
+
+    /// Sends a request whose answer is not about links.
+    ///
+    /// - Parameters:
+    ///   - message: The request.
+    ///   - operation: What the error will say was asked.
+    ///   - reader: Is given each message of the answer, which lies whole in memory.
+    /// - Throws: `NetlinkError`, with the kernel's errno and words where it was the kernel that refused.
+    func perform(
+        _ message: borrowing LinkMessage, _ operation: @autoclosure () -> String,
+        reader: @escaping (UnsafeMutablePointer<nlmsghdr>) -> Void
+    ) throws(NetlinkError) {
+        answers.reader = reader
+        defer { answers.reader = nil }
+        _ = try exchange(message, operation()) { self.receiveUntilAcknowledged($0) }
+    }
+
+    private func receiveUntilAcknowledged(_ socket: OpaquePointer) -> Int32 {
+        var code: Int32 = 0
+        while code >= 0, !answers.isAcknowledged {
+            code = nl_recvmsgs_default(socket)
         }
+        return code
     }
 
     /// Asks for all links; other changes during the dump make it start again.
     func dump() throws(NetlinkError) -> [Link] {
+        try dump("list the links") { LinkMessage(type: RTM_GETLINK, flags: NLM_F_DUMP) }
+    }
+
+    /// Asks for all of something else.
+    ///
+    /// - Parameters:
+    ///   - operation: What the error will say was asked.
+    ///   - start: Is called when the answer begins, and again when other changes make it begin anew.
+    ///   - request: Makes the request.
+    ///   - reader: Is given each message of the answer.
+    /// - Throws: `NetlinkError`.
+    func dump(
+        _ operation: String, start: () -> Void, request: () -> LinkMessage,
+        reader: @escaping (UnsafeMutablePointer<nlmsghdr>) -> Void
+    ) throws(NetlinkError) {
+        answers.reader = reader
+        defer { answers.reader = nil }
+        _ = try dump(operation) {
+            start()
+            return request()
+        }
+    }
+
+    private func dump(_ operation: String, _ request: () -> LinkMessage) throws(NetlinkError) -> [Link] {
         var attempt = 1
         while true {
             do {
-                let message = LinkMessage(type: RTM_GETLINK, flags: NLM_F_DUMP)
-                return try exchange(message, "list the links") { nl_recvmsgs_default($0) }
+                return try exchange(request(), operation) { nl_recvmsgs_default($0) }
             } catch {
                 guard error.reason == Self.interruptedText, attempt < Self.dumpAttemptsMax else {
                     throw error
