@@ -39,10 +39,12 @@ let package = Package(
         .systemLibrary(
             name: "CNetlink", pkgConfig: "libnl-route-3.0",
             providers: [.apt(["libnl-3-dev", "libnl-route-3-dev"])]),
+        .systemLibrary(name: "CNftables", pkgConfig: "libnftables", providers: [.apt(["libnftables-dev"])]),
         .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
         .target(name: "LinuxSystem", dependencies: ["CLinux"], swiftSettings: strict),
         .target(name: "EventLoop", dependencies: ["LinuxSystem", "CLinux"], swiftSettings: strict),
         .target(name: "PacketSocket", dependencies: ["LinuxSystem", "CLinux"], swiftSettings: strict),
+        .target(name: "Nftables", dependencies: ["CNftables", "LinuxSystem", "CLinux"], swiftSettings: strict),
         .target(name: "Netlink", dependencies: ["LinuxSystem", "CLinux", "CNetlink"], swiftSettings: strict),
 
         // The daemon and its client.
@@ -50,8 +52,8 @@ let package = Package(
         .target(
             name: "EVBDaemon",
             dependencies: [
-                "EVBProtocol", "EVBWire", "LinuxSystem", "CLinux", "EventLoop", "PacketSocket", "Netlink", "EVBControl",
-                "CYAML", logging,
+                "EVBProtocol", "EVBWire", "LinuxSystem", "CLinux", "EventLoop", "PacketSocket", "Netlink", "Nftables",
+                "EVBControl", "CYAML", logging,
             ],
             swiftSettings: strict),
         .executableTarget(name: "evbd", dependencies: ["EVBDaemon", argumentParser], swiftSettings: strict),
@@ -74,7 +76,8 @@ let package = Package(
         .testTarget(
             name: "EVBDaemonTests",
             dependencies: [
-                "EVBDaemon", "EVBProtocol", "EVBWire", "EVBControl", "EventLoop", "LinuxSystem", logging,
+                "EVBDaemon", "EVBProtocol", "EVBWire", "EVBControl", "EventLoop", "LinuxSystem", "Netlink", "Nftables",
+                logging,
             ],
             swiftSettings: strictTests),
     ]

@@ -5,7 +5,7 @@
 BUILD_PACKAGES=(
   binutils gcc git ca-certificates libc6-dev libgcc-12-dev libstdc++-12-dev zlib1g-dev pkg-config
   libcurl4 libxml2 libsqlite3-0 libncurses6 libedit2 tzdata
-  libnl-3-dev libnl-route-3-dev libyaml-dev
+  libnl-3-dev libnl-route-3-dev libyaml-dev libnftables-dev
 )
 # To lay a lab of namespaces. libconfig9 and lldpad are unpacked into the lab, never installed.
 LAB_PACKAGES=(iproute2 iputils-ping nftables python3 util-linux)

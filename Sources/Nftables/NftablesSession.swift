@@ -1,0 +1,55 @@
+// The Swift face of libnftables: commands in the language of nft go in, as one transaction.
+
+internal import CNftables
+
+/// A transaction that nftables did not take; nothing of it is in force.
+public struct NftablesError: Error, Sendable, Equatable, CustomStringConvertible {
+    /// The first line of what nftables says.
+    public let description: String
+
+    /// An error in its own words.
+    public init(description: String) { self.description = description }
+}
+
+/// Owns a context of libnftables. For one thread; needs CAP_NET_ADMIN.
+public final class NftablesSession {
+    private let context: OpaquePointer
+
+    /// Makes a context; nothing is asked of the kernel yet.
+    ///
+    /// - Throws: `NftablesError` when memory is short.
+    public init() throws(NftablesError) {
+        guard let context = nft_ctx_new(UInt32(NFT_CTX_DEFAULT)), nft_ctx_buffer_output(context) == 0,
+            nft_ctx_buffer_error(context) == 0
+        else { throw NftablesError(description: "nftables cannot be used: out of memory") }
+        self.context = context
+    }
+
+    deinit { nft_ctx_free(context) }
+
+    /// Carries out commands, all of them or none.
+    ///
+    /// - Parameter commands: The commands in nft's language, a line each.
+    /// - Throws: `NftablesError`; the kernel has what it had before then.
+    public func run(_ commands: String) throws(NftablesError) {
+        nft_ctx_output_set_flags(context, 0)
+        try perform(commands)
+    }
+
+    /// Carries out a command that lists something.
+    ///
+    /// - Returns: What it lists, as JSON in nft's schema (libnftables-json(5)).
+    /// - Throws: `NftablesError`, also where the object is not there.
+    public func list(_ command: String) throws(NftablesError) -> String {
+        nft_ctx_output_set_flags(context, UInt32(NFT_CTX_OUTPUT_JSON))
+        try perform(command)
+        return nft_ctx_get_output_buffer(context).map { String(cString: $0) } ?? ""
+    }
+
+    private func perform(_ commands: String) throws(NftablesError) {
+        guard nft_run_cmd_from_buffer(context, commands) != 0 else { return }
+        let words = nft_ctx_get_error_buffer(context).map { String(cString: $0) } ?? ""
+        let first = words.split(separator: "\n").first.map(String.init) ?? "nftables fails without saying why"
+        throw NftablesError(description: first)
+    }
+}
