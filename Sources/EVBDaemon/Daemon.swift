@@ -38,8 +38,10 @@ public final class Daemon {
     private var isFinished = false
     /// Ports that the configuration has no more, while their VSIs are being released.
     private var leaving: [(port: any ManagedPort, timer: Timers.Timer)] = []
-    /// Ports that have got another role, until the one in the old role has left.
+    /// Ports that have got another role, or VSI types or none, until the one that they were has left.
     private var successors: [String: PortConfiguration] = [:]
+    /// Decides for the ports that have VSI types.
+    private let types: TypedAdmission
 
     /// evbd's process, which is the netlink port that libvirt talks to.
     let processID = Processes.ownID
@@ -70,6 +72,8 @@ public final class Daemon {
             timers = Timers(loop: loop)
             table = try LinkTable(loop: loop, logger: logger)
             programmer = try LinkProgrammer(loop: loop)
+            types = TypedAdmission(
+                programmer: programmer, timers: timers, loop: loop, runtimeDirectory: runtimeDirectory, logger: logger)
         } catch {
             throw StartError(description: "\(error)")
         }
@@ -84,6 +88,8 @@ public final class Daemon {
         table.onChange = { [weak self] in self?.linkChanged($0) }
         let bridgePorts = Set(configuration.ports.lazy.filter { $0.role == .bridge }.map(\.interface))
         HairpinFlag.takeBack(surroundings) { !bridgePorts.contains($0) }
+        types.onRevoked = { [weak self] vsiID, port in (self?.port(port) as? BridgePortSupervisor)?.deassociate(vsiID) }
+        types.removeLeftovers(keeping: Set(configuration.ports.lazy.filter { $0.vsiTypes != nil }.map(\.interface)))
         for port in configuration.ports { ports.append(makePort(port)) }
     }
 
@@ -177,7 +183,10 @@ public final class Daemon {
     }
 
     private func makeBridgePort(_ configuration: PortConfiguration) -> BridgePortSupervisor {
-        let port = BridgePortSupervisor(configuration, surroundings, admission: AcceptingAdmission())
+        let database = configuration.vsiTypes.flatMap { self.configuration.vsiTypes[$0] }
+        if let database { types.configure(configuration.interface, database) }
+        let port = BridgePortSupervisor(
+            configuration, surroundings, admission: database == nil ? AcceptingAdmission() : types)
         let name = port.name
         port.onNews = { [weak self] in self?.publish($0, port: name) }
         port.start()
@@ -219,12 +228,13 @@ public final class Daemon {
         configuration = fresh
         let wanted = Dictionary(uniqueKeysWithValues: fresh.ports.map { ($0.interface, $0) })
         successors = successors.filter { wanted[$0.key] != nil }
-        for port in ports where wanted[port.name]?.role != port.configuration.role {
+        let isKept = { (port: any ManagedPort) in wanted[port.name]?.isSameKind(as: port.configuration) == true }
+        for port in ports where !isKept(port) {
             // The old one gives back what it holds before the new one speaks, and not longer than that is waited for.
             successors[port.name] = wanted[port.name]
             leave(port)
         }
-        let kept = ports.filter { wanted[$0.name]?.role == $0.configuration.role }
+        let kept = ports.filter(isKept)
         ports = fresh.ports.compactMap { settings in
             if successors[settings.interface] != nil {
                 successors[settings.interface] = settings
@@ -237,6 +247,7 @@ public final class Daemon {
                 return makePort(settings)
             }
             if port.configuration != settings { port.reconfigure(settings) }
+            if let database = settings.vsiTypes.flatMap({ fresh.vsiTypes[$0] }) { types.configure(port.name, database) }
             port.transport.logger.logLevel = logger.logLevel
             return port
         }
@@ -250,7 +261,7 @@ public final class Daemon {
         for name in started {
             guard let settings = successors.removeValue(forKey: name) else { continue }
             publish(
-                PortNews(kind: .port, to: "added", message: "the port has the role \(settings.role) now"), port: name)
+                PortNews(kind: .port, to: "added", message: "the port is set up anew as \(settings.role)"), port: name)
             ports.append(makePort(settings))
         }
         let order = configuration.ports.map(\.interface)
@@ -328,6 +339,13 @@ public final class Daemon {
             watchdog?.set(timers.now + half)
         }
         watchdog?.set(timers.now + half)
+    }
+}
+
+extension PortConfiguration {
+    /// Whether a port with these settings can go on with the others. The role, and who decides on VSIs, are a port's for life.
+    fileprivate func isSameKind(as other: PortConfiguration) -> Bool {
+        role == other.role && (vsiTypes == nil) == (other.vsiTypes == nil)
     }
 }
 

@@ -143,6 +143,7 @@ final class BridgePortSupervisor: ManagedPort {
         isClosing = true
         perform(port.shutdown())
         flag.want(false)
+        admission.leave(name)
         timer = nil
         mischiefTimer = nil
         heldTimer = nil

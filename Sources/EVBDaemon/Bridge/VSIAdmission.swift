@@ -16,6 +16,8 @@ protocol VSIAdmission: AnyObject {
     func bind(_ vsiID: VSIID, _ grant: BridgeGrant, request: BridgeRequest, on port: String)
     /// Nothing holds for the VSI any more; the station is told after this returns.
     func release(_ vsiID: VSIID, on port: String)
+    /// The port closes: nothing of what was put into force there is to stay.
+    func leave(_ port: String)
 }
 
 /// Grants whatever is asked for, and enforces nothing: what a bridge port without a database of VSI types does.
@@ -30,4 +32,6 @@ final class AcceptingAdmission: VSIAdmission {
     func bind(_ vsiID: VSIID, _ grant: BridgeGrant, request: BridgeRequest, on port: String) {}
 
     func release(_ vsiID: VSIID, on port: String) {}
+
+    func leave(_ port: String) {}
 }

@@ -1,0 +1,245 @@
+internal import EVBProtocol
+internal import EVBWire
+internal import LinuxSystem
+internal import Logging
+internal import Netlink
+
+extension TypedAdmission {
+    // MARK: Ports
+
+    /// Takes a port over, or gives it another database while it runs.
+    ///
+    /// VSIs that the database allows stay, under what it imposes now; the others are told to ``onRevoked``, after this returns at
+    /// the earliest.
+    func configure(_ name: String, _ database: VSITypeDatabase) {
+        if ports[name] == nil {
+            ports[name] = Port(database: database)
+            attach(name)
+        } else {
+            guard ports[name]?.database != database else { return }
+            ports[name]?.database = database
+            for key in held.keys where key.port == name { review(key, database) }
+        }
+        claimStations(name, database)
+    }
+
+    /// Gives a port up: what is imposed there is taken back.
+    func leave(_ name: String) {
+        guard let port = ports.removeValue(forKey: name) else { return }
+        if ports.isEmpty { endWatch() }
+        for key in held.keys where key.port == name { held[key] = nil }
+        let error = EnforcementError(description: "the port is leaving")
+        for (_, completion) in port.waiting { completion?(error) }
+        let logger = logger
+        let enforcer = enforcer
+        let task = LinkTask {
+            do throws(EnforcementError) {
+                try enforcer.detach(name)
+            } catch {
+                logger.error("not everything could be taken back", metadata: ["port": "\(name)", "reason": "\(error)"])
+            }
+        }
+        _ = programmer.submit(.perform(task)) { [weak self] _ in
+            guard let self, ports.isEmpty else { return }
+            _ = try? Files.unlink(note)
+        }
+    }
+
+    /// Sets the rules up again, if somebody has flushed them.
+    func restoreRules() {
+        attempt({ enforcer throws(EnforcementError) in try enforcer.restoreRules() }) { [weak self] result in
+            switch result {
+            case .success(false): break
+            case .success(true): self?.logger.warning("somebody has flushed evbd's rules; they are set up again")
+            case .failure(let error):
+                self?.logger.error(
+                    "somebody has flushed evbd's rules, and they cannot be set up again",
+                    metadata: ["reason": "\(error)"])
+            }
+        }
+    }
+
+    /// Takes back what an evbd before this one has left on ports that have no VSI types now.
+    func removeLeftovers(keeping names: Set<String>) {
+        guard !names.isEmpty || (try? Files.read(note, limit: 0)) != nil else { return }
+        if names.isEmpty { _ = try? Files.unlink(note) }
+        let enforcer = enforcer
+        _ = programmer.submit(.perform(LinkTask { enforcer.removeLeftovers(keeping: names) })) { _ in }
+    }
+
+    private func attach(_ name: String) {
+        watchRules()
+        ports[name]?.isBusy = true
+        try? Files.writeAtomically(note, [], mode: 0o644)
+        attempt({ enforcer throws(EnforcementError) in try enforcer.attach(name) }) { [weak self] result in
+            self?.attached(name, result)
+        }
+    }
+
+    private func attached(_ name: String, _ result: Result<Bool, EnforcementError>) {
+        guard ports[name] != nil else { return }
+        ports[name]?.isBusy = false
+        switch result {
+        case .success(let hasInherited):
+            ports[name]?.isAttached = true
+            if hasInherited { endInheritance(of: name) }
+        case .failure(let error):
+            logger.error(
+                "what VSI types impose cannot be put into force here: every association is refused",
+                metadata: ["port": "\(name)", "reason": "\(error)"])
+        }
+        flush(name)
+    }
+
+    /// What the evbd before has imposed and no station claims again goes in the end.
+    private func endInheritance(of name: String) {
+        logger.notice("what was in force before this start stays until it is claimed", metadata: ["port": "\(name)"])
+        let timer = timers.timer { [weak self] in
+            self?.ports[name]?.patience = nil
+            self?.change(name, .withdraw(.inherited), nil)
+        }
+        timer.set(timers.now + Self.inheritancePatience)
+        ports[name]?.patience = timer
+    }
+
+    private func claimStations(_ name: String, _ database: VSITypeDatabase) {
+        let former = ports[name]?.stations
+        let token = database.allowedAddresses.isEmpty ? nil : makeToken()
+        ports[name]?.stations = token
+        if let token {
+            change(name, .stations(token, database.allowedAddresses)) { [weak self] error in
+                guard let error else { return }
+                self?.logger.error(
+                    "allow-macs is not in force", metadata: ["port": "\(name)", "reason": "\(error)"])
+            }
+        }
+        if let former { change(name, .withdraw(former), nil) }
+    }
+
+    // MARK: Another database
+
+    /// Sees whether a VSI may stay as it is, and imposes what its type imposes now.
+    private func review(_ key: Key, _ database: VSITypeDatabase) {
+        guard let grant = held[key] else { return }
+        var request = grant.request
+        request.filter = grant.filter
+        // Not more than a type may have now: what has a place keeps it.
+        guard case .allowed(_, let type) = database.decide(request, vsisOfType: { _ in .min }) else {
+            return revoke(key, "its VSI type is gone or does not allow it any more")
+        }
+        guard type != grant.type else { return }
+        guard grant.token != nil, type.profile != grant.type.profile else {
+            return replace(key, grant, grant.of(type, grant.token))
+        }
+        let token = makeToken()
+        let frames = GrantedFrames(entries: grant.filter.entries, profile: type.profile)
+        change(key.port, .grant(token, frames)) { [weak self] error in
+            guard let self else { return }
+            guard let current = held[key], current.token == grant.token else {
+                return change(key.port, .withdraw(token), nil)
+            }
+            if let error { return revoke(key, "what its VSI type imposes now is not in force: \(error)") }
+            replace(key, current, current.of(type, token))
+        }
+    }
+
+    private func revoke(_ key: Key, _ reason: String) {
+        logger.warning(
+            "VSI revoked", metadata: ["vsi": "\(key.vsiID)", "port": "\(key.port)", "reason": "\(reason)"])
+        onRevoked?(key.vsiID, key.port)
+    }
+
+    // MARK: The way to the worker
+
+    /// Has claims on a port changed, after those that were to be changed before.
+    ///
+    /// - Parameters:
+    ///   - name: the port.
+    ///   - change: the change.
+    ///   - completion: is called on the loop's thread, with why it was not put into force.
+    func change(_ name: String, _ change: ClaimChange, _ completion: ((EnforcementError?) -> Void)?) {
+        guard ports[name] != nil else {
+            completion?(EnforcementError(description: "the port is leaving"))
+            return
+        }
+        ports[name]?.waiting.append((change, completion))
+        flush(name)
+    }
+
+    private func flush(_ name: String) {
+        guard let port = ports[name], !port.isBusy, !port.waiting.isEmpty else { return }
+        let batch = port.waiting
+        ports[name]?.waiting = []
+        guard port.isAttached else {
+            // Whatever was in the way may be gone.
+            ports[name]?.waiting = batch
+            return attachAgain(name)
+        }
+        ports[name]?.isBusy = true
+        let changes = batch.map(\.change)
+        perform({ $0.change(name, changes) }) { [weak self] outcome in
+            self?.ports[name]?.isBusy = false
+            if outcome.ignoresVLANs { self?.tellOfIgnoredVLANs(name) }
+            for (change, completion) in batch {
+                switch change {
+                case .grant(let token, _), .stations(let token, _): completion?(outcome.failures[token])
+                case .withdraw: completion?(nil)
+                }
+            }
+            self?.flush(name)
+        }
+    }
+
+    private func tellOfIgnoredVLANs(_ name: String) {
+        guard ports[name]?.isToldOfVLANs == false else { return }
+        ports[name]?.isToldOfVLANs = true
+        logger.warning(
+            "the bridge does not filter VLANs: those of VSIs are not kept apart (ip link set BRIDGE type bridge vlan_filtering 1)",
+            metadata: ["port": "\(name)"])
+    }
+
+    private func attachAgain(_ name: String) {
+        ports[name]?.isBusy = true
+        attempt({ enforcer throws(EnforcementError) in try enforcer.attach(name) }) { [weak self] result in
+            guard let self, ports[name] != nil else { return }
+            if case .failure(let error) = result {
+                ports[name]?.isBusy = false
+                let batch = ports[name]?.waiting ?? []
+                ports[name]?.waiting = []
+                for (_, completion) in batch { completion?(error) }
+            } else {
+                attached(name, result)
+            }
+        }
+    }
+
+    /// Has the enforcer do something on the worker's thread.
+    private func perform<Value: Sendable>(
+        _ body: @escaping @Sendable (BridgeEnforcer) -> Value, _ completion: @escaping (Value) -> Void
+    ) {
+        let answer = Answer<Value>()
+        let enforcer = enforcer
+        _ = programmer.submit(.perform(LinkTask { answer.value = body(enforcer) })) { _ in
+            if let value = answer.value { completion(value) }
+        }
+    }
+
+    /// Has the enforcer try something on the worker's thread.
+    private func attempt<Value: Sendable>(
+        _ body: @escaping @Sendable (BridgeEnforcer) throws(EnforcementError) -> Value,
+        _ completion: @escaping (Result<Value, EnforcementError>) -> Void
+    ) {
+        perform({ enforcer in Result { () throws(EnforcementError) in try body(enforcer) } }, completion)
+    }
+
+    /// What a task gives back: written on the worker's thread, and read on the loop's after the worker has told that it is done.
+    private final class Answer<Value: Sendable>: @unchecked Sendable {
+        var value: Value?
+    }
+
+    private func replace(_ key: Key, _ former: Grant, _ grant: Grant) {
+        held[key] = grant
+        recount(former, grant, key.vsiID)
+        if let token = former.token, token != grant.token { change(key.port, .withdraw(token), nil) }
+    }
+}

@@ -1,0 +1,232 @@
+internal import EVBProtocol
+internal import EVBWire
+internal import EventLoop
+internal import Logging
+internal import Netlink
+internal import Nftables
+
+/// Grants what a database of VSI types allows, and has it enforced in the kernel: the station hears of an association when all of
+/// it is in force, and where that fails it hears of insufficient resources.
+///
+/// One serves all ports of a daemon, each with the database that it names, so that a type's VSIs are counted on all of them and a
+/// VSI that migrates from one to another is counted once. Used on the thread of the loop; the kernel is changed on the link
+/// worker's, by a ``BridgeEnforcer``. While that is at one port's changes, further ones gather and are made together.
+///
+/// Files: this one decides, `TypedAdmission+Ports.swift` has the ports, their databases and the way to the worker.
+final class TypedAdmission: VSIAdmission {
+    /// How long what an evbd before this one has imposed stays in force without being claimed: until the station's next LLDPDU
+    /// (30 s) and the keep-alives after it (17.5 s by default), with some to spare.
+    static let inheritancePatience = Interval.seconds(60)
+
+    /// A VSI on a port.
+    struct Key: Hashable {
+        let port: String
+        let vsiID: VSIID
+    }
+
+    /// Something that was granted, or will be when the kernel has it.
+    struct Grant {
+        let type: VSIType
+        let request: BridgeRequest
+        let filter: FilterInfo
+        /// What is in force for it; nil for what is not associated.
+        let token: ClaimToken?
+        /// Whether the kernel has it.
+        var isInForce: Bool
+
+        /// The same as a VSI of another type, or of one that imposes something else, which is in force as `token`.
+        func of(_ type: VSIType, _ token: ClaimToken?) -> Grant {
+            Grant(type: type, request: request, filter: filter, token: token, isInForce: true)
+        }
+    }
+
+    /// One port.
+    struct Port {
+        var database: VSITypeDatabase
+        var stations: ClaimToken?
+        /// Whether the enforcer has taken it over.
+        var isAttached = false
+        /// Changes that wait for those under way.
+        var waiting: [(change: ClaimChange, completion: ((EnforcementError?) -> Void)?)] = []
+        var isBusy = false
+        /// Whether it has been told that VLANs are not kept apart there.
+        var isToldOfVLANs = false
+        /// Ends what was inherited.
+        var patience: Timers.Timer?
+    }
+
+    let programmer: LinkProgrammer
+    let timers: Timers
+    private let loop: EventLoop
+    /// Tells when somebody flushes all rules; there while there are ports.
+    private var monitor: (TableMonitor, EventLoop.Watch)?
+    /// A file that is there while rules may be, so that an evbd without VSI types need not look for them.
+    let note: String
+    let enforcer = BridgeEnforcer()
+    var logger: Logger
+    var ports: [String: Port] = [:]
+    /// What holds.
+    var held: [Key: Grant] = [:]
+    /// What was granted and is not bound yet, or is being put into force, the latest last.
+    var proposed: [Key: [Grant]] = [:]
+    /// How often each VSI counts for its type: on each port, for what holds and for what is proposed.
+    private var members: [VSIType.Key: [VSIID: Int]] = [:]
+    private var lastToken = ClaimToken.inherited.number
+
+    /// Called with a VSI that the database does not allow any more; who is called de-associates it.
+    var onRevoked: ((VSIID, String) -> Void)?
+
+    /// An admission without ports.
+    init(programmer: LinkProgrammer, timers: Timers, loop: EventLoop, runtimeDirectory: String, logger: Logger) {
+        self.loop = loop
+        note = "\(runtimeDirectory)/imposed"
+        self.programmer = programmer
+        self.timers = timers
+        self.logger = logger
+    }
+
+    // MARK: VSIAdmission
+
+    func decide(_ request: BridgeRequest, on port: String, completion: @escaping (BridgeDecision) -> Void) {
+        guard let database = ports[port]?.database else {
+            return refuse(request, on: port, because: "the port is leaving", .shortage, completion)
+        }
+        switch database.decide(request, vsisOfType: { self.count(of: $0, without: request.vsiID) }) {
+        case .refused(let reason): refuse(request, on: port, because: "\(reason)", reason.refusal, completion)
+        case .allowed(let filter, let type):
+            let key = Key(port: port, vsiID: request.vsiID)
+            let isAssociated = request.command == .associate
+            let token = isAssociated ? makeToken() : nil
+            propose(
+                key, Grant(type: type, request: request, filter: filter, token: token, isInForce: !isAssociated))
+            guard let token else { return completion(.grant(filter)) }
+            let frames = GrantedFrames(entries: filter.entries, profile: type.profile)
+            change(port, .grant(token, frames)) { [weak self] error in
+                guard let self else { return }
+                if let error {
+                    withdrawProposal(key, token)
+                    refuse(request, on: port, because: "\(error)", .shortage, completion)
+                } else {
+                    confirmProposal(key, token)
+                    completion(.grant(filter))
+                }
+            }
+        }
+    }
+
+    func bind(_ vsiID: VSIID, _ grant: BridgeGrant, request: BridgeRequest, on port: String) {
+        let key = Key(port: port, vsiID: vsiID)
+        var settled = proposed[key, default: []].filter(\.isInForce)
+        let place = settled.lastIndex { $0.request.command == grant.command && $0.filter == grant.filter }
+        if let place {
+            let meant = settled.remove(at: place)
+            let former = held.updateValue(meant, forKey: key)
+            if let former { forget(former, key) }
+            logger.debug(
+                "VSI admitted", metadata: ["vsi": "\(vsiID)", "port": "\(port)", "type": "\(meant.type.name)"])
+        }
+        // What was granted besides has been overtaken.
+        proposed[key]?.removeAll(where: \.isInForce)
+        if proposed[key]?.isEmpty == true { proposed[key] = nil }
+        for grant in settled { forget(grant, key) }
+    }
+
+    func release(_ vsiID: VSIID, on port: String) {
+        let key = Key(port: port, vsiID: vsiID)
+        if let former = held.removeValue(forKey: key) { forget(former, key) }
+        for grant in proposed[key, default: []] where grant.isInForce { forget(grant, key) }
+        proposed[key]?.removeAll(where: \.isInForce)
+        if proposed[key]?.isEmpty == true { proposed[key] = nil }
+    }
+
+    // MARK: Rules that others flush
+
+    /// Watches over the rules, from now on.
+    func watchRules() {
+        guard monitor == nil else { return }
+        do {
+            let monitor = try TableMonitor()
+            let watch = try loop.watch(monitor.descriptor, for: .readable) { [weak self] _ in
+                if monitor.drain() { self?.restoreRules() }
+            }
+            self.monitor = (monitor, watch)
+        } catch {
+            logger.warning("evbd will not notice when its rules are flushed", metadata: ["reason": "\(error)"])
+        }
+    }
+
+    /// Ends that.
+    func endWatch() {
+        monitor?.1.cancel()
+        monitor = nil
+    }
+
+    // MARK: Grants
+
+    func makeToken() -> ClaimToken {
+        lastToken &+= 1
+        return ClaimToken(number: lastToken)
+    }
+
+    private func propose(_ key: Key, _ grant: Grant) {
+        proposed[key, default: []].append(grant)
+        count(grant, key.vsiID, by: 1)
+    }
+
+    private func confirmProposal(_ key: Key, _ token: ClaimToken) {
+        guard let place = proposed[key]?.firstIndex(where: { $0.token == token }) else { return }
+        proposed[key]?[place].isInForce = true
+    }
+
+    private func withdrawProposal(_ key: Key, _ token: ClaimToken) {
+        guard let place = proposed[key]?.firstIndex(where: { $0.token == token }),
+            let grant = proposed[key]?.remove(at: place)
+        else { return }
+        if proposed[key]?.isEmpty == true { proposed[key] = nil }
+        // The kernel has nothing of it.
+        count(grant, key.vsiID, by: -1)
+    }
+
+    /// Ends a grant: it counts no more, and nothing of it is to be in force.
+    func forget(_ grant: Grant, _ key: Key) {
+        count(grant, key.vsiID, by: -1)
+        if let token = grant.token { change(key.port, .withdraw(token), nil) }
+    }
+
+    /// A Pre-Associate without reservation takes no place.
+    private func count(_ grant: Grant, _ vsiID: VSIID, by number: Int) {
+        guard grant.request.command != .preAssociate else { return }
+        let count = members[grant.type.key]?[vsiID] ?? 0
+        members[grant.type.key, default: [:]][vsiID] = count + number > 0 ? count + number : nil
+        if members[grant.type.key]?.isEmpty == true { members[grant.type.key] = nil }
+    }
+
+    /// What holds counts for another type, or the same, from now on.
+    func recount(_ former: Grant, _ grant: Grant, _ vsiID: VSIID) {
+        count(former, vsiID, by: -1)
+        count(grant, vsiID, by: 1)
+    }
+
+    private func count(of type: VSIType.Key, without vsiID: VSIID) -> Int {
+        guard let members = members[type] else { return 0 }
+        return members.count - (members[vsiID] == nil ? 0 : 1)
+    }
+
+    private func refuse(
+        _ request: BridgeRequest, on port: String, because reason: String, _ refusal: Refusal,
+        _ completion: (BridgeDecision) -> Void
+    ) {
+        logger.notice(
+            "VSI not admitted",
+            metadata: [
+                "vsi": "\(request.vsiID)", "port": "\(port)", "type": "\(request.typeID) v\(request.typeVersion)",
+                "reason": "\(reason)",
+            ])
+        completion(.refuse(refusal))
+    }
+}
+
+extension Refusal {
+    /// What the kernel does not do now it may do later.
+    fileprivate static let shortage = Refusal(reason: .insufficientResources, isHard: false, isKept: true)
+}

@@ -1,0 +1,230 @@
+import EVBWire
+import Glibc
+import LinuxSystem
+import Netlink
+import Nftables
+import Testing
+
+@testable import EVBDaemon
+
+/// Tests that change the kernel run only in a network namespace that was made for them.
+private let inOwnNamespace = getenv("EVBD_TEST_NETNS").map { String(cString: $0) } == "1"
+
+private func mac(_ number: UInt64) -> MACAddress { MACAddress(truncating: 0x5254_0000_0000 | number) }
+
+private func frames(_ addresses: UInt64..., profile: VSIProfile = VSIProfile()) -> GrantedFrames {
+    GrantedFrames(entries: addresses.map { FilterEntry(vid: 0, macAddress: mac($0)) }, profile: profile)
+}
+
+/// A bridge with two ports, deleted at the end of its life.
+private final class Switch {
+    let bridge: String
+    let ports: [String]
+    let kernel: BridgePorts
+    let nftables: NftablesSession
+
+    init(_ name: String) throws {
+        bridge = "\(name)-br"
+        ports = ["\(name)-a", "\(name)-b"]
+        kernel = try BridgePorts()
+        nftables = try NftablesSession()
+        try command("ip", "link", "add", bridge, "type", "bridge")
+        for port in ports {
+            try command("ip", "link", "add", port, "type", "veth", "peer", "name", "\(port)x")
+            try command("ip", "link", "set", port, "master", bridge)
+        }
+    }
+
+    deinit {
+        for link in ports + [bridge] { try? command("ip", "link", "delete", link) }
+    }
+
+    func command(_ words: String...) throws {
+        var arguments = (["/usr/bin/env"] + words).map { strdup($0) }
+        defer { arguments.forEach { free($0) } }
+        arguments.append(nil)
+        var child: pid_t = 0
+        try #require(posix_spawn(&child, "/usr/bin/env", nil, nil, arguments, environ) == 0)
+        var status: Int32 = 0
+        try systemCall("waitpid") { waitpid(child, &status, 0) }
+        try #require(status == 0, "\(words)")
+    }
+
+    func entry(_ number: UInt64) throws -> ForwardingEntry? {
+        try kernel.entry(of: HardwareAddress(mac(number).rawValue), vid: 0, bridgeIndex: index(bridge))
+    }
+
+    /// The port behind which the bridge has an address for good.
+    func fixed(_ number: UInt64) throws -> String? {
+        guard let entry = try entry(number), entry.kind == .fixed else { return nil }
+        return ports.first { index($0) == entry.portIndex }
+    }
+
+    func index(_ name: String) -> Int32 { Int32(bitPattern: if_nametoindex(name)) }
+
+    /// What the kernel has of a collection.
+    func listed(_ collection: PortRules.Collection, _ port: Int = 0) throws -> Set<Imposition> {
+        let rules = try #require(PortRules(port: ports[port]))
+        return Set(PortRules.impositions(collection, in: try nftables.list(rules.listing(collection))).keys)
+    }
+
+    var hasTable: Bool { (try? nftables.list(PortRules.tableListing)) != nil }
+}
+
+/// What changes the kernel. All of it shares evbd's one table, so it runs one after the other.
+@Suite(
+    .serialized,
+    .enabled(if: inOwnNamespace, "needs root in a network namespace of its own: EVBD_TEST_NETNS=1 unshare -n"))
+struct EnforcementTests {}
+
+extension EnforcementTests {
+    @Suite struct BridgeEnforcerTests {
+        private let one = ClaimToken(number: 1)
+        private let two = ClaimToken(number: 2)
+
+        @Test func aGrantIsInForceUntilItIsWithdrawn() throws {
+            let bench = try Switch("nfa")
+            let enforcer = BridgeEnforcer()
+            let port = bench.ports[0]
+            #expect(try enforcer.attach(port) == false)
+            let profile = VSIProfile(octetsPerSecond: 8000, etherTypes: [0x0800])
+            #expect(
+                enforcer.change(port, [.grant(one, frames(1, 2, profile: profile)), .grant(two, frames(3))]).failures
+                    .isEmpty)
+            #expect(try bench.listed(.untagged) == [.untagged(mac(1)), .untagged(mac(2)), .untagged(mac(3))])
+            #expect(try bench.listed(.rates) == [.rate(mac(1)), .rate(mac(2))])
+            #expect(try bench.fixed(1) == port && bench.fixed(3) == port)
+            #expect(try bench.nftables.list("list chain bridge evbd ethertypes-0800").contains("accept"))
+            #expect(enforcer.change(port, [.withdraw(one)]).failures.isEmpty)
+            #expect(try bench.listed(.untagged) == [.untagged(mac(3))] && bench.listed(.rates).isEmpty)
+            #expect(try bench.entry(1) == nil && bench.fixed(3) == port)
+            #expect(throws: NftablesError.self, "no use any more") {
+                try bench.nftables.list("list chain bridge evbd ethertypes-0800")
+            }
+            try enforcer.detach(port)
+            #expect(try !bench.hasTable && bench.entry(3) == nil)
+        }
+
+        @Test func aChangedGrantIsReplacedInPlace() throws {
+            let bench = try Switch("nfb")
+            let enforcer = BridgeEnforcer()
+            let port = bench.ports[0]
+            _ = try enforcer.attach(port)
+            _ = enforcer.change(port, [.grant(one, frames(1, 2))])
+            let limited = VSIProfile(octetsPerSecond: 8000, etherTypes: [0x0806])
+            #expect(enforcer.change(port, [.grant(two, frames(2, 3, profile: limited))]).failures.isEmpty)
+            #expect(try bench.listed(.untagged).count == 3)
+            #expect(enforcer.change(port, [.withdraw(one)]).failures.isEmpty)
+            #expect(try bench.listed(.untagged) == [.untagged(mac(2)), .untagged(mac(3))])
+            #expect(try bench.entry(1) == nil && bench.fixed(2) == port && bench.fixed(3) == port)
+            // Undone, as when the station has changed its mind: the earlier one holds again.
+            #expect(enforcer.change(port, [.grant(one, frames(2))]).failures.isEmpty)
+            #expect(enforcer.change(port, [.withdraw(one)]).failures.isEmpty)
+            #expect(enforcer.ports[port]?.actual[.untagged(mac(2))] == .pass([0x0806]))
+            try enforcer.detach(port)
+        }
+
+        @Test func whatFailsLeavesNothingBehind() throws {
+            let bench = try Switch("nfc")
+            let enforcer = BridgeEnforcer()
+            let port = bench.ports[0]
+            _ = try enforcer.attach(port)
+            try bench.kernel.addEntry(
+                HardwareAddress(mac(2).rawValue), vid: 0, portIndex: bench.index(bench.ports[1]), isReplacing: false)
+            let failures = enforcer.change(port, [.grant(one, frames(1, 2)), .grant(two, frames(3))]).failures
+            #expect(Set(failures.keys) == [one] && failures[one]?.description.contains("belongs to") == true)
+            #expect(
+                try bench.listed(.untagged) == [.untagged(mac(3))]
+                    && bench.listed(.forwarding) == [.forwarding(mac(3), 0)])
+            #expect(try bench.entry(1) == nil && bench.fixed(2) == bench.ports[1])
+            // A port that is in no bridge cannot have anything.
+            try bench.command("ip", "link", "set", port, "nomaster")
+            #expect(
+                enforcer.change(port, [.grant(one, frames(4))]).failures[one]?.description
+                    == "\(port) is no port of a Linux bridge")
+            #expect(enforcer.change(port, [.withdraw(two)]).failures.isEmpty)
+            try enforcer.detach(port)
+            #expect(!bench.hasTable)
+        }
+
+        @Test("a VSI that moves to another port has its address there, and comes back where the move fails")
+        func aVSIMoves() throws {
+            let bench = try Switch("nfd")
+            let enforcer = BridgeEnforcer()
+            for port in bench.ports { _ = try enforcer.attach(port) }
+            #expect(enforcer.change(bench.ports[0], [.grant(one, frames(1, 2))]).failures.isEmpty)
+            #expect(enforcer.change(bench.ports[1], [.grant(two, frames(1, 2))]).failures.isEmpty)
+            #expect(try bench.fixed(1) == bench.ports[1], "the newer association has it")
+            #expect(enforcer.change(bench.ports[1], [.withdraw(two)]).failures.isEmpty)
+            #expect(try bench.fixed(1) == bench.ports[0], "the move has failed")
+            #expect(enforcer.change(bench.ports[1], [.grant(two, frames(1, 2))]).failures.isEmpty)
+            #expect(enforcer.change(bench.ports[0], [.withdraw(one)]).failures.isEmpty)
+            #expect(try bench.fixed(1) == bench.ports[1] && bench.fixed(2) == bench.ports[1], "the move is over")
+            for port in bench.ports { try enforcer.detach(port) }
+            #expect(try bench.entry(1) == nil)
+        }
+
+        @Test func whatADeadOneHasLeftIsInheritedAndGoesUnlessItIsClaimed() throws {
+            let bench = try Switch("nfe")
+            let port = bench.ports[0]
+            let profile = VSIProfile(octetsPerSecond: 8000, etherTypes: [0x0800])
+            do {
+                let dead = BridgeEnforcer()
+                _ = try dead.attach(port)
+                _ = dead.change(port, [.grant(one, frames(1, 2)), .grant(two, frames(3, profile: profile))])
+            }
+            // It died between the mark and the entry; and somebody else has an entry too.
+            try bench.kernel.removeEntry(HardwareAddress(mac(2).rawValue), vid: 0, portIndex: bench.index(port))
+            try bench.kernel.addEntry(
+                HardwareAddress(mac(9).rawValue), vid: 0, portIndex: bench.index(port), isReplacing: false)
+
+            let enforcer = BridgeEnforcer()
+            #expect(try enforcer.attach(port))
+            #expect(try bench.fixed(1) == port && bench.fixed(2) == port)
+            #expect(try bench.listed(.untagged).count == 3 && bench.listed(.rates) == [.rate(mac(3))])
+            #expect(enforcer.ports[port]?.actual[.untagged(mac(3))] == .pass([0x0800]))
+            #expect(enforcer.change(port, [.grant(one, frames(1))]).failures.isEmpty)
+            #expect(enforcer.change(port, [.withdraw(.inherited)]).failures.isEmpty)
+            #expect(try bench.listed(.untagged) == [.untagged(mac(1))] && bench.listed(.rates).isEmpty)
+            #expect(try bench.fixed(1) == port && bench.entry(2) == nil && bench.entry(3) == nil)
+            #expect(try bench.fixed(9) == port, "somebody else's")
+            try enforcer.detach(port)
+            #expect(try bench.entry(1) == nil && bench.fixed(9) == port && !bench.hasTable)
+        }
+
+        @Test func leftoversOfPortsThatAreNoneAnyMoreGo() throws {
+            let bench = try Switch("nff")
+            do {
+                let dead = BridgeEnforcer()
+                for port in bench.ports { _ = try dead.attach(port) }
+                _ = dead.change(bench.ports[0], [.grant(one, frames(1))])
+                _ = dead.change(bench.ports[1], [.grant(two, frames(2))])
+            }
+            let enforcer = BridgeEnforcer()
+            enforcer.removeLeftovers(keeping: [bench.ports[1]])
+            #expect(try bench.entry(1) == nil && bench.fixed(2) == bench.ports[1] && bench.hasTable)
+            #expect(try enforcer.attach(bench.ports[1]))
+            try enforcer.detach(bench.ports[1])
+            #expect(try bench.entry(2) == nil && !bench.hasTable)
+        }
+
+        @Test func flushedRulesComeBackWithTheNextChange() throws {
+            let bench = try Switch("nfg")
+            let enforcer = BridgeEnforcer()
+            let port = bench.ports[0]
+            _ = try enforcer.attach(port)
+            let profile = VSIProfile(etherTypes: [0x0800])
+            _ = enforcer.change(port, [.grant(one, frames(1, profile: profile))])
+            try bench.nftables.run("delete table bridge evbd")
+            #expect(enforcer.change(port, [.grant(two, frames(2))]).failures.isEmpty)
+            #expect(try bench.listed(.untagged) == [.untagged(mac(1)), .untagged(mac(2))])
+            #expect(try enforcer.restoreRules() == false)
+            try bench.nftables.run("delete table bridge evbd")
+            #expect(try enforcer.restoreRules())
+            #expect(try bench.listed(.untagged) == [.untagged(mac(1)), .untagged(mac(2))])
+            try bench.nftables.run("delete table bridge evbd")
+            try enforcer.detach(port)
+            #expect(try bench.entry(1) == nil && !bench.hasTable)
+        }
+    }
+}

@@ -1,0 +1,131 @@
+import EVBWire
+import Testing
+
+@testable import EVBDaemon
+
+private func mac(_ number: UInt64) -> MACAddress { MACAddress(truncating: 0x5254_0000_0000 | number) }
+
+@Suite struct PortClaimsTests {
+    private let one = ClaimToken(number: 1)
+    private let two = ClaimToken(number: 2)
+
+    @Test func whatSeveralClaimHoldsUntilTheLastGoes() {
+        var claims = PortClaims()
+        claims.set(one, [.member(10): .plain, .untagged(mac(1)): .pass(nil)])
+        claims.set(two, [.member(10): .plain, .untagged(mac(1)): .pass([0x0800])])
+        #expect(claims.wanted(.untagged(mac(1))) == .pass([0x0800]), "the latest decides")
+        #expect(claims.remove(two).count == 2)
+        #expect(claims.wanted(.untagged(mac(1))) == .pass(nil), "what was before holds again")
+        #expect(claims.wanted(.member(10)) == .plain)
+        claims.remove(one)
+        #expect(claims.wanted(.member(10)) == nil && claims.remove(one).isEmpty)
+    }
+
+    @Test func aClaimIsReplacedByItsName() {
+        var claims = PortClaims()
+        claims.set(one, [.member(10): .plain])
+        claims.set(one, [.member(20): .plain])
+        #expect(claims.wanted(.member(10)) == nil && claims.wanted(.member(20)) == .plain)
+    }
+}
+
+@Suite struct GrantedFramesTests {
+    private let unaware = BridgeView(bridgeIndex: 1, portIndex: 2, filtersVLANs: false)
+    private let aware = BridgeView(bridgeIndex: 1, portIndex: 2, filtersVLANs: true, vlans: [1, 10], pvid: 1)
+
+    private func items(
+        _ entries: [FilterEntry], _ profile: VSIProfile = VSIProfile(), at view: BridgeView
+    ) throws -> [Imposition: ImpositionValue] {
+        try GrantedFrames(entries: entries, profile: profile).impositions(at: view)
+    }
+
+    @Test func onABridgeThatKnowsNoVLANs() throws {
+        let tagged = FilterEntry(vid: 10, macAddress: mac(1))
+        #expect(
+            try items([tagged], at: unaware) == [
+                .untagged(mac(1)): .pass(nil), .tagged(mac(1), 10): .pass(nil), .forwarding(mac(1), 0): .plain,
+            ])
+        #expect(
+            try items([FilterEntry(vid: 0, macAddress: mac(1))], at: unaware) == [
+                .untagged(mac(1)): .pass(nil), .forwarding(mac(1), 0): .plain,
+            ])
+    }
+
+    @Test func onABridgeThatFiltersVLANs() throws {
+        #expect(
+            try items([FilterEntry(vid: 10, macAddress: mac(1))], at: aware) == [
+                .member(10): .plain, .tagged(mac(1), 10): .pass(nil), .forwarding(mac(1), 10): .plain,
+            ])
+        let own: [Imposition: ImpositionValue] = [
+            .member(1): .plain, .tagged(mac(1), 1): .pass(nil), .untagged(mac(1)): .pass(nil),
+            .forwarding(mac(1), 1): .plain,
+        ]
+        #expect(try items([FilterEntry(vid: 1, macAddress: mac(1))], at: aware) == own)
+        #expect(try items([FilterEntry(vid: 0, macAddress: mac(1))], at: aware) == own)
+        var without = aware
+        without.pvid = nil
+        #expect(throws: GrantedFrames.Obstacle.self) {
+            try items([FilterEntry(vid: 0, macAddress: mac(1))], at: without)
+        }
+    }
+
+    @Test func whatTheProfileAdds() throws {
+        let entry = FilterEntry(vid: 10, macAddress: mac(1))
+        let limited = VSIProfile(octetsPerSecond: 1000, etherTypes: [0x0800])
+        let items = try items([entry], limited, at: aware)
+        #expect(items[.rate(mac(1))] == .rate(1000) && items[.tagged(mac(1), 10)] == .pass([0x0800]))
+        let open = try self.items([entry, FilterEntry(vid: 10)], VSIProfile(antiSpoofing: false), at: aware)
+        #expect(open[.tagged(nil, 10)] == .pass(nil) && open[.tagged(mac(1), 10)] == nil)
+        #expect(open[.forwarding(mac(1), 10)] == .plain)
+    }
+}
+
+@Suite struct PortRulesTests {
+    @Test func namesThatNftablesTakes() throws {
+        #expect(try #require(PortRules(port: "eth0.10")).name(.untagged) == "untagged-eth0/2e10")
+        #expect(try #require(PortRules(port: "port-0")).name(.members) == "members-port-0")
+        for name in ["a\"b", "a\\b", "a*", "a b", ""] where !name.isEmpty { #expect(PortRules(port: name) == nil) }
+    }
+
+    @Test func aChainsNameTellsItsEtherTypes() {
+        let types: Set<UInt16> = [0x86DD, 0x0800, 0x0806]
+        #expect(PortRules.chain(of: types) == "ethertypes-0800-0806-86dd")
+        #expect(PortRules.etherTypes(ofChain: "ethertypes-0800-0806-86dd") == types)
+        #expect(PortRules.etherTypes(ofChain: "ethertypes") == [])
+        #expect(PortRules.etherTypes(ofChain: "ethertypes-x") == nil)
+        #expect(PortRules.etherTypes(ofChain: "port-0") == nil)
+    }
+
+    /// As nft 1.0.6 prints them.
+    @Test func listingsAreReadBack() {
+        func set(_ elements: String, _ kind: String = "set") -> String {
+            #"{"nftables": [{"metainfo": {"version": "1.0.6"}}, {"\#(kind)": {"name": "x", "elem": [\#(elements)]}}]}"#
+        }
+        #expect(
+            PortRules.impositions(
+                .rates,
+                in: set(
+                    #"{"elem": {"val": "52:54:00:00:00:01", "limit": {"rate": 10, "burst": 65536, "per": "second", "inv": true, "#
+                        + #""rate_unit": "kbytes", "burst_unit": "bytes"}}}"#)) == [.rate(mac(1)): .rate(10_240)])
+        #expect(
+            PortRules.impositions(
+                .tagged,
+                in: set(
+                    #"[{"concat": ["52:54:00:00:00:01", 10]}, {"accept": null}], "#
+                        + #"[{"concat": ["52:54:00:00:00:02", 20]}, {"goto": {"target": "ethertypes-0800"}}]"#, "map"))
+                == [.tagged(mac(1), 10): .pass(nil), .tagged(mac(2), 20): .pass([0x0800])])
+        #expect(
+            PortRules.impositions(.forwarding, in: set(#"{"concat": ["52:54:00:00:00:01", 0]}"#))
+                == [.forwarding(mac(1), 0): .plain])
+        #expect(PortRules.impositions(.members, in: set("10, 20")) == [.member(10): .plain, .member(20): .plain])
+        #expect(
+            PortRules.impositions(.open, in: set(#"["port0", {"accept": null}]"#, "map")) == [
+                .untagged(nil): .pass(nil)
+            ])
+        #expect(PortRules.ports(in: set(#"["port0", {"goto": {"target": "port-port0"}}]"#, "map")) == ["port0"])
+        // What is not ours, or no listing at all, is nothing.
+        #expect(PortRules.impositions(.untagged, in: set(#"["52:54:00:00:00:01", {"drop": null}]"#, "map")).isEmpty)
+        #expect(PortRules.impositions(.members, in: "").isEmpty)
+        #expect(PortRules.impositions(.members, in: #"{"nftables": [{"set": {"name": "x"}}]}"#).isEmpty)
+    }
+}

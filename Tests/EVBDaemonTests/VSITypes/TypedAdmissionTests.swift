@@ -1,0 +1,137 @@
+import EVBWire
+import EventLoop
+import Glibc
+import LinuxSystem
+import Logging
+import Testing
+
+@testable import EVBDaemon
+@testable import EVBProtocol
+
+/// An admission with its loop and its worker, and ports that are in no bridge: nothing can be associated there, but all else works.
+private final class Bench {
+    let loop: EventLoop
+    let programmer: LinkProgrammer
+    let admission: TypedAdmission
+    private let timers: Timers
+    private let directory: String
+    var revoked: [VSIID] = []
+
+    init(_ types: String, ports: [String] = ["nfp0"]) throws {
+        directory = "/tmp/evbd-admission-\(UInt64.random(in: 0 ... .max))"
+        _ = try Files.makeDirectory(directory, mode: 0o755)
+        loop = try EventLoop()
+        timers = Timers(loop: loop)
+        programmer = try LinkProgrammer(loop: loop)
+        admission = TypedAdmission(
+            programmer: programmer, timers: timers, loop: loop, runtimeDirectory: directory,
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        for port in ports { admission.configure(port, try database(types)) }
+        admission.onRevoked = { [weak self] vsiID, _ in self?.revoked.append(vsiID) }
+    }
+
+    deinit {
+        programmer.finish()
+        _ = try? Files.unlink("\(directory)/imposed")
+        rmdir(directory)
+    }
+
+    /// Runs the loop until the decision is there.
+    func decide(_ request: BridgeRequest, on port: String = "nfp0") throws -> BridgeDecision? {
+        var decision: BridgeDecision?
+        var isRunning = false
+        admission.decide(request, on: port) { [loop] in
+            decision = $0
+            if isRunning { loop.stop() }
+        }
+        isRunning = decision == nil
+        if isRunning { try loop.run() }
+        return decision
+    }
+
+    /// Decides, and binds what was granted.
+    func grant(_ request: BridgeRequest, on port: String = "nfp0") throws -> Bool {
+        guard case .grant(let filter)? = try decide(request, on: port) else { return false }
+        let grant = BridgeGrant(command: request.command, filter: filter)
+        admission.bind(request.vsiID, grant, request: request, on: port)
+        return true
+    }
+}
+
+extension EnforcementTests {
+    @Suite struct TypedAdmissionTests {
+        private let shortage = BridgeDecision.refuse(
+            Refusal(reason: .insufficientResources, isHard: false, isKept: true))
+
+        @Test func whatIsReservedCountsOnceAndOnAllPorts() throws {
+            let bench = try Bench("types: [{ type: 100, vsis: 2 }]", ports: ["nfp0", "nfp1"])
+            func ask(_ number: UInt64, _ command: VDPCommand = .preAssociateWithReservation) throws -> BridgeRequest {
+                try request(command: command, id: vsi(number), [entry("52:54:00:00:00:0\(number)", 0)])
+            }
+            #expect(try bench.grant(ask(1)))
+            #expect(try bench.grant(ask(1)), "asked again, it still counts once")
+            #expect(try bench.grant(ask(2), on: "nfp1"))
+            #expect(try bench.decide(ask(3)) == shortage)
+            #expect(try bench.decide(ask(3), on: "nfp1") == shortage)
+            // One that migrates is on both ports for a while.
+            #expect(try bench.grant(ask(1), on: "nfp1"))
+            bench.admission.release(vsi(1), on: "nfp0")
+            #expect(try bench.decide(ask(3)) == shortage, "it is still on the other")
+            bench.admission.release(vsi(1), on: "nfp1")
+            #expect(try bench.grant(ask(3)))
+            // A Pre-Associate without reservation takes no place, and gives its own back.
+            #expect(try bench.grant(ask(3, .preAssociate)))
+            #expect(try bench.grant(ask(4)))
+            #expect(try bench.decide(ask(1, .preAssociate)) == shortage)
+        }
+
+        @Test func whatNobodyWaitedForIsGivenBack() throws {
+            let bench = try Bench("types: [{ type: 100, vsis: 1 }]")
+            let first = try request(command: .preAssociateWithReservation, id: vsi(1), [entry(machineOne, 0)])
+            #expect(try bench.decide(first) == .grant(first.filter))
+            let other = try request(command: .preAssociateWithReservation, id: vsi(2), [entry(machineTwo, 0)])
+            #expect(try bench.decide(other) == shortage)
+            // The station was gone by then: it is released without having been bound.
+            bench.admission.release(vsi(1), on: "nfp0")
+            #expect(try bench.decide(other) == .grant(other.filter))
+            #expect(bench.admission.held.isEmpty && bench.admission.proposed.count == 1)
+            bench.admission.release(vsi(2), on: "nfp0")
+            #expect(bench.admission.proposed.isEmpty)
+            #expect(try bench.grant(first))
+            // Bound once more, as it holds already.
+            bench.admission.bind(
+                vsi(1), BridgeGrant(command: .preAssociateWithReservation, filter: first.filter), request: first,
+                on: "nfp0")
+            #expect(try bench.decide(other) == shortage)
+            #expect(bench.admission.held.count == 1)
+        }
+
+        @Test func anotherDatabaseRevokesWhatItDoesNotAllow() throws {
+            let bench = try Bench("types: [{ type: 100, vlans: [10] }, { type: 101 }]")
+            #expect(try bench.grant(request(command: .preAssociate, id: vsi(1), [entry(machineOne, 0)])))
+            #expect(try bench.grant(request(command: .preAssociate, id: vsi(2), type: 101, [entry(machineTwo, 0)])))
+            #expect(bench.admission.held.values.contains { $0.filter.entries == [entry(machineOne, 10)] })
+            // The VLAN that it has got is judged, not the null VID that it asked with; and a limit does not put out who is in.
+            bench.admission.configure(
+                "nfp0", try database("types: [{ type: 100, vlans: [10, 20], vsis: 0 }, { type: 101 }]"))
+            #expect(bench.revoked.isEmpty)
+            bench.admission.configure(
+                "nfp0", try database("types: [{ type: 100, vlans: [20] }, { type: 101, name: x }]"))
+            #expect(bench.revoked == [vsi(1)])
+            bench.admission.release(vsi(1), on: "nfp0")
+            #expect(bench.admission.held.values.map(\.type.name) == ["x"])
+            bench.admission.configure("nfp0", try database("types: []"))
+            #expect(bench.revoked == [vsi(1), vsi(2)])
+        }
+
+        @Test func whatCannotBeEnforcedIsRefused() throws {
+            let bench = try Bench("types: [{ type: 100, vsis: 1 }]")
+            let asked = try request([entry(machineOne, 0)])
+            #expect(try bench.decide(asked) == shortage)
+            #expect(bench.admission.held.isEmpty && bench.admission.proposed.isEmpty)
+            #expect(try bench.grant(request(command: .preAssociateWithReservation, id: vsi(2), [entry(machineTwo, 0)])))
+            bench.admission.leave("nfp0")
+            #expect(try bench.decide(asked) == shortage)
+        }
+    }
+}
