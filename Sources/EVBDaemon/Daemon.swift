@@ -153,6 +153,15 @@ public final class Daemon {
         ports.first { $0.name == name }
     }
 
+    /// A port's counters, with those of its libvirt side.
+    func counters(of port: any ManagedPort) -> StatisticsReport {
+        var report = port.counters
+        if let libvirt, port.configuration.role == .station {
+            report.counters.merge(libvirt.counters(of: port.name)) { first, _ in first }
+        }
+        return report
+    }
+
     // MARK: Ports
 
     private var surroundings: PortSurroundings {
@@ -321,6 +330,7 @@ public final class Daemon {
     private func finish() {
         guard !isFinished else { return }
         isFinished = true
+        libvirt?.stop()
         for port in ports + leaving.map(\.port) { port.close() }
         leaving = []
         programmer.finish()

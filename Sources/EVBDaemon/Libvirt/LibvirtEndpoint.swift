@@ -11,64 +11,28 @@ internal import Netlink
 /// takes one back.
 ///
 /// To libvirt a request is over once it has polled an outcome; what it wants after a failure it asks for anew. So its VSIs
-/// are wanted once, and their outcomes are remembered here for a while after the port has forgotten them.
+/// are wanted once, and their outcomes are remembered in a ``LibvirtLedger`` for a while after the port has forgotten them.
+/// libvirt polls at once after it has asked, and again after 125 ms: the answer waits for the bridge for a moment, so that
+/// what the bridge does in a millisecond does not take 126.
 final class LibvirtEndpoint {
-    /// How long an outcome can be polled after the request has ended: a few times the 10 s that libvirt polls.
-    private static let memory = Interval.seconds(60)
-    /// How long the forgetting of old outcomes waits for more of them, so that it looks at all of them seldom.
-    private static let sweep = Interval.seconds(5)
-    /// When an association that libvirt polls is given up: before libvirt does so at 10 s, without telling.
-    private static let patience = Interval.milliseconds(9_500)
-    /// How often open requests are looked at while some are polled.
-    private static let impatience = Interval.milliseconds(250)
-    /// Outcomes that are remembered; of more, the oldest are forgotten.
-    private static let outcomesMax = 16_384
     /// Datagrams taken before others have their turn.
     private static let datagramsPerTurn = 64
-    /// Entries of one poll's answer; libvirt reads 128 KiB, and its own VSIs come first.
-    private static let entriesMax = 1024
 
-    /// One VSI that libvirt asked for.
-    private struct Entry {
-        var profile: LibvirtRequest.PortProfile
-        /// Where libvirt waits for events, and the number that its request had.
-        var eventPort: UInt32
-        var sequence: UInt32
-        /// Grows with each request, so that the newest can be told first.
-        var order: UInt64
-        var requestedAt: Instant
-        /// libvirt waits for its outcome. After a restart of its own it asks and does not.
-        var isPolled = false
-        /// PORT_*_RESPONSE; nil while the request is under way.
-        var response: UInt16?
-        /// It is bound, so libvirt is to hear if it no longer is.
-        var isGranted = false
-        var expiry: Instant?
+    /// What is known of one port, and the timer for it.
+    private struct Served {
+        let ledger: LibvirtLedger
+        let timer: Timers.Timer
     }
-
-    private struct Key: Hashable {
-        let port: String
-        let instance: VSIID
-    }
-
-    /// PORT_VDP_RESPONSE_SUCCESS.
-    private static let success: UInt16 = 0
-    /// PORT_PROFILE_RESPONSE_ERROR, for failures that the bridge has given no code for.
-    private static let failure: UInt16 = 0x105
 
     private let daemon: Daemon
     private let timers: Timers
+    private let loop: EventLoop
     private let logger: Logger
     private let endpoint: NetlinkEndpoint
     private var watch: EventLoop.Watch?
-    private var timer: Timers.Timer?
-    private var entries: [Key: Entry] = [:]
-    private var lastOrder: UInt64 = 0
-    /// The timer runs.
-    private var isForgetting = false
-    private var patienceTimer: Timers.Timer?
-    private var isLookingAfterPolled = false
-    private(set) var refusedMessages: UInt64 = 0
+    private var served: [String: Served] = [:]
+    /// Polls that are answered when everything that has come with the news is known.
+    private var due: [(port: String, poll: LibvirtLedger.Poll)] = []
 
     /// Serves on `endpoint`, which is bound to evbd's process ID.
     ///
@@ -77,9 +41,8 @@ final class LibvirtEndpoint {
         self.daemon = daemon
         self.endpoint = endpoint
         self.timers = timers
+        self.loop = loop
         self.logger = logger
-        timer = timers.timer { [weak self] in self?.forgetOld() }
-        patienceTimer = timers.timer { [weak self] in self?.giveUpPolled() }
         watch = try loop.watch(endpoint.descriptor, for: .readable) { [weak self] _ in self?.receive() }
     }
 
@@ -125,7 +88,6 @@ final class LibvirtEndpoint {
     }
 
     private func refuse(_ refusal: LibvirtRequest.Refusal, _ header: NetlinkHeader, _ sender: UInt32) {
-        refusedMessages &+= 1
         logger.notice(
             "a netlink request was refused",
             metadata: ["problem": "\(refusal.problem)", "errno": "\(refusal.code)", "sender": "\(sender)"])
@@ -155,17 +117,13 @@ final class LibvirtEndpoint {
     // MARK: Requests
 
     private func take(_ profile: LibvirtRequest.PortProfile, _ port: PortSupervisor, _ request: LibvirtRequest) throws {
-        let key = Key(port: port.name, instance: profile.instance)
-        lastOrder &+= 1
-        var entry = Entry(
-            profile: profile, eventPort: request.header.port, sequence: request.header.sequence, order: lastOrder,
-            requestedAt: timers.now)
-        entry.isGranted = entries[key]?.isGranted ?? false
-        let order = lastOrder
-        let former = entries[key]
-        // The outcome may come before `request` returns.
-        entries[key] = entry
-        let waiter: ManagedVSI.Waiter = { [weak self] in self?.ended(key, order, $0) }
+        let name = port.name
+        // The outcome may come before the request is noted.
+        var order: UInt64?
+        var early: ManagedVSI.Ending?
+        let waiter: ManagedVSI.Waiter = { [weak self] ending in
+            if let order { self?.ended(profile.instance, order, ending, on: name) } else { early = ending }
+        }
         do {
             if let target = profile.operation.target {
                 let filter = try FilterInfo(checking: [
@@ -183,119 +141,133 @@ final class LibvirtEndpoint {
                 try port.withdraw(profile.instance, waiter: waiter)
             }
         } catch {
-            entries[key] = former
             throw LibvirtRequest.Refusal(error)
         }
-        if entries.count > Self.outcomesMax { forgetOldest() }
+        let served = serve(name)
+        let taken = served.ledger.take(profile, request.header, at: timers.now)
+        order = taken.order
+        answerLater(taken.answered, of: name)
+        served.timer.set(served.ledger.nextDeadline)
+        if let early { ended(profile.instance, taken.order, early, on: name) }
     }
 
-    private func ended(_ key: Key, _ order: UInt64, _ ending: ManagedVSI.Ending) {
-        guard var entry = entries[key], entry.order == order else { return }
-        entry.isGranted = false
-        switch ending {
-        case .outcome(.granted):
-            entry.response = Self.success
-            entry.isGranted = true
-        case .outcome(.released): entry.response = Self.success
-        case .outcome(.refused(let refusal)): entry.response = UInt16(refusal.reason.rawValue)
-        case .outcome, .linkFailed: entry.response = Self.failure
-        }
-        entries[key] = entry
-        if !entry.isGranted { expire(key) }
+    private func ended(_ vsiID: VSIID, _ order: UInt64, _ ending: ManagedVSI.Ending, on port: String) {
+        guard let served = served[port] else { return }
+        let (response, isGranted) =
+            switch ending {
+            case .outcome(.granted): (LibvirtReply.success, true)
+            case .outcome(.released): (LibvirtReply.success, false)
+            case .outcome(.refused(let refusal)): (UInt16(refusal.reason.rawValue), false)
+            case .outcome, .linkFailed: (LibvirtReply.failure, false)
+            }
+        answerLater(
+            served.ledger.end(vsiID, order, response: response, isGranted: isGranted, at: timers.now), of: port)
+        served.timer.set(served.ledger.nextDeadline)
+    }
+
+    private func serve(_ port: String) -> Served {
+        if let known = served[port] { return known }
+        let new = Served(ledger: LibvirtLedger(), timer: timers.timer { [weak self] in self?.advance(port) })
+        served[port] = new
+        return new
     }
 
     // MARK: Polls
 
     private func poll(_ port: PortSupervisor, _ request: LibvirtRequest, _ sender: UInt32) {
-        var mine: [(key: Key, entry: Entry)] = []
-        var others: [(key: Key, entry: Entry)] = []
-        for (key, entry) in entries where key.port == port.name {
-            // A poll bears the number and the event port of the request that it asks about.
-            let isMine = entry.eventPort == request.header.port
-            if isMine { mine.append((key, entry)) } else { others.append((key, entry)) }
-        }
-        mine.sort { left, right in
-            let isLeft = left.entry.sequence == request.header.sequence
-            let isRight = right.entry.sequence == request.header.sequence
-            return isLeft == isRight ? left.entry.order > right.entry.order : isLeft
-        }
-        others.sort { $0.entry.order > $1.entry.order }
-        for (key, entry) in mine where entry.response == nil { lookAfter(key) }
-        let shown = (mine + others).prefix(Self.entriesMax)
-        let vsis = shown.map { (instance: $0.key.instance, response: $0.entry.response) }
-        reply(LibvirtReply.poll(vsis, interfaceIndex: request.interfaceIndex, to: request.header), to: sender)
+        let poll = LibvirtLedger.Poll(
+            header: request.header, interfaceIndex: request.interfaceIndex, sender: sender)
+        let served = serve(port.name)
+        let isHeld = served.ledger.poll(poll, at: timers.now)
+        served.timer.set(served.ledger.nextDeadline)
+        if !isHeld { answer(poll, of: port.name) }
     }
 
-    /// libvirt polls this request for 10 s at most, and then forgets it without a word.
-    private func lookAfter(_ key: Key) {
-        entries[key]?.isPolled = true
-        guard !isLookingAfterPolled else { return }
-        isLookingAfterPolled = true
-        patienceTimer?.set(timers.now + Self.impatience)
+    private func answer(_ poll: LibvirtLedger.Poll, of port: String) {
+        guard let served = served[port] else {
+            let problem = "the port \(port) is no port of evbd any more"
+            return refuse(LibvirtRequest.Refusal(code: ENODEV, problem: problem), poll.header, poll.sender)
+        }
+        reply(
+            LibvirtReply.poll(
+                served.ledger.answer(to: poll), interfaceIndex: poll.interfaceIndex, to: poll.header),
+            to: poll.sender)
     }
 
-    /// What libvirt is about to give up fails now, and is taken back from the bridge: a late success would leave the switch
-    /// with a VSI that nobody owns.
-    private func giveUpPolled() {
-        let now = timers.now
-        let open = entries.filter { $0.value.isPolled && $0.value.response == nil }
-        for (key, entry) in open where now.since(entry.requestedAt) >= Self.patience {
-            guard entry.profile.operation != .disassociate else { continue }
-            logger.warning(
-                "the bridge has not answered for as long as libvirt waits; its request is withdrawn",
-                metadata: ["vsi": "\(key.instance)", "port": "\(key.port)"])
+    /// Answers polls when everything that has come in the same frame has been heard.
+    private func answerLater(_ polls: [LibvirtLedger.Poll], of port: String) {
+        guard !polls.isEmpty else { return }
+        if due.isEmpty { loop.later { [weak self] in self?.answerDue() } }
+        due += polls.map { (port, $0) }
+    }
+
+    private func answerDue() {
+        let polls = due
+        due = []
+        for (port, poll) in polls { answer(poll, of: port) }
+    }
+
+    // MARK: Time
+
+    private func advance(_ port: String) {
+        guard let served = served[port] else { return }
+        let (answered, overdue) = served.ledger.advance(to: timers.now)
+        answerLater(answered, of: port)
+        for vsiID in overdue { giveUp(vsiID, port, served.ledger) }
+        served.timer.set(served.ledger.nextDeadline)
+    }
+
+    private func giveUp(_ vsiID: VSIID, _ port: String, _ ledger: LibvirtLedger) {
+        guard let entry = ledger.entries[vsiID], entry.response == nil else { return }
+        logger.warning(
+            "the bridge has not answered for as long as libvirt waits; its request has failed",
+            metadata: ["vsi": "\(vsiID)", "port": "\(port)"])
+        if entry.profile.operation != .disassociate {
             // The waiter hears that its request is superseded, and libvirt's next poll that it failed.
-            try? (daemon.port(key.port) as? PortSupervisor)?.withdraw(key.instance, waiter: nil)
+            try? (daemon.port(port) as? PortSupervisor)?.withdraw(vsiID, waiter: nil)
         }
-        isLookingAfterPolled = entries.values.contains { $0.isPolled && $0.response == nil }
-        patienceTimer?.set(isLookingAfterPolled ? now + Self.impatience : nil)
+        guard ledger.entries[vsiID]?.response == nil else { return }
+        answerLater(
+            ledger.end(vsiID, entry.order, response: LibvirtReply.failure, isGranted: false, at: timers.now), of: port)
     }
 
     // MARK: Losses
 
     /// The bridge took a VSI back for good: libvirt is told, and asks anew if it wants to.
     func forgotten(_ vsiID: VSIID, on port: PortSupervisor) {
-        let key = Key(port: port.name, instance: vsiID)
-        guard var entry = entries[key], entry.isGranted, entry.profile.operation != .disassociate else { return }
-        entry.isGranted = false
-        entry.response = Self.failure
-        entries[key] = entry
-        expire(key)
+        guard let served = served[port.name], let lost = served.ledger.lose(vsiID, at: timers.now) else { return }
+        answerLater(lost.answered, of: port.name)
+        served.timer.set(served.ledger.nextDeadline)
         logger.notice("libvirt is told that a VSI is lost", metadata: ["vsi": "\(vsiID)", "port": "\(port.name)"])
         reply(
             LibvirtReply.dropped(
-                entry.profile, interfaceName: port.name, processID: UInt32(bitPattern: daemon.processID),
-                sequence: entry.sequence),
-            to: entry.eventPort)
+                lost.entry.profile, interfaceName: port.name, processID: UInt32(bitPattern: daemon.processID),
+                sequence: lost.entry.sequence),
+            to: lost.entry.eventPort)
     }
 
-    // MARK: Forgetting
+    // MARK: Ends
 
-    /// An outcome can be polled for a while from now on. The timer runs for the first of them: it is not put off by later ones.
-    private func expire(_ key: Key) {
-        entries[key]?.expiry = timers.now + Self.memory
-        guard !isForgetting else { return }
-        isForgetting = true
-        timer?.set(timers.now + Self.memory)
-    }
-
-    private func forgetOld() {
-        let now = timers.now
-        entries = entries.filter { $0.value.expiry.map { $0 > now } ?? true }
-        let next = entries.values.lazy.compactMap(\.expiry).min()
-        isForgetting = next != nil
-        timer?.set(next.map { max($0, now + Self.sweep) })
-    }
-
-    /// The port is evbd's no more, and what was said of it is of no use.
+    /// The port is evbd's no more, and what was said of it is of no use: polls that wait are told so.
     func portClosed(_ name: String) {
-        entries = entries.filter { $0.key.port != name }
+        guard let closed = served.removeValue(forKey: name) else { return }
+        answerLater(closed.ledger.releaseAll(), of: name)
     }
 
-    /// Makes room; VSIs that are bound or under way stay, and their number is bounded by the ports.
-    private func forgetOldest() {
-        let ended = entries.filter { $0.value.expiry != nil }.sorted { $0.value.order < $1.value.order }
-        for (key, _) in ended.prefix(max(1, ended.count / 8)) { entries[key] = nil }
+    /// evbd stops: what waits is answered with what is known.
+    func stop() {
+        for (port, served) in served { due += served.ledger.releaseAll().map { (port, $0) } }
+        answerDue()
+    }
+
+    /// What has been asked of a port and how it was answered; by our own names, for no MIB has any.
+    func counters(of port: String) -> [String: Int] {
+        let counters = served[port]?.ledger.counters ?? LibvirtLedger.Counters()
+        return [
+            "LibvirtRequests": counters.requests, "LibvirtRequestsGivenUp": counters.requestsGivenUp,
+            "LibvirtPolls": counters.polls, "LibvirtPollsHeld": counters.pollsHeld,
+            "LibvirtHoldsExpired": counters.holdsExpired, "LibvirtHoldsDeclined": counters.holdsDeclined,
+        ].mapValues { Int(clamping: $0) }
     }
 }
 

@@ -211,6 +211,11 @@ struct LibvirtRequest: Equatable {
 
 /// What evbd says to libvirt.
 enum LibvirtReply {
+    /// PORT_VDP_RESPONSE_SUCCESS.
+    static let success: UInt16 = 0
+    /// PORT_PROFILE_RESPONSE_ERROR, for failures that the bridge has given no code for.
+    static let failure: UInt16 = 0x105
+
     /// NLMSG_ERROR: 0 when the request was taken, else an errno.
     static func result(_ code: Int32, to header: NetlinkHeader) -> [UInt8] {
         NetlinkWriter.message(type: RTNetlink.messageError, sequence: header.sequence, port: header.port) {
