@@ -9,6 +9,8 @@ BUILD_PACKAGES=(
 )
 # To lay a lab of namespaces. libconfig9 and lldpad are unpacked into the lab, never installed.
 LAB_PACKAGES=(iproute2 iputils-ping nftables python3 util-linux)
+# libvirtd, virsh and QEMU without libvirt-daemon-system, which adds no programs, but services that a host would start at once.
+LIBVIRT_PACKAGES=(libvirt-daemon libvirt-clients qemu-system-x86)
 
 say() { printf '%s\n' "$*"; }
 die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
