@@ -231,7 +231,7 @@ public enum ControlInterface {
         type Organizational (oui: string, data: string)
 
         # The link of a VSI. In a request, no kind means macvtap, and no mode follows the negotiated edge relay.
-        type Link (name: string, kind: ?(macvtap, macvlan), mode: ?(vepa, bridge, private, passthru))
+        type Link (name: string, kind: ?(macvtap, macvlan), mode: ?(vepa, bridge, private, passthru, source))
 
         # A VSI.
         # vsiIDFormat: ipv4, ipv6, mac, local, uuid.
@@ -335,6 +335,8 @@ public enum ControlInterface {
           suspended: ?bool,
           organizational: ?[]Organizational,
           link: ?Link,
+          linkMTU: ?int,
+          linkSources: ?[]string,
           wait: ?int
         ) -> (vsi: VSI)
 
@@ -350,6 +352,8 @@ public enum ControlInterface {
           suspended: ?bool,
           organizational: ?[]Organizational,
           link: ?Link,
+          linkMTU: ?int,
+          linkSources: ?[]string,
           reserve: ?bool,
           wait: ?int
         ) -> (vsi: VSI)

@@ -8,6 +8,10 @@ public struct VSIRequest: Codable, Sendable, Equatable {
     public static let maximumFilters = 243
     /// The most organizationally specific TLVs in a request.
     public static let maximumOrganizational = 16
+    /// The greatest number of addresses in ``linkSources``.
+    public static let maximumSources = 64
+    /// The MTUs that the kernel takes for an Ethernet link.
+    public static let linkMTURange = 68...65_535
 
     /// The VSIID, a UUID or a text after `ipv4:`, `ipv6:`, `mac:` or `local:`.
     ///
@@ -35,6 +39,10 @@ public struct VSIRequest: Codable, Sendable, Equatable {
     public var organizational: [VSIOrganizationalTLV]
     /// The link to create; nil for none.
     public var link: VSILink?
+    /// The MTU of the link in octets, 68 to 65535; nil takes that of the port.
+    public var linkMTU: Int?
+    /// Whose frames a macvlan in mode source lets in: MAC addresses, at most ``maximumSources``.
+    public var linkSources: [String]
     /// Pre-Associate with resource reservation; PreAssociate only.
     public var reserve: Bool
     /// How long to wait for the bridge, in milliseconds, 0 to 3600000; 0 answers at once.
@@ -44,8 +52,8 @@ public struct VSIRequest: Codable, Sendable, Equatable {
     public init(
         vsiID: String, port: String, managerID: String? = nil, typeID: Int, typeVersion: Int = 0,
         filters: [VSIFilter] = [], migrating: Bool = false, suspended: Bool = false,
-        organizational: [VSIOrganizationalTLV] = [], link: VSILink? = nil, reserve: Bool = false,
-        waitMilliseconds: Int = 0
+        organizational: [VSIOrganizationalTLV] = [], link: VSILink? = nil, linkMTU: Int? = nil,
+        linkSources: [String] = [], reserve: Bool = false, waitMilliseconds: Int = 0
     ) {
         self.vsiID = vsiID
         self.port = port
@@ -57,13 +65,15 @@ public struct VSIRequest: Codable, Sendable, Equatable {
         self.suspended = suspended
         self.organizational = organizational
         self.link = link
+        self.linkMTU = linkMTU
+        self.linkSources = linkSources
         self.reserve = reserve
         self.waitMilliseconds = waitMilliseconds
     }
 
     enum CodingKeys: String, CodingKey, CaseIterable {
         case vsiID, port, managerID, typeID, typeVersion, filters, migrating, suspended
-        case organizational, link, reserve
+        case organizational, link, linkMTU, linkSources, reserve
         case waitMilliseconds = "wait"
     }
 
@@ -92,6 +102,10 @@ public struct VSIRequest: Codable, Sendable, Equatable {
             try container.decodeIfPresent([CheckedOrganizational].self, forKey: .organizational)?.map(\.tlv) ?? []
         try container.require(organizational.count <= Self.maximumOrganizational, .organizational)
         link = try container.decodeIfPresent(CheckedLink.self, forKey: .link)?.link
+        linkMTU = try container.integer(.linkMTU, in: Self.linkMTURange)
+        linkSources = try container.decodeIfPresent([String].self, forKey: .linkSources) ?? []
+        try container.require(
+            linkSources.count <= Self.maximumSources && linkSources.allSatisfy(VSIFilter.isMAC), .linkSources)
         reserve = try container.decodeIfPresent(Bool.self, forKey: .reserve) ?? false
         waitMilliseconds = try container.wait(.waitMilliseconds)
     }
@@ -109,6 +123,8 @@ public struct VSIRequest: Codable, Sendable, Equatable {
         try container.encode(suspended, forKey: .suspended)
         if !organizational.isEmpty { try container.encode(organizational, forKey: .organizational) }
         try container.encode(Nullable(wrappedValue: link), forKey: .link)
+        if let linkMTU { try container.encode(linkMTU, forKey: .linkMTU) }
+        if !linkSources.isEmpty { try container.encode(linkSources, forKey: .linkSources) }
         if reserve { try container.encode(reserve, forKey: .reserve) }
         try container.encode(waitMilliseconds, forKey: .waitMilliseconds)
     }
@@ -303,6 +319,8 @@ private struct CheckedLink: Decodable {
         let kind = try container.decode(Nullable<LinkKind>.self, forKey: .kind).wrappedValue
         let mode = try container.decode(Nullable<LinkMode>.self, forKey: .mode).wrappedValue
         link = VSILink(name: try container.name(.name, longest: 15), kind: kind, mode: mode)
+        // A macvtap in this mode would let nothing in: the kernel has the list for macvlans only.
+        try container.require(mode != .source || kind == .macvlan, .mode)
     }
 }
 

@@ -63,14 +63,14 @@ public enum LinkKind: String, Codable, Sendable, CaseIterable {
 
 /// In which mode a macvtap or macvlan relays.
 public enum LinkMode: String, Codable, Sendable, CaseIterable {
-    case vepa, bridge, `private`, passthru
+    case vepa, bridge, `private`, passthru, source
 }
 
 /// The network link of a VSI.
 public struct VSILink: Codable, Sendable, Equatable {
     /// Its interface name.
     public var name: String
-    /// Its kind; in a request, nil means macvtap.
+    /// Its kind; in a request, nil means macvtap, or whatever link of that name is in the bridge that the port is in.
     @Nullable public var kind: LinkKind?
     /// Its mode; in a request, nil lets it follow the negotiated edge relay.
     @Nullable public var mode: LinkMode?
@@ -107,7 +107,7 @@ public struct VSIStatus: Codable, Sendable, Equatable {
     @Nullable public var reason: VSIReason?
     /// Its filter; the bridge's, once it has answered.
     public var filters: [VSIFilter]
-    /// Its link; nil where evbd has none to care for.
+    /// Its link, made by evbd or adopted; nil while there is none.
     @Nullable public var link: VSILink?
 
     /// Makes the status of a VSI.

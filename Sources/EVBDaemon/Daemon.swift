@@ -26,6 +26,7 @@ public final class Daemon {
     private let timers: Timers
     private let table: LinkTable
     private let programmer: LinkProgrammer
+    private let guestFilter: GuestFilter
     private let serviceManager = ServiceManager()
     private(set) var ports: [any ManagedPort] = []
     private var service: DaemonService?
@@ -74,6 +75,7 @@ public final class Daemon {
             programmer = try LinkProgrammer(loop: loop)
             types = TypedAdmission(
                 programmer: programmer, timers: timers, loop: loop, runtimeDirectory: runtimeDirectory, logger: logger)
+            guestFilter = GuestFilter(programmer: programmer)
         } catch {
             throw StartError(description: "\(error)")
         }
@@ -90,6 +92,12 @@ public final class Daemon {
         HairpinFlag.takeBack(surroundings) { !bridgePorts.contains($0) }
         types.onRevoked = { [weak self] vsiID, port in (self?.port(port) as? BridgePortSupervisor)?.deassociate(vsiID) }
         types.removeLeftovers(keeping: Set(configuration.ports.lazy.filter { $0.vsiTypes != nil }.map(\.interface)))
+        guestFilter.removeLeftovers(
+            isLink: { [table] in table[$0] != nil },
+            keepPort: { [weak self] index in
+                let port = self?.ports.first { $0.interfaceIndex == index }
+                return (port as? PortSupervisor)?.relay.keepShield() ?? false
+            })
         for port in configuration.ports { ports.append(makePort(port)) }
     }
 
@@ -166,8 +174,8 @@ public final class Daemon {
 
     private var surroundings: PortSurroundings {
         PortSurroundings(
-            loop: loop, timers: timers, table: table, programmer: programmer, logger: logger,
-            runtimeDirectory: runtimeDirectory)
+            loop: loop, timers: timers, table: table, programmer: programmer, guestFilter: guestFilter,
+            logger: logger, runtimeDirectory: runtimeDirectory)
     }
 
     private func makePort(_ configuration: PortConfiguration) -> any ManagedPort {

@@ -153,7 +153,7 @@ final class DaemonService: ControlService {
         let port = try station(call.port)
         let request = try read(call, target: target, placement: port.managerIDPlacement)
         let link = try call.link.map { link throws(ControlError) in
-            try specification(link, of: request, on: port)
+            try demand(link, of: call, request, on: port)
         }
         let waiter = try wait(call.waitMilliseconds, port, request.vsiID, reply) { [weak port] in
             port?.vsiStatus(request.vsiID)
@@ -285,22 +285,32 @@ final class DaemonService: ControlService {
         }
     }
 
-    private func specification(
-        _ link: VSILink, of request: EVBProtocol.VSIRequest, on port: PortSupervisor
-    ) throws(ControlError) -> EdgeRelay.Specification {
-        guard let address = request.filter.entries.lazy.compactMap(\.macAddress).first else {
-            throw ControlError(
-                .invalidArgument(argument: "link"), message: "the link \(link.name) needs a MAC address",
-                hint: "give one in the filter, as in --filter mac=52:54:00:00:00:01")
+    /// What the client wants of the link.
+    private func demand(
+        _ link: VSILink, of call: EVBControl.VSIRequest, _ request: EVBProtocol.VSIRequest, on port: PortSupervisor
+    ) throws(ControlError) -> EdgeRelay.Demand {
+        let addresses = request.filter.entries.compactMap(\.macAddress)
+        let demand: EdgeRelay.Demand
+        if link.kind == nil, link.mode == nil, port.relay.bridge != nil {
+            demand = .find(name: link.name, addresses: addresses)
+        } else {
+            guard let address = addresses.first else {
+                throw ControlError(
+                    .invalidArgument(argument: "link"), message: "the link \(link.name) needs a MAC address",
+                    hint: "give one in the filter, as in --filter mac=52:54:00:00:00:01")
+            }
+            demand = .make(
+                EdgeRelay.Specification(
+                    name: link.name, kind: link.kind == .macvlan ? .macvlan : .macvtap,
+                    mode: link.mode.map { MacvlanMode($0) }, address: address,
+                    mtu: call.linkMTU.map { UInt32(clamping: $0) },
+                    sources: call.linkSources.compactMap { MACAddress($0) }))
         }
-        let specification = EdgeRelay.Specification(
-            name: link.name, kind: link.kind == .macvlan ? .macvlan : .macvtap,
-            mode: link.mode.map { MacvlanMode($0) }, address: address)
-        if let conflict = port.relay.conflict(specification, for: request.vsiID) {
+        if let conflict = port.relay.conflict(demand, for: request.vsiID) {
             throw ControlError(
-                .invalidArgument(argument: "link"), message: conflict, hint: "choose another name with --link")
+                .invalidArgument(argument: "link"), message: conflict, hint: "see evbctl vsi list and ip -d link")
         }
-        return specification
+        return demand
     }
 
     private static func unreadableVSIID(_ text: String) -> ControlError {
@@ -388,6 +398,7 @@ extension MacvlanMode {
         case .bridge: self = .bridge
         case .private: self = .private
         case .passthru: self = .passthru
+        case .source: self = .source
         }
     }
 }

@@ -4,8 +4,8 @@ internal import EVBWire
 
 /// What the daemon keeps of a VSI beside what the protocol does: its link, and who waits for it.
 struct ManagedVSI {
-    /// The link to make when the bridge grants the association; nil for none, or for one of the manager's own.
-    var link: EdgeRelay.Specification?
+    /// The link to have when the bridge grants the association; nil for one of the manager's own, if there is one.
+    var link: EdgeRelay.Demand?
     /// Who asked for it last.
     var owner: Owner
     /// Those who are to hear how the request under way ends.

@@ -85,12 +85,13 @@ extension PortSupervisor {
     ///
     /// A VSI whose link cannot be made is given back to the bridge: it would hold resources there for nothing.
     private func raise(_ vsiID: VSIID, then: @escaping () -> Void) {
-        guard let managed = vsis[vsiID], let link = managed.link else { return then() }
-        relay.raise(vsiID, link) { [weak self] result in
+        guard let managed = vsis[vsiID], let filter = port.vsi(vsiID)?.filter else { return then() }
+        let demand = managed.link ?? .find(name: nil, addresses: filter.entries.compactMap(\.macAddress))
+        relay.raise(vsiID, demand, vid: filter.onlyVID) { [weak self] result in
             // What has come since, another request or a loss, has ended this one already.
             guard let self, vsis[vsiID]?.turn == managed.turn, port.vsi(vsiID)?.state == .associated else { return }
             guard case .failure(let error) = result else { return then() }
-            finish(vsiID, .linkFailed(link: link.name, cause: "\(error)"))
+            finish(vsiID, .linkFailed(link: demand.name ?? "", cause: "\(error)"))
             onNews?(PortNews(kind: .notice, vsiID: vsiID, message: "\(error)"))
             try? withdraw(vsiID, waiter: nil)
         }
@@ -127,6 +128,7 @@ extension PortSupervisor {
     }
 
     private func tell(_ status: EVBWire.ReflectiveRelayStatus) {
+        applyRelay()
         let grant = status.grant.rawValue
         log(.notice, "reflective relay \(grant)")
         onNews?(PortNews(kind: .reflectiveRelay, to: grant, message: "reflective relay is \(grant)"))
@@ -159,5 +161,13 @@ extension EVBWire.ReflectiveRelayStatus {
         case .off: .refused
         case .reserved, .unknown: .unknown
         }
+    }
+}
+
+extension FilterInfo {
+    /// The VLAN that all frames belong to, if there is one and it is one.
+    fileprivate var onlyVID: UInt16? {
+        let vids = Set(entries.map(\.vid))
+        return vids.count == 1 ? vids.first.flatMap { (1...4094).contains($0) ? $0 : nil } : nil
     }
 }

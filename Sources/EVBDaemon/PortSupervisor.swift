@@ -1,3 +1,4 @@
+internal import EVBControl
 internal import EVBProtocol
 internal import EVBWire
 internal import LinuxSystem
@@ -29,8 +30,10 @@ final class PortSupervisor: ManagedPort {
             configuration: Self.settings(configuration, link: transport.link),
             firstSequence: UInt16.random(in: .min ... .max))
         relay = EdgeRelay(
-            programmer: surroundings.programmer, table: surroundings.table, portName: name,
-            defaultMode: configuration.edgeRelay == .veb ? .bridge : .vepa, logger: transport.logger)
+            programmer: surroundings.programmer, table: surroundings.table, filter: surroundings.guestFilter,
+            portName: name, policy: RelayPolicy(configuration, isReflected: false), logger: transport.logger)
+        relay.shield.onMark = { [weak self] in self?.transport.setMark($0) }
+        relay.onTrouble = { [weak self] in self?.onNews?(PortNews(kind: .notice, vsiID: $0, message: $1)) }
         transport.onFrame = { [weak self] frame in
             guard let self else { return }
             perform(port.receive(frame, at: now))
@@ -59,10 +62,16 @@ final class PortSupervisor: ManagedPort {
         configuration.managerIDPlacement == .first ? .first : .last
     }
 
+    /// The links follow what is configured and what the bridge grants.
+    func applyRelay() {
+        relay.apply(RelayPolicy(configuration, isReflected: port.snapshot.reflectiveRelay == .on))
+    }
+
     /// Changes the settings of the port while it runs; its VSIs stay.
     func reconfigure(_ configuration: PortConfiguration) {
         self.configuration = configuration
-        relay.defaultMode = configuration.edgeRelay == .veb ? .bridge : .vepa
+        // Links go where frames stay with the switch before it hears that it need not reflect them, and from there after.
+        applyRelay()
         perform(port.reconfigure(Self.settings(configuration, link: transport.link), at: now))
     }
 
@@ -77,7 +86,7 @@ final class PortSupervisor: ManagedPort {
     ///
     /// - Throws: when it cannot be taken; `waiter` is not called then.
     func request(
-        _ request: EVBProtocol.VSIRequest, link: EdgeRelay.Specification?, owner: ManagedVSI.Owner,
+        _ request: EVBProtocol.VSIRequest, link: EdgeRelay.Demand?, owner: ManagedVSI.Owner,
         waiter: ManagedVSI.Waiter?
     ) throws(VSIRequestError) {
         let effects = try port.request(request, at: now)
@@ -123,6 +132,7 @@ final class PortSupervisor: ManagedPort {
     func close() {
         for case .transmit(let frame) in port.shutdown() { transport.send(frame) }
         timer = nil
+        relay.portCloses()
         transport.close()
     }
 

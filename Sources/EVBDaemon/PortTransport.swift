@@ -12,6 +12,7 @@ struct PortSurroundings {
     let timers: Timers
     let table: LinkTable
     let programmer: LinkProgrammer
+    let guestFilter: GuestFilter
     let logger: Logger
     /// The directory for what lives until the next boot.
     let runtimeDirectory: String
@@ -45,6 +46,9 @@ final class PortTransport {
     private var socket: PacketSocket?
     private var socketIndex: Int32?
     private var socketTapsAll = false
+    /// What the frames sent are to be known by on this host, while the guest filter is at the port.
+    private var mark: UInt32?
+    private var socketMark: UInt32?
     private var watches: [EventLoop.Watch] = []
     /// Lines about the port and its peer, and lines about VSIs, of which a flap brings one or two for each.
     private var portBudget = LogBudget(burst: 20, perSecond: 1)
@@ -75,10 +79,11 @@ final class PortTransport {
             close()
             return .absent
         }
-        // A bridge takes frames to group addresses for itself before a socket of one EtherType sees them.
-        let tapsAll = link.masterIndex != nil
+        // A bridge takes frames to group addresses for itself before a socket of one EtherType sees them, and so does the guest
+        // filter.
+        let tapsAll = link.masterIndex != nil || mark != nil
         let isAnother = socketIndex.map { $0 != link.index } ?? false
-        if socketIndex != link.index || socketTapsAll != tapsAll { open(link, tapsAll: tapsAll) }
+        if socketIndex != link.index || socketTapsAll != tapsAll || socketMark != mark { open(link, tapsAll: tapsAll) }
         return .present(link, isUp: link.isUp && link.hasCarrier && socket != nil, isAnother: isAnother)
     }
 
@@ -89,7 +94,7 @@ final class PortTransport {
             let groups = [MACAddress.nearestCustomerBridge, .nearestBridge].map { HardwareAddress($0.rawValue) }
             let socket = try PacketSocket(
                 interfaceIndex: link.index, etherTypes: [EtherType.lldp, EtherType.ecp, EtherType.draftECP],
-                groups: groups, tap: tapsAll ? .everything : .protocols)
+                groups: groups, tap: tapsAll ? .everything : .protocols, mark: mark)
             for descriptor in socket.descriptors {
                 let watch = try surroundings.loop.watch(descriptor, for: .readable) { [weak self] _ in
                     self?.receive(descriptor)
@@ -99,11 +104,18 @@ final class PortTransport {
             self.socket = socket
             socketIndex = link.index
             socketTapsAll = tapsAll
+            socketMark = mark
         } catch {
             close()
             logger.error(
                 "the interface cannot be listened on; evbd needs CAP_NET_RAW", metadata: ["error": "\(error)"])
         }
+    }
+
+    /// From now on frames bear this mark, and are heard before rules at the port are asked; nil ends it.
+    func setMark(_ mark: UInt32?) {
+        self.mark = mark
+        if let link, socket != nil { open(link, tapsAll: link.masterIndex != nil || mark != nil) }
     }
 
     /// Stops listening.

@@ -69,6 +69,9 @@ public struct Link: Sendable, Equatable {
     /// Whether a bridge tells VLANs apart; nil for anything that is no bridge.
     public var filtersVLANs: Bool?
 
+    /// The VLAN of a VLAN device; nil for other links.
+    public var vlanID: UInt16?
+
     /// Creates a link of which nothing else is known; the rest is set one by one.
     public init(index: Int32, name: String) {
         self.index = index
@@ -108,6 +111,17 @@ extension Link {
         }
     }
 
+    /// Whether an RTM_DELLINK message tells of a link that goes on in another network namespace.
+    static func namesOtherNamespace(_ header: UnsafeMutablePointer<nlmsghdr>) -> Bool {
+        let headerLength = Int32(MemoryLayout<ifinfomsg>.size)
+        guard nlmsg_valid_hdr(header, headerLength) != 0 else { return false }
+        var isNamed = false
+        Attributes(first: nlmsg_attrdata(header, headerLength), length: nlmsg_attrlen(header, headerLength)).forEach {
+            isNamed = isNamed || $0.type == IFLA_NEW_NETNSID
+        }
+        return isNamed
+    }
+
     /// IFF_UP and IFF_LOWER_UP: the C library's header and the kernel's both define them, so Swift would not know which.
     private static let flagUp: UInt32 = 1 << 0
     private static let flagLowerUp: UInt32 = 1 << 16
@@ -138,6 +152,10 @@ extension Link {
                     if detail.type == IFLA_MACVLAN_MODE {
                         macvlanMode = detail.uint32.flatMap(MacvlanMode.init)
                     }
+                }
+            case IFLA_INFO_DATA where kind == "vlan":
+                attribute.nested.forEach { detail in
+                    if detail.type == VLANDevice.identifier { vlanID = detail.uint16 }
                 }
             case IFLA_INFO_DATA where kind == "bridge":
                 attribute.nested.forEach { detail in
@@ -220,6 +238,10 @@ struct Attribute {
 
     var uint8: UInt8? {
         octets.first
+    }
+
+    var uint16: UInt16? {
+        octets.count >= 2 ? octets.loadUnaligned(as: UInt16.self) : nil
     }
 
     var uint32: UInt32? {

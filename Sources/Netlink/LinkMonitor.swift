@@ -9,8 +9,10 @@ internal import LinuxSystem
 public enum LinkEvent: Sendable, Equatable {
     /// A link is new, or something about it is: this is how it is now.
     case changed(Link)
-    /// A link is gone, or has left the network namespace.
+    /// A link is gone.
     case removed(index: Int32, name: String)
+    /// A link is in another network namespace now, from where nothing more is heard of it.
+    case moved(index: Int32, name: String)
     /// A bridge tells of one of its ports: this is its hairpin flag now. All else of the link comes by `changed`.
     case bridgePort(index: Int32, hairpin: Bool)
     /// Changes were lost because they came faster than they were read: only `dump` tells how things are.
@@ -124,7 +126,11 @@ public final class LinkMonitor {
                 }
             case RTM_DELLINK:
                 if let link = Link(message: header) {
-                    body(.removed(index: link.index, name: link.name))
+                    let isMoved = Link.namesOtherNamespace(header)
+                    body(
+                        isMoved
+                            ? .moved(index: link.index, name: link.name)
+                            : .removed(index: link.index, name: link.name))
                 }
             default:
                 break

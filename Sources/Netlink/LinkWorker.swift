@@ -15,6 +15,12 @@ public enum LinkCommand: Sendable, Equatable {
     case setMacvlanMode(index: Int32, MacvlanMode)
     /// Sets a link up or down; the result is the link.
     case setUp(index: Int32, Bool)
+    /// Sets the MTU of a link, in octets; the result is the link.
+    case setMTU(index: Int32, UInt32)
+    /// Sees to it that there is a VLAN device; the result is it.
+    case ensureVLAN(VLANDevice)
+    /// Looks how a link is, after all that was asked for before; the result is the link, or nil if there is none.
+    case look(index: Int32)
     /// Sets hairpin of a bridge port; the result is the link.
     case setHairpin(portIndex: Int32, Bool)
     /// Does what another module wants to have done in the order of these changes; the result is nil.
@@ -271,6 +277,13 @@ public final class LinkWorker {
                 return try links.link(index: index)
             case .setUp(let index, let isUp):
                 try links.setUp(index: index, isUp)
+                return try links.link(index: index)
+            case .setMTU(let index, let mtu):
+                try links.setMTU(index: index, mtu)
+                return try links.link(index: index)
+            case .ensureVLAN(let device):
+                return try links.ensureVLAN(device)
+            case .look(let index):
                 return try links.link(index: index)
             case .setHairpin(let index, let isOn):
                 try links.setHairpin(portIndex: index, isOn)

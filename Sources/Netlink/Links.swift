@@ -32,6 +32,8 @@ public struct MacvlanSpec: Sendable, Equatable {
     public var address: HardwareAddress?
     /// Octets of the greatest payload; nil takes that of the link below.
     public var mtu: UInt32?
+    /// Whose frames a macvlan in source mode lets in; of no use in other modes.
+    public var sources: [HardwareAddress] = []
     /// The alias, by which its creator can recognise it.
     public var alias: String?
     /// Whether it is set up in the end.
@@ -40,7 +42,7 @@ public struct MacvlanSpec: Sendable, Equatable {
     /// Describes a link.
     public init(
         name: String, kind: Kind, mode: MacvlanMode, parentIndex: Int32, address: HardwareAddress? = nil,
-        mtu: UInt32? = nil, alias: String? = nil, up: Bool
+        mtu: UInt32? = nil, alias: String? = nil, sources: [HardwareAddress] = [], up: Bool
     ) {
         self.name = name
         self.kind = kind
@@ -49,6 +51,7 @@ public struct MacvlanSpec: Sendable, Equatable {
         self.address = address
         self.mtu = mtu
         self.alias = alias
+        self.sources = sources
         self.up = up
     }
 }
@@ -57,7 +60,7 @@ public struct MacvlanSpec: Sendable, Equatable {
 ///
 /// Changes need CAP_NET_ADMIN. For one thread; every method throws `NetlinkError`, of kind `notFound` where the link is not there.
 public final class Links {
-    private let requests: RequestSocket
+    let requests: RequestSocket
 
     /// Opens the socket.
     public init() throws(NetlinkError) {
@@ -166,16 +169,25 @@ public final class Links {
         if let mtu = spec.mtu {
             message.put(IFLA_MTU, mtu)
         }
-        putInformation(kind: spec.kind.rawValue, mode: spec.mode, into: message)
+        putInformation(
+            kind: spec.kind.rawValue, mode: spec.mode, sources: spec.mode == .source ? spec.sources : [], into: message)
         return message
     }
 
-    private static func putInformation(kind: String, mode: MacvlanMode, into message: borrowing LinkMessage) {
+    private static func putInformation(
+        kind: String, mode: MacvlanMode, sources: [HardwareAddress] = [], into message: borrowing LinkMessage
+    ) {
         let pointer = message.pointer
         let information = nla_nest_start(pointer, Int32(IFLA_LINKINFO) | NLA_F_NESTED)
         message.put(IFLA_INFO_KIND, kind)
         let data = nla_nest_start(pointer, Int32(IFLA_INFO_DATA) | NLA_F_NESTED)
         message.put(IFLA_MACVLAN_MODE, mode.rawValue)
+        if !sources.isEmpty {
+            message.put(IFLA_MACVLAN_MACADDR_MODE, UInt32(MACVLAN_MACADDR_SET.rawValue))
+            message.nest(IFLA_MACVLAN_MACADDR_DATA) {
+                for source in sources { message.put(IFLA_MACVLAN_MACADDR, source.octets) }
+            }
+        }
         nla_nest_end(pointer, data)
         nla_nest_end(pointer, information)
     }
@@ -203,6 +215,15 @@ public final class Links {
         try requests.perform(message, "set \(Self.name(ofIndex: index)) \(isUp ? "up" : "down")")
     }
 
+    /// Sets the MTU of a link, in octets.
+    ///
+    /// - Throws: `NetlinkError` of kind `invalid` for more than the link below carries.
+    public func setMTU(index: Int32, _ mtu: UInt32) throws(NetlinkError) {
+        let message = LinkMessage(type: RTM_SETLINK, index: index)
+        message.put(IFLA_MTU, mtu)
+        try requests.perform(message, "set MTU \(mtu) of \(Self.name(ofIndex: index))")
+    }
+
     /// Deletes a link.
     ///
     /// Takes the kernel some 16 ms for a macvtap.
@@ -224,12 +245,12 @@ public final class Links {
 
     // MARK: Names
 
-    private static func isName(_ name: String) -> Bool {
+    static func isName(_ name: String) -> Bool {
         !name.isEmpty && name.utf8.count <= MacvlanSpec.nameLengthMax && !name.utf8.contains(0)
     }
 
     /// The name of a link for an error's text.
-    private static func name(ofIndex index: Int32) -> String {
+    static func name(ofIndex index: Int32) -> String {
         withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(IF_NAMESIZE)) { buffer in
             guard index > 0, let start = buffer.baseAddress, if_indextoname(UInt32(index), start) != nil else {
                 return "interface \(index)"

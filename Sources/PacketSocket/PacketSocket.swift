@@ -62,9 +62,10 @@ public final class PacketSocket {
     ///   - etherTypes: What is received, 1 to 64. Anything can be sent.
     ///   - groups: The group addresses that are received, 64 at most. The interface is told to let them in.
     ///   - tap: Where in the kernel the frames are taken.
+    ///   - mark: What frames that are sent bear for the rules of this host (SO_MARK), where they need one.
     /// - Throws: `SystemError`: EPERM without CAP_NET_RAW, ENODEV for an interface that is not there or no Ethernet.
     public init(
-        interfaceIndex: Int32, etherTypes: [UInt16], groups: [HardwareAddress], tap: Tap
+        interfaceIndex: Int32, etherTypes: [UInt16], groups: [HardwareAddress], tap: Tap, mark: UInt32? = nil
     ) throws(SystemError) {
         var sockets: [Socket] = []
         switch tap {
@@ -79,6 +80,9 @@ public final class PacketSocket {
             sockets.append(try Self.open(interfaceIndex, protocol: UInt16(ETH_P_ALL), filter, groups))
         }
         precondition(!sockets.isEmpty, "a socket that hears nothing has no use")
+        if var mark, let socket = sockets.first {
+            try Self.set(socket.descriptor.rawValue, SOL_SOCKET, SO_MARK, "SO_MARK", &mark)
+        }
         self.interfaceIndex = interfaceIndex
         self.sockets = sockets
         buffer = .allocate(byteCount: Self.frameLengthMax, alignment: 16)

@@ -171,7 +171,6 @@ def test_TLV_07_the_edge_relay_changes_its_kind(cable):
     eventually(lambda: evbd.port()["reflectiveRelay"] == {"requested": True, "status": "granted"}, 5, "and reflects again")
 
 
-@pytest.mark.xfail(strict=True, reason="links that are there keep their mode; EdgeRelay.defaultMode is set once; see PortSupervisor.reconfigure")
 def test_ARC_06_links_follow_a_changed_edge_relay(cable):
     """ARC-06 After vepa to veb a link without a mode of its own is in mode bridge: a new one, and one that was there before."""
     cable.lldpad_bridge()

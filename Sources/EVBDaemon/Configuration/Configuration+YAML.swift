@@ -110,12 +110,12 @@ extension ConfigurationReader {
 
     /// The keys of a port that make sense in one role only.
     private static let keysOfRole: [(role: PortConfiguration.Role, keys: [String])] = [
-        (.station, ["edge-relay", "fallback", "manager-id-placement"]),
+        (.station, ["edge-relay", "fallback", "gate", "guest-filter", "manager-id-placement"]),
         (.bridge, ["reflective-relay", "vsi-types", "misbehave"]),
     ]
 
     private static let portKeys = [
-        "interface", "role", "dialect", "edge-relay", "fallback", "group-ids", "evb", "ecp", "vdp",
+        "interface", "role", "dialect", "edge-relay", "fallback", "gate", "guest-filter", "group-ids", "evb", "ecp", "vdp",
         "manager-id-placement", "reflective-relay", "vsi-types", "misbehave",
     ]
 
@@ -141,6 +141,10 @@ extension ConfigurationReader {
         if let dialect: PortConfiguration.Dialect = choice(entries, path, "dialect") { port.dialect = dialect }
         if let relay: PortConfiguration.EdgeRelay = choice(entries, path, "edge-relay") { port.edgeRelay = relay }
         if let fallback: PortConfiguration.Fallback = choice(entries, path, "fallback") { port.fallback = fallback }
+        if let gate: PortConfiguration.Gate = choice(entries, path, "gate") { port.gate = gate }
+        if let node = entries["guest-filter"]?.value {
+            port.guestFilter = boolean(node, "\(path).guest-filter") ?? true
+        }
         if let placement: PortConfiguration.ManagerIDPlacement = choice(entries, path, "manager-id-placement") {
             port.managerIDPlacement = placement
         }

@@ -71,6 +71,14 @@ public struct PortConfiguration: Sendable, Equatable {
         case hold
     }
 
+    /// What keeps the frames of a VSI that is not associated from the wire.
+    public enum Gate: String, Sendable, Equatable, CaseIterable {
+        /// Its link is down.
+        case down
+        /// Nothing: whether links are up is for others to say.
+        case none
+    }
+
     /// Where a manager ID shorter than 16 octets sits in the manager ID TLV.
     public enum ManagerIDPlacement: String, Sendable, Equatable, CaseIterable {
         /// In the first octets, as lldpad does.
@@ -146,6 +154,10 @@ public struct PortConfiguration: Sendable, Equatable {
     public var edgeRelay: EdgeRelay = .vepa
     /// The macvlan mode while reflective relay is not granted (station only).
     public var fallback: Fallback = .vepa
+    /// What keeps the frames of a VSI that is not associated from the wire (station only).
+    public var gate: Gate = .down
+    /// Whether machines are kept from sending and hearing LLDP and ECP (station only).
+    public var guestFilter: Bool = true
     /// Whether this side says that it can use GroupIDs: SGID as a station, BGID as a bridge.
     public var groupIDs: Bool = true
     /// How the EVB TLV is used.

@@ -76,8 +76,19 @@ struct VSIOptions: ParsableArguments {
     @Option(help: "What kind of link (default: macvtap).")
     var linkKind: LinkKind?
 
-    @Option(help: "In which mode (default: vepa, or bridge where the port is a VEB).")
+    @Option(
+        help: "In which mode, and no other (default: that of the port's edge relay, whatever it is at the time).")
     var linkMode: LinkMode?
+
+    @Option(
+        name: .customLong("link-mtu"),
+        help: ArgumentHelp("The link's MTU, 68 to 65535 octets (default: that of the port).", valueName: "octets"))
+    var linkMTU: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            "Whose frames a macvlan in mode source lets in; give it again for more.", valueName: "mac"))
+    var linkSource: [String] = []
 
     @OptionGroup var wait: WaitOptions
 
@@ -88,8 +99,24 @@ struct VSIOptions: ParsableArguments {
         guard !(migrating && suspended) else {
             throw ValidationError("give --migrating (to here) or --suspended (here), not both")
         }
-        guard link != nil || (linkKind == nil && linkMode == nil) else {
-            throw ValidationError("--link-kind and --link-mode need --link")
+        guard link != nil || (linkKind == nil && linkMode == nil && linkMTU == nil) else {
+            throw ValidationError("--link-kind, --link-mode and --link-mtu need --link")
+        }
+        guard linkMTU.map(VSIRequest.linkMTURange.contains) ?? true else {
+            throw ValidationError("--link-mtu \(linkMTU ?? 0) is out of range; give 68 to 65535 octets")
+        }
+        guard linkMode != .source || (linkKind == .macvlan && !linkSource.isEmpty) else {
+            throw ValidationError("--link-mode source needs --link-kind macvlan and --link-source")
+        }
+        guard linkMode == .source || linkSource.isEmpty else {
+            throw ValidationError("--link-source needs --link-mode source")
+        }
+        guard linkSource.count <= VSIRequest.maximumSources else {
+            let limit = VSIRequest.maximumSources
+            throw ValidationError("\(linkSource.count) times --link-source is too often; give at most \(limit)")
+        }
+        if let text = linkSource.first(where: { !VSIFilter.isMAC($0) }) {
+            throw ValidationError("\(text) is no MAC address; give one like 52:54:00:00:c7:3e")
         }
         guard filter.count <= VSIRequest.maximumFilters else {
             let limit = VSIRequest.maximumFilters
@@ -105,8 +132,8 @@ struct VSIOptions: ParsableArguments {
         VSIRequest(
             vsiID: vsiID, port: port, managerID: manager, typeID: type, typeVersion: typeVersion, filters: filter,
             migrating: migrating, suspended: suspended, organizational: organizational,
-            link: link.map { VSILink(name: $0, kind: linkKind, mode: linkMode) }, reserve: reserve,
-            waitMilliseconds: wait.milliseconds)
+            link: link.map { VSILink(name: $0, kind: linkKind, mode: linkMode) }, linkMTU: linkMTU,
+            linkSources: linkSource.map { $0.lowercased() }, reserve: reserve, waitMilliseconds: wait.milliseconds)
     }
 }
 

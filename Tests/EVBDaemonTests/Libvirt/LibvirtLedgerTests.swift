@@ -4,8 +4,6 @@ import Testing
 
 @testable import EVBDaemon
 
-private func vsi(_ number: UInt64) -> VSIID { VSIID(format: .uuid, high: 0x5ab5_c6a6_9f4b_4d27, low: number) }
-
 /// Plays libvirtds against a ledger, on a clock of its own.
 private final class LedgerBench {
     let ledger = LibvirtLedger()

@@ -10,6 +10,11 @@ final class LinkTable {
     private var watch: EventLoop.Watch?
     private var links: [Int32: Link] = [:]
     private var indices: [String: Int32] = [:]
+    private var holders: [HardwareAddress: Set<Int32>] = [:]
+    /// Links that have gone to other network namespaces, by the indices that they had here.
+    private var departed: Set<Int32> = []
+    /// Of more, none is remembered: such a host moves links all the time, and what is theirs has been asked long ago.
+    private static let departedMax = 16_384
 
     /// Called with a link's name whenever something about it has changed; the table has the new state by then.
     var onChange: ((String) -> Void)?
@@ -30,12 +35,40 @@ final class LinkTable {
     /// The link of that index.
     subscript(index: Int32) -> Link? { links[index] }
 
+    /// The links that have an address.
+    func links(of address: HardwareAddress) -> [Link] { holders[address, default: []].sorted().compactMap { links[$0] } }
+
+    /// The first link of which something is true, by its index. Looks at all of them.
+    func first(where isMeant: (Link) -> Bool) -> Link? {
+        links.values.filter(isMeant).min { $0.index < $1.index }
+    }
+
+    /// Whether the link that had this index is in another network namespace now.
+    func isElsewhere(_ index: Int32) -> Bool { departed.contains(index) }
+
     private func insert(_ link: Link) {
         if let old = links[link.index], old.name != link.name, indices[old.name] == link.index {
             indices[old.name] = nil
         }
+        if let old = links[link.index], old.address != link.address { forgetAddress(of: old) }
+        if let address = link.address { holders[address, default: []].insert(link.index) }
+        departed.remove(link.index)
         links[link.index] = link
         indices[link.name] = link.index
+    }
+
+    private func forgetAddress(of link: Link) {
+        guard let address = link.address else { return }
+        holders[address]?.remove(link.index)
+        if holders[address]?.isEmpty == true { holders[address] = nil }
+    }
+
+    /// - Returns: The name that the link had.
+    private func remove(_ index: Int32) -> String? {
+        guard let link = links.removeValue(forKey: index) else { return nil }
+        if indices[link.name] == index { indices[link.name] = nil }
+        forgetAddress(of: link)
+        return link.name
     }
 
     private func receive() {
@@ -50,9 +83,12 @@ final class LinkTable {
                     insert(link)
                     changed.append(link.name)
                 case .removed(let index, _):
-                    guard let link = links.removeValue(forKey: index) else { return }
-                    if indices[link.name] == index { indices[link.name] = nil }
-                    changed.append(link.name)
+                    if let name = remove(index) { changed.append(name) }
+                case .moved(let index, _):
+                    guard let name = remove(index) else { return }
+                    if departed.count == Self.departedMax { departed = [] }
+                    departed.insert(index)
+                    changed.append(name)
                 case .bridgePort(let index, let hairpin):
                     guard let link = links[index], link.hairpin != hairpin else { return }
                     links[index]?.hairpin = hairpin
@@ -75,6 +111,7 @@ final class LinkTable {
             let all = try monitor.dump()
             links = [:]
             indices = [:]
+            holders = [:]
             for link in all { insert(link) }
         } catch {
             logger.error("the links cannot be read", metadata: ["error": "\(error)"])

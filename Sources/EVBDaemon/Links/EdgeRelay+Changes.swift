@@ -1,0 +1,140 @@
+internal import EVBWire
+internal import LinuxSystem
+internal import Logging
+internal import Netlink
+
+// What somebody else does to the links of VSIs: makes, changes, renames, moves and deletes them.
+
+extension EdgeRelay {
+    /// A link has changed, or is gone.
+    func linkChanged(_ name: String) {
+        var concerned: [VSIID] = []
+        if let vsiID = vsiOfName[name] { concerned.append(vsiID) }
+        if let link = table[name] {
+            if let address = link.address { concerned += seekers[address] ?? [] }
+            if let alias = link.alias, alias.hasPrefix(Self.aliasPrefix),
+                let vsiID = VSIID(String(alias.dropFirst(Self.aliasPrefix.count)))
+            {
+                concerned.append(vsiID)
+            }
+        }
+        for vsiID in Set(concerned) { look(vsiID) }
+    }
+
+    private func look(_ vsiID: VSIID) {
+        guard let entry = entries[vsiID], !entry.isBusy else { return }
+        guard let link = entry.link else { return lookForOne(vsiID, entry) }
+        if entry.isElsewhere { return lookForReturn(vsiID, entry) }
+        guard let current = table[link.index] else {
+            if table.isElsewhere(link.index) { return departed(vsiID, link) }
+            return verify(vsiID)
+        }
+        guard current != link else { return }
+        // The table may be behind what the worker has told, so what it says is a reason to look and no more.
+        if current.name == link.name, isSettled(entry, current) { setLink(vsiID, current) } else { verify(vsiID) }
+    }
+
+    private func lookForOne(_ vsiID: VSIID, _ entry: Entry) {
+        guard entry.wish == .up, case .find = entry.demand, candidate(for: vsiID, entry) != nil else { return }
+        step(vsiID)
+    }
+
+    /// Asks the kernel, after all that was done before, and puts right what is not as it should be.
+    private func verify(_ vsiID: VSIID) {
+        guard let link = entries[vsiID]?.link else { return }
+        submit(vsiID, .look(index: link.index)) { relay, result in
+            guard let entry = relay.entries[vsiID] else { return }
+            guard case .success(let current) = result else { return relay.step(vsiID) }
+            guard let current else {
+                if relay.table.isElsewhere(link.index) { return relay.departed(vsiID, link) }
+                return entry.wish == .up ? relay.vanished(vsiID) : relay.goneUnwanted(vsiID)
+            }
+            relay.noteRename(vsiID, from: link.name, to: current.name)
+            relay.setLink(vsiID, current)
+            if relay.isSettled(entry, current) || entry.wish == .absent { return relay.step(vsiID) }
+            relay.correct(vsiID, current)
+        }
+    }
+
+    private func goneUnwanted(_ vsiID: VSIID) {
+        gone(vsiID)
+        step(vsiID)
+    }
+
+    private func noteRename(_ vsiID: VSIID, from old: String, to new: String) {
+        guard old != new else { return }
+        trouble(
+            vsiID, "somebody has renamed its link \(old) to \(new); evbd goes on with it, and de-associates it as \(new)")
+        entries[vsiID]?.corrections = Self.correctionsMax
+    }
+
+    private func correct(_ vsiID: VSIID, _ link: Link) {
+        guard let corrections = entries[vsiID]?.corrections else { return }
+        guard corrections > 0 else {
+            if corrections == 0 {
+                trouble(
+                    vsiID, "somebody else keeps changing its link \(link.name), and evbd leaves it so: find out who, "
+                        + "or set gate: none")
+            }
+            entries[vsiID]?.corrections = -1
+            return finish(vsiID, .success(()))
+        }
+        entries[vsiID]?.corrections = corrections - 1
+        logger.notice(
+            "somebody has changed the link of a VSI; it is set right",
+            metadata: [
+                "vsi": "\(vsiID)", "link": "\(link.name)", "up": "\(link.isUp)",
+                "mode": "\(link.macvlanMode.map { "\($0)" } ?? "-")",
+            ])
+        step(vsiID)
+    }
+
+    /// The link is gone though it is wanted.
+    func vanished(_ vsiID: VSIID) {
+        guard let entry = entries[vsiID], let link = entry.link else { return step(vsiID) }
+        let isMade = entry.isMade
+        gone(vsiID)
+        guard isMade else {
+            // libvirt has taken it away, or its maker is making it anew.
+            logger.notice("the adopted link of a VSI is gone", metadata: ["vsi": "\(vsiID)", "link": "\(link.name)"])
+            return step(vsiID)
+        }
+        guard table[portName] != nil else {
+            logger.notice("the link of a VSI went with its port", metadata: ["vsi": "\(vsiID)", "link": "\(link.name)"])
+            return finish(vsiID, .success(()))
+        }
+        guard entry.corrections > 0 else {
+            trouble(
+                vsiID, "somebody keeps deleting its link \(link.name), and it is not made again: find out who, "
+                    + "then associate the VSI again")
+            return finish(vsiID, .success(()))
+        }
+        entries[vsiID]?.corrections = entry.corrections - 1
+        trouble(
+            vsiID, "somebody has deleted its link \(link.name); it is made anew, and whoever had it open has to open it again")
+        step(vsiID)
+    }
+
+    // MARK: Other network namespaces
+
+    private func departed(_ vsiID: VSIID, _ link: Link) {
+        logger.notice(
+            "the link of a VSI is in another network namespace; there, up and down and mode are not evbd's",
+            metadata: ["vsi": "\(vsiID)", "link": "\(link.name)"])
+        entries[vsiID]?.isElsewhere = true
+        step(vsiID)
+    }
+
+    private func lookForReturn(_ vsiID: VSIID, _ entry: Entry) {
+        guard let link = entry.link, let current = table[link.name] else { return }
+        let isIt =
+            entry.isMade
+            ? current.alias == Self.alias(vsiID)
+            : candidate(for: vsiID, entry)?.index == current.index
+        guard isIt else { return }
+        logger.notice(
+            "the link of a VSI is back", metadata: ["vsi": "\(vsiID)", "link": "\(current.name)"])
+        setLink(vsiID, current)
+        step(vsiID)
+    }
+}

@@ -1,0 +1,323 @@
+internal import EVBWire
+internal import LinuxSystem
+internal import Logging
+internal import Netlink
+
+// What is wanted of a link against what it is, and the steps from one to the other.
+
+extension EdgeRelay {
+    private enum Step: Equatable {
+        case command(LinkCommand)
+        /// Have the guest filter keep its machine from LLDP and ECP.
+        case guardMachine(Guarded)
+        case unguard
+    }
+
+    /// Takes the next step towards what is wanted, or tells those who wait that all is done.
+    func step(_ vsiID: VSIID) {
+        guard let entry = entries[vsiID], !entry.isBusy else { return }
+        guard let link = entry.link, !entry.isElsewhere else {
+            if entry.isElsewhere { return stepElsewhere(vsiID, entry) }
+            if entry.wish == .up { acquire(vsiID, entry) } else { finish(vsiID, .success(())) }
+            return
+        }
+        if entry.wish == .absent {
+            if entry.isMade { return run(vsiID, .delete(index: link.index)) }
+            forgetLink(vsiID)
+            return finish(vsiID, .success(()))
+        }
+        switch nextStep(entry, link) {
+        case .command(let command): run(vsiID, command)
+        case .guardMachine(let guarded): guardMachine(vsiID, link, guarded)
+        case .unguard:
+            unguard(vsiID)
+            step(vsiID)
+        case nil: finish(vsiID, entry.fault.map { .failure($0) } ?? .success(()))
+        }
+    }
+
+    /// A link in another network namespace is out of reach, but for what its machine says.
+    private func stepElsewhere(_ vsiID: VSIID, _ entry: Entry) {
+        if entry.wish == .absent {
+            forgetLink(vsiID)
+            return finish(vsiID, .success(()))
+        }
+        if let link = entry.link, policy.filtersGuests {
+            let guarded = Guarded(index: link.index, name: link.name, isAtPort: true)
+            if entry.guarded != guarded { return guardMachine(vsiID, link, guarded) }
+        } else if entry.guarded != nil {
+            unguard(vsiID)
+        }
+        finish(vsiID, .success(()))
+    }
+
+    /// Whether a link is as it should be, so that nothing is to be done about it.
+    func isSettled(_ entry: Entry, _ link: Link) -> Bool { nextStep(entry, link) == nil }
+
+    private func nextStep(_ entry: Entry, _ link: Link) -> Step? {
+        let isWantedUp = shouldBeUp(entry, link)
+        // Traffic is cut first and let through last.
+        if link.isUp, isWantedUp == false { return .command(.setUp(index: link.index, false)) }
+        guard entry.fault == nil else { return nil }
+        if let mode = wantedMode(entry, link), link.macvlanMode != mode {
+            return .command(.setMacvlanMode(index: link.index, mode))
+        }
+        if case .make(let specification) = entry.demand, let mtu = specification.mtu, link.mtu != mtu {
+            return .command(.setMTU(index: link.index, mtu))
+        }
+        if let guarded = wantedGuard(entry, link) {
+            if entry.guarded != guarded { return .guardMachine(guarded) }
+        } else if entry.guarded != nil {
+            return .unguard
+        }
+        if !link.isUp, isWantedUp == true { return .command(.setUp(index: link.index, true)) }
+        return nil
+    }
+
+    /// nil leaves it as it is.
+    private func shouldBeUp(_ entry: Entry, _ link: Link) -> Bool? {
+        if entry.fault != nil { return false }
+        let isWanted = entry.wish == .up
+        if isWanted, policy.isHeld, follows(entry, link) { return false }
+        switch policy.gate {
+        case .down: return isWanted
+        case .none: return isWanted && (entry.isCut || entry.isMade && !entry.wasRaised) ? true : nil
+        }
+    }
+
+    /// Whether a link is in the mode of the edge relay, whichever that is.
+    ///
+    /// Of those that somebody else has made these are the ones in mode vepa or bridge, for which of both it is to be is the
+    /// edge relay's matter; the other modes have another purpose.
+    private func follows(_ entry: Entry, _ link: Link) -> Bool {
+        switch entry.demand {
+        case .make(let specification): specification.mode == nil
+        case .find: link.macvlanMode.map { $0 == .vepa || $0 == .bridge } ?? true
+        }
+    }
+
+    private func wantedMode(_ entry: Entry, _ link: Link) -> MacvlanMode? {
+        guard link.macvlanMode != nil else { return nil }
+        if follows(entry, link) { return policy.mode }
+        if case .make(let specification) = entry.demand { return specification.mode }
+        return nil
+    }
+
+    private func wantedGuard(_ entry: Entry, _ link: Link) -> Guarded? {
+        guard policy.filtersGuests, entry.wish == .up || entry.guarded != nil else { return nil }
+        // A macvlan is made to be given to a container.
+        return Guarded(index: link.index, name: link.name, isAtPort: link.kind == MacvlanSpec.Kind.macvlan.rawValue)
+    }
+
+    // MARK: Coming by a link
+
+    private func acquire(_ vsiID: VSIID, _ entry: Entry) {
+        switch entry.demand {
+        case .make(let specification): make(vsiID, entry, specification)
+        case .find:
+            guard let link = candidate(for: vsiID, entry) else { return finish(vsiID, .success(())) }
+            logger.notice(
+                "the link of a VSI is adopted",
+                metadata: ["vsi": "\(vsiID)", "link": "\(link.name)", "kind": "\(link.kind ?? "-")"])
+            setLink(vsiID, link)
+            step(vsiID)
+        }
+    }
+
+    private func make(_ vsiID: VSIID, _ entry: Entry, _ specification: Specification) {
+        let operation = "create \(specification.kind.rawValue) \(specification.name) on \(portName)"
+        guard let port = table[portName] else {
+            return finish(
+                vsiID, .failure(NetlinkError(operation: operation, kind: .notFound, reason: "the port is gone")))
+        }
+        var parentIndex = port.index
+        if let vid = entry.vid, !hasNoVLANs {
+            guard let device = entry.parentIndex ?? vlanDevice(vid, on: port)?.index else {
+                return makeVLAN(vsiID, vid, port)
+            }
+            parentIndex = device
+            entries[vsiID]?.usedVLAN = vid
+            vlanUsers[vid, default: 0] += 1
+        }
+        entries[vsiID]?.parentIndex = nil
+        entries[vsiID]?.isMade = true
+        if let link = own(vsiID, entry, specification) {
+            setLink(vsiID, link)
+            if matches(link, specification, parentIndex: parentIndex) { return step(vsiID) }
+            logger.notice(
+                "the link of a VSI is made anew, for it is not what is asked for now",
+                metadata: ["vsi": "\(vsiID)", "link": "\(link.name)"])
+            entries[vsiID]?.discarded = link.index
+            return run(vsiID, .delete(index: link.index))
+        }
+        run(
+            vsiID,
+            .create(
+                MacvlanSpec(
+                    name: specification.name, kind: specification.kind, mode: specification.mode ?? policy.mode,
+                    parentIndex: parentIndex, address: HardwareAddress(specification.address.rawValue),
+                    mtu: specification.mtu, alias: Self.alias(vsiID),
+                    sources: specification.sources.map { HardwareAddress($0.rawValue) }, up: false)))
+    }
+
+    private func makeVLAN(_ vsiID: VSIID, _ vid: UInt16, _ port: Link) {
+        let device = VLANDevice(
+            name: vlanName(vid, on: port), parentIndex: port.index, vid: vid, alias: Self.vlanAlias)
+        submit(vsiID, .ensureVLAN(device)) { relay, result in
+            switch result {
+            case .success(let link): relay.entries[vsiID]?.parentIndex = link?.index
+            case .failure(let error) where error.kind == .notSupported:
+                relay.hasNoVLANs = true
+                relay.trouble(
+                    vsiID,
+                    "this kernel has no VLAN devices, so its machine has to tag its frames with VLAN \(vid) itself: "
+                        + "load the module 8021q and associate it again to have that done for it")
+            case .failure(let error):
+                guard relay.entries[vsiID]?.wish == .up else { break }
+                return relay.fail(vsiID, error)
+            }
+            relay.step(vsiID)
+        }
+    }
+
+    // MARK: The guest filter
+
+    private func guardMachine(_ vsiID: VSIID, _ link: Link, _ guarded: Guarded) {
+        unguard(vsiID)
+        entries[vsiID]?.guarded = guarded
+        entries[vsiID]?.isBusy = true
+        let then: GuestFilter.Completion = { [weak self] problem in
+            guard let self, entries[vsiID] != nil else { return }
+            entries[vsiID]?.isBusy = false
+            if let problem { tellUnguarded(vsiID, link, problem) }
+            step(vsiID)
+        }
+        if guarded.isAtPort { shield.raise(then: then) } else { filter.protect(link: link, then: then) }
+    }
+
+    /// The machine's frames pass nevertheless: a host that has no nftables would be without machines, and lldpad never filtered.
+    private func tellUnguarded(_ vsiID: VSIID, _ link: Link, _ problem: String) {
+        let text =
+            "the machine behind \(link.name) can speak LLDP and ECP to the switch, and so de-associate its neighbours, "
+            + "for the guest filter cannot be set up: \(problem)"
+        guard !hasToldOfFilter else {
+            return logger.warning("\(text)", metadata: ["vsi": "\(vsiID)"])
+        }
+        hasToldOfFilter = true
+        trouble(
+            vsiID, text + "; it needs nftables with the egress hook of the family netdev (Linux 5.16), "
+                + "and guest-filter: false does without")
+    }
+
+    func unguard(_ vsiID: VSIID) {
+        guard let guarded = entries[vsiID]?.guarded else { return }
+        entries[vsiID]?.guarded = nil
+        if !guarded.isAtPort { return filter.release(link: guarded.index) }
+        if !entries.values.contains(where: { $0.guarded?.isAtPort == true }) { shield.lower() }
+    }
+
+    // MARK: Commands
+
+    private func run(_ vsiID: VSIID, _ command: LinkCommand) {
+        submit(vsiID, command) { relay, result in relay.completed(vsiID, command, result) }
+    }
+
+    /// Gives a command to the worker; until it is done nothing else is done about the VSI's link.
+    func submit(
+        _ vsiID: VSIID, _ command: LinkCommand,
+        then: @escaping (EdgeRelay, Result<Link?, NetlinkError>) -> Void
+    ) {
+        entries[vsiID]?.isBusy = true
+        let isTaken = programmer.submit(command) { [weak self] result in
+            guard let self, entries[vsiID] != nil else { return }
+            entries[vsiID]?.isBusy = false
+            then(self, result)
+        }
+        guard !isTaken else { return }
+        entries[vsiID]?.isBusy = false
+        finish(
+            vsiID,
+            .failure(
+                NetlinkError(
+                    operation: "change the link of VSI \(vsiID)", kind: .cancelled, reason: "evbd is stopping")))
+    }
+
+    private func completed(_ vsiID: VSIID, _ command: LinkCommand, _ result: Result<Link?, NetlinkError>) {
+        switch result {
+        case .success(let link):
+            if case .setUp(_, let isUp) = command {
+                entries[vsiID]?.isCut = !isUp
+                if isUp { entries[vsiID]?.wasRaised = true }
+            }
+            if let link { setLink(vsiID, link) } else { gone(vsiID) }
+            step(vsiID)
+        case .failure(let error):
+            failed(vsiID, command, error)
+        }
+    }
+
+    private func failed(_ vsiID: VSIID, _ command: LinkCommand, _ error: NetlinkError) {
+        let wish = entries[vsiID]?.wish
+        if case .create = command {
+            forgetMaking(vsiID)
+            // Never made, which is what is wanted by now.
+            if wish != .up {
+                gone(vsiID)
+                return step(vsiID)
+            }
+            return fail(vsiID, error)
+        }
+        if error.kind == .notFound {
+            // Deleted meanwhile: as wanted, or by somebody else.
+            if wish == .up { return vanished(vsiID) }
+            gone(vsiID)
+            return step(vsiID)
+        }
+        if case .setMacvlanMode = command {
+            // In another mode its frames could go where they should not.
+            entries[vsiID]?.fault = error
+            trouble(vsiID, "its link is kept down, for its mode cannot be set: \(error)")
+            return step(vsiID)
+        }
+        fail(vsiID, error)
+    }
+
+    private func fail(_ vsiID: VSIID, _ error: NetlinkError) {
+        logger.error("a link cannot be changed", metadata: ["vsi": "\(vsiID)", "error": "\(error)"])
+        let isHeard = entries[vsiID]?.waiting.isEmpty == false
+        if !isHeard, entries[vsiID]?.wish == .up {
+            trouble(vsiID, "\(error); de-associate it and associate it again when that is put right")
+        }
+        finish(vsiID, .failure(error))
+    }
+
+    private func forgetMaking(_ vsiID: VSIID) {
+        guard entries[vsiID]?.link == nil else { return }
+        if let vid = entries[vsiID]?.usedVLAN { leaveVLAN(vid) }
+        entries[vsiID]?.usedVLAN = nil
+        entries[vsiID]?.isMade = false
+    }
+
+    /// The link is gone. Who waited for that has it, also where another is wanted by now.
+    func gone(_ vsiID: VSIID) {
+        if let link = entries[vsiID]?.link { entries[vsiID]?.discarded = link.index }
+        forgetLink(vsiID)
+        guard let entry = entries[vsiID], entry.wish != .absent else { return }
+        entries[vsiID]?.waitingForEnd = []
+        for waiting in entry.waitingForEnd { waiting(.success(())) }
+    }
+
+    func finish(_ vsiID: VSIID, _ result: Result<Void, NetlinkError>) {
+        guard let entry = entries[vsiID] else { return }
+        entries[vsiID]?.waiting = []
+        entries[vsiID]?.waitingForEnd = []
+        var isOver = entry.link == nil && entry.wish == .absent
+        // A link that cannot be made is asked for anew by the next association.
+        if case .failure = result, entry.link == nil { isOver = true }
+        if isOver {
+            unregister(vsiID)
+            entries[vsiID] = nil
+        }
+        for waiting in entry.waiting + entry.waitingForEnd { waiting(result) }
+    }
+}

@@ -1,0 +1,311 @@
+internal import EVBControl
+internal import EVBWire
+internal import LinuxSystem
+internal import Logging
+internal import Netlink
+
+/// The links of one port's VSIs: what each should be, and the steps that bring it there.
+///
+/// Traffic passes only while the bridge has granted the association: a link is made when it does, set down when the bridge
+/// takes it back, and deleted when its manager wants it no more. A link that somebody else has made for the VSI is adopted:
+/// set up, down and into the mode of the edge relay like those, and never deleted.
+///
+/// Each link has at most one command under way; what is wanted meanwhile is compared with what has come of it when it is done.
+/// Files: this one is what others see; `+Steps` compares and goes ahead, `+Finding` says which link is a VSI's,
+/// `+Changes` is about what somebody else does to links.
+final class EdgeRelay {
+    /// A link that a manager asked for.
+    struct Specification: Equatable {
+        var name: String
+        var kind: MacvlanSpec.Kind
+        /// nil follows the edge relay.
+        var mode: MacvlanMode?
+        var address: MACAddress
+        /// Octets; nil takes that of the link below.
+        var mtu: UInt32?
+        /// Whose frames a macvlan in source mode lets in.
+        var sources: [MACAddress] = []
+    }
+
+    /// What link a VSI is to have.
+    enum Demand: Equatable {
+        /// One that evbd makes.
+        case make(Specification)
+        /// One that somebody else makes, of that name, or with one of these addresses; there need not be one.
+        case find(name: String?, addresses: [MACAddress])
+
+        /// The name of the link, where it is demanded.
+        var name: String? {
+            switch self {
+            case .make(let specification): specification.name
+            case .find(let name, _): name
+            }
+        }
+    }
+
+    enum Wish {
+        case up
+        case down
+        case absent
+    }
+
+    struct Entry {
+        var demand: Demand
+        /// The VLAN that all frames of the VSI belong to, if it is one.
+        var vid: UInt16?
+        var wish = Wish.absent
+        var link: Link?
+        /// evbd has made the link, so it is evbd's to delete.
+        var isMade = false
+        /// The link is in another network namespace.
+        var isElsewhere = false
+        /// The link that the next one is made on, where that is not the port.
+        var parentIndex: Int32?
+        /// The VLAN whose device the link that evbd made sits on.
+        var usedVLAN: UInt16?
+        /// A link that is about to be gone, though the table may have it still.
+        var discarded: Int32?
+        /// Index and name for which the guest filter was set up, or could not be.
+        var guarded: Guarded?
+        /// evbd has set it down.
+        var isCut = false
+        var wasRaised = false
+        /// Why it cannot be brought into its mode; it is kept down then.
+        var fault: NetlinkError?
+        /// How often somebody else may spoil it before it is left as it is.
+        var corrections = EdgeRelay.correctionsMax
+        var isBusy = false
+        var waiting: [(Result<Void, NetlinkError>) -> Void] = []
+        /// Those who wait for the link to be gone.
+        var waitingForEnd: [(Result<Void, NetlinkError>) -> Void] = []
+    }
+
+    struct Guarded: Equatable {
+        var index: Int32
+        var name: String
+        var isAtPort: Bool
+    }
+
+    /// What a link's alias begins with, by which evbd knows its own after a restart.
+    static let aliasPrefix = "evbd "
+    /// The alias of VLAN devices that evbd has made for links.
+    static let vlanAlias = "evbd VLAN"
+    /// Somebody who wants a link otherwise than evbd is not fought for ever; each request and each news of the bridge begins anew.
+    static let correctionsMax = 5
+
+    let programmer: LinkProgrammer
+    let table: LinkTable
+    let filter: GuestFilter
+    let shield: PortShield
+    let portName: String
+    let logger: Logger
+    /// Called with what a manager should know of its VSI's link.
+    var onTrouble: ((VSIID, String) -> Void)?
+
+    private(set) var policy: RelayPolicy
+    var entries: [VSIID: Entry] = [:]
+    /// The VSIs by the names of their links, those that are not made yet among them.
+    var vsiOfName: [String: VSIID] = [:]
+    /// The VSIs whose links are somebody else's to make, by their addresses.
+    var seekers: [HardwareAddress: [VSIID]] = [:]
+    /// How many links that evbd made are on the device of a VLAN.
+    var vlanUsers: [UInt16: Int] = [:]
+    var hasNoVLANs = false
+    var hasToldOfFilter = false
+
+    /// Has no links yet.
+    init(
+        programmer: LinkProgrammer, table: LinkTable, filter: GuestFilter, portName: String, policy: RelayPolicy,
+        logger: Logger
+    ) {
+        self.programmer = programmer
+        self.table = table
+        self.filter = filter
+        self.portName = portName
+        self.policy = policy
+        self.logger = logger
+        shield = PortShield(filter: filter, portName: portName, table: table, logger: logger)
+    }
+
+    /// Whether there is no link to care for.
+    var isEmpty: Bool { entries.isEmpty }
+
+    /// Configuration or bridge have changed; the links follow.
+    func apply(_ policy: RelayPolicy) {
+        guard policy != self.policy else { return }
+        let wasHeld = self.policy.isHeld
+        self.policy = policy
+        if !policy.filtersGuests { shield.lower() }
+        guard !entries.isEmpty else { return }
+        logger.notice(
+            "links follow the edge relay",
+            metadata: ["mode": "\(policy.mode)", "held": "\(policy.isHeld)", "links": "\(entries.count)"])
+        if policy.isHeld, !wasHeld {
+            logger.warning("fallback: hold: links are down until the bridge grants reflective relay")
+        }
+        for vsiID in entries.keys {
+            entries[vsiID]?.corrections = Self.correctionsMax
+            entries[vsiID]?.fault = nil
+            step(vsiID)
+        }
+    }
+
+    // MARK: Demands
+
+    /// The VSI is associated: its link is to be there and up.
+    ///
+    /// - Parameter vid: The VLAN that all of its frames belong to, if it is one.
+    func raise(_ vsiID: VSIID, _ demand: Demand, vid: UInt16?, then: @escaping (Result<Void, NetlinkError>) -> Void) {
+        if case .make(let specification) = demand, let other = vsiOfName[specification.name], other != vsiID {
+            return then(
+                .failure(
+                    NetlinkError(
+                        operation: "create \(specification.kind.rawValue) \(specification.name) on \(portName)",
+                        kind: .exists, reason: "it belongs to VSI \(other); choose another name with --link")))
+        }
+        if let former = entries[vsiID], former.demand != demand || former.vid != vid, !former.isBusy, !former.isMade {
+            forgetLink(vsiID)
+            unregister(vsiID)
+        }
+        var entry = entries[vsiID] ?? Entry(demand: demand)
+        // One that is under way, or made already, keeps its VLAN until it is gone.
+        if entry.link == nil, !entry.isBusy { entry.vid = vid }
+        entry.demand = demand
+        entry.wish = .up
+        entry.fault = nil
+        entry.corrections = Self.correctionsMax
+        entry.waiting.append(then)
+        entries[vsiID] = entry
+        register(vsiID, demand)
+        step(vsiID)
+    }
+
+    /// The VSI is associated no longer: its traffic is to stop, its link to stay for whoever has it open.
+    func cut(_ vsiID: VSIID) {
+        guard let entry = entries[vsiID] else { return }
+        if entry.isElsewhere, entry.wish == .up, policy.gate == .down {
+            trouble(vsiID, "its link is in another network namespace, where evbd cannot set it down: set it down there")
+        }
+        entries[vsiID]?.wish = .down
+        entries[vsiID]?.corrections = Self.correctionsMax
+        step(vsiID)
+    }
+
+    /// The VSI's manager wants it no more: its link goes.
+    func remove(_ vsiID: VSIID, then: @escaping (Result<Void, NetlinkError>) -> Void) {
+        guard entries[vsiID] != nil else { return then(.success(())) }
+        entries[vsiID]?.wish = .absent
+        entries[vsiID]?.waitingForEnd.append(then)
+        step(vsiID)
+    }
+
+    /// An earlier evbd has had the guest filter at the port; the containers that it was for are there still.
+    ///
+    /// - Returns: Whether the port is to have it.
+    func keepShield() -> Bool {
+        guard policy.filtersGuests else { return false }
+        shield.raise { [logger] problem in
+            if let problem { logger.warning("the guest filter cannot be kept", metadata: ["problem": "\(problem)"]) }
+        }
+        return true
+    }
+
+    /// The port is given up while links stay as they are, and so do the rules that are on them; nobody answers for the port's.
+    func portCloses() {
+        onTrouble = nil
+        shield.onMark = nil
+    }
+
+    /// The link of a VSI as managers see it; nil while there is none.
+    func link(of vsiID: VSIID) -> VSILink? {
+        guard let entry = entries[vsiID], let link = entry.link else { return nil }
+        return VSILink(
+            name: link.name, kind: link.kind.flatMap { LinkKind(rawValue: $0) },
+            mode: link.macvlanMode.map { LinkMode($0) })
+    }
+
+    static func alias(_ vsiID: VSIID) -> String { aliasPrefix + vsiID.description }
+
+    func trouble(_ vsiID: VSIID, _ text: String) {
+        logger.warning("\(text)", metadata: ["vsi": "\(vsiID)"])
+        onTrouble?(vsiID, "VSI \(vsiID): \(text)")
+    }
+
+    // MARK: Registers
+
+    private func register(_ vsiID: VSIID, _ demand: Demand) {
+        switch demand {
+        case .make(let specification): vsiOfName[specification.name] = vsiID
+        case .find(let name, let addresses):
+            if let name { vsiOfName[name] = vsiID }
+            for address in addresses {
+                for key in Self.hardwareAddresses(address) where seekers[key]?.contains(vsiID) != true {
+                    seekers[key, default: []].append(vsiID)
+                }
+            }
+        }
+    }
+
+    func unregister(_ vsiID: VSIID) {
+        guard let entry = entries[vsiID] else { return }
+        switch entry.demand {
+        case .make(let specification): forgetName(specification.name, of: vsiID)
+        case .find(let name, let addresses):
+            if let name { forgetName(name, of: vsiID) }
+            for key in addresses.flatMap(Self.hardwareAddresses) {
+                seekers[key]?.removeAll { $0 == vsiID }
+                if seekers[key]?.isEmpty == true { seekers[key] = nil }
+            }
+        }
+    }
+
+    private func forgetName(_ name: String, of vsiID: VSIID) {
+        if vsiOfName[name] == vsiID { vsiOfName[name] = nil }
+    }
+
+    /// The VSI has this link.
+    func setLink(_ vsiID: VSIID, _ link: Link) {
+        if let former = entries[vsiID]?.link, former.name != link.name, former.name != demandedName(vsiID) {
+            forgetName(former.name, of: vsiID)
+        }
+        entries[vsiID]?.link = link
+        entries[vsiID]?.isElsewhere = false
+        vsiOfName[link.name] = vsiID
+    }
+
+    /// The VSI has no link any more, or the link is its no more. What was set up for it is taken down.
+    func forgetLink(_ vsiID: VSIID) {
+        guard let entry = entries[vsiID], let link = entry.link else { return }
+        if link.name != demandedName(vsiID) { forgetName(link.name, of: vsiID) }
+        unguard(vsiID)
+        if let vid = entry.usedVLAN { leaveVLAN(vid) }
+        entries[vsiID]?.link = nil
+        entries[vsiID]?.isMade = false
+        entries[vsiID]?.isElsewhere = false
+        entries[vsiID]?.usedVLAN = nil
+        entries[vsiID]?.isCut = false
+        entries[vsiID]?.wasRaised = false
+    }
+
+    private func demandedName(_ vsiID: VSIID) -> String? { entries[vsiID]?.demand.name }
+
+    /// The address as a link of the machine has it, and as libvirt gives it to a tap: there the first octet is FE, so that
+    /// a bridge does not take the tap's own address for its own.
+    static func hardwareAddresses(_ address: MACAddress) -> [HardwareAddress] {
+        [HardwareAddress(address.rawValue), HardwareAddress(address.rawValue & 0x00FF_FFFF_FFFF | 0xFE00_0000_0000)]
+    }
+}
+
+extension LinkMode {
+    /// The mode as managers name it.
+    init(_ mode: MacvlanMode) {
+        self =
+            switch mode {
+            case .vepa: .vepa
+            case .bridge: .bridge
+            case .private: .private
+            case .passthru: .passthru
+            case .source: .source
+            }
+    }
+}

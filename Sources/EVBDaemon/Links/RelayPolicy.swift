@@ -1,0 +1,38 @@
+internal import EVBProtocol
+internal import Netlink
+
+/// What configuration and bridge make of the links of one port.
+struct RelayPolicy: Equatable {
+    /// VEPA or VEB, as announced to the bridge.
+    var edgeRelay: PortConfiguration.EdgeRelay
+    /// What a VEPA's links do while the bridge does not reflect.
+    var fallback: PortConfiguration.Fallback
+    /// What keeps the frames of a VSI that is not associated from the wire.
+    var gate: PortConfiguration.Gate
+    /// Whether machines are kept from LLDP and ECP.
+    var filtersGuests: Bool
+    /// Reflective relay was asked for and is granted.
+    var isReflected = false
+
+    init(_ configuration: PortConfiguration, isReflected: Bool) {
+        edgeRelay = configuration.edgeRelay
+        fallback = configuration.fallback
+        gate = configuration.gate
+        filtersGuests = configuration.guestFilter
+        self.isReflected = isReflected
+    }
+
+    /// The mode of links whose manager named none.
+    ///
+    /// Links that are held are in mode vepa, so that none passes a frame by the switch in the moment in which it comes up.
+    var mode: MacvlanMode {
+        switch (edgeRelay, fallback) {
+        case (.veb, _): .bridge
+        case (.vepa, .bridge) where !isReflected: .bridge
+        case (.vepa, _): .vepa
+        }
+    }
+
+    /// Links that follow the edge relay pass nothing for now.
+    var isHeld: Bool { edgeRelay == .vepa && fallback == .hold && !isReflected }
+}
