@@ -59,8 +59,17 @@ extension BridgeEnforcer {
         return failures
     }
 
-    private static func entriesBeforeVLANs(_ left: Imposition, _ right: Imposition) -> Bool {
-        if case .forwarding = left, case .member = right { true } else { false }
+    /// The order in which things go: the kernel does not remove an entry in a VLAN that the port is no member of.
+    static func entriesBeforeVLANs(_ left: Imposition, _ right: Imposition) -> Bool {
+        rank(left) < rank(right)
+    }
+
+    private static func rank(_ item: Imposition) -> Int {
+        switch item {
+        case .forwarding: 0
+        case .member: 1
+        case .station, .untagged, .tagged, .rate: 2
+        }
     }
 
     // MARK: nftables

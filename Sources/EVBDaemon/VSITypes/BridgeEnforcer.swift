@@ -84,7 +84,9 @@ final class BridgeEnforcer: @unchecked Sendable {
         ports[name] = port
         for value in inherited.values { countChain(value, by: 1) }
         // evbd may have died between a mark in the ledger and what it stands for.
-        for item in inherited.keys where !item.isRule { try? restore(item, on: port) }
+        for item in inherited.keys.sorted(by: Self.entriesBeforeVLANs).reversed() where !item.isRule {
+            try? restore(item, on: port)
+        }
         return !inherited.isEmpty
     }
 
@@ -100,7 +102,9 @@ final class BridgeEnforcer: @unchecked Sendable {
     func detach(_ name: String) throws(EnforcementError) {
         guard let port = ports.removeValue(forKey: name) else { return }
         // The rules last: as long as they are there, so is the ledger.
-        for item in port.actual.keys where !item.isRule && !port.foreign.contains(item) { try? retract(item, on: port) }
+        for item in port.actual.keys.sorted(by: Self.entriesBeforeVLANs) where port.isHolding(item) && !item.isRule {
+            try? retract(item, on: port)
+        }
         for value in port.actual.values { countChain(value, by: -1) }
         // Somebody may have flushed all rules.
         guard (try? list(PortRules.tableListing)) != nil else { return }

@@ -117,7 +117,8 @@ final class TypedAdmission: VSIAdmission {
     func bind(_ vsiID: VSIID, _ grant: BridgeGrant, request: BridgeRequest, on port: String) {
         let key = Key(port: port, vsiID: vsiID)
         var settled = proposed[key, default: []].filter(\.isInForce)
-        let place = settled.lastIndex { $0.request.command == grant.command && $0.filter == grant.filter }
+        // By its request: what is granted may differ from what was decided, on a port that misbehaves.
+        let place = settled.lastIndex { $0.request == request }
         if let place {
             let meant = settled.remove(at: place)
             let former = held.updateValue(meant, forKey: key)
