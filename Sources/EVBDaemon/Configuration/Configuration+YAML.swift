@@ -46,16 +46,9 @@ extension Configuration {
     /// - Returns: the configuration, with defaults for what the file leaves out.
     /// - Throws: every mistake in the file.
     public static func parse(_ octets: [UInt8], file: String) throws(ConfigurationMistakes) -> Configuration {
-        try parse(octets, file: file, release: .current)
-    }
-
-    /// Reads a configuration as a release with the given limits does.
-    static func parse(
-        _ octets: [UInt8], file: String, release: ReleaseLimits
-    ) throws(ConfigurationMistakes) -> Configuration {
         var yaml = YAMLReader(file: file)
         let root = yaml.read(octets)
-        var reader = ConfigurationReader(file: file, release: release, mistakes: yaml.mistakes)
+        var reader = ConfigurationReader(file: file, mistakes: yaml.mistakes)
         var configuration = Configuration(ports: [])
         if let root {
             configuration = reader.configuration(root)
@@ -115,13 +108,13 @@ extension ConfigurationReader {
     ]
 
     private static let portKeys = [
-        "interface", "role", "dialect", "edge-relay", "fallback", "gate", "guest-filter", "group-ids", "evb", "ecp", "vdp",
+        "interface", "role", "dialect", "edge-relay", "fallback", "gate", "guest-filter", "group-ids", "evb", "ecp",
+        "vdp",
         "manager-id-placement", "reflective-relay", "vsi-types", "misbehave",
     ]
 
     private mutating func port(_ node: YAMLNode, _ path: String) -> (PortConfiguration, line: Int)? {
-        let buildable = Self.portKeys.filter { !release.portKeys.contains($0) }
-        guard var entries = self.portMapping(node, path, buildable: buildable) else { return nil }
+        guard var entries = mapping(node, path, keys: Self.portKeys) else { return nil }
         var port = PortConfiguration(interface: "")
         let interface = entries["interface"]
         if let interface {
@@ -162,24 +155,11 @@ extension ConfigurationReader {
         return (port, interface.value.line)
     }
 
-    private mutating func portMapping(
-        _ node: YAMLNode, _ path: String, buildable: [String]
-    ) -> [String: YAMLEntry]? {
-        guard case .mapping(let all) = node.content else { return mapping(node, path, keys: buildable) }
-        for entry in all where release.portKeys.contains(entry.key) {
-            note(entry.line, "\(path).\(entry.key)", "is not in this release", "remove it")
-        }
-        var rest = node
-        rest.content = .mapping(all.filter { !release.portKeys.contains($0.key) })
-        return mapping(rest, path, keys: buildable)
-    }
-
     private mutating func choice<Choice: RawRepresentable & CaseIterable>(
         _ entries: [String: YAMLEntry], _ path: String, _ key: String
     ) -> Choice? where Choice.RawValue == String {
         guard let node = entries[key]?.value else { return nil }
-        return choice(
-            node, "\(path).\(key)", Choice.self, notInThisRelease: release.portValues[key, default: []])
+        return choice(node, "\(path).\(key)", Choice.self)
     }
 
     private mutating func evb(_ node: YAMLNode, _ path: String) -> PortConfiguration.EVB {

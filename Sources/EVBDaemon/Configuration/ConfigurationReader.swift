@@ -10,12 +10,10 @@ internal import EVBControl
 /// everything. Nothing read so is used in the end: a single mistake refuses the file.
 struct ConfigurationReader {
     let file: String
-    let release: ReleaseLimits
     private(set) var mistakes: [ConfigurationMistake] = []
 
-    init(file: String, release: ReleaseLimits, mistakes: [ConfigurationMistake]) {
+    init(file: String, mistakes: [ConfigurationMistake]) {
         self.file = file
-        self.release = release
         self.mistakes = mistakes
     }
 
@@ -122,19 +120,14 @@ struct ConfigurationReader {
         return nil
     }
 
-    /// One of the words of a choice, less those that this release does not build.
+    /// One of the words of a choice.
     mutating func choice<Choice: RawRepresentable & CaseIterable>(
-        _ node: YAMLNode, _ path: String, _ type: Choice.Type, notInThisRelease: Set<String> = []
+        _ node: YAMLNode, _ path: String, _ type: Choice.Type
     ) -> Choice? where Choice.RawValue == String {
-        let words = Choice.allCases.map(\.rawValue).filter { !notInThisRelease.contains($0) }
-        let remedy = "give \(Self.alternatives(words))"
+        let remedy = "give \(Self.alternatives(Choice.allCases.map(\.rawValue)))"
         guard let text = text(node, path, remedy) else { return nil }
         guard let value = Choice(rawValue: text) else {
             note(node.line, path, "\(Self.quoted(text)) is not a choice here", remedy)
-            return nil
-        }
-        guard !notInThisRelease.contains(text) else {
-            note(node.line, path, "\(text) is not in this release", remedy)
             return nil
         }
         return value

@@ -27,7 +27,7 @@ extension VSITypeDatabase {
     static func parse(_ octets: [UInt8], file: String) throws(ConfigurationMistakes) -> VSITypeDatabase {
         var yaml = YAMLReader(file: file)
         let root = yaml.read(octets)
-        var reader = ConfigurationReader(file: file, release: .current, mistakes: yaml.mistakes)
+        var reader = ConfigurationReader(file: file, mistakes: yaml.mistakes)
         var database = VSITypeDatabase(file: file)
         if let root {
             database = reader.vsiTypes(root)

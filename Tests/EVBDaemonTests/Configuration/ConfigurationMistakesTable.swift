@@ -6,7 +6,6 @@ struct MistakeCase: Sendable, CustomTestStringConvertible {
     let name: String
     let text: String
     let lines: String
-    var wholeVocabulary = false
 
     var testDescription: String { name }
 }
@@ -153,18 +152,6 @@ enum ConfigurationMistakesTable {
                 evbd.yaml:4: ports[0].edp: is not a known key; did you mean ecp?
                 evbd.yaml:4: ports[0].mangler-id-placement: is not a known key; did you mean manager-id-placement?
                 evbd.yaml:4: ports[0].rloe: is not a known key; did you mean role?
-                """),
-        MistakeCase(
-            name: "not in this release",
-            text: """
-                ports:
-                  - interface: eth0
-                    fallback: hold
-                  - { interface: eth1, fallback: bridge }
-                """,
-            lines: """
-                evbd.yaml:3: ports[0].fallback: hold is not in this release; give vepa
-                evbd.yaml:4: ports[1].fallback: bridge is not in this release; give vepa
                 """),
         MistakeCase(
             name: "misbehaviour",
