@@ -96,9 +96,12 @@ extension EdgeRelay {
 
     /// Whether a link can become what is asked for while it is there.
     func matches(_ link: Link, _ specification: Specification, parentIndex: Int32) -> Bool {
-        guard link.kind == specification.kind.rawValue, link.parentIndex == parentIndex,
-            link.address == HardwareAddress(specification.address.rawValue)
-        else { return false }
+        // In passthru the kernel gives a link the address of the port.
+        let isItsAddress =
+            specification.mode == .passthru || link.address == HardwareAddress(specification.address.rawValue)
+        guard link.kind == specification.kind.rawValue, link.parentIndex == parentIndex, isItsAddress else {
+            return false
+        }
         // The kernel changes a mode to and from neither of these, and which sources a link lets in cannot be seen here.
         let fixed: [MacvlanMode] = [.passthru, .source]
         if let mode = link.macvlanMode, fixed.contains(mode) { return mode == .passthru && specification.mode == mode }
