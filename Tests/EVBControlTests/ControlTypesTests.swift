@@ -136,6 +136,8 @@ import Testing
         ("\"typeID\":1,\"link\":{\"name\":\"\"}", "link.name"),
         ("\"typeID\":1,\"link\":{\"name\":\"abcdefghijklmnop\"}", "link.name"),
         ("\"typeID\":1,\"link\":{\"name\":\"a\",\"mode\":\"veb\"}", "link.mode"), ("\"typeID\":1,\"wiat\":3", "wiat"),
+        ("\"typeID\":1,\"link\":{\"name\":\"a\",\"mode\":\"source\"}", "link.mode"),
+        ("\"typeID\":1,\"linkMTU\":67", "linkMTU"), ("\"typeID\":1,\"linkSources\":[\"x\"]", "linkSources"),
         ("\"typeID\":1,\"managerID\":\"\"", "managerID"), ("\"typeID\":1,\"managerID\":5", "managerID"),
     ]) func whatDoesNotFitIsNamed(_ rest: String, _ place: String) throws {
         let text = "{\"vsiID\":\"x\",\"port\":\"p\"" + (rest.isEmpty ? "" : ",") + rest + "}"

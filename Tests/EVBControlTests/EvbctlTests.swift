@@ -34,6 +34,20 @@ private let full = ["5ab5c6a6-9f4b-4d27-a1bb-3b8d9d7b6a51", "--port", "eth0", "-
                     waitMilliseconds: 30_000))
     }
 
+    @Test func everythingOfALink() throws {
+        let request = try associate(
+            "--link", "vm1", "--link-kind", "macvlan", "--link-mode", "source", "--link-mtu", "9000",
+            "--link-source", "52:54:00:00:C7:3E", "--link-source", "52:54:00:00:c7:3f", "--no-wait")
+        #expect(
+            request
+                == VSIRequest(
+                    vsiID: full[0], port: "eth0", typeID: 0x1234,
+                    link: VSILink(name: "vm1", kind: .macvlan, mode: .source), linkMTU: 9000,
+                    linkSources: ["52:54:00:00:c7:3e", "52:54:00:00:c7:3f"]))
+        let sent = try JSONValue(parsing: JSONCoding.encode(request))
+        #expect(try JSONCoding.decode(VSIRequest.self, from: sent) == request)
+    }
+
     @Test func globalOptionsStandAnywhere() throws {
         let cases: [([String], [String])] = [
             ([], []), (["status"], ["status"]), (["--json", "status"], ["status", "--json"]),
@@ -75,7 +89,14 @@ private let full = ["5ab5c6a6-9f4b-4d27-a1bb-3b8d9d7b6a51", "--port", "eth0", "-
         (["--wait", "3601"], "--wait 3601 is out of range; give 0 to 3600 seconds"),
         (["--type-version", "256"], "--type-version 256 is out of range; give 0 to 255"),
         (["--migrating", "--suspended"], "give --migrating (to here) or --suspended (here), not both"),
-        (["--link-mode", "vepa"], "--link-kind and --link-mode need --link"),
+        (["--link-mode", "vepa"], "--link-kind, --link-mode and --link-mtu need --link"),
+        (["--link", "vm0", "--link-mtu", "67"], "--link-mtu 67 is out of range"),
+        (["--link", "vm0", "--link-mode", "source"], "--link-mode source needs --link-kind macvlan and --link-source"),
+        (["--link", "vm0", "--link-source", "52:54:00:00:c7:3e"], "--link-source needs --link-mode source"),
+        (
+            ["--link", "vm0", "--link-kind", "macvlan", "--link-mode", "source", "--link-source", "x"],
+            "x is no MAC address"
+        ),
         (["--filter", "vlan=4095"], "vlan=4095 is out of range; give 0 to 4094"),
         (["--filter", "vlan=1,vlan=2"], "vlan is given twice in a filter"),
         (["--filter", "vid=1"], "\"vid\" is no key of a filter; known are mac, vlan, pcp and group"),

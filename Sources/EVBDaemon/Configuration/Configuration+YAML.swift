@@ -109,8 +109,7 @@ extension ConfigurationReader {
 
     private static let portKeys = [
         "interface", "role", "dialect", "edge-relay", "fallback", "gate", "guest-filter", "group-ids", "evb", "ecp",
-        "vdp",
-        "manager-id-placement", "reflective-relay", "vsi-types", "misbehave",
+        "vdp", "manager-id-placement", "reflective-relay", "vsi-types", "misbehave",
     ]
 
     private mutating func port(_ node: YAMLNode, _ path: String) -> (PortConfiguration, line: Int)? {

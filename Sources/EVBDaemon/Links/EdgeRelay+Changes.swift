@@ -64,7 +64,8 @@ extension EdgeRelay {
     private func noteRename(_ vsiID: VSIID, from old: String, to new: String) {
         guard old != new else { return }
         trouble(
-            vsiID, "somebody has renamed its link \(old) to \(new); evbd goes on with it, and de-associates it as \(new)")
+            vsiID,
+            "somebody has renamed its link \(old) to \(new); evbd goes on with it, and at its end deletes it as \(new)")
         entries[vsiID]?.corrections = Self.correctionsMax
     }
 
@@ -73,7 +74,8 @@ extension EdgeRelay {
         guard corrections > 0 else {
             if corrections == 0 {
                 trouble(
-                    vsiID, "somebody else keeps changing its link \(link.name), and evbd leaves it so: find out who, "
+                    vsiID,
+                    "somebody else keeps changing its link \(link.name), and evbd leaves it so: find out who, "
                         + "or set gate: none")
             }
             entries[vsiID]?.corrections = -1
@@ -100,18 +102,21 @@ extension EdgeRelay {
             return step(vsiID)
         }
         guard table[portName] != nil else {
-            logger.notice("the link of a VSI went with its port", metadata: ["vsi": "\(vsiID)", "link": "\(link.name)"])
+            logger.notice(
+                "the link of a VSI went with its port", metadata: ["vsi": "\(vsiID)", "link": "\(link.name)"])
             return finish(vsiID, .success(()))
         }
         guard entry.corrections > 0 else {
             trouble(
-                vsiID, "somebody keeps deleting its link \(link.name), and it is not made again: find out who, "
+                vsiID,
+                "somebody keeps deleting its link \(link.name), and it is not made again: find out who, "
                     + "then associate the VSI again")
             return finish(vsiID, .success(()))
         }
         entries[vsiID]?.corrections = entry.corrections - 1
         trouble(
-            vsiID, "somebody has deleted its link \(link.name); it is made anew, and whoever had it open has to open it again")
+            vsiID,
+            "somebody has deleted its link \(link.name); it is made anew, and whoever had it open has to open it again")
         step(vsiID)
     }
 

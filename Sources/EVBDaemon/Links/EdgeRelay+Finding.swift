@@ -20,17 +20,20 @@ extension EdgeRelay {
             return "the link \(specification.name) belongs to VSI \(other): choose another name"
         }
         if let bridge {
-            return "\(portName) is in the bridge \(bridge.name), so that no \(specification.kind.rawValue) can be made on it: "
-                + "name a tap that is in the bridge, or leave the link out"
+            return
+                "\(portName) is in the bridge \(bridge.name), so that no \(specification.kind.rawValue) can be made on "
+                + "it: name a tap that is in the bridge, or leave the link out"
         }
         if let own = entries[vsiID], own.isMade || own.isBusy, own.wish != .absent,
             own.demand != .make(specification)
         {
-            return "the VSI has the link \(own.link?.name ?? specification.name) already: de-associate it first to change it"
+            return "the VSI has the link \(own.link?.name ?? specification.name) already: de-associate it first to "
+                + "change the link"
         }
         guard entries[vsiID]?.link == nil, let link = table[specification.name] else { return nil }
         if link.alias == Self.alias(vsiID) { return nil }
-        return "there is a link \(specification.name) already, which evbd did not make: choose another name, or delete it"
+        return "there is a link \(specification.name) already, which evbd did not make: choose another name, or "
+            + "delete it"
     }
 
     private func conflict(_ name: String, for vsiID: VSIID) -> String? {
@@ -73,8 +76,8 @@ extension EdgeRelay {
         return nil
     }
 
-    /// Whether a link is where one of a machine on this port can be: on the port, on the device of the VLAN on the port, or in
-    /// the port's bridge.
+    /// Whether a link is where one of a machine on this port can be: on the port, on the VLAN's device on the port, or
+    /// in the port's bridge.
     private func isPlacedForGuest(_ link: Link, _ vid: UInt16?) -> Bool {
         guard let port = table[portName], link.index != port.index else { return false }
         // Of another VSI, or left from an earlier run.
@@ -135,8 +138,10 @@ extension EdgeRelay {
         vlanUsers[vid] = nil
         guard let device, device.alias == Self.vlanAlias else { return }
         // Somebody's link may sit on it too.
-        guard table.first(where: { $0.parentIndex == device.index && $0.alias?.hasPrefix(Self.aliasPrefix) != true }) == nil
-        else { return }
+        let other = table.first {
+            $0.parentIndex == device.index && $0.alias?.hasPrefix(Self.aliasPrefix) != true
+        }
+        guard other == nil else { return }
         _ = programmer.submit(.delete(index: device.index)) { [logger] result in
             if case .failure(let error) = result, error.kind != .notFound {
                 logger.warning("a VLAN device cannot be deleted", metadata: ["error": "\(error)"])

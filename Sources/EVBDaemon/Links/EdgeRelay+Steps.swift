@@ -87,8 +87,8 @@ extension EdgeRelay {
 
     /// Whether a link is in the mode of the edge relay, whichever that is.
     ///
-    /// Of those that somebody else has made these are the ones in mode vepa or bridge, for which of both it is to be is the
-    /// edge relay's matter; the other modes have another purpose.
+    /// Of those that somebody else has made these are the ones in mode vepa or bridge, for which of both it is to be is
+    /// for the edge relay to say; the other modes have another purpose.
     private func follows(_ entry: Entry, _ link: Link) -> Bool {
         switch entry.demand {
         case .make(let specification): specification.mode == nil
@@ -195,7 +195,7 @@ extension EdgeRelay {
         if guarded.isAtPort { shield.raise(then: then) } else { filter.protect(link: link, then: then) }
     }
 
-    /// The machine's frames pass nevertheless: a host that has no nftables would be without machines, and lldpad never filtered.
+    /// The machine's frames pass nevertheless: a host without nftables would be without machines.
     private func tellUnguarded(_ vsiID: VSIID, _ link: Link, _ problem: String) {
         let text =
             "the machine behind \(link.name) can speak LLDP and ECP to the switch, and so de-associate its neighbours, "
@@ -205,7 +205,8 @@ extension EdgeRelay {
         }
         hasToldOfFilter = true
         trouble(
-            vsiID, text + "; it needs nftables with the egress hook of the family netdev (Linux 5.16), "
+            vsiID,
+            text + "; it needs nftables with the egress hook of the family netdev (Linux 5.16), "
                 + "and guest-filter: false does without")
     }
 

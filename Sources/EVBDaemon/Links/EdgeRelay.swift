@@ -6,13 +6,13 @@ internal import Netlink
 
 /// The links of one port's VSIs: what each should be, and the steps that bring it there.
 ///
-/// Traffic passes only while the bridge has granted the association: a link is made when it does, set down when the bridge
-/// takes it back, and deleted when its manager wants it no more. A link that somebody else has made for the VSI is adopted:
-/// set up, down and into the mode of the edge relay like those, and never deleted.
+/// Traffic passes only while the bridge has granted the association: a link is made when it does, set down when the
+/// bridge takes it back, and deleted when its manager wants it no more. A link that somebody else has made for the VSI
+/// is adopted: set up, down and into the mode of the edge relay like those, and never deleted.
 ///
-/// Each link has at most one command under way; what is wanted meanwhile is compared with what has come of it when it is done.
-/// Files: this one is what others see; `+Steps` compares and goes ahead, `+Finding` says which link is a VSI's,
-/// `+Changes` is about what somebody else does to links.
+/// Each link has at most one command under way; what is wanted meanwhile is compared with what has come of it when it
+/// is done. Files: this one is what others see; `+Steps` compares and goes ahead, `+Finding` says which link is a
+/// VSI's, `+Changes` is about what somebody else does to links.
 final class EdgeRelay {
     /// A link that a manager asked for.
     struct Specification: Equatable {
@@ -90,7 +90,8 @@ final class EdgeRelay {
     static let aliasPrefix = "evbd "
     /// The alias of VLAN devices that evbd has made for links.
     static let vlanAlias = "evbd VLAN"
-    /// Somebody who wants a link otherwise than evbd is not fought for ever; each request and each news of the bridge begins anew.
+    /// Somebody who wants a link otherwise than evbd is not fought for ever; each request and each news of the bridge
+    /// begins anew.
     static let correctionsMax = 5
 
     let programmer: LinkProgrammer
@@ -154,7 +155,11 @@ final class EdgeRelay {
 
     /// The VSI is associated: its link is to be there and up.
     ///
-    /// - Parameter vid: The VLAN that all of its frames belong to, if it is one.
+    /// - Parameters:
+    ///   - vsiID: The VSI.
+    ///   - demand: What link it is to have.
+    ///   - vid: The VLAN that all of its frames belong to, if it is one.
+    ///   - then: Hears when it is so, or why it cannot be.
     func raise(_ vsiID: VSIID, _ demand: Demand, vid: UInt16?, then: @escaping (Result<Void, NetlinkError>) -> Void) {
         if case .make(let specification) = demand, let other = vsiOfName[specification.name], other != vsiID {
             return then(
@@ -210,7 +215,8 @@ final class EdgeRelay {
         return true
     }
 
-    /// The port is given up while links stay as they are, and so do the rules that are on them; nobody answers for the port's.
+    /// The port is given up while links stay as they are, and so do the rules that are on them; nobody answers for the
+    /// port's.
     func portCloses() {
         onTrouble = nil
         shield.onMark = nil
@@ -289,8 +295,8 @@ final class EdgeRelay {
 
     private func demandedName(_ vsiID: VSIID) -> String? { entries[vsiID]?.demand.name }
 
-    /// The address as a link of the machine has it, and as libvirt gives it to a tap: there the first octet is FE, so that
-    /// a bridge does not take the tap's own address for its own.
+    /// The address as a link of the machine has it, and as libvirt gives it to a tap: there the first octet is FE, so
+    /// that a bridge does not take the tap's own address for its own.
     static func hardwareAddresses(_ address: MACAddress) -> [HardwareAddress] {
         [HardwareAddress(address.rawValue), HardwareAddress(address.rawValue & 0x00FF_FFFF_FFFF | 0xFE00_0000_0000)]
     }

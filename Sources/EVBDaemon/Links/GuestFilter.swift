@@ -1,13 +1,13 @@
 // What machines say and hear of the protocols between host and switch: nothing. A machine that could send ECP would
 // de-associate its neighbours; one that hears LLDP and ECP learns of them what is none of its business.
 //
-// The rules are nftables', in the family netdev, where a link's frames can be met before anything else has them: at a macvtap's
-// egress what its machine sends, at its ingress what it is about to hear. A tap in a bridge is the other way round, and both ends
-// have the same rule, so that it does not matter.
+// The rules are nftables', in the family netdev, where a link's frames can be met before anything else has them: at a
+// macvtap's egress what its machine sends, at its ingress what it is about to hear. A tap in a bridge is the other way
+// round, and both ends have the same rule, so that it does not matter.
 //
-// A macvlan is made for a container, and nothing that hangs on it goes with it into another network namespace. What such a
-// machine sends is met at the egress of the port instead, together with what this host sends, and only evbd's own frames pass:
-// they bear a mark that nobody else knows.
+// A macvlan is made for a container, and nothing that hangs on it goes with it into another network namespace. What
+// such a machine sends is met at the egress of the port instead, together with what this host sends, and only evbd's
+// own frames pass: they bear a mark that nobody else knows.
 
 internal import LinuxSystem
 internal import Logging
@@ -105,7 +105,10 @@ final class GuestFilter {
 
     /// Keeps everybody but evbd from the protocols by rules at the port.
     ///
-    /// - Parameter mark: What evbd's own frames are known by.
+    /// - Parameters:
+    ///   - port: The port.
+    ///   - mark: What evbd's own frames are known by.
+    ///   - then: Hears when it is so, or why it cannot be.
     func protect(port: Link, mark: UInt32, then: @escaping Completion) {
         guard Self.isExpressible(port.name) else { return then("nftables cannot have the name \(port.name) in a rule") }
         let chains = Self.chains("port", port.index)

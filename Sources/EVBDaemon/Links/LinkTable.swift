@@ -36,7 +36,9 @@ final class LinkTable {
     subscript(index: Int32) -> Link? { links[index] }
 
     /// The links that have an address.
-    func links(of address: HardwareAddress) -> [Link] { holders[address, default: []].sorted().compactMap { links[$0] } }
+    func links(of address: HardwareAddress) -> [Link] {
+        holders[address, default: []].sorted().compactMap { links[$0] }
+    }
 
     /// The first link of which something is true, by its index. Looks at all of them.
     func first(where isMeant: (Link) -> Bool) -> Link? {

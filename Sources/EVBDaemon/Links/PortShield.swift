@@ -4,7 +4,8 @@ internal import Netlink
 
 /// The guest filter at a port, for machines whose links are out of reach: containers.
 ///
-/// While it is in force evbd hears the port before the rules do, and nobody else on this host sends or hears LLDP there.
+/// While it is in force evbd hears the port before the rules do, and nobody else on this host sends or hears LLDP
+/// there.
 final class PortShield {
     private let filter: GuestFilter
     private let portName: String

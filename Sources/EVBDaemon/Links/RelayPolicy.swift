@@ -24,7 +24,8 @@ struct RelayPolicy: Equatable {
 
     /// The mode of links whose manager named none.
     ///
-    /// Links that are held are in mode vepa, so that none passes a frame by the switch in the moment in which it comes up.
+    /// Links that are held are in mode vepa, so that none passes a frame by the switch in the moment in which it comes
+    /// up.
     var mode: MacvlanMode {
         switch (edgeRelay, fallback) {
         case (.veb, _): .bridge

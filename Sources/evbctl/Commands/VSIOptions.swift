@@ -70,7 +70,10 @@ struct VSIOptions: ParsableArguments {
     var organizational: [VSIOrganizationalTLV] = []
 
     @Option(
-        help: ArgumentHelp("Create this link on the port for the machine once it is associated.", valueName: "name"))
+        help: ArgumentHelp(
+            "Create this link on the port for the machine once it is associated; where the port is in a Linux bridge, the "
+                + "tap there that is the machine's (default: the one with a MAC address of the filter, if somebody makes one).",
+            valueName: "name"))
     var link: String?
 
     @Option(help: "What kind of link (default: macvtap).")

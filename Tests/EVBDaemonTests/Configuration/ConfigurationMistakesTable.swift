@@ -154,6 +154,21 @@ enum ConfigurationMistakesTable {
                 evbd.yaml:4: ports[0].rloe: is not a known key; did you mean role?
                 """),
         MistakeCase(
+            name: "links",
+            text: """
+                ports:
+                  - { interface: eth0, fallback: veb, gate: up, guest-filter: on }
+                  - { interface: port0, role: bridge, gate: down, guest-filter: true }
+                """,
+            lines: """
+                evbd.yaml:2: ports[0].fallback: "veb" is not a choice here; give vepa, bridge or hold
+                evbd.yaml:2: ports[0].gate: "up" is not a choice here; give down or none
+                evbd.yaml:2: ports[0].guest-filter: "on" is not a truth value; give true
+                evbd.yaml:3: ports[1].gate: means nothing to a port in the role bridge; remove it, or give role: station
+                evbd.yaml:3: ports[1].guest-filter: means nothing to a port in the role bridge; remove it, or give role: \
+                station
+                """),
+        MistakeCase(
             name: "misbehaviour",
             text: """
                 ports:

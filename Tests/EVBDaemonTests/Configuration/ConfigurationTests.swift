@@ -32,7 +32,9 @@ private func parse(_ text: String) throws -> Configuration {
                 role: station
                 dialect: ratified
                 edge-relay: veb
-                fallback: vepa
+                fallback: hold
+                gate: none
+                guest-filter: false
                 group-ids: false
                 ecp: { retries: 7, rte: 0 }
                 vdp: { rwd: 31, rka: 1 }
@@ -46,6 +48,9 @@ private func parse(_ text: String) throws -> Configuration {
         var first = PortConfiguration(interface: "eth0")
         first.dialect = .ratified
         first.edgeRelay = .veb
+        first.fallback = .hold
+        first.gate = .none
+        first.guestFilter = false
         first.groupIDs = false
         first.ecp = .init(retries: 7, rte: 0)
         first.vdp = .init(rwd: 31, rka: 1)
