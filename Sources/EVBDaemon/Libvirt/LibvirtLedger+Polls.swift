@@ -78,7 +78,7 @@ extension LibvirtLedger {
     }
 
     /// The VSIs that the answer to a poll shows, in this order: all of the caller's, those that it can be waiting for
-    /// first; then others', as lldpad does. Bounded by `entriesMax`.
+    /// first; then the newest of others', for lldpad shows all to everybody. Bounded by `entriesMax`.
     func answer(to poll: Poll) -> [(instance: VSIID, response: UInt16?)] {
         let port = poll.header.port
         var shown: [VSIID] = []
@@ -97,9 +97,10 @@ extension LibvirtLedger {
             }
             if !caller.unread.isEmpty { caller.unread.subtract(shown) }
         }
-        let room = Self.entriesMax - shown.count
+        // Who has VSIs asks about one of them: a thousand such answers are not to cost a million entries.
+        let room = min(Self.entriesMax - shown.count, shown.isEmpty ? Self.entriesMax : Self.othersMax)
         if room > 0, shown.count < vsis.count {
-            shown += vsis.prefix(Self.entriesMax).filter { entries[$0]?.eventPort != port }.prefix(room)
+            shown += vsis.prefix(Self.entriesMax).lazy.filter { self.entries[$0]?.eventPort != port }.prefix(room)
         }
         return shown.compactMap { vsi in entries[vsi].map { (vsi, $0.response) } }
     }

@@ -26,6 +26,8 @@ final class LibvirtLedger {
     static let outcomesMax = 16_384
     /// Entries of an answer: 40 octets each, and an attribute holds 65,535; libvirt receives 128 KiB.
     static let entriesMax = 1_024
+    /// Of them, others' VSIs in the answer to a caller that has some of its own.
+    static let othersMax = 16
 
     /// One VSI that libvirt asked for.
     struct Entry {
