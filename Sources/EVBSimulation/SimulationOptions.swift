@@ -38,6 +38,10 @@ public enum Fault: String, CaseIterable, Sendable, Hashable {
     case configure
     /// The bridge allows fewer VSIs than are wanted.
     case shortage
+    /// The pre-standard draft is spoken, because one side or both are told to.
+    case draft
+    /// Either side is told to speak another dialect.
+    case dialect
 }
 
 /// What a run is made of; everything else follows from the seed.

@@ -25,11 +25,14 @@ struct Swarm {
     let vsisMax: Int
     /// Whether a station that restarts asks again for what was wanted.
     let storeIsKept: Bool
+    /// Whether the draft may be spoken.
+    let hasDraft: Bool
 
     init(options: SimulationOptions, random: inout SplitMix64) {
         let isFull = random.chance(100)
         let chosen = options.faults.intersection(Fault.allCases.filter { _ in isFull || random.chance(400) })
         faults = chosen
+        hasDraft = !chosen.isDisjoint(with: [.draft, .dialect])
         func amount(_ fault: Fault, _ range: ClosedRange<Int>) -> Int {
             let amount = random.within(range)
             return chosen.contains(fault) ? amount : 0
@@ -56,38 +59,55 @@ struct Swarm {
 
     // MARK: Bounds that follow
 
+    /// The longest of each time that a side keeps.
+    private var longest: ProtocolTimes { hasDraft ? Self.longer(most.times, .draft) : most.times }
+
+    private static func longer(_ one: ProtocolTimes, _ other: ProtocolTimes) -> ProtocolTimes {
+        var times = one
+        times.retries = max(one.retries, other.retries)
+        times.ackTimer = max(one.ackTimer, other.ackTimer)
+        times.responseWaitDelay = max(one.responseWaitDelay, other.responseWaitDelay)
+        times.reinitKeepAlive = max(one.reinitKeepAlive, other.reinitKeepAlive)
+        times.resourceWaitDelay = max(one.resourceWaitDelay, other.resourceWaitDelay)
+        times.keepAliveTimeout = max(one.keepAliveTimeout, other.keepAliveTimeout)
+        return times
+    }
+
     /// How long an ECPDU, once sent, can still reach the other side.
-    var flight: Interval { most.ackTimer * (UInt64(most.retries) + 1) + delayMax * 2 + .milliseconds(1) }
+    var flight: Interval { longest.ackTimer * (UInt64(longest.retries) + 1) + delayMax * 2 + .milliseconds(1) }
 
     /// How long a keep-alive can wait in a station's queue: every other VSI may have its turn before it, and a command in
     /// between, each in a PDU that fails or with an answer that does not come, and after each of the others' keep-alives the
     /// next may be held for a second.
     func queueing(vsis: Int) -> Interval {
-        (flight + max(.milliseconds(200), most.ackTimer * 2)) * UInt64(2 * vsis + 2) + .seconds(UInt64(vsis))
+        (flight + max(.milliseconds(200), longest.ackTimer * 2)) * UInt64(2 * vsis + 2) + .seconds(UInt64(vsis))
     }
 
     /// The ageing bound of the station: how long it can take a VSI for associated that the bridge does not hold. A keep-alive
     /// is due within reinitKeepAlive, and if it is not answered within respWaitDelay the VSI ends.
     func stationAgeing(vsis: Int) -> Interval {
-        most.reinitKeepAlive + most.responseWaitDelay + queueing(vsis: vsis)
+        longest.reinitKeepAlive + longest.responseWaitDelay + queueing(vsis: vsis)
     }
 
     /// The ageing bound of the bridge: how long it can hold a VSI that the station has forgotten. A request may be under
     /// decision for resourceWaitDelay, toutKeepAlive then runs, and where that has been made shorter the station's news are
     /// waited for.
     var bridgeAgeing: Interval {
-        most.resourceWaitDelay + most.keepAliveTimeout + flight + .seconds(60)
+        longest.resourceWaitDelay + longest.keepAliveTimeout + flight + .seconds(60)
     }
 
     /// How long after the last fault all has come right: the LLDP information of either side has aged out and been heard
     /// anew, everything that failed has been tried again after the longest pause between tries, and what was left on one side
     /// has aged out. Twice, since one may wait for the other.
     func settling(vsis: Int) -> Interval {
-        let retry = max(most.reinitKeepAlive, .seconds(300)) * 9 / 8
+        let retry = max(longest.reinitKeepAlive, .seconds(300)) * 9 / 8
         let ageing = stationAgeing(vsis: vsis) + bridgeAgeing
         return (.seconds(181) + retry + ageing) * 2
     }
 
     /// How long nothing may change after that: every LLDPDU has been refreshed, and every VSI kept alive.
-    var standstill: Interval { .seconds(130) + least.keepAliveTimeout * 2 }
+    var standstill: Interval {
+        let times = hasDraft ? Self.longer(least.times, .draft) : least.times
+        return .seconds(130) + times.keepAliveTimeout * 2
+    }
 }

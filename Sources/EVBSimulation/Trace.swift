@@ -14,7 +14,7 @@ struct Trace {
         case decision(DecisionTicket, BridgeDecision)
         case note(StaticString)
         case about(StaticString, VSIID)
-        case configured(byBridge: Bool, OperationalTimers)
+        case configured(byBridge: Bool, OperationalTimers, DialectChoice)
     }
 
     static let entriesMax = 240
@@ -50,10 +50,10 @@ struct Trace {
 
     static func text(_ entry: Entry) -> String {
         switch entry {
-        case .sent(let byBridge, let frame): "\(byBridge ? "B >" : "S >") \(text(frame))"
+        case .sent(let byBridge, let frame): "\(byBridge ? "B >" : "S >") \(text(frame, byBridge))"
         case .lost(let byBridge, let octets):
-            "\(byBridge ? "B x" : "S x") \((try? Frame(decoding: octets)).map(text) ?? "unreadable")"
-        case .arrived(let atBridge, let frame): "\(atBridge ? "> B" : "> S") \(text(frame))"
+            "\(byBridge ? "B x" : "S x") \((try? Frame(decoding: octets)).map { text($0, byBridge) } ?? "unreadable")"
+        case .arrived(let atBridge, let frame): "\(atBridge ? "> B" : "> S") \(text(frame, !atBridge))"
         case .unreadable(let atBridge, let error): "\(atBridge ? "> B" : "> S") \(error)"
         case .station(let effect): "S   \(text(effect))"
         case .bridge(let effect): "B   \(text(effect))"
@@ -63,13 +63,14 @@ struct Trace {
         case .decision(let ticket, .refuse(let refusal)): "B   ticket \(ticket.number) refused \(text(refusal))"
         case .note(let note): "    -- \(note)"
         case .about(let note, let vsiID): "    -- \(note) \(name(vsiID))"
-        case .configured(let byBridge, let timers): "\(byBridge ? "B" : "S")   configured \(text(timers))"
+        case .configured(let byBridge, let timers, let dialect):
+            "\(byBridge ? "B" : "S")   configured \(text(timers)) \(dialect)"
         }
     }
 
     static func name(_ vsiID: VSIID) -> String { "vsi \(vsiID.low & 0xFFFF)" }
 
-    private static func text(_ frame: Frame) -> String {
+    private static func text(_ frame: Frame, _ isFromBridge: Bool) -> String {
         switch frame.payload {
         case .lldp(let lldpdu):
             let tlv = lldpdu.evbTLVs.first.map { tlv in
@@ -78,8 +79,16 @@ struct Trace {
                     + "\(tlv.stationStatus.groupIDs ? "g" : "") R\(tlv.retries) RTE\(tlv.retransmissionExponent)"
                     + " RWD\(delay.exponent)\(delay.isRemote ? "r" : "") RKA\(alive.exponent)\(alive.isRemote ? "r" : "")"
             }
-            return "LLDP \(lldpdu.timeToLive) s\(tlv ?? "")"
-        case .draftECP(let ecpdu): return "draft ECP \(ecpdu.sequence)"
+            let draft = lldpdu.draftEVBTLVs.first.map { tlv in
+                " draft modes \(tlv.supportedModes.rawValue)/\(tlv.configuredModes.rawValue) capabilities"
+                    + " \(tlv.configuredCapabilities.rawValue) VSIs \(tlv.configuredVSIs) RTE\(tlv.retransmissionExponent)"
+            }
+            return "LLDP \(lldpdu.timeToLive) s\(tlv ?? "")\(draft ?? "")"
+        case .draftECP(let ecpdu):
+            guard ecpdu.operation == .request else { return "draft ack \(ecpdu.sequence)" }
+            let decoded = DraftVDPDU.decode(ecpdu.payload, from: isFromBridge ? .bridge : .station)
+            return "draft ECP \(ecpdu.sequence)" + decoded.pdu.associations.map { text($0.vsi) }.joined()
+                + (decoded.rejected.isEmpty ? "" : " rejected \(decoded.rejected.count)")
         case .ecp(let ecpdu):
             guard ecpdu.operation == .request else { return "ack \(ecpdu.sequence)" }
             guard let pdu = try? VDPDU.decode(ecpdu.payload) else { return "ECP \(ecpdu.sequence) unreadable" }
@@ -116,7 +125,7 @@ struct Trace {
 
     private static func text(_ effect: PortEffect) -> String {
         switch effect {
-        case .transmit(let frame): "transmit \(text(frame))"
+        case .transmit(let frame): "transmit \(text(frame, false))"
         case .vsi(.changed(let change)):
             "\(name(change.vsiID)) \(change.from.rawValue) -> \(change.to.rawValue) (\(change.reason?.rawValue ?? "-"))"
         case .vsi(.ended(let vsiID, .refused(let refusal))): "\(name(vsiID)) request ended: refused \(text(refusal))"
@@ -132,7 +141,7 @@ struct Trace {
 
     private static func text(_ effect: BridgeEffect) -> String {
         switch effect {
-        case .transmit(let frame): "transmit \(text(frame))"
+        case .transmit(let frame): "transmit \(text(frame, true))"
         case .decide(let ticket, let request):
             "ticket \(ticket.number): \(name(request.vsiID)) \(request.command) \(text(request.filter))"
         case .cancel(let ticket): "ticket \(ticket.number) cancelled"

@@ -5,9 +5,7 @@ extension World {
     mutating func carryOut(_ effect: BridgeEffect, _ index: Int) throws(Ledger.Breach) {
         if case .transmit(let frame) = effect {
             note(.sent(byBridge: true, frame), index)
-            if case .ecp(let ecpdu) = frame.payload, ecpdu.operation == .request {
-                try pairs[index].bridgeMonitor.sent(ecpdu)
-            }
+            try pairs[index].bridgeMonitor.sent(frame)
             let isCareless = !isQuiet && swarm.faults.contains(.falseKeep)
             transmit(isCareless ? withFalseKeep(frame, index) : frame, index, toBridge: false)
             return
@@ -36,7 +34,7 @@ extension World {
         }
     }
 
-    /// The frame as a careless bridge would send it.
+    /// The frame as a careless bridge would send it. The draft has no Keep to be careless with.
     private func withFalseKeep(_ frame: Frame, _ index: Int) -> Frame {
         guard case .ecp(var ecpdu) = frame.payload, ecpdu.operation == .request,
             var pdu = try? VDPDU.decode(ecpdu.payload).pdu

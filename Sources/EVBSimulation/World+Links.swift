@@ -55,12 +55,13 @@ extension World {
         if isCorrupt {
             note(.note("the frame that arrives has flipped bits"), index)
             pairs[index].ledger.isTainted = true
+            if toBridge { pairs[index].bridgeMonitor.misled() } else { pairs[index].stationMonitor.misled() }
         }
         note(.arrived(atBridge: toBridge, frame), index)
         if case .lldp = frame.payload {
             if toBridge { pairs[index].lastLLDP.0 = now } else { pairs[index].lastLLDP.1 = now }
         }
-        if case .ecp(let ecpdu) = frame.payload, ecpdu.operation == .acknowledgement {
+        if let (ecpdu, _) = frame.ecpdu, ecpdu.operation == .acknowledgement {
             if toBridge {
                 pairs[index].bridgeMonitor.acknowledged(ecpdu)
             } else {

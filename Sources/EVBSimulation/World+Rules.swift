@@ -87,7 +87,13 @@ extension World {
                 detail: "\(station.timers) and \(bridge.timers), not \(swarm.least)")
         }
         let reflects = pair.stationSettings.evb.requestsReflectiveRelay && pair.bridgeSettings.evb.offersReflectiveRelay
-        let groups = pair.stationSettings.evb.groupIDs && pair.bridgeSettings.evb.groupIDs
+        guard let dialect = pair.dialect, station.dialect == dialect, bridge.dialect == dialect else {
+            throw Ledger.Breach(
+                rule: "both sides speak the dialect that both can, the ratified one if they can both",
+                detail: "\(station.dialect) and \(bridge.dialect)")
+        }
+        let groups =
+            dialect == .ratified && pair.stationSettings.evb.groupIDs && pair.bridgeSettings.evb.groupIDs
         guard bridge.reflectsFrames == reflects, station.reflectiveRelay == (reflects ? .on : .off),
             station.usesGroupIDs == groups, bridge.usesGroupIDs == groups
         else {
@@ -98,7 +104,7 @@ extension World {
         }
     }
 
-    /// A wanted VSI is bound as wanted on both sides alike, or the bridge has refused it for good.
+    /// A wanted VSI is bound as wanted on both sides alike, or the bridge has refused it for good, or cannot be asked for it.
     private func checkVSI(_ wanted: VSIRequest, _ index: Int) throws(Ledger.Breach) {
         let rule = "after the last fault every wanted VSI ends bound or refused by the bridge"
         let pair = pairs[index]
@@ -106,21 +112,25 @@ extension World {
             throw Ledger.Breach(rule: rule, detail: "\(Trace.name(wanted.vsiID)) is wanted and not known")
         }
         let held = pair.bridge.vsi(wanted.vsiID)
-        let states: [VSIRequest.Target: VSIState] = [
-            .preAssociated: .preassociated, .preAssociatedWithReservation: .preassociatedWithReservation,
-            .associated: .associated,
+        let commands: [VSIState: VDPCommand] = [
+            .preassociated: .preAssociate, .preassociatedWithReservation: .preAssociateWithReservation,
+            .associated: .associate,
         ]
-        if own.state == states[own.request.target] {
-            guard held?.grant?.command == own.request.target.command, held?.grant?.filter == own.filter else {
+        let snapshot = pair.station.snapshot
+        // In the draft a bridge may bind a VSI otherwise than it was asked to, and a flipped bit may have said so for it.
+        let mayDiffer = snapshot.dialect == .draft && pair.ledger.isTainted
+        if let command = commands[own.state], command == own.request.target.command || mayDiffer {
+            guard held?.grant?.command == command, held?.grant?.filter == own.filter else {
                 throw Ledger.Breach(
                     rule: rule,
                     detail: "\(Trace.name(wanted.vsiID)): station \(own.filter), bridge \(String(describing: held))")
             }
             return
         }
-        let groups = own.request.filter.format.hasGroupID && !pair.station.snapshot.usesGroupIDs
+        let groups = own.request.filter.format.hasGroupID && !snapshot.usesGroupIDs
+        let isInexpressible = snapshot.dialect.limit(for: own.request) != nil
         let line = pair.ledger.lines[wanted.vsiID] ?? Ledger.Line()
-        let isRefused = line.sawHardRefusal || groups || pair.ledger.isTainted
+        let isRefused = line.sawHardRefusal || groups || isInexpressible || pair.ledger.isTainted
         let reasons: [VSIReason] = [
             .invalidFormat, .insufficientResources, .managerUnreachable, .otherFailure, .invalidFilter,
         ]
@@ -130,6 +140,24 @@ extension World {
                 rule: rule,
                 detail: "\(Trace.name(wanted.vsiID)) is \(own.state) (\(own.reason?.rawValue ?? "-")),"
                     + " the bridge \(held == nil ? "does not know it" : "holds it")")
+        }
+    }
+}
+
+extension World.Pair {
+    /// The dialect that the two sides come to speak, the ratified one if both may; nil if they may speak none in common.
+    var dialect: WireDialect? {
+        let (own, others) = (stationSettings.dialect, bridgeSettings.dialect)
+        return WireDialect.allCases.first { own.allows($0) && others.allows($0) }
+    }
+}
+
+extension DialectChoice {
+    fileprivate func allows(_ dialect: WireDialect) -> Bool {
+        switch self {
+        case .automatic: true
+        case .ratified: dialect == .ratified
+        case .draft: dialect == .draft
         }
     }
 }

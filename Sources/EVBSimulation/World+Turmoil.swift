@@ -5,7 +5,7 @@ extension World {
     /// What may happen to a station or its link.
     private enum Action {
         case request, repeatRequest, change, withdraw, retract, cut, flap, stationCrash, bridgeReboot, stationLeaves
-        case bridgeLeaves, configureStation, configureBridge
+        case bridgeLeaves, configureStation, configureBridge, changeDialect
     }
 
     /// Lets something happen.
@@ -17,7 +17,7 @@ extension World {
             (.flap, weight(.flap, 5)), (.stationCrash, weight(.stationCrash, 5)),
             (.bridgeReboot, weight(.bridgeReboot, 4)), (.stationLeaves, weight(.shutdown, 2)),
             (.bridgeLeaves, weight(.shutdown, 2)), (.configureStation, weight(.configure, 6)),
-            (.configureBridge, weight(.configure, 6)),
+            (.configureBridge, weight(.configure, 6)), (.changeDialect, weight(.dialect, 6)),
         ])
         switch action {
         case .request, nil: try requestSomething(index)
@@ -38,6 +38,7 @@ extension World {
         case .bridgeLeaves: try bridgeLeaves(index)
         case .configureStation: try configureStation(index)
         case .configureBridge: try configureBridge(index)
+        case .changeDialect: try changeDialect(index)
         }
     }
 
@@ -49,7 +50,7 @@ extension World {
 
     /// A manager wants a VSI, a new one or one that is wanted already.
     mutating func requestSomething(_ index: Int) throws(Ledger.Breach) {
-        let vsiID = VSIID(format: .local, high: 0, low: UInt64(index) << 16 | UInt64(random.below(options.vsis)))
+        let vsiID = vsiID(index, random.below(options.vsis))
         let targets: [VSIRequest.Target] = [.preAssociated, .preAssociatedWithReservation, .associated, .associated]
         let request = VSIRequest(
             vsiID: vsiID, target: random.pick(targets) ?? .associated,
@@ -59,6 +60,11 @@ extension World {
             organizational: random.chance(100) ? [OrganizationalInformation(oui: 0x00000C, octets: [0xF1, 1, 2])] : [],
             persistence: random.chance(200) ? .once : .untilWithdrawn)
         try give(request, index)
+    }
+
+    /// The name of a station's VSI. The draft knows UUIDs alone, and one in five has another name.
+    private func vsiID(_ index: Int, _ number: Int) -> VSIID {
+        VSIID(format: number % 5 == 4 ? .local : .uuid, high: 0, low: UInt64(index) << 16 | UInt64(number))
     }
 
     private mutating func randomFilter(_ vsiID: VSIID) -> FilterInfo {
@@ -157,26 +163,42 @@ extension World {
     // MARK: Settings
 
     private mutating func configureStation(_ index: Int) throws(Ledger.Breach) {
+        let dialect = pairs[index].stationSettings.dialect
         pairs[index].stationSettings = stationSettings(index)
+        pairs[index].stationSettings.dialect = dialect
         pairs[index].stationSettings.evb.isManual = random.chance(50)
         try applyStationSettings(index)
     }
 
     private mutating func configureBridge(_ index: Int) throws(Ledger.Breach) {
+        let dialect = pairs[index].bridgeSettings.dialect
         pairs[index].bridgeSettings = bridgeSettings(index)
+        pairs[index].bridgeSettings.dialect = dialect
         pairs[index].bridgeSettings.evb.isManual = random.chance(50)
         try applyBridgeSettings(index)
     }
 
+    /// One side is told to speak something else, which the other may not be allowed to.
+    private mutating func changeDialect(_ index: Int) throws(Ledger.Breach) {
+        let choice = random.pick([DialectChoice.automatic, .ratified, .draft]) ?? .automatic
+        if random.flag() {
+            pairs[index].stationSettings.dialect = choice
+            try applyStationSettings(index)
+        } else {
+            pairs[index].bridgeSettings.dialect = choice
+            try applyBridgeSettings(index)
+        }
+    }
+
     private mutating func applyStationSettings(_ index: Int) throws(Ledger.Breach) {
         let settings = pairs[index].stationSettings
-        note(.configured(byBridge: false, settings.evb.timers), index)
+        note(.configured(byBridge: false, settings.evb.timers, settings.dialect), index)
         try stationDoes(index) { [now] in $0.reconfigure(settings, at: now) }
     }
 
     private mutating func applyBridgeSettings(_ index: Int) throws(Ledger.Breach) {
         let settings = pairs[index].bridgeSettings
-        note(.configured(byBridge: true, settings.evb.timers), index)
+        note(.configured(byBridge: true, settings.evb.timers, settings.dialect), index)
         try bridgeDoes(index) { [now] in $0.reconfigure(settings, at: now) }
     }
 
@@ -195,6 +217,7 @@ extension World {
             pairs[index].bridgeSettings.evb.timers = swarm.least
             pairs[index].bridgeSettings.evb.isManual = false
             pairs[index].bridgeSettings.vsisMax = 1 << 14
+            if pairs[index].dialect == nil { pairs[index].bridgeSettings.dialect = .automatic }
             try applyStationSettings(index)
             try applyBridgeSettings(index)
         }

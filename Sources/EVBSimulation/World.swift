@@ -86,8 +86,9 @@ struct World {
 
     private mutating func begin() throws(Ledger.Breach) {
         for index in 0..<options.stations {
-            let station = stationSettings(index)
-            let bridge = bridgeSettings(index)
+            var station = stationSettings(index)
+            var bridge = bridgeSettings(index)
+            (station.dialect, bridge.dialect) = initialDialects()
             pairs.append(
                 Pair(
                     station: Port(configuration: station, firstSequence: sequence()),
@@ -221,9 +222,7 @@ struct World {
     mutating func carryOut(_ effect: PortEffect, _ index: Int) throws(Ledger.Breach) {
         if case .transmit(let frame) = effect {
             note(.sent(byBridge: false, frame), index)
-            if case .ecp(let ecpdu) = frame.payload, ecpdu.operation == .request {
-                try pairs[index].stationMonitor.sent(ecpdu)
-            }
+            try pairs[index].stationMonitor.sent(frame)
             transmit(frame, index, toBridge: true)
             return
         }
@@ -272,6 +271,15 @@ struct World {
             rte: within(least.retransmissionExponent, most.retransmissionExponent),
             rwd: within(least.resourceWaitDelayExponent, most.resourceWaitDelayExponent),
             rka: within(least.reinitKeepAliveExponent, most.reinitKeepAliveExponent))
+    }
+
+    /// What a station and its bridge are told to speak; it is always something that both can.
+    private mutating func initialDialects() -> (station: DialectChoice, bridge: DialectChoice) {
+        guard swarm.hasDraft else { return (.automatic, .automatic) }
+        let choices: [(DialectChoice, DialectChoice)] = [
+            (.automatic, .draft), (.draft, .automatic), (.draft, .draft), (.automatic, .automatic),
+        ]
+        return random.pick(choices) ?? (.automatic, .automatic)
     }
 
     mutating func stationSettings(_ index: Int) -> PortConfiguration {

@@ -45,6 +45,24 @@ import Testing
         }
     }
 
+    @Test("TLV-27 the draft is spoken in these worlds, and both sides change over to it and back")
+    func dialects() {
+        var (grants, ratifiedGrants, changes) = (0, 0, 0)
+        for seed in Self.seed..<Self.seed + 10 {
+            let options = SimulationOptions(
+                seed: seed, turmoil: .seconds(1200), stations: 1, faults: [.draft, .dialect, .loss])
+            Self.expectNoViolation(
+                Simulation.run(options) { line in
+                    if line.contains("> S draft ECP"), line.contains("granted") { grants += 1 }
+                    if line.contains("> S ECP"), line.contains("granted") { ratifiedGrants += 1 }
+                    if line.contains("another dialect is spoken now") { changes += 1 }
+                })
+        }
+        #expect(grants > 100)
+        #expect(ratifiedGrants > 100)
+        #expect(changes > 0)
+    }
+
     @Test("a seed is all that a run needs")
     func determinism() {
         var traces: [[String]] = [[], []]
