@@ -13,6 +13,9 @@ let targets: [Target] = [
     Target("vdp", "VDP-32 VDP-29 VDP-31 VDPDUs") { vdpdu($0) },
     Target("text", "VDP-03 VDP-02 names of VSIs and managers as people write them") { names($0) },
     Target("port", "VDP-32 TLV-20 ECP-06 a whole port: frames, time, requests, link") { PortDriver.run($0) },
+    Target("bridge", "VDP-32 TLV-20 ECP-13 a whole port of a bridge, in both dialects: frames, time, decisions, link") {
+        BridgeDriver.run($0)
+    },
     Target("netlink", "VDP-41 requests of libvirt and the replies to them") { netlink($0) },
     Target("varlink", "calls and replies of the control socket, in portions") { varlink($0) },
 ]

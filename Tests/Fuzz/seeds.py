@@ -44,6 +44,22 @@ STORIES = [
     BRIDGE + bytes([ASK, 1, 0, 4, SERVE]) + bytes([ANNOUNCE, 1, 3, 0x0C, 0xFF, 0x7F, 0x3F, 0, 0x79, DEADLINE, SERVE]),
 ]
 
+# Those of BridgeDriver.swift: raw frame, station, draft station, payload, ack, time, deadline, ask, decide, link, settings, take back, serve.
+B_RAW, B_STATION, B_DRAFT, B_PAYLOAD, B_ACK, B_PASS, B_DEADLINE, B_ASK, B_DECIDE, B_LINK, B_CONFIGURE, B_RETRACT, B_SERVE = range(13)
+STATION = bytes([B_STATION, 1, 0x0C, 0x6E, 0x94, 0x14, 0x00, 0x79])
+DRAFT_STATION = bytes([B_DRAFT, 1, 0xC0, 0x7F, 0x00, 0x79])
+BRIDGE_STORIES = [
+    hello + middle
+    for hello in (STATION, DRAFT_STATION)
+    for middle in (
+        bytes([B_ASK, 1, 2, 0x14, B_SERVE, B_ASK, 1, 2, 0x14, B_SERVE, B_PASS, 20, B_DEADLINE, B_DEADLINE, B_ASK, 1, 3, 0x14, B_SERVE]),
+        bytes([B_ASK, 1, 0x80, 0x51, B_DECIDE, 1, 0x45, B_DECIDE, 0, 0xA2, B_ACK, 0, B_ASK, 1, 2, 0x91, B_DECIDE, 0, 0xB5, B_ACK, 0]),
+        bytes([B_ASK, 2, 2, 0x10, B_DECIDE, 0, 0, B_RETRACT, 2, B_DEADLINE, B_DEADLINE, B_DEADLINE, B_ACK, 0, B_ACK, 0]),
+        bytes([B_ASK, 3, 2, 0x14, B_SERVE]) + STATION + DRAFT_STATION + bytes([B_ASK, 3, 2, 0x14, B_SERVE, B_CONFIGURE, 0xC0, B_CONFIGURE, 0x80]),
+        bytes([B_ASK, 4, 0x82, 0x10, B_PASS, 20, B_DEADLINE, B_SERVE, B_ASK, 6, 0x82, 0x10, B_ASK, 8, 0x82, 0x10, B_ASK, 10, 0x82, 0x10, B_LINK, B_LINK]),
+    )
+]
+
 
 def tlv(kind, value):
     return (kind << 9 | len(value)).to_bytes(2, "big") + value
@@ -83,6 +99,12 @@ def story(frame):
     return BRIDGE + bytes([ASK, 1, 0, 4, RAW]) + len(frame).to_bytes(2, "big") + frame + bytes([SERVE, DEADLINE])
 
 
+def bridge_story(frame):
+    """A captured frame for BridgeDriver: a station of the frame's dialect is heard, then this."""
+    hello = DRAFT_STATION if frame[12:14] == b"\x88\xb7" else STATION
+    return hello + bytes([B_RAW]) + len(frame).to_bytes(2, "big") + frame + bytes([B_SERVE, B_DEADLINE])
+
+
 def seeds():
     """(target, octets) of each seed; those of targets that are not there are nobody's."""
     for frame in frames():
@@ -90,6 +112,7 @@ def seeds():
         if ether_type in FRAMES:
             yield FRAMES[ether_type], frame
             yield "port", story(frame)
+            yield "bridge", bridge_story(frame)
         # Requests carry a PDU; the acknowledgements of either dialect have the operation elsewhere, and do no harm.
         if ether_type == 0x8940:
             yield "vdp", frame[18:]
@@ -100,12 +123,14 @@ def seeds():
         yield "vdp", pdu
         yield "ecp", header + pdu
         yield "port", story(header + pdu)
+        yield "bridge", bridge_story(header + pdu)
     for path in sorted(CAPTURES.glob("*.jsonl")):
         for line in path.read_text().splitlines():
             message = json.loads(line)
             yield "netlink", bytes.fromhex(message["raw"])
     yield from (("text", text.encode()) for text in TEXTS)
     yield from (("port", octets) for octets in STORIES)
+    yield from (("bridge", octets) for octets in BRIDGE_STORIES)
     stream = b""
     for message in MESSAGES:
         octets = json.dumps(message, ensure_ascii=False).encode() + b"\0"
@@ -123,6 +148,7 @@ WORDS = {
     "lldp": TLVS, "vdp": TLVS,
     "draft-vdp": [bytes.fromhex("001b3f02")], "draft-ecp": [bytes.fromhex("001b3f000000"), bytes.fromhex("001b3f02")],
     "port": TLVS + [BRIDGE],
+    "bridge": TLVS + [STATION, DRAFT_STATION, bytes.fromhex("fe26001b3f02")],
     "ecp": TLVS + [bytes.fromhex("1001"), bytes.fromhex("1401"), bytes.fromhex("8940")],
     "netlink": [
         struct.pack("=HH", length, kind) for kind in (22, 24, 0x8001, 1, 2, 3, 4, 6, 7) for length in (5, 8, 12, 20, 40)
