@@ -231,6 +231,7 @@ public enum ControlInterface {
         type Organizational (oui: string, data: string)
 
         # The link of a VSI. In a request, no kind means macvtap, and no mode follows the negotiated edge relay.
+        # A link is asked for by its name, or as vf:N: virtual function N of the port's card.
         type Link (name: string, kind: ?(macvtap, macvlan), mode: ?(vepa, bridge, private, passthru, source))
 
         # A VSI.

@@ -291,18 +291,23 @@ final class DaemonService: ControlService {
     ) throws(ControlError) -> EdgeRelay.Demand {
         let addresses = request.filter.entries.compactMap(\.macAddress)
         let demand: EdgeRelay.Demand
-        if link.kind == nil, link.mode == nil, port.relay.bridge != nil {
+        if let number = VirtualFunctions.Demand.number(in: link.name) {
+            guard link.kind == nil, link.mode == nil, call.linkMTU == nil else {
+                throw ControlError(
+                    .invalidArgument(argument: "link"), message: "\(link.name) has neither kind, mode nor MTU",
+                    hint: "leave --link-kind, --link-mode and --link-mtu out")
+            }
+            demand = .function(
+                VirtualFunctions.Demand(
+                    number: number, address: try address(for: link, addresses),
+                    priority: request.filter.entries.lazy.compactMap(\.pcp).first))
+        } else if link.kind == nil, link.mode == nil, port.relay.bridge != nil {
             demand = .find(name: link.name, addresses: addresses)
         } else {
-            guard let address = addresses.first else {
-                throw ControlError(
-                    .invalidArgument(argument: "link"), message: "the link \(link.name) needs a MAC address",
-                    hint: "give one in the filter, as in --filter mac=52:54:00:00:00:01")
-            }
             demand = .make(
                 EdgeRelay.Specification(
                     name: link.name, kind: link.kind == .macvlan ? .macvlan : .macvtap,
-                    mode: link.mode.map { MacvlanMode($0) }, address: address,
+                    mode: link.mode.map { MacvlanMode($0) }, address: try address(for: link, addresses),
                     mtu: call.linkMTU.map { UInt32(clamping: $0) },
                     sources: call.linkSources.compactMap { MACAddress($0) }))
         }
@@ -311,6 +316,15 @@ final class DaemonService: ControlService {
                 .invalidArgument(argument: "link"), message: conflict, hint: "see evbctl vsi list and ip -d link")
         }
         return demand
+    }
+
+    private func address(for link: VSILink, _ addresses: [MACAddress]) throws(ControlError) -> MACAddress {
+        guard let address = addresses.first else {
+            throw ControlError(
+                .invalidArgument(argument: "link"), message: "the link \(link.name) needs a MAC address",
+                hint: "give one in the filter, as in --filter mac=52:54:00:00:00:01")
+        }
+        return address
     }
 
     private static func unreadableVSIID(_ text: String) -> ControlError {

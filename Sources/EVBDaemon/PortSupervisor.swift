@@ -70,7 +70,7 @@ final class PortSupervisor: ManagedPort {
     /// Changes the settings of the port while it runs; its VSIs stay.
     func reconfigure(_ configuration: PortConfiguration) {
         self.configuration = configuration
-        // Links go where frames stay with the switch before it hears that it need not reflect them, and from there after.
+        // At once; what the bridge makes of it comes as an effect.
         applyRelay()
         perform(port.reconfigure(Self.settings(configuration, link: transport.link), at: now))
     }

@@ -19,6 +19,8 @@ public enum LinkCommand: Sendable, Equatable {
     case setMTU(index: Int32, UInt32)
     /// Sees to it that there is a VLAN device; the result is it.
     case ensureVLAN(VLANDevice)
+    /// Sets a virtual function of a port's card; the result is nil.
+    case setVirtualFunction(portIndex: Int32, VirtualFunctionSettings)
     /// Looks how a link is, after all that was asked for before; the result is the link, or nil if there is none.
     case look(index: Int32)
     /// Sets hairpin of a bridge port; the result is the link.
@@ -283,6 +285,9 @@ public final class LinkWorker {
                 return try links.link(index: index)
             case .ensureVLAN(let device):
                 return try links.ensureVLAN(device)
+            case .setVirtualFunction(let index, let settings):
+                try links.setVirtualFunction(portIndex: index, settings)
+                return nil
             case .look(let index):
                 return try links.link(index: index)
             case .setHairpin(let index, let isOn):

@@ -360,6 +360,16 @@ def test_ARC_06_many_links_follow_at_once(cable):
         becomes(lambda: all(link["linkinfo"]["info_data"]["mode"] == wanted for link in links()), f"all are in mode {wanted}", 10)
 
 
+def test_a_port_without_virtual_functions(cable):
+    """--link vf:3 where the card has none: said before the bridge is asked, with what to do; and it has no kind and no mode."""
+    bridge = cable.scripted_bridge()
+    evbd = station(cable)
+    for words, text in ((["--link", "vf:3"], "uplink0 has no virtual functions"), (["--link", "vf:3", "--link-mode", "vepa"], "neither kind")):
+        said = evbd.ctl("vsi", "associate", new_vsi(), "--port", "uplink0", "--type", "1", "--filter", f"mac={GUEST}", *words)
+        assert said.returncode == USAGE and text in said.stderr, said.stderr
+    assert not bridge.commands()
+
+
 # MARK: a VEB in a Linux bridge
 
 

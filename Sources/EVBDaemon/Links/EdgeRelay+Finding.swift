@@ -12,10 +12,19 @@ extension EdgeRelay {
         case .make(let specification): conflict(specification, for: vsiID)
         case .find(let name?, _): conflict(name, for: vsiID)
         case .find(nil, _): nil
+        case .function(let function):
+            if let link = entries[vsiID]?.link {
+                "the VSI has the link \(link.name) already: de-associate it first to change that"
+            } else {
+                functions.conflict(function, for: vsiID)
+            }
         }
     }
 
     private func conflict(_ specification: Specification, for vsiID: VSIID) -> String? {
+        if let function = functions.name(of: vsiID) {
+            return "the VSI has \(function) already: de-associate it first to change that"
+        }
         if let other = vsiOfName[specification.name], other != vsiID {
             return "the link \(specification.name) belongs to VSI \(other): choose another name"
         }
@@ -116,14 +125,16 @@ extension EdgeRelay {
     /// The device of a VLAN on the port, as far as the table has it.
     func vlanDevice(_ vid: UInt16, on port: Link) -> Link? {
         let device = VLANDevice(name: "", parentIndex: port.index, vid: vid, alias: "")
-        if let named = table["\(portName).\(vid)"], device.isServed(by: named) { return named }
-        return vlanUsers[vid] == nil ? nil : table.first(where: device.isServed)
+        let isUsable = { (link: Link) in device.isServed(by: link) && !self.discardedVLANs.contains(link.index) }
+        if let named = table["\(portName).\(vid)"], isUsable(named) { return named }
+        return vlanUsers[vid] == nil ? nil : table.first(where: isUsable)
     }
 
     /// The name for a device that evbd makes.
     func vlanName(_ vid: UInt16, on port: Link) -> String {
         let name = "\(portName).\(vid)"
-        if name.utf8.count <= MacvlanSpec.nameLengthMax, table[name] == nil { return name }
+        let isFree = table[name].map { discardedVLANs.contains($0.index) } ?? true
+        if name.utf8.count <= MacvlanSpec.nameLengthMax, isFree { return name }
         return "evb\(port.index).\(vid)"
     }
 
@@ -142,6 +153,8 @@ extension EdgeRelay {
             $0.parentIndex == device.index && $0.alias?.hasPrefix(Self.aliasPrefix) != true
         }
         guard other == nil else { return }
+        discardedVLANs = discardedVLANs.filter { table[$0] != nil }
+        discardedVLANs.insert(device.index)
         _ = programmer.submit(.delete(index: device.index)) { [logger] result in
             if case .failure(let error) = result, error.kind != .notFound {
                 logger.warning("a VLAN device cannot be deleted", metadata: ["error": "\(error)"])

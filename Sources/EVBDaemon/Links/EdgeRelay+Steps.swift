@@ -92,7 +92,7 @@ extension EdgeRelay {
     private func follows(_ entry: Entry, _ link: Link) -> Bool {
         switch entry.demand {
         case .make(let specification): specification.mode == nil
-        case .find: link.macvlanMode.map { $0 == .vepa || $0 == .bridge } ?? true
+        case .find, .function: link.macvlanMode.map { $0 == .vepa || $0 == .bridge } ?? true
         }
     }
 
@@ -121,6 +121,7 @@ extension EdgeRelay {
                 metadata: ["vsi": "\(vsiID)", "link": "\(link.name)", "kind": "\(link.kind ?? "-")"])
             setLink(vsiID, link)
             step(vsiID)
+        case .function: finish(vsiID, .success(()))
         }
     }
 
@@ -131,13 +132,16 @@ extension EdgeRelay {
                 vsiID, .failure(NetlinkError(operation: operation, kind: .notFound, reason: "the port is gone")))
         }
         var parentIndex = port.index
-        if let vid = entry.vid, !hasNoVLANs {
+        if let vid = entry.vid {
             guard let device = entry.parentIndex ?? vlanDevice(vid, on: port)?.index else {
                 return makeVLAN(vsiID, vid, port)
             }
             parentIndex = device
-            entries[vsiID]?.usedVLAN = vid
-            vlanUsers[vid, default: 0] += 1
+            // It is the port itself where the kernel has no such devices.
+            if device != port.index {
+                entries[vsiID]?.usedVLAN = vid
+                vlanUsers[vid, default: 0] += 1
+            }
         }
         entries[vsiID]?.parentIndex = nil
         entries[vsiID]?.isMade = true
@@ -167,11 +171,13 @@ extension EdgeRelay {
             switch result {
             case .success(let link): relay.entries[vsiID]?.parentIndex = link?.index
             case .failure(let error) where error.kind == .notSupported:
-                relay.hasNoVLANs = true
+                relay.entries[vsiID]?.parentIndex = port.index
+                guard !relay.hasToldOfVLANs else { break }
+                relay.hasToldOfVLANs = true
                 relay.trouble(
                     vsiID,
-                    "this kernel has no VLAN devices, so its machine has to tag its frames with VLAN \(vid) itself: "
-                        + "load the module 8021q and associate it again to have that done for it")
+                    "this kernel has no VLAN devices, so its machine has to tag its frames with VLAN \(vid) itself: load "
+                        + "the module 8021q, and de-associate and associate it to have that done for it")
             case .failure(let error):
                 guard relay.entries[vsiID]?.wish == .up else { break }
                 return relay.fail(vsiID, error)

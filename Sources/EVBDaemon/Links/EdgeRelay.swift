@@ -33,12 +33,15 @@ final class EdgeRelay {
         case make(Specification)
         /// One that somebody else makes, of that name, or with one of these addresses; there need not be one.
         case find(name: String?, addresses: [MACAddress])
+        /// A virtual function of the port's card.
+        case function(VirtualFunctions.Demand)
 
         /// The name of the link, where it is demanded.
         var name: String? {
             switch self {
             case .make(let specification): specification.name
             case .find(let name, _): name
+            case .function(let function): function.name
             }
         }
     }
@@ -98,6 +101,7 @@ final class EdgeRelay {
     let table: LinkTable
     let filter: GuestFilter
     let shield: PortShield
+    let functions: VirtualFunctions
     let portName: String
     let logger: Logger
     /// Called with what a manager should know of its VSI's link.
@@ -111,7 +115,9 @@ final class EdgeRelay {
     var seekers: [HardwareAddress: [VSIID]] = [:]
     /// How many links that evbd made are on the device of a VLAN.
     var vlanUsers: [UInt16: Int] = [:]
-    var hasNoVLANs = false
+    /// VLAN devices that are about to be gone, though the table may have them still.
+    var discardedVLANs: Set<Int32> = []
+    var hasToldOfVLANs = false
     var hasToldOfFilter = false
 
     /// Has no links yet.
@@ -126,22 +132,28 @@ final class EdgeRelay {
         self.policy = policy
         self.logger = logger
         shield = PortShield(filter: filter, portName: portName, table: table, logger: logger)
+        functions = VirtualFunctions(
+            programmer: programmer, portName: portName, portIndex: { table[portName]?.index }, policy: policy,
+            logger: logger)
     }
 
     /// Whether there is no link to care for.
-    var isEmpty: Bool { entries.isEmpty }
+    var isEmpty: Bool { entries.isEmpty && functions.isEmpty }
 
     /// Configuration or bridge have changed; the links follow.
     func apply(_ policy: RelayPolicy) {
         guard policy != self.policy else { return }
-        let wasHeld = self.policy.isHeld
+        let former = self.policy
         self.policy = policy
+        functions.policy = policy
         if !policy.filtersGuests { shield.lower() }
         guard !entries.isEmpty else { return }
-        logger.notice(
-            "links follow the edge relay",
-            metadata: ["mode": "\(policy.mode)", "held": "\(policy.isHeld)", "links": "\(entries.count)"])
-        if policy.isHeld, !wasHeld {
+        if policy.mode != former.mode || policy.isHeld != former.isHeld {
+            logger.notice(
+                "links follow the edge relay",
+                metadata: ["mode": "\(policy.mode)", "held": "\(policy.isHeld)", "links": "\(entries.count)"])
+        }
+        if policy.isHeld, !former.isHeld {
             logger.warning("fallback: hold: links are down until the bridge grants reflective relay")
         }
         for vsiID in entries.keys {
@@ -168,6 +180,7 @@ final class EdgeRelay {
                         operation: "create \(specification.kind.rawValue) \(specification.name) on \(portName)",
                         kind: .exists, reason: "it belongs to VSI \(other); choose another name with --link")))
         }
+        if case .function(let function) = demand { return functions.raise(vsiID, function, vid: vid, then: then) }
         if let former = entries[vsiID], former.demand != demand || former.vid != vid, !former.isBusy, !former.isMade {
             forgetLink(vsiID)
             unregister(vsiID)
@@ -187,6 +200,7 @@ final class EdgeRelay {
 
     /// The VSI is associated no longer: its traffic is to stop, its link to stay for whoever has it open.
     func cut(_ vsiID: VSIID) {
+        if functions.holds(vsiID) { return functions.cut(vsiID) }
         guard let entry = entries[vsiID] else { return }
         if entry.isElsewhere, entry.wish == .up, policy.gate == .down {
             trouble(vsiID, "its link is in another network namespace, where evbd cannot set it down: set it down there")
@@ -198,6 +212,7 @@ final class EdgeRelay {
 
     /// The VSI's manager wants it no more: its link goes.
     func remove(_ vsiID: VSIID, then: @escaping (Result<Void, NetlinkError>) -> Void) {
+        if functions.holds(vsiID) { return functions.remove(vsiID, then: then) }
         guard entries[vsiID] != nil else { return then(.success(())) }
         entries[vsiID]?.wish = .absent
         entries[vsiID]?.waitingForEnd.append(then)
@@ -224,6 +239,7 @@ final class EdgeRelay {
 
     /// The link of a VSI as managers see it; nil while there is none.
     func link(of vsiID: VSIID) -> VSILink? {
+        if let name = functions.name(of: vsiID) { return VSILink(name: name) }
         guard let entry = entries[vsiID], let link = entry.link else { return nil }
         return VSILink(
             name: link.name, kind: link.kind.flatMap { LinkKind(rawValue: $0) },
@@ -249,6 +265,7 @@ final class EdgeRelay {
                     seekers[key, default: []].append(vsiID)
                 }
             }
+        case .function: break
         }
     }
 
@@ -262,6 +279,7 @@ final class EdgeRelay {
                 seekers[key]?.removeAll { $0 == vsiID }
                 if seekers[key]?.isEmpty == true { seekers[key] = nil }
             }
+        case .function: break
         }
     }
 

@@ -18,8 +18,15 @@ final class LinkProgrammer {
     /// Starts the worker.
     ///
     /// - Throws: `NetlinkError` or `SystemError` when it cannot be started.
-    init(loop: EventLoop) throws {
-        worker = try LinkWorker()
+    convenience init(loop: EventLoop) throws {
+        try self.init(loop: loop, worker: LinkWorker())
+    }
+
+    /// Takes a worker, for tests that want to see what it is given.
+    ///
+    /// - Throws: `SystemError` when the loop cannot watch it.
+    init(loop: EventLoop, worker: LinkWorker) throws {
+        self.worker = worker
         watch = try loop.watch(worker.descriptor, for: .readable) { [weak self] _ in self?.collect() }
     }
 
