@@ -75,7 +75,7 @@ public final class Daemon {
             programmer = try LinkProgrammer(loop: loop)
             types = TypedAdmission(
                 programmer: programmer, timers: timers, loop: loop, runtimeDirectory: runtimeDirectory, logger: logger)
-            guestFilter = GuestFilter(programmer: programmer)
+            guestFilter = GuestFilter(programmer: programmer, loop: loop, logger: logger)
         } catch {
             throw StartError(description: "\(error)")
         }

@@ -173,6 +173,26 @@ def test_rules_come_and_go_with_links(cable):
     eventually(lambda: 'device "vm1"' not in ruleset(cable), 5, "the next evbd clears away what the last one could not")
 
 
+def test_ARC_09_rules_that_somebody_flushes_come_back(cable):
+    """ARC-09 `nft flush ruleset`, as a reload of a host's firewall does it: the filter is in force again, at links and at the port, with a word."""
+    cable.lldpad_bridge()
+    evbd = cable.evbd().wait_for_bridge()
+    vsis = [str(uuid.uuid4()) for _ in range(2)]
+    for number, (vsi, kind) in enumerate(zip(vsis, ("macvtap", "macvlan"))):
+        evbd.associate(vsi, "--link", f"vm{number}", "--link-kind", kind, mac=f"52:54:00:11:00:0{number}")
+    before = [line.strip() for line in ruleset(cable).splitlines() if "counter" not in line]
+    for count in (1, 2):
+        run(*cable.host.command("nft", "flush", "ruleset"))
+        eventually(lambda: sorted(line.strip() for line in ruleset(cable).splitlines() if "counter" not in line) == sorted(before), 5, "all are back")
+        assert "drop" in ruleset(cable)
+        eventually(lambda: evbd.process.output().count("somebody has flushed") == count, 5, "told")
+    # Somebody else's table is somebody else's business.
+    run(*cable.host.command("nft", "add table inet mine; delete table inet mine"))
+    evbd.ctl("vsi", "deassociate", vsis[1])
+    eventually(lambda: 'device "uplink0"' not in ruleset(cable), 5, "gone with its VSI")
+    assert evbd.process.output().count("somebody has flushed") == 2 and evbd.state(vsis[0]) == "associated"
+
+
 def test_lldpd_is_not_disturbed_by_machines(cable):
     """MGT-03 ARC-09 Another LLDP agent on the host speaks on beside macvtaps; beside a container's macvlan it does not, and evbd says so."""
     wire = cable.wire()

@@ -9,6 +9,7 @@
 // such a machine sends is met at the egress of the port instead, together with what this host sends, and only evbd's
 // own frames pass: they bear a mark that nobody else knows.
 
+internal import EventLoop
 internal import LinuxSystem
 internal import Logging
 internal import Netlink
@@ -81,10 +82,19 @@ final class GuestFilter {
     private let session = Session()
     private var waiting: [(change: String, then: Completion)] = []
     private var isBusy = false
+    /// The changes that have made the rules in force, by the links and ports that they are at.
+    private var inForce: [String: String] = [:]
+    private let loop: EventLoop
+    private let logger: Logger
+    /// Tells when somebody flushes all rules; there once there are any of ours.
+    private var watch: EventLoop.Watch?
+    private var isLooking = false
 
     /// Has made no rules yet.
-    init(programmer: LinkProgrammer) {
+    init(programmer: LinkProgrammer, loop: EventLoop, logger: Logger) {
         self.programmer = programmer
+        self.loop = loop
+        self.logger = logger
     }
 
     // MARK: Rules
@@ -93,7 +103,8 @@ final class GuestFilter {
     func protect(link: Link, then: @escaping Completion) {
         guard Self.isExpressible(link.name) else { return then("nftables cannot have the name \(link.name) in a rule") }
         let chains = Self.chains("link", link.index)
-        change(
+        enforce(
+            chains.out,
             """
             \(Self.removal(chains))
             add chain \(Self.table) \(chains.out) { type filter hook egress device "\(link.name)" priority -500; }
@@ -112,7 +123,8 @@ final class GuestFilter {
     func protect(port: Link, mark: UInt32, then: @escaping Completion) {
         guard Self.isExpressible(port.name) else { return then("nftables cannot have the name \(port.name) in a rule") }
         let chains = Self.chains("port", port.index)
-        change(
+        enforce(
+            chains.out,
             """
             \(Self.removal(chains))
             add chain \(Self.table) \(chains.out) { type filter hook egress device "\(port.name)" priority -500; }
@@ -123,10 +135,24 @@ final class GuestFilter {
     }
 
     /// Removes the rules of a link, which may be gone.
-    func release(link index: Int32) { change(Self.removal(Self.chains("link", index))) { _ in } }
+    func release(link index: Int32) { release(Self.chains("link", index)) }
 
     /// Removes the rules of a port, which may be gone.
-    func release(port index: Int32) { change(Self.removal(Self.chains("port", index))) { _ in } }
+    func release(port index: Int32) { release(Self.chains("port", index)) }
+
+    private func release(_ chains: (out: String, in: String)) {
+        inForce[chains.out] = nil
+        // What was under way for it ends before this.
+        change(Self.removal(chains)) { [weak self] _ in self?.inForce[chains.out] = nil }
+    }
+
+    private func enforce(_ key: String, _ text: String, then: @escaping Completion) {
+        watchRules()
+        change(text) { [weak self] problem in
+            if problem == nil { self?.inForce[key] = text }
+            then(problem)
+        }
+    }
 
     private static func chains(_ what: String, _ index: Int32) -> (out: String, in: String) {
         ("\(what)-\(index)-out", "\(what)-\(index)-in")
@@ -144,6 +170,42 @@ final class GuestFilter {
         !name.utf8.contains { $0 == 0x22 || $0 == 0x5C || $0 == 0x2A || $0 <= 0x20 || $0 >= 0x7F }
     }
 
+    // MARK: Rules that others flush
+
+    private func watchRules() {
+        guard watch == nil else { return }
+        do {
+            let monitor = try TableMonitor()
+            watch = try loop.watch(monitor.descriptor, for: .readable) { [weak self] _ in
+                if monitor.drain() { self?.lookForRules() }
+            }
+        } catch {
+            logger.warning("evbd will not notice when the guest filter is flushed", metadata: ["reason": "\(error)"])
+        }
+    }
+
+    private func lookForRules() {
+        guard !isLooking, !inForce.isEmpty else { return }
+        let session = session
+        let outcome = Outcome()
+        isLooking = programmer.submit(.perform(LinkTask { outcome.listing = session.list() })) { [weak self] _ in
+            guard let self else { return }
+            isLooking = false
+            let present = Self.words(of: outcome.listing)
+            let missing = inForce.filter { !present.contains($0.key) }
+            guard !missing.isEmpty else { return }
+            logger.warning(
+                "somebody has flushed the rules of nftables; the guest filter is set up again",
+                metadata: ["links": "\(missing.count)"])
+            for text in missing.values {
+                change(text) { [logger] problem in
+                    guard let problem else { return }
+                    logger.error("the guest filter cannot be set up again", metadata: ["problem": "\(problem)"])
+                }
+            }
+        }
+    }
+
     // MARK: What an earlier evbd has left
 
     /// Removes rules of links that are no more; those of links that are stay in force until they are made anew.
@@ -157,15 +219,19 @@ final class GuestFilter {
         let session = session
         let outcome = Outcome()
         _ = programmer.submit(.perform(LinkTask { outcome.listing = session.list() })) { [weak self] _ in
-            guard let self, let listing = outcome.listing else { return }
-            // Our own names, in whatever order nft lists them.
-            for word in Set(listing.split(separator: "\"").map(String.init)) where word.hasSuffix("-out") {
+            guard let self else { return }
+            for word in Self.words(of: outcome.listing) where word.hasSuffix("-out") {
                 let parts = word.split(separator: "-")
                 guard parts.count == 3, let index = Int32(parts[1]) else { continue }
                 if parts[0] == "link", !isLink(index) { release(link: index) }
                 if parts[0] == "port", !keepPort(index) { release(port: index) }
             }
         }
+    }
+
+    /// What stands between quotation marks in a listing: our own names among it, in whatever order nft lists them.
+    private static func words(of listing: String?) -> Set<String> {
+        Set((listing ?? "").split(separator: "\"").map(String.init))
     }
 
     // MARK: The worker
