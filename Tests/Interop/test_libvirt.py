@@ -106,7 +106,7 @@ def test_VDP_41_start_and_destroy(site):
     assert shown["managerID"] == "11" and [entry["mac"] for entry in shown["filters"]] == [vsi.mac]
     assert host.evbd.state(vsi.id) == "associated"
     link = host.link_of(vsi)
-    assert "UP" in link["flags"] and link["linkinfo"]["info_data"]["mode"] == "vepa" and link["link"] == "uplink0"
+    assert host.is_up(vsi) and link["linkinfo"]["info_data"]["mode"] == "vepa" and link["link"] == "uplink0"
 
     host.virsh("destroy", "vm")
     assert host.link_of(vsi) is None and host.state("vm") == "shut off"
@@ -134,12 +134,24 @@ def test_VDP_41_plug_and_unplug(site, vm):
 
 
 def test_VDP_42_suspend_and_resume(site, vm):
-    """VDP-42 libvirt says nothing to the bridge when a machine pauses: its VSI stays."""
+    """VDP-42 libvirt says nothing to the bridge when a machine pauses: its VSI stays. Its link is libvirt's to set down and up."""
     asked = requests(site.host)
     site.host.virsh("suspend", "vm")
     assert site.host.state("vm") == "paused" and site.holds(vm)
+    always(lambda: not site.host.is_up(vm), 0.5, "libvirt has set the link down")
     site.host.virsh("resume", "vm")
     assert site.host.state("vm") == "running" and site.holds(vm) and requests(site.host) == asked
+    assert site.host.is_up(vm)
+
+
+def test_VDP_42_a_loss_while_suspended(site, vm):
+    """VDP-42 VDP-11 A VSI is taken back and had again while its machine is paused, which resumes with its link up."""
+    site.host.virsh("suspend", "vm")
+    asked, _ = requests(site.host)
+    assert site.bridge.ctl("vsi", "deassociate", vm.id, "--port", "port0").returncode == OK
+    eventually(lambda: requests(site.host)[0] == asked + 1 and site.host.evbd.state(vm.id) == "associated", 5, "had again")
+    site.host.virsh("resume", "vm")
+    always(lambda: site.host.is_up(vm) and site.holds(vm), 0.5, "as before")
 
 
 def test_VDP_42_save_and_restore(site, vm):
@@ -241,6 +253,7 @@ def test_VDP_11_the_bridge_takes_a_vsi_back(site, vm):
     eventually(lambda: requests(site.host) == (asked + 1, polled), 5, "libvirt asks, and does not poll")
     eventually(lambda: site.holds(vm), 5, "the bridge has it again")
     eventually(lambda: site.host.evbd.state(vm.id) == "associated", 5, "the station has heard so")
+    eventually(lambda: site.host.is_up(vm), 5, "its link, cut meanwhile, is up again")
     assert site.host.state("vm") == "running"
     site.host.virsh("destroy", "vm")
     eventually(lambda: not site.knows(vm), 5, "the bridge has let it go")
@@ -274,7 +287,7 @@ def test_VDP_41_restart_of_evbd(site, vm):
     """VDP-41 The machine runs on, new interfaces can be had at once; a restart of libvirtd, or its machine's end, sets things right."""
     host, plugged = site.host, VSI()
     restart(host.evbd)
-    assert host.state("vm") == "running" and host.link_of(vm) is not None
+    assert host.state("vm") == "running" and host.is_up(vm)
     host.attach("vm", plugged)
     assert site.holds(plugged)
     host.stop_libvirtd()
@@ -300,7 +313,7 @@ def test_VDP_42_live_migration(site, vm):
     assert other.state("vm") == "running"
     eventually(lambda: [shown["port"] for shown in site.bridge.ctl_json("vsi", "list")] == ["port1"], 5, "the old port has let it go")
     assert site.holds(vm, "port1")
-    assert host.link_of(vm) is None and other.link_of(vm) is not None
+    assert host.link_of(vm) is None and other.is_up(vm)
     changes = [(event["port"], event["to"]) for _, event in list(events.seen) if event["vsiID"] == vm.id]
     assert changes == [("port1", "preassociated"), ("port1", "associated"), ("port0", "deassociated")]
     other.virsh("destroy", "vm")

@@ -198,6 +198,27 @@ def test_ARC_06_libvirts_link_is_adopted_and_never_deleted(cable):
     assert 'device "macvtap0"' not in run(*cable.host.command("nft", "list", "ruleset")).stdout
 
 
+def test_an_adopted_link_is_its_makers_to_set_down(cable):
+    """libvirt sets a macvtap down while its machine is paused or moves. Only what evbd has cut comes up by evbd."""
+    bridge = cable.scripted_bridge()
+    evbd = station(cable)
+    vsi, client = adopt_by_libvirt(cable, evbd, kind_mode=("macvtap", "vepa"))
+    for _ in range(7):
+        cable.host.ip("link", "set", "macvtap0", "down")
+        always(lambda: not is_up(cable.host, "macvtap0"), 0.1, "it stays")
+        cable.host.ip("link", "set", "macvtap0", "up")
+    # The same with a new association, and by its own hand it comes up.
+    cable.host.ip("link", "set", "macvtap0", "down")
+    assert client.request(GUEST, vsi, ASSOCIATE)
+    always(lambda: not is_up(cable.host, "macvtap0"), 0.3, "nothing was cut")
+    cable.host.ip("link", "set", "macvtap0", "up")
+    # Up where nothing is associated: cut, and up with the association.
+    bridge.stop(goodbye=True)
+    becomes(lambda: not is_up(cable.host, "macvtap0"), "cut")
+    cable.host.ip("link", "set", "macvtap0", "up")
+    becomes(lambda: not is_up(cable.host, "macvtap0"), "cut again")
+
+
 def test_a_private_link_of_libvirts_keeps_its_mode(cable):
     """Modes private and passthru have another purpose than relaying: they stay as libvirt's user wanted them."""
     cable.scripted_bridge()

@@ -32,7 +32,9 @@ extension EdgeRelay {
         case .unguard:
             unguard(vsiID)
             step(vsiID)
-        case nil: finish(vsiID, entry.fault.map { .failure($0) } ?? .success(()))
+        case nil:
+            if entry.wish == .up, link.isUp { entries[vsiID]?.wasRaised = true }
+            finish(vsiID, entry.fault.map { .failure($0) } ?? .success(()))
         }
     }
 
@@ -80,7 +82,11 @@ extension EdgeRelay {
         let isWanted = entry.wish == .up
         if isWanted, policy.isHeld, follows(entry, link) { return false }
         switch policy.gate {
-        case .down: return isWanted
+        case .down:
+            guard isWanted else { return false }
+            // An adopted link comes up with its association, and after each cut. Who made it may want it down meanwhile:
+            // libvirt does, while its machine is paused or has not arrived yet.
+            return entry.isMade || entry.isCut || !entry.wasRaised ? true : nil
         case .none: return isWanted && (entry.isCut || entry.isMade && !entry.wasRaised) ? true : nil
         }
     }

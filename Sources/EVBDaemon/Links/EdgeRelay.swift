@@ -72,6 +72,7 @@ final class EdgeRelay {
         var guarded: Guarded?
         /// evbd has set it down.
         var isCut = false
+        /// It has been up while its VSI was associated.
         var wasRaised = false
         /// Why it cannot be brought into its mode; it is kept down then.
         var fault: NetlinkError?

@@ -213,6 +213,10 @@ class Host:
         return next((link for link in self.namespace.links().values()
                      if link["address"] == vsi.mac and link.get("linkinfo", {}).get("info_kind") == "macvtap"), None)
 
+    def is_up(self, vsi):
+        link = self.link_of(vsi)
+        return link is not None and "UP" in link["flags"]
+
     def clear(self):
         """Ends and forgets all machines."""
         for name in self.virsh("list", "--all", "--name").stdout.split():
@@ -228,7 +232,8 @@ def _high_ports_taken(namespace, number):
         with namespace.entered():
             for high in range(512, 1024):
                 taken = sockets.enter_context(socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE))
-                taken.bind((high << 22 | number, 0))
+                with contextlib.suppress(OSError):   # somebody else's
+                    taken.bind((high << 22 | number, 0))
         yield
 
 
