@@ -27,6 +27,7 @@ public final class Daemon {
     private let table: LinkTable
     private let programmer: LinkProgrammer
     private let guestFilter: GuestFilter
+    private let store: VSIStore
     private let serviceManager = ServiceManager()
     private(set) var ports: [any ManagedPort] = []
     private var service: DaemonService?
@@ -76,6 +77,7 @@ public final class Daemon {
             types = TypedAdmission(
                 programmer: programmer, timers: timers, loop: loop, runtimeDirectory: runtimeDirectory, logger: logger)
             guestFilter = GuestFilter(programmer: programmer, loop: loop, logger: logger)
+            store = VSIStore(runtimeDirectory: runtimeDirectory, logger: logger)
         } catch {
             throw StartError(description: "\(error)")
         }
@@ -99,6 +101,11 @@ public final class Daemon {
                 return (port as? PortSupervisor)?.relay.keepShield() ?? false
             })
         for port in configuration.ports { ports.append(makePort(port)) }
+        for name in store.untakenPorts {
+            logger.warning(
+                "VSIs of the run before are on a port that the configuration does not have; they wait for it",
+                metadata: ["port": "\(name)"])
+        }
     }
 
     /// Opens both front doors and listens for signals.
@@ -175,7 +182,7 @@ public final class Daemon {
     private var surroundings: PortSurroundings {
         PortSurroundings(
             loop: loop, timers: timers, table: table, programmer: programmer, guestFilter: guestFilter,
-            logger: logger, runtimeDirectory: runtimeDirectory)
+            logger: logger, runtimeDirectory: runtimeDirectory, store: store)
     }
 
     private func makePort(_ configuration: PortConfiguration) -> any ManagedPort {

@@ -12,6 +12,12 @@ struct ManagedVSI {
     var waiters: [Waiter] = []
     /// Which request or withdrawal this is, so that what was begun for an earlier one does not end a later one.
     var turn: UInt64 = 0
+    /// An earlier run of evbd was asked for it, and the bridge has not spoken about it in this one.
+    var isRestored = false
+    /// It is stored as one that the bridge has granted.
+    var isStoredAsGranted = false
+    /// The netlink port where libvirt waits for events about it; 0 for other managers.
+    var eventPort: UInt32 = 0
     /// The bridge has granted the request, and `waiters` wait for the link alone.
     var isLinking = false
 

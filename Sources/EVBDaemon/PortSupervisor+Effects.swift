@@ -60,6 +60,13 @@ extension PortSupervisor {
     /// A request has ended at the bridge; its manager hears it when the link is as it should be.
     private func ended(_ vsiID: VSIID, _ outcome: RequestOutcome) {
         let waiters = vsis[vsiID]?.waiters ?? []
+        settleRestored(vsiID, outcome)
+        // With Keep the bridge holds what it held before, and that is what is wanted now.
+        if case .refused(let refusal) = outcome, refusal.isKept { keep(vsiID) }
+        if outcome == .granted, vsis[vsiID]?.isStoredAsGranted == false {
+            vsis[vsiID]?.isStoredAsGranted = true
+            keep(vsiID)
+        }
         switch outcome {
         case .granted where port.vsi(vsiID)?.state == .associated:
             vsis[vsiID]?.isLinking = true
@@ -74,6 +81,18 @@ extension PortSupervisor {
         }
     }
 
+    /// What the run before had left passing is cut where the bridge does not go on with it.
+    private func settleRestored(_ vsiID: VSIID, _ outcome: RequestOutcome) {
+        guard let managed = vsis[vsiID], managed.isRestored, outcome != .superseded else { return }
+        vsis[vsiID]?.isRestored = false
+        guard outcome != .granted, let filter = port.vsi(vsiID)?.filter else { return }
+        relay.cutFormer(vsiID, demand(managed, filter), vid: filter.onlyVID)
+    }
+
+    private func demand(_ managed: ManagedVSI, _ filter: FilterInfo) -> EdgeRelay.Demand {
+        managed.link ?? .find(name: nil, addresses: filter.entries.compactMap(\.macAddress))
+    }
+
     private func finish(_ vsiID: VSIID, _ ending: ManagedVSI.Ending) {
         let waiters = vsis[vsiID]?.waiters ?? []
         vsis[vsiID]?.waiters = []
@@ -86,7 +105,7 @@ extension PortSupervisor {
     /// A VSI whose link cannot be made is given back to the bridge: it would hold resources there for nothing.
     private func raise(_ vsiID: VSIID, then: @escaping () -> Void) {
         guard let managed = vsis[vsiID], let filter = port.vsi(vsiID)?.filter else { return then() }
-        let demand = managed.link ?? .find(name: nil, addresses: filter.entries.compactMap(\.macAddress))
+        let demand = demand(managed, filter)
         relay.raise(vsiID, demand, vid: filter.onlyVID) { [weak self] result in
             // What has come since, another request or a loss, has ended this one already.
             guard let self, vsis[vsiID]?.turn == managed.turn, port.vsi(vsiID)?.state == .associated else { return }
@@ -100,6 +119,8 @@ extension PortSupervisor {
     private func forgotten(_ vsiID: VSIID) {
         guard let managed = vsis.removeValue(forKey: vsiID) else { return }
         relay.remove(vsiID) { [weak self] result in
+            // Not before its link is gone; and not if somebody has asked for it anew meanwhile.
+            if self?.vsis[vsiID] == nil { self?.unkeep(vsiID) }
             switch result {
             case .success: self?.end(managed.waiters, .outcome(.released))
             case .failure(let error):
@@ -166,7 +187,7 @@ extension EVBWire.ReflectiveRelayStatus {
 
 extension FilterInfo {
     /// The VLAN that all frames belong to, if there is one and it is one.
-    fileprivate var onlyVID: UInt16? {
+    var onlyVID: UInt16? {
         let vids = Set(entries.map(\.vid))
         return vids.count == 1 ? vids.first.flatMap { (1...4094).contains($0) ? $0 : nil } : nil
     }

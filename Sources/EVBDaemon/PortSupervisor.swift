@@ -2,6 +2,7 @@ internal import EVBControl
 internal import EVBProtocol
 internal import EVBWire
 internal import LinuxSystem
+internal import Logging
 internal import Netlink
 
 /// Runs one port of a station: gives frames, requests and time to its protocol, and carries out what comes of it.
@@ -14,6 +15,8 @@ final class PortSupervisor: ManagedPort {
     let relay: EdgeRelay
     var vsis: [VSIID: ManagedVSI] = [:]
     private var lastTurn: UInt64 = 0
+    private let store: VSIStore
+    private var sequences: SequenceReserve
     /// Called with everything that is news.
     var onNews: ((PortNews) -> Void)?
     /// Called when nothing is known of a VSI any more.
@@ -26,21 +29,55 @@ final class PortSupervisor: ManagedPort {
         self.configuration = configuration
         let name = configuration.interface
         transport = PortTransport(name: name, surroundings)
+        store = surroundings.store
+        sequences = store.sequences(port: name)
         port = Port(
             configuration: Self.settings(configuration, link: transport.link),
-            firstSequence: UInt16.random(in: .min ... .max))
+            firstSequence: sequences.first)
         relay = EdgeRelay(
             programmer: surroundings.programmer, table: surroundings.table, filter: surroundings.guestFilter,
             portName: name, policy: RelayPolicy(configuration, isReflected: false), logger: transport.logger)
         relay.shield.onMark = { [weak self] in self?.transport.setMark($0) }
         relay.onTrouble = { [weak self] in self?.onNews?(PortNews(kind: .notice, vsiID: $0, message: $1)) }
+        relay.onDeparture = { [weak self] in self?.keep($0) }
         transport.onFrame = { [weak self] frame in
             guard let self else { return }
             perform(port.receive(frame, at: now))
         }
         transport.onUnreadable = { [weak self] in self?.port.countUnreadable($0, to: $1) }
         timer = surroundings.timers.timer { [weak self] in self?.advance() }
+        restore()
         follow()
+    }
+
+    /// Goes on with what an earlier run of evbd was asked for. Links and traffic stay as they are until the bridge has spoken.
+    private func restore() {
+        let stored = store.take(port: name)
+        for vsi in stored {
+            let vsiID = vsi.request.vsiID
+            guard !vsi.isWithdrawn else {
+                // Its manager was told that it is given up; the bridge will notice that nobody speaks of it.
+                relay.discard(vsiID, vsi.link, vid: vsi.request.filter.onlyVID) { [weak self] in self?.unkeep(vsiID) }
+                continue
+            }
+            do throws(VSIRequestError) {
+                let effects = try port.request(vsi.request, isResumed: vsi.isGranted, at: now)
+                var managed = ManagedVSI(link: vsi.link, owner: vsi.owner)
+                managed.isRestored = true
+                managed.eventPort = vsi.eventPort
+                managed.isStoredAsGranted = vsi.isGranted
+                vsis[vsiID] = managed
+                if vsi.isLinkElsewhere, let link = vsi.link {
+                    relay.resumeElsewhere(vsiID, link, vid: vsi.request.filter.onlyVID)
+                }
+                perform(effects)
+            } catch {
+                logger.warning("a stored VSI is not asked for", metadata: ["vsi": "\(vsiID)", "error": "\(error)"])
+                unkeep(vsiID)
+            }
+        }
+        guard !stored.isEmpty else { return }
+        logger.notice("VSIs of the run before are wanted again", metadata: ["count": "\(vsis.count)"])
     }
 
     private static func settings(_ configuration: PortConfiguration, link: Link?) -> EVBProtocol.PortConfiguration {
@@ -87,7 +124,7 @@ final class PortSupervisor: ManagedPort {
     /// - Throws: when it cannot be taken; `waiter` is not called then.
     func request(
         _ request: EVBProtocol.VSIRequest, link: EdgeRelay.Demand?, owner: ManagedVSI.Owner,
-        waiter: ManagedVSI.Waiter?
+        eventPort: UInt32 = 0, waiter: ManagedVSI.Waiter?
     ) throws(VSIRequestError) {
         let effects = try port.request(request, at: now)
         // What the former request had waiting ends with the effects, before the new one waits.
@@ -97,7 +134,11 @@ final class PortSupervisor: ManagedPort {
         if let waiter { managed.waiters = [waiter] }
         lastTurn &+= 1
         managed.turn = lastTurn
+        managed.eventPort = eventPort
+        // A VSI that changes is still one that the bridge has granted before.
+        managed.isStoredAsGranted = former?.isStoredAsGranted ?? false
         vsis[request.vsiID] = managed
+        keep(request.vsiID)
         perform(effects.filter { $0 != .vsi(.ended(request.vsiID, .superseded)) })
     }
 
@@ -106,6 +147,7 @@ final class PortSupervisor: ManagedPort {
     /// - Throws: `unknownVSI`.
     func withdraw(_ vsiID: VSIID, waiter: ManagedVSI.Waiter?) throws(VSIRequestError) {
         let effects = try port.withdraw(vsiID, at: now)
+        keep(vsiID)
         let former = vsis[vsiID]?.waiters ?? []
         vsis[vsiID]?.waiters = waiter.map { [$0] } ?? []
         lastTurn &+= 1
@@ -128,9 +170,26 @@ final class PortSupervisor: ManagedPort {
 
     var isReleased: Bool { vsis.isEmpty && relay.isEmpty }
 
-    /// Says good-bye by LLDP and stops listening. VSIs and links are left as they are.
+    /// Stores what is wanted of a VSI now.
+    func keep(_ vsiID: VSIID) {
+        guard let managed = vsis[vsiID], let snapshot = port.vsi(vsiID) else { return }
+        store.keep(
+            StoredVSI(
+                port: name, request: snapshot.request, link: managed.link, owner: managed.owner,
+                isGranted: managed.isStoredAsGranted, isWithdrawn: snapshot.isWithdrawn,
+                isLinkElsewhere: relay.isElsewhere(vsiID), eventPort: managed.eventPort))
+    }
+
+    /// Stores nothing of a VSI any more.
+    func unkeep(_ vsiID: VSIID) { store.remove(vsiID, port: name) }
+
+    /// Stops listening. VSIs and links are left as they are, for the next run to go on with.
+    ///
+    /// Without VSIs the station says good-bye by LLDP. With them it must not: the bridge would give all of them up.
     func close() {
-        for case .transmit(let frame) in port.shutdown() { transport.send(frame) }
+        if vsis.isEmpty {
+            for case .transmit(let frame) in port.shutdown() { transport.send(frame) }
+        }
         timer = nil
         relay.portCloses()
         transport.close()
@@ -143,6 +202,7 @@ final class PortSupervisor: ManagedPort {
     /// Carries effects out, and waits for the next moment that the protocol wants.
     func perform(_ effects: [PortEffect]) {
         for effect in effects { carryOut(effect) }
+        sequences.advanced(to: port.nextSequence)
         timer?.set(port.nextDeadline)
     }
 

@@ -16,6 +16,7 @@ struct PortSurroundings {
     let logger: Logger
     /// The directory for what lives until the next boot.
     let runtimeDirectory: String
+    let store: VSIStore
 }
 
 /// What a port has of its interface, whichever side of the link it plays: it follows the interface, hears and sends frames

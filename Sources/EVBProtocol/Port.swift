@@ -75,8 +75,16 @@ public struct Port {
 
     /// Takes what a manager wants for a VSI. How it ends comes as an effect, of this call or of a later one.
     ///
+    /// - Parameters:
+    ///   - request: what is wanted.
+    ///   - isResumed: whether the bridge had granted it to a former life of this station: it is then asked for until a bridge
+    ///     has answered, also where it is wanted only once.
+    ///   - now: the time.
+    /// - Returns: what follows.
     /// - Throws: when the request cannot be taken; nothing has changed then.
-    public mutating func request(_ request: VSIRequest, at now: Instant) throws(VSIRequestError) -> [PortEffect] {
+    public mutating func request(
+        _ request: VSIRequest, isResumed: Bool = false, at now: Instant
+    ) throws(VSIRequestError) -> [PortEffect] {
         let tlv = request.tlv(request.target.command, filter: request.filter)
         // The bridge may come to speak another dialect than now.
         for dialect in configuration.dialect.allowed {
@@ -84,7 +92,7 @@ public struct Port {
             let most = configuration.payloadMax(dialect)
             guard length <= most else { throw .tooLong(length, most: most) }
         }
-        try vdp.request(request, at: now)
+        try vdp.request(request, isResumed: isResumed, at: now)
         return finish(at: now)
     }
 

@@ -137,7 +137,7 @@ struct VDPStation {
     /// Takes what a manager wants for a VSI, new or known.
     ///
     /// - Throws: when the port is full, or when the VSI would have to go back from an association.
-    mutating func request(_ request: VSIRequest, at now: Instant) throws(VSIRequestError) {
+    mutating func request(_ request: VSIRequest, isResumed: Bool = false, at now: Instant) throws(VSIRequestError) {
         let slot: Int
         if let known = slotOf[request.vsiID], let vsi = slots[known] {
             if let held = vsi.heldCommand, request.target.command.rawValue < held.rawValue {
@@ -158,6 +158,7 @@ struct VDPStation {
             $0.requestedAt = now
             $0.isRefusedForGood = false
             $0.failures = 0
+            if isResumed { $0.boundSince = now }
         }
         begin(slot, at: now)
         report(slot)

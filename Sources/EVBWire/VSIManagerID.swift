@@ -23,6 +23,12 @@ public struct VSIManagerID: Hashable, Sendable {
         self.low = low
     }
 
+    /// Takes sixteen octets in the order of transmission; nil for any other number of them.
+    public init?(octets: [UInt8]) {
+        guard let words = SixteenOctets.words(octets) else { return nil }
+        self.init(high: words.high, low: words.low)
+    }
+
     /// An ID of one octet.
     public init(short: UInt8, placement: Placement) {
         switch placement {

@@ -32,6 +32,7 @@ final class BridgePortSupervisor: ManagedPort {
     private var timer: Timers.Timer?
     private var queue: [BridgeEffect] = []
     private var isPerforming = false
+    private var sequences: SequenceReserve
 
     var decisions = DecisionLedger()
     /// What the port does wrong on purpose.
@@ -50,10 +51,11 @@ final class BridgePortSupervisor: ManagedPort {
         self.admission = admission
         let name = configuration.interface
         transport = PortTransport(name: name, surroundings)
+        sequences = surroundings.store.sequences(port: name)
         flag = HairpinFlag(surroundings, portName: name, logger: transport.logger)
         port = BridgePort(
             configuration: Self.settings(configuration, link: transport.link, offersRelay: false),
-            firstSequence: UInt16.random(in: .min ... .max))
+            firstSequence: sequences.first)
         transport.onFrame = { [weak self] in self?.receive($0) }
         transport.onUnreadable = { [weak self] in self?.port.countUnreadable($0, to: $1) }
         timer = surroundings.timers.timer { [weak self] in self?.advance() }
@@ -166,6 +168,7 @@ final class BridgePortSupervisor: ManagedPort {
         }
         queue = []
         isPerforming = false
+        sequences.advanced(to: port.nextSequence)
         timer?.set(port.nextDeadline)
     }
 

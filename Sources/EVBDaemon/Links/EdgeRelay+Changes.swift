@@ -127,6 +127,7 @@ extension EdgeRelay {
             "the link of a VSI is in another network namespace; there, up and down and mode are not evbd's",
             metadata: ["vsi": "\(vsiID)", "link": "\(link.name)"])
         entries[vsiID]?.isElsewhere = true
+        onDeparture?(vsiID)
         step(vsiID)
     }
 

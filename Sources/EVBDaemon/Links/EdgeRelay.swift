@@ -107,6 +107,8 @@ final class EdgeRelay {
     let logger: Logger
     /// Called with what a manager should know of its VSI's link.
     var onTrouble: ((VSIID, String) -> Void)?
+    /// Called when the link of a VSI has gone to another network namespace.
+    var onDeparture: ((VSIID) -> Void)?
 
     private(set) var policy: RelayPolicy
     var entries: [VSIID: Entry] = [:]
@@ -256,7 +258,7 @@ final class EdgeRelay {
 
     // MARK: Registers
 
-    private func register(_ vsiID: VSIID, _ demand: Demand) {
+    func register(_ vsiID: VSIID, _ demand: Demand) {
         switch demand {
         case .make(let specification): vsiOfName[specification.name] = vsiID
         case .find(let name, let addresses):

@@ -1,0 +1,200 @@
+import EVBProtocol
+import EVBWire
+import Glibc
+import LinuxSystem
+import Logging
+import Netlink
+import Testing
+
+@testable import EVBDaemon
+
+/// A directory of a test's own, removed at its end.
+private final class Scratch {
+    let path: String
+
+    init() throws {
+        var template = Array("/tmp/evbd-store-XXXXXX".utf8CString)
+        path = try #require(mkdtemp(&template).map { String(cString: $0) })
+    }
+
+    deinit {
+        for name in (try? Files.list("\(path)/vsis", limit: 1000)) ?? [] { unlink("\(path)/vsis/\(name)") }
+        rmdir("\(path)/vsis")
+        for name in (try? Files.list(path, limit: 1000)) ?? [] {
+            for inner in (try? Files.list("\(path)/\(name)", limit: 1000)) ?? [] { unlink("\(path)/\(name)/\(inner)") }
+            rmdir("\(path)/\(name)")
+        }
+        rmdir(path)
+    }
+
+    var store: VSIStore { VSIStore(runtimeDirectory: path, logger: Logger(label: "test")) }
+
+    func names() throws -> [String] { try Files.list("\(path)/vsis", limit: 1000) }
+
+    func write(_ name: String, _ text: String, mode: UInt32 = 0o600) throws {
+        try Files.write("\(path)/vsis/\(name)", Array(text.utf8), mode: mode)
+    }
+}
+
+private func stored(
+    _ number: UInt64 = 1, port: String = "eth0", link: EdgeRelay.Demand? = nil
+) throws -> StoredVSI {
+    let filter = try FilterInfo(checking: [
+        FilterEntry(vid: 100, pcp: 3, macAddress: MACAddress(truncating: 0x5254_0000_0001), groupID: 7)
+    ])
+    return StoredVSI(
+        port: port,
+        request: EVBProtocol.VSIRequest(
+            vsiID: VSIID(format: .uuid, high: 0xE7BD, low: number), target: .preAssociatedWithReservation,
+            managerID: VSIManagerID(short: 5, placement: .last), typeID: 0xFF_FFFF, typeVersion: 255, filter: filter,
+            hint: .migrating, organizational: [OrganizationalInformation(oui: 0x0050_C2, octets: [1, 2, 255])],
+            persistence: .once),
+        link: link, owner: .libvirt, isGranted: true, isWithdrawn: false, eventPort: 0xFFFF_FFFF)
+}
+
+@Suite struct VSIStoreTests {
+    @Test("VDP-36 what is kept comes back whole, once, for its port")
+    func thereAndBack() throws {
+        let scratch = try Scratch()
+        let make = EdgeRelay.Demand.make(
+            EdgeRelay.Specification(
+                name: "vm1", kind: .macvlan, mode: .source, address: MACAddress(truncating: 0x5254_0000_0001),
+                mtu: 9000,
+                sources: [MACAddress(truncating: 0x5254_0000_0002)]))
+        let find = EdgeRelay.Demand.find(name: nil, addresses: [MACAddress(truncating: 0x5254_0000_0001)])
+        let function = EdgeRelay.Demand.function(
+            VirtualFunctions.Demand(number: 7, address: MACAddress(truncating: 0x5254_0000_0001), priority: 3))
+        let vsis = [
+            try stored(1, link: make), try stored(2, link: find), try stored(3, link: function),
+            try stored(4, port: "eth1"),
+        ]
+        let first = scratch.store
+        for vsi in vsis { first.keep(vsi) }
+        let second = scratch.store
+        #expect(second.untakenPorts == ["eth0", "eth1"])
+        #expect(second.take(port: "eth0") == Array(vsis[..<3]))
+        #expect(second.take(port: "eth0").isEmpty)
+        #expect(second.take(port: "eth1") == [vsis[3]])
+        second.remove(vsis[0].request.vsiID, port: "eth0")
+        second.remove(vsis[0].request.vsiID, port: "eth0")
+        #expect(scratch.store.take(port: "eth0") == Array(vsis[1..<3]))
+    }
+
+    @Test func theLatestCounts() throws {
+        let scratch = try Scratch()
+        var vsi = try stored()
+        let store = scratch.store
+        store.keep(vsi)
+        vsi.request.target = .associated
+        vsi.isWithdrawn = true
+        store.keep(vsi)
+        #expect(scratch.store.take(port: "eth0") == [vsi])
+    }
+
+    @Test("a file that is torn, foreign, misnamed or of a later version is set aside and told of, and hides no other")
+    func strangers() throws {
+        let scratch = try Scratch()
+        let store = scratch.store
+        let (good, other) = (try stored(1), try stored(2))
+        store.keep(good)
+        let text = String(decoding: other.encoded, as: UTF8.self)
+        let name = "eth0,\(other.request.vsiID).vsi"
+        let files = [
+            "torn.vsi": String(text.dropLast(20)), "empty.vsi": "", "list.vsi": "[]", "number.vsi": "17",
+            "renamed.vsi": text, "later.vsi": text.replacing("\"version\":1", with: "\"version\":2"),
+            "noise.vsi": String(repeating: "\u{1}\u{7F}{", count: 3000),
+            "deep.vsi": String(repeating: "[", count: 60_000),
+            "long.vsi": String(repeating: " ", count: 70_000) + text,
+        ]
+        for (name, text) in files { try scratch.write(name, text) }
+        try scratch.write("half.vsi.4711.tmp", "{")
+        #expect(scratch.store.take(port: "eth0") == [good])
+        let names = try scratch.names()
+        for name in files.keys { #expect(names.contains("\(name).rejected")) }
+        #expect(!names.contains("half.vsi.4711.tmp"))
+        // Set aside once, they are not looked at again.
+        #expect(scratch.store.take(port: "eth0") == [good])
+        // What is wrong with them is nothing but what it is.
+        try scratch.write(name, text)
+        #expect(scratch.store.take(port: "eth0") == [good, other])
+    }
+
+    @Test("every value is checked as if a stranger had written it")
+    func values() throws {
+        let text = String(decoding: try stored().encoded, as: UTF8.self)
+        let changes = [
+            ("\"typeID\":16777215", "\"typeID\":16777216"), ("\"typeID\":16777215", "\"typeID\":-1"),
+            ("\"typeVersion\":255", "\"typeVersion\":256"), ("\"eventPort\":4294967295", "\"eventPort\":4294967296"),
+            ("\"vlan\":100", "\"vlan\":4095"), ("\"vlan\":100", "\"vlan\":-1"), ("\"pcp\":3", "\"pcp\":8"),
+            ("\"group\":7", "\"group\":4294967296"), ("52:54:00:00:00:01", "53:54:00:00:00:01"),
+            ("52:54:00:00:00:01", "52:54"), ("\"target\":\"preassociated-rr\"", "\"target\":\"\""),
+            ("\"hint\":\"migrating\"", "\"hint\":1"), ("\"owner\":\"libvirt\"", "\"owner\":\"root\""),
+            ("\"oui\":20674", "\"oui\":16777216"), ("\"octets\":[1,2,255]", "\"octets\":[1,2,256]"),
+            ("\"persistence\":\"once\"", "\"persistence\":null"), ("uuid", "uuid"),
+        ]
+        for (old, new) in changes.dropLast() {
+            let changed = text.replacing(old, with: new)
+            try #require(changed != text, "\(old)")
+            #expect(throws: StoredVSI.Mistake.self, "\(new)") { try StoredVSI(decoding: Array(changed.utf8)) }
+        }
+        #expect(throws: StoredVSI.Mistake.version(2)) {
+            try StoredVSI(decoding: Array(text.replacing("\"version\":1", with: "\"version\":2").utf8))
+        }
+    }
+
+    @Test("nobody but evbd can put a VSI there")
+    func forgery() throws {
+        let scratch = try Scratch()
+        let vsi = try stored()
+        scratch.store.keep(vsi)
+        let path = "\(scratch.path)/vsis/eth0,\(vsi.request.vsiID).vsi"
+        try Files.setMode(path, 0o622)
+        #expect(scratch.store.take(port: "eth0").isEmpty)
+        #expect(try scratch.names() == ["eth0,\(vsi.request.vsiID).vsi.rejected"])
+        // A link to a file elsewhere.
+        try Files.write("\(scratch.path)/elsewhere", vsi.encoded, mode: 0o600)
+        symlink("\(scratch.path)/elsewhere", path)
+        #expect(scratch.store.take(port: "eth0").isEmpty)
+        unlink("\(scratch.path)/elsewhere")
+        // The directory itself.
+        scratch.store.keep(vsi)
+        try Files.setMode("\(scratch.path)/vsis", 0o777)
+        #expect(scratch.store.take(port: "eth0").isEmpty)
+        #expect(try Files.status("\(scratch.path)/vsis").mode == 0o700)
+        guard geteuid() == 0 else { return }
+        scratch.store.keep(vsi)
+        chown(path, 65534, 65534)
+        #expect(scratch.store.take(port: "eth0").isEmpty)
+    }
+
+    @Test("a store that cannot be written is told of and stops nothing")
+    func unwritable() throws {
+        let scratch = try Scratch()
+        try Files.write("\(scratch.path)/blocked", [], mode: 0o600)
+        let store = VSIStore(runtimeDirectory: "\(scratch.path)/blocked", logger: Logger(label: "test"))
+        let vsi = try stored()
+        store.keep(vsi)
+        store.remove(vsi.request.vsiID, port: "eth0")
+        #expect(store.take(port: "eth0").isEmpty)
+        unlink("\(scratch.path)/blocked")
+    }
+
+    @Test("no run begins with a number that the one before it used last, wherever it ends")
+    func sequences() throws {
+        let scratch = try Scratch()
+        let path = "\(scratch.path)/eth0.ecp"
+        var used: UInt16 = 0
+        for run in 0..<300 {
+            var reserve = SequenceReserve(path: path)
+            if run > 0 { #expect(reserve.first != used) }
+            var next = reserve.first
+            // Lengths on both sides of a block and of its last quarter, and the wrap after 65,535.
+            for _ in 0..<(1 + run * 37 % 3000) {
+                used = next
+                next &+= 1
+                reserve.advanced(to: next)
+            }
+        }
+        unlink(path)
+    }
+}

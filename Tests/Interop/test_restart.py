@@ -1,0 +1,246 @@
+"""A daemon that ends, by a signal or by kill -9, and begins again: nobody on either side notices more than a pause.
+
+EVBD_KILLS=1000 kills more often; EVBD_SEED chooses the instants.
+"""
+
+import os
+import random
+import signal
+import threading
+import time
+import uuid
+
+import pytest
+
+from lab import eventually
+from lab.codec import DEASSOCIATE
+from lab.switch import Switch
+from lab.varlink import Control, Events
+
+from test_two_vms import VM
+
+KILLS = int(os.environ.get("EVBD_KILLS", 12))
+SEED = int(os.environ.get("EVBD_SEED", 0)) or random.SystemRandom().randrange(1, 1 << 32)
+
+
+def end(evbd, how):
+    """Ends the daemon, and waits until it has."""
+    evbd.process.signal(signal.SIGKILL if how == "kill" else signal.SIGTERM)
+    evbd.process.wait(10)
+
+
+def requests(count, start=1, **more):
+    return [{"vsiID": str(uuid.uuid4()), "port": "uplink0", "typeID": 1,
+             "filters": [{"mac": f"52:54:01:00:{number >> 8:02x}:{number & 255:02x}", "vlan": 0}], **more}
+            for number in range(start, start + count)]
+
+
+class Pair:
+    """evbd as the station and evbd as the bridge, and all that passes between them."""
+
+    def __init__(self, cable, **station):
+        self.cable = cable
+        self.switch = Switch(cable.lab, cable.switch)
+        self.bridge = self.switch.evbd()
+        self.evbd = cable.evbd(**station).wait_for_bridge()
+        self.wire = cable.wire()
+        self.released = Events(cable.lab, self.bridge.socket)
+
+    def control(self):
+        control = Control(self.evbd.socket)
+        self.cable.lab.at_end(control.close)
+        return control
+
+    def restart(self, how):
+        end(self.evbd, how)
+        self.evbd.start()
+
+    def held(self):
+        """What the bridge holds."""
+        return {vsi for vsi, shown in self.bridge.vsis().items() if shown["state"] == "associated"}
+
+    def sequences(self):
+        """The numbers of the station's ECPDUs, in their order."""
+        return [frame.ecp.sequence for frame in self.wire.received() if frame.ecp and not frame.ecp.acknowledge]
+
+    def goodbyes(self):
+        return [frame for frame in self.wire.received() if frame.lldp and frame.lldp.ttl == 0]
+
+    def deassociations(self):
+        return [vsi for frame in self.wire.received() if frame.vdp for vsi in frame.vdp.vsis if vsi.command == DEASSOCIATE]
+
+
+@pytest.fixture
+def pair(cable):
+    return Pair(cable)
+
+
+@pytest.mark.parametrize("how", ["kill", "terminate"])
+def test_VDP_36_VDP_37_vsis_go_on_over_a_restart(pair, how):
+    """VDP-36 VDP-37 No De-Associate, no good-bye, nothing released by the bridge; all are kept alive by the next run, with new ECP numbers."""
+    wanted = requests(50)
+    asked = {request["vsiID"] for request in wanted}
+    pair.control().call_all("Associate", wanted)
+    eventually(lambda: pair.held() == asked, 20, "the bridge holds all")
+    before = pair.sequences()
+    pair.restart(how)
+    pair.evbd.wait_for_bridge()
+    eventually(lambda: sum(vsi["state"] == "associated" for vsi in pair.evbd.vsis().values()) == 50, 20, "all are associated again")
+    after = pair.sequences()[len(before):]
+    assert after and after[0] not in before
+    time.sleep(5)       # longer than toutKeepAlive, 4.2 s
+    assert pair.held() == asked
+    assert not pair.goodbyes() and not pair.deassociations()
+    lost = [change for change in pair.released.vsi_changes() if change[2] == "associated"]
+    assert not lost, f"the bridge released {lost[:3]}"
+
+
+def test_VDP_36_traffic_and_links_are_untouched_by_a_kill(pair):
+    """VDP-36 Two machines ping each other through the bridge while evbd is killed and begins again: none of their frames is lost."""
+    one, two = VM(pair.cable, pair.evbd, 1), VM(pair.cable, pair.evbd, 2)
+    eventually(lambda: pair.switch.hairpin() is True, 5, "granted")
+    pair.switch.wait_until_forwarding()
+    eventually(lambda: one.lost(two, 1) == 0, 5, "the first gets through")
+    inside = pair.evbd.associate(str(uuid.uuid4()), "--link", "vm3", mac="52:54:00:00:00:03") and pair.cable.host.link("vm3")
+    lost = []
+    pinging = threading.Thread(target=lambda: lost.append(one.lost(two, 400)))
+    pinging.start()
+    pair.restart("kill")
+    pair.evbd.wait_for_bridge()
+    pinging.join()
+    assert lost == [0]
+    eventually(lambda: all(vsi["state"] == "associated" for vsi in pair.evbd.vsis().values()), 10, "all are associated again")
+    after = pair.cable.host.link("vm3")
+    assert after["ifindex"] == inside["ifindex"] and "UP" in after["flags"]
+    # The machines' own links are in other namespaces, and no others are made in their place.
+    assert len(pair.evbd.vsis()) == 3 and not pair.cable.host.link("vm1")
+    assert one.lost(two) == 0
+
+
+def test_a_vsi_that_the_bridge_does_not_go_on_with_is_cut(pair):
+    """What passes is what the bridge grants: a restored VSI that is refused loses its traffic, and says why."""
+    vsi = str(uuid.uuid4())
+    pair.evbd.associate(vsi, "--link", "vm0")
+    end(pair.evbd, "kill")
+    assert "UP" in pair.cable.host.link("vm0")["flags"]
+    assert pair.bridge.ctl("port", "misbehave", "port0", "--refuse", "insufficient-resources", "--hard").returncode == 0
+    assert pair.bridge.ctl("vsi", "deassociate", vsi).returncode == 0
+    pair.evbd.start()
+    # The bridge's De-Associate may be heard first.
+    eventually(lambda: pair.evbd.vsi(vsi)["reason"] == "insufficient-resources", 15, "refused, and it says why")
+    assert pair.evbd.state(vsi) == "deassociated"
+    eventually(lambda: "UP" not in pair.cable.host.link("vm0")["flags"], 5, "its link is down")
+
+
+def test_a_withdrawn_vsi_stays_gone(pair):
+    """A VSI that was given up does not come back with the next run, and its link goes, though the bridge never answered."""
+    vsi = str(uuid.uuid4())
+    pair.evbd.associate(vsi, "--link", "vm0")
+    pair.bridge.process.signal(signal.SIGSTOP)
+    assert pair.evbd.ctl("vsi", "deassociate", vsi, "--no-wait").returncode == 0
+    end(pair.evbd, "kill")
+    pair.bridge.process.signal(signal.SIGCONT)
+    pair.evbd.start().wait_for_bridge()
+    assert pair.evbd.vsi(vsi) is None
+    eventually(lambda: pair.cable.host.link("vm0") is None, 5, "its link is gone")
+    assert not list((pair.evbd.directory / "vsis").glob("*.vsi"))
+
+
+def test_a_forged_file_and_a_torn_one_stop_nothing(pair):
+    """What somebody else could have written, or is torn, is set aside with a line in the log; the others come back."""
+    good = str(uuid.uuid4())
+    pair.evbd.associate(good)
+    end(pair.evbd, "kill")
+    store = pair.evbd.directory / "vsis"
+    (name,) = store.glob("*.vsi")
+    forged = store / name.name.replace(good, str(uuid.uuid4()))
+    forged.write_text(name.read_text().replace(good, forged.name.split(",")[1][:-4]))
+    os.chown(forged, 65534, 65534)
+    (store / "torn.vsi").write_text(name.read_text()[:40])
+    pair.evbd.start().wait_for_bridge()
+    eventually(lambda: pair.evbd.state(good) == "associated", 10, "the good one is back")
+    assert set(pair.evbd.vsis()) == {good}
+    assert (store / "torn.vsi.rejected").exists() and (store / f"{forged.name}.rejected").exists()
+    assert pair.evbd.process.output().count("set aside") == 2
+
+
+class Client(threading.Thread):
+    """Asks for VSIs and gives them up, one after the other, and writes down what evbd has acknowledged."""
+
+    def __init__(self, evbd, number, dice):
+        super().__init__(daemon=True)
+        self.evbd, self.number, self.random = evbd, number, dice
+        self.wanted, self.unsure, self.isOver, self.acknowledged = set(), set(), False, 0
+
+    def run(self):
+        serial = 0
+        while not self.isOver:
+            try:
+                control = Control(self.evbd.socket)
+            except OSError:
+                time.sleep(0.002)
+                continue
+            try:
+                while not self.isOver:
+                    serial += 1
+                    self.one(control, serial)
+            except (OSError, ConnectionError):
+                pass        # it was killed
+            finally:
+                control.close()
+
+    @staticmethod
+    def ask(control, method, **parameters):
+        control.begin(method, **parameters)
+        control.finish()
+
+    def one(self, control, serial):
+        if self.wanted and (len(self.wanted) > 20 or self.random.random() < 0.4):
+            vsi = self.random.choice(sorted(self.wanted))
+            self.wanted.discard(vsi)
+            self.unsure.add(vsi)        # until it is acknowledged it may be there or not
+            self.ask(control, "Deassociate", vsiID=vsi, port="uplink0", wait=0)
+            self.unsure.discard(vsi)
+        else:
+            (request,) = requests(1, start=self.number << 12 | serial & 0xFFF, wait=0)
+            self.unsure.add(request["vsiID"])
+            self.ask(control, "Associate", **request)
+            self.unsure.discard(request["vsiID"])
+            self.wanted.add(request["vsiID"])
+        self.acknowledged += 1
+
+
+def test_VDP_36_killed_at_random_instants_under_load(pair, capsys):
+    """VDP-36 What was acknowledged before a kill is there after it, and what was given up is not."""
+    dice = random.Random(SEED)
+    clients = [Client(pair.evbd, number, random.Random(dice.random())) for number in range(1, 4)]
+    for client in clients:
+        client.start()
+    checked = 0
+    try:
+        for _ in range(KILLS):
+            time.sleep(dice.uniform(0.02, 0.4))     # the instant is what is tried
+            pair.restart("kill")
+        for client in clients:
+            client.isOver = True
+        for client in clients:
+            client.join(10)
+            assert not client.is_alive()
+        listed = set(pair.evbd.vsis())
+        for client in clients:
+            missing = client.wanted - listed
+            assert not missing, f"EVBD_SEED={SEED}: acknowledged and lost: {missing}"
+            checked += len(client.wanted)
+        known = set().union(*(client.wanted | client.unsure for client in clients))
+        shown = {vsi: pair.evbd.vsi(vsi)["state"] for vsi in listed - known}
+        assert not shown, f"EVBD_SEED={SEED}: given up and back: {shown}"
+    finally:
+        for client in clients:
+            client.isOver = True
+    wanted = set().union(*(client.wanted for client in clients))
+    assert sum(client.acknowledged for client in clients) > 10 * KILLS, "the load was meant to be one"
+    pair.evbd.wait_for_bridge()
+    eventually(lambda: all(pair.evbd.state(vsi) == "associated" for vsi in wanted), 30, f"EVBD_SEED={SEED}: all wanted are associated")
+    with capsys.disabled():
+        print(f"\n    EVBD_SEED={SEED}: {KILLS} kills, {sum(c.acknowledged for c in clients)} requests acknowledged, "
+              f"{checked} VSIs wanted at the end, 0 lost ", end="", flush=True)
