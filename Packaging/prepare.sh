@@ -11,6 +11,9 @@ BUILD_PACKAGES=(
 LAB_PACKAGES=(iproute2 iputils-ping nftables python3 util-linux)
 # libvirtd, virsh and QEMU without libvirt-daemon-system, which adds no programs, but services that a host would start at once.
 LIBVIRT_PACKAGES=(libvirt-daemon libvirt-clients qemu-system-x86)
+# What the demo wants beside those, and its guests. Their kernel and busybox are unpacked too, never installed.
+DEMO_PACKAGES=(tcpdump)
+GUEST_PACKAGES=(qemu-system-x86 cpio)
 
 say() { printf '%s\n' "$*"; }
 die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }

@@ -42,20 +42,28 @@ move() { # MACHINE FROM TO
 
 ping_once() { inside "vm$1" ping -n -q -c 1 -W 1 "${address[$2]}"; }
 
+ping_summary() { # COMMAND FROM
+  local words
+  read -ra words <<<"$1"
+  inside "vm$2" "${words[@]}" | grep 'packets transmitted' || true
+}
+
+# A command in a machine, as it can be typed.
+typed_in() { typed ip netns exec "$id-vm$1" "${@:2}"; }
+
 expect_lost() { # COUNT FROM TO: of a hundred
-  local words summary lost
-  read -ra words <<<"ping -n -q -i 0.01 -W 1 -c 100 ${address[$3]}"
-  typed ip netns exec "$id-vm$2" "${words[@]}"
-  summary=$(inside "vm$2" "${words[@]}" | grep 'packets transmitted') || true
+  local command="ping -q -i 0.01 -W 1 -c 100 ${address[$3]}" summary lost
+  typed_in "$2" "$command"
+  summary=$(ping_summary "$command" "$2")
   say "   $summary"
-  [[ $summary =~ ^100\ packets\ transmitted,\ ([0-9]+)\ received ]] || die "ping says: $summary"
+  [[ $summary =~ ^100\ packets\ transmitted,\ ([0-9]+)\ (packets )?received ]] || die "ping says: $summary"
   lost=$((100 - BASH_REMATCH[1]))
   ((lost == $1)) || die "NOT so: $1 of 100 pings are lost; $lost are"
   ok "$lost of 100 lost"
 }
 
 start_ping() { # FROM TO
-  typed ip netns exec "$id-vm$1" ping -n -D -i 0.01 "${address[$2]}"
+  typed_in "$1" ping -n -D -i 0.01 "${address[$2]}"
   start ping ip netns exec "$id-vm$1" ping -n -D -i 0.01 "${address[$2]}"
   pinging=$started
 }

@@ -101,9 +101,10 @@ def echo_requests(capture, destination):
     return shark.run(capture, "-Y", f"icmp.type == 8 && ip.dst == {destination}", "-T", "fields", "-e", "icmp.seq").split()
 
 
-def test_the_story(demo):
+@pytest.mark.parametrize("words", [(), ("--qemu",)], ids=["namespaces", "guests"])
+def test_the_story(demo, words):
     """ARC-01 Pings pass through the reflective relay while both are associated, and only then; a machine moves."""
-    run = demo()
+    run = demo(*words)
     assert run.status() == 0, run.output
     output = run.output
     assert output.endswith("All went well.\n")
@@ -173,4 +174,4 @@ def test_words(demo):
     run = demo("--no-such-thing")
     assert run.status(30) == 64 and run.output.startswith("usage: ")
     run = demo("--help")
-    assert run.status(30) == 0 and "--keep" in run.output
+    assert run.status(30) == 0 and "--keep" in run.output and "--qemu" in run.output

@@ -31,19 +31,31 @@ def test_two_daemons_in_two_namespaces(new_lab):
 
 
 def test_VDP_37_sigterm_ends_in_order(cable):
-    """VDP-37 TLV-19 Exit 0, an LLDPDU with TTL 0 on the wire, pid file and socket gone; by default the association stays at the bridge."""
+    """VDP-37 VDP-36 Exit 0, pid file and socket gone; by default the association stays at the bridge, and so no good-bye takes it away."""
     bridge = cable.lldpad_bridge()
     wire, evbd = cable.wire(), cable.evbd().wait_for_bridge()
     vsi = str(uuid.uuid4())
     evbd.associate(vsi, "--link", "vm0")
     wire.clear()
     assert evbd.terminate() == 0
-    goodbyes = eventually(lambda: wire.received(lambda frame: frame.lldp and frame.lldp.ttl == 0), 2, "an LLDPDU with TTL 0")
-    assert goodbyes[0].source.hex(":") == cable.host.mac("uplink0")
+    assert not wire.received(lambda frame: frame.lldp and frame.lldp.ttl == 0), "a bridge would give its VSIs up"
     assert not wire.received(lambda frame: frame.vdp and any(item.command == 4 for item in frame.vdp.vsis)), "deassociate-on-stop is off"
     assert bridge.holds(vsi) and cable.host.is_up("vm0")
     assert not evbd.pid_file.exists() and not evbd.socket.exists()
     assert evbd.ctl("status").returncode == NO_DAEMON
+
+
+@pytest.mark.parametrize("asked", [False, True], ids=["never-a-vsi", "deassociate-on-stop"])
+def test_TLV_19_a_stop_without_vsis_says_good_bye(cable, asked):
+    """TLV-19 VDP-37 An LLDPDU with TTL 0 on the wire where there is nothing for the bridge to keep."""
+    cable.lldpad_bridge()
+    wire, evbd = cable.wire(), cable.evbd(**{"deassociate-on-stop": True}).wait_for_bridge()
+    if asked:
+        evbd.associate(str(uuid.uuid4()))
+    wire.clear()
+    assert evbd.terminate() == 0
+    goodbyes = eventually(lambda: wire.received(lambda frame: frame.lldp and frame.lldp.ttl == 0), 2, "an LLDPDU with TTL 0")
+    assert goodbyes[0].source.hex(":") == cable.host.mac("uplink0")
 
 
 def test_VDP_37_deassociate_on_stop(cable):
