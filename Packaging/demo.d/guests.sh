@@ -65,6 +65,18 @@ INIT
 
 # start_guest MACHINE HOST WORDS...: a QEMU, in the host's namespace
 start_guest() {
+  local name=vm$1-$2 words
+  words=(
+    ip netns exec "$id-$2" "${qemu[@]}" -kernel "${kernel[0]}" -initrd "$lab/initramfs" -append "console=ttyS0 quiet panic=-1"
+    -chardev "socket,id=console,path=$lab/$name.console,server=on,wait=off,logfile=$lab/$name-console.log" -serial chardev:console
+    -qmp "unix:$lab/$name.monitor,server=on,wait=off"
+    -netdev "socket,id=nowhere,udp=127.0.0.1:9,localaddr=127.0.0.1:0" -netdev "hubport,id=pit,hubid=0,netdev=nowhere"
+    -netdev "hubport,id=card,hubid=0" -device "virtio-net-pci,netdev=card,mac=${mac[$1]},romfile=" "${@:3}"
+  )
+  typed "${words[@]}"
+  start "$name" "${words[@]}"
+}
+guest() {
   local name=vm$1-$2
   typed ip netns exec "$id-$2" "${qemu[@]}" -kernel "${kernel[0]}" "..." -device "virtio-net-pci,netdev=card,mac=${mac[$1]}" "${@:3}"
   start "$name" ip netns exec "$id-$2" "${qemu[@]}" -kernel "${kernel[0]}" -initrd "$lab/initramfs" -append "console=ttyS0 quiet panic=-1" \
@@ -99,7 +111,8 @@ plug() { # MACHINE HOST
 move() { # MACHINE FROM TO
   local name=vm$1-$3
   open_macvtap "$3" "$1"
-  start_guest "$1" "$3" -netdev tap,id=cable,fd=3 -netdev hubport,id=jack,hubid=0,netdev=cable -incoming "unix:$lab/$name.incoming" 3<&"$tap"
+  start_guest "$1" "$3" -netdev tap,id=cable,fd=3 -netdev hubport,id=jack,hubid=0,netdev=cable \
+    -incoming "unix:$lab/$name.incoming" 3<&"$tap"
   exec {tap}<&-
   eventually 30 "on $3 QEMU awaits it" test -S "$lab/$name.incoming"
   typed "migrate -d unix:$lab/$name.incoming   # to the monitor of the QEMU on $2"

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """machine.py TAP MAC 3<>MACVTAP: the stand-in for a virtual machine's QEMU, for Packaging/demo.
 
-The machine is the network namespace that this is called in, its network card the tap of the name given. Carries frames between that tap
-and the macvtap that is open as descriptor 3, as QEMU does for a guest. While another process has the tap this waits, as QEMU on the
+The machine is the network namespace that this is called in, its network card the tap of the name given. Carries frames between that
+tap and the macvtap that is open as descriptor 3, as QEMU does for a guest. While another process has the tap this waits, as QEMU on the
 target of a migration does, and announces the machine by RARP when it comes, so that the switches learn where it is now. Ends when
 the macvtap is deleted.
 """
