@@ -90,6 +90,8 @@ struct Ledger {
             }
             line.isKnown = true
             line.isOpen = true
+            // The bridge has respWaitDelay anew to answer it, and what it had granted is taken to hold until then.
+            line.stationAloneSince = nil
         }
     }
 
