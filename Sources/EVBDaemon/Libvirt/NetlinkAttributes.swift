@@ -69,11 +69,16 @@ struct NetlinkWriter {
 
     /// Appends an attribute whose payload `body` writes, padded to four octets.
     mutating func attribute(_ type: UInt16, _ body: (inout NetlinkWriter) -> Void) {
-        var payload = NetlinkWriter()
-        body(&payload)
-        integer(UInt16(truncatingIfNeeded: payload.octets.count + 4))
+        let start = octets.count
+        integer(UInt16(0))
         integer(type)
-        bytes(payload.octets)
+        // In place: an answer to a poll has a thousand of them.
+        body(&self)
+        let length = UInt16(truncatingIfNeeded: octets.count - start)
+        withUnsafeBytes(of: length) {
+            octets[start] = $0[0]
+            octets[start + 1] = $0[1]
+        }
         while octets.count % 4 != 0 { octets.append(0) }
     }
 
