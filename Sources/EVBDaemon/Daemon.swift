@@ -203,6 +203,7 @@ public final class Daemon {
             closeIfReleased(port)
             finishIfReleased()
         }
+        libvirt?.resume(port)
         return port
     }
 

@@ -4,6 +4,8 @@ import re
 import signal
 import uuid
 
+import pytest
+
 from lab import Evbd, eventually
 from lab.evbd import NO_DAEMON, OK, binary
 from lab.fixtures import Cable

@@ -19,13 +19,13 @@ final class LibvirtEndpoint {
     private static let datagramsPerTurn = 64
 
     /// What is known of one port, and the timer for it.
-    private struct Served {
+    struct Served {
         let ledger: LibvirtLedger
         let timer: Timers.Timer
     }
 
     private let daemon: Daemon
-    private let timers: Timers
+    let timers: Timers
     private let loop: EventLoop
     private let logger: Logger
     private let endpoint: NetlinkEndpoint
@@ -136,7 +136,7 @@ final class LibvirtEndpoint {
                     EVBProtocol.VSIRequest(
                         vsiID: profile.instance, target: target, managerID: manager, typeID: profile.typeID,
                         typeVersion: profile.typeVersion, filter: filter, persistence: .once),
-                    link: nil, owner: .libvirt, waiter: waiter)
+                    link: nil, owner: .libvirt, eventPort: request.header.port, waiter: waiter)
             } else {
                 try port.withdraw(profile.instance, waiter: waiter)
             }
@@ -165,7 +165,7 @@ final class LibvirtEndpoint {
         served.timer.set(served.ledger.nextDeadline)
     }
 
-    private func serve(_ port: String) -> Served {
+    func serve(_ port: String) -> Served {
         if let known = served[port] { return known }
         let new = Served(ledger: LibvirtLedger(), timer: timers.timer { [weak self] in self?.advance(port) })
         served[port] = new

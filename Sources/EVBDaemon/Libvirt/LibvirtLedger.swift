@@ -131,6 +131,20 @@ final class LibvirtLedger {
         return (lastOrder, answered)
     }
 
+    /// Notes a VSI that the run of evbd before this one was asked for and had been granted: libvirt is to hear if it is lost.
+    func resume(_ profile: LibvirtRequest.PortProfile, eventPort: UInt32, at now: Instant) {
+        let vsi = profile.instance
+        guard entries[vsi] == nil else { return }
+        lastOrder &+= 1
+        entries[vsi] = Entry(
+            profile: profile, eventPort: eventPort, sequence: 0, order: lastOrder, requestedAt: now,
+            response: LibvirtReply.success, isGranted: true)
+        vsis.insert(vsi)
+        let caller = callers[eventPort] ?? Caller()
+        callers[eventPort] = caller
+        caller.vsis.insert(vsi)
+    }
+
     /// The request `order` has ended.
     ///
     /// - Returns: the polls that are to be answered.
