@@ -9,8 +9,8 @@ internal import EVBWire
 /// Files: this one has the clock and the two sides, `World+Links.swift` what happens to frames, `World+Turmoil.swift` what
 /// goes wrong, `World+Bridge.swift` who decides, `World+Rules.swift` what must hold.
 struct World {
-    /// One link with what is on both of its ends.
-    struct Pair {
+    /// One link with what is on both of its ends. A class, because as a value it would be copied for many a look at it.
+    final class Pair {
         var station: Port
         var isStationRunning = true
         var stationMonitor: ECPMonitor
@@ -41,6 +41,19 @@ struct World {
         /// How often a side had to be advanced at one moment without time going on.
         var roundsAtOnce = 0
         var lastAdvance = Instant(nanoseconds: 0)
+
+        init(
+            station: Port, stationMonitor: ECPMonitor, stationSettings: PortConfiguration, bridge: BridgePort,
+            bridgeMonitor: ECPMonitor, bridgeSettings: BridgePortConfiguration, ledger: Ledger
+        ) {
+            self.station = station
+            self.stationMonitor = stationMonitor
+            self.stationSettings = stationSettings
+            self.bridge = bridge
+            self.bridgeMonitor = bridgeMonitor
+            self.bridgeSettings = bridgeSettings
+            self.ledger = ledger
+        }
     }
 
     let options: SimulationOptions
