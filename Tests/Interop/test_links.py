@@ -350,21 +350,23 @@ def test_after_a_restart_only_a_link_that_fits_is_taken_over(cable):
     evbd.associate(vsi, "--link", "vm0", mac=GUEST)
     evbd.associate(other, "--link", "vm1", mac=OTHER_GUEST)
     index, other_index = cable.host.index("vm0"), cable.host.index("vm1")
+    alias = cable.host.link("vm1")["ifalias"]
     evbd.process.kill()
     cable.host.ip("link", "set", "vm0", "type", "macvtap", "mode", "bridge")
+    cable.host.ip("link", "delete", "vm1")
+    cable.host.ip("link", "add", "vm1", "link", "uplink0", "address", OTHER_GUEST, "type", "macvlan", "mode", "vepa")
+    cable.host.ip("link", "set", "vm1", "alias", alias)
+    foreign_index = cable.host.index("vm1")
     evbd.start()
-    evbd.wait_for_bridge()
-    evbd.associate(vsi, "--link", "vm0", mac=GUEST)
-    assert cable.host.index("vm0") == index and mode(cable.host, "vm0") == "vepa", "taken over, in the mode of the edge relay"
-    evbd.associate(other, "--link", "vm1", "--link-kind", "macvlan", mac=OTHER_GUEST)
-    link = cable.host.link("vm1")
-    assert link["ifindex"] != other_index and link["linkinfo"]["info_kind"] == "macvlan", "made anew"
+    becomes(lambda: mode(cable.host, "vm0") == "vepa", "the mode of the edge relay", 10)
+    assert cable.host.index("vm0") == index, "taken over"
+    becomes(lambda: (link := cable.host.link("vm1")) and link["linkinfo"]["info_kind"] == "macvtap" and "UP" in link["flags"], "made anew", 10)
+    assert cable.host.index("vm1") not in (other_index, foreign_index)
     evbd.process.kill()
     cable.host.ip("link", "set", "vm0", "down", "address", THIRD_GUEST)
     evbd.start()
-    evbd.wait_for_bridge()
-    evbd.associate(vsi, "--link", "vm0", mac=GUEST)
-    assert cable.host.mac("vm0") == GUEST and cable.host.index("vm0") != index
+    becomes(lambda: cable.host.link("vm0") and cable.host.mac("vm0") == GUEST and cable.host.is_up("vm0"), "made anew", 10)
+    assert cable.host.index("vm0") != index and evbd.state(vsi) == evbd.state(other) == "associated"
 
 
 def test_ARC_06_many_links_follow_at_once(cable):
