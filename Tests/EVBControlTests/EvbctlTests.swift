@@ -145,7 +145,7 @@ private let full = ["5ab5c6a6-9f4b-4d27-a1bb-3b8d9d7b6a51", "--port", "eth0", "-
         #expect(
             Failure(.noDaemon(socket: "/run/evbd/evbd.sock", cause: .absent)).text == """
                 evbctl: evbd does not answer on /run/evbd/evbd.sock: there is no such socket
-                  start evbd, or name its socket with --socket or EVBCTL_SOCKET
+                  start evbd (systemctl start evbd), or name its socket with --socket or EVBCTL_SOCKET
                 """)
         let refused = ControlError.Failure.refused(
             port: "eth0", vsiID: "x", reason: .insufficientResources, hard: false, kept: true)

@@ -12,9 +12,10 @@ enum RivalDaemon {
 
     /// Looks for lldpad in this network namespace, whatever its pid file.
     ///
-    /// Both would answer the bridge on every port, and acknowledge what the other is to hear.
+    /// Both would answer the bridge on every port, and acknowledge what the other is to hear. The list is read by way of the
+    /// own process: under systemd's ProcSubset=pid there is no other.
     static func findLldpad() -> Conflict? {
-        guard let octets = try? Files.read("/proc/net/unix", limit: 64 << 20) else { return nil }
+        guard let octets = try? Files.read("/proc/self/net/unix", limit: 64 << 20) else { return nil }
         let isThere = String(decoding: octets, as: UTF8.self).split(separator: "\n").contains {
             $0.hasSuffix(" " + lldpadSocket)
         }

@@ -55,7 +55,7 @@ struct Failure: Equatable {
     }
 
     private static func words(_ socket: String, _ cause: ControlClientError.Cause) -> (String, String) {
-        let start = "start evbd, or name its socket with --socket or EVBCTL_SOCKET"
+        let start = "start evbd (systemctl start evbd), or name its socket with --socket or EVBCTL_SOCKET"
         let what = "evbd does not answer on \(socket)"
         return switch cause {
         case .absent: ("\(what): there is no such socket", start)

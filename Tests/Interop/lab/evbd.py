@@ -42,6 +42,9 @@ def binary(name):
 class Evbd:
     """A daemon with a runtime directory, configuration, pid file and socket of its own."""
 
+    # None: all the power that the test has. See lab/service.py.
+    power = None
+
     def __init__(self, lab, namespace, ports=("uplink0",), name="evbd", start=True, **sections):
         self.lab, self.namespace, self.name = lab, namespace, name
         self.directory = lab.directory / f"{name}-run"
@@ -50,6 +53,7 @@ class Evbd:
         self.pid_file = self.directory / "lldpad.pid"
         self.config_file = lab.directory / f"{name}.yaml"
         self.process = None
+        self.environment = {}
         ports = [port if isinstance(port, dict) else {"interface": port} for port in ports]
         self.config = {
             "ports": [{"role": "station", "ecp": ECP, "vdp": VDP, **port} for port in ports],
@@ -58,6 +62,8 @@ class Evbd:
             "log": {"level": "debug"},
             **sections,
         }
+        if self.power:
+            self.power.prepare(self)
         self.write_config()
         if start:
             self.start()
@@ -67,8 +73,10 @@ class Evbd:
 
     def launch(self):
         """Starts the process and waits for nothing."""
-        self.process = self.lab.start(self.name, self.namespace.command(
-            binary("evbd"), "--config", self.config_file, "--runtime-dir", self.directory))
+        command = [binary("evbd"), "--config", self.config_file, "--runtime-dir", self.directory]
+        if self.power:
+            command = self.power.command(self, *command)
+        self.process = self.lab.start(self.name, self.namespace.command(*command), self.environment)
         return self.process
 
     def start(self):
