@@ -88,6 +88,6 @@ class Power:
         directory = evbd.lab.directory
         plus = ",".join(f"+{name}" for name in self.capabilities)
         return ["sh", "-c", MOUNTS, "sh", directory, evbd.directory, evbd.pid_file,
-                "setpriv", "--reuid", USER, "--regid", USER, "--clear-groups", "--inh-caps", f"-all,{plus}", "--ambient-caps", f"-all,{plus}",
-                "--bounding-set", f"-all,{plus}", "--no-new-privs", "--pdeathsig", "KILL",
+                "setpriv", "--reuid", USER, "--regid", USER, "--clear-groups",
+                "--inh-caps", f"-all,{plus}", "--ambient-caps", f"-all,{plus}", "--bounding-set", f"-all,{plus}", "--no-new-privs", "--pdeathsig", "KILL",
                 "/usr/bin/python3", "-I", directory / "confine.py", directory / "rules.json", directory / program.name, *words]
