@@ -83,6 +83,12 @@ struct LLDPAgent {
         fastRemaining = max(fastRemaining, Self.changeCount)
     }
 
+    /// A neighbour has not heard this side: send once more, as soon as the credit allows.
+    mutating func answer(at now: Instant) {
+        guard isEnabled else { return }
+        nextTransmission = now
+    }
+
     /// Takes in what was received, and tells how it differs from what was known.
     ///
     /// The neighbour that is `kept` is never forgotten to make room for another, whatever source address the others have.

@@ -72,6 +72,14 @@ public enum DialectTLV: Hashable, Sendable {
         }
     }
 
+    /// In a station's TLV: it shows that the station has heard a bridge. One that has nothing to offer leaves no trace in it.
+    var showsBridge: Bool {
+        switch self {
+        case .ratified(let tlv): !tlv.bridgeStatus.isEmpty
+        case .draft(let tlv): !tlv.configuredCapabilities.isEmpty
+        }
+    }
+
     /// In a bridge's TLV: it shows that the bridge has heard a station. One that has nothing to ask for leaves no trace in it.
     var showsStation: Bool {
         switch self {

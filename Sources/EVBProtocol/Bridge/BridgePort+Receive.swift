@@ -36,7 +36,9 @@ extension BridgePort {
         }
         switch agent.receive(lldpdu, from: source, keeping: station, at: now) {
         case .ignored: break
-        case .added, .updated, .refreshed: selectStation(otherwise: .withdrawn, at: now)
+        case .added, .updated, .refreshed:
+            selectStation(otherwise: .withdrawn, at: now)
+            answerStation(at: now)
         case .withdrawn: selectStation(otherwise: .shutdown, at: now)
         }
     }

@@ -23,6 +23,15 @@ extension BridgePort {
         updateNotices(stations: stations.count)
     }
 
+    /// A station that has begun anew, and says what it said before, changes nothing here. It would wait for the next LLDPDU
+    /// for up to half a minute, and its VSIs would age out meanwhile.
+    mutating func answerStation(at now: Instant) {
+        guard let station, !station.advertised.showsBridge, !negotiation.ratified.outgoing.bridgeStatus.isEmpty else {
+            return
+        }
+        agent.answer(at: now)
+    }
+
     /// A neighbour as an EVB station, if it is one in a dialect that may be spoken.
     private func station(_ neighbour: LLDPAgent.Neighbour) -> EVBPeer? {
         negotiation.offer(of: neighbour.lldpdu).map {
