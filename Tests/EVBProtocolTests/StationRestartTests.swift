@@ -5,7 +5,7 @@ import Testing
 
 /// Stations that end and begin anew under the same name, as evbd does when it is killed.
 @Suite struct StationRestartTests {
-    @Test("VDP-36 TLV-18 a station that begins anew twice, and has heard nothing in between, is answered by LLDP at once")
+    @Test("VDP-36 TLV-18 a station that begins anew twice and heard nothing in between is answered by LLDP at once")
     func answered() {
         let bench = PairBench(station: .ratified, bridge: .ratified).start()
         bench.run(for: .seconds(40))
