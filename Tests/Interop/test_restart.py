@@ -1,10 +1,6 @@
-"""A daemon that ends, by a signal or by kill -9, and begins again: nobody on either side notices more than a pause.
-
-EVBD_KILLS=1000 kills more often; EVBD_SEED chooses the instants.
-"""
+"""A daemon that ends, by a signal or by kill -9, and begins again: nobody on either side notices more than a pause."""
 
 import os
-import random
 import signal
 import threading
 import time
@@ -13,61 +9,9 @@ import uuid
 import pytest
 
 from lab import eventually
-from lab.codec import DEASSOCIATE
-from lab.switch import Switch
-from lab.varlink import Control, Events
+from lab.pair import Pair, end, requests
 
 from test_two_vms import VM
-
-KILLS = int(os.environ.get("EVBD_KILLS", 12))
-SEED = int(os.environ.get("EVBD_SEED", 0)) or random.SystemRandom().randrange(1, 1 << 32)
-
-
-def end(evbd, how):
-    """Ends the daemon, and waits until it has."""
-    evbd.process.signal(signal.SIGKILL if how == "kill" else signal.SIGTERM)
-    evbd.process.wait(10)
-
-
-def requests(count, start=1, **more):
-    return [{"vsiID": str(uuid.uuid4()), "port": "uplink0", "typeID": 1,
-             "filters": [{"mac": f"52:54:01:00:{number >> 8:02x}:{number & 255:02x}", "vlan": 0}], **more}
-            for number in range(start, start + count)]
-
-
-class Pair:
-    """evbd as the station and evbd as the bridge, and all that passes between them."""
-
-    def __init__(self, cable, **station):
-        self.cable = cable
-        self.switch = Switch(cable.lab, cable.switch)
-        self.bridge = self.switch.evbd()
-        self.evbd = cable.evbd(**station).wait_for_bridge()
-        self.wire = cable.wire()
-        self.released = Events(cable.lab, self.bridge.socket)
-
-    def control(self):
-        control = Control(self.evbd.socket)
-        self.cable.lab.at_end(control.close)
-        return control
-
-    def restart(self, how):
-        end(self.evbd, how)
-        self.evbd.start()
-
-    def held(self):
-        """What the bridge holds."""
-        return {vsi for vsi, shown in self.bridge.vsis().items() if shown["state"] == "associated"}
-
-    def sequences(self):
-        """The numbers of the station's ECPDUs, in their order."""
-        return [frame.ecp.sequence for frame in self.wire.received() if frame.ecp and not frame.ecp.acknowledge]
-
-    def goodbyes(self):
-        return [frame for frame in self.wire.received() if frame.lldp and frame.lldp.ttl == 0]
-
-    def deassociations(self):
-        return [vsi for frame in self.wire.received() if frame.vdp for vsi in frame.vdp.vsis if vsi.command == DEASSOCIATE]
 
 
 @pytest.fixture
@@ -162,85 +106,3 @@ def test_a_forged_file_and_a_torn_one_stop_nothing(pair):
     assert set(pair.evbd.vsis()) == {good}
     assert (store / "torn.vsi.rejected").exists() and (store / f"{forged.name}.rejected").exists()
     assert pair.evbd.process.output().count("set aside") == 2
-
-
-class Client(threading.Thread):
-    """Asks for VSIs and gives them up, one after the other, and writes down what evbd has acknowledged."""
-
-    def __init__(self, evbd, number, dice):
-        super().__init__(daemon=True)
-        self.evbd, self.number, self.random = evbd, number, dice
-        self.wanted, self.unsure, self.isOver, self.acknowledged = set(), set(), False, 0
-
-    def run(self):
-        serial = 0
-        while not self.isOver:
-            try:
-                control = Control(self.evbd.socket)
-            except OSError:
-                time.sleep(0.002)
-                continue
-            try:
-                while not self.isOver:
-                    serial += 1
-                    self.one(control, serial)
-            except (OSError, ConnectionError):
-                pass        # it was killed
-            finally:
-                control.close()
-
-    @staticmethod
-    def ask(control, method, **parameters):
-        control.begin(method, **parameters)
-        control.finish()
-
-    def one(self, control, serial):
-        if self.wanted and (len(self.wanted) > 20 or self.random.random() < 0.4):
-            vsi = self.random.choice(sorted(self.wanted))
-            self.wanted.discard(vsi)
-            self.unsure.add(vsi)        # until it is acknowledged it may be there or not
-            self.ask(control, "Deassociate", vsiID=vsi, port="uplink0", wait=0)
-            self.unsure.discard(vsi)
-        else:
-            (request,) = requests(1, start=self.number << 12 | serial & 0xFFF, wait=0)
-            self.unsure.add(request["vsiID"])
-            self.ask(control, "Associate", **request)
-            self.unsure.discard(request["vsiID"])
-            self.wanted.add(request["vsiID"])
-        self.acknowledged += 1
-
-
-def test_VDP_36_killed_at_random_instants_under_load(pair, capsys):
-    """VDP-36 What was acknowledged before a kill is there after it, and what was given up is not."""
-    dice = random.Random(SEED)
-    clients = [Client(pair.evbd, number, random.Random(dice.random())) for number in range(1, 4)]
-    for client in clients:
-        client.start()
-    checked = 0
-    try:
-        for _ in range(KILLS):
-            time.sleep(dice.uniform(0.02, 0.4))     # the instant is what is tried
-            pair.restart("kill")
-        for client in clients:
-            client.isOver = True
-        for client in clients:
-            client.join(10)
-            assert not client.is_alive()
-        listed = set(pair.evbd.vsis())
-        for client in clients:
-            missing = client.wanted - listed
-            assert not missing, f"EVBD_SEED={SEED}: acknowledged and lost: {missing}"
-            checked += len(client.wanted)
-        known = set().union(*(client.wanted | client.unsure for client in clients))
-        shown = {vsi: pair.evbd.vsi(vsi)["state"] for vsi in listed - known}
-        assert not shown, f"EVBD_SEED={SEED}: given up and back: {shown}"
-    finally:
-        for client in clients:
-            client.isOver = True
-    wanted = set().union(*(client.wanted for client in clients))
-    assert sum(client.acknowledged for client in clients) > 10 * KILLS, "the load was meant to be one"
-    pair.evbd.wait_for_bridge()
-    eventually(lambda: all(pair.evbd.state(vsi) == "associated" for vsi in wanted), 30, f"EVBD_SEED={SEED}: all wanted are associated")
-    with capsys.disabled():
-        print(f"\n    EVBD_SEED={SEED}: {KILLS} kills, {sum(c.acknowledged for c in clients)} requests acknowledged, "
-              f"{checked} VSIs wanted at the end, 0 lost ", end="", flush=True)
