@@ -158,8 +158,13 @@ extension TypedAdmission {
     ///   - change: the change.
     ///   - completion: is called on the loop's thread, with why it was not put into force.
     func change(_ name: String, _ change: ClaimChange, _ completion: ((EnforcementError?) -> Void)?) {
-        guard ports[name] != nil else {
+        guard let port = ports[name] else {
             completion?(EnforcementError(description: "the port is leaving"))
+            return
+        }
+        // What takes something back is always made: there is no more of it than was granted.
+        if case .grant = change, port.waiting.count >= Self.waitingMax {
+            completion?(EnforcementError(description: "too many requests wait for the kernel"))
             return
         }
         ports[name]?.waiting.append((change, completion))

@@ -18,6 +18,9 @@ final class TypedAdmission: VSIAdmission {
     /// (30 s) and the keep-alives after it (17.5 s by default), with some to spare.
     static let inheritancePatience = Interval.seconds(60)
 
+    /// Changes of one port that may wait for the kernel. A station that asks faster than the kernel follows is refused beyond.
+    static let waitingMax = 16_384
+
     /// A VSI on a port.
     struct Key: Hashable {
         let port: String
@@ -72,6 +75,8 @@ final class TypedAdmission: VSIAdmission {
     /// How often each VSI counts for its type: on each port, for what holds and for what is proposed.
     private var members: [VSIType.Key: [VSIID: Int]] = [:]
     private var lastToken = ClaimToken.inherited.number
+    /// Lines about requests that are not admitted, as many as a station may cause.
+    private var budget = LogBudget(burst: 40_000, perSecond: 100)
 
     /// Called with a VSI that the database does not allow any more; who is called de-associates it.
     var onRevoked: ((VSIID, String) -> Void)?
@@ -217,13 +222,18 @@ final class TypedAdmission: VSIAdmission {
         _ request: BridgeRequest, on port: String, because reason: String, _ refusal: Refusal,
         _ completion: (BridgeDecision) -> Void
     ) {
+        defer { completion(.refuse(refusal)) }
+        let verdict = budget.take(at: timers.now)
+        guard verdict.isAllowed else { return }
+        if verdict.suppressed > 0 {
+            logger.warning("log lines were left out", metadata: ["count": "\(verdict.suppressed)"])
+        }
         logger.notice(
             "VSI not admitted",
             metadata: [
                 "vsi": "\(request.vsiID)", "port": "\(port)", "type": "\(request.typeID) v\(request.typeVersion)",
                 "reason": "\(reason)",
             ])
-        completion(.refuse(refusal))
     }
 }
 

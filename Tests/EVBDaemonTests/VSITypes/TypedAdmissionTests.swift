@@ -124,6 +124,19 @@ extension EnforcementTests {
             #expect(bench.revoked == [vsi(1), vsi(2)])
         }
 
+        @Test func aStationThatAsksFasterThanTheKernelFollowsIsRefused() throws {
+            let bench = try Bench("types: [{ type: 100 }]")
+            var refused = 0
+            // The loop does not run, so that the kernel has none of it.
+            for number in 0..<UInt64(TypedAdmission.waitingMax) + 10 {
+                let asked = try request(id: vsi(number), [entry(machineOne, 0)])
+                bench.admission.decide(asked, on: "nfp0") { if $0 == shortage { refused += 1 } }
+            }
+            #expect(refused == 10)
+            #expect(bench.admission.ports["nfp0"]?.waiting.count == TypedAdmission.waitingMax)
+            #expect(bench.admission.proposed.count == TypedAdmission.waitingMax)
+        }
+
         @Test func whatCannotBeEnforcedIsRefused() throws {
             let bench = try Bench("types: [{ type: 100, vsis: 1 }]")
             let asked = try request([entry(machineOne, 0)])
