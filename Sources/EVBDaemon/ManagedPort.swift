@@ -77,6 +77,11 @@ extension ManagedPort {
     }
 }
 
+extension ECPSource {
+    /// What the configuration says.
+    init(_ source: PortConfiguration.ECP.Source) { self = source == .any ? .any : .neighbour }
+}
+
 extension DialectChoice {
     /// What the configuration says.
     init(_ dialect: PortConfiguration.Dialect) {

@@ -166,6 +166,8 @@ extension PortSupervisor {
             "the neighbour speaks the ratified EVB only: allow it by dialect: auto"
         case .unusableTLV(let error):
             "the neighbour's EVB TLV is unusable: \(error)"
+        case .foreignECP(let source):
+            "ECP comes from \(source), which is none of the bridge's addresses by LLDP, and is left: if it is the bridge's, give ecp: { source: any }"
         case .reflectsUnasked:
             "the bridge reflects frames although edge-relay: veb asks it not to: frames may arrive twice"
         case .reflectiveRelayRefused:

@@ -28,7 +28,7 @@ final class PortSupervisor: ManagedPort {
     init(_ configuration: PortConfiguration, _ surroundings: PortSurroundings) {
         self.configuration = configuration
         let name = configuration.interface
-        transport = PortTransport(name: name, surroundings)
+        transport = PortTransport(configuration, surroundings)
         store = surroundings.store
         sequences = store.sequences(port: name)
         port = Port(
@@ -91,7 +91,7 @@ final class PortSupervisor: ManagedPort {
                 timers: timers, requestsReflectiveRelay: configuration.edgeRelay == .vepa,
                 groupIDs: configuration.groupIDs, isManual: configuration.evb.manual,
                 isTransmitted: configuration.evb.transmit),
-            dialect: DialectChoice(configuration.dialect))
+            dialect: DialectChoice(configuration.dialect), ecpSource: ECPSource(configuration.ecp.source))
     }
 
     /// Where this port puts manager IDs of one octet.
@@ -107,6 +107,7 @@ final class PortSupervisor: ManagedPort {
     /// Changes the settings of the port while it runs; its VSIs stay.
     func reconfigure(_ configuration: PortConfiguration) {
         self.configuration = configuration
+        transport.setSource(configuration.ecp.source)
         // At once; what the bridge makes of it comes as an effect.
         applyRelay()
         perform(port.reconfigure(Self.settings(configuration, link: transport.link), at: now))
@@ -185,9 +186,10 @@ final class PortSupervisor: ManagedPort {
 
     /// Stops listening. VSIs and links are left as they are, for the next run to go on with.
     ///
-    /// Without VSIs the station says good-bye by LLDP. With them it must not: the bridge would give all of them up.
+    /// Without VSIs that are wanted the station says good-bye by LLDP, and the bridge gives up what it may still hold. With them
+    /// it must not: the bridge would give all of them up.
     func close() {
-        if vsis.isEmpty {
+        if port.vsis.allSatisfy(\.isWithdrawn) {
             for case .transmit(let frame) in port.shutdown() { transport.send(frame) }
         }
         timer = nil
@@ -202,6 +204,7 @@ final class PortSupervisor: ManagedPort {
     /// Carries effects out, and waits for the next moment that the protocol wants.
     func perform(_ effects: [PortEffect]) {
         for effect in effects { carryOut(effect) }
+        transport.setNeighbour(port.peer)
         sequences.advanced(to: port.nextSequence)
         timer?.set(port.nextDeadline)
     }

@@ -22,9 +22,6 @@ struct PortSurroundings {
 /// What a port has of its interface, whichever side of the link it plays: it follows the interface, hears and sends frames
 /// on it, and bounds the log lines that a peer can cause.
 final class PortTransport {
-    /// Frames taken from one socket before others have their turn.
-    private static let framesPerTurn = 64
-
     /// How the interface stands.
     enum Interface {
         case absent
@@ -44,22 +41,37 @@ final class PortTransport {
     /// When the port, and with it all of its counters, began.
     let createdAt: Instant
 
-    private var socket: PacketSocket?
-    private var socketIndex: Int32?
-    private var socketTapsAll = false
+    /// Hears whoever is not the neighbour, and sends.
+    private var listener: PortListener?
+    /// Hears the EVB neighbour, once it is known.
+    private var neighbourListener: PortListener?
+    private var heard: EVBPeer?
+    private var neighbour: [HardwareAddress] = []
+    /// Whose ECP is taken.
+    private var ecpSource: PortConfiguration.ECP.Source
+    /// How the sockets have been opened.
+    private var opening: Opening?
     /// What the frames sent are to be known by on this host, while the guest filter is at the port.
     private var mark: UInt32?
-    private var socketMark: UInt32?
-    private var watches: [EventLoop.Watch] = []
+
+    private struct Opening: Equatable {
+        let index: Int32
+        let tapsAll: Bool
+        let mark: UInt32?
+        let ecpSource: PortConfiguration.ECP.Source
+    }
+
     /// Lines about the port and its peer, and lines about VSIs, of which a flap brings one or two for each.
     private var portBudget = LogBudget(burst: 20, perSecond: 1)
     private var vsiBudget = LogBudget(burst: 40_000, perSecond: 100)
     private(set) var sendFailures: UInt64 = 0
-    private(set) var kernelDrops: UInt64 = 0
+    /// Frames that the kernel has dropped for sockets that are closed now.
+    private var formerKernelDrops: UInt64 = 0
 
     /// Hears nothing before `follow` is called.
-    init(name: String, _ surroundings: PortSurroundings) {
-        self.name = name
+    init(_ configuration: PortConfiguration, _ surroundings: PortSurroundings) {
+        name = configuration.interface
+        ecpSource = configuration.ecp.source
         self.surroundings = surroundings
         createdAt = surroundings.timers.now
         var logger = surroundings.logger
@@ -73,39 +85,36 @@ final class PortTransport {
     /// The interface, while it is there.
     var link: Link? { surroundings.table[name] }
 
-    /// Opens the socket that the interface needs as it is now, or closes the one that there is, and tells how it stands.
+    /// Frames that the kernel has dropped because more came than the port takes.
+    var kernelDrops: UInt64 {
+        formerKernelDrops &+ (listener?.kernelDrops ?? 0) &+ (neighbourListener?.kernelDrops ?? 0)
+    }
+
+    /// Opens the sockets that the interface needs as it is now, or closes those that there are, and tells how it stands.
     func follow() -> Interface {
         guard let link else {
-            if socket != nil { logger.warning("the interface is gone; waiting for it to come back") }
+            if listener != nil { logger.warning("the interface is gone; waiting for it to come back") }
             close()
             return .absent
         }
-        // A bridge takes frames to group addresses for itself before a socket of one EtherType sees them, and so does the guest
-        // filter.
-        let tapsAll = link.masterIndex != nil || mark != nil
-        let isAnother = socketIndex.map { $0 != link.index } ?? false
-        if socketIndex != link.index || socketTapsAll != tapsAll || socketMark != mark { open(link, tapsAll: tapsAll) }
-        return .present(link, isUp: link.isUp && link.hasCarrier && socket != nil, isAnother: isAnother)
+        let isAnother = opening.map { $0.index != link.index } ?? false
+        open(link)
+        return .present(link, isUp: link.isUp && link.hasCarrier && listener != nil, isAnother: isAnother)
     }
 
-    private func open(_ link: Link, tapsAll: Bool) {
+    /// Opens sockets as they are to be for a link, unless they are.
+    private func open(_ link: Link) {
+        // A bridge takes frames to group addresses for itself before a socket of one EtherType sees them, and so does the guest
+        // filter.
+        let wanted = Opening(
+            index: link.index, tapsAll: link.masterIndex != nil || mark != nil, mark: mark, ecpSource: ecpSource)
+        guard wanted != opening else { return }
         close()
         do {
-            // The draft's ECP goes to an address of its own.
-            let groups = [MACAddress.nearestCustomerBridge, .nearestBridge].map { HardwareAddress($0.rawValue) }
-            let socket = try PacketSocket(
-                interfaceIndex: link.index, etherTypes: [EtherType.lldp, EtherType.ecp, EtherType.draftECP],
-                groups: groups, tap: tapsAll ? .everything : .protocols, mark: mark)
-            for descriptor in socket.descriptors {
-                let watch = try surroundings.loop.watch(descriptor, for: .readable) { [weak self] _ in
-                    self?.receive(descriptor)
-                }
-                watches.append(watch)
-            }
-            self.socket = socket
-            socketIndex = link.index
-            socketTapsAll = tapsAll
-            socketMark = mark
+            opening = wanted
+            let allowance: PortListener.Allowance = ecpSource == .any ? .neighbour : .others
+            listener = try listen(neighbour.isEmpty ? .any : .except(neighbour), allowance)
+            if !neighbour.isEmpty { neighbourListener = try listen(.only(neighbour), .neighbour) }
         } catch {
             close()
             logger.error(
@@ -113,31 +122,73 @@ final class PortTransport {
         }
     }
 
+    private func listen(
+        _ sources: FrameSources, _ allowance: PortListener.Allowance
+    ) throws(SystemError) -> PortListener? {
+        guard let opening else { return nil }
+        // The draft's ECP goes to an address of its own.
+        let groups = [MACAddress.nearestCustomerBridge, .nearestBridge].map { HardwareAddress($0.rawValue) }
+        let socket = try PacketSocket(
+            interfaceIndex: opening.index, etherTypes: [EtherType.lldp, EtherType.ecp, EtherType.draftECP],
+            groups: groups, sources: sources, tap: opening.tapsAll ? .everything : .protocols, mark: opening.mark)
+        let who = allowance == .neighbour ? "the neighbour" : "others than the neighbour"
+        return try PortListener(
+            socket, allowance, loop: surroundings.loop, timers: surroundings.timers,
+            take: { [weak self] in self?.take($0) },
+            onFlood: { [weak self] in
+                self?.log(
+                    .warning, "more frames come from \(who) than are taken: see SocketKernelDrops of evbctl stats")
+            })
+    }
+
     /// From now on frames bear this mark, and are heard before rules at the port are asked; nil ends it.
     func setMark(_ mark: UInt32?) {
         self.mark = mark
-        if let link, socket != nil { open(link, tapsAll: link.masterIndex != nil || mark != nil) }
+        if let link, listener != nil { open(link) }
+    }
+
+    /// Takes ECP from these from now on.
+    func setSource(_ source: PortConfiguration.ECP.Source) {
+        ecpSource = source
+        if let link, listener != nil { open(link) }
+    }
+
+    /// Hears the EVB neighbour apart from all others.
+    ///
+    /// - Parameter peer: the neighbour; nil while there is none.
+    func setNeighbour(_ peer: EVBPeer?) {
+        guard peer != heard else { return }
+        heard = peer
+        let addresses = peer?.addresses.map { HardwareAddress($0.rawValue) } ?? []
+        guard addresses != neighbour else { return }
+        neighbour = addresses
+        guard let listener else { return }
+        do {
+            // The new one first: what comes twice now does no harm.
+            let former = neighbourListener
+            neighbourListener = addresses.isEmpty ? nil : try listen(.only(addresses), .neighbour)
+            try listener.socket.narrow(to: addresses.isEmpty ? .any : .except(addresses))
+            close(former)
+        } catch {
+            // As if the interface had been gone for a moment.
+            opening = nil
+            if let link { open(link) }
+        }
+    }
+
+    private func close(_ listener: PortListener?) {
+        guard let listener else { return }
+        formerKernelDrops &+= listener.kernelDrops
+        listener.close()
     }
 
     /// Stops listening.
     func close() {
-        for watch in watches { watch.cancel() }
-        watches = []
-        socket = nil
-        socketIndex = nil
-    }
-
-    private func receive(_ descriptor: Int32) {
-        guard let socket else { return }
-        do {
-            let summary = try socket.receive(descriptor, limit: Self.framesPerTurn) { octets in
-                take(octets)
-            }
-            kernelDrops &+= UInt64(summary.kernelDrops)
-        } catch {
-            // The interface went down; the kernel tells of that by netlink too.
-            logger.debug("receiving failed", metadata: ["error": "\(error)"])
-        }
+        close(listener)
+        close(neighbourListener)
+        listener = nil
+        neighbourListener = nil
+        opening = nil
     }
 
     private func take(_ octets: UnsafeRawBufferPointer) {
@@ -151,7 +202,7 @@ final class PortTransport {
 
     /// Sends a frame; one that cannot be sent is counted.
     func send(_ frame: Frame) {
-        guard let socket else { return }
+        guard let socket = listener?.socket else { return }
         do {
             try frame.encoded().withUnsafeBytes { try socket.send($0) }
         } catch {

@@ -50,7 +50,10 @@ extension Port {
             statistics.ecpRxDiscarded &+= 1
             return
         }
-        if source != peer.address { statistics.ecpRxOtherSource &+= 1 }
+        guard configuration.ecpSource.takes(source, with: peer) else {
+            refuseForeign(source)
+            return
+        }
         switch ecpdu.operation {
         case .acknowledgement:
             if transmitter.acknowledge(ecpdu) {
@@ -67,5 +70,14 @@ extension Port {
                 statistics.ecpRxDuplicates &+= 1
             }
         }
+    }
+
+    /// Leaves an ECP frame that is not the bridge's; the first of them is told of.
+    private mutating func refuseForeign(_ source: MACAddress) {
+        statistics.ecpRxOtherSource &+= 1
+        guard foreignECP == nil else { return }
+        foreignECP = source
+        notices.insert(.foreignECP(source))
+        effects.append(.notice(.foreignECP(source)))
     }
 }

@@ -15,9 +15,11 @@ public struct Port {
     var receiver = ECPReceiver()
     var vdp = VDPStation()
     /// The bridge that is spoken with; it stays so until it is lost, whoever else is heard.
-    var peer: EVBPeer?
+    public internal(set) var peer: EVBPeer?
     var statistics = PortStatistics()
     var notices: Set<PortNotice> = []
+    /// Where ECP frames have come from that are not the bridge's.
+    var foreignECP: MACAddress?
     var effects: [PortEffect] = []
 
     /// What was last told, so that only changes are.
@@ -232,6 +234,7 @@ public struct Port {
         peer = found
         negotiation.hear(found.advertised)
         receiver.reset()
+        foreignECP = nil
         effects.append(.peer(.found(found)))
         applyNegotiation(at: now)
     }
@@ -294,6 +297,7 @@ public struct Port {
             let asked = configuration.evb.requestsReflectiveRelay
             if peer.advertised.reflects, !asked { current.insert(.reflectsUnasked) }
             if peer.advertised.refusesReflection, asked { current.insert(.reflectiveRelayRefused) }
+            if let foreignECP { current.insert(.foreignECP(foreignECP)) }
         }
         for neighbour in agent.neighbours where bridge(neighbour) == nil {
             if let notice = negotiation.obstacle(in: neighbour.lldpdu) { current.insert(notice) }

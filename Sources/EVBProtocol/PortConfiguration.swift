@@ -11,6 +11,8 @@ public struct PortConfiguration: Hashable, Sendable {
     public var evb: EVBNegotiation.Configuration
     /// Which dialects may be spoken.
     public var dialect: Dialect
+    /// Whose ECP frames are taken.
+    public var ecpSource: ECPSource
 
     /// Which dialects a port may speak.
     public typealias Dialect = DialectChoice
@@ -18,13 +20,14 @@ public struct PortConfiguration: Hashable, Sendable {
     /// Joins the settings of a port.
     public init(
         address: MACAddress, interfaceName: String, mtu: Int = 1500, evb: EVBNegotiation.Configuration,
-        dialect: Dialect = .automatic
+        dialect: Dialect = .automatic, ecpSource: ECPSource = .neighbour
     ) {
         self.address = address
         self.interfaceName = interfaceName
         self.mtu = mtu
         self.evb = evb
         self.dialect = dialect
+        self.ecpSource = ecpSource
     }
 
     /// Octets that an ECPDU's payload may have.

@@ -67,6 +67,8 @@ public enum PortNotice: Hashable, Sendable {
     case reflectsUnasked
     /// The bridge can reflect, or might, and does not although this edge relay, a VEPA, asks for it.
     case reflectiveRelayRefused
+    /// ECP frames come from an address that the bridge has not given as its own, and are left (``ECPSource``); the first such one.
+    case foreignECP(MACAddress)
 }
 
 /// What a port has counted since it was set up. All of these wrap.
@@ -97,7 +99,7 @@ public struct PortStatistics: Hashable, Sendable {
     public var ecpRxStrayAcks: UInt64 = 0
     /// ECP frames of an unknown version, operation or subtype, too short, or heard while no bridge is known.
     public var ecpRxDiscarded: UInt64 = 0
-    /// ECP frames from another address than the bridge's LLDPDUs; they are taken all the same.
+    /// ECP frames from an address that the bridge has not given as its own, which were left.
     public var ecpRxOtherSource: UInt64 = 0
     public var vdp = VDPStatistics()
 

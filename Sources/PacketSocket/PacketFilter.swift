@@ -12,6 +12,8 @@ struct PacketFilter {
     static let etherTypesMax = 64
     /// Groups in one filter: four instructions each, far below the kernel's 4096 in all.
     static let groupsMax = 64
+    /// Source addresses in one filter: a neighbour's own, its chassis's and its port's.
+    static let sourcesMax = 8
 
     let instructions: [sock_filter]
 
@@ -20,8 +22,9 @@ struct PacketFilter {
     /// - Parameters:
     ///   - etherTypes: What to accept, one at least.
     ///   - groups: The group addresses to accept.
+    ///   - sources: From where to accept.
     ///   - snapLength: Octets of a frame to hand up; the rest is cut off.
-    init(etherTypes: [UInt16], groups: [HardwareAddress], snapLength: Int) {
+    init(etherTypes: [UInt16], groups: [HardwareAddress], sources: FrameSources = .any, snapLength: Int) {
         precondition(!etherTypes.isEmpty && etherTypes.count <= Self.etherTypesMax, "one to 64 EtherTypes")
         precondition(groups.count <= Self.groupsMax, "no more than 64 groups")
         let accept = Self.end(keeping: UInt32(snapLength))
@@ -35,6 +38,7 @@ struct PacketFilter {
             program.append(Self.ifEqual(UInt32(etherType), skip: etherTypes.count - index))
         }
         program.append(drop)
+        program += Self.check(sources)
 
         // A = whether a tag was taken off and is still there. On a VLAN device the tag has done its work and is not, but
         // up to Linux 6.1 its number stays behind. None: over the look at the number.
@@ -68,6 +72,34 @@ struct PacketFilter {
         }
         program.append(drop)
         instructions = program
+    }
+
+    /// Instructions that drop what comes from elsewhere, and else go on after the last of them.
+    private static func check(_ sources: FrameSources) -> [sock_filter] {
+        let addresses = sources.addresses
+        precondition(addresses.count <= sourcesMax, "no more than 8 sources")
+        var program: [sock_filter] = []
+        for (index, address) in addresses.enumerated() {
+            // A = the last four octets of the source. Not this one's: to the next.
+            program.append(load(BPF_W, 8))
+            let low = UInt32(truncatingIfNeeded: address.value)
+            let high = UInt32(truncatingIfNeeded: address.value >> 32)
+            switch sources {
+            case .any: break
+            case .only:
+                program.append(ifEqual(low, skip: 0, otherwise: 2))
+                program.append(load(BPF_H, 6))
+                // Over the addresses that are left and the drop.
+                program.append(ifEqual(high, skip: 4 * (addresses.count - 1 - index) + 1))
+            case .except:
+                program.append(ifEqual(low, skip: 0, otherwise: 3))
+                program.append(load(BPF_H, 6))
+                program.append(ifEqual(high, skip: 0, otherwise: 1))
+                program.append(end(keeping: 0))
+            }
+        }
+        if case .only = sources { program.append(end(keeping: 0)) }
+        return program
     }
 
     /// Loads octets of the frame into A; a frame that is too short is dropped by the kernel.

@@ -4,10 +4,24 @@ internal import CLinux
 internal import Glibc
 public import LinuxSystem
 
+/// From where frames are taken: from one of at most eight addresses, or from all others.
+public enum FrameSources: Equatable, Sendable {
+    case any
+    case only([HardwareAddress])
+    case except([HardwareAddress])
+
+    /// The addresses that it names.
+    var addresses: [HardwareAddress] {
+        switch self {
+        case .any: []
+        case .only(let addresses), .except(let addresses): addresses
+        }
+    }
+}
+
 /// Sends and receives Ethernet frames of some EtherTypes on one interface.
 ///
-/// A kernel filter, attached before the socket hears anything and then locked, keeps all other traffic from waking the
-/// process. Needs CAP_NET_RAW. The interface may go down and up; when it is removed the socket is of no more use.
+/// A kernel filter, attached before the socket hears anything, keeps all other traffic from waking the process. Needs CAP_NET_RAW. The interface may go down and up; when it is removed the socket is of no more use.
 public final class PacketSocket {
     /// Where in the kernel the frames are taken.
     public enum Tap: Sendable {
@@ -52,7 +66,8 @@ public final class PacketSocket {
     }
 
     private let interfaceIndex: Int32
-    private let sockets: [Socket]
+    private let sockets: [(socket: Socket, etherTypes: [UInt16])]
+    private let groups: [HardwareAddress]
     private let buffer: UnsafeMutableRawBufferPointer
 
     /// Opens the sockets; they hear frames when this returns.
@@ -61,30 +76,28 @@ public final class PacketSocket {
     ///   - interfaceIndex: The interface.
     ///   - etherTypes: What is received, 1 to 64. Anything can be sent.
     ///   - groups: The group addresses that are received, 64 at most. The interface is told to let them in.
+    ///   - sources: From where frames are received.
     ///   - tap: Where in the kernel the frames are taken.
     ///   - mark: What frames that are sent bear for the rules of this host (SO_MARK), where they need one.
     /// - Throws: `SystemError`: EPERM without CAP_NET_RAW, ENODEV for an interface that is not there or no Ethernet.
     public init(
-        interfaceIndex: Int32, etherTypes: [UInt16], groups: [HardwareAddress], tap: Tap, mark: UInt32? = nil
+        interfaceIndex: Int32, etherTypes: [UInt16], groups: [HardwareAddress], sources: FrameSources = .any, tap: Tap,
+        mark: UInt32? = nil
     ) throws(SystemError) {
-        var sockets: [Socket] = []
-        switch tap {
-        case .protocols:
-            for etherType in etherTypes {
-                let filter = PacketFilter(
-                    etherTypes: [etherType], groups: groups, snapLength: Self.frameLengthMax + 1)
-                sockets.append(try Self.open(interfaceIndex, protocol: etherType, filter, groups))
-            }
-        case .everything:
-            let filter = PacketFilter(etherTypes: etherTypes, groups: groups, snapLength: Self.frameLengthMax + 1)
-            sockets.append(try Self.open(interfaceIndex, protocol: UInt16(ETH_P_ALL), filter, groups))
+        var sockets: [(socket: Socket, etherTypes: [UInt16])] = []
+        let parts = tap == .protocols ? etherTypes.map { [$0] } : [etherTypes]
+        for part in parts {
+            let filter = Self.filter(part, groups, sources)
+            let number = tap == .protocols ? part[0] : UInt16(ETH_P_ALL)
+            sockets.append((try Self.open(interfaceIndex, protocol: number, filter, groups), part))
         }
         precondition(!sockets.isEmpty, "a socket that hears nothing has no use")
-        if var mark, let socket = sockets.first {
+        if var mark, let (socket, _) = sockets.first {
             try Self.set(socket.descriptor.rawValue, SOL_SOCKET, SO_MARK, "SO_MARK", &mark)
         }
         self.interfaceIndex = interfaceIndex
         self.sockets = sockets
+        self.groups = groups
         buffer = .allocate(byteCount: Self.frameLengthMax, alignment: 16)
     }
 
@@ -94,7 +107,27 @@ public final class PacketSocket {
 
     /// What to watch for reading; one descriptor per EtherType, or one in all.
     public var descriptors: [Int32] {
-        sockets.map { $0.descriptor.rawValue }
+        sockets.map { $0.socket.descriptor.rawValue }
+    }
+
+    /// The EtherTypes that one of the descriptors hears.
+    public func etherTypes(of descriptor: Int32) -> [UInt16] {
+        sockets.first { $0.socket.descriptor.rawValue == descriptor }?.etherTypes ?? []
+    }
+
+    /// Changes from where frames are received. What has come before waits as before.
+    ///
+    /// - Throws: `SystemError`: ENOMEM; some of the sockets may have changed then.
+    public func narrow(to sources: FrameSources) throws(SystemError) {
+        for (socket, etherTypes) in sockets {
+            try Self.attach(Self.filter(etherTypes, groups, sources), to: socket.descriptor.rawValue)
+        }
+    }
+
+    private static func filter(
+        _ etherTypes: [UInt16], _ groups: [HardwareAddress], _ sources: FrameSources
+    ) -> PacketFilter {
+        PacketFilter(etherTypes: etherTypes, groups: groups, sources: sources, snapLength: frameLengthMax + 1)
     }
 
     // MARK: Opening
@@ -132,9 +165,6 @@ public final class PacketSocket {
             }
         }
         _ = try result.get()
-        // Whoever may take this process over shall not be able to widen what it hears.
-        var on: Int32 = 1
-        try set(descriptor, SOL_SOCKET, SO_LOCK_FILTER, "SO_LOCK_FILTER", &on)
     }
 
     private static func setOptions(of descriptor: Int32) throws(SystemError) {
@@ -232,7 +262,7 @@ public final class PacketSocket {
     ///   a frame longer than the MTU allows, EINVAL for one shorter than a header. The frame is not sent then; whether
     ///   to try again is the caller's to decide.
     public func send(_ frame: UnsafeRawBufferPointer) throws(SystemError) {
-        guard frame.count >= Int(ETH_HLEN), let socket = sockets.first else {
+        guard frame.count >= Int(ETH_HLEN), let (socket, _) = sockets.first else {
             throw SystemError(call: "send packet", code: EINVAL)
         }
         // The frame's own EtherType, else the kernel would take it for the protocol that the socket is bound to.

@@ -41,9 +41,8 @@ private struct BridgeBench {
         return receive(.lldp(lldpdu)) + port.advance(to: now)
     }
 
-    mutating func receive(_ payload: Frame.Payload) -> [BridgeEffect] {
-        port.receive(
-            Frame(destination: .nearestCustomerBridge, source: Self.station, payload: payload), at: now)
+    mutating func receive(_ payload: Frame.Payload, from source: MACAddress = station) -> [BridgeEffect] {
+        port.receive(Frame(destination: .nearestCustomerBridge, source: source, payload: payload), at: now)
     }
 
     mutating func ask(_ tlvs: [VSITLV]) -> [BridgeEffect] {
@@ -139,6 +138,22 @@ extension [BridgeEffect] {
         #expect(bench.port.advance(to: bench.now).relay == [false])
         var unable = BridgeBench(.init(offersReflectiveRelay: false))
         #expect(unable.lldp().relay.isEmpty)
+    }
+
+    @Test("ECP-19 nobody but the station may ask, unless the policy is that anybody may")
+    func otherSource() throws {
+        let stranger = MACAddress(truncating: 0x0200_0000_00FF)
+        let pdu = VDPDU(managerID: .unspecified, associations: [try BridgeBench.tlv(.associate)])
+        let ecpdu = ECPDU(operation: .request, sequence: 1, payload: pdu.encoded())
+        var bench = BridgeBench.heard()
+        #expect(bench.receive(.ecp(ecpdu), from: stranger) == [.notice(.foreignECP(stranger))])
+        #expect(bench.receive(.ecp(ecpdu), from: stranger) == [])
+        #expect(bench.port.snapshot.statistics.ecpRxOtherSource == 2)
+        #expect(bench.lldp().allSatisfy { $0 != .notice(.foreignECP(stranger)) }, "it has been told")
+        var configuration = bench.port.configuration
+        configuration.ecpSource = .any
+        _ = bench.port.reconfigure(configuration, at: bench.now)
+        #expect(bench.receive(.ecp(ecpdu), from: stranger).tickets.count == 1)
     }
 
     @Test("VDP-21 VDP-18 a request is decided, granted with the VLAN filled in, and kept alive")

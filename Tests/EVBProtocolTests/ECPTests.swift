@@ -309,12 +309,50 @@ import Testing
         #expect(bench.port.transmitter.isIdle)
     }
 
-    @Test("ECP-19 frames from another address are taken and counted")
+    @Test("ECP-19 frames from an address that is not the bridge's are left, counted, and told of once")
     func otherSource() throws {
         let bench = Bench().start()
+        let stranger = MACAddress(truncating: 0x0200_0000_00FF)
+        for number in 1...3 { bench.receive(answer(UInt16(number), [try tlv(99)]), from: stranger) }
+        bench.receive(answer(4, [try tlv(99)]), from: MACAddress(truncating: 0x0200_0000_00FE))
+        #expect(bench.statistics.ecpRxOtherSource == 4)
+        #expect(bench.statistics.ecpRxFrames == 0 && bench.statistics.vdp.unknownVSI == 0)
+        #expect(bench.notices == [.foreignECP(stranger)])
+        // It is still told once when the bridge is heard again, and anew for a bridge that is found anew.
+        bench.run(for: .seconds(70))
+        bench.setLink(up: false)
+        bench.start()
+        bench.receive(answer(1, [try tlv(99)]), from: stranger)
+        #expect(bench.notices == [.foreignECP(stranger), .foreignECP(stranger)])
+    }
+
+    @Test("ECP-19 frames from any address are taken where the policy is that")
+    func anySource() throws {
+        var configuration = PortConfiguration.test()
+        configuration.ecpSource = .any
+        let bench = Bench(configuration).start()
         bench.receive(answer(1, [try tlv(99)]), from: MACAddress(truncating: 0x0200_0000_00FF))
-        #expect(bench.statistics.ecpRxOtherSource == 1)
-        #expect(bench.statistics.vdp.unknownVSI == 1)
+        #expect(bench.statistics.ecpRxOtherSource == 0)
+        #expect(bench.statistics.vdp.unknownVSI == 1 && bench.notices == [])
+    }
+
+    @Test("ECP-19 the addresses that a bridge names as its chassis and its port are its own")
+    func addressesByName() throws {
+        let advertised = try #require(Bench().start().port.peer).advertised
+        let chassis = MACAddress(truncating: 0x0200_0000_0A01)
+        let port = MACAddress(truncating: 0x0200_0000_0A02)
+        func peer(_ chassisID: LLDPIdentifier, _ portID: LLDPIdentifier) -> EVBPeer {
+            EVBPeer(chassisID: chassisID, portID: portID, address: .bridge, advertised: advertised)
+        }
+        #expect(peer(.chassis(chassis), .port(port)).addresses == [.bridge, chassis, port])
+        #expect(peer(.chassis(.bridge), .port(.bridge)).addresses == [.bridge])
+        let text = LLDPIdentifier(subtype: LLDPIdentifier.portInterfaceName, octets: Array("abcdef".utf8))
+        let named = peer(.chassis(chassis), text)
+        #expect(named.addresses == [.bridge, chassis])
+        #expect(named.addresses.allSatisfy { ECPSource.neighbour.takes($0, with: named) })
+        #expect(!ECPSource.neighbour.takes(port, with: named) && ECPSource.any.takes(port, with: named))
+        // A name of another length is no address.
+        #expect(peer(LLDPIdentifier(subtype: 4, octets: [1, 2, 3]), text).addresses == [.bridge])
     }
 
     @Test("ECP-20 exponents up to 31 are 64-bit times")

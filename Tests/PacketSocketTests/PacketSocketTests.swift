@@ -11,7 +11,8 @@ private let source = HardwareAddress(0x0200_0000_0001)
 
 /// An untagged frame whose last octet tells it from others.
 private func frame(
-    to destination: HardwareAddress, _ etherType: UInt16, mark: UInt8, tag: UInt16? = nil, length: Int = 60
+    to destination: HardwareAddress, from source: HardwareAddress = source, _ etherType: UInt16, mark: UInt8,
+    tag: UInt16? = nil, length: Int = 60
 ) -> [UInt8] {
     var octets = destination.octets + source.octets
     if let tag {
@@ -91,6 +92,34 @@ struct PacketSocketTests {
         try sender.send(frame(to: nearestBridge, ecp, mark: 4, tag: 0xE000))
         try sender.send(frame(to: nearestBridge, ecp, mark: 5))
         #expect(try receiver.marks(until: 5).sorted() == [1, 2, 3, 4, 5])
+    }
+
+    @Test(arguments: [PacketSocket.Tap.protocols, .everything])
+    func oneHearsTheNeighbourAndOneTheOthers(_ tap: PacketSocket.Tap) throws {
+        let pair = try VethPair(tap == .protocols ? "pssrc" : "pssrctap")
+        let sender = try PacketSocket(interfaceIndex: pair.oneIndex, etherTypes: [0x9999], groups: [], tap: tap)
+        func listen(_ sources: FrameSources) throws -> PacketSocket {
+            try PacketSocket(
+                interfaceIndex: pair.twoIndex, etherTypes: [lldp, ecp], groups: [nearestBridge], sources: sources,
+                tap: tap)
+        }
+        let neighbour = [source, HardwareAddress(0x0200_0000_0002), HardwareAddress(0x0300_0000_0001)]
+        // The last two have one half of an address in common with the neighbour's.
+        let stranger = [0x0200_0000_0003, 0x0201_0000_0002, 0x0300_0000_0002].map { HardwareAddress($0) }
+        let one = try listen(.only(neighbour))
+        let others = try listen(.except(neighbour))
+        let all = try listen(.any)
+        for (mark, address) in (neighbour + stranger).enumerated() {
+            try sender.send(frame(to: nearestBridge, from: address, ecp, mark: UInt8(mark)))
+        }
+        try sender.send(frame(to: nearestBridge, from: source, ecp, mark: 100))
+        #expect(try one.marks(until: 100).sorted() == [0, 1, 2, 100])
+        #expect(try all.marks(until: 100).sorted() == [0, 1, 2, 3, 4, 5, 100])
+        // What came before waits; what comes now is the other half.
+        try others.narrow(to: .only(neighbour))
+        try sender.send(frame(to: nearestBridge, from: stranger[0], ecp, mark: 101))
+        try sender.send(frame(to: nearestBridge, from: source, ecp, mark: 102))
+        #expect(try others.marks(until: 102).sorted() == [3, 4, 5, 102])
     }
 
     @Test func eachEtherTypeHasItsDescriptor() throws {
@@ -241,12 +270,10 @@ struct PacketSocketTests {
         }
     }
 
-    @Test func theFilterIsLockedAndThePriorityIsThatOfControl() throws {
-        let pair = try VethPair("pslock")
+    @Test func thePriorityIsThatOfControl() throws {
+        let pair = try VethPair("psprio")
         let socket = try PacketSocket(interfaceIndex: pair.oneIndex, etherTypes: [ecp], groups: [], tap: .everything)
         var value: Int32 = 0
-        #expect(setsockopt(socket.descriptors[0], SOL_SOCKET, SO_DETACH_FILTER, &value, 4) == -1)
-        #expect(errno == EPERM)
         var length = socklen_t(4)
         #expect(getsockopt(socket.descriptors[0], SOL_SOCKET, SO_PRIORITY, &value, &length) == 0)
         #expect(value == 7)

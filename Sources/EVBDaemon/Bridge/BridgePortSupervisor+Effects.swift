@@ -166,6 +166,8 @@ extension BridgePortSupervisor {
         case .draftNeighbour:
             "the neighbour speaks the pre-standard draft of EVB only: allow it by dialect: auto, or ask for it by draft"
         case .ratifiedNeighbour: "the neighbour speaks the ratified EVB only: allow it by dialect: auto"
+        case .foreignECP(let source):
+            "ECP comes from \(source), which is none of the station's addresses by LLDP, and is left: if it is the station's, give ecp: { source: any }"
         case .unusableTLV(let error):
             "the neighbour's EVB TLV is unusable: \(error.map { "\($0)" } ?? "there are several")"
         }

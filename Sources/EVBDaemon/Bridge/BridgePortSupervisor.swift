@@ -50,7 +50,7 @@ final class BridgePortSupervisor: ManagedPort {
         self.configuration = configuration
         self.admission = admission
         let name = configuration.interface
-        transport = PortTransport(name: name, surroundings)
+        transport = PortTransport(configuration, surroundings)
         sequences = surroundings.store.sequences(port: name)
         flag = HairpinFlag(surroundings, portName: name, logger: transport.logger)
         port = BridgePort(
@@ -85,7 +85,7 @@ final class BridgePortSupervisor: ManagedPort {
             evb: EVBBridgeNegotiation.Configuration(
                 timers: timers, offersReflectiveRelay: offersRelay, groupIDs: configuration.groupIDs,
                 isManual: configuration.evb.manual),
-            dialect: DialectChoice(configuration.dialect))
+            dialect: DialectChoice(configuration.dialect), ecpSource: ECPSource(configuration.ecp.source))
     }
 
     private func settings(_ link: Link?) -> BridgePortConfiguration {
@@ -97,6 +97,7 @@ final class BridgePortSupervisor: ManagedPort {
         let isSwitched = configuration.evb.transmit != self.configuration.evb.transmit
         if configuration.misbehave != self.configuration.misbehave { misbehave(configuration.misbehave) }
         self.configuration = configuration
+        transport.setSource(configuration.ecp.source)
         // The station is to hear at once, and what it was granted ends.
         if isSwitched { perform(port.setLink(up: false, at: now)) }
         follow()
@@ -168,6 +169,7 @@ final class BridgePortSupervisor: ManagedPort {
         }
         queue = []
         isPerforming = false
+        transport.setNeighbour(port.station)
         sequences.advanced(to: port.nextSequence)
         timer?.set(port.nextDeadline)
     }

@@ -171,13 +171,14 @@ extension ConfigurationReader {
 
     private mutating func ecp(_ node: YAMLNode, _ path: String) -> PortConfiguration.ECP {
         var ecp = PortConfiguration.ECP()
-        guard let entries = mapping(node, path, keys: ["retries", "rte"]) else { return ecp }
+        guard let entries = mapping(node, path, keys: ["retries", "rte", "source"]) else { return ecp }
         if let node = entries["retries"]?.value {
             ecp.retries = integer(node, "\(path).retries", in: PortConfiguration.ECP.retriesRange) ?? ecp.retries
         }
         if let node = entries["rte"]?.value {
             ecp.rte = integer(node, "\(path).rte", in: PortConfiguration.ECP.exponentRange) ?? ecp.rte
         }
+        if let source: PortConfiguration.ECP.Source = choice(entries, path, "source") { ecp.source = source }
         return ecp
     }
 

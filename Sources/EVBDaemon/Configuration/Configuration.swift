@@ -111,12 +111,23 @@ public struct PortConfiguration: Sendable, Equatable {
         ///
         /// The default 14 is 163.84 ms.
         public var rte: Int
+        /// Whose frames are taken.
+        public var source: Source
+
+        /// Whose ECP frames a port takes.
+        public enum Source: String, Sendable, CaseIterable {
+            /// Those of the EVB neighbour that LLDP knows, by an address that it has given as its own.
+            case neighbour
+            /// Those from any address, as soon as LLDP knows an EVB neighbour.
+            case any
+        }
 
         /// Makes a proposal within the ranges named at the properties.
-        public init(retries: Int = 3, rte: Int = 14) {
+        public init(retries: Int = 3, rte: Int = 14, source: Source = .neighbour) {
             precondition(Self.retriesRange.contains(retries) && Self.exponentRange.contains(rte))
             self.retries = retries
             self.rte = rte
+            self.source = source
         }
 
         static let retriesRange = 0...7

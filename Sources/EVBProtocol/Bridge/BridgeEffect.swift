@@ -16,6 +16,8 @@ public struct BridgePortConfiguration: Hashable, Sendable {
     public var vsisMax: Int
     /// Which dialects may be spoken.
     public var dialect: Dialect
+    /// Whose ECP frames are taken.
+    public var ecpSource: ECPSource
 
     /// Which dialects a port may speak.
     public typealias Dialect = DialectChoice
@@ -23,7 +25,8 @@ public struct BridgePortConfiguration: Hashable, Sendable {
     /// Joins the settings of a port.
     public init(
         address: MACAddress, interfaceName: String, mtu: Int = 1500, evb: EVBBridgeNegotiation.Configuration,
-        vsisMax: Int = BridgePortConfiguration.vsisMaxDefault, dialect: Dialect = .automatic
+        vsisMax: Int = BridgePortConfiguration.vsisMaxDefault, dialect: Dialect = .automatic,
+        ecpSource: ECPSource = .neighbour
     ) {
         self.address = address
         self.interfaceName = interfaceName
@@ -31,6 +34,7 @@ public struct BridgePortConfiguration: Hashable, Sendable {
         self.evb = evb
         self.vsisMax = max(vsisMax, 0)
         self.dialect = dialect
+        self.ecpSource = ecpSource
     }
 
     /// Octets that an ECPDU's payload may have.
@@ -89,6 +93,8 @@ public enum BridgeNotice: Hashable, Sendable {
     case ratifiedNeighbour
     /// The neighbour sends an EVB TLV that cannot be read, or several.
     case unusableTLV(WireError?)
+    /// ECP frames come from an address that the station has not given as its own, and are left (``ECPSource``); the first such one.
+    case foreignECP(MACAddress)
 }
 
 /// What a bridge's port has counted since it was set up. All of these wrap.
@@ -115,7 +121,7 @@ public struct BridgePortStatistics: Hashable, Sendable {
     public var ecpRxStrayAcks: UInt64 = 0
     /// ECP frames of an unknown version, operation or subtype, too short, or heard while no station is known.
     public var ecpRxDiscarded: UInt64 = 0
-    /// ECP frames from another address than the station's LLDPDUs; they are taken all the same.
+    /// ECP frames from an address that the station has not given as its own, which were left.
     public var ecpRxOtherSource: UInt64 = 0
     public var vdp = BridgeVDPStatistics()
 

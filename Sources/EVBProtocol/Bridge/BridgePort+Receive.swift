@@ -51,7 +51,10 @@ extension BridgePort {
             statistics.ecpRxDiscarded &+= 1
             return
         }
-        if source != station.address { statistics.ecpRxOtherSource &+= 1 }
+        guard configuration.ecpSource.takes(source, with: station) else {
+            refuseForeign(source)
+            return
+        }
         switch ecpdu.operation {
         case .acknowledgement:
             if transmitter.acknowledge(ecpdu) {
@@ -85,5 +88,14 @@ extension BridgePort {
         receiver = informed
         transmit(dialect.acknowledgement(of: ecpdu))
         vdp.receive(reading, at: now)
+    }
+
+    /// Leaves an ECP frame that is not the station's; the first of them is told of.
+    private mutating func refuseForeign(_ source: MACAddress) {
+        statistics.ecpRxOtherSource &+= 1
+        guard foreignECP == nil else { return }
+        foreignECP = source
+        notices.insert(.foreignECP(source))
+        effects.append(.notice(.foreignECP(source)))
     }
 }

@@ -45,6 +45,7 @@ extension BridgePort {
         station = found
         negotiation.hear(found.advertised)
         receiver.reset()
+        foreignECP = nil
         effects.append(.station(.found(found)))
         applyNegotiation(at: now)
     }
@@ -103,6 +104,7 @@ extension BridgePort {
     private mutating func updateNotices(stations: Int) {
         var current: Set<BridgeNotice> = []
         if stations > 1 { current.insert(.severalStations(stations)) }
+        if let foreignECP, station != nil { current.insert(.foreignECP(foreignECP)) }
         for neighbour in agent.neighbours where station(neighbour) == nil {
             if let notice = negotiation.obstacle(in: neighbour.lldpdu) { current.insert(notice) }
         }

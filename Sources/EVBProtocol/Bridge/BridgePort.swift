@@ -16,9 +16,11 @@ public struct BridgePort {
     var receiver = ECPReceiver()
     var vdp: VDPBridge
     /// The station that is spoken with; it stays so until it is lost, whoever else is heard.
-    var station: EVBPeer?
+    public internal(set) var station: EVBPeer?
     var statistics = BridgePortStatistics()
     var notices: Set<BridgeNotice> = []
+    /// Where ECP frames have come from that are not the station's.
+    var foreignECP: MACAddress?
     var effects: [BridgeEffect] = []
 
     /// What was last told, so that only changes are.

@@ -36,7 +36,7 @@ private func parse(_ text: String) throws -> Configuration {
                 gate: none
                 guest-filter: false
                 group-ids: false
-                ecp: { retries: 7, rte: 0 }
+                ecp: { retries: 7, rte: 0, source: any }
                 vdp: { rwd: 31, rka: 1 }
                 manager-id-placement: last
               - interface: br-0.100
@@ -52,7 +52,7 @@ private func parse(_ text: String) throws -> Configuration {
         first.gate = .none
         first.guestFilter = false
         first.groupIDs = false
-        first.ecp = .init(retries: 7, rte: 0)
+        first.ecp = .init(retries: 7, rte: 0, source: .any)
         first.vdp = .init(rwd: 31, rka: 1)
         first.managerIDPlacement = .last
         #expect(configuration.ports == [first, PortConfiguration(interface: "br-0.100")])

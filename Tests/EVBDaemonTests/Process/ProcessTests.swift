@@ -61,4 +61,20 @@ struct ProcessTests {
         #expect(lines(10, at: 1000) == (3, 8))
         #expect(lines(1, at: UInt64.max / 1_000_000_000) == (1, 7))
     }
+
+    @Test("so many at once and then so many a second, to the nanosecond and to the end of time")
+    func tokenBucket() {
+        var bucket = TokenBucket(burst: 100, perSecond: 10)
+        #expect(bucket.available(at: Instant(nanoseconds: 0)) == 100)
+        bucket.take(1000)
+        #expect(bucket.available(at: Instant(nanoseconds: 99_999_999)) == 0)
+        // Looked at often, nothing of the time between is lost.
+        for now in 99_999_999...100_000_000 { _ = bucket.available(at: Instant(nanoseconds: UInt64(now))) }
+        #expect(bucket.available(at: Instant(nanoseconds: 100_000_000)) == 1)
+        #expect(bucket.time(for: 5) == .milliseconds(500))
+        #expect(bucket.available(at: Instant(nanoseconds: .max)) == 100)
+        bucket.take(.max)
+        #expect(bucket.available(at: Instant(nanoseconds: .max)) == 0)
+        #expect(bucket.time(for: .max) == Interval(nanoseconds: .max / 10))
+    }
 }

@@ -1,0 +1,117 @@
+internal import EVBProtocol
+internal import EVBWire
+internal import EventLoop
+internal import LinuxSystem
+internal import Netlink
+internal import PacketSocket
+
+/// Hears frames of one interface, from its EVB neighbour or from all others, and no more of them than a port can bear.
+///
+/// A flood is left in the kernel: where more frames come than the port takes, the socket is not read for a while, its buffer
+/// fills, and the kernel drops the rest at next to no cost. Neighbour and others have listeners of their own, and EtherTypes
+/// have sockets of their own (but not on a port of a Linux bridge), so that a flood of one does not drown the other.
+final class PortListener {
+    /// Frames taken from one socket before others have their turn.
+    private static let framesPerTurn: UInt64 = 64
+
+    /// How many frames are taken.
+    enum Allowance {
+        /// From one that has much to say: tens of thousands of VSIs answered, or kept alive, in few seconds.
+        case neighbour
+        /// From anybody: enough to notice who is there.
+        case others
+
+        /// The share of a socket.
+        fileprivate func bucket(_ etherTypes: [UInt16]) -> TokenBucket {
+            // Nobody has as much to say by LLDP, where a frame a second is fast.
+            if self == .others || etherTypes == [EtherType.lldp] { return TokenBucket(burst: 1000, perSecond: 500) }
+            return TokenBucket(burst: 20_000, perSecond: 10_000)
+        }
+    }
+
+    /// What reads one socket.
+    private final class Source {
+        let descriptor: Int32
+        var bucket: TokenBucket
+        var watch: EventLoop.Watch?
+        /// Until when the socket is not read.
+        var pausedUntil: Instant?
+
+        init(_ descriptor: Int32, _ bucket: TokenBucket) {
+            self.descriptor = descriptor
+            self.bucket = bucket
+        }
+    }
+
+    let socket: PacketSocket
+    private let timers: Timers
+    private let take: (UnsafeRawBufferPointer) -> Void
+    private let onFlood: () -> Void
+    private var sources: [Source] = []
+    private var timer: Timers.Timer?
+    /// Frames that the kernel has dropped because more came than were taken.
+    private(set) var kernelDrops: UInt64 = 0
+
+    /// Begins to hear.
+    ///
+    /// - Parameters:
+    ///   - socket: what is heard.
+    ///   - allowance: how much of it.
+    ///   - loop: tells when there is something to hear.
+    ///   - timers: end the pauses.
+    ///   - take: called with each frame.
+    ///   - onFlood: called when more comes than is allowed, time and again while it does.
+    /// - Throws: `SystemError`: ENOMEM, ENOSPC.
+    init(
+        _ socket: PacketSocket, _ allowance: Allowance, loop: EventLoop, timers: Timers,
+        take: @escaping (UnsafeRawBufferPointer) -> Void, onFlood: @escaping () -> Void
+    ) throws(SystemError) {
+        self.socket = socket
+        self.timers = timers
+        self.take = take
+        self.onFlood = onFlood
+        for descriptor in socket.descriptors {
+            let source = Source(descriptor, allowance.bucket(socket.etherTypes(of: descriptor)))
+            sources.append(source)
+            source.watch = try loop.watch(descriptor, for: .readable) { [weak self] _ in self?.receive(source) }
+        }
+        timer = timers.timer { [weak self] in self?.resume() }
+    }
+
+    /// Ends it.
+    func close() {
+        for source in sources { source.watch?.cancel() }
+        sources = []
+        timer = nil
+    }
+
+    private func receive(_ source: Source) {
+        let now = timers.now
+        // An error of the socket wakes also while it is not read, and has to be taken.
+        let allowed = min(Self.framesPerTurn, max(source.bucket.available(at: now), 1))
+        do throws(SystemError) {
+            let summary = try socket.receive(source.descriptor, limit: Int(allowed), take)
+            source.bucket.take(UInt64(summary.frames + summary.truncated))
+            kernelDrops &+= UInt64(summary.kernelDrops)
+        } catch {
+            // The interface went down; the kernel tells of that by netlink too.
+            return
+        }
+        guard source.pausedUntil == nil, source.bucket.available(at: now) == 0 else { return }
+        let pause = source.bucket.time(for: Self.framesPerTurn)
+        source.pausedUntil = now + pause
+        source.watch?.update([])
+        timer?.set(sources.compactMap(\.pausedUntil).min())
+        onFlood()
+    }
+
+    private func resume() {
+        let now = timers.now
+        for source in sources {
+            guard let until = source.pausedUntil, until <= now else { continue }
+            source.pausedUntil = nil
+            source.watch?.update(.readable)
+        }
+        timer?.set(sources.compactMap(\.pausedUntil).min())
+    }
+}
