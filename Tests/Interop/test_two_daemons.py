@@ -71,6 +71,20 @@ def test_VDP_37_deassociate_on_stop(cable):
     eventually(lambda: not bridge.holds(vsi), 5, "the bridge has let the VSI go")
 
 
+def test_TLV_19_VDP_37_a_bridge_that_does_not_answer_hears_the_good_bye_all_the_same(cable):
+    """TLV-19 VDP-37 All VSIs are taken back at the end, the bridge is silent: what it may still hold, it gives up at the good-bye."""
+    bridge = cable.lldpad_bridge()
+    wire, evbd = cable.wire(), cable.evbd(**{"deassociate-on-stop": True}).wait_for_bridge()
+    evbd.associate(str(uuid.uuid4()))
+    bridge.process.signal(signal.SIGSTOP)
+    wire.clear()
+    evbd.process.signal(signal.SIGTERM)
+    assert evbd.process.wait(20) == 0
+    bridge.process.signal(signal.SIGCONT)
+    assert wire.received(lambda frame: frame.vdp and any(item.command == 4 for item in frame.vdp.vsis)), "it was asked to"
+    eventually(lambda: wire.received(lambda frame: frame.lldp and frame.lldp.ttl == 0), 2, "an LLDPDU with TTL 0")
+
+
 def test_sigint_ends_like_sigterm(cable):
     evbd = cable.evbd()
     evbd.process.signal(signal.SIGINT)
