@@ -72,7 +72,7 @@ public final class Daemon {
             _ = try Files.makeDirectory(runtimeDirectory, mode: 0o755)
             loop = try EventLoop()
             timers = Timers(loop: loop)
-            table = try LinkTable(loop: loop, logger: logger)
+            table = try LinkTable(loop: loop, timers: timers, logger: logger)
             programmer = try LinkProgrammer(loop: loop)
             types = TypedAdmission(
                 programmer: programmer, timers: timers, loop: loop, runtimeDirectory: runtimeDirectory, logger: logger)

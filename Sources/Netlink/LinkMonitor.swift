@@ -15,7 +15,8 @@ public enum LinkEvent: Sendable, Equatable {
     case moved(index: Int32, name: String)
     /// A bridge tells of one of its ports: this is its hairpin flag now. All else of the link comes by `changed`.
     case bridgePort(index: Int32, hairpin: Bool)
-    /// Changes were lost because they came faster than they were read: only `dump` tells how things are.
+    /// Changes were lost because they came faster than they were read: only `dump` tells how things are. It is the last event
+    /// of its turn, and no change that was told before waits.
     case overrun
 }
 
@@ -79,11 +80,16 @@ public final class LinkMonitor {
     /// Takes the notifications that wait.
     ///
     /// - Parameters:
-    ///   - limit: The greatest number of notifications to take now.
+    ///   - limit: The greatest number of notifications to take now. After an overrun all that wait are taken: the kernel tells
+    ///     nothing more, nor that it does not, before they are; and they are older than what a dump says.
     ///   - body: Called with each change, in the order of the kernel.
     /// - Throws: `NetlinkError`, for what only a broken socket gives.
     public func receive(limit: Int = 256, _ body: (LinkEvent) -> Void) throws(NetlinkError) {
-        for _ in 0..<limit {
+        var taken = 0
+        var isOverrun = false
+        defer { if isOverrun { body(.overrun) } }
+        while taken < limit || isOverrun {
+            taken += 1
             var datagram = clinux_netlink_datagram()
             let length: Int?
             do {
@@ -95,7 +101,7 @@ public final class LinkMonitor {
                     throw NetlinkError(
                         operation: "hear of the links", kind: .other, code: error.code, reason: error.description)
                 }
-                body(.overrun)
+                isOverrun = true
                 continue
             }
             guard let length else {
@@ -106,7 +112,7 @@ public final class LinkMonitor {
                 continue
             }
             guard !datagram.truncated else {
-                body(.overrun)
+                isOverrun = true
                 continue
             }
             parse(length, body)

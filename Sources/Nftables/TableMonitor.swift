@@ -44,11 +44,16 @@ public final class TableMonitor {
     /// - Returns: whether a table may be gone: one is, or news has been lost.
     public func drain() -> Bool {
         var isAnyGone = false
-        for _ in 0..<Self.datagramsMax {
+        var isOverrun = false
+        var taken = 0
+        // After an overrun the kernel tells nothing more, nor that it does not, before all that waits is taken.
+        while taken < Self.datagramsMax || isOverrun {
+            taken += 1
             let count = recv(descriptor, buffer.baseAddress, buffer.count, 0)
             guard count >= 0 else {
                 guard errno == ENOBUFS else { break }
                 isAnyGone = true
+                isOverrun = true
                 continue
             }
             isAnyGone = tellsOfDeletion(UnsafeRawBufferPointer(buffer)[..<count]) || isAnyGone

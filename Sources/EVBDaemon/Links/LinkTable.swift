@@ -1,3 +1,4 @@
+internal import EVBProtocol
 internal import EventLoop
 internal import LinuxSystem
 internal import Logging
@@ -5,8 +6,13 @@ internal import Netlink
 
 /// The kernel's links as it last told of them: the one owner of that truth.
 final class LinkTable {
+    /// How long after the links could not be read they are read again.
+    private static let patience = Interval.milliseconds(200)
+
     private let monitor: LinkMonitor
+    private let timers: Timers
     private let logger: Logger
+    private var timer: Timers.Timer?
     private var watch: EventLoop.Watch?
     private var links: [Int32: Link] = [:]
     private var indices: [String: Int32] = [:]
@@ -22,9 +28,11 @@ final class LinkTable {
     /// Reads all links and listens for changes.
     ///
     /// - Throws: `NetlinkError` or `SystemError` when the kernel gives no socket.
-    init(loop: EventLoop, logger: Logger) throws {
+    init(loop: EventLoop, timers: Timers, logger: Logger) throws {
+        self.timers = timers
         self.logger = logger
         monitor = try LinkMonitor()
+        timer = timers.timer { [weak self] in self?.readAnew() }
         for link in try monitor.dump() { insert(link) }
         watch = try loop.watch(monitor.descriptor, for: .readable) { [weak self] _ in self?.receive() }
     }
@@ -102,8 +110,15 @@ final class LinkTable {
             logger.warning("link changes cannot be read; reading all links", metadata: ["error": "\(error)"])
             isOverrun = true
         }
-        if isOverrun { changed += resynchronize() }
+        if isOverrun {
+            logger.notice("links changed faster than they were read; reading all of them")
+            changed += resynchronize()
+        }
         for name in changed { onChange?(name) }
+    }
+
+    private func readAnew() {
+        for name in resynchronize() { onChange?(name) }
     }
 
     /// Reads all links anew after some changes were missed.
@@ -116,7 +131,9 @@ final class LinkTable {
             holders = [:]
             for link in all { insert(link) }
         } catch {
-            logger.error("the links cannot be read", metadata: ["error": "\(error)"])
+            // Others may be changing them all the time.
+            logger.error("the links cannot be read; trying again", metadata: ["error": "\(error)"])
+            timer?.set(timers.now + Self.patience)
             return []
         }
         let indices = Set(old.keys).union(links.keys).filter { old[$0] != links[$0] }
