@@ -1,7 +1,9 @@
 internal import EVBControl
 internal import EVBProtocol
 internal import EVBWire
+internal import EventLoop
 internal import Logging
+internal import Netlink
 
 extension PortSupervisor {
     /// Carries one effect out.
@@ -102,14 +104,25 @@ extension PortSupervisor {
 
     /// Brings the link of an associated VSI up, then goes on.
     ///
-    /// A VSI whose link cannot be made is given back to the bridge: it would hold resources there for nothing.
-    private func raise(_ vsiID: VSIID, then: @escaping () -> Void) {
+    /// A VSI whose link cannot be made is given back to the bridge: it would hold resources there for nothing. It stays wanted
+    /// where that is not its link's fault: the interface has just gone, and may come back, or evbd is stopping.
+    private func raise(_ vsiID: VSIID, triesLeft: Int = 3, then: @escaping () -> Void) {
         guard let managed = vsis[vsiID], let filter = port.vsi(vsiID)?.filter else { return then() }
         let demand = demand(managed, filter)
         relay.raise(vsiID, demand, vid: filter.onlyVID) { [weak self] result in
             // What has come since, another request or a loss, has ended this one already.
             guard let self, vsis[vsiID]?.turn == managed.turn, port.vsi(vsiID)?.state == .associated else { return }
             guard case .failure(let error) = result else { return then() }
+            if error.kind == .cancelled { return }
+            if error.kind == .notFound, triesLeft > 0 {
+                // The news that the interface is gone, if that is why, are on their way, and it loses the VSI by them.
+                return transport.surroundings.loop.later { [weak self] in
+                    guard let self, vsis[vsiID]?.turn == managed.turn, port.vsi(vsiID)?.state == .associated else {
+                        return
+                    }
+                    raise(vsiID, triesLeft: triesLeft - 1, then: then)
+                }
+            }
             finish(vsiID, .linkFailed(link: demand.name ?? "", cause: "\(error)"))
             onNews?(PortNews(kind: .notice, vsiID: vsiID, message: "\(error)"))
             try? withdraw(vsiID, waiter: nil)
