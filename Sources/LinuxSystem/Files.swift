@@ -235,6 +235,13 @@ public enum Processes {
         getpid()
     }
 
+    /// How many descriptors this process may have open (RLIMIT_NOFILE).
+    public static var descriptorLimit: Int {
+        var limit = rlimit()
+        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return .max }
+        return Int(clamping: limit.rlim_cur)
+    }
+
     /// Whether a process with an id exists, whoever owns it; one that has ended but was not waited for does.
     public static func exists(_ id: Int32) -> Bool {
         // Zero and below name process groups.

@@ -96,6 +96,9 @@ public final class ControlServer {
     let logger: Logger
     private let loop: EventLoop
     private let version: String
+    /// Descriptors that clients may not have: ports that come, files that are written and rules that are made need some.
+    private static let keptDescriptors: Int32 = 16
+    private var isShort = false
     private weak var service: (any ControlService)?
     private let listener: FileDescriptor
     /// Given up for a moment when the process has no descriptor left, so that a waiting client can be turned away.
@@ -169,7 +172,7 @@ public final class ControlServer {
     }
 
     private func admit(_ descriptor: consuming FileDescriptor) {
-        guard connections.count < limits.clients else {
+        guard connections.count < limits.clients, hasRoom(behind: descriptor.rawValue) else {
             counters.surplus += 1
             logger.debug("control client turned away", metadata: ["clients": "\(connections.count)"])
             return
@@ -182,6 +185,18 @@ public final class ControlServer {
         } catch {
             logger.warning("control client cannot be served", metadata: ["error": "\(error)"])
         }
+    }
+
+    /// Whether enough descriptors are left; the kernel gives the lowest number that is free, so a new one tells how many there are.
+    private func hasRoom(behind descriptor: Int32) -> Bool {
+        let isShort = Int(descriptor) + Int(Self.keptDescriptors) >= Processes.descriptorLimit
+        if isShort, !self.isShort {
+            logger.warning(
+                "control clients are turned away: few descriptors are left; raise LimitNOFILE",
+                metadata: ["limit": "\(Processes.descriptorLimit)", "clients": "\(connections.count)"])
+        }
+        self.isShort = isShort
+        return !isShort
     }
 
     /// With no descriptor left a waiting client would be reported turn after turn: the reserve lets it in and out.
