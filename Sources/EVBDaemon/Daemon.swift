@@ -77,7 +77,7 @@ public final class Daemon {
             types = TypedAdmission(
                 programmer: programmer, timers: timers, loop: loop, runtimeDirectory: runtimeDirectory, logger: logger)
             guestFilter = GuestFilter(programmer: programmer, loop: loop, logger: logger)
-            store = VSIStore(runtimeDirectory: runtimeDirectory, logger: logger)
+            store = VSIStore(runtimeDirectory: runtimeDirectory, timers: timers, logger: logger)
         } catch {
             throw StartError(description: "\(error)")
         }

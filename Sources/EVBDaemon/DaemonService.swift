@@ -335,6 +335,17 @@ final class DaemonService: ControlService {
 
     // MARK: Errors
 
+    private static func error(_ refusal: RequestRefusal, port: String, vsiID: VSIID) -> ControlError {
+        switch refusal {
+        case .unfit(let error): Self.error(error, port: port, vsiID: vsiID)
+        case .unstored(let error):
+            ControlError(
+                .busy(limit: "storage"),
+                message: "VSI \(vsiID) on \(port) cannot be stored, and a restart of evbd would lose it: \(error)",
+                hint: "make room in the runtime directory, or make it writable, and ask again")
+        }
+    }
+
     private static func error(_ error: VSIRequestError, port: String, vsiID: VSIID) -> ControlError {
         switch error {
         case .tooManyVSIs(let limit): ControlError(.busy(limit: "VSIs on \(port) (\(limit))"))

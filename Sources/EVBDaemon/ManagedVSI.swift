@@ -1,6 +1,7 @@
 internal import EVBControl
 internal import EVBProtocol
 internal import EVBWire
+internal import LinuxSystem
 
 /// What the daemon keeps of a VSI beside what the protocol does: its link, and who waits for it.
 struct ManagedVSI {
@@ -38,6 +39,14 @@ struct ManagedVSI {
         /// The bridge granted it and the link could not be made.
         case linkFailed(link: String, cause: String)
     }
+}
+
+/// Why a port does not take a request.
+enum RequestRefusal: Error {
+    /// It cannot be asked of any bridge, or not now.
+    case unfit(VSIRequestError)
+    /// It cannot be stored, and a restart of evbd would lose it.
+    case unstored(SystemError)
 }
 
 /// Something that happened on a port, for those who follow it.

@@ -122,24 +122,42 @@ final class PortSupervisor: ManagedPort {
 
     /// Takes a request for a VSI; `waiter` hears how it ends.
     ///
-    /// - Throws: when it cannot be taken; `waiter` is not called then.
+    /// - Throws: when it cannot be taken; nothing has changed then, and `waiter` is not called.
     func request(
         _ request: EVBProtocol.VSIRequest, link: EdgeRelay.Demand?, owner: ManagedVSI.Owner,
         eventPort: UInt32 = 0, waiter: ManagedVSI.Waiter?
-    ) throws(VSIRequestError) {
-        let effects = try port.request(request, at: now)
-        // What the former request had waiting ends with the effects, before the new one waits.
+    ) throws(RequestRefusal) {
         let former = vsis[request.vsiID]
+        let effects: [PortEffect]
+        do throws(VSIRequestError) {
+            try port.check(request)
+        } catch {
+            throw .unfit(error)
+        }
         var managed = ManagedVSI(link: link ?? former?.link, owner: owner)
-        if let former { end(former.waiters, .outcome(.superseded)) }
         if let waiter { managed.waiters = [waiter] }
         lastTurn &+= 1
         managed.turn = lastTurn
         managed.eventPort = eventPort
         // A VSI that changes is still one that the bridge has granted before.
         managed.isStoredAsGranted = former?.isStoredAsGranted ?? false
+        do throws(SystemError) {
+            try store.keep(
+                StoredVSI(
+                    port: name, request: request, link: managed.link, owner: owner,
+                    isGranted: managed.isStoredAsGranted, isWithdrawn: false,
+                    isLinkElsewhere: relay.isElsewhere(request.vsiID), eventPort: eventPort))
+        } catch {
+            throw .unstored(error)
+        }
+        do throws(VSIRequestError) {
+            effects = try port.request(request, at: now)
+        } catch {
+            throw .unfit(error)
+        }
+        // What the former request had waiting ends here, before the new one waits.
+        if let former { end(former.waiters, .outcome(.superseded)) }
         vsis[request.vsiID] = managed
-        keep(request.vsiID)
         perform(effects.filter { $0 != .vsi(.ended(request.vsiID, .superseded)) })
     }
 
@@ -174,7 +192,7 @@ final class PortSupervisor: ManagedPort {
     /// Stores what is wanted of a VSI now.
     func keep(_ vsiID: VSIID) {
         guard let managed = vsis[vsiID], let snapshot = port.vsi(vsiID) else { return }
-        store.keep(
+        store.keepEventually(
             StoredVSI(
                 port: name, request: snapshot.request, link: managed.link, owner: managed.owner,
                 isGranted: managed.isStoredAsGranted, isWithdrawn: snapshot.isWithdrawn,

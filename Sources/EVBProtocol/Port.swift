@@ -87,6 +87,15 @@ public struct Port {
     public mutating func request(
         _ request: VSIRequest, isResumed: Bool = false, at now: Instant
     ) throws(VSIRequestError) -> [PortEffect] {
+        try check(request)
+        try vdp.request(request, isResumed: isResumed, at: now)
+        return finish(at: now)
+    }
+
+    /// Whether a request can be taken, as things are now.
+    ///
+    /// - Throws: what ``request(_:isResumed:at:)`` would throw.
+    public func check(_ request: VSIRequest) throws(VSIRequestError) {
         let tlv = request.tlv(request.target.command, filter: request.filter)
         // The bridge may come to speak another dialect than now.
         for dialect in configuration.dialect.allowed {
@@ -94,8 +103,7 @@ public struct Port {
             let most = configuration.payloadMax(dialect)
             guard length <= most else { throw .tooLong(length, most: most) }
         }
-        try vdp.request(request, isResumed: isResumed, at: now)
-        return finish(at: now)
+        try vdp.check(request)
     }
 
     /// Takes back what a manager wanted: the VSI is de-associated. That it is comes as an effect.

@@ -138,16 +138,13 @@ struct VDPStation {
     ///
     /// - Throws: when the port is full, or when the VSI would have to go back from an association.
     mutating func request(_ request: VSIRequest, isResumed: Bool = false, at now: Instant) throws(VSIRequestError) {
+        try check(request)
         let slot: Int
         if let known = slotOf[request.vsiID], let vsi = slots[known] {
-            if let held = vsi.heldCommand, request.target.command.rawValue < held.rawValue {
-                throw .goesBackward(from: held)
-            }
             slot = known
             endRequest(slot, .superseded)
             if case .response = vsi.wait { slots[slot]?.overtaken = vsi.carried }
         } else {
-            guard slotOf.count < Self.vsisMax else { throw .tooManyVSIs(limit: Self.vsisMax) }
             slot = allocate(request)
             slots[slot]?.createdAt = now
         }
@@ -162,6 +159,19 @@ struct VDPStation {
         }
         begin(slot, at: now)
         report(slot)
+    }
+
+    /// Whether a request can be taken.
+    ///
+    /// - Throws: what ``request(_:isResumed:at:)`` would throw.
+    func check(_ request: VSIRequest) throws(VSIRequestError) {
+        if let known = slotOf[request.vsiID], let vsi = slots[known] {
+            if let held = vsi.heldCommand, request.target.command.rawValue < held.rawValue {
+                throw .goesBackward(from: held)
+            }
+        } else {
+            guard slotOf.count < Self.vsisMax else { throw .tooManyVSIs(limit: Self.vsisMax) }
+        }
     }
 
     /// Takes back what a manager wanted: the VSI is de-associated and then forgotten.

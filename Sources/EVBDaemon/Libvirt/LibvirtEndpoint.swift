@@ -287,6 +287,9 @@ extension LibvirtRequest.Refusal {
     /// The errno for a request that the port does not take.
     fileprivate init(_ error: any Error) {
         switch error {
+        case RequestRefusal.unfit(let error): self.init(error)
+        case RequestRefusal.unstored(let error):
+            self.init(code: error.code, problem: "the VSI cannot be stored, and a restart would lose it: \(error)")
         case VSIRequestError.tooManyVSIs(let limit):
             self.init(code: ENOMEM, problem: "the port has \(limit) VSIs already")
         case VSIRequestError.goesBackward: self.init(code: EINVAL, problem: "the VSI is bound further than that")

@@ -16,21 +16,40 @@ final class VSIStore {
     private static let filesMax = 262_144
     private static let suffix = ".vsi"
 
+    /// Owed files that are written or removed in one turn.
+    private static let paidPerTurn = 256
+    /// How long after it could not be written the store is tried again.
+    private static let patience = Interval.seconds(1)
+
     private let directory: String
     private let logger: Logger
+    private let timers: Timers?
+    private var timer: Timers.Timer?
     /// Whether there is a directory to write to.
-    private let isUsable: Bool
+    private var isUsable = false
     /// What has been read and whose port has not asked for it yet.
     private var read: [String: [StoredVSI]] = [:]
-    /// Failures to write since the last success; the first is logged.
-    private var failures = 0
+    /// What the files should be that could not be made so, by their paths; nil for no file.
+    private var owed: [String: StoredVSI?] = [:]
 
     /// Opens the store below a directory that is there, and reads what an earlier run has left. Nothing in it is fatal.
-    init(runtimeDirectory: String, logger: Logger) {
+    ///
+    /// - Parameters:
+    ///   - runtimeDirectory: The directory.
+    ///   - timers: What makes the store try again; without them it does so only when there is something else to write.
+    ///   - logger: Where it tells of what it cannot read or write.
+    init(runtimeDirectory: String, timers: Timers? = nil, logger: Logger) {
         directory = "\(runtimeDirectory)/vsis"
+        self.timers = timers
         self.logger = logger
-        isUsable = Self.prepare(directory, logger)
-        if isUsable { readAll() }
+        timer = timers?.timer { [weak self] in self?.pay() }
+        do throws(SystemError) {
+            try prepare()
+            readAll()
+        } catch {
+            logger.error(
+                "VSIs cannot be stored, and requests for them are refused", metadata: ["error": "\(error)"])
+        }
     }
 
     /// What an earlier run has left for a port; given once.
@@ -40,30 +59,68 @@ final class VSIStore {
     var untakenPorts: [String] { read.keys.sorted() }
 
     /// Keeps a VSI, in the place of what was kept of it.
-    func keep(_ vsi: StoredVSI) {
-        guard isUsable else { return }
+    ///
+    /// - Throws: when that cannot be; what was kept of it stays.
+    func keep(_ vsi: StoredVSI) throws(SystemError) {
+        try prepare()
+        let path = path(vsi.port, vsi.request.vsiID)
+        try Files.writeAtomically(path, vsi.encoded, mode: 0o600)
+        owed[path] = nil
+    }
+
+    /// Keeps what has become of a VSI, as soon as that can be.
+    func keepEventually(_ vsi: StoredVSI) {
         do throws(SystemError) {
-            try Files.writeAtomically(path(vsi.port, vsi.request.vsiID), vsi.encoded, mode: 0o600)
-            failures = 0
+            try keep(vsi)
         } catch {
-            failures &+= 1
-            guard failures == 1 else { return }
-            logger.error(
-                "a VSI cannot be stored: a restart of evbd would lose it; make room or permit it",
-                metadata: ["port": "\(vsi.port)", "vsi": "\(vsi.request.vsiID)", "error": "\(error)"])
+            let path = path(vsi.port, vsi.request.vsiID)
+            // To remove a file takes no room. The next run then knows nothing of it, which is nearly what was wanted.
+            if vsi.isWithdrawn { _ = try? Files.unlink(path) }
+            owe(vsi, path, error)
         }
     }
 
     /// Forgets a VSI.
     func remove(_ vsiID: VSIID, port: String) {
+        let path = path(port, vsiID)
+        owed[path] = nil
         guard isUsable else { return }
         do throws(SystemError) {
-            try Files.unlink(path(port, vsiID))
+            try Files.unlink(path)
         } catch {
-            logger.error(
-                "a stored VSI cannot be removed: a restart of evbd would bring it back",
-                metadata: ["port": "\(port)", "vsi": "\(vsiID)", "error": "\(error)"])
+            owe(nil, path, error)
         }
+    }
+
+    // MARK: What could not be written
+
+    private func owe(_ vsi: StoredVSI?, _ path: String, _ error: SystemError) {
+        if owed.isEmpty {
+            logger.error(
+                "what has become of a VSI cannot be stored: a restart of evbd would go on with what was before; make room or permit it",
+                metadata: ["file": "\(path)", "error": "\(error)"])
+        }
+        owed.updateValue(vsi, forKey: path)
+        payLater()
+    }
+
+    private func payLater() {
+        guard let timers else { return }
+        timer?.set(timers.now + Self.patience)
+    }
+
+    /// Writes and removes what could not be before.
+    private func pay() {
+        guard !owed.isEmpty else { return }
+        for (path, vsi) in owed.prefix(Self.paidPerTurn) {
+            do throws(SystemError) {
+                if let vsi { try keep(vsi) } else { try Files.unlink(path) }
+                owed[path] = nil
+            } catch {
+                break
+            }
+        }
+        if owed.isEmpty { logger.notice("all VSIs are stored again") } else { payLater() }
     }
 
     private func path(_ port: String, _ vsiID: VSIID) -> String {
@@ -78,22 +135,17 @@ final class VSIStore {
     // MARK: Reading
 
     /// Makes sure of a directory that nobody else can write to.
-    private static func prepare(_ directory: String, _ logger: Logger) -> Bool {
-        do throws(SystemError) {
-            if let status = try? Files.status(directory), !isOurs(status, kind: .directory) {
-                let aside = "\(directory).rejected.\(Processes.ownID)"
-                try systemCall("rename \(directory)") { rename(directory, aside) }
-                logger.warning(
-                    "others could write to the stored VSIs: they are set aside and not taken",
-                    metadata: ["directory": "\(aside)"])
-            }
-            try Files.makeDirectory(directory, mode: 0o700)
-            return true
-        } catch {
-            logger.error(
-                "VSIs cannot be stored: a restart of evbd would lose them", metadata: ["error": "\(error)"])
-            return false
+    private func prepare() throws(SystemError) {
+        guard !isUsable else { return }
+        if let status = try? Files.status(directory), !Self.isOurs(status, kind: .directory) {
+            let aside = "\(directory).rejected.\(Processes.ownID)"
+            try systemCall("rename \(directory)") { rename(directory, aside) }
+            logger.warning(
+                "others could write to the stored VSIs: they are set aside and not taken",
+                metadata: ["directory": "\(aside)"])
         }
+        try Files.makeDirectory(directory, mode: 0o700)
+        isUsable = true
     }
 
     /// Whether something is evbd's own, or root's, and nobody else can change it.

@@ -1,5 +1,6 @@
 import EVBProtocol
 import EVBWire
+import EventLoop
 import Glibc
 import LinuxSystem
 import Logging
@@ -69,7 +70,7 @@ private func stored(
             try stored(4, port: "eth1"),
         ]
         let first = scratch.store
-        for vsi in vsis { first.keep(vsi) }
+        for vsi in vsis { try first.keep(vsi) }
         let second = scratch.store
         #expect(second.untakenPorts == ["eth0", "eth1"])
         #expect(second.take(port: "eth0") == Array(vsis[..<3]))
@@ -84,10 +85,10 @@ private func stored(
         let scratch = try Scratch()
         var vsi = try stored()
         let store = scratch.store
-        store.keep(vsi)
+        try store.keep(vsi)
         vsi.request.target = .associated
         vsi.isWithdrawn = true
-        store.keep(vsi)
+        try store.keep(vsi)
         #expect(scratch.store.take(port: "eth0") == [vsi])
     }
 
@@ -96,7 +97,7 @@ private func stored(
         let scratch = try Scratch()
         let store = scratch.store
         let (good, other) = (try stored(1), try stored(2))
-        store.keep(good)
+        try store.keep(good)
         let text = String(decoding: other.encoded, as: UTF8.self)
         let name = "eth0,\(other.request.vsiID).vsi"
         let files = [
@@ -146,7 +147,7 @@ private func stored(
     func forgery() throws {
         let scratch = try Scratch()
         let vsi = try stored()
-        scratch.store.keep(vsi)
+        try scratch.store.keep(vsi)
         let path = "\(scratch.path)/vsis/eth0,\(vsi.request.vsiID).vsi"
         try Files.setMode(path, 0o622)
         #expect(scratch.store.take(port: "eth0").isEmpty)
@@ -157,26 +158,58 @@ private func stored(
         #expect(scratch.store.take(port: "eth0").isEmpty)
         unlink("\(scratch.path)/elsewhere")
         // The directory itself.
-        scratch.store.keep(vsi)
+        try scratch.store.keep(vsi)
         try Files.setMode("\(scratch.path)/vsis", 0o777)
         #expect(scratch.store.take(port: "eth0").isEmpty)
         #expect(try Files.status("\(scratch.path)/vsis").mode == 0o700)
         guard geteuid() == 0 else { return }
-        scratch.store.keep(vsi)
+        try scratch.store.keep(vsi)
         chown(path, 65534, 65534)
         #expect(scratch.store.take(port: "eth0").isEmpty)
     }
 
-    @Test("a store that cannot be written is told of and stops nothing")
+    @Test("a store that cannot be written says so, and stops nothing")
     func unwritable() throws {
         let scratch = try Scratch()
         try Files.write("\(scratch.path)/blocked", [], mode: 0o600)
         let store = VSIStore(runtimeDirectory: "\(scratch.path)/blocked", logger: Logger(label: "test"))
         let vsi = try stored()
-        store.keep(vsi)
+        #expect(throws: SystemError.self) { try store.keep(vsi) }
+        store.keepEventually(vsi)
         store.remove(vsi.request.vsiID, port: "eth0")
         #expect(store.take(port: "eth0").isEmpty)
         unlink("\(scratch.path)/blocked")
+    }
+
+    @Test("VDP-36 what could not be stored or removed is, as soon as that is possible")
+    func owed() throws {
+        let scratch = try Scratch()
+        let loop = try EventLoop()
+        let timers = Timers(loop: loop)
+        let store = VSIStore(runtimeDirectory: scratch.path, timers: timers, logger: Logger(label: "test"))
+        let (changed, gone, withdrawn) = (try stored(1), try stored(2), try stored(3))
+        for vsi in [changed, gone, withdrawn] { try store.keep(vsi) }
+        // Root writes where it may not: a directory in the place of the file is in its way too.
+        let place = "\(scratch.path)/vsis"
+        rename(place, "\(scratch.path)/away")
+        try Files.write(place, [], mode: 0o600)
+        var other = changed
+        other.isGranted = false
+        #expect(throws: SystemError.self) { try store.keep(other) }
+        store.keepEventually(other)
+        store.remove(gone.request.vsiID, port: "eth0")
+        var last = withdrawn
+        last.isWithdrawn = true
+        store.keepEventually(last)
+        unlink(place)
+        rename("\(scratch.path)/away", place)
+        #expect(scratch.store.take(port: "eth0").count == 3)
+        let end = timers.timer { loop.stop() }
+        end.set(timers.now + .milliseconds(1500))
+        try loop.run()
+        let after = scratch.store.take(port: "eth0").sorted { $0.request.vsiID.low < $1.request.vsiID.low }
+        #expect(after.map(\.request.vsiID) == [changed.request.vsiID, withdrawn.request.vsiID])
+        #expect(after.map(\.isGranted) == [false, true] && after.map(\.isWithdrawn) == [false, true])
     }
 
     @Test("no run begins with a number that the one before it used last, wherever it ends")
