@@ -30,6 +30,8 @@ final class LibvirtEndpoint {
     private let logger: Logger
     private let endpoint: NetlinkEndpoint
     private var watch: EventLoop.Watch?
+    /// Lines about requests that are refused; whoever sends them may send many.
+    private var budget = LogBudget(burst: 20, perSecond: 1)
     private var served: [String: Served] = [:]
     /// Polls that are answered when everything that has come with the news is known.
     private var due: [(port: String, poll: LibvirtLedger.Poll)] = []
@@ -88,9 +90,15 @@ final class LibvirtEndpoint {
     }
 
     private func refuse(_ refusal: LibvirtRequest.Refusal, _ header: NetlinkHeader, _ sender: UInt32) {
-        logger.notice(
-            "a netlink request was refused",
-            metadata: ["problem": "\(refusal.problem)", "errno": "\(refusal.code)", "sender": "\(sender)"])
+        let verdict = budget.take(at: timers.now)
+        if verdict.suppressed > 0 {
+            logger.warning("log lines were left out", metadata: ["count": "\(verdict.suppressed)"])
+        }
+        if verdict.isAllowed {
+            logger.notice(
+                "a netlink request was refused",
+                metadata: ["problem": "\(refusal.problem)", "errno": "\(refusal.code)", "sender": "\(sender)"])
+        }
         reply(LibvirtReply.result(refusal.code, to: header), to: sender)
     }
 
