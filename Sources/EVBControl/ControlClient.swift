@@ -63,6 +63,8 @@ public final class ControlClient {
     private let socket: String
     private let descriptor: FileDescriptor
     private var decoder = VarlinkDecoder(limit: VarlinkDecoder.maximumReply)
+    /// How long to wait in the queue of those who have not been accepted.
+    private static let patienceSeconds = 10
 
     /// Connects.
     ///
@@ -71,7 +73,7 @@ public final class ControlClient {
     public init(socket: String) throws(ControlClientError) {
         self.socket = socket
         do {
-            descriptor = try UnixSocket.connect(socket)
+            descriptor = try UnixSocket.connect(socket, patienceSeconds: Self.patienceSeconds)
         } catch {
             let cause: ControlClientError.Cause =
                 switch error.code {

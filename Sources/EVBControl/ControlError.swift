@@ -20,6 +20,8 @@ public struct ControlError: Error, Sendable, Equatable, CustomStringConvertible 
         case linkFailed(port: String, vsiID: String, link: String, cause: String)
         /// A bound of evbd is reached; it names which.
         case busy(limit: String)
+        /// The method changes something, and the socket is for looking only.
+        case readOnly(method: String)
     }
 
     /// What went wrong.
@@ -80,6 +82,11 @@ public struct ControlError: Error, Sendable, Equatable, CustomStringConvertible 
             )
         case .busy(let limit):
             return ("evbd has as many \(limit) as it takes", "try again later")
+        case .readOnly(let method):
+            return (
+                "this socket of evbd is for looking only, and \(method) changes something",
+                "do it as root or as a member of the group of the other socket; see control in evbd.yaml"
+            )
         }
     }
 }
@@ -110,6 +117,7 @@ extension ControlError {
     /// The names of all errors, without the interface.
     static let shortNames = [
         "NoSuchPort", "NoSuchVSI", "InvalidArgument", "Refused", "NoAnswer", "NoBridge", "LinkFailed", "Busy",
+        "ReadOnly",
     ]
 
     private var shortName: String {
@@ -122,6 +130,7 @@ extension ControlError {
         case .noBridge: "NoBridge"
         case .linkFailed: "LinkFailed"
         case .busy: "Busy"
+        case .readOnly: "ReadOnly"
         }
     }
 
@@ -156,6 +165,7 @@ extension ControlError {
             add("link", link)
             add("cause", cause)
         case .busy(let limit): add("limit", limit)
+        case .readOnly(let method): add("method", method)
         }
         add("message", message)
         add("hint", hint)
@@ -192,6 +202,7 @@ extension ControlError {
         case ("LinkFailed", let port?, let vsiID?):
             failure = .linkFailed(port: port, vsiID: vsiID, link: text("link") ?? "", cause: text("cause") ?? "")
         case ("Busy", _, _): failure = .busy(limit: text("limit") ?? "")
+        case ("ReadOnly", _, _): failure = .readOnly(method: text("method") ?? "")
         default: return nil
         }
         self.init(failure, message: text("message"), hint: text("hint"))

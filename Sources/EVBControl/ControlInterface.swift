@@ -15,6 +15,14 @@ public enum ControlMethod: String, Sendable, CaseIterable {
     case getStatistics = "GetStatistics"
     case misbehave = "Misbehave"
 
+    /// Whether a call changes something, so that a read-only socket does not take it.
+    public var changesSomething: Bool {
+        switch self {
+        case .associate, .preAssociate, .deassociate, .misbehave: true
+        case .getVersion, .getStatus, .listPorts, .getPort, .listVSIs, .getVSI, .monitor, .getStatistics: false
+        }
+    }
+
     /// The name on the wire, such as `io.evbd.GetStatus`.
     public var qualifiedName: String { "\(ControlInterface.name).\(rawValue)" }
 }
@@ -73,6 +81,14 @@ public enum VarlinkService {
 public enum ControlInterface {
     /// Its name.
     public static let name = "io.evbd"
+
+    /// Where its socket is, unless evbd is told otherwise.
+    public static let defaultSocket = "/run/evbd/evbd.sock"
+
+    /// Where the read-only socket beside a control socket is, unless evbd is told otherwise: `-ro` before its `.sock`.
+    public static func readOnlySocket(beside socket: String) -> String {
+        socket.hasSuffix(".sock") ? "\(socket.dropLast(5))-ro.sock" : "\(socket)-ro"
+    }
 
     /// Its description.
     public static let description = types + methods + errors
@@ -408,6 +424,9 @@ public enum ControlInterface {
 
         # A bound of evbd is reached.
         error Busy (limit: string, message: string, hint: string)
+
+        # The method changes something, and the socket is for looking only.
+        error ReadOnly (method: string, message: string, hint: string)
 
         """
 }

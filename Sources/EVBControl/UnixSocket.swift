@@ -28,11 +28,25 @@ package enum UnixSocket {
 
     /// Connects to a listening socket.
     ///
+    /// - Parameters:
+    ///   - path: where somebody listens.
+    ///   - patienceSeconds: how long to wait where the listener has more waiting than it takes.
+    /// - Returns: the connected socket.
     /// - Throws: ENOENT or ECONNREFUSED where nobody listens, EACCES without permission, EAGAIN where the listener
-    ///   has more waiting than it takes, ENAMETOOLONG for a path that does not fit.
-    package static func connect(_ path: String) throws(SystemError) -> FileDescriptor {
+    ///   has had more waiting than it takes for all that time, ENAMETOOLONG for a path that does not fit.
+    package static func connect(_ path: String, patienceSeconds: Int = 0) throws(SystemError) -> FileDescriptor {
         let socket = try make()
+        let flags = fcntl(socket.rawValue, F_GETFL)
+        if patienceSeconds > 0 {
+            // Only a blocking socket has a place in that queue, and its time for sending is the time that it waits there.
+            var time = timeval(tv_sec: patienceSeconds, tv_usec: 0)
+            try systemCall("setsockopt SO_SNDTIMEO") {
+                setsockopt(socket.rawValue, SOL_SOCKET, SO_SNDTIMEO, &time, socklen_t(MemoryLayout<timeval>.size))
+            }
+            try systemCall("fcntl") { fcntl(socket.rawValue, F_SETFL, flags & ~O_NONBLOCK) }
+        }
         try withAddress(path, "connect \(path)") { address, length in Glibc.connect(socket.rawValue, address, length) }
+        if patienceSeconds > 0 { try systemCall("fcntl") { fcntl(socket.rawValue, F_SETFL, flags) } }
         return socket
     }
 

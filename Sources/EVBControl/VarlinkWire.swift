@@ -24,8 +24,8 @@ public enum VarlinkError: Error, Sendable, Equatable, CustomStringConvertible {
 /// Octets may come in any portions. It holds what has come and not been taken, and is bounded by its caller's reading
 /// no more while it is ``isFull``.
 public struct VarlinkDecoder: Sendable {
-    /// The longest call in octets, without its NUL: some 500 times an ordinary one.
-    public static let maximumCall = 256 << 10
+    /// The longest call in octets, without its NUL: twice the longest that means anything, and read in a few milliseconds.
+    public static let maximumCall = 64 << 10
     /// The longest reply in octets that a client takes.
     public static let maximumReply = 16 << 20
 

@@ -31,7 +31,7 @@ public final class Daemon {
     private let serviceManager = ServiceManager()
     private(set) var ports: [any ManagedPort] = []
     private var service: DaemonService?
-    private var controlServer: ControlServer?
+    private var controlServers: [ControlServer] = []
     private var libvirt: LibvirtEndpoint?
     private var pidFile: PIDFile?
     private var watchdog: Timers.Timer?
@@ -85,7 +85,7 @@ public final class Daemon {
             try open(endpoint)
         } catch {
             // Nobody frees this daemon: its doors hold it.
-            controlServer?.close()
+            for server in controlServers { server.close() }
             pidFile?.remove()
             throw error as? StartError ?? StartError(description: "\(error)")
         }
@@ -108,13 +108,21 @@ public final class Daemon {
         }
     }
 
-    /// Opens both front doors and listens for signals.
+    /// Opens the front doors and listens for signals.
     private func open(_ endpoint: NetlinkEndpoint?) throws {
         let service = DaemonService(daemon: self, timers: timers)
         self.service = service
-        controlServer = try ControlServer(
-            loop: loop, path: configuration.control.socket, group: configuration.control.group,
-            version: Release.version, service: service, logger: logger)
+        let control = configuration.control
+        controlServers.append(
+            try ControlServer(
+                loop: loop, path: control.socket, users: .group(control.group), version: Release.version,
+                service: service, logger: logger))
+        if let readOnly = control.readOnly {
+            controlServers.append(
+                try ControlServer(
+                    loop: loop, path: readOnly.socket, users: readOnly.group.map { .group($0) } ?? .everyone,
+                    access: .readOnly, version: Release.version, service: service, logger: logger))
+        }
         if let endpoint {
             libvirt = try LibvirtEndpoint(
                 daemon: self, endpoint: endpoint, loop: loop, timers: timers, logger: logger)
@@ -350,7 +358,7 @@ public final class Daemon {
         for port in ports + leaving.map(\.port) { port.close() }
         leaving = []
         programmer.finish()
-        controlServer?.close()
+        for server in controlServers { server.close() }
         pidFile?.remove()
         logger.notice("evbd stops")
         loop.stop()

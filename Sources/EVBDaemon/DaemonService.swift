@@ -64,7 +64,8 @@ final class DaemonService: ControlService {
         let event = ControlEvent(
             timeMilliseconds: timeMilliseconds, kind: news.kind, port: port, vsiID: news.vsiID?.description,
             from: news.from, to: news.to, reason: news.reason, message: news.message)
-        for monitor in monitors.values { monitor.send(event) }
+        let octets = ControlReplyHandle.octets(of: event)
+        for monitor in monitors.values { monitor.send(octets) }
     }
 
     // MARK: Looking

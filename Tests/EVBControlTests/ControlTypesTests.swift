@@ -166,7 +166,7 @@ import Testing
         .refused(port: "eth0", vsiID: "x", reason: .insufficientResources, hard: true, kept: false),
         .noAnswer(port: "eth0", vsiID: "x", waitedMilliseconds: 1500), .noBridge(port: "eth0", vsiID: nil),
         .noBridge(port: "eth0", vsiID: "x"), .linkFailed(port: "eth0", vsiID: "x", link: "vm1", cause: "EEXIST"),
-        .busy(limit: "VSIs"),
+        .busy(limit: "VSIs"), .readOnly(method: "Associate"),
     ]
 
     @Test(arguments: failures) func errorsGoThereAndBack(_ failure: ControlError.Failure) {

@@ -1,5 +1,6 @@
 // Which keys the configuration has, where, and of what type: the schema of evbd.yaml.
 
+internal import EVBControl
 internal import LinuxSystem
 
 extension Configuration {
@@ -196,7 +197,7 @@ extension ConfigurationReader {
 
     private mutating func control(_ node: YAMLNode) -> ControlConfiguration {
         var control = ControlConfiguration()
-        guard let entries = mapping(node, "control", keys: ["socket", "group"]) else { return control }
+        guard let entries = mapping(node, "control", keys: ["socket", "group", "read-only"]) else { return control }
         if let node = entries["socket"]?.value,
             let path = path(node, "control.socket", longest: ControlConfiguration.longestSocketPath)
         {
@@ -205,7 +206,26 @@ extension ConfigurationReader {
         if let node = entries["group"]?.value {
             control.group = text(node, "control.group", "give the name of a group, or leave the key out")
         }
+        if let node = entries["read-only"]?.value { control.readOnly = readOnly(node, beside: control.socket) }
         return control
+    }
+
+    private mutating func readOnly(_ node: YAMLNode, beside socket: String) -> ControlConfiguration.ReadOnly? {
+        let path = "control.read-only"
+        guard let entries = mapping(node, path, keys: ["socket", "group"]) else { return nil }
+        var readOnly = ControlConfiguration.ReadOnly(socket: ControlInterface.readOnlySocket(beside: socket))
+        if let node = entries["socket"]?.value,
+            let other = self.path(node, "\(path).socket", longest: ControlConfiguration.longestSocketPath)
+        {
+            readOnly.socket = other
+        }
+        if readOnly.socket == socket {
+            note(node.line, "\(path).socket", "is control.socket too", "give another path, or leave the key out")
+        }
+        if let node = entries["group"]?.value {
+            readOnly.group = text(node, "\(path).group", "give the name of a group, or leave the key out for everybody")
+        }
+        return readOnly
     }
 
     private mutating func libvirt(_ node: YAMLNode) -> LibvirtConfiguration {

@@ -202,11 +202,28 @@ public struct ControlConfiguration: Sendable, Equatable {
     /// The group that may use the socket; nil leaves the choice to the server: `evbd` if there is such a group,
     /// else the daemon's own.
     public var group: String?
+    /// A second socket, for looking only; nil for none.
+    public var readOnly: ReadOnly?
+
+    /// A socket on which nothing can be changed.
+    public struct ReadOnly: Sendable, Equatable {
+        /// The absolute path of the socket, at most 107 octets.
+        public var socket: String
+        /// The group that may use the socket; nil for everybody on this host.
+        public var group: String?
+
+        /// Makes the settings of a read-only socket.
+        public init(socket: String, group: String? = nil) {
+            self.socket = socket
+            self.group = group
+        }
+    }
 
     /// Makes the settings of the control socket.
-    public init(socket: String = "/run/evbd/evbd.sock", group: String? = nil) {
+    public init(socket: String = ControlInterface.defaultSocket, group: String? = nil, readOnly: ReadOnly? = nil) {
         self.socket = socket
         self.group = group
+        self.readOnly = readOnly
     }
 
     /// The longest path that fits in `sockaddr_un`, its closing NUL counted out.

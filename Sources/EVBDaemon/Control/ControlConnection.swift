@@ -1,7 +1,8 @@
 // One client of the control socket: its octets in and out, and the one call of its that is in hand.
 //
-// Calls are handled one after another. Reading stops while more has come than can be handled, writing is queued up to a
-// bound, and whatever breaks a rule costs this client its connection and nobody else anything.
+// Calls are handled one after another, each when its client has its turn. Reading stops while more has come than can be
+// handled, writing is queued up to a bound, and whatever breaks a rule costs this client its connection and nobody else
+// anything.
 
 internal import EVBControl
 internal import EventLoop
@@ -11,12 +12,12 @@ internal import Logging
 final class ControlConnection {
     /// How many octets one turn of the loop takes from a client.
     private static let readPerTurn = 64 << 10
-    /// How many calls of a client are handled before other descriptors are asked.
-    private static let callsPerTurn = 16
     /// How many VSIs are made JSON in one turn: about a millisecond's work.
     private static let vsisPerPage = 64
     /// Below how many waiting octets the next page is made.
     private static let lowWater = 64 << 10
+    /// For how many nanoseconds a client may leave what it was told unread before others may have its place.
+    private static let patience: UInt64 = 1_000_000_000
 
     let loop: EventLoop
     let peer: PeerCredentials
@@ -29,10 +30,19 @@ final class ControlConnection {
     private var written = 0
     private var current: ControlReplyHandle?
     private var pages: Pages?
-    private var pageIsDue = false
     private var inputHasEnded = false
-    private var isPumping = false
+    /// Nothing that is told to it arrives.
+    private var hasHungUp = false
+    private var isWorking = false
+    private var flushIsDue = false
+    /// Whether what has come may have a call in it.
+    private var mayHaveCall = false
+    private var lastActive: UInt64
     private(set) var isClosed = false
+    /// Whether it waits for its turn.
+    var isQueued = false
+    /// How many octets wait here, as the server knows.
+    private(set) var held = 0
 
     private struct Pages {
         var iterator: AnyIterator<VSIStatus>
@@ -53,6 +63,7 @@ final class ControlConnection {
         self.loop = loop
         queueLimit = server.limits.queuedOctets
         decoder = VarlinkDecoder(limit: server.limits.messageOctets)
+        lastActive = loop.now()
         watch = try loop.watch(self.descriptor.rawValue, for: .readable) { [weak self] in self?.isReady($0) }
     }
 
@@ -69,7 +80,7 @@ final class ControlConnection {
             if readiness.contains(.writable) { flush() }
             if readiness.contains(.readable), !isClosed { read() }
         }
-        updateInterest()
+        settle()
     }
 
     private func read() {
@@ -77,101 +88,155 @@ final class ControlConnection {
             guard let octets = try UnixSocket.read(descriptor.rawValue, upTo: Self.readPerTurn) else { return }
             inputHasEnded = octets.isEmpty
             decoder.append(octets)
+            mayHaveCall = true
+            lastActive = loop.now()
         } catch {
-            return close(.gone)
+            close(.gone)
         }
-        pump()
     }
 
     /// The client has closed its end: nothing can be told to it, and what it asked before is still done, as it asked.
     private func takeLastWords() {
+        hasHungUp = true
+        inputHasEnded = true
+        watch?.cancel()
+        watch = nil
         current?.clientHasGone()
-        var taken = 0
-        while taken <= server.limits.messageOctets, !isClosed {
-            guard let octets = try? UnixSocket.read(descriptor.rawValue, upTo: Self.readPerTurn), !octets.isEmpty
-            else { break }
-            taken += octets.count
+        current = nil
+        pages = nil
+        output = []
+        written = 0
+        while decoder.count <= server.limits.messageOctets,
+            let octets = try? UnixSocket.read(descriptor.rawValue, upTo: Self.readPerTurn), !octets.isEmpty
+        {
             decoder.append(octets)
         }
-        pages = nil
-        while !isClosed, let message = try? decoder.next(), let call = try? VarlinkCall(message: message) {
-            let handle = ControlReplyHandle(connection: self, oneway: call.oneway, more: call.more)
-            current = handle
-            server.handle(call, from: peer, reply: handle)
-            handle.clientHasGone()
-        }
-        close(.gone)
+        mayHaveCall = decoder.count > 0
     }
 
-    private func updateInterest() {
+    /// After whatever has happened: has its turn come for if there is something to do, ends if there will be nothing more.
+    private func settle() {
+        guard !isClosed, !isWorking else { return }
+        account()
         guard !isClosed else { return }
+        if hasWork {
+            server.queue(self)
+        } else if inputHasEnded, current == nil, waiting == 0 {
+            // After the half of a connection that brings calls has ended, the other half lives as long as there is an answer.
+            return close(hasHungUp ? .gone : .done)
+        }
         var interest: EventLoop.Readiness = []
         if !inputHasEnded, !decoder.isFull { interest.insert(.readable) }
         if waiting > 0 { interest.insert(.writable) }
         watch?.update(interest)
     }
 
-    // MARK: Calls
+    // MARK: Its place
 
-    private func pump() {
-        guard !isPumping, !isClosed else { return }
-        isPumping = true
-        defer { isPumping = false }
-        var handled = 0
-        while current == nil, !isClosed {
-            guard handled < Self.callsPerTurn else { return pumpLater() }
-            do {
-                guard let message = try decoder.next() else { break }
-                let call = try VarlinkCall(message: message)
-                let handle = ControlReplyHandle(connection: self, oneway: call.oneway, more: call.more)
-                current = handle
-                server.handle(call, from: peer, reply: handle)
-            } catch {
-                server.logger.debug("control client broke the protocol", metadata: ["error": "\(error)"])
-                return close(.broken)
+    /// How it uses its place.
+    func place(at now: UInt64) -> ControlPlace {
+        var use = current == nil && !hasWork ? ControlPlace.Use.idle : .busy
+        if waiting > 0 { use = now &- lastActive > Self.patience ? .stuck : .busy }
+        if hasHungUp { use = .stuck }
+        return ControlPlace(user: peer.uid, use: use, lastActive: lastActive)
+    }
+
+    /// Closes, because somebody else gets the place.
+    func giveWay() { close(.displaced) }
+
+    /// Closes, because too much waits for it.
+    func drop() {
+        guard !isClosed else { return }
+        server.log(
+            .notice, "control client does not read and is dropped", ["pid": "\(peer.pid)", "queued": "\(waiting)"])
+        close(.slow)
+    }
+
+    private func account() {
+        let now = isClosed ? 0 : waiting + decoder.count + (pages?.collected.count ?? 0)
+        guard now != held else { return }
+        let change = now - held
+        held = now
+        server.hold(change)
+    }
+
+    // MARK: Work
+
+    private var hasWork: Bool {
+        pages != nil ? waiting < Self.lowWater : current == nil && mayHaveCall
+    }
+
+    /// Does the next piece of what the client wants: a page of a list, or a call.
+    func work() {
+        guard !isClosed, hasWork else { return settle() }
+        isWorking = true
+        if pages != nil { page() } else { handleNextCall() }
+        isWorking = false
+        settle()
+    }
+
+    private func handleNextCall() {
+        do {
+            guard let message = try decoder.next() else {
+                mayHaveCall = false
+                return
             }
-            handled += 1
+            let call = try VarlinkCall(message: message)
+            let handle = ControlReplyHandle(connection: self, oneway: call.oneway, more: call.more)
+            current = handle
+            server.handle(call, from: peer, reply: handle)
+            guard hasHungUp else { return }
+            handle.clientHasGone()
+            current = nil
+            pages = nil
+        } catch {
+            server.log(.debug, "control client broke the protocol", ["error": "\(error)"])
+            close(hasHungUp ? .gone : .broken)
         }
-        closeIfDone()
-    }
-
-    private func pumpLater() {
-        loop.later { [weak self] in
-            self?.pump()
-            self?.updateInterest()
-        }
-    }
-
-    /// After the half of a connection that brings calls has ended, the other half lives as long as there is an answer.
-    private func closeIfDone() {
-        if inputHasEnded, current == nil, waiting == 0, !isClosed { close(.done) }
     }
 
     func finish(_ handle: ControlReplyHandle) {
         guard current === handle else { return }
         current = nil
-        if !isPumping { pumpLater() }
+        lastActive = loop.now()
+        // In its turn: this may be the middle of anything.
+        if !isWorking, !isClosed { server.queue(self) }
     }
 
     // MARK: Output
 
     /// Sends a message as soon as the client reads.
     ///
+    /// - Parameters:
+    ///   - octets: the message.
+    ///   - others: whether others are likely to follow at once, so that it goes with them.
     /// - Returns: false if the client is gone, or is dropped now because too much waits for it.
-    func enqueue(_ octets: [UInt8]) -> Bool {
+    @discardableResult
+    func enqueue(_ octets: [UInt8], before others: Bool = false) -> Bool {
         guard !isClosed else { return false }
-        // What the kernel takes at once is not queued: only a client that does not read comes near the bound.
+        // It has hung up, and what it asked for is done all the same.
+        guard !hasHungUp else { return true }
+        if waiting == 0 { lastActive = loop.now() }
         output.append(contentsOf: octets)
-        flush()
+        // What the kernel takes at once is not queued: only a client that does not read comes near the bound.
+        if !others || waiting > Self.lowWater { flush() } else { flushLater() }
         guard !isClosed else { return false }
         guard waiting <= queueLimit else {
-            server.logger.notice(
-                "control client does not read and is dropped", metadata: ["pid": "\(peer.pid)", "queued": "\(waiting)"])
-            close(.slow)
+            drop()
             return false
         }
-        updateInterest()
-        return true
+        settle()
+        return !isClosed
+    }
+
+    private func flushLater() {
+        guard !flushIsDue else { return }
+        flushIsDue = true
+        loop.later { [weak self] in
+            self?.flushIsDue = false
+            self?.flush()
+            self?.settle()
+        }
     }
 
     private func flush() {
@@ -179,6 +244,7 @@ final class ControlConnection {
             do {
                 guard let count = try UnixSocket.write(descriptor.rawValue, output[written...]) else { break }
                 written += count
+                lastActive = loop.now()
             } catch {
                 // The client may have closed after a last call; what it wrote is taken when the hangup is reported.
                 output.removeAll()
@@ -190,13 +256,6 @@ final class ControlConnection {
             output.removeFirst(written)
             written = 0
         }
-        if pages != nil, waiting < Self.lowWater { pageLater() }
-        closeIfDoneLater()
-    }
-
-    private func closeIfDoneLater() {
-        guard inputHasEnded, current == nil, waiting == 0 else { return }
-        pumpLater()
     }
 
     // MARK: Pages
@@ -204,16 +263,7 @@ final class ControlConnection {
     func startPages(_ iterator: AnyIterator<VSIStatus>, more: Bool, oneway: Bool, of handle: ControlReplyHandle) {
         guard current === handle, !isClosed else { return }
         pages = Pages(iterator: iterator, next: iterator.next(), more: more, oneway: oneway, handle: handle)
-        page()
-    }
-
-    private func pageLater() {
-        guard !pageIsDue else { return }
-        pageIsDue = true
-        loop.later { [weak self] in
-            self?.pageIsDue = false
-            self?.page()
-        }
+        if isWorking { page() } else { server.queue(self) }
     }
 
     private func page() {
@@ -244,11 +294,7 @@ final class ControlConnection {
         }
         self.pages = isLast ? nil : pages
         if let message, !enqueue(message) { return }
-        if isLast {
-            finish(pages.handle)
-        } else if waiting < Self.lowWater {
-            pageLater()
-        }
+        if isLast { finish(pages.handle) }
     }
 
     private func refuseLongList(_ handle: ControlReplyHandle) {
@@ -264,6 +310,7 @@ final class ControlConnection {
     private func close(_ reason: ControlServer.End) {
         guard !isClosed else { return }
         end()
+        account()
         server.forget(self, reason)
     }
 
@@ -277,5 +324,6 @@ final class ControlConnection {
         current = nil
         output = []
         written = 0
+        decoder = VarlinkDecoder(limit: 1)
     }
 }

@@ -83,11 +83,19 @@ public final class ControlReplyHandle {
     /// A client that does not read is dropped when too much waits for it; ``onGone`` tells.
     /// - Returns: whether it was taken: false if the client is gone or the call was answered before.
     @discardableResult
-    public func send(_ event: ControlEvent) -> Bool {
+    public func send(_ event: ControlEvent) -> Bool { send(Self.octets(of: event)) }
+
+    /// An event as it is sent; written once, where many are to have it.
+    static func octets(of event: ControlEvent) -> [UInt8] {
+        VarlinkReply.octets(parameters: JSONCoding.encode(["event": event]), continues: true)
+    }
+
+    /// Sends an event that has been written already, as ``send(_:)`` does.
+    @discardableResult
+    func send(_ octets: [UInt8]) -> Bool {
         guard !hasAnswered, !isGone, let connection else { return false }
         guard !oneway else { return true }
-        let parameters = JSONCoding.encode(["event": event])
-        return connection.enqueue(VarlinkReply.octets(parameters: parameters, continues: true))
+        return connection.enqueue(octets, before: true)
     }
 
     func answer(octets: [UInt8]) -> Bool {

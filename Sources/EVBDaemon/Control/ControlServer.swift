@@ -1,6 +1,7 @@
 // The control socket: who may connect, how many, and what becomes of their calls.
 
 public import EVBControl
+internal import EVBProtocol
 public import EventLoop
 internal import Glibc
 internal import LinuxSystem
@@ -27,15 +28,15 @@ public enum ControlServerError: Error, Sendable, Equatable, CustomStringConverti
     public var description: String {
         switch self {
         case .inUse(let path):
-            "another process answers on \(path): stop it, or set control.socket to another path"
+            "another process answers on \(path): stop it, or set another path under control"
         case .notASocket(let path):
-            "\(path) exists and is no socket: remove it, or set control.socket to another path"
+            "\(path) exists and is no socket: remove it, or set another path under control"
         case .noDirectory(let path):
-            "the directory of \(path) does not exist: create it, or set control.socket to another path"
+            "the directory of \(path) does not exist: create it, or set another path under control"
         case .pathTooLong(let path):
-            "\(path) is too long for a socket: give control.socket at most \(UnixSocket.longestPath) octets"
+            "\(path) is too long for a socket: give one under control of at most \(UnixSocket.longestPath) octets"
         case .noSuchGroup(let group):
-            "there is no group \(group): create it, or set control.group to another"
+            "there is no group \(group): create it, or set another under control"
         case .groupRefused(let group, let cause):
             "the control socket cannot be given to the group \(group) (\(cause)): run evbd as a member of it"
         case .system(let cause):
@@ -48,21 +49,28 @@ public enum ControlServerError: Error, Sendable, Equatable, CustomStringConverti
 public final class ControlServer {
     /// The bounds of the server.
     public struct Limits: Sendable, Equatable {
-        /// How many clients are served at a time; one more is closed at once.
+        /// How many clients are served at a time.
         public var clients: Int
+        /// How many of them may be one user's.
+        public var clientsPerUser: Int
         /// The longest call in octets.
         public var messageOctets: Int
         /// How many octets may wait for a client that does not read before it is dropped.
         public var queuedOctets: Int
+        /// How many octets may wait in all, on their way to clients or from them, before who has most of them is dropped.
+        public var heldOctets: Int
 
         /// Makes a set of bounds, each at least 1.
         public init(
-            clients: Int = 64, messageOctets: Int = VarlinkDecoder.maximumCall, queuedOctets: Int = 4 << 20
+            clients: Int = 256, clientsPerUser: Int = 64, messageOctets: Int = VarlinkDecoder.maximumCall,
+            queuedOctets: Int = 4 << 20, heldOctets: Int = 32 << 20
         ) {
-            precondition(clients > 0 && messageOctets > 0 && queuedOctets > 0)
+            precondition(clients > 0 && clientsPerUser > 0 && messageOctets > 0 && queuedOctets > 0 && heldOctets > 0)
             self.clients = clients
+            self.clientsPerUser = clientsPerUser
             self.messageOctets = messageOctets
             self.queuedOctets = queuedOctets
+            self.heldOctets = heldOctets
         }
     }
 
@@ -72,6 +80,8 @@ public final class ControlServer {
         public var accepted = 0
         /// Clients that were closed at once because there were too many.
         public var surplus = 0
+        /// Clients that were closed to make a place for others.
+        public var displaced = 0
         /// Clients that were closed for octets that are no varlink, or too many of them.
         public var broken = 0
         /// Clients that were dropped because they did not read.
@@ -82,8 +92,21 @@ public final class ControlServer {
 
     /// Why a connection ends.
     enum End {
-        case done, gone, broken, slow
+        case done, gone, broken, slow, displaced
     }
+
+    /// What a client of a socket may ask for.
+    public enum Access: Sendable, Equatable {
+        /// Everything.
+        case full
+        /// What changes nothing.
+        case readOnly
+    }
+
+    /// Clients taken in one turn; more are for the next, after those that are here already.
+    private static let acceptsPerTurn = 16
+    /// How long a turn may work for clients, in nanoseconds, before the ports have theirs; one piece of work is always done.
+    private static let workPerTurn: UInt64 = 5_000_000
 
     /// The socket's path.
     public let path: String
@@ -93,8 +116,9 @@ public final class ControlServer {
     public var clientCount: Int { connections.count }
 
     let limits: Limits
-    let logger: Logger
-    private let loop: EventLoop
+    let loop: EventLoop
+    private let access: Access
+    private let logger: Logger
     private let version: String
     /// Descriptors that clients may not have: ports that come, files that are written and rules that are made need some.
     private static let keptDescriptors: Int32 = 16
@@ -105,6 +129,12 @@ public final class ControlServer {
     private var reserve: FileDescriptor?
     private var watch: EventLoop.Watch?
     private var connections: [ObjectIdentifier: ControlConnection] = [:]
+    /// Who has something to be done for, in the order in which they have their turns.
+    private var ready: [ControlConnection] = []
+    private var workIsDue = false
+    private var heldOctets = 0
+    /// Lines that clients may cause.
+    private var budget = LogBudget(burst: 10, perSecond: 1)
 
     /// Takes the socket and serves from the next turn of the loop on.
     ///
@@ -112,23 +142,25 @@ public final class ControlServer {
     /// - Parameters:
     ///   - loop: the loop on whose thread everything happens.
     ///   - path: the path of the socket; its directory has to exist.
-    ///   - group: the group that may connect; nil takes `evbd` if that exists and may be given, else the daemon's own.
+    ///   - users: who may connect.
+    ///   - access: what they may ask for.
     ///   - version: what GetInfo tells as evbd's version.
     ///   - service: what does the work; held weakly.
     ///   - limits: the bounds.
     ///   - logger: where the server reports.
     /// - Throws: ``ControlServerError``; nothing is left behind then.
     public init(
-        loop: EventLoop, path: String, group: String?, version: String, service: any ControlService,
-        limits: Limits = Limits(), logger: Logger
+        loop: EventLoop, path: String, users: ControlUsers, access: Access = .full, version: String,
+        service: any ControlService, limits: Limits = Limits(), logger: Logger
     ) throws(ControlServerError) {
         self.loop = loop
         self.path = path
+        self.access = access
         self.version = version
         self.service = service
         self.limits = limits
         self.logger = logger
-        listener = try ControlSocketFile.listen(path, group: group)
+        listener = try ControlSocketFile.listen(path, users: users)
         reserve = UnixSocket.spare()
         do {
             watch = try loop.watch(listener.rawValue, for: .readable) { [weak self] _ in self?.acceptAll() }
@@ -152,14 +184,14 @@ public final class ControlServer {
         _ = try? Files.unlink(path)
         for connection in connections.values { connection.end() }
         connections = [:]
+        ready = []
         reserve = nil
     }
 
     // MARK: Clients
 
     private func acceptAll() {
-        // As many as can wait at once; more are for the next turn.
-        for _ in 0..<ControlSocketFile.backlog {
+        for _ in 0..<Self.acceptsPerTurn {
             do {
                 guard let descriptor = try UnixSocket.accept(listener) else { return }
                 admit(descriptor)
@@ -172,42 +204,71 @@ public final class ControlServer {
     }
 
     private func admit(_ descriptor: consuming FileDescriptor) {
-        guard connections.count < limits.clients, hasRoom(behind: descriptor.rawValue) else {
-            counters.surplus += 1
-            logger.debug("control client turned away", metadata: ["clients": "\(connections.count)"])
-            return
-        }
+        noteRoom(behind: descriptor.rawValue)
         do {
             let peer = try UnixSocket.peer(of: descriptor.rawValue)
+            guard makePlace(for: peer) else {
+                counters.surplus += 1
+                refuse(descriptor, peer)
+                return
+            }
             let connection = try ControlConnection(descriptor: descriptor, peer: peer, server: self, loop: loop)
             connections[ObjectIdentifier(connection)] = connection
             counters.accepted += 1
         } catch {
-            logger.warning("control client cannot be served", metadata: ["error": "\(error)"])
+            log(.warning, "control client cannot be served", ["error": "\(error)"])
         }
     }
 
-    /// Whether enough descriptors are left; the kernel gives the lowest number that is free, so a new one tells how many there are.
-    private func hasRoom(behind descriptor: Int32) -> Bool {
+    /// Sees whether enough descriptors are left; the kernel gives the lowest number that is free, so a new one tells how many are taken.
+    private func noteRoom(behind descriptor: Int32) {
         let isShort = Int(descriptor) + Int(Self.keptDescriptors) >= Processes.descriptorLimit
         if isShort, !self.isShort {
             logger.warning(
-                "control clients are turned away: few descriptors are left; raise LimitNOFILE",
+                "few descriptors are left: who comes takes the place of another client; raise LimitNOFILE",
                 metadata: ["limit": "\(Processes.descriptorLimit)", "clients": "\(connections.count)"])
         }
         self.isShort = isShort
-        return !isShort
+    }
+
+    /// Whether there is a place, after somebody else has given one up if need be.
+    private func makePlace(for peer: PeerCredentials) -> Bool {
+        let present = connections.values.filter { !$0.isClosed }
+        var limits = limits
+        if isShort { limits.clients = min(limits.clients, present.count) }
+        guard present.count >= min(limits.clients, limits.clientsPerUser) else { return true }
+        let now = loop.now()
+        switch ControlAdmission.decide(user: peer.uid, among: present.map { $0.place(at: now) }, limits: limits) {
+        case .admitted: return true
+        case .inPlaceOf(let index):
+            log(
+                .notice, "a control client is closed to make a place for another",
+                ["uid": "\(present[index].peer.uid)", "clients": "\(present.count)"])
+            present[index].giveWay()
+            return true
+        case .refused: return false
+        }
+    }
+
+    /// Says why, as far as that can be said without waiting, and closes.
+    private func refuse(_ descriptor: borrowing FileDescriptor, _ peer: PeerCredentials) {
+        log(.notice, "control client turned away: its user has as many as may be", ["uid": "\(peer.uid)"])
+        let error = ControlError(
+            .busy(limit: "clients of user \(peer.uid)"),
+            hint: "end what keeps connections to evbd open (ss -xp), or try again later")
+        _ = try? UnixSocket.write(
+            descriptor.rawValue, VarlinkReply(parameters: error.parameters, error: error.name).octets[...])
     }
 
     /// With no descriptor left a waiting client would be reported turn after turn: the reserve lets it in and out.
     private func turnAway() {
-        logger.warning("control client turned away: no descriptor left")
+        log(.warning, "control client turned away: no descriptor left")
         counters.surplus += 1
         reserve = nil
         do {
             _ = try UnixSocket.accept(listener)
         } catch {
-            logger.debug("control client cannot be turned away", metadata: ["error": "\(error)"])
+            log(.debug, "control client cannot be turned away", ["error": "\(error)"])
         }
         reserve = UnixSocket.spare()
     }
@@ -217,9 +278,59 @@ public final class ControlServer {
         case .done, .gone: break
         case .broken: counters.broken += 1
         case .slow: counters.slow += 1
+        case .displaced: counters.displaced += 1
         }
         // Later: it may be in the middle of one of its own methods.
         loop.later { [weak self] in self?.connections[ObjectIdentifier(connection)] = nil }
+    }
+
+    /// Logs what clients have caused, as long as they do not cause too much of it.
+    func log(_ level: Logger.Level, _ message: String, _ metadata: Logger.Metadata = [:]) {
+        guard level >= logger.logLevel else { return }
+        let verdict = budget.take(at: Instant(nanoseconds: loop.now()))
+        guard verdict.isAllowed else { return }
+        if verdict.suppressed > 0 {
+            logger.warning("log lines were left out", metadata: ["count": "\(verdict.suppressed)"])
+        }
+        logger.log(level: level, "\(message)", metadata: metadata)
+    }
+
+    // MARK: Work
+
+    /// Has a client wait for its turn: one piece of work each, one client after the other, whoever has how much to be done.
+    func queue(_ connection: ControlConnection) {
+        guard !connection.isQueued else { return }
+        connection.isQueued = true
+        ready.append(connection)
+        workLater()
+    }
+
+    private func workLater() {
+        guard !workIsDue, !ready.isEmpty else { return }
+        workIsDue = true
+        loop.later { [weak self] in self?.work() }
+    }
+
+    private func work() {
+        workIsDue = false
+        let end = loop.now() &+ Self.workPerTurn
+        var done = 0
+        while done < ready.count {
+            let connection = ready[done]
+            done += 1
+            connection.isQueued = false
+            connection.work()
+            guard loop.now() < end else { break }
+        }
+        ready.removeFirst(min(done, ready.count))
+        workLater()
+    }
+
+    /// Keeps account of what waits for all clients, and drops who has most where that is too much.
+    func hold(_ change: Int) {
+        heldOctets += change
+        guard change > 0, heldOctets > limits.heldOctets else { return }
+        connections.values.filter { !$0.isClosed }.max { $0.held < $1.held }?.drop()
     }
 
     // MARK: Calls
@@ -241,6 +352,10 @@ public final class ControlServer {
             }
             guard known != .monitor || call.more else {
                 _ = reply.answer(octets: VarlinkReply(error: VarlinkService.expectedMore).octets)
+                return
+            }
+            guard access == .full || !known.changesSomething else {
+                reply.fail(ControlError(.readOnly(method: method)))
                 return
             }
             do {
@@ -285,40 +400,5 @@ public final class ControlServer {
     private func refuse(_ reply: ControlReplyHandle, _ error: String, _ key: String, _ value: String) {
         let parameters = JSONValue.object([JSONValue.Member(key, .string(value))])
         _ = reply.answer(octets: VarlinkReply(parameters: parameters, error: error).octets)
-    }
-}
-
-extension ControlRequest {
-    /// Reads a request from the parameters of a call.
-    ///
-    /// - Throws: DecodingError with the place of what does not fit.
-    init(_ method: ControlMethod, _ parameters: JSONValue) throws {
-        func read<Value: Decodable>(_ type: Value.Type) throws -> Value {
-            try JSONCoding.decode(type, from: parameters)
-        }
-        func readNothing(_ request: ControlRequest) throws -> ControlRequest {
-            _ = try read(NoParameters.self)
-            return request
-        }
-        switch method {
-        case .getVersion: self = try readNothing(.getVersion)
-        case .getStatus: self = try readNothing(.getStatus)
-        case .listPorts: self = try readNothing(.listPorts)
-        case .monitor: self = try readNothing(.monitor)
-        case .getPort: self = .getPort(interface: try read(GetPortRequest.self).interface)
-        case .listVSIs:
-            let request = try read(ListVSIsRequest.self)
-            self = .listVSIs(port: request.port, state: request.state)
-        case .getVSI: self = .getVSI(vsiID: try read(GetVSIRequest.self).vsiID)
-        case .associate:
-            // Associate has no key `reserve`, whatever its value.
-            guard parameters["reserve"] == nil else { throw VSIRequest.unknownKey("reserve") }
-            self = .associate(try read(VSIRequest.self))
-        case .preAssociate: self = .preAssociate(try read(VSIRequest.self))
-        case .deassociate: self = .deassociate(try read(DeassociateRequest.self))
-        case .getStatistics:
-            self = .getStatistics(interface: try read(GetStatisticsRequest.self).interface)
-        case .misbehave: self = .misbehave(try read(MisbehaveRequest.self))
-        }
     }
 }

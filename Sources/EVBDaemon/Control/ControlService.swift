@@ -53,3 +53,38 @@ public protocol ControlService: AnyObject {
     ///   - reply: where the answer goes, now or later; it has to be answered or failed in the end.
     func handle(_ request: ControlRequest, from peer: PeerCredentials, reply: ControlReplyHandle)
 }
+
+extension ControlRequest {
+    /// Reads a request from the parameters of a call.
+    ///
+    /// - Throws: DecodingError with the place of what does not fit.
+    init(_ method: ControlMethod, _ parameters: JSONValue) throws {
+        func read<Value: Decodable>(_ type: Value.Type) throws -> Value {
+            try JSONCoding.decode(type, from: parameters)
+        }
+        func readNothing(_ request: ControlRequest) throws -> ControlRequest {
+            _ = try read(NoParameters.self)
+            return request
+        }
+        switch method {
+        case .getVersion: self = try readNothing(.getVersion)
+        case .getStatus: self = try readNothing(.getStatus)
+        case .listPorts: self = try readNothing(.listPorts)
+        case .monitor: self = try readNothing(.monitor)
+        case .getPort: self = .getPort(interface: try read(GetPortRequest.self).interface)
+        case .listVSIs:
+            let request = try read(ListVSIsRequest.self)
+            self = .listVSIs(port: request.port, state: request.state)
+        case .getVSI: self = .getVSI(vsiID: try read(GetVSIRequest.self).vsiID)
+        case .associate:
+            // Associate has no key `reserve`, whatever its value.
+            guard parameters["reserve"] == nil else { throw VSIRequest.unknownKey("reserve") }
+            self = .associate(try read(VSIRequest.self))
+        case .preAssociate: self = .preAssociate(try read(VSIRequest.self))
+        case .deassociate: self = .deassociate(try read(DeassociateRequest.self))
+        case .getStatistics:
+            self = .getStatistics(interface: try read(GetStatisticsRequest.self).interface)
+        case .misbehave: self = .misbehave(try read(MisbehaveRequest.self))
+        }
+    }
+}

@@ -4,20 +4,29 @@ internal import EVBControl
 internal import Glibc
 internal import LinuxSystem
 
+/// Who may connect to a socket, by its group and mode.
+public enum ControlUsers: Sendable, Equatable {
+    /// Root, evbd itself, and the members of a group; nil takes `evbd` if that exists and may be given, else evbd's own.
+    case group(String?)
+    /// Everybody on this host.
+    case everyone
+}
+
 enum ControlSocketFile {
-    /// How many clients may wait to be accepted; the loop takes them every turn.
-    static let backlog: Int32 = 64
+    /// How many clients may wait to be accepted: a turn or two of a loop that is beset by them.
+    static let backlog: Int32 = 512
     /// The group that is taken where none is configured.
     static let defaultGroup = "evbd"
 
-    static func listen(_ path: String, group: String?) throws(ControlServerError) -> FileDescriptor {
+    static func listen(_ path: String, users: ControlUsers) throws(ControlServerError) -> FileDescriptor {
         guard path.utf8.count <= UnixSocket.longestPath else { throw .pathTooLong(path: path) }
         var groupID: UInt32?
-        if let group {
+        switch users {
+        case .group(let group?):
             groupID = try identifier(of: group)
             guard groupID != nil else { throw .noSuchGroup(group) }
-        } else {
-            groupID = try identifier(of: defaultGroup)
+        case .group(nil): groupID = try identifier(of: defaultGroup)
+        case .everyone: groupID = nil
         }
         try removeAbandoned(path)
         let listener: FileDescriptor
@@ -31,7 +40,7 @@ enum ControlSocketFile {
             }
         }
         do throws(ControlServerError) {
-            try open(path, to: groupID, named: group)
+            try open(path, to: groupID, users)
         } catch {
             _ = try? Files.unlink(path)
             throw error
@@ -41,18 +50,18 @@ enum ControlSocketFile {
 
     /// Gives the socket to its group, and only then the group its way in.
     private static func open(
-        _ path: String, to groupID: UInt32?, named group: String?
+        _ path: String, to groupID: UInt32?, _ users: ControlUsers
     ) throws(ControlServerError) {
         if let groupID {
             do {
                 try Files.setGroup(path, groupID)
             } catch {
                 // The default group is a convenience; what the user configured is not.
-                if let group { throw .groupRefused(group, cause: "\(error)") }
+                if case .group(let group?) = users { throw .groupRefused(group, cause: "\(error)") }
             }
         }
         do {
-            try Files.setMode(path, 0o660)
+            try Files.setMode(path, users == .everyone ? 0o666 : 0o660)
         } catch {
             throw .system("\(error)")
         }

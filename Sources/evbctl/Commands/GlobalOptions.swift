@@ -18,17 +18,29 @@ struct GlobalOptions: ParsableArguments {
     var socketPath: String {
         if let socket { return socket }
         if let value = getenv("EVBCTL_SOCKET"), value.pointee != 0 { return String(cString: value) }
-        return "/run/evbd/evbd.sock"
+        return ControlInterface.defaultSocket
     }
 
     /// Does what a command does with evbd, and turns a failure into its words and its exit status.
     func withClient(_ body: (ControlClient) throws(ControlClientError) -> Void) throws {
         do {
-            try body(try ControlClient(socket: socketPath))
+            try body(try connect())
         } catch {
             let failure = Failure(error)
             Terminal.complain(failure.text)
             throw ExitCode(failure.status)
+        }
+    }
+
+    /// Who may not use the control socket may still look: evbd may have a read-only socket beside it.
+    private func connect() throws(ControlClientError) -> ControlClient {
+        do {
+            return try ControlClient(socket: socketPath)
+        } catch {
+            guard case .noDaemon(_, .forbidden) = error,
+                let client = try? ControlClient(socket: ControlInterface.readOnlySocket(beside: socketPath))
+            else { throw error }
+            return client
         }
     }
 

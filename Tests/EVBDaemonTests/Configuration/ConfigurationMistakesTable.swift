@@ -129,6 +129,14 @@ enum ConfigurationMistakesTable {
             text: "ports: []\ncontrol: { socket: /\(String(repeating: "s", count: 107)) }\n",
             lines: "evbd.yaml:2: control.socket: is too long a path or has a NUL in it; give at most 107 octets"),
         MistakeCase(
+            name: "a read-only socket",
+            text: "ports: []\ncontrol: { socket: /tmp/s, read-only: { socket: /tmp/s, group: ~, mode: 666 } }\n",
+            lines: """
+                evbd.yaml:2: control.read-only.mode: is not a known key; known here are socket, group
+                evbd.yaml:2: control.read-only.socket: is control.socket too; give another path, or leave the key out
+                evbd.yaml:2: control.read-only.group: is empty; give the name of a group, or leave the key out for everybody
+                """),
+        MistakeCase(
             name: "the same key twice",
             text: "ports:\n  - interface: eth0\n    role: station\n    role: station\nports: []\n",
             lines: """

@@ -61,6 +61,20 @@ private func parse(_ text: String) throws -> Configuration {
         #expect(configuration.deassociateOnStop && configuration.logLevel == .debug)
     }
 
+    @Test(
+        arguments: [
+            ("{ read-only: {} }", "/run/evbd/evbd.sock", "/run/evbd/evbd-ro.sock", nil),
+            ("{ socket: /tmp/s, read-only: { group: adm } }", "/tmp/s", "/tmp/s-ro", "adm"),
+            ("{ read-only: { socket: /tmp/r }, socket: /tmp/s.sock }", "/tmp/s.sock", "/tmp/r", nil),
+        ] as [(String, String, String, String?)]) func aReadOnlySocket(
+            _ text: String, _ socket: String, _ readOnly: String, _ group: String?
+        ) throws
+    {
+        let control = try parse("ports: []\ncontrol: \(text)\n").control
+        #expect(
+            control == ControlConfiguration(socket: socket, readOnly: .init(socket: readOnly, group: group)))
+    }
+
     @Test func aBridgePort() throws {
         let ports = try parse(
             """

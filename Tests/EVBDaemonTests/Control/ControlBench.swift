@@ -65,19 +65,23 @@ final class ControlBench {
     let service = FakeService()
     private(set) var server: ControlServer?
 
-    init(limits: ControlServer.Limits = ControlServer.Limits()) throws {
+    init(
+        limits: ControlServer.Limits = ControlServer.Limits(), access: ControlServer.Access = .full
+    ) throws {
         loop = try EventLoop()
-        server = try Self.makeServer(loop, path, service, limits)
+        server = try Self.makeServer(loop, path, service, limits, access: access)
     }
 
     static func makeServer(
         _ loop: EventLoop, _ path: String, _ service: any ControlService,
-        _ limits: ControlServer.Limits = ControlServer.Limits(), group: String? = nil
+        _ limits: ControlServer.Limits = ControlServer.Limits(), users: ControlUsers = .group(nil),
+        access: ControlServer.Access = .full
     ) throws -> ControlServer {
         var logger = Logger(label: "test")
         logger.logLevel = .critical
         return try ControlServer(
-            loop: loop, path: path, group: group, version: "1.2.3", service: service, limits: limits, logger: logger)
+            loop: loop, path: path, users: users, access: access, version: "1.2.3", service: service, limits: limits,
+            logger: logger)
     }
 
     deinit {

@@ -252,18 +252,6 @@ import Testing
         #expect(!bench.service.seen[0].reply.send(event))
     }
 
-    @Test func surplusClientsAreClosedAtOnce() throws {
-        let bench = try ControlBench(limits: .init(clients: 2))
-        let first = try [TestClient(bench.path), TestClient(bench.path)]
-        let surplus = try TestClient(bench.path)
-        try bench.turn(until: {
-            _ = try surplus.replies(); return surplus.hasEnded
-        })
-        #expect(bench.counters.surplus == 1 && bench.counters.accepted == 2)
-        bench.service.onRequest = { _, reply in reply.answer(.version(VersionReport(version: "1"))) }
-        for client in first { #expect(try bench.reply(to: "io.evbd.GetVersion", from: client).error == nil) }
-    }
-
     @Test func aPlaceIsFreeAgainWhenAClientGoes() throws {
         let bench = try ControlBench(limits: .init(clients: 1))
         for _ in 0..<10 {

@@ -12,7 +12,11 @@ import Testing
     private let service = FakeService()
 
     private func serve(_ path: String, group: String? = nil) throws -> ControlServer {
-        try ControlBench.makeServer(try EventLoop(), path, service, group: group)
+        try serve(path, .group(group))
+    }
+
+    private func serve(_ path: String, _ users: ControlUsers) throws -> ControlServer {
+        try ControlBench.makeServer(try EventLoop(), path, service, users: users)
     }
 
     @Test func theSocketIsForItsGroup() throws {
@@ -22,6 +26,12 @@ import Testing
         server.close()
         server.close()
         #expect(throws: SystemError.self) { try Files.status(path) }
+    }
+
+    @Test func aSocketForEverybody() throws {
+        let server = try serve(path, .everyone)
+        #expect(try Files.status(path).mode == 0o666)
+        server.close()
     }
 
     @Test func anAbandonedSocketIsReplaced() throws {
@@ -63,6 +73,6 @@ import Testing
         #expect(throws: SystemError.self) { try Files.status(path) }
         #expect(
             "\(ControlServerError.noDirectory(path: "/run/x/s"))"
-                == "the directory of /run/x/s does not exist: create it, or set control.socket to another path")
+                == "the directory of /run/x/s does not exist: create it, or set another path under control")
     }
 }
