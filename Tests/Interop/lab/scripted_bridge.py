@@ -40,7 +40,7 @@ class ScriptedBridge:
             self._end.set()
             self._thread.join()
             if goodbye:
-                self._announce(ttl=0)
+                self.announce(ttl=0)
             self._socket.close()
 
     def commands(self, kind=None):
@@ -69,7 +69,8 @@ class ScriptedBridge:
             self._sequence = self._sequence + 1 & 0xFFFF
             return self._sequence
 
-    def _announce(self, ttl=20):
+    def announce(self, ttl=20):
+        """Sends its EVB TLV now."""
         pdu = LLDPDU(b"\x04" + mac(self._mac), b"\x03" + mac(self._mac), ttl, ((127, self.evb.encode()),) if ttl else ())
         self._socket.send(ethernet(self._mac, ETHERTYPE_LLDP, pdu.encode()))
 
@@ -77,7 +78,7 @@ class ScriptedBridge:
         next_announcement = 0.0
         while not self._end.is_set():
             if time.monotonic() >= next_announcement:
-                self._announce()
+                self.announce()
                 next_announcement = time.monotonic() + 1
             if self._waiting and not self.held.is_set():
                 waiting, self._waiting = self._waiting, []

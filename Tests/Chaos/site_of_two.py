@@ -1,0 +1,32 @@
+"""evbd as the station and evbd as the bridge, with VSIs between them that nothing may cost."""
+
+from lab import eventually
+from lab.pair import requests
+from lab.switch import Switch
+from lab.varlink import Control, Events
+
+
+class Site:
+    """evbd on both ends of a cable, VSIs associated, and what it costs each of them to bear the other end."""
+
+    def __init__(self, cable, count=50, dialect="auto"):
+        self.cable, self.count = cable, count
+        for namespace, interface in ((cable.host, "uplink0"), (cable.switch, "port0")):
+            namespace.ip("link", "set", interface, "mtu", "9000")
+        self.bridge = Switch(cable.lab, cable.switch).evbd(ports=[{"interface": "port0", "dialect": dialect}], log={"level": "info"})
+        self.evbd = cable.evbd(ports=[{"interface": "uplink0", "dialect": dialect}], log={"level": "info"}).wait_for_bridge()
+        wanted = requests(count)
+        self.known = [each["vsiID"] for each in wanted]
+        control = Control(self.evbd.socket)
+        control.call_all("Associate", wanted)
+        control.close()
+        eventually(self.all_are_associated, 20, "all are associated")
+        self.events = [Events(cable.lab, daemon.socket) for daemon in (self.evbd, self.bridge)]
+
+    def all_are_associated(self):
+        """All that are known, at both ends."""
+        return all(all(held.get(each, {}).get("state") == "associated" for each in self.known) for held in (self.evbd.vsis(), self.bridge.vsis()))
+
+    def losses(self):
+        return [change for events in self.events for change in events.vsi_changes()
+                if change[2] == "associated" and change[1] in self.known]
