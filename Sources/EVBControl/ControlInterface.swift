@@ -23,6 +23,12 @@ public enum ControlMethod: String, Sendable, CaseIterable {
         }
     }
 
+    /// The method of this name on the wire; nil if io.evbd has none.
+    public init?(qualifiedName: String) {
+        guard qualifiedName.hasPrefix("\(ControlInterface.name).") else { return nil }
+        self.init(rawValue: String(qualifiedName.dropFirst(ControlInterface.name.utf8.count + 1)))
+    }
+
     /// The name on the wire, such as `io.evbd.GetStatus`.
     public var qualifiedName: String { "\(ControlInterface.name).\(rawValue)" }
 }

@@ -182,6 +182,8 @@ final class ControlConnection {
                 return
             }
             let call = try VarlinkCall(message: message)
+            // Whoever has gone is told nothing; what it wanted changed is changed.
+            guard !hasHungUp || ControlMethod(qualifiedName: call.method)?.changesSomething == true else { return }
             let handle = ControlReplyHandle(connection: self, oneway: call.oneway, more: call.more)
             current = handle
             server.handle(call, from: peer, reply: handle)

@@ -125,12 +125,15 @@ import Testing
         let modest = try TestClient(bench.path)
         do {
             let greedy = try TestClient(bench.path)
-            try greedy.send(String(repeating: "{\"method\":\"io.evbd.GetStatus\"}\0", count: 1000))
+            let call = "{\"method\":\"io.evbd.Deassociate\",\"parameters\":{\"vsiID\":\"x\"}}\0"
+            // What changes nothing is not done for one who has gone.
+            try greedy.send(String(repeating: call, count: 1000) + "{\"method\":\"io.evbd.GetStatus\"}\0")
         }
         try modest.call("io.evbd.GetVersion")
         try bench.turn(until: { order.count == 1001 })
         #expect(try #require(order.firstIndex(of: .getVersion)) < 10)
         try bench.turn(until: { bench.server?.clientCount == 1 })
+        #expect(order.count == 1001 && !order.contains(.getStatus))
     }
 
     @Test func whatWaitsForAllIsBounded() throws {
