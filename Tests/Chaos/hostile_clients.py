@@ -183,13 +183,17 @@ def greedy(path, rounds, dice):
     read, until = 0, time.monotonic() + rounds / 60
     while time.monotonic() < until:
         readable, writable, _ = select.select(clients, clients, [], 1)
-        for client in writable:
+        for client in {*readable, *writable}:
             try:
+                if client in readable:
+                    read += len(client.recv(1 << 20))
                 client.send(words)
             except BlockingIOError:
                 pass
-        for client in readable:
-            read += len(client.recv(1 << 20))
+            except ConnectionError:     # closed, to make a place for another of its own user
+                clients.remove(client)
+                clients.append(connect(path))
+                clients[-1].setblocking(False)
         if dice.random() < 0.1:
             last = connect(path)
             last.setblocking(False)

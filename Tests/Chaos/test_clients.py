@@ -61,6 +61,7 @@ def stirred(pair, hostile):
         control.call_all("Deassociate", [{"vsiID": each["vsiID"], "port": "uplink0", "wait": 0} for each in some])
         serial += 20
     control.close()
+    return serial
 
 
 @pytest.mark.parametrize("kind", [nonsense, wrong_types, deaf, left_open, in_and_out, greedy], ids=lambda kind: kind.__name__)
@@ -73,10 +74,10 @@ def test_clients_that_abuse_hurt_nobody_else(pair, kind, capsys):
     honest.start()
     rounds = max(1, ROUNDS // 100) if kind is wrong_types else ROUNDS
     hostile = Hostile(kind, evbd.socket, rounds, SEED, HOSTILE, GROUP.gr_gid)
-    peak, began = settled, time.monotonic()
+    peak, began, limit = settled, time.monotonic(), LOG_LIMIT
     try:
         if kind is deaf:
-            stirred(pair, hostile)
+            limit += 500 * stirred(pair, hostile)       # what comes and goes is told
         while not hostile.has_done:
             peak = max(peak, evbd.process.rss_kib())
             assert time.monotonic() - began < 60 + ROUNDS, f"EVBD_SEED={SEED}: the abuse hangs"
@@ -91,7 +92,7 @@ def test_clients_that_abuse_hurt_nobody_else(pair, kind, capsys):
     finally:
         hostile.end()
     assert evbd.process.alive, f"EVBD_SEED={SEED}"
-    eventually(lambda: descriptors(evbd) <= before, 10, f"EVBD_SEED={SEED}: no more descriptors than before, {before}")
+    eventually(lambda: descriptors(evbd) <= before, 30, f"EVBD_SEED={SEED}: no more descriptors than before, {before}")
     growth, lines = peak - settled, len(evbd.process.output()) - logged
     with capsys.disabled():
         print(f"\n    EVBD_SEED={SEED} {kind.__name__}: {time.monotonic() - began:.1f} s{f', {done}' if done else ''}; {told}; "
@@ -99,4 +100,4 @@ def test_clients_that_abuse_hurt_nobody_else(pair, kind, capsys):
     lost = [change for events in (pair.released, pair.own) for change in events.vsi_changes() if change[1] in known and change[2] == "associated"]
     assert not lost, f"EVBD_SEED={SEED}: {lost[:3]}"
     assert known <= pair.held()
-    assert growth < GROWTH_KIB and lines < LOG_LIMIT, f"EVBD_SEED={SEED}"
+    assert growth < GROWTH_KIB and lines < limit, f"EVBD_SEED={SEED}"

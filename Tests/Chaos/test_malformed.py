@@ -105,7 +105,7 @@ def station(cable):
 
 
 def test_VDP_39_requests_back_to_back_are_all_answered(station):
-    """ECP-03 VDP-39 Pairs of ECPDUs up to 5 ms apart, 40 of each distance: every VSI is answered (lldpad leaves 12 to 20 of 80 without)."""
+    """ECP-03 VDP-39 Pairs of ECPDUs up to 5 ms apart, 40 of each distance: every VSI is answered (by lldpad's switch, 1 to 20 of 40 pairs are not)."""
     bridge, station = station
     unanswered, number = {}, 0
     for milliseconds in (0, 0.5, 1, 1.9, 3, 5):
