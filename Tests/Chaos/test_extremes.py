@@ -20,7 +20,7 @@ from lab.switch import Switch
 from lab.varlink import Control
 from scripted_station import ScriptedStation
 
-CHANGES = int(os.environ.get("EVBD_EXTREMES", 8))
+CHANGES = int(os.environ.get("EVBD_EXTREMES", 6))
 SEED = int(os.environ.get("EVBD_SEED", 0)) or random.SystemRandom().randrange(1, 1 << 32)
 VSIS = 20
 SANE = {"retries": 3, "rte": 10, "rwd": 17, "rka": 18}

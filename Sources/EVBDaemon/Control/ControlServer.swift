@@ -129,8 +129,10 @@ public final class ControlServer {
     private var reserve: FileDescriptor?
     private var watch: EventLoop.Watch?
     private var connections: [ObjectIdentifier: ControlConnection] = [:]
-    /// Who has something to be done for, in the order in which they have their turns.
-    private var ready: [ControlConnection] = []
+    /// Users for whose clients there is something to do, in the order in which they have their turns.
+    private var turns: [UInt32] = []
+    /// Those clients, in the same order.
+    private var ready: [UInt32: [ControlConnection]] = [:]
     private var workIsDue = false
     private var heldOctets = 0
     /// Lines that clients may cause.
@@ -184,7 +186,8 @@ public final class ControlServer {
         _ = try? Files.unlink(path)
         for connection in connections.values { connection.end() }
         connections = [:]
-        ready = []
+        turns = []
+        ready = [:]
         reserve = nil
     }
 
@@ -297,16 +300,19 @@ public final class ControlServer {
 
     // MARK: Work
 
-    /// Has a client wait for its turn: one piece of work each, one client after the other, whoever has how much to be done.
+    /// Has a client wait for its turn: a piece of work for each user, one client after the other, whoever has how many of them
+    /// and wants how much.
     func queue(_ connection: ControlConnection) {
         guard !connection.isQueued else { return }
         connection.isQueued = true
-        ready.append(connection)
+        let user = connection.peer.uid
+        if ready[user] == nil { turns.append(user) }
+        ready[user, default: []].append(connection)
         workLater()
     }
 
     private func workLater() {
-        guard !workIsDue, !ready.isEmpty else { return }
+        guard !workIsDue, !turns.isEmpty else { return }
         workIsDue = true
         loop.later { [weak self] in self?.work() }
     }
@@ -314,16 +320,24 @@ public final class ControlServer {
     private func work() {
         workIsDue = false
         let end = loop.now() &+ Self.workPerTurn
-        var done = 0
-        while done < ready.count {
-            let connection = ready[done]
-            done += 1
+        repeat {
+            guard let connection = nextInTurn() else { break }
             connection.isQueued = false
             connection.work()
-            guard loop.now() < end else { break }
-        }
-        ready.removeFirst(min(done, ready.count))
+        } while loop.now() < end
         workLater()
+    }
+
+    private func nextInTurn() -> ControlConnection? {
+        guard !turns.isEmpty else { return nil }
+        let user = turns.removeFirst()
+        guard var waiting = ready.removeValue(forKey: user), !waiting.isEmpty else { return nil }
+        let connection = waiting.removeFirst()
+        if !waiting.isEmpty {
+            ready[user] = waiting
+            turns.append(user)
+        }
+        return connection
     }
 
     /// Keeps account of what waits for all clients, and drops who has most where that is too much.
