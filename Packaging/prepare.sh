@@ -62,7 +62,7 @@ require_swift() {
 give_back() {
   local directory
   [[ ${SUDO_UID:-0} != 0 ]] || return 0
-  for directory in .build .build-lab .build-fuzz .build-mutants; do
+  for directory in .build .build-lab .build-fuzz .build-mutants .build-sanitize; do
     [[ ! -e $directory ]] || chown -R "$SUDO_UID:$SUDO_GID" "$directory"
   done
 }

@@ -10,6 +10,8 @@ from .netlink import Client
 from .system import REPOSITORY, eventually
 
 BINARIES = Path(os.environ.get("EVBD_BIN_DIR", REPOSITORY / ".build/debug"))
+# Which sanitizer evbd was built with, address or thread, or None: see Tests/Sanitize/run.
+SANITIZER = os.environ.get("EVBD_SANITIZER")
 # Short enough for a test to wait for them; see lldpad.settings for the bridge's half. The larger value of the two sides counts.
 ECP = {"retries": 3, "rte": 10}
 VDP = {"rwd": 17, "rka": 18}
