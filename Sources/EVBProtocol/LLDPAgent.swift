@@ -124,6 +124,14 @@ struct LLDPAgent {
         neighbours.remove(at: oldest ?? 0)
     }
 
+    /// Whether a peer has missed three LLDPDUs while another that will do is heard: it is gone, however long it said that its
+    /// word holds.
+    func isOutlived(_ peer: EVBPeer, by willDo: (Neighbour) -> Bool, at now: Instant) -> Bool {
+        let heard = neighbours.filter { $0.source == peer.address || $0.isSame(as: peer) }.map(\.lastHeard).max()
+        guard let heard, now.since(heard) > Self.transmitInterval * 3 else { return false }
+        return neighbours.contains { now.since($0.lastHeard) <= Self.transmitInterval && willDo($0) }
+    }
+
     /// What is due by now.
     struct Due: Equatable {
         var transmit = false

@@ -191,7 +191,7 @@ public struct Port {
         let bridges = configuration.evb.isTransmitted ? heard : []
         let sameName = bridges.first { $0.chassisID == peer?.chassisID && $0.portID == peer?.portID }
         let inUse = bridges.first { $0.address == peer?.address } ?? sameName
-        if let current = inUse, !isOutlived(current, at: now) {
+        if let current = inUse, !agent.isOutlived(current, by: { bridge($0) != nil }, at: now) {
             if current.advertised.dialect != peer?.advertised.dialect {
                 losePeer(.dialectChanged, at: now)
                 findPeer(current, at: now)
@@ -211,16 +211,6 @@ public struct Port {
             if let first = bridges.first { findPeer(first, at: now) }
         }
         updateNotices(bridges: bridges.count)
-    }
-
-    /// Whether a bridge has missed three LLDPDUs while another is heard: it is gone, however long it said that its word holds.
-    private func isOutlived(_ bridge: EVBPeer, at now: Instant) -> Bool {
-        let heard = agent.neighbours.filter { $0.source == bridge.address || $0.isSame(as: bridge) }.map(\.lastHeard)
-            .max()
-        guard let heard, now.since(heard) > LLDPAgent.transmitInterval * 3 else { return false }
-        return agent.neighbours.contains { neighbour in
-            now.since(neighbour.lastHeard) <= LLDPAgent.transmitInterval && self.bridge(neighbour) != nil
-        }
     }
 
     /// Whether the bridge in use had heard this station and now, by its TLV, has not.

@@ -28,6 +28,8 @@ extension World {
         case .vsi(let event):
             try checkStandstill("\(event)")
             try pairs[index].ledger.bridgeSays(event, at: now)
+            // A station that stays and has no VDP any more, by a stray LLDPDU, ends what was outstanding too.
+            if case .released(_, .stationLost) = event { pairs[index].bridgeMonitor.misled() }
         case .station(.lost): pairs[index].bridgeMonitor.reset()
         case .timers(let timers): pairs[index].bridgeMonitor.retriesChanged(to: timers.retries)
         case .transmit, .station, .reflectiveRelay, .notice: break

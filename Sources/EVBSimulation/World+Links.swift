@@ -61,7 +61,9 @@ extension World {
         if case .lldp = frame.payload {
             if toBridge { pairs[index].lastLLDP.0 = now } else { pairs[index].lastLLDP.1 = now }
         }
-        if let (ecpdu, _) = frame.ecpdu, ecpdu.operation == .acknowledgement {
+        let neighbour = toBridge ? pairs[index].bridge.station : pairs[index].station.peer
+        let isTheNeighbours = neighbour?.addresses.contains(frame.source) == true
+        if let (ecpdu, _) = frame.ecpdu, ecpdu.operation == .acknowledgement, isTheNeighbours {
             if toBridge {
                 pairs[index].bridgeMonitor.acknowledged(ecpdu)
             } else {

@@ -140,6 +140,31 @@ extension [BridgeEffect] {
         #expect(unable.lldp().relay.isEmpty)
     }
 
+    @Test("a station that has missed three LLDPDUs gives way to one that is heard, however long its word was to hold")
+    func aStationThatIsOutlived() throws {
+        let ghost = MACAddress(truncating: 0x0200_0000_00FF)
+        var bench = BridgeBench()
+        let tlv = EVBTLV(
+            bridgeStatus: [],
+            stationStatus: StationStatus(
+                groupIDs: false, reflectiveRelayRequest: false, reflectiveRelayStatus: .unknown),
+            retries: 3, retransmissionExponent: 14, mode: .station,
+            resourceWaitDelay: NegotiatedExponent(20, isRemote: false),
+            reinitKeepAlive: NegotiatedExponent(20, isRemote: false))
+        let stray = LLDPDU(
+            chassisID: .chassis(ghost), portID: .port(ghost), timeToLive: 60_000, optional: [.evb(tlv)])
+        _ = bench.receive(.lldp(stray), from: ghost)
+        for second in 1...3 {
+            _ = bench.lldp()
+            #expect(bench.port.station?.address == ghost, "after \(second - 1) times 30 s")
+            bench.now = bench.now + .seconds(30)
+        }
+        bench.now = bench.now + .seconds(1)
+        #expect(bench.lldp().contains(.station(.lost(.aged))))
+        #expect(bench.port.station?.address == BridgeBench.station)
+        #expect(try bench.grant(.associate).said.map(\.status) == [.answer(.success)])
+    }
+
     @Test("ECP-19 nobody but the station may ask, unless the policy is that anybody may")
     func otherSource() throws {
         let stranger = MACAddress(truncating: 0x0200_0000_00FF)

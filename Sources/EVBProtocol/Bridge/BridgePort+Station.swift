@@ -6,7 +6,8 @@ extension BridgePort {
         // The latest first, for one address that goes by several names: the station was renamed, or a stray frame was heard.
         let stations = agent.neighbours.sorted { $0.lastHeard > $1.lastHeard }.compactMap(station)
         let sameName = stations.first { $0.chassisID == station?.chassisID && $0.portID == station?.portID }
-        if let current = stations.first(where: { $0.address == station?.address }) ?? sameName {
+        let inUse = stations.first { $0.address == station?.address } ?? sameName
+        if let current = inUse, !agent.isOutlived(current, by: { station($0) != nil }, at: now) {
             if current.advertised.dialect != station?.advertised.dialect {
                 // It has lost the bridge of its former dialect itself, and takes what that had granted for gone.
                 releaseStation(.dialectChanged, at: now)
@@ -17,7 +18,7 @@ extension BridgePort {
                 applyNegotiation(at: now)
             }
         } else {
-            loseStation(loss, at: now)
+            loseStation(inUse == nil ? loss : .aged, at: now)
             if let first = stations.first { findStation(first, at: now) }
         }
         updateNotices(stations: stations.count)
