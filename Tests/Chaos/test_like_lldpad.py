@@ -280,3 +280,29 @@ def test_5_list(cable, tell, count):
     lines = len(result.stdout.splitlines()) - 1
     tell(f"evbctl vsi list with {count}: {lines} listed, exit {result.returncode}")
     assert (lines, result.returncode) == (count, 0)
+
+
+# MARK: 6, extreme values (what else is in that section is in test_malformed.py)
+
+
+def test_6_rka_31(cable, tell):
+    """The bridge announces RKA 31, 2 VSIs: ECP requests in 14 s."""
+    cable.scripted_bridge(evb=EVB(rrcap=True, rrctr=True, rte=8, rwd=20, rka=31))
+    evbd = cable.evbd(ports=[PORT]).wait_for_bridge()
+    wire = cable.wire()
+    for mac, vsi in machines(2):
+        evbd.associate(vsi, mac=mac)
+    time.sleep(14)
+    sent = len(wire.received(lambda frame: frame.ecp and not frame.ecp.acknowledge))
+    tell(f"RKA 31, 2 VSIs: {sent} ECP requests in 14 s")
+    assert sent < 50
+
+
+def test_6_rte_28(cable, tell):
+    """The bridge announces RTE 28: associations go on."""
+    cable.scripted_bridge(evb=EVB(rrcap=True, rrctr=True, rte=28, rwd=20, rka=20))
+    evbd = cable.evbd(ports=[PORT]).wait_for_bridge()
+    before = time.monotonic()
+    for mac, vsi in machines(20):
+        evbd.associate(vsi, mac=mac)
+    tell(f"RTE 28: 20 VSIs associated one after the other in {time.monotonic() - before:.1f} s")
