@@ -107,8 +107,8 @@ class Flood:
 
 
 def source(octets, number, dice):
-    """Another source address each time."""
-    struct.pack_into("!HI", octets, 6, 0x0200 | number >> 32 & 0xFF, number & 0xFFFFFFFF)
+    """Another source address each time, none of which is one of the lab's."""
+    struct.pack_into("!HI", octets, 6, 0x0266, number & 0xFFFFFFFF)
 
 
 def sequence(octets, number, dice):

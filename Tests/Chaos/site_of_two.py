@@ -16,7 +16,7 @@ class Site:
         self.bridge = Switch(cable.lab, cable.switch).evbd(ports=[{"interface": "port0", "dialect": dialect}], log={"level": "info"})
         self.evbd = cable.evbd(ports=[{"interface": "uplink0", "dialect": dialect}], log={"level": "info"}).wait_for_bridge()
         wanted = requests(count)
-        self.known = [each["vsiID"] for each in wanted]
+        self.known, self._wanted = [each["vsiID"] for each in wanted], wanted
         control = Control(self.evbd.socket)
         control.call_all("Associate", wanted)
         control.close()
@@ -26,6 +26,15 @@ class Site:
     def all_are_associated(self):
         """All that are known, at both ends."""
         return all(all(held.get(each, {}).get("state") == "associated" for each in self.known) for held in (self.evbd.vsis(), self.bridge.vsis()))
+
+    def ask_again(self):
+        """Asks for what a forged refusal has ended for good, each of which says so; how many these were."""
+        shown = self.evbd.vsis()
+        refused = [each for each in self._wanted if shown[each["vsiID"]]["reason"] == "insufficient-resources"]
+        control = Control(self.evbd.socket)
+        control.call_all("Associate", refused)
+        control.close()
+        return len(refused)
 
     def losses(self):
         return [change for events in self.events for change in events.vsi_changes()

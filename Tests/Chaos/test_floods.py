@@ -136,7 +136,8 @@ def test_floods_from_strangers_cost_no_vsi(cable, role, tell):
         before, after = flood_it(site, victim, end, frames, change, tell, name)
         if name == "other EtherTypes":
             heard = {key: after[key] - before[key] for key in ("LldpRxFrames", "EcpRxFrameCount", "EcpRxDiscarded", "LldpRxDiscarded")}
-            assert all(count < 50 for count in heard.values()), f"the kernel was to keep these: {heard}"
+            # Of the flood before, some may still have been waiting.
+            assert all(count < FRAMES // 20 for count in heard.values()), f"the kernel was to keep these: {heard}"
         assert not site.losses(), f"EVBD_SEED={SEED}: after {name}: {site.losses()[:3]}"
     # What was lost in silence is missed now: two toutKeepAlive of 4.2 s.
     time.sleep(max(0, 9 - (time.monotonic() - began)))
@@ -161,6 +162,9 @@ def test_floods_in_the_neighbours_name_pass(cable, role, tell):
     for name in dice.sample(["LLDP of one", "ECP acks", "De-Associates of unknown VSIs", "De-Associates of known VSIs", "hard refusals", "garbage"], 6):
         flood_it(site, victim, end, *chosen[name], tell, name)
         over = time.monotonic()
+        if name == "hard refusals" and role == "station":
+            time.sleep(1)       # for those that still wait
+            tell(f"  refused for good, with the reason, and asked for again: {site.ask_again()}")
         eventually(site.all_are_associated, 60, f"EVBD_SEED={SEED}: all are associated again after {name}", every=0.1)
         if time.monotonic() - over > 0.3:
             tell(f"  all associated again {time.monotonic() - over:.1f} s later")
