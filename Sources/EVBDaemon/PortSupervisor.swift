@@ -165,8 +165,9 @@ final class PortSupervisor: ManagedPort {
     ///
     /// - Throws: `unknownVSI`.
     func withdraw(_ vsiID: VSIID, waiter: ManagedVSI.Waiter?) throws(VSIRequestError) {
+        // First: one that is not bound is known no more afterwards, and its file goes with its link, which takes a while.
+        keep(vsiID, isWithdrawn: true)
         let effects = try port.withdraw(vsiID, at: now)
-        keep(vsiID)
         let former = vsis[vsiID]?.waiters ?? []
         vsis[vsiID]?.waiters = waiter.map { [$0] } ?? []
         lastTurn &+= 1
@@ -189,13 +190,13 @@ final class PortSupervisor: ManagedPort {
 
     var isReleased: Bool { vsis.isEmpty && relay.isEmpty }
 
-    /// Stores what is wanted of a VSI now.
-    func keep(_ vsiID: VSIID) {
+    /// Stores what is wanted of a VSI now, or that it is wanted no more.
+    func keep(_ vsiID: VSIID, isWithdrawn: Bool = false) {
         guard let managed = vsis[vsiID], let snapshot = port.vsi(vsiID) else { return }
         store.keepEventually(
             StoredVSI(
                 port: name, request: snapshot.request, link: managed.link, owner: managed.owner,
-                isGranted: managed.isStoredAsGranted, isWithdrawn: snapshot.isWithdrawn,
+                isGranted: managed.isStoredAsGranted, isWithdrawn: isWithdrawn || snapshot.isWithdrawn,
                 isLinkElsewhere: relay.isElsewhere(vsiID), eventPort: managed.eventPort))
     }
 

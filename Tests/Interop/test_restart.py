@@ -10,6 +10,7 @@ import pytest
 
 from lab import eventually
 from lab.pair import Pair, end, requests
+from lab.thread import frozen_thread
 
 from test_two_vms import VM
 
@@ -88,6 +89,39 @@ def test_a_withdrawn_vsi_stays_gone(pair):
     assert pair.evbd.vsi(vsi) is None
     eventually(lambda: pair.cable.host.link("vm0") is None, 5, "its link is gone")
     assert not list((pair.evbd.directory / "vsis").glob("*.vsi"))
+
+
+def test_VDP_36_a_withdrawn_vsi_stays_gone_whose_link_was_not_gone_yet(pair):
+    """VDP-36 Nothing is granted, so that it is given up at once; but the kernel takes its time over the link, and evbd is killed meanwhile."""
+    vsi = str(uuid.uuid4())
+    pair.evbd.associate(vsi, "--link", "vm0")
+    pair.cable.switch.ip("link", "set", "port0", "down")
+    pair.evbd.wait_for_state(vsi, "deassociated")
+    eventually(lambda: not pair.cable.host.is_up("vm0"), 5, "its link is cut")
+    with frozen_thread(pair.evbd.pid, "evbd-links"):
+        assert pair.evbd.ctl("vsi", "deassociate", vsi, "--no-wait").returncode == 0
+        pair.evbd.process.signal(signal.SIGKILL)
+    pair.evbd.process.wait(10)
+    pair.cable.switch.ip("link", "set", "port0", "up")
+    pair.evbd.start().wait_for_bridge()
+    assert pair.evbd.vsi(vsi) is None
+    eventually(lambda: pair.cable.host.link("vm0") is None, 5, "its link is gone")
+    assert not list((pair.evbd.directory / "vsis").glob("*.vsi"))
+
+
+def test_VDP_36_a_stop_while_a_link_is_made(pair):
+    """VDP-36 SIGTERM comes when the bridge has granted and the link is half made: the VSI is wanted still."""
+    (request,) = requests(1, link={"name": "vm0"}, wait=0)
+    with frozen_thread(pair.evbd.pid, "evbd-links"):
+        vsi = pair.control().call("Associate", **request)["vsi"]["vsiID"]
+        eventually(lambda: pair.held() == {vsi}, 5, "granted")
+        eventually(lambda: pair.evbd.state(vsi) == "associated", 5, "and heard")
+        pair.evbd.process.signal(signal.SIGTERM)
+        time.sleep(0.3)     # it waits for the thread
+    assert pair.evbd.process.wait(10) == 0
+    pair.evbd.start().wait_for_bridge()
+    pair.evbd.wait_for_state(vsi, "associated")
+    eventually(lambda: pair.cable.host.is_up("vm0"), 5, "with its link")
 
 
 def test_a_forged_file_and_a_torn_one_stop_nothing(pair):

@@ -32,4 +32,7 @@ def frozen_thread(pid, name):
     try:
         yield
     finally:
-        _ptrace(PTRACE_DETACH, thread)
+        try:
+            _ptrace(PTRACE_DETACH, thread)
+        except ProcessLookupError:      # killed meanwhile: its process is not over before its tracer knows
+            os.waitpid(thread, 0x40000000)
