@@ -11,7 +11,7 @@ import pytest
 
 from lab import eventually
 from lab.switch import Switch
-from lab.system import run
+from lab.system import always, run
 
 ROUNDS = 150     # of the changes to twenty links: several thousand notifications, of which a queue holds less than a thousand
 GUEST, OTHER_GUEST, THIRD_GUEST = "52:54:00:11:22:33", "52:54:00:11:22:44", "52:54:00:11:22:55"
@@ -94,6 +94,26 @@ def test_links_are_found_as_they_are(cable, site):
     eventually(lambda: cable.host.is_up("vm9") and cable.host.is_up("vm2"), 10, "up again")
     eventually(lambda: evbd.vsi(wanted[1])["link"]["name"] == "vm9", 5, "the new name is known")
     assert all(evbd.state(each) == "associated" for each in wanted)
+
+
+def test_a_link_that_went_to_its_machine_is_not_taken_for_deleted(cable, site):
+    """Meanwhile the links of two VSIs were moved into other network namespaces: they are the VSIs' still, and are not made anew."""
+    _, bridge, evbd = site
+    macs = {"macvtap": GUEST, "macvlan": OTHER_GUEST}
+    wanted = [vsi(evbd, "--link", f"vm-{kind}", "--link-kind", kind, mac=mac) for kind, mac in macs.items()]
+    machine = cable.lab.namespace("machine")
+    evbd.process.freeze()
+    noise(cable.host)
+    for kind in macs:
+        cable.host.ip("link", "set", f"vm-{kind}", "netns", machine.name)
+        machine.ip("link", "set", f"vm-{kind}", "up")
+    evbd.process.thaw()
+    eventually(lambda: told(evbd), 10, "told of the overrun")
+    # The bridge may have missed their keep-alives.
+    eventually(lambda: all(evbd.state(each) == "associated" for each in wanted), 20, "associated as before")
+    always(lambda: not any(cable.host.link(f"vm-{kind}") for kind in macs), 1, "not made anew")
+    assert all(evbd.state(each) == "associated" for each in wanted)
+    assert all(machine.is_up(f"vm-{kind}") for kind in macs)
 
 
 def test_VDP_34_the_bridge_has_missed_it_too(cable, site):

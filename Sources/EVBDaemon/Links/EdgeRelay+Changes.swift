@@ -47,6 +47,7 @@ extension EdgeRelay {
             guard case .success(let current) = result else { return relay.step(vsiID) }
             guard let current else {
                 if relay.table.isElsewhere(link.index) { return relay.departed(vsiID, link) }
+                if entry.isMade { relay.entries[vsiID]?.missing = link }
                 return entry.wish == .up ? relay.vanished(vsiID) : relay.goneUnwanted(vsiID)
             }
             relay.noteRename(vsiID, from: link.name, to: current.name)
@@ -129,6 +130,18 @@ extension EdgeRelay {
         entries[vsiID]?.isElsewhere = true
         onDeparture?(vsiID)
         step(vsiID)
+    }
+
+    /// Where news were lost, a link that was moved looks like one that was deleted. The kernel lets no two links on a port be up
+    /// with one address: if that is in the way of the one that was made in its place, it is somewhere else.
+    func foundElsewhere(_ vsiID: VSIID, _ missing: Link, twin: Int32) {
+        submit(vsiID, .delete(index: twin)) { relay, _ in
+            relay.unguard(vsiID)
+            relay.entries[vsiID]?.discarded = twin
+            relay.entries[vsiID]?.missing = nil
+            relay.setLink(vsiID, missing)
+            relay.departed(vsiID, missing)
+        }
     }
 
     private func lookForReturn(_ vsiID: VSIID, _ entry: Entry) {

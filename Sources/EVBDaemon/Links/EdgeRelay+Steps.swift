@@ -260,7 +260,10 @@ extension EdgeRelay {
         case .success(let link):
             if case .setUp(_, let isUp) = command {
                 entries[vsiID]?.isCut = !isUp
-                if isUp { entries[vsiID]?.wasRaised = true }
+                if isUp {
+                    entries[vsiID]?.wasRaised = true
+                    entries[vsiID]?.missing = nil
+                }
             }
             if let link { setLink(vsiID, link) } else { gone(vsiID) }
             step(vsiID)
@@ -285,6 +288,9 @@ extension EdgeRelay {
             if wish == .up { return vanished(vsiID) }
             gone(vsiID)
             return step(vsiID)
+        }
+        if case .setUp(let twin, true) = command, error.kind == .busy, let missing = entries[vsiID]?.missing {
+            return foundElsewhere(vsiID, missing, twin: twin)
         }
         if case .setMacvlanMode = command {
             // In another mode its frames could go where they should not.

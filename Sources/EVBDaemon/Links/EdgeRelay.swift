@@ -66,6 +66,8 @@ final class EdgeRelay {
         var parentIndex: Int32?
         /// The VLAN whose device the link that evbd made sits on.
         var usedVLAN: UInt16?
+        /// The link that evbd had made and that is not there any more, without news of what has become of it.
+        var missing: Link?
         /// A link that is about to be gone, though the table may have it still.
         var discarded: Int32?
         /// Index and name for which the guest filter was set up, or could not be.
