@@ -39,7 +39,10 @@ extension EdgeRelay {
             return "the VSI has the link \(own.link?.name ?? specification.name) already: de-associate it first to "
                 + "change the link"
         }
-        guard entries[vsiID]?.link == nil, let link = table[specification.name] else { return nil }
+        // While it is being made the table may have it without its alias.
+        guard entries[vsiID]?.link == nil, entries[vsiID]?.isMade != true, let link = table[specification.name] else {
+            return nil
+        }
         if link.alias == Self.alias(vsiID) { return nil }
         return "there is a link \(specification.name) already, which evbd did not make: choose another name, or "
             + "delete it"
