@@ -37,8 +37,8 @@ def few_descriptors(cable):
     return pair
 
 
-def test_VDP_36_more_clients_than_descriptors(few_descriptors):
-    """VDP-36 Those beyond are turned away at once and cost nothing; VSIs stay, those who are in are served, and so is the next when one goes."""
+def test_more_clients_than_descriptors(few_descriptors):
+    """Those beyond are turned away at once and cost nothing; VSIs stay, those who are in are served, and so is the next when one goes."""
     pair = few_descriptors
     wanted = [request["vsiID"] for request in requests(20)]
     control = pair.control()
@@ -77,8 +77,8 @@ def test_VDP_36_more_clients_than_descriptors(few_descriptors):
     eventually(lambda: pair.evbd.ctl("status").returncode == 0, 5, "another one is served")
 
 
-def test_VDP_36_clients_that_come_when_no_descriptor_is_left_at_all(few_descriptors):
-    """VDP-36 Not one: a client is turned away and not tried again and again, and when there are some it is served."""
+def test_clients_that_come_when_no_descriptor_is_left_at_all(few_descriptors):
+    """Not one: a client is turned away and not tried again and again, and when there are some it is served."""
     pair = few_descriptors
     (request,) = requests(1)
     pair.control().call("Associate", **request, wait=10_000)

@@ -51,8 +51,8 @@ class Traffic:
                 f"a VSI asked for {sum(self.asked.values()) / max(1, len(self.asked)):.2f} times")
 
 
-def test_VDP_34_VDP_39_a_thousand_vsis_come_back_in_batches(cable, capsys):
-    """VDP-34 VDP-39 evbd as the bridge: as many VSIs in a PDU as it holds, never two PDUs under way, and each asked for twice at most."""
+def test_ECP_03_VDP_34_VDP_39_a_thousand_vsis_come_back_in_batches(cable, capsys):
+    """ECP-03 VDP-34 VDP-39 evbd as the bridge: as many VSIs in a PDU as it holds, never two PDUs under way, and each asked for twice at most."""
     pair = Pair(cable, log={"level": "info"})
     asked = requests(COUNT)
     pair.control().call_all("Associate", asked)
@@ -81,8 +81,8 @@ def test_VDP_34_VDP_39_a_thousand_vsis_come_back_in_batches(cable, capsys):
     assert dead.transmissions < 100, "nobody is there to hear it"
 
 
-def test_VDP_34_VDP_39_many_vsis_come_back_to_lldpad(cable, capsys):
-    """VDP-34 VDP-39 lldpad as the bridge, which takes one VSI of a PDU and lets others fall: all come back, one PDU at a time."""
+def test_ECP_03_VDP_34_VDP_39_many_vsis_come_back_to_lldpad(cable, capsys):
+    """ECP-03 VDP-34 VDP-39 lldpad as the bridge, which takes one VSI of a PDU and lets others fall: all come back, one PDU at a time."""
     crowd = Crowd(cable)
     crowd.burst(LLDPADS)
     crowd.wait_for_all(LLDPADS, 60, "all associated")

@@ -29,8 +29,8 @@ def kept_alive(pair):
     return count
 
 
-def test_VDP_17_VDP_18_the_clock_is_stepped_by_years(cable, clock):
-    """VDP-17 VDP-18 Ten years on, twenty back, and so forth: nothing times out, nothing is said more often, and timers go on at their pace."""
+def test_VDP_18_the_clock_is_stepped_by_years(cable, clock):
+    """VDP-18 Ten years on, twenty back, and so forth: nothing times out, nothing is said more often, and timers go on at their pace."""
     pair = Pair(cable, log={"level": "info"})
     asked = requests(COUNT)
     pair.control().call_all("Associate", asked)

@@ -8,10 +8,10 @@ import subprocess
 
 
 class Loss:
-    """Loses the given percentage of the frames that arrive at each of the (namespace, interface) ends."""
+    """Loses the given percentage of the frames, or of those that match, that arrive at each of the (namespace, interface) ends."""
 
-    def __init__(self, percent, *ends):
-        self._ends = ends
+    def __init__(self, percent, *ends, match=""):
+        self._ends, self._match = ends, match
         for namespace, interface in ends:
             self._nft(namespace, f"""table netdev loss {{
                 chain arrival {{ type filter hook ingress device "{interface}" priority 0; }}
@@ -21,7 +21,7 @@ class Loss:
     def set(self, percent):
         """Another percentage from now on; 0 loses nothing."""
         chance = "" if percent >= 100 else f"numgen random mod 1000 < {round(percent * 10)}"
-        rule = f"add rule netdev loss arrival {chance} counter drop\n" if percent else ""
+        rule = f"add rule netdev loss arrival {self._match} {chance} counter drop\n" if percent else ""
         for namespace, _ in self._ends:
             self._nft(namespace, f"flush chain netdev loss arrival\n{rule}add rule netdev loss arrival counter\n")
 
@@ -35,6 +35,11 @@ class Loss:
                     count = int(words[words.index("packets") + 1])
                     lost, passed = (lost + count, passed) if words[-1] == "drop" else (lost, passed + count)
         return lost, passed
+
+    def end(self):
+        """Takes the filter away; an interface that is gone has taken it along."""
+        for namespace, _ in self._ends:
+            self._nft(namespace, "add table netdev loss\ndelete table netdev loss\n")
 
     @staticmethod
     def _nft(namespace, script):
