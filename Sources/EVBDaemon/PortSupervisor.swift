@@ -55,6 +55,7 @@ final class PortSupervisor: ManagedPort {
         let stored = store.take(port: name)
         for vsi in stored {
             let vsiID = vsi.request.vsiID
+            if vsi.link != nil { relay.resumed.insert(vsiID) }
             guard !vsi.isWithdrawn else {
                 // Its manager was told that it is given up; the bridge will notice that nobody speaks of it.
                 relay.discard(vsiID, vsi.link, vid: vsi.request.filter.onlyVID) { [weak self] in self?.unkeep(vsiID) }

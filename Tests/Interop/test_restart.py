@@ -109,6 +109,31 @@ def test_VDP_36_a_withdrawn_vsi_stays_gone_whose_link_was_not_gone_yet(pair):
     assert not list((pair.evbd.directory / "vsis").glob("*.vsi"))
 
 
+@pytest.mark.parametrize("wanted", [True, False])
+def test_VDP_36_a_link_that_was_half_made(pair, wanted):
+    """VDP-36 evbd was killed when the kernel had made a VSI's link, and before it was marked as evbd's: that is no stranger's."""
+    vsi = str(uuid.uuid4())
+    pair.evbd.associate(vsi, "--link", "vm0")
+    if not wanted:
+        pair.bridge.process.freeze()
+        assert pair.evbd.ctl("vsi", "deassociate", vsi, "--no-wait").returncode == 0
+    end(pair.evbd, "kill")
+    if not wanted:
+        pair.bridge.process.thaw()
+    made = pair.cable.host.link("vm0")
+    pair.cable.host.ip("link", "delete", "vm0")
+    pair.cable.host.ip("link", "add", "vm0", "link", "uplink0", "address", made["address"], "type", "macvtap", "mode", "vepa")
+    index = pair.cable.host.index("vm0")
+    pair.evbd.start().wait_for_bridge()
+    if wanted:
+        pair.evbd.wait_for_state(vsi, "associated")
+        eventually(lambda: pair.cable.host.is_up("vm0") and pair.cable.host.index("vm0") != index, 5, "made anew")
+        assert pair.cable.host.link("vm0")["ifalias"] == made["ifalias"]
+    else:
+        eventually(lambda: pair.cable.host.link("vm0") is None, 5, "its link is gone")
+        assert pair.evbd.vsi(vsi) is None
+
+
 def test_VDP_36_a_stop_while_a_link_is_made(pair):
     """VDP-36 SIGTERM comes when the bridge has granted and the link is half made: the VSI is wanted still."""
     (request,) = requests(1, link={"name": "vm0"}, wait=0)

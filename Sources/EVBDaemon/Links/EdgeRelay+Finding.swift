@@ -104,8 +104,14 @@ extension EdgeRelay {
     /// The link that an earlier evbd has made for a VSI.
     func own(_ vsiID: VSIID, _ entry: Entry, _ specification: Specification) -> Link? {
         let named = table[specification.name].map { [$0] } ?? []
-        return (named + table.links(of: HardwareAddress(specification.address.rawValue))).first {
+        let address = HardwareAddress(specification.address.rawValue)
+        let marked = (named + table.links(of: address)).first {
             $0.alias == Self.alias(vsiID) && $0.index != entry.discarded
+        }
+        guard marked == nil, resumed.contains(vsiID) else { return marked }
+        return named.first {
+            $0.alias == nil && !$0.isUp && $0.kind == specification.kind.rawValue && $0.address == address
+                && $0.index != entry.discarded
         }
     }
 

@@ -153,7 +153,9 @@ extension EdgeRelay {
         entries[vsiID]?.isMade = true
         if let link = own(vsiID, entry, specification) {
             setLink(vsiID, link)
-            if matches(link, specification, parentIndex: parentIndex) { return step(vsiID) }
+            if link.alias == Self.alias(vsiID), matches(link, specification, parentIndex: parentIndex) {
+                return step(vsiID)
+            }
             logger.notice(
                 "the link of a VSI is made anew, for it is not what is asked for now",
                 metadata: ["vsi": "\(vsiID)", "link": "\(link.name)"])
@@ -265,6 +267,7 @@ extension EdgeRelay {
                     entries[vsiID]?.missing = nil
                 }
             }
+            if case .create = command { resumed.remove(vsiID) }
             if let link { setLink(vsiID, link) } else { gone(vsiID) }
             step(vsiID)
         case .failure(let error):
@@ -336,6 +339,7 @@ extension EdgeRelay {
         if isOver {
             unregister(vsiID)
             entries[vsiID] = nil
+            resumed.remove(vsiID)
         }
         for waiting in entry.waiting + entry.waitingForEnd { waiting(result) }
     }

@@ -122,6 +122,8 @@ final class EdgeRelay {
     var vlanUsers: [UInt16: Int] = [:]
     /// VLAN devices that are about to be gone, though the table may have them still.
     var discardedVLANs: Set<Int32> = []
+    /// VSIs of the run before, which may have been killed before it had marked their links as evbd's.
+    var resumed: Set<VSIID> = []
     var hasToldOfVLANs = false
     var hasToldOfFilter = false
 
