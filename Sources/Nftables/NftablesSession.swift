@@ -1,5 +1,6 @@
 // The Swift face of libnftables: commands in the language of nft go in, as one transaction.
 
+internal import CLinux
 internal import CNftables
 
 /// A transaction that nftables did not take; nothing of it is in force.
@@ -14,11 +15,15 @@ public struct NftablesError: Error, Sendable, Equatable, CustomStringConvertible
 /// Owns a context of libnftables. For one thread; needs CAP_NET_ADMIN.
 public final class NftablesSession {
     private let context: OpaquePointer
+    /// For each transaction nftables takes two megabytes, and uses a few pages of them. glibc, once it has got that much back,
+    /// takes it from its heap from then on and leaves up to twice as much there: by and by that is memory in use.
+    private static let largeBlocksGoBackToTheKernel = mallopt(M_MMAP_THRESHOLD, 128 * 1024)
 
     /// Makes a context; nothing is asked of the kernel yet.
     ///
     /// - Throws: `NftablesError` when memory is short.
     public init() throws(NftablesError) {
+        _ = Self.largeBlocksGoBackToTheKernel
         guard let context = nft_ctx_new(UInt32(NFT_CTX_DEFAULT)), nft_ctx_buffer_output(context) == 0,
             nft_ctx_buffer_error(context) == 0
         else { throw NftablesError(description: "nftables cannot be used: out of memory") }
