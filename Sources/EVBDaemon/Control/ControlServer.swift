@@ -121,8 +121,9 @@ public final class ControlServer {
     private let logger: Logger
     private let version: String
     /// Descriptors that clients may not have: ports that come, files that are written and rules that are made need some.
-    private static let keptDescriptors: Int32 = 16
-    private var isShort = false
+    private static let keptDescriptors = 16
+    /// How many clients there may be while descriptors are few.
+    private var clientsMax: Int?
     private weak var service: (any ControlService)?
     private let listener: FileDescriptor
     /// Given up for a moment when the process has no descriptor left, so that a waiting client can be turned away.
@@ -198,6 +199,8 @@ public final class ControlServer {
             do {
                 guard let descriptor = try UnixSocket.accept(listener) else { return }
                 admit(descriptor)
+                // Who has given up a place has it until the end of the turn.
+                if clientsMax != nil { return }
             } catch {
                 guard error.code == EMFILE || error.code == ENFILE else { continue }
                 turnAway()
@@ -223,22 +226,27 @@ public final class ControlServer {
         }
     }
 
-    /// Sees whether enough descriptors are left; the kernel gives the lowest number that is free, so a new one tells how many are taken.
+    /// Sees whether enough descriptors are left; the kernel gives the lowest number that is free, so a new one tells how many are
+    /// taken. Where they are few there may be as many clients as there are then, until a good many of them have gone.
     private func noteRoom(behind descriptor: Int32) {
-        let isShort = Int(descriptor) + Int(Self.keptDescriptors) >= Processes.descriptorLimit
-        if isShort, !self.isShort {
-            logger.warning(
-                "few descriptors are left: who comes takes the place of another client; raise LimitNOFILE",
-                metadata: ["limit": "\(Processes.descriptorLimit)", "clients": "\(connections.count)"])
+        let present = connections.values.count { !$0.isClosed }
+        if Int(descriptor) + Self.keptDescriptors >= Processes.descriptorLimit {
+            if clientsMax == nil {
+                log(
+                    .warning, "few descriptors are left: who comes takes the place of another client; raise LimitNOFILE",
+                    ["limit": "\(Processes.descriptorLimit)", "clients": "\(present)"])
+            }
+            clientsMax = min(clientsMax ?? .max, present)
+        } else if let clientsMax, present + Self.keptDescriptors <= clientsMax {
+            self.clientsMax = nil
         }
-        self.isShort = isShort
     }
 
     /// Whether there is a place, after somebody else has given one up if need be.
     private func makePlace(for peer: PeerCredentials) -> Bool {
         let present = connections.values.filter { !$0.isClosed }
         var limits = limits
-        if isShort { limits.clients = min(limits.clients, present.count) }
+        limits.clients = min(limits.clients, clientsMax ?? .max)
         guard present.count >= min(limits.clients, limits.clientsPerUser) else { return true }
         let now = loop.now()
         switch ControlAdmission.decide(user: peer.uid, among: present.map { $0.place(at: now) }, limits: limits) {
