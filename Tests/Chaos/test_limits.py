@@ -1,6 +1,7 @@
 """What the system gives runs out: descriptors, memory, room in the runtime directory. evbd says so, loses nothing, and goes on."""
 
 import contextlib
+import errno
 import os
 import resource
 import time
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import eventually
+from lab import eventually, netlink
 from lab.pair import Pair, end, requests
 from lab.system import run
 from lab.varlink import CallFailed, Control
@@ -194,6 +195,18 @@ def test_VDP_36_a_full_runtime_directory(store):
     wanted = {request["vsiID"] for request in (early, late, last)}
     eventually(lambda: {vsi for vsi, shown in store.evbd.vsis().items() if shown["state"] == "associated"} == wanted, 10, "all were stored")
     assert store.evbd.vsi(early["vsiID"])["typeVersion"] == 9
+
+
+def test_VDP_36_VDP_41_libvirt_hears_that_there_is_no_room(store):
+    """VDP-36 VDP-41 By the errno, and so the start of a machine fails with the reason."""
+    vsi, client = str(uuid.uuid4()), store.evbd.libvirt()
+    store.fill()
+    with pytest.raises(netlink.Refused) as refused:
+        client.setlink("52:54:00:11:22:33", vsi, netlink.ASSOCIATE)
+    assert refused.value.errno == errno.ENOSPC
+    assert store.evbd.vsi(vsi) is None
+    store.empty()
+    assert client.request("52:54:00:11:22:33", vsi, netlink.ASSOCIATE) is True
 
 
 def test_VDP_36_a_runtime_directory_that_is_read_only(store):
