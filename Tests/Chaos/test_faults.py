@@ -275,8 +275,9 @@ class World:
     def story(self, vsi):
         """All that the daemons have logged of a VSI, which of them ran, and what befell them."""
         refusals = [f"refused: {failure}" for manager in self.managers for failure in manager.refused]
-        return "\n".join(self.journal[-ROUND:] + refusals) + "\n" + "\n".join(f"{process.name}: {line}" for process in self.cable.lab.processes for line in process.output().splitlines()
-                         if vsi in line or "notice evbd" in line)
+        logged = [f"{process.name}: {line}" for process in self.cable.lab.processes for line in process.output().splitlines()
+                  if vsi in line or "notice evbd" in line]
+        return "\n".join(self.journal[-ROUND:] + refusals + logged)
 
     def settle(self):
         for manager in self.managers:
