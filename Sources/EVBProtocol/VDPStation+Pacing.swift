@@ -31,7 +31,13 @@ extension VDPStation {
     static let trustPatienceMax = Interval.seconds(3600)
 
     /// What is lost is asked for again in the most careful way, whatever the bridge has shown so far.
-    var effectivePacing: Pacing { recovering > 0 ? .lockstep : pacing }
+    ///
+    /// But not of a bridge that answers many VSIs at once, as those of the draft do: what is lost there the wire has lost, and
+    /// one VSI in a PDU, half a second for each that is lost, would not get the keep-alives of a hundred across in time.
+    var effectivePacing: Pacing {
+        if let timers = peer?.timers, timers.answerInterval < timers.ackTimer { return .batch }
+        return recovering > 0 ? .lockstep : pacing
+    }
 
     /// How many VSIs may wait for an answer at once.
     ///
