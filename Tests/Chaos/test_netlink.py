@@ -18,7 +18,7 @@ from test_libvirt_netlink import malformed
 REQUESTS = 50 * int(os.environ.get("EVBD_ABUSE", 300))
 SEED = int(os.environ.get("EVBD_SEED", 0)) or random.SystemRandom().randrange(1, 1 << 32)
 VSIS = 50
-LOG_LIMIT, GROWTH_KIB = 50_000, 8 << 10
+LOG_LIMIT, GROWTH_KIB = 20_000, 8 << 10
 
 
 def flood(namespace, destination, octets, count, uid, seed, pipe):
@@ -78,4 +78,6 @@ def test_a_flood_of_netlink_requests(cable, uid, capsys):
     # Longer than toutKeepAlive since it began.
     time.sleep(max(0, 5 - seconds))
     assert not [change for change in pair.released.vsi_changes() if change[1] in known and change[2] == "associated"]
-    assert known <= pair.held() and growth < GROWTH_KIB and lines < LOG_LIMIT
+    assert known <= pair.held() and growth < GROWTH_KIB
+    # Some lines at once and one a second for what is refused, and two for each VSI that comes and goes.
+    assert lines < LOG_LIMIT + 500 * len(took) + 200 * seconds
