@@ -126,6 +126,13 @@ def handles(evbd):
     return tuple(len(os.listdir(f"/proc/{evbd.pid}/{kind}")) for kind in ("fd", "task"))
 
 
+def handles_at_rest(evbd):
+    """The same, when the connections that were closed are closed on its side too."""
+    seen = []
+    eventually(lambda: seen.append(handles(evbd)) or seen[-5:] == [seen[-1]] * 5, 10, f"{evbd.name} is at rest: {seen[-5:]}", every=0.1)
+    return seen[-1]
+
+
 class Sampler(threading.Thread):
     """Writes down what the watched daemons use."""
 
@@ -197,7 +204,8 @@ def break_and_mend(world, managers, dice, until):
             there = world.associated()
             # In this order: what is given up meanwhile is no longer wanted.
             return (wanted & {vsi for manager in managers for vsi in list(manager.wanted.values())}) - there
-        eventually(lambda: not missing(), MEND_SECONDS, f"EVBD_SEED={SEED}: after fault {faults}, {fault.__name__}, all are associated again", every=0.2)
+        eventually(lambda: not missing(), MEND_SECONDS, every=0.2,
+                   what=f"EVBD_SEED={SEED}: after fault {faults}, {fault.__name__}, all are associated again")
         for worker in managers:
             assert worker.failure is None, f"EVBD_SEED={SEED}: {worker.failure!r}"
         time.sleep(dice.uniform(0.5, 2))    # the churn goes on without a fault
@@ -208,10 +216,10 @@ def test_memory_and_descriptors_stay_flat(cable, tell):
     """An hour or less of churn and faults: no VSI is lost, the memory is flat, and all that was taken is given back."""
     dice = random.Random(SEED)
     world = World(cable, dice)
-    traces, idle = world.traces(), {name: handles(evbd) for name, evbd in world.watched().items()}
+    traces, idle = world.traces(), {name: handles_at_rest(evbd) for name, evbd in world.watched().items()}
     directory = REPOSITORY / ".build-lab"
     directory.mkdir(exist_ok=True)
-    sampler = Sampler(world, directory / f"soak-{SEED}.csv", min(5, SECONDS / 20))
+    sampler = Sampler(world, directory / f"soak-{SEED}-{os.getpid()}.csv", min(5, SECONDS / 20))
     tell(f"EVBD_SEED={SEED} EVBD_SOAK={SECONDS:g}, figures in {sampler.path}")
 
     managers = [Manager(world.station, number, f"uplink{number % 2}", random.Random(dice.random())) for number in range(4)]
