@@ -55,7 +55,10 @@ extension VDPStation {
         guard tlv.status.reason == .success else {
             let refusal = Refusal(
                 reason: tlv.status.reason, isHard: tlv.status.contains(.hard), isKept: tlv.status.contains(.keep))
+            let isKeepAlive = vsi.machine.state == .transmitKeepAlive
             answered(slot, .refused(tlv.command, refusal), at: now)
+            // The bridge refuses what it is said to hold, and holds something: its VLANs may have been misunderstood.
+            if isKeepAlive, slots[slot]?.machine.state == .waitSystemCommand { slots[slot]?.isAskedAnew = true }
             return
         }
         if dialect.bridgeChangesCommands, receiveChange(slot, vsi, tlv, at: now) { return }

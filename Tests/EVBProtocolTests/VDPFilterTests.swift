@@ -111,6 +111,23 @@ import Testing
         #expect(try bench.tlvs(1).map(\.tlv.filter.vids) == [[0], [0]])
     }
 
+    @Test("VDP-14 VDP-40 a Pre-Associate whose keep-alive is refused with Keep is kept alive by what was asked for")
+    func keepAliveOfPreAssociateKept() throws {
+        let bench = Bench().start()
+        bench.bridge.policy = grants(42)
+        try bench.request(.vsi(1, .preAssociated, vids: [0]))
+        bench.run(for: .seconds(1))
+        // As where a grant was misread: the bridge has never heard of 42.
+        let given = grants(43)
+        bench.bridge.policy = { tlv in
+            tlv.filter.vids == [42] ? .init(verdict: .refuse(.otherFailure, .keep)) : given(tlv)
+        }
+        bench.run(for: .seconds(30))
+        #expect(try bench.tlvs(1).prefix(4).map(\.tlv.filter.vids) == [[0], [42], [0], [43]])
+        #expect(bench.state(1) == .preassociated)
+        #expect(bench.port.vsi(.number(1))?.filter.vids == [43])
+    }
+
     @Test("VDP-19 a keep-alive answered with Keep: De-Associate, with the VIDs that were granted")
     func keepAliveKept() throws {
         let bench = Bench().start()
