@@ -233,7 +233,7 @@ public final class ControlServer {
         if Int(descriptor) + Self.keptDescriptors >= Processes.descriptorLimit {
             if clientsMax == nil {
                 log(
-                    .warning, "few descriptors are left: who comes takes the place of another client; raise LimitNOFILE",
+                    .warning, "few descriptors are left: who comes takes another client's place; raise LimitNOFILE",
                     ["limit": "\(Processes.descriptorLimit)", "clients": "\(present)"])
             }
             clientsMax = min(clientsMax ?? .max, present)
