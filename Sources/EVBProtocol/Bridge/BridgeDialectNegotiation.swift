@@ -8,15 +8,15 @@ internal import EVBWire
 /// either. An automatic one announces both, until a ratified station is heard: one that waits to hear its own dialect first
 /// is served too, a draft station is agreed with an LLDPDU earlier, and one that speaks the draft only because its bridge did
 /// finds out that it need not any more. Each reads the TLV that it knows and passes over the other, as LLDP has it.
-struct BridgeDialectNegotiation {
+struct BridgeDialectNegotiation: TwoDialects {
     /// Which dialects may be spoken.
     var choice: DialectChoice {
         didSet { if choice != oldValue, !isHeard { dialect = choice.initial } }
     }
     /// The one that is: the station's, or the one to begin with.
-    private(set) var dialect: WireDialect
-    private(set) var ratified: EVBBridgeNegotiation
-    private var draft: DraftNegotiation
+    var dialect: WireDialect
+    var ratified: EVBBridgeNegotiation
+    var draft: DraftNegotiation
 
     init(configuration: BridgePortConfiguration) {
         choice = configuration.dialect
@@ -34,8 +34,6 @@ struct BridgeDialectNegotiation {
 
     var configuration: EVBBridgeNegotiation.Configuration { ratified.configuration }
 
-    private var isHeard: Bool { ratified.remote != nil || draft.remote != nil }
-
     /// A neighbour's TLV as a station's, in the one dialect that is to be spoken with it.
     func offer(of lldpdu: LLDPDU) -> DialectTLV? { choice.offer(of: lldpdu, as: .station) }
 
@@ -50,49 +48,6 @@ struct BridgeDialectNegotiation {
         }
     }
 
-    /// Takes in the station's TLV, and speaks its dialect from now on.
-    mutating func hear(_ tlv: DialectTLV) {
-        dialect = tlv.dialect
-        switch tlv {
-        case .ratified(let tlv): ratified.hear(tlv)
-        case .draft(let tlv): draft.remote = tlv
-        }
-    }
-
-    /// The station is gone, or has withdrawn its TLV.
-    mutating func forget() {
-        ratified.forget()
-        draft.remote = nil
-        dialect = choice.initial
-    }
-
-    /// Whether VDP may be spoken with the station.
-    var isVDPAgreed: Bool {
-        switch dialect {
-        case .ratified: ratified.remote != nil
-        case .draft: draft.isVDPAgreed
-        }
-    }
-
-    /// The numbers that hold.
-    var operational: OperationalTimers {
-        switch dialect {
-        case .ratified: return ratified.operational
-        case .draft:
-            var timers = configuration.timers
-            timers.retransmissionExponent = draft.retransmissionExponent
-            return timers
-        }
-    }
-
-    /// The times that ECP and VDP keep.
-    var times: ProtocolTimes {
-        switch dialect {
-        case .ratified: ratified.operational.times
-        case .draft: .draft
-        }
-    }
-
     /// How long a silent VSI is kept.
     var keepAliveTimeout: Interval {
         switch dialect {
@@ -100,9 +55,6 @@ struct BridgeDialectNegotiation {
         case .draft: times.keepAliveTimeout
         }
     }
-
-    /// Whether group IDs may be used in VDP.
-    var usesGroupIDs: Bool { dialect == .ratified && ratified.usesGroupIDs }
 
     /// Whether frames are reflected now.
     var reflectsFrames: Bool {

@@ -58,6 +58,9 @@ public struct EVBBridgeNegotiation: Sendable {
     /// The numbers that hold.
     public var operational: OperationalTimers { numbers.operational }
 
+    /// The times that ECP and VDP keep by them.
+    var times: ProtocolTimes { operational.times }
+
     /// The numbers by which a silent VSI is timed.
     ///
     /// A station's TLV tells the keep-alive period that it runs by. Until it has heard of a smaller one it goes on with the
