@@ -24,7 +24,7 @@ final class PortListener {
         /// The share of a socket.
         fileprivate func bucket(_ etherTypes: [UInt16]) -> TokenBucket {
             // Nobody has as much to say by LLDP, where a frame a second is fast.
-            if self == .others || etherTypes == [EtherType.lldp] { return TokenBucket(burst: 1000, perSecond: 500) }
+            if self == .others || etherTypes == [EtherType.lldp] { return TokenBucket(burst: 2000, perSecond: 2000) }
             return TokenBucket(burst: 20_000, perSecond: 10_000)
         }
     }

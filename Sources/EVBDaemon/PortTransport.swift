@@ -43,7 +43,7 @@ final class PortTransport {
 
     /// Hears whoever is not the neighbour, and sends.
     private var listener: PortListener?
-    /// Hears the EVB neighbour, once it is known.
+    /// Hears the EVB neighbour, once it is known, and nobody before.
     private var neighbourListener: PortListener?
     private var heard: EVBPeer?
     private var neighbour: [HardwareAddress] = []
@@ -114,7 +114,8 @@ final class PortTransport {
             opening = wanted
             let allowance: PortListener.Allowance = ecpSource == .any ? .neighbour : .others
             listener = try listen(neighbour.isEmpty ? .any : .except(neighbour), allowance)
-            if !neighbour.isEmpty { neighbourListener = try listen(.only(neighbour), .neighbour) }
+            // Also while there is no neighbour: to close a socket takes the kernel some milliseconds.
+            neighbourListener = try listen(.only(neighbour), .neighbour)
         } catch {
             close()
             logger.error(
@@ -162,13 +163,12 @@ final class PortTransport {
         let addresses = peer?.addresses.map { HardwareAddress($0.rawValue) } ?? []
         guard addresses != neighbour else { return }
         neighbour = addresses
-        guard let listener else { return }
+        guard let listener, let neighbourListener else { return }
         do {
-            // The new one first: what comes twice now does no harm.
-            let former = neighbourListener
-            neighbourListener = addresses.isEmpty ? nil : try listen(.only(addresses), .neighbour)
+            // What comes twice meanwhile does no harm.
+            if !addresses.isEmpty { try neighbourListener.socket.narrow(to: .only(addresses)) }
             try listener.socket.narrow(to: addresses.isEmpty ? .any : .except(addresses))
-            close(former)
+            if addresses.isEmpty { try neighbourListener.socket.narrow(to: .only([])) }
         } catch {
             // As if the interface had been gone for a moment.
             opening = nil

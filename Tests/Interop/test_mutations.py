@@ -76,7 +76,8 @@ def test_VDP_32_TLV_20_TLV_21_mutations_leave_it_alive_and_associated(cable):
     # A mutation may be a valid De-Associate, another neighbour or a new EVB TLV: then evbd has to find its way back by itself.
     # Or it is a valid refusal for good, which is left with the bridge's reason until a manager asks anew.
     settle = lambda: evbd.state(vsi) == "associated" or is_refused_for_good(evbd, vsi)     # noqa: E731
-    eventually(settle, 120, f"{vsi} is associated, or refused for good; {hint}")
+    # A neighbour of the mutations that has taken the bridge's place is outlived after three LLDPDUs, found by the fourth: 120 s.
+    eventually(settle, 180, f"{vsi} is associated, or refused for good: {evbd.vsi(vsi)}, {evbd.port()}; {hint}")
     if evbd.state(vsi) != "associated":
         print("refused for good by a mutation; asked for anew")
         evbd.associate(vsi, "--link", "vm0")

@@ -21,8 +21,12 @@ extension EdgeRelay {
         for vsiID in Set(concerned) { look(vsiID) }
     }
 
-    private func look(_ vsiID: VSIID) {
-        guard let entry = entries[vsiID], !entry.isBusy else { return }
+    func look(_ vsiID: VSIID) {
+        guard let entry = entries[vsiID] else { return }
+        guard !entry.isBusy else {
+            entries[vsiID]?.hasNews = true
+            return
+        }
         guard let link = entry.link else { return lookForOne(vsiID, entry) }
         if entry.isElsewhere { return lookForReturn(vsiID, entry) }
         guard let current = table[link.index] else {

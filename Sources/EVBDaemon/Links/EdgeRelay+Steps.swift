@@ -247,6 +247,10 @@ extension EdgeRelay {
             guard let self, entries[vsiID] != nil else { return }
             entries[vsiID]?.isBusy = false
             then(self, result)
+            // What was told meanwhile may be newer than the result.
+            guard let entry = entries[vsiID], entry.hasNews, !entry.isBusy else { return }
+            entries[vsiID]?.hasNews = false
+            look(vsiID)
         }
         guard !isTaken else { return }
         entries[vsiID]?.isBusy = false

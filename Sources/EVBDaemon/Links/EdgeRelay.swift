@@ -81,6 +81,8 @@ final class EdgeRelay {
         /// How often somebody else may spoil it before it is left as it is.
         var corrections = EdgeRelay.correctionsMax
         var isBusy = false
+        /// The kernel has told of its link while that was so.
+        var hasNews = false
         var waiting: [(Result<Void, NetlinkError>) -> Void] = []
         /// Those who wait for the link to be gone.
         var waitingForEnd: [(Result<Void, NetlinkError>) -> Void] = []
