@@ -1,6 +1,7 @@
 """What machines say of LLDP and ECP does not leave the host, and what switch and host say to each other they do not hear."""
 
 import errno
+import shutil
 import signal
 import struct
 import uuid
@@ -169,6 +170,8 @@ def test_rules_come_and_go_with_links(cable):
     assert 'device "vm1"' in ruleset(cable)
     evbd.process.kill()
     cable.host.ip("link", "delete", "vm1")
+    # Else the VSI would come back, its link be made anew, and the rule be there again.
+    shutil.rmtree(evbd.directory / "vsis")
     evbd.start()
     eventually(lambda: 'device "vm1"' not in ruleset(cable), 5, "the next evbd clears away what the last one could not")
 
