@@ -22,7 +22,7 @@ from lab.fixtures import PORT_MAC, UPLINK_MAC
 from lab.varlink import Control
 from site_of_two import Site
 
-FRAMES = int(os.environ.get("EVBD_FLOOD", 50_000))
+FRAMES = int(os.environ.get("EVBD_FLOOD", 20_000))
 SEED = int(os.environ.get("EVBD_SEED", 0)) or random.SystemRandom().randrange(1, 1 << 32)
 FOREIGN = "02:66:6f:72:65:01"
 MANAGER = bytes(16)
