@@ -22,6 +22,9 @@ struct PortSurroundings {
 /// What a port has of its interface, whichever side of the link it plays: it follows the interface, hears and sends frames
 /// on it, and bounds the log lines that a peer can cause.
 final class PortTransport {
+    /// How long nothing more is said of a flood.
+    private static let floodSilence = Interval.seconds(10)
+
     /// How the interface stands.
     enum Interface {
         case absent
@@ -64,6 +67,8 @@ final class PortTransport {
     /// Lines about the port and its peer, and lines about VSIs, of which a flap brings one or two for each.
     private var portBudget = LogBudget(burst: 20, perSecond: 1)
     private var vsiBudget = LogBudget(burst: 40_000, perSecond: 100)
+    /// When it was last told that more frames come than are taken.
+    private var floodTold: Instant?
     private(set) var sendFailures: UInt64 = 0
     /// Frames that the kernel has dropped for sockets that are closed now.
     private var formerKernelDrops: UInt64 = 0
@@ -136,10 +141,14 @@ final class PortTransport {
         return try PortListener(
             socket, allowance, loop: surroundings.loop, timers: surroundings.timers,
             take: { [weak self] in self?.take($0) },
-            onFlood: { [weak self] in
-                self?.log(
-                    .warning, "more frames come from \(who) than are taken: see SocketKernelDrops of evbctl stats")
-            })
+            onFlood: { [weak self] in self?.tellOfFlood(from: who) })
+    }
+
+    /// Says it once in a while: what else there is to be told of the port is to have its place in the log.
+    private func tellOfFlood(from who: String) {
+        if let floodTold, now.since(floodTold) < Self.floodSilence { return }
+        floodTold = now
+        log(.warning, "more frames come from \(who) than are taken: see SocketKernelDrops of evbctl stats")
     }
 
     /// From now on frames bear this mark, and are heard before rules at the port are asked; nil ends it.
