@@ -33,7 +33,10 @@ extension VDPStation {
         }
         lastAnswer = max(lastAnswer, now)
         if tlv.command == .deAssociate {
-            slots[slot]?.answer = VSIAnswer(tlv.status, in: dialect)
+            // What ends a disagreement says nothing of what was refused; nor does an answer that nobody waits for.
+            if vsi.machine.state != .transmitDeassociate, vsi.machine.state != .initial {
+                slots[slot]?.answer = VSIAnswer(tlv.status, in: dialect)
+            }
             receiveReleaseAnswer(slot, vsi, at: now)
             return
         }
@@ -51,7 +54,7 @@ extension VDPStation {
             statistics.mismatchedAnswers &+= 1
             return
         }
-        slots[slot]?.answer = VSIAnswer(tlv.status, in: dialect)
+        if vsi.machine.state != .initial { slots[slot]?.answer = VSIAnswer(tlv.status, in: dialect) }
         guard tlv.status.reason == .success else {
             let refusal = Refusal(
                 reason: tlv.status.reason, isHard: tlv.status.contains(.hard), isKept: tlv.status.contains(.keep))

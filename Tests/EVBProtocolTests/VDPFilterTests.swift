@@ -142,6 +142,8 @@ import Testing
         #expect(tlvs.map(\.command) == [.associate, .associate, .deAssociate])
         #expect(tlvs.last?.filter.vids == [42])
         #expect(bench.state(1) == .deassociated)
+        // What is shown is the refusal, not the answer to the De-Associate after it.
+        #expect(bench.port.vsi(.number(1))?.answer?.status.reason == .otherFailure)
         #expect(bench.bridge.entries.isEmpty)
     }
 
