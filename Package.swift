@@ -77,7 +77,7 @@ let package = Package(
             name: "EVBDaemonTests",
             dependencies: [
                 "EVBDaemon", "EVBProtocol", "EVBWire", "EVBControl", "EventLoop", "LinuxSystem", "Netlink", "Nftables",
-                logging,
+                "PacketSocket", logging,
             ],
             swiftSettings: strictTests),
     ]

@@ -26,14 +26,6 @@ GUEST = "52:54:00:11:22:33"
 
 
 @pytest.fixture
-def tell(capsys):
-    def print_it(line):
-        with capsys.disabled():
-            print(f"\n    {line}", end=" ", flush=True)
-    return print_it
-
-
-@pytest.fixture
 def crowd(cable):
     """Ten VSIs, associated with lldpad's switch."""
     crowd = Crowd(cable)

@@ -13,8 +13,6 @@ import time
 import uuid
 from pathlib import Path
 
-import pytest
-
 from churn import Administrator, Machine, Manager, Onlooker, Reader
 from lab import eventually
 from lab.evbd import OK, SANITIZER, Evbd, yaml
@@ -179,14 +177,6 @@ class Sampler(threading.Thread):
         mean, size = sum(times) / len(times), sum(sizes) / len(sizes)
         spread = sum((each - mean) ** 2 for each in times)
         return 3600 * sum((at - mean) * (each - size) for at, each in zip(times, sizes)) / spread
-
-
-@pytest.fixture
-def tell(capsys):
-    def print_it(line):
-        with capsys.disabled():
-            print(f"\n    {line} ", end="", flush=True)
-    return print_it
 
 
 def break_and_mend(world, managers, dice, until):

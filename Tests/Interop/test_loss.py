@@ -121,15 +121,6 @@ class Crowd:
         return fewest
 
 
-@pytest.fixture
-def tell(capsys):
-    """Prints a line that is seen also when the test passes."""
-    def print_it(*lines):
-        with capsys.disabled():
-            print("", *lines, sep="\n    ", end=" ", flush=True)
-    return print_it
-
-
 # MARK: loss
 
 

@@ -7,14 +7,13 @@ import os
 import random
 import time
 import uuid
-from pathlib import Path
 
 from lab import eventually
 from lab.codec import read_pcap
 from lab.evbd import OK, SANITIZER
 from lab.fixtures import PORT_MAC
 from lab.mutation import Mutator, corpus
-from lab.system import REPOSITORY
+from lab.system import REPOSITORY, unread
 
 NUMBER = int(os.environ.get("EVBD_MUTATIONS", 100_000))
 SEED = int(os.environ.get("EVBD_SEED", random.SystemRandom().randrange(1 << 32)))
@@ -22,13 +21,6 @@ SEED = int(os.environ.get("EVBD_SEED", random.SystemRandom().randrange(1 << 32))
 BATCH = 40
 RSS_GROWTH_KIB = 2048
 LOG_LIMIT = 16 << 20
-
-
-def unread(pid):
-    """Octets that wait in the packet sockets of the namespace in which the process lives."""
-    lines = Path(f"/proc/{pid}/net/packet").read_text().splitlines()
-    column = lines[0].split().index("Rmem")
-    return sum(int(line.split()[column]) for line in lines[1:])
 
 
 def is_refused_for_good(evbd, vsi):

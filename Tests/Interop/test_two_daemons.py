@@ -74,7 +74,9 @@ def test_VDP_37_deassociate_on_stop(cable):
 def test_TLV_19_VDP_37_a_bridge_that_does_not_answer_hears_the_good_bye_all_the_same(cable):
     """TLV-19 VDP-37 All VSIs are taken back at the end, the bridge is silent: what it may still hold, it gives up at the good-bye."""
     bridge = cable.lldpad_bridge()
-    wire, evbd = cable.wire(), cable.evbd(**{"deassociate-on-stop": True}).wait_for_bridge()
+    # ECP has not given the De-Associate up when evbd, after five seconds, waits no more.
+    port = {"interface": "uplink0", "ecp": {"retries": 7, "rte": 17}}
+    wire, evbd = cable.wire(), cable.evbd(ports=[port], **{"deassociate-on-stop": True}).wait_for_bridge()
     evbd.associate(str(uuid.uuid4()))
     bridge.process.signal(signal.SIGSTOP)
     wire.clear()

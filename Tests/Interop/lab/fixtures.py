@@ -28,6 +28,15 @@ def pytest_runtest_makereport(item, call):
 
 
 @pytest.fixture
+def tell(capsys):
+    """Prints lines that are seen also when the test passes."""
+    def print_it(*lines):
+        with capsys.disabled():
+            print("", *lines, sep="\n    ", end=" ", flush=True)
+    return print_it
+
+
+@pytest.fixture
 def new_lab(request):
     """Makes labs; most tests need one only."""
     made = request.node.stash.setdefault(_labs, [])

@@ -33,6 +33,13 @@ def eventually(check, seconds, what, every=0.05):
         time.sleep(every)
 
 
+def unread(pid):
+    """Octets that wait in the packet sockets of the namespace in which the process lives."""
+    lines = Path(f"/proc/{pid}/net/packet").read_text().splitlines()
+    column = lines[0].split().index("Rmem")
+    return sum(int(line.split()[column]) for line in lines[1:])
+
+
 def always(check, seconds, what, every=0.05):
     """The opposite: check has to stay true for the whole time."""
     deadline = time.monotonic() + seconds
