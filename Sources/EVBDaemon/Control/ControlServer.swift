@@ -387,6 +387,8 @@ public final class ControlServer {
                     return
                 }
                 service.handle(request, from: peer, reply: reply)
+            } catch let error as ControlError {
+                reply.fail(error)
             } catch {
                 refuse(reply, VarlinkService.invalidParameter, "parameter", JSONCoding.place(of: error))
             }
