@@ -263,9 +263,9 @@ enum LibvirtReply {
 
     /// The unasked message that a VSI has been de-associated: evbd's own RTM_SETLINK.
     static func dropped(
-        _ profile: LibvirtRequest.PortProfile, interfaceName: String, processID: UInt32, sequence: UInt32
+        _ profile: LibvirtRequest.PortProfile, interfaceName: String, port: UInt32, sequence: UInt32
     ) -> [UInt8] {
-        NetlinkWriter.message(type: RTNetlink.setLink, sequence: sequence, port: processID) {
+        NetlinkWriter.message(type: RTNetlink.setLink, sequence: sequence, port: port) {
             // libvirt finds the interface by its name.
             writeInterface(0, to: &$0)
             $0.attribute(RTNetlink.interfaceName) { $0.bytes(Array(interfaceName.utf8) + [0]) }

@@ -84,7 +84,7 @@ struct LibvirtMessageTests {
             return
         }
         let written = LibvirtReply.dropped(
-            profile, interfaceName: "uplink0", processID: 30657, sequence: first.header.sequence)
+            profile, interfaceName: "uplink0", port: 30657, sequence: first.header.sequence)
         var expected = recorded.octets
         // lldpad leaves what was on its stack in the three octets of padding of struct ifla_port_vsi ...
         expected.replaceSubrange(125..<128, with: [0, 0, 0])
