@@ -82,7 +82,7 @@ public struct VSIRequest: Codable, Sendable, Equatable {
         try decoder.refuseKeys(besides: CodingKeys.self)
         let container = try decoder.container(keyedBy: CodingKeys.self)
         vsiID = try container.name(.vsiID, longest: 64)
-        port = try container.name(.port, longest: 15)
+        port = try container.interface(.port)
         managerID = nil
         if try container.contains(.managerID) && !container.decodeNil(forKey: .managerID) {
             managerID = try container.name(.managerID, longest: 64)
@@ -156,7 +156,7 @@ public struct DeassociateRequest: Codable, Sendable, Equatable {
         try decoder.refuseKeys(besides: CodingKeys.self)
         let container = try decoder.container(keyedBy: CodingKeys.self)
         vsiID = try container.name(.vsiID, longest: 64)
-        _port = try container.decode(Nullable<String>.self, forKey: .port)
+        _port = try container.interfaceOrNull(.port)
         waitMilliseconds = try container.wait(.waitMilliseconds)
     }
 }
@@ -182,7 +182,7 @@ public struct ListVSIsRequest: Codable, Sendable, Equatable {
     public init(from decoder: any Decoder) throws {
         try decoder.refuseKeys(besides: CodingKeys.self)
         let container = try decoder.container(keyedBy: CodingKeys.self)
-        _port = try container.decode(Nullable<String>.self, forKey: .port)
+        _port = try container.interfaceOrNull(.port)
         _state = try container.decode(Nullable<VSIState>.self, forKey: .state)
     }
 }
@@ -204,7 +204,7 @@ public struct GetPortRequest: Codable, Sendable, Equatable {
     /// Reads a request.
     public init(from decoder: any Decoder) throws {
         try decoder.refuseKeys(besides: CodingKeys.self)
-        interface = try decoder.container(keyedBy: CodingKeys.self).decode(String.self, forKey: .interface)
+        interface = try decoder.container(keyedBy: CodingKeys.self).interface(.interface)
     }
 }
 
@@ -246,8 +246,7 @@ public struct GetStatisticsRequest: Codable, Sendable, Equatable {
     /// Reads a request.
     public init(from decoder: any Decoder) throws {
         try decoder.refuseKeys(besides: CodingKeys.self)
-        _interface = try decoder.container(keyedBy: CodingKeys.self).decode(
-            Nullable<String>.self, forKey: .interface)
+        _interface = try decoder.container(keyedBy: CodingKeys.self).interfaceOrNull(.interface)
     }
 }
 
@@ -318,7 +317,9 @@ private struct CheckedLink: Decodable {
         let container = try decoder.container(keyedBy: VSILink.CodingKeys.self)
         let kind = try container.decode(Nullable<LinkKind>.self, forKey: .kind).wrappedValue
         let mode = try container.decode(Nullable<LinkMode>.self, forKey: .mode).wrappedValue
-        link = VSILink(name: try container.name(.name, longest: 15), kind: kind, mode: mode)
+        let name = try container.decode(String.self, forKey: .name)
+        try InterfaceName.check(name, "link.name", isLink: true)
+        link = VSILink(name: name, kind: kind, mode: mode)
         // A macvtap in this mode would let nothing in: the kernel has the list for macvlans only.
         try container.require(mode != .source || kind == .macvlan, .mode)
     }
@@ -357,6 +358,20 @@ extension KeyedDecodingContainer {
         let value = try decode(String.self, forKey: key)
         try require((1...longest).contains(value.utf8.count), key)
         return value
+    }
+
+    /// The name of an interface.
+    func interface(_ key: Key) throws -> String {
+        let name = try decode(String.self, forKey: key)
+        try InterfaceName.check(name, key.stringValue)
+        return name
+    }
+
+    /// The name of an interface, or none.
+    func interfaceOrNull(_ key: Key) throws -> Nullable<String> {
+        let name = try decode(Nullable<String>.self, forKey: key)
+        if let name = name.wrappedValue { try InterfaceName.check(name, key.stringValue) }
+        return name
     }
 
     fileprivate func wait(_ key: Key) throws -> Int {

@@ -67,7 +67,7 @@ package enum JSONCoding {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         do {
-            return Array(try encoder.encode(value))
+            return JSONValue.escaped(Array(try encoder.encode(value)))
         } catch {
             // Our types hold texts, whole numbers, truth values and lists of them; nothing of that can fail.
             preconditionFailure("\(type(of: value)) cannot be JSON: \(error)")

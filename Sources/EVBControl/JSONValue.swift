@@ -101,13 +101,33 @@ extension JSONValue {
             case "\n": text += "\\n"
             case "\r": text += "\\r"
             case "\t": text += "\\t"
-            // Beyond what JSON asks for: C1 and DEL reach terminals too.
-            case "\u{0}"..<" ", "\u{7F}"..."\u{9F}":
-                let digits = String(scalar.value, radix: 16)
-                text += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+            // Beyond what JSON asks for: what a terminal would obey, reorder or hide.
+            case _ where !scalar.isShownAsIs: text += escaped(scalar)
             default: text.unicodeScalars.append(scalar)
             }
         }
         text += "\""
+    }
+
+    /// `\u` and four digits, twice for what is beyond 16 bits.
+    private static func escaped(_ scalar: Unicode.Scalar) -> String {
+        String(scalar).utf16.map { unit in
+            let digits = String(unit, radix: 16)
+            return "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+        }.joined()
+    }
+
+    /// JSON with everything escaped that a terminal would obey, reorder or hide. Outside of texts there is nothing of that.
+    static func escaped(_ json: [UInt8]) -> [UInt8] {
+        guard json.contains(where: { $0 >= 0x7F }) else { return json }
+        var text = ""
+        for scalar in String(decoding: json, as: UTF8.self).unicodeScalars {
+            if scalar.isShownAsIs || scalar.value < 0x20 {
+                text.unicodeScalars.append(scalar)
+            } else {
+                text += escaped(scalar)
+            }
+        }
+        return Array(text.utf8)
     }
 }

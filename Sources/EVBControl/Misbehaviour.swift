@@ -176,7 +176,7 @@ public struct MisbehaveRequest: Codable, Sendable, Equatable {
         try decoder.refuseKeys(besides: CodingKeys.self)
         let container = try decoder.container(keyedBy: CodingKeys.self)
         self.init(
-            interface: try container.decode(String.self, forKey: .interface),
+            interface: try container.interface(.interface),
             misbehaviour: try container.decodeIfPresent(Misbehaviour.self, forKey: .misbehaviour))
     }
 }

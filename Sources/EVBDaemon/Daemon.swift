@@ -21,6 +21,11 @@ public final class Daemon {
     private(set) var configuration: Configuration
     private let configurationPath: String
     private let runtimeDirectory: String
+    /// Held for life: one evbd for one runtime directory.
+    private let lock: LockFile
+    private let claims: InterfaceClaims
+    /// Where the logger writes, for its counters.
+    private let log: LogOutput
     private var logger: Logger
     private let loop: EventLoop
     private let timers: Timers
@@ -45,7 +50,7 @@ public final class Daemon {
     /// Decides for the ports that have VSI types.
     private let types: TypedAdmission
 
-    /// evbd's process, which is the netlink port that libvirt talks to.
+    /// evbd's process.
     let processID = Processes.ownID
 
     /// Takes everything that it needs, or nothing.
@@ -55,21 +60,23 @@ public final class Daemon {
     ///   - configurationPath: the file that SIGHUP reads again.
     ///   - runtimeDirectory: the directory for what lives until the next boot; made if it is missing.
     ///   - logger: where the daemon reports.
+    ///   - log: what the logger writes to.
     /// - Throws: `StartError`, with what to do.
     public init(
-        configuration: Configuration, configurationPath: String, runtimeDirectory: String, logger: Logger
+        configuration: Configuration, configurationPath: String, runtimeDirectory: String, logger: Logger,
+        log: LogOutput
     ) throws {
         self.configuration = configuration
         self.configurationPath = configurationPath
         self.runtimeDirectory = runtimeDirectory
         self.logger = logger
-        let rival =
-            configuration.libvirt.enabled ? RivalDaemon.findOwner(ofPIDFile: configuration.libvirt.pidFile) : nil
-        if let conflict = rival ?? RivalDaemon.findLldpad() { throw StartError(description: conflict.description) }
+        self.log = log
+        lock = try StartChecks.lock(runtimeDirectory)
+        try StartChecks.lookForRivals(configuration, logger: logger)
+        claims = InterfaceClaims()
         // Before any other netlink socket of this process, so that the port is free.
-        let endpoint = configuration.libvirt.enabled ? try Self.bindEndpoint() : nil
+        let endpoint = configuration.libvirt.enabled ? try StartChecks.bindEndpoint(logger: logger) : nil
         do {
-            _ = try Files.makeDirectory(runtimeDirectory, mode: 0o755)
             loop = try EventLoop()
             timers = Timers(loop: loop)
             table = try LinkTable(loop: loop, timers: timers, logger: logger)
@@ -81,6 +88,7 @@ public final class Daemon {
         } catch {
             throw StartError(description: "\(error)")
         }
+        try StartChecks.claim(configuration.ports, claims, table)
         do {
             try open(endpoint)
         } catch {
@@ -126,25 +134,13 @@ public final class Daemon {
         if let endpoint {
             libvirt = try LibvirtEndpoint(
                 daemon: self, endpoint: endpoint, loop: loop, timers: timers, logger: logger)
-            try claimPIDFile(configuration.libvirt.pidFile)
+            try claimPIDFile(configuration.libvirt.pidFile, endpoint.port)
         }
         try loop.watchSignals([SIGTERM, SIGINT, SIGHUP]) { [weak self] in self?.receive(signal: $0) }
     }
 
-    private static func bindEndpoint() throws -> NetlinkEndpoint {
-        do {
-            return try NetlinkEndpoint(port: UInt32(bitPattern: Processes.ownID))
-        } catch {
-            throw StartError(
-                description: """
-                    netlink port \(Processes.ownID), on which libvirt would ask, cannot be had: \(error); start evbd again, \
-                    which gives it another number, or set libvirt.enabled: false
-                    """)
-        }
-    }
-
-    private func claimPIDFile(_ path: String) throws {
-        let file = PIDFile(path: path)
+    private func claimPIDFile(_ path: String, _ port: UInt32) throws {
+        let file = PIDFile(path: path, number: port)
         do {
             try file.write()
         } catch {
@@ -185,12 +181,18 @@ public final class Daemon {
         return report
     }
 
+    /// The counters of the daemon itself.
+    var ownCounters: [String: Int] {
+        let counters = log.counters
+        return ["LogLinesLost": Int(clamping: counters.lost), "LogLinesLeftOut": Int(clamping: counters.leftOut)]
+    }
+
     // MARK: Ports
 
     private var surroundings: PortSurroundings {
         PortSurroundings(
             loop: loop, timers: timers, table: table, programmer: programmer, guestFilter: guestFilter,
-            logger: logger, runtimeDirectory: runtimeDirectory, store: store)
+            logger: logger, runtimeDirectory: runtimeDirectory, store: store, claims: claims)
     }
 
     private func makePort(_ configuration: PortConfiguration) -> any ManagedPort {

@@ -49,7 +49,14 @@ final class DaemonService: ControlService {
             }
         case .getStatistics(let interface):
             let ports = try interface.map { name throws(ControlError) in [try port(name)] } ?? daemon.ports
-            reply.answer(.statistics(ports.map { daemon.counters(of: $0) }))
+            var reports = ports.map { daemon.counters(of: $0) }
+            if interface == nil {
+                reports.append(
+                    StatisticsReport(
+                        interface: nil, counters: daemon.ownCounters,
+                        counterDiscontinuity: timers.now.since(startedAt).hundredths))
+            }
+            reply.answer(.statistics(reports))
         case .misbehave(let request):
             let port = try bridgePort(request.interface)
             if let text = request.misbehaviour?.vsiID, VSIID(text) == nil { throw Self.unreadableVSIID(text) }

@@ -53,8 +53,8 @@ extension ManagedPort {
     /// The index of the interface, while it is there.
     var interfaceIndex: Int32? { transport.link?.index }
 
-    func log(_ level: Logger.Level, _ message: String, _ metadata: Logger.Metadata = [:], isAboutVSI: Bool = false) {
-        transport.log(level, message, metadata, isAboutVSI: isAboutVSI)
+    func log(_ level: Logger.Level, _ message: String, _ metadata: Logger.Metadata = [:]) {
+        transport.log(level, message, metadata)
     }
 
     /// The dialect that is spoken; while nobody is heard, the one configured.

@@ -50,7 +50,7 @@ extension PortSupervisor {
             [
                 "vsi": "\(change.vsiID)", "from": "\(change.from.rawValue)", "to": "\(change.to.rawValue)",
                 "reason": "\(change.reason?.rawValue ?? "-")",
-            ], isAboutVSI: true)
+            ])
         onNews?(
             PortNews(
                 kind: .vsi, vsiID: change.vsiID, from: change.from.rawValue, to: change.to.rawValue,

@@ -45,6 +45,8 @@ final class PortSupervisor: ManagedPort {
             perform(port.receive(frame, at: now))
         }
         transport.onUnreadable = { [weak self] in self?.port.countUnreadable($0, to: $1) }
+        transport.onRetry = { [weak self] in self?.follow() }
+        transport.onTrouble = { [weak self] in self?.onNews?(PortNews(kind: .notice, message: $0)) }
         timer = surroundings.timers.timer { [weak self] in self?.advance() }
         restore()
         follow()

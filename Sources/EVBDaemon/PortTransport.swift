@@ -17,13 +17,17 @@ struct PortSurroundings {
     /// The directory for what lives until the next boot.
     let runtimeDirectory: String
     let store: VSIStore
+    let claims: InterfaceClaims
 }
 
 /// What a port has of its interface, whichever side of the link it plays: it follows the interface, hears and sends frames
-/// on it, and bounds the log lines that a peer can cause.
+/// on it.
 final class PortTransport {
     /// How long nothing more is said of a flood.
     private static let floodSilence = Interval.seconds(10)
+
+    /// How often an interface that another evbd has is tried again.
+    private static let claimInterval = Interval.seconds(2)
 
     /// How the interface stands.
     enum Interface {
@@ -41,6 +45,10 @@ final class PortTransport {
     var onFrame: ((Frame) -> Void)?
     /// Called for each that cannot, with where it was sent to, if that can be read.
     var onUnreadable: ((WireError, MACAddress?) -> Void)?
+    /// Called when it is time to `follow` again.
+    var onRetry: (() -> Void)?
+    /// Called with what an operator should know.
+    var onTrouble: ((String) -> Void)?
     /// When the port, and with it all of its counters, began.
     let createdAt: Instant
 
@@ -64,9 +72,11 @@ final class PortTransport {
         let ecpSource: PortConfiguration.ECP.Source
     }
 
-    /// Lines about the port and its peer, and lines about VSIs, of which a flap brings one or two for each.
-    private var portBudget = LogBudget(burst: 20, perSecond: 1)
-    private var vsiBudget = LogBudget(burst: 40_000, perSecond: 100)
+    /// The interface that is this evbd's.
+    private var claimed: Int32?
+    /// Whether another evbd has the interface.
+    private(set) var isTaken = false
+    private var claimTimer: Timers.Timer?
     /// When it was last told that more frames come than are taken.
     private var floodTold: Instant?
     private(set) var sendFailures: UInt64 = 0
@@ -102,9 +112,33 @@ final class PortTransport {
             close()
             return .absent
         }
+        guard claim(link) else { return .present(link, isUp: false, isAnother: false) }
         let isAnother = opening.map { $0.index != link.index } ?? false
         open(link)
         return .present(link, isUp: link.isUp && link.hasCarrier && listener != nil, isAnother: isAnother)
+    }
+
+    /// Whether the interface is this evbd's. While another has it, it is tried again and again.
+    private func claim(_ link: Link) -> Bool {
+        guard claimed != link.index else { return true }
+        close()
+        // Without CAP_NET_RAW there is no claim; opening the sockets tells.
+        guard (try? surroundings.claims.take(link.index)) ?? true else {
+            if !isTaken {
+                let text = "another evbd has the interface in this network namespace; the port rests until that ends"
+                logger.error("\(text)")
+                onTrouble?(text)
+            }
+            isTaken = true
+            if claimTimer == nil { claimTimer = surroundings.timers.timer { [weak self] in self?.onRetry?() } }
+            claimTimer?.set(now + Self.claimInterval)
+            return false
+        }
+        claimed = link.index
+        if isTaken { logger.notice("the other evbd has ended; the port goes on") }
+        isTaken = false
+        claimTimer = nil
+        return true
     }
 
     /// Opens sockets as they are to be for a link, unless they are.
@@ -114,7 +148,7 @@ final class PortTransport {
         let wanted = Opening(
             index: link.index, tapsAll: link.masterIndex != nil || mark != nil, mark: mark, ecpSource: ecpSource)
         guard wanted != opening else { return }
-        close()
+        closeSockets()
         do {
             opening = wanted
             let allowance: PortListener.Allowance = ecpSource == .any ? .neighbour : .others
@@ -122,7 +156,7 @@ final class PortTransport {
             // Also while there is no neighbour: to close a socket takes the kernel some milliseconds.
             neighbourListener = try listen(.only(neighbour), .neighbour)
         } catch {
-            close()
+            closeSockets()
             logger.error(
                 "the interface cannot be listened on; evbd needs CAP_NET_RAW", metadata: ["error": "\(error)"])
         }
@@ -191,13 +225,20 @@ final class PortTransport {
         listener.close()
     }
 
-    /// Stops listening.
-    func close() {
+    private func closeSockets() {
         close(listener)
         close(neighbourListener)
         listener = nil
         neighbourListener = nil
         opening = nil
+    }
+
+    /// Stops listening, and gives the interface back.
+    func close() {
+        closeSockets()
+        claimTimer = nil
+        if let claimed { surroundings.claims.giveBack(claimed) }
+        claimed = nil
     }
 
     private func take(_ octets: UnsafeRawBufferPointer) {
@@ -221,13 +262,8 @@ final class PortTransport {
         }
     }
 
-    /// Logs what the peer may have caused, as long as it does not cause too much of it.
-    func log(_ level: Logger.Level, _ message: String, _ metadata: Logger.Metadata = [:], isAboutVSI: Bool = false) {
-        let verdict = isAboutVSI ? vsiBudget.take(at: now) : portBudget.take(at: now)
-        guard verdict.isAllowed else { return }
-        if verdict.suppressed > 0 {
-            logger.warning("log lines were left out", metadata: ["count": "\(verdict.suppressed)"])
-        }
+    /// Logs what the peer may have caused. The log's quota bounds it.
+    func log(_ level: Logger.Level, _ message: String, _ metadata: Logger.Metadata = [:]) {
         logger.log(level: level, "\(message)", metadata: metadata)
     }
 }

@@ -55,6 +55,7 @@ extension PortSupervisor {
             "VdpStalls": vdp.stalls, "VdpUnsolicited": vdp.unsolicited, "VdpUnknownVsi": vdp.unknownVSI,
             "VdpMismatchedAnswers": vdp.mismatchedAnswers, "VdpMalformed": vdp.malformed,
             "SocketSendFailures": transport.sendFailures, "SocketKernelDrops": transport.kernelDrops,
+            "InterfaceTaken": transport.isTaken ? 1 : 0,
         ]
         return StatisticsReport(
             interface: name, counters: values.mapValues { Int(clamping: $0) },

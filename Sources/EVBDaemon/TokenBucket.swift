@@ -1,11 +1,13 @@
 internal import EVBProtocol
 
-/// So many at once, and then so many a second.
+/// So many at once, and then so many a second, or one every so often.
 struct TokenBucket {
     private static let nanosecondsPerSecond: UInt64 = 1_000_000_000
 
-    private let perSecond: UInt64
-    /// What it holds and what is in it, both in billionths, so that a nanosecond's share is a whole number.
+    /// What flows in with each nanosecond, and what one token takes out, so that both are whole numbers.
+    private let earning: UInt64
+    private let price: UInt64
+    /// What it holds and what is in it, in the unit of the price.
     private let capacity: UInt64
     private var credit: UInt64
     private var counted: Instant?
@@ -17,28 +19,43 @@ struct TokenBucket {
     ///   - perSecond: what flows into it, at least 1.
     init(burst: UInt64, perSecond: UInt64) {
         precondition((1...10_000_000_000).contains(burst) && perSecond > 0)
-        self.perSecond = perSecond
-        capacity = burst * Self.nanosecondsPerSecond
+        self.init(burst: burst, earning: perSecond, price: Self.nanosecondsPerSecond)
+    }
+
+    /// A full one into which one token flows every `interval`.
+    ///
+    /// - Parameters:
+    ///   - burst: what it holds, 1 to 10^6.
+    ///   - interval: a nanosecond to an hour.
+    init(burst: UInt64, every interval: Interval) {
+        precondition((1...1_000_000).contains(burst) && (1...3_600_000_000_000).contains(interval.nanoseconds))
+        self.init(burst: burst, earning: 1, price: interval.nanoseconds)
+    }
+
+    private init(burst: UInt64, earning: UInt64, price: UInt64) {
+        self.earning = earning
+        self.price = price
+        capacity = burst * price
         credit = capacity
     }
 
     /// What may be taken now.
     mutating func available(at now: Instant) -> UInt64 {
-        let (earned, overflow) = now.since(counted ?? now).nanoseconds.multipliedReportingOverflow(by: perSecond)
+        let (earned, overflow) = now.since(counted ?? now).nanoseconds.multipliedReportingOverflow(by: earning)
         counted = now
         credit = overflow || earned > capacity - credit ? capacity : credit + earned
-        return credit / Self.nanosecondsPerSecond
+        return credit / price
     }
 
     /// Takes something out, or all that is there.
     mutating func take(_ number: UInt64 = 1) {
-        let (taken, overflow) = number.multipliedReportingOverflow(by: Self.nanosecondsPerSecond)
+        let (taken, overflow) = number.multipliedReportingOverflow(by: price)
         credit -= overflow ? credit : min(credit, taken)
     }
 
     /// How long it takes for so many to flow in.
     func time(for number: UInt64) -> Interval {
-        let (billionths, overflow) = number.multipliedReportingOverflow(by: Self.nanosecondsPerSecond)
-        return Interval(nanoseconds: overflow ? .max : billionths / perSecond)
+        let (billionths, overflow) = number.multipliedReportingOverflow(by: price)
+        return Interval(nanoseconds: overflow ? .max : billionths / earning)
     }
 }

@@ -235,6 +235,11 @@ public enum Processes {
         getpid()
     }
 
+    /// The user as whom this process works.
+    public static var ownUser: UInt32 {
+        geteuid()
+    }
+
     /// How many descriptors this process may have open (RLIMIT_NOFILE).
     public static var descriptorLimit: Int {
         var limit = rlimit()

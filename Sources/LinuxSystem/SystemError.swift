@@ -20,6 +20,9 @@ public struct SystemError: Error, Equatable, Sendable, CustomStringConvertible {
         "\(call): \(Self.text(of: code)) (\(Self.symbol(of: code)))"
     }
 
+    /// Whether it is EADDRINUSE.
+    public var isAddressInUse: Bool { code == EADDRINUSE }
+
     /// The C library's text for an errno.
     private static func text(of code: Int32) -> String {
         withUnsafeTemporaryAllocation(of: CChar.self, capacity: 128) { buffer in

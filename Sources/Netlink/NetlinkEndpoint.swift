@@ -46,6 +46,8 @@ public final class NetlinkEndpoint {
     /// libvirt's have a few hundred.
     public static let datagramLengthMax = 1 << 16
 
+    /// The port id.
+    public let port: UInt32
     private let socketDescriptor: FileDescriptor
     private let buffer: UnsafeMutableRawBufferPointer
 
@@ -69,6 +71,7 @@ public final class NetlinkEndpoint {
                 bind(number, octets.baseAddress?.assumingMemoryBound(to: sockaddr.self), socklen_t(octets.count))
             }
         }
+        self.port = port
         socketDescriptor = descriptor
         buffer = .allocate(byteCount: Self.datagramLengthMax, alignment: 16)
     }

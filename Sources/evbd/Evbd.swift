@@ -30,34 +30,36 @@ struct Evbd: ParsableCommand {
     var logLevel: Logger.Level?
 
     func run() throws {
+        // A reader of standard error that goes away does not take the daemon along.
+        signal(SIGPIPE, SIG_IGN)
+        let log = LogOutput()
         let configuration: Configuration
         do {
             configuration = try Configuration.load(configurationPath)
         } catch {
-            fail("\(error)")
+            fail("\(error)", log)
         }
         if checkConfig {
             print("OK")
             return
         }
-        // A reader of standard error that goes away does not take the daemon along.
-        signal(SIGPIPE, SIG_IGN)
         let level = logLevel ?? Logger.Level(configuration.logLevel)
-        let logger = Logger(label: "evbd") { _ in DaemonLogHandler(level: level) }
+        let logger = Logger(label: "evbd") { _ in DaemonLogHandler(level: level, output: log) }
         do {
             let daemon = try Daemon(
                 configuration: configuration, configurationPath: configurationPath,
-                runtimeDirectory: runtimeDirectory, logger: logger)
+                runtimeDirectory: runtimeDirectory, logger: logger, log: log)
             try daemon.run()
         } catch {
-            fail("evbd: \(error)")
+            fail("evbd: \(error)", log)
         }
+        log.flush()
     }
 
     /// Says why on standard error, and ends with status 1.
-    private func fail(_ message: String) -> Never {
-        let octets = Array("\(message)\n".utf8)
-        _ = write(STDERR_FILENO, octets, octets.count)
+    private func fail(_ message: String, _ log: LogOutput) -> Never {
+        log.write(Array("\(printableLines(message))\n".utf8))
+        log.flush()
         Glibc.exit(1)
     }
 }

@@ -28,7 +28,7 @@ SANE = {"retries": 3, "rte": 10, "rwd": 17, "rka": 18}
 OWN = {"all 0": {"ecp": {"retries": 0, "rte": 0}, "vdp": {"rwd": 0, "rka": 0}},
        "lab": {"ecp": {"retries": 3, "rte": 10}, "vdp": {"rwd": 17, "rka": 18}},
        "all 31": {"ecp": {"retries": 7, "rte": 31}, "vdp": {"rwd": 31, "rka": 31}}}
-# Frames a second that are no storm: lldpad sends 950 ECP requests a second at RKA 31 for two VSIs.
+# Frames a second that are no storm.
 STORM = 500
 
 

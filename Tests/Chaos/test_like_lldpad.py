@@ -208,7 +208,7 @@ def test_5_bridge_frozen_during_a_netlink_association(cable, tell):
     except Exception as error:      # what it is is what is measured
         verdict = repr(error)
     first = time.monotonic() - since
-    time.sleep(7)       # lldpad's station says ENODEV for ever after 17 s
+    time.sleep(7)
     bridge.thaw()
     since = time.monotonic()
     retried = client.request(GUEST, vsi, ASSOCIATE)
@@ -277,7 +277,7 @@ def test_5_list(cable, tell, count):
 # MARK: 6, extreme values (what else is in that section is in test_malformed.py)
 
 
-def test_6_rka_31(cable, tell):
+def test_6_the_longest_keep_alive_time(cable, tell):
     """The bridge announces RKA 31, 2 VSIs: ECP requests in 14 s."""
     cable.scripted_bridge(evb=EVB(rrcap=True, rrctr=True, rte=8, rwd=20, rka=31))
     evbd = cable.evbd(ports=[PORT]).wait_for_bridge()
@@ -290,7 +290,7 @@ def test_6_rka_31(cable, tell):
     assert sent < 50
 
 
-def test_6_rte_28(cable, tell):
+def test_6_a_long_acknowledgement_timer(cable, tell):
     """The bridge announces RTE 28: associations go on."""
     cable.scripted_bridge(evb=EVB(rrcap=True, rrctr=True, rte=28, rwd=20, rka=20))
     evbd = cable.evbd(ports=[PORT]).wait_for_bridge()

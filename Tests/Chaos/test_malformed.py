@@ -1,4 +1,4 @@
-"""The frames that end lldpad or wedge it, case by case (README.md and Documentation/lldpad.md compare), sent to evbd in both roles."""
+"""Malformed and oversized frames in the name of the neighbour, case by case, sent to evbd in both roles."""
 
 import dataclasses
 import struct
@@ -32,7 +32,7 @@ def ecp(address, sequence, payload, ethertype=ETHERTYPE_ECP, destination=None):
 
 
 def cases(address, is_bridge):
-    """name -> frames in the neighbour's name, as they were sent to lldpad."""
+    """name -> frames in the neighbour's name."""
     evb = EVB(rrcap=True, rrctr=True, rte=10, rwd=17, rka=18) if not is_bridge else EVB(sgid=True, rrreq=True, rte=10, rwd=17, rka=18, mode=2)
     status = 0 if is_bridge else ACK
     entry = Filter(0, bytes.fromhex("525401000001"))
@@ -66,7 +66,7 @@ def draft_cases(address, is_bridge, own):
 
 @pytest.mark.parametrize("dialect", ["ratified", "draft"])
 @pytest.mark.parametrize("role", ["station", "bridge"])
-def test_what_ends_lldpad(cable, role, dialect):
+def test_malformed_frames_cost_nothing(cable, role, dialect):
     """TLV-20 TLV-21 ECP-11 VDP-29 VDP-32 After each case the same process runs, no VSI is lost at either end, and a new one is associated."""
     is_bridge = role == "bridge"
     wire, address = (cable.host_wire(), UPLINK_MAC) if is_bridge else (cable.wire(), PORT_MAC)
@@ -88,7 +88,7 @@ def test_what_ends_lldpad(cable, role, dialect):
     assert site.all_are_associated() and not site.losses(), site.losses()[:2]
 
 
-# MARK: answers that lldpad does not give
+# MARK: every request is answered, and no other
 
 
 def wanted(number, command=ASSOCIATE):
@@ -105,7 +105,7 @@ def station(cable):
 
 
 def test_VDP_39_requests_back_to_back_are_all_answered(station):
-    """ECP-03 VDP-39 Pairs of ECPDUs up to 5 ms apart, 40 of each distance: every VSI is answered (by lldpad's switch, 1 to 20 of 40 pairs are not)."""
+    """ECP-03 VDP-39 Pairs of ECPDUs up to 5 ms apart, 40 of each distance: every VSI is answered."""
     bridge, station = station
     unanswered, number = {}, 0
     for milliseconds in (0, 0.5, 1, 1.9, 3, 5):
@@ -125,7 +125,7 @@ def test_VDP_39_requests_back_to_back_are_all_answered(station):
 
 
 def test_VDP_03_a_short_pdu_after_a_long_one_has_nothing_of_it(station):
-    """VDP-03 A PDU with one VSI after a PDU with three: the others are not looked at again (lldpad executes what the buffer still has)."""
+    """VDP-03 A PDU with one VSI after a PDU with three: the others are not looked at again."""
     bridge, station = station
     first, second, third, alone = (wanted(number) for number in range(1, 5))
     station.send(station.request(first, second, third))

@@ -133,8 +133,6 @@ import Testing
         ("\"typeID\":1,\"filters\":[{\"mac\":\"52:54:00:00:c7\"}]", "filters[0].mac"),
         ("\"typeID\":1,\"filters\":[{\"vid\":1}]", "filters[0].vid"), ("\"typeID\":1,\"filters\":{}", "filters"),
         ("\"typeID\":1,\"migrating\":true,\"suspended\":true", "suspended"), ("\"typeID\":1,\"wait\":3600001", "wait"),
-        ("\"typeID\":1,\"link\":{\"name\":\"\"}", "link.name"),
-        ("\"typeID\":1,\"link\":{\"name\":\"abcdefghijklmnop\"}", "link.name"),
         ("\"typeID\":1,\"link\":{\"name\":\"a\",\"mode\":\"veb\"}", "link.mode"), ("\"typeID\":1,\"wiat\":3", "wiat"),
         ("\"typeID\":1,\"link\":{\"name\":\"a\",\"mode\":\"source\"}", "link.mode"),
         ("\"typeID\":1,\"linkMTU\":67", "linkMTU"), ("\"typeID\":1,\"linkSources\":[\"x\"]", "linkSources"),

@@ -130,7 +130,7 @@ private func netlink(_ octets: [UInt8]) {
     }
     let vsis: [(instance: VSIID, response: UInt16?)] = [(profile.instance, nil), (profile.instance, 1)]
     check(LibvirtReply.poll(vsis, interfaceIndex: request.interfaceIndex, to: request.header))
-    let dropped = LibvirtReply.dropped(profile, interfaceName: "eth0", processID: 1, sequence: 2)
+    let dropped = LibvirtReply.dropped(profile, interfaceName: "eth0", port: 1, sequence: 2)
     check(dropped)
     // evbd's own message has the layout of libvirt's, so that it can be read back.
     guard let back = try? LibvirtRequest(dropped) else { fatalError("cannot be read back: \(request)") }

@@ -217,7 +217,7 @@ def test_VDP_35_a_flap_with_fifty_requests_in_flight(cable, tell):
     time.sleep(1)
     crowd.ledger.restarted()
     cable.switch.ip("link", "set", "port0", "up")
-    # lldpad's bridge does not always survive a link that goes down while it has answers to send: its ECP is freed under it.
+    # lldpad's bridge does not always survive a link flap.
     died = eventually_ends(crowd.bridge.process, 2)
     if died:
         crowd.bridge.start()

@@ -147,3 +147,19 @@ def test_mistakes_are_told_before_a_start_and_a_reload(manager):
     assert manager.show("MainPID") == number and manager.show("ActiveState") == "active"
     assert manager("systemctl", "restart", "evbd", check=False).returncode != 0
     assert manager.show("MainPID") == "0"
+
+
+def test_SEC_99_the_unit_is_started_again_however_often_evbd_crashes(manager):
+    """Seven crashes in a row, more than systemd takes by default: the unit is never left in `failed`."""
+    # As the unit has it, but without its pause.
+    manager("mkdir", "-p", "/run/units/evbd.service.d")
+    manager("sh", "-c", "printf '[Service]\\nRestartSec=50ms\\n' >/run/units/evbd.service.d/fast.conf")
+    manager("systemctl", "daemon-reload")
+    manager("systemctl", "start", "evbd")
+    for crash in range(7):
+        number = manager.show("MainPID")
+        manager("kill", f"-{int(signal.SIGKILL)}", number)
+        eventually(lambda: manager.show("MainPID") not in ("0", number) and manager.show("ActiveState") == "active", 15,
+                   f"it is started again after crash {crash + 1}: {manager.show('ActiveState')} {manager.show('Result')}")
+    assert manager.show("NRestarts") == "7"
+    assert manager.ctl("version").startswith("evbctl")

@@ -12,6 +12,8 @@
 #include <linux/filter.h>    // sock_filter, sock_fprog, BPF_*, SKF_AD_*: the kernel filter of a packet socket
 #include <linux/if_ether.h>  // ETH_P_ALL
 #include <linux/if_packet.h> // sockaddr_ll, packet_mreq, PACKET_*, tpacket_stats
+#include <linux/sock_diag.h> // SOCK_DIAG_BY_FAMILY
+#include <linux/unix_diag.h> // unix_diag_req, unix_diag_msg: whose Unix sockets there are
 #include <malloc.h>          // mallopt: what is kept of the memory that was given back
 #include <linux/netlink.h>   // sockaddr_nl, nlmsghdr
 #include <sys/epoll.h>       // the event loop

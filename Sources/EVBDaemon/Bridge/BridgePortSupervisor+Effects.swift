@@ -76,7 +76,7 @@ extension BridgePortSupervisor {
             [
                 "vsi": "\(vsiID)", "type": "\(request.typeID) v\(request.typeVersion)",
                 "manager": "\(request.managerID)",
-            ], isAboutVSI: true)
+            ])
         tell(vsiID, state, nil, "VSI \(vsiID) is \(state.rawValue)")
     }
 
@@ -85,7 +85,7 @@ extension BridgePortSupervisor {
         let (code, words) = Self.reason(release)
         let isLoss = release != .station
         log(
-            isLoss ? .warning : .notice, "VSI released", ["vsi": "\(vsiID)", "reason": "\(words)"], isAboutVSI: true)
+            isLoss ? .warning : .notice, "VSI released", ["vsi": "\(vsiID)", "reason": "\(words)"])
         tell(vsiID, .deassociated, code, "VSI \(vsiID) is deassociated: \(words)")
     }
 
@@ -106,7 +106,7 @@ extension BridgePortSupervisor {
                 "vsi": "\(request.vsiID)", "type": "\(request.typeID) v\(request.typeVersion)",
                 "manager": "\(request.managerID)", "reason": "\(reason)", "hard": "\(refusal.isHard)",
                 "kept": "\(isKept)",
-            ], isAboutVSI: true)
+            ])
         let state = (isKept ? told[request.vsiID] : nil) ?? .deassociated
         onNews?(
             PortNews(

@@ -73,6 +73,7 @@ extension BridgePortSupervisor {
             "VdpResourceWaitTimeouts": vdp.resourceWaitTimeouts, "VdpTableFull": vdp.tableFull,
             "VdpAnswersLost": vdp.answersLost, "VdpUnsolicited": vdp.unsolicited, "VdpMalformed": vdp.malformed,
             "SocketSendFailures": transport.sendFailures, "SocketKernelDrops": transport.kernelDrops,
+            "InterfaceTaken": transport.isTaken ? 1 : 0,
         ]
         return StatisticsReport(
             interface: name, counters: values.mapValues { Int(clamping: $0) },

@@ -58,6 +58,8 @@ final class BridgePortSupervisor: ManagedPort {
             firstSequence: sequences.first)
         transport.onFrame = { [weak self] in self?.receive($0) }
         transport.onUnreadable = { [weak self] in self?.port.countUnreadable($0, to: $1) }
+        transport.onRetry = { [weak self] in self?.follow() }
+        transport.onTrouble = { [weak self] in self?.onNews?(PortNews(kind: .notice, message: $0)) }
         timer = surroundings.timers.timer { [weak self] in self?.advance() }
         mischiefTimer = surroundings.timers.timer { [weak self] in self?.takeAllBack() }
         heldTimer = surroundings.timers.timer { [weak self] in self?.takeHeld() }

@@ -236,19 +236,13 @@ extension ConfigurationReader {
         return libvirt
     }
 
-    /// A name that the kernel takes for an interface (`dev_valid_name`), and that a terminal can show.
+    /// The name of a network interface, by the rule of ``InterfaceName``.
     private mutating func interfaceName(_ node: YAMLNode, _ path: String) -> String? {
         guard let name = text(node, path, "give the name of a network interface") else { return nil }
-        let octets = name.utf8
-        let forbidden = octets.contains { $0 == 0x2F || $0 == 0x3A || $0 <= 0x20 || $0 == 0x7F }
-        if octets.count > 15 {
-            note(node.line, path, "\(Self.quoted(name)) is longer than 15 octets", "give a name as ip link shows it")
-        } else if forbidden || name == "." || name == ".." {
-            let remedy = "give a name without /, : and white space, as ip link shows it"
-            note(node.line, path, "\(Self.quoted(name)) is no name of an interface", remedy)
-        } else {
-            return name
-        }
+        guard let problem = InterfaceName.problem(with: name) else { return name }
+        note(
+            node.line, path, "\(Self.quoted(name)) is no name of an interface: it \(problem)",
+            "\(InterfaceName.rule), as ip link shows it")
         return nil
     }
 }

@@ -1,5 +1,7 @@
 // What is wrong with a configuration file, told so that its author can put it right without reading any code.
 
+internal import EVBControl
+
 /// One mistake in a configuration file: where it is, what is wrong, and what would be right.
 public struct ConfigurationMistake: Sendable, Equatable, CustomStringConvertible {
     /// The file as the user named it.
@@ -29,7 +31,7 @@ public struct ConfigurationMistake: Sendable, Equatable, CustomStringConvertible
         if !key.isEmpty { text += ": \(key)" }
         text += ": \(problem)"
         if !remedy.isEmpty { text += "; \(remedy)" }
-        return text
+        return printable(text)
     }
 }
 

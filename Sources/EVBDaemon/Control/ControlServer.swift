@@ -136,8 +136,6 @@ public final class ControlServer {
     private var ready: [UInt32: [ControlConnection]] = [:]
     private var workIsDue = false
     private var heldOctets = 0
-    /// Lines that clients may cause.
-    private var budget = LogBudget(burst: 10, perSecond: 1)
 
     /// Takes the socket and serves from the next turn of the loop on.
     ///
@@ -295,15 +293,9 @@ public final class ControlServer {
         loop.later { [weak self] in self?.connections[ObjectIdentifier(connection)] = nil }
     }
 
-    /// Logs what clients have caused, as long as they do not cause too much of it.
+    /// Logs what clients have caused. The log's quota bounds it.
     func log(_ level: Logger.Level, _ message: String, _ metadata: Logger.Metadata = [:]) {
-        guard level >= logger.logLevel else { return }
-        let verdict = budget.take(at: Instant(nanoseconds: loop.now()))
-        guard verdict.isAllowed else { return }
-        if verdict.suppressed > 0 {
-            logger.warning("log lines were left out", metadata: ["count": "\(verdict.suppressed)"])
-        }
-        logger.log(level: level, "\(message)", metadata: metadata)
+        logger.log(level: level, "\(message)", metadata: metadata, source: LogSource.clients)
     }
 
     // MARK: Work
@@ -387,6 +379,8 @@ public final class ControlServer {
                     return
                 }
                 service.handle(request, from: peer, reply: reply)
+            } catch let error as ControlError {
+                reply.fail(error)
             } catch {
                 refuse(reply, VarlinkService.invalidParameter, "parameter", JSONCoding.place(of: error))
             }

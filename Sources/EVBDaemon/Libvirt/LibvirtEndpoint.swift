@@ -30,13 +30,11 @@ final class LibvirtEndpoint {
     private let logger: Logger
     private let endpoint: NetlinkEndpoint
     private var watch: EventLoop.Watch?
-    /// Lines about requests that are refused; whoever sends them may send many.
-    private var budget = LogBudget(burst: 20, perSecond: 1)
     private var served: [String: Served] = [:]
     /// Polls that are answered when everything that has come with the news is known.
     private var due: [(port: String, poll: LibvirtLedger.Poll)] = []
 
-    /// Serves on `endpoint`, which is bound to evbd's process ID.
+    /// Serves on `endpoint`, which is bound to the port that the pid file tells.
     ///
     /// - Throws: `SystemError` when the loop cannot watch it.
     init(daemon: Daemon, endpoint: NetlinkEndpoint, loop: EventLoop, timers: Timers, logger: Logger) throws {
@@ -90,15 +88,10 @@ final class LibvirtEndpoint {
     }
 
     private func refuse(_ refusal: LibvirtRequest.Refusal, _ header: NetlinkHeader, _ sender: UInt32) {
-        let verdict = budget.take(at: timers.now)
-        if verdict.suppressed > 0 {
-            logger.warning("log lines were left out", metadata: ["count": "\(verdict.suppressed)"])
-        }
-        if verdict.isAllowed {
-            logger.notice(
-                "a netlink request was refused",
-                metadata: ["problem": "\(refusal.problem)", "errno": "\(refusal.code)", "sender": "\(sender)"])
-        }
+        logger.log(
+            level: .notice, "a netlink request was refused",
+            metadata: ["problem": "\(refusal.problem)", "errno": "\(refusal.code)", "sender": "\(sender)"],
+            source: LogSource.libvirt)
         reply(LibvirtReply.result(refusal.code, to: header), to: sender)
     }
 
@@ -249,7 +242,7 @@ final class LibvirtEndpoint {
         logger.notice("libvirt is told that a VSI is lost", metadata: ["vsi": "\(vsiID)", "port": "\(port.name)"])
         reply(
             LibvirtReply.dropped(
-                lost.entry.profile, interfaceName: port.name, processID: UInt32(bitPattern: daemon.processID),
+                lost.entry.profile, interfaceName: port.name, port: endpoint.port,
                 sequence: lost.entry.sequence),
             to: lost.entry.eventPort)
     }

@@ -1,3 +1,4 @@
+internal import EVBControl
 internal import EVBWire
 internal import Glibc
 
@@ -115,12 +116,22 @@ struct LibvirtRequest: Equatable {
         } catch {
             throw Refusal(code: EINVAL, problem: "an attribute has a wrong length")
         }
+        if attributes.hasName {
+            let name = attributes.interfaceName
+            if let problem = name.map({ InterfaceName.problem(with: $0) }) ?? "is no UTF-8" {
+                let shown = name.map { "\"\(printable($0, longest: 32))\"" } ?? "the name"
+                throw Refusal(
+                    code: EINVAL, problem: "\(shown) is no name of an interface: it \(problem); \(InterfaceName.rule)")
+            }
+        }
         interfaceName = attributes.interfaceName
         body = header.type == RTNetlink.getLink ? .poll : .profile(try attributes.profile())
     }
 
     /// What the attributes of a message hold; of repeated ones the last counts.
     private struct Attributes {
+        /// Whether there is a name, readable or not.
+        var hasName = false
         var interfaceName: String?
         var macAddress: MACAddress?
         var vlan: (vlan: UInt32, priority: UInt32)?
@@ -132,7 +143,9 @@ struct LibvirtRequest: Equatable {
             while let (type, payload) = try reader.attribute() {
                 var payload = payload
                 switch type {
-                case RTNetlink.interfaceName: interfaceName = payload.text
+                case RTNetlink.interfaceName:
+                    hasName = true
+                    interfaceName = payload.text
                 case RTNetlink.vfInfoList:
                     while let (inner, info) = try payload.attribute() {
                         var info = info
@@ -250,9 +263,9 @@ enum LibvirtReply {
 
     /// The unasked message that a VSI has been de-associated: evbd's own RTM_SETLINK.
     static func dropped(
-        _ profile: LibvirtRequest.PortProfile, interfaceName: String, processID: UInt32, sequence: UInt32
+        _ profile: LibvirtRequest.PortProfile, interfaceName: String, port: UInt32, sequence: UInt32
     ) -> [UInt8] {
-        NetlinkWriter.message(type: RTNetlink.setLink, sequence: sequence, port: processID) {
+        NetlinkWriter.message(type: RTNetlink.setLink, sequence: sequence, port: port) {
             // libvirt finds the interface by its name.
             writeInterface(0, to: &$0)
             $0.attribute(RTNetlink.interfaceName) { $0.bytes(Array(interfaceName.utf8) + [0]) }

@@ -1,28 +1,25 @@
 internal import EVBControl
-internal import Glibc
-internal import LinuxSystem
 public import Logging
 
 /// Writes log messages for whoever reads them: with fields to the journal under systemd, as lines to standard error else.
+///
+/// Everything in them is shown as ``printable(_:longest:)`` shows it, in text and in the fields.
 public struct DaemonLogHandler: LogHandler {
+    /// Characters of one value, and of one message: what a peer says is not longer, and what is longer is of no use in a log.
+    private static let longestValue = 4096
+
     public var logLevel: Logger.Level
     public var metadata: Logger.Metadata = [:]
-    private let journal: JournalSocket?
+    private let output: LogOutput
 
-    /// Finds out where messages go.
+    /// Makes a handler.
     ///
-    /// - Parameter level: the least severe level that is written.
-    public init(level: Logger.Level) {
+    /// - Parameters:
+    ///   - level: the least severe level that is written.
+    ///   - output: where lines go.
+    public init(level: Logger.Level, output: LogOutput) {
         logLevel = level
-        journal = Self.isJournal(STDERR_FILENO) ? JournalSocket() : nil
-    }
-
-    /// systemd sets JOURNAL_STREAM to device and inode of the journal's stream. A process further down, in a terminal or
-    /// with its output in a file, has the variable too, so it is compared (systemd.exec(5)).
-    private static func isJournal(_ descriptor: Int32) -> Bool {
-        var status = stat()
-        guard let stream = getenv("JOURNAL_STREAM"), fstat(descriptor, &status) == 0 else { return false }
-        return String(cString: stream) == "\(status.st_dev):\(status.st_ino)"
+        self.output = output
     }
 
     public subscript(metadataKey key: String) -> Logger.Metadata.Value? {
@@ -31,94 +28,29 @@ public struct DaemonLogHandler: LogHandler {
     }
 
     public func log(event: LogEvent) {
-        write(level: event.level, message: "\(event.message)", explicit: event.metadata)
-    }
-
-    private func write(level: Logger.Level, message: String, explicit: Logger.Metadata?) {
-        let fields = metadata.merging(explicit ?? [:]) { _, new in new }.sorted { $0.key < $1.key }
-        let pairs = fields.map { (key: $0.key, value: "\($0.value)") }
+        let fields = metadata.merging(event.metadata ?? [:]) { _, new in new }
+        let message = "\(event.message)"
+        // What is configured at these levels is wanted whole, and what is critical is told in any case.
+        if event.level >= .info, event.level != .critical {
+            let port = fields["port"].map { "\($0)" }
+            let source = LogQuota.Source(
+                name: port ?? event.source, isAboutVSI: fields["vsi"] != nil,
+                hasReserve: event.source != LogSource.clients)
+            guard output.admits(source, message) else { return }
+        }
+        let pairs = fields.sorted { $0.key < $1.key }.map {
+            (key: $0.key, value: printable("\($0.value)", longest: Self.longestValue))
+        }
         let details = pairs.map { "\($0.key)=\($0.value.contains(" ") ? "\"\($0.value)\"" : $0.value)" }
-        let line = ([message] + details).joined(separator: " ")
-        if let journal, journal.send(level: level, message: line, fields: pairs) { return }
-        var text = Array("\(Self.timestamp()) \(level.rawValue) \(printable(line))\n".utf8)
-        // One write for one line; where standard error is gone there is nobody to tell (evbd ignores SIGPIPE).
-        _ = text.withUnsafeMutableBytes { Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
-    }
-
-    private static func timestamp() -> String {
-        var now = time(nil)
-        var parts = tm()
-        gmtime_r(&now, &parts)
-        func two(_ value: Int32) -> String { value < 10 ? "0\(value)" : "\(value)" }
-        let date = "\(parts.tm_year + 1900)-\(two(parts.tm_mon + 1))-\(two(parts.tm_mday))"
-        return "\(date)T\(two(parts.tm_hour)):\(two(parts.tm_min)):\(two(parts.tm_sec))Z"
+        let line = ([printable(message, longest: Self.longestValue)] + details).joined(separator: " ")
+        output.write(level: event.level, message: line, fields: pairs)
     }
 }
 
-/// journald's own socket, which takes fields beside the message.
-struct JournalSocket {
-    private static let path = "/run/systemd/journal/socket"
-    private let descriptor: Int32
-
-    /// Connects; nil where there is no journal. The descriptor lives as long as the process.
-    init?() {
-        let type = Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
-        guard let number = try? systemCall("socket", { socket(AF_UNIX, type, 0) }) else { return nil }
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: Self.path.utf8) }
-        let status = withUnsafePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                connect(number, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
-            }
-        }
-        guard status == 0 else {
-            close(number)
-            return nil
-        }
-        descriptor = number
-    }
-
-    /// Sends one entry; false if the journal did not take it.
-    func send(level: Logger.Level, message: String, fields: [(key: String, value: String)]) -> Bool {
-        var entry: [UInt8] = []
-        Self.append("MESSAGE", message, to: &entry)
-        Self.append("PRIORITY", "\(level.syslogPriority)", to: &entry)
-        Self.append("SYSLOG_IDENTIFIER", "evbd", to: &entry)
-        for field in fields { Self.append(Self.fieldName(field.key), field.value, to: &entry) }
-        return Glibc.send(descriptor, entry, entry.count, Int32(MSG_NOSIGNAL | MSG_DONTWAIT)) == entry.count
-    }
-
-    /// `vsi` becomes EVBD_VSI: a journal's field names are capitals, digits and underscores.
-    static func fieldName(_ key: String) -> String {
-        "EVBD_" + key.uppercased().map { $0.isASCII && ($0.isLetter || $0.isNumber) ? String($0) : "_" }.joined()
-    }
-
-    /// A field on a line of its own; a value with newlines goes with its length in front.
-    static func append(_ name: String, _ value: String, to entry: inout [UInt8]) {
-        entry += Array(name.utf8)
-        let octets = Array(value.utf8)
-        if octets.contains(0x0A) {
-            entry.append(0x0A)
-            entry += (0..<8).map { UInt8(truncatingIfNeeded: octets.count >> (8 * $0)) }
-        } else {
-            entry.append(UInt8(ascii: "="))
-        }
-        entry += octets
-        entry.append(0x0A)
-    }
-}
-
-extension Logger.Level {
-    /// The level of syslog(3).
-    var syslogPriority: Int {
-        switch self {
-        case .trace, .debug: 7
-        case .info: 6
-        case .notice: 5
-        case .warning: 4
-        case .error: 3
-        case .critical: 2
-        }
-    }
+/// Parts of the daemon whose lines others cause.
+enum LogSource {
+    /// Clients of the control socket.
+    static let clients = "clients"
+    /// Senders of netlink requests.
+    static let libvirt = "libvirt"
 }

@@ -75,8 +75,6 @@ final class TypedAdmission: VSIAdmission {
     /// How often each VSI counts for its type: on each port, for what holds and for what is proposed.
     private var members: [VSIType.Key: [VSIID: Int]] = [:]
     private var lastToken = ClaimToken.inherited.number
-    /// Lines about requests that are not admitted, as many as a station may cause.
-    private var budget = LogBudget(burst: 40_000, perSecond: 100)
 
     /// Called with a VSI that the database does not allow any more; who is called de-associates it.
     var onRevoked: ((VSIID, String) -> Void)?
@@ -223,11 +221,6 @@ final class TypedAdmission: VSIAdmission {
         _ completion: (BridgeDecision) -> Void
     ) {
         defer { completion(.refuse(refusal)) }
-        let verdict = budget.take(at: timers.now)
-        guard verdict.isAllowed else { return }
-        if verdict.suppressed > 0 {
-            logger.warning("log lines were left out", metadata: ["count": "\(verdict.suppressed)"])
-        }
         logger.notice(
             "VSI not admitted",
             metadata: [

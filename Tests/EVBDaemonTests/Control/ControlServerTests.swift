@@ -81,6 +81,39 @@ import Testing
         #expect(bench.service.requests.isEmpty)
     }
 
+    @Test(
+        "SEC-104 a name that the kernel would expand, or no terminal shows, is refused at the socket with the rule",
+        arguments: [
+            ("GetPort", "interface", "\"interface\":\"NAME\""), ("ListVSIs", "port", "\"port\":\"NAME\""),
+            ("GetStatistics", "interface", "\"interface\":\"NAME\""),
+            ("Misbehave", "interface", "\"interface\":\"NAME\""),
+            ("Deassociate", "port", "\"vsiID\":\"x\",\"port\":\"NAME\""),
+            ("Associate", "port", "\"vsiID\":\"x\",\"typeID\":1,\"port\":\"NAME\""),
+            ("PreAssociate", "port", "\"vsiID\":\"x\",\"typeID\":1,\"port\":\"NAME\""),
+            (
+                "Associate", "link.name",
+                "\"vsiID\":\"x\",\"typeID\":1,\"port\":\"p\",\"link\":{\"name\":\"NAME\"}"
+            ),
+            (
+                "PreAssociate", "link.name",
+                "\"vsiID\":\"x\",\"typeID\":1,\"port\":\"p\",\"link\":{\"name\":\"NAME\"}"
+            ),
+        ]) func namesAreCheckedAtTheSocket(_ method: String, _ argument: String, _ parameters: String) throws
+    {
+        let bench = try ControlBench()
+        let client = try TestClient(bench.path)
+        for name in ["vm%d", "a\\u001b[31m", "\\u202evm", "a/b", "a b", "a:b", ".", "", "abcdefghijklmnop"] {
+            let text =
+                "{" + parameters.split(separator: "NAME", omittingEmptySubsequences: false).joined(separator: name)
+                + "}"
+            let reply = try bench.reply(to: "io.evbd.\(method)", text, from: client)
+            #expect(reply.error == "io.evbd.InvalidArgument", "\(name): \(reply)")
+            #expect(reply.parameters["argument"] == .string(argument))
+            #expect(reply.parameters["hint"] == .string(InterfaceName.rule))
+        }
+        #expect(bench.service.requests.isEmpty)
+    }
+
     @Test func monitorNeedsMore() throws {
         let bench = try ControlBench()
         let reply = try bench.reply(to: "io.evbd.Monitor", from: try TestClient(bench.path))

@@ -1,3 +1,4 @@
+import EVBControl
 import EVBWire
 import Glibc
 import Testing
@@ -84,7 +85,7 @@ struct LibvirtMessageTests {
             return
         }
         let written = LibvirtReply.dropped(
-            profile, interfaceName: "uplink0", processID: 30657, sequence: first.header.sequence)
+            profile, interfaceName: "uplink0", port: 30657, sequence: first.header.sequence)
         var expected = recorded.octets
         // lldpad leaves what was on its stack in the three octets of padding of struct ifla_port_vsi ...
         expected.replaceSubrange(125..<128, with: [0, 0, 0])
@@ -115,6 +116,22 @@ struct LibvirtMessageTests {
             }
             _ = try? LibvirtRequest(octets)
         }
+    }
+
+    @Test(
+        "SEC-107 a name of an interface that the kernel would expand or not take is refused with the rule",
+        arguments: ["up%d\0\0\0", "a\u{1B}[31m\0", "a/b\0\0\0\0", "..\0\0\0\0\0", "\0\0\0\0\0\0\0"])
+    func refusesNames(name: String) throws {
+        var octets = try #require(try RecordedMessage.load(Self.recordings[0]).first).octets
+        let known = Array("uplink0".utf8)
+        let place = try index(of: known, in: octets)
+        octets.replaceSubrange(place..<place + known.count, with: Array(name.utf8))
+        let refusal = #expect(throws: LibvirtRequest.Refusal.self) { try LibvirtRequest(octets) }
+        #expect(refusal?.problem.contains(InterfaceName.rule) == true)
+        #expect(refusal?.problem.unicodeScalars.allSatisfy { (0x20...0x7E).contains($0.value) } == true)
+        // No UTF-8 at all.
+        octets[place] = 0xFF
+        #expect(throws: LibvirtRequest.Refusal.self) { try LibvirtRequest(octets) }
     }
 
     @Test("what a port profile may not hold is refused", arguments: [(113, 0x05), (88, 0x10), (92, 0x08), (60, 0x01)])

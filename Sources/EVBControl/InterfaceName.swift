@@ -1,0 +1,48 @@
+/// The rule for names of network interfaces that clients, managers and configurations give.
+///
+/// The kernel's own (`dev_valid_name`), without what the kernel expands (`%`), and without what a terminal does not show.
+package enum InterfaceName {
+    /// The longest name in octets: IFNAMSIZ less the closing NUL.
+    package static let longest = 15
+
+    /// The rule in words, as the remedy for a name that breaks it.
+    package static let rule =
+        "give 1 to \(longest) octets without /, :, %, white space, control and invisible characters, and not . or .."
+
+    /// What is wrong with a name, as the rest of a sentence that begins with the name.
+    ///
+    /// - Returns: nil for a name that may be used.
+    package static func problem(with name: String) -> String? {
+        if name.isEmpty { return "is empty" }
+        if name.utf8.count > longest { return "is longer than \(longest) octets" }
+        if name == "." || name == ".." { return "is the name of a directory" }
+        if name.utf8.contains(UInt8(ascii: "%")) { return "has a %, which the kernel replaces by a number" }
+        // 0xA0 is white space to the kernel wherever it stands, also within a character of UTF-8.
+        if name.utf8.contains(where: { $0 == 0x2F || $0 == 0x3A || $0 == 0x20 || $0 == 0xA0 }) {
+            return "has a character that the kernel does not take"
+        }
+        let isShown = name.unicodeScalars.allSatisfy { $0.isShownAsIs && !$0.properties.isWhitespace }
+        return isShown ? nil : "has a character that is not shown"
+    }
+
+    /// What is wrong with the name of a link of a VSI, which may also be a virtual function: `vf:3`.
+    package static func problem(withLink name: String) -> String? {
+        let digits = name.hasPrefix("vf:") ? name.dropFirst(3) : ""
+        let isFunction = !digits.isEmpty && digits.utf8.allSatisfy { (0x30...0x39).contains($0) }
+        return isFunction && name.utf8.count <= longest ? nil : problem(with: name)
+    }
+
+    /// Refuses a name that breaks the rule.
+    ///
+    /// - Parameters:
+    ///   - name: the name.
+    ///   - argument: the parameter that it came in.
+    ///   - isLink: whether it may also be a virtual function.
+    /// - Throws: `InvalidArgument` with the rule.
+    package static func check(_ name: String, _ argument: String, isLink: Bool = false) throws(ControlError) {
+        guard let problem = isLink ? problem(withLink: name) : problem(with: name) else { return }
+        throw ControlError(
+            .invalidArgument(argument: argument),
+            message: "\"\(printable(name, longest: 32))\" is no name of an interface: it \(problem)", hint: rule)
+    }
+}

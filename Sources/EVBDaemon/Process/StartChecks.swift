@@ -1,0 +1,100 @@
+internal import EVBControl
+internal import LinuxSystem
+internal import Logging
+internal import Netlink
+
+/// What a daemon makes sure of before it touches anything: that it is the only one.
+enum StartChecks {
+    /// Numbers that no process has (PID_MAX_LIMIT is 2^22), and that libvirt reads: its buffer holds nine digits.
+    private static let freePorts: ClosedRange<UInt32> = 4_194_305...99_999_999
+    /// How many of them are tried.
+    private static let portTries = 16
+
+    /// Makes the runtime directory if it is missing, and takes it for this process.
+    ///
+    /// - Throws: `StartError` if another evbd has it.
+    static func lock(_ runtimeDirectory: String) throws -> LockFile {
+        do {
+            _ = try Files.makeDirectory(runtimeDirectory, mode: 0o755)
+        } catch {
+            throw Daemon.StartError(description: "\(error)")
+        }
+        do throws(LockFile.Failure) {
+            return try LockFile("\(runtimeDirectory)/evbd.lock")
+        } catch {
+            switch error {
+            case .held(let process):
+                throw Daemon.StartError(
+                    description: """
+                        another evbd\(process.map { " (process \($0))" } ?? "") uses \(runtimeDirectory); stop that, or give \
+                        this one a directory of its own by --runtime-dir
+                        """)
+            case .system(let error): throw Daemon.StartError(description: "\(error)")
+            }
+        }
+    }
+
+    /// Looks for daemons that do the same work.
+    ///
+    /// - Throws: `StartError` if there is one.
+    static func lookForRivals(_ configuration: Configuration, logger: Logger) throws {
+        if configuration.libvirt.enabled,
+            let conflict = RivalDaemon.findOwner(ofPIDFile: configuration.libvirt.pidFile)
+        {
+            throw Daemon.StartError(description: conflict.description)
+        }
+        let lldpad: RivalDaemon.Conflict?
+        do throws(SystemError) {
+            lldpad = try RivalDaemon.findLldpad()
+        } catch {
+            logger.warning(
+                "whether lldpad runs here is not known: the kernel does not tell whose sockets there are",
+                metadata: ["error": "\(error)"])
+            return
+        }
+        if let lldpad { throw Daemon.StartError(description: lldpad.description) }
+    }
+
+    /// Opens the netlink port for libvirt: the process's own number, or another where a process of any user has bound that.
+    ///
+    /// - Throws: `StartError` for what is no matter of the number.
+    static func bindEndpoint(logger: Logger) throws -> NetlinkEndpoint {
+        let own = UInt32(bitPattern: Processes.ownID)
+        var failure: SystemError?
+        for attempt in 0...portTries {
+            let port = attempt == 0 ? own : UInt32.random(in: freePorts)
+            do {
+                let endpoint = try NetlinkEndpoint(port: port)
+                if port != own {
+                    logger.warning(
+                        "netlink port \(own) is taken by another process; libvirt is served at another one",
+                        metadata: ["netlink-port": "\(port)"])
+                }
+                return endpoint
+            } catch {
+                failure = error
+                guard error.isAddressInUse else { break }
+            }
+        }
+        let cause = failure.map { "\($0)" } ?? "none is free"
+        throw Daemon.StartError(
+            description: "no netlink port can be had, on which libvirt would ask: \(cause); set libvirt.enabled: false")
+    }
+
+    /// Takes the interfaces of the configuration that are there; the ports take the others when they come.
+    ///
+    /// - Throws: `StartError` if another evbd has one of them.
+    static func claim(_ ports: [PortConfiguration], _ claims: InterfaceClaims, _ table: LinkTable) throws {
+        for port in ports {
+            guard let link = table[port.interface] else { continue }
+            // Without CAP_NET_RAW there is no claim and no port; the port tells.
+            guard (try? claims.take(link.index)) ?? true else {
+                throw Daemon.StartError(
+                    description: """
+                        another evbd has the interface \(printable(port.interface)) in this network namespace; stop that, or \
+                        remove the interface from ports
+                        """)
+            }
+        }
+    }
+}

@@ -1,0 +1,145 @@
+import Glibc
+import LinuxSystem
+import Logging
+import Testing
+
+@testable import EVBDaemon
+
+/// A log whose reader stands still, ends, or goes on.
+@Suite(.serialized) struct LogOutputTests {
+    /// How lines reach the reader.
+    enum Way: CaseIterable {
+        case pipe, socket, pipeThatBlocks
+    }
+
+    /// Reads all that comes, once it is told to; in the end in any case, so that a writer that waits for it is late and not stuck.
+    private final class Reader: @unchecked Sendable {
+        private let descriptor: Int32
+        private let go = UnsafeMutablePointer<sem_t>.allocate(capacity: 2)
+        private var done: UnsafeMutablePointer<sem_t> { go + 1 }
+        private var octets: [UInt8] = []
+
+        init(_ descriptor: Int32) {
+            self.descriptor = descriptor
+            sem_init(go, 0, 0)
+            sem_init(done, 0, 0)
+            var thread = pthread_t()
+            pthread_create(
+                &thread, nil,
+                { context in
+                    if let context { Unmanaged<Reader>.fromOpaque(context).takeRetainedValue().read() }
+                    return nil
+                }, Unmanaged.passRetained(self).toOpaque())
+            pthread_detach(thread)
+        }
+
+        deinit {
+            sem_destroy(go)
+            sem_destroy(done)
+            go.deallocate()
+        }
+
+        func start() { sem_post(go) }
+
+        private func read() {
+            var deadline = timespec()
+            clock_gettime(CLOCK_REALTIME, &deadline)
+            deadline.tv_sec += 8
+            sem_timedwait(go, &deadline)
+            var buffer = [UInt8](repeating: 0, count: 65_536)
+            while case let count = Glibc.read(descriptor, &buffer, buffer.count), count > 0 {
+                octets += buffer[..<count]
+                if String(decoding: octets.suffix(200), as: UTF8.self).contains("THE END") { break }
+            }
+            sem_post(done)
+        }
+
+        var lines: [Substring] {
+            sem_wait(done)
+            return String(decoding: octets, as: UTF8.self).split(separator: "\n")
+        }
+    }
+
+    private static func ends(_ way: Way) throws -> (reading: Int32, writing: Int32) {
+        var ends: [Int32] = [0, 0]
+        if way == .socket {
+            try systemCall("socketpair") { socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &ends) }
+        } else {
+            try systemCall("pipe") { pipe(&ends) }
+        }
+        return (ends[0], ends[1])
+    }
+
+    @Test(
+        "SEC-71 a reader that stands still stops no writer; what is lost is counted, and told when it reads again",
+        .timeLimit(.minutes(1)), arguments: Way.allCases)
+    func readerStandsStill(way: Way) throws {
+        let (reading, writing) = try Self.ends(way)
+        defer { for end in [reading, writing] { close(end) } }
+        let flags = fcntl(writing, F_GETFL)
+        let output = LogOutput(
+            LogDescriptor(writing, isReopened: way != .pipeThatBlocks), quota: LogQuota())
+        defer { output.end() }
+        let reader = Reader(reading)
+        let start = MonotonicClock.now()
+        var slowest: UInt64 = 0
+        for number in 0..<20_000 {
+            let before = MonotonicClock.now()
+            output.write(Array("line \(number), with something behind it to fill the pipe and the queue\n".utf8))
+            slowest = max(slowest, MonotonicClock.now() - before)
+        }
+        #expect(MonotonicClock.now() - start < 7_000_000_000 && slowest < 2_000_000_000, "a line waited for the reader")
+        let lost = output.counters.lost
+        #expect(lost > 0 && lost < 20_000)
+        // What is shared with other processes stays as it was.
+        #expect(fcntl(writing, F_GETFL) == flags)
+        reader.start()
+        output.flush(milliseconds: 10_000)
+        // The thread may be about to tell what was lost.
+        usleep(200_000)
+        output.write(Array("THE END\n".utf8))
+        let lines = reader.lines
+        let told = lines.filter { $0.contains("log lines were lost") }
+        #expect(told.count == 1 && told[0].contains(" warning \(lost) log lines were lost"))
+        let numbers = lines.filter { $0.hasPrefix("line ") }.compactMap { Int($0.dropFirst(5).prefix { $0.isNumber }) }
+        #expect(numbers.count + Int(lost) == 20_000 && numbers == numbers.sorted())
+        #expect(lines.last == "THE END")
+    }
+
+    @Test("SEC-72 a reader that is gone costs lines, not the process")
+    func readerIsGone() throws {
+        signal(SIGPIPE, SIG_IGN)
+        for way in Way.allCases {
+            let (reading, writing) = try Self.ends(way)
+            defer { close(writing) }
+            let output = LogOutput(
+                LogDescriptor(writing, isReopened: way != .pipeThatBlocks), quota: LogQuota())
+            defer { output.end() }
+            output.write(Array("one\n".utf8))
+            output.flush(milliseconds: 10_000)
+            close(reading)
+            for _ in 0..<10 { output.write(Array("two\n".utf8)) }
+            output.flush(milliseconds: 10_000)
+            #expect(output.counters.lost == 10, "\(way)")
+        }
+    }
+
+    @Test("SEC-105 nothing that a terminal obeys reaches the log, in the message or in a field")
+    func handlerEscapes() throws {
+        let (reading, writing) = try Self.ends(.pipe)
+        defer { for end in [reading, writing] { close(end) } }
+        let output = LogOutput(LogDescriptor(writing), quota: LogQuota())
+        defer { output.end() }
+        let logger = Logger(label: "test") { _ in DaemonLogHandler(level: .info, output: output) }
+        let hostile = "a\u{1B}[2J\u{9B}1m\u{202E}\u{2066}\u{61C}\u{2028}\nb\u{7F}"
+        logger.notice("m\(hostile)", metadata: ["name": "\(hostile)"])
+        logger.debug("not seen")
+        logger.notice("THE END")
+        let reader = Reader(reading)
+        reader.start()
+        let lines = reader.lines
+        #expect(lines.count == 2)
+        for scalar in lines.joined().unicodeScalars { #expect((0x20...0x7E).contains(scalar.value)) }
+        #expect(lines[0].contains("name=a\\u{1B}[2J\\u{009B}1m\\u{202E}"))
+    }
+}

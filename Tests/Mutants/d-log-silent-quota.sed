@@ -1,0 +1,4 @@
+# The log's quota: what is left out is not told without a further line.
+# file: Sources/EVBDaemon/Logging/LogQuota.swift
+# swift: LogQuotaTests
+s/if share\.due == nil \{ share\.due = now \+ share\.wait \}//
