@@ -17,6 +17,8 @@ struct PortSurroundings {
     /// The directory for what lives until the next boot.
     let runtimeDirectory: String
     let store: VSIStore
+    /// Whether an interface is one of evbd's ports.
+    let isPort: (String) -> Bool
 }
 
 /// What a port has of its interface, whichever side of the link it plays: it follows the interface, hears and sends frames
