@@ -9,6 +9,8 @@ extension EdgeRelay {
     /// A link has changed, or is gone.
     func linkChanged(_ name: String) {
         guests.linkChanged(name)
+        // What the port is in may run another protocol now.
+        if let link = table[name], guests.isAround(link) { gate.follow() }
         var concerned: [VSIID] = []
         if let vsiID = vsiOfName[name] { concerned.append(vsiID) }
         if let link = table[name] {

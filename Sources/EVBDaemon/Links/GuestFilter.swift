@@ -107,8 +107,9 @@ final class GuestFilter {
     private var isLooking = false
     /// What an earlier evbd has left.
     let former: GuestRulesListing
-    /// Called where another process may have changed the closed addresses of a port, by the ports' indices.
-    var onLostClosed: [Int32: () -> Void] = [:]
+    /// Called with the closed addresses that a port has after another process changed something, by the ports' indices.
+    /// Closes again what is missing, and returns whether anything is.
+    var refillClosed: [Int32: (Set<HardwareAddress>) -> Bool] = [:]
 
     /// Reads the rules that an earlier evbd has left, and makes none yet.
     init(programmer: LinkProgrammer, loop: EventLoop, logger: Logger) {
@@ -139,7 +140,7 @@ final class GuestFilter {
     /// Removes the rules of a port, which may be gone.
     func release(port index: Int32) {
         waitingClosed.removeAll { $0.portIndex == index }
-        onLostClosed[index] = nil
+        refillClosed[index] = nil
         release(GuestRules.chains("port", index).out, GuestRules.release(port: index))
     }
 
@@ -279,17 +280,19 @@ final class GuestFilter {
                 listing.ruleCounts[chain, default: 0] < count
             }
         }
-        guard !missing.isEmpty else { return }
+        // What is under way may be missing too, which is nothing to tell.
+        let isSettled = waitingClosed.isEmpty && !isBusy
+        let refilled = refillClosed.filter { index, refill in refill(listing.closed[index] ?? []) }.count
+        guard !missing.isEmpty || refilled > 0 && isSettled else { return }
         logger.warning(
             "another process has removed rules of the guest filter; restoring them",
-            metadata: ["links": "\(missing.count)"])
+            metadata: ["links": "\(missing.count)", "address sets": "\(refilled)"])
         for rules in missing.values {
             change(rules) { [logger] problem in
                 guard let problem else { return }
                 logger.error("the guest filter cannot be set up again", metadata: ["problem": "\(problem)"])
             }
         }
-        for refill in onLostClosed.values { refill() }
     }
 
     // MARK: What an earlier evbd has left

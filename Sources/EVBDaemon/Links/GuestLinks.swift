@@ -97,6 +97,9 @@ final class GuestLinks {
     /// Whether a link is one of a machine on this port.
     func isGuest(_ link: Link) -> Bool { places.rules(of: link, isPort: isPort) != nil }
 
+    /// Whether a link is one that machines' links are on or in: the port, its bridge, a VLAN's device.
+    func isAround(_ link: Link) -> Bool { places.parents.contains(link.index) }
+
     /// Switches it.
     func setOn(_ isOn: Bool) {
         guard isOn != self.isOn else { return }

@@ -112,9 +112,11 @@ final class PortGate {
     private func fill(_ index: Int32) {
         send(closed.adopt(isFormerTaken ? [] : formerlyClosed))
         isFormerTaken = true
-        filter.onLostClosed[index] = { [weak self] in
-            guard let self else { return }
-            send(closed.current.map { ClosedAddresses.Change(address: $0, isClosed: true) })
+        filter.refillClosed[index] = { [weak self] present in
+            guard let self else { return false }
+            let missing = closed.current.subtracting(present)
+            send(missing.map { ClosedAddresses.Change(address: $0, isClosed: true) })
+            return !missing.isEmpty
         }
     }
 
