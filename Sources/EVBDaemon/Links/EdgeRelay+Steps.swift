@@ -24,6 +24,7 @@ extension EdgeRelay {
             if entry.wish == .up, link.isUp { entries[vsiID]?.wasRaised = true }
             return finishWhenOpen(vsiID, entry)
         }
+        if case .keepHostOff = command, !isHostOff { return keepHostOff(vsiID) }
         if case .setUp(_, true) = command {
             guard guests.isSecured(link) else { return secure(vsiID, link) }
             guard gate.isOpen(vsiID) else { return open(vsiID) }
@@ -122,22 +123,23 @@ extension EdgeRelay {
             return finish(
                 vsiID, .failure(NetlinkError(operation: operation, kind: .notFound, reason: "the port is gone")))
         }
-        guard isHostOff else { return keepHostOff(vsiID) }
         var parentIndex = port.index
         if let vid = entry.vid {
             guard let device = entry.parentIndex ?? vlanDevice(vid, on: port)?.index else {
-                return makeVLAN(vsiID, vid, port)
+                return isHostOff ? makeVLAN(vsiID, vid, port) : keepHostOff(vsiID)
             }
             parentIndex = device
-            // It is the port itself where the kernel has no such devices.
-            if device != port.index {
-                entries[vsiID]?.usedVLAN = vid
-                vlanUsers[vid, default: 0] += 1
-            }
+        }
+        let former = own(vsiID, entry, specification)
+        guard isHostOff || former != nil else { return keepHostOff(vsiID) }
+        // It is the port itself where the kernel has no such devices.
+        if let vid = entry.vid, parentIndex != port.index {
+            entries[vsiID]?.usedVLAN = vid
+            vlanUsers[vid, default: 0] += 1
         }
         entries[vsiID]?.parentIndex = nil
         entries[vsiID]?.isMade = true
-        if let link = own(vsiID, entry, specification) {
+        if let link = former {
             setLink(vsiID, link)
             if link.alias == Self.alias(vsiID), matches(link, specification, parentIndex: parentIndex) {
                 return step(vsiID)
