@@ -15,6 +15,19 @@ public final class Daemon {
         public let description: String
     }
 
+    /// A port that the configuration has no more.
+    private final class Leaving {
+        let port: any ManagedPort
+        let timer: Timers.Timer
+        /// The bridge's answer is not waited for any more.
+        var isAbandoned = false
+
+        init(_ port: any ManagedPort, _ timer: Timers.Timer) {
+            self.port = port
+            self.timer = timer
+        }
+    }
+
     /// How long a stop waits for the bridge to release VSIs where `deassociate-on-stop` asks for that.
     private static let releasePatience = Interval.seconds(5)
 
@@ -44,7 +57,7 @@ public final class Daemon {
     private var isStopping = false
     private var isFinished = false
     /// Ports that the configuration has no more, while their VSIs are being released.
-    private var leaving: [(port: any ManagedPort, timer: Timers.Timer)] = []
+    private var leaving: [Leaving] = []
     /// Ports that have got another role, or VSI types or none, until the one that they were has left.
     private var successors: [String: PortConfiguration] = [:]
     /// Decides for the ports that have VSI types.
@@ -102,18 +115,19 @@ public final class Daemon {
         HairpinFlag.takeBack(surroundings) { !bridgePorts.contains($0) }
         types.onRevoked = { [weak self] vsiID, port in (self?.port(port) as? BridgePortSupervisor)?.deassociate(vsiID) }
         types.removeLeftovers(keeping: Set(configuration.ports.lazy.filter { $0.vsiTypes != nil }.map(\.interface)))
-        guestFilter.removeLeftovers(
-            isLink: { [table] in table[$0] != nil },
-            keepPort: { [weak self] index in
-                let port = self?.ports.first { $0.interfaceIndex == index }
-                return (port as? PortSupervisor)?.relay.keepShield() ?? false
-            })
         for port in configuration.ports { ports.append(makePort(port)) }
+        keepGuestFilter()
         for name in store.untakenPorts {
             logger.warning(
                 "VSIs of the run before are on a port that the configuration does not have; they wait for it",
                 metadata: ["port": "\(name)"])
         }
+    }
+
+    /// Goes on with the rules of an earlier run: its links still have to be kept from the host, and no other rules stay.
+    private func keepGuestFilter() {
+        if table.first(where: { $0.group == MacvlanSpec.group }) != nil { guestFilter.keepHostOff { _ in } }
+        guestFilter.releaseLeftovers()
     }
 
     /// Opens the front doors and listens for signals.
@@ -192,7 +206,8 @@ public final class Daemon {
     private var surroundings: PortSurroundings {
         PortSurroundings(
             loop: loop, timers: timers, table: table, programmer: programmer, guestFilter: guestFilter,
-            logger: logger, runtimeDirectory: runtimeDirectory, store: store, claims: claims)
+            logger: logger, runtimeDirectory: runtimeDirectory, store: store, claims: claims,
+            isPort: { [weak self] name in self?.configuration.ports.contains { $0.interface == name } ?? false })
     }
 
     private func makePort(_ configuration: PortConfiguration) -> any ManagedPort {
@@ -306,10 +321,23 @@ public final class Daemon {
     /// Gives a port up: its VSIs are released at the bridge as far as that answers, then it says good-bye.
     private func leave(_ port: any ManagedPort) {
         publish(PortNews(kind: .port, to: "removed", message: "the port is given up"), port: port.name)
-        let timer = timers.timer { [weak self, weak port] in self?.closeLeaving { $0 === port } }
+        let timer = timers.timer { [weak self, weak port] in self?.releaseTakesTooLong(port) }
         timer.set(timers.now + Self.releasePatience)
-        leaving.append((port, timer))
+        leaving.append(Leaving(port, timer))
         port.releaseAll()
+        closeIfReleased(port)
+    }
+
+    /// The bridge has not answered in time. What evbd has set up goes nevertheless, then the port is closed.
+    private func releaseTakesTooLong(_ port: (any ManagedPort)?) {
+        guard let port, let leaving = leaving.first(where: { $0.port === port }) else { return }
+        guard !leaving.isAbandoned, !port.isReleased else { return closeLeaving { $0 === port } }
+        logger.warning(
+            "the bridge did not release all VSIs of a removed port in time; removing their links",
+            metadata: ["port": "\(port.name)"])
+        leaving.isAbandoned = true
+        leaving.timer.set(timers.now + Self.releasePatience)
+        port.abandonAll()
         closeIfReleased(port)
     }
 
@@ -321,8 +349,8 @@ public final class Daemon {
     private func closeLeaving(_ isMeant: (any ManagedPort) -> Bool) {
         let ended = leaving.filter { isMeant($0.port) }
         leaving.removeAll { isMeant($0.port) }
-        for (port, _) in ended {
-            port.close()
+        for port in ended.map(\.port) {
+            port.leave()
             libvirt?.portClosed(port.name)
         }
         // Later: the list of ports may be in the making.

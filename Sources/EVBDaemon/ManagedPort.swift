@@ -21,8 +21,12 @@ protocol ManagedPort: AnyObject {
     func releaseAll()
     /// Whether there is nothing that `releaseAll` would wait for.
     var isReleased: Bool { get }
-    /// Says good-bye by LLDP and stops listening.
+    /// Gives up all that the port holds at its peer without waiting for the peer's answer any longer.
+    func abandonAll()
+    /// Says good-bye by LLDP and stops listening. evbd stops, and the next run goes on with the port.
     func close()
+    /// As `close`, but evbd has the port no longer: nothing that it has set up for the port stays.
+    func leave()
 
     /// The port in brief.
     var status: PortStatus { get }
@@ -41,6 +45,10 @@ protocol ManagedPort: AnyObject {
 }
 
 extension ManagedPort {
+    func abandonAll() {}
+
+    func leave() { close() }
+
     var name: String { transport.name }
 
     var logger: Logger { transport.logger }

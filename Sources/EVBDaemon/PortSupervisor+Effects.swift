@@ -32,6 +32,7 @@ extension PortSupervisor {
     // MARK: VSIs
 
     private func changed(_ change: VSIChange) {
+        refreshGate(change.vsiID)
         let wasAssociated = change.from == .associated
         if wasAssociated, change.to != .associated { relay.cut(change.vsiID) }
         // Granted, and lost again before its link was there: no other end of the request comes.
@@ -63,6 +64,7 @@ extension PortSupervisor {
     private func ended(_ vsiID: VSIID, _ outcome: RequestOutcome) {
         let waiters = vsis[vsiID]?.waiters ?? []
         settleRestored(vsiID, outcome)
+        refreshGate(vsiID)
         // With Keep the bridge holds what it held before, and that is what is wanted now.
         if case .refused(let refusal) = outcome, refusal.isKept { keep(vsiID) }
         if outcome == .granted, vsis[vsiID]?.isStoredAsGranted == false {
@@ -129,11 +131,19 @@ extension PortSupervisor {
         }
     }
 
+    /// The bridge does not answer, and will not be waited for: links, rules and files of the VSIs go.
+    func abandonAll() {
+        for vsiID in Array(vsis.keys) { forgotten(vsiID) }
+    }
+
     private func forgotten(_ vsiID: VSIID) {
         guard let managed = vsis.removeValue(forKey: vsiID) else { return }
         relay.remove(vsiID) { [weak self] result in
             // Not before its link is gone; and not if somebody has asked for it anew meanwhile.
-            if self?.vsis[vsiID] == nil { self?.unkeep(vsiID) }
+            if self?.vsis[vsiID] == nil {
+                self?.relay.gate.forget(vsiID)
+                self?.unkeep(vsiID)
+            }
             switch result {
             case .success: self?.end(managed.waiters, .outcome(.released))
             case .failure(let error):

@@ -36,8 +36,9 @@ final class PortSupervisor: ManagedPort {
             firstSequence: sequences.first)
         relay = EdgeRelay(
             programmer: surroundings.programmer, table: surroundings.table, filter: surroundings.guestFilter,
-            portName: name, policy: RelayPolicy(configuration, isReflected: false), logger: transport.logger)
-        relay.shield.onMark = { [weak self] in self?.transport.setMark($0) }
+            portName: name, policy: RelayPolicy(configuration, isReflected: false), isPort: surroundings.isPort,
+            logger: transport.logger)
+        relay.gate.onMark = { [weak self] in self?.transport.setMark($0) }
         relay.onTrouble = { [weak self] in self?.onNews?(PortNews(kind: .notice, vsiID: $0, message: $1)) }
         relay.onDeparture = { [weak self] in self?.keep($0) }
         transport.onFrame = { [weak self] frame in
@@ -49,6 +50,8 @@ final class PortSupervisor: ManagedPort {
         transport.onTrouble = { [weak self] in self?.onNews?(PortNews(kind: .notice, message: $0)) }
         timer = surroundings.timers.timer { [weak self] in self?.advance() }
         restore()
+        relay.portChanged()
+        closeFormerLinks()
         follow()
     }
 
@@ -73,6 +76,7 @@ final class PortSupervisor: ManagedPort {
                 if vsi.isLinkElsewhere, let link = vsi.link {
                     relay.resumeElsewhere(vsiID, link, vid: vsi.request.filter.onlyVID)
                 }
+                refreshGate(vsiID)
                 perform(effects)
             } catch {
                 logger.warning("a stored VSI is not asked for", metadata: ["vsi": "\(vsiID)", "error": "\(error)"])
@@ -120,7 +124,9 @@ final class PortSupervisor: ManagedPort {
 
     /// Something about the port's interface, or about a link, has changed.
     func linkChanged(_ changed: String) {
-        if changed == name { follow() } else { relay.linkChanged(changed) }
+        guard changed == name else { return relay.linkChanged(changed) }
+        relay.portChanged()
+        follow()
     }
 
     /// Takes a request for a VSI; `waiter` hears how it ends.
@@ -161,6 +167,7 @@ final class PortSupervisor: ManagedPort {
         // What the former request had waiting ends here, before the new one waits.
         if let former { end(former.waiters, .outcome(.superseded)) }
         vsis[request.vsiID] = managed
+        refreshGate(request.vsiID)
         perform(effects.filter { $0 != .vsi(.ended(request.vsiID, .superseded)) })
     }
 
@@ -178,6 +185,7 @@ final class PortSupervisor: ManagedPort {
         vsis[vsiID]?.isLinking = false
         end(former, .outcome(.superseded))
         // Traffic stops now, whatever the bridge says later.
+        refreshGate(vsiID)
         relay.cut(vsiID)
         perform(effects.filter { $0 != .vsi(.ended(vsiID, .superseded)) })
     }
@@ -217,6 +225,12 @@ final class PortSupervisor: ManagedPort {
         timer = nil
         relay.portCloses()
         transport.close()
+    }
+
+    /// evbd has the port no longer: its rules go.
+    func leave() {
+        relay.portLeaves()
+        close()
     }
 
     private func advance() {

@@ -18,6 +18,8 @@ struct PortSurroundings {
     let runtimeDirectory: String
     let store: VSIStore
     let claims: InterfaceClaims
+    /// Whether an interface is one of evbd's ports.
+    let isPort: (String) -> Bool
 }
 
 /// What a port has of its interface, whichever side of the link it plays: it follows the interface, hears and sends frames

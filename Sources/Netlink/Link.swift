@@ -72,6 +72,12 @@ public struct Link: Sendable, Equatable {
     /// The VLAN of a VLAN device; nil for other links.
     public var vlanID: UInt16?
 
+    /// The tag type of a VLAN device: 0x8100 for 802.1Q, 0x88A8 for 802.1ad; nil for other links.
+    public var vlanProtocol: UInt16?
+
+    /// The group (IFLA_GROUP) of the link, by which others can mean many links at once; 0 by default.
+    public var group: UInt32 = 0
+
     /// Creates a link of which nothing else is known; the rest is set one by one.
     public init(index: Int32, name: String) {
         self.index = index
@@ -135,6 +141,7 @@ extension Link {
         case IFLA_OPERSTATE: operState = attribute.uint8.flatMap(OperationalState.init) ?? .unknown
         case IFLA_MASTER: masterIndex = attribute.uint32.map(Int32.init(bitPattern:))
         case IFLA_LINK: parentIndex = attribute.uint32.map(Int32.init(bitPattern:))
+        case IFLA_GROUP: group = attribute.uint32 ?? 0
         case IFLA_LINKINFO: takeInformation(attribute.nested)
         default: break
         }
@@ -155,7 +162,11 @@ extension Link {
                 }
             case IFLA_INFO_DATA where kind == "vlan":
                 attribute.nested.forEach { detail in
-                    if detail.type == VLANDevice.identifier { vlanID = detail.uint16 }
+                    switch detail.type {
+                    case VLANDevice.identifier: vlanID = detail.uint16
+                    case VLANDevice.protocolAttribute: vlanProtocol = detail.uint16.map(UInt16.init(bigEndian:))
+                    default: break
+                    }
                 }
             case IFLA_INFO_DATA where kind == "bridge":
                 attribute.nested.forEach { detail in

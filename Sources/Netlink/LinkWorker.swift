@@ -15,6 +15,8 @@ public enum LinkCommand: Sendable, Equatable {
     case setMacvlanMode(index: Int32, MacvlanMode)
     /// Sets a link up or down; the result is the link.
     case setUp(index: Int32, Bool)
+    /// Puts a link into the group that the host's own IP is kept off; the result is the link.
+    case keepHostOff(index: Int32)
     /// Sets the MTU of a link, in octets; the result is the link.
     case setMTU(index: Int32, UInt32)
     /// Sees to it that there is a VLAN device; the result is it.
@@ -62,6 +64,9 @@ public struct LinkOutcome: Sendable, Equatable {
 ///
 /// All methods are for the one thread that created it.
 public final class LinkWorker {
+    /// The name of the thread, which the kernel tells with changes to nftables.
+    public static let threadName = "evbd-links"
+
     typealias Performer = (LinkCommand) -> Result<Link?, NetlinkError>
 
     /// What both threads touch.
@@ -260,7 +265,7 @@ public final class LinkWorker {
     }
 
     private static func run(_ shared: Shared) {
-        clinux_name_thread("evbd-links")
+        clinux_name_thread(threadName)
         while let (ticket, command) = shared.next() {
             shared.finish(LinkOutcome(ticket: ticket, result: shared.perform(command)))
         }
@@ -279,6 +284,9 @@ public final class LinkWorker {
                 return try links.link(index: index)
             case .setUp(let index, let isUp):
                 try links.setUp(index: index, isUp)
+                return try links.link(index: index)
+            case .keepHostOff(let index):
+                try links.joinGroup(index: index)
                 return try links.link(index: index)
             case .setMTU(let index, let mtu):
                 try links.setMTU(index: index, mtu)

@@ -20,6 +20,10 @@ public struct MacvlanSpec: Sendable, Equatable {
     /// Octets of the longest alias that the kernel takes.
     public static let aliasLengthMax = 255
 
+    /// The group of all links that evbd makes. Rules keep the host's own IP off links of this group. The number is the
+    /// letters EVB, which other users of groups hardly choose.
+    public static let group: UInt32 = 0x45_5642
+
     /// The name.
     public var name: String
     /// Which of the two it is.
@@ -54,6 +58,17 @@ public struct MacvlanSpec: Sendable, Equatable {
         self.sources = sources
         self.up = up
     }
+}
+
+/// Numbers of `linux/if_link.h` and `linux/ip.h`, which have them in enumerations without names.
+private enum HostSettings {
+    /// IFLA_INET6_ADDR_GEN_MODE and IN6_ADDR_GEN_MODE_NONE.
+    static let addressGeneration = 8
+    static let none: UInt8 = 1
+    /// IFLA_INET_CONF, and in it IPV4_DEVCONF_ARP_IGNORE with the value for "answer nothing".
+    static let configuration = 1
+    static let arpIgnore = 19
+    static let ignoreAll: UInt32 = 8
 }
 
 /// The kernel's links, by synchronous requests over one socket.
@@ -137,6 +152,7 @@ public final class Links {
             throw NetlinkError(operation: operation, kind: .notFound, reason: "It was removed at once")
         }
         do throws(NetlinkError) {
+            keepHostOff(index: created.index)
             // The kernel ignores an alias while it creates, and a link must not carry traffic before it is known as
             // ours: so alias and up come after, in one request.
             if spec.alias != nil || spec.up {
@@ -163,6 +179,7 @@ public final class Links {
         let message = LinkMessage(type: RTM_NEWLINK, flags: NLM_F_CREATE | NLM_F_EXCL)
         message.put(IFLA_IFNAME, spec.name)
         message.put(IFLA_LINK, UInt32(bitPattern: spec.parentIndex))
+        message.put(IFLA_GROUP, MacvlanSpec.group)
         if let address = spec.address {
             message.put(IFLA_ADDRESS, address.octets)
         }
@@ -206,6 +223,36 @@ public final class Links {
         let message = LinkMessage(type: RTM_NEWLINK, index: index)
         Self.putInformation(kind: kind, mode: mode, into: message)
         try requests.perform(message, operation)
+    }
+
+    /// Puts a link into the group that the host's own IP is kept off.
+    public func joinGroup(index: Int32) throws(NetlinkError) {
+        keepHostOff(index: index)
+        let message = LinkMessage(type: RTM_SETLINK, index: index)
+        message.put(IFLA_GROUP, MacvlanSpec.group)
+        try requests.perform(message, "set the group of \(Self.name(ofIndex: index))")
+    }
+
+    /// Keeps the host from giving itself a link-local address on a link, and from answering ARP there. Both are a new
+    /// device's settings again in another network namespace.
+    ///
+    /// A kernel without IPv6 or IPv4 refuses its part, and has no need of it.
+    func keepHostOff(index: Int32) {
+        let name = "keep the host's addresses off \(Self.name(ofIndex: index))"
+        let version6 = LinkMessage(type: RTM_SETLINK, index: index)
+        version6.nest(IFLA_AF_SPEC) {
+            version6.nest(Int(AF_INET6)) { version6.put(HostSettings.addressGeneration, HostSettings.none) }
+        }
+        _ = try? requests.perform(version6, name)
+        let version4 = LinkMessage(type: RTM_SETLINK, index: index)
+        version4.nest(IFLA_AF_SPEC) {
+            version4.nest(Int(AF_INET)) {
+                version4.nest(HostSettings.configuration) {
+                    version4.put(HostSettings.arpIgnore, HostSettings.ignoreAll)
+                }
+            }
+        }
+        _ = try? requests.perform(version4, name)
     }
 
     /// Sets a link up or down.

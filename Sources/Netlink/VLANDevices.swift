@@ -24,6 +24,10 @@ public struct VLANDevice: Sendable, Equatable {
 
     /// IFLA_VLAN_ID; `linux/if_link.h` has it in an enumeration without a name.
     static let identifier = Int(IFLA_VLAN_ID)
+    /// IFLA_VLAN_PROTOCOL, in the order of the network.
+    static let protocolAttribute = Int(IFLA_VLAN_PROTOCOL)
+    /// The tag type of 802.1Q. Devices of 802.1ad have VLANs of their own, with the same numbers.
+    static let tagType: UInt16 = 0x8100
 }
 
 extension Links {
@@ -41,6 +45,7 @@ extension Links {
         let message = LinkMessage(type: RTM_NEWLINK, flags: NLM_F_CREATE | NLM_F_EXCL)
         message.put(IFLA_IFNAME, device.name)
         message.put(IFLA_LINK, UInt32(bitPattern: device.parentIndex))
+        message.put(IFLA_GROUP, MacvlanSpec.group)
         message.nest(IFLA_LINKINFO) {
             message.put(IFLA_INFO_KIND, "vlan")
             message.nest(IFLA_INFO_DATA) { message.put(VLANDevice.identifier, device.vid) }
@@ -56,6 +61,7 @@ extension Links {
             throw NetlinkError(operation: operation, kind: .notFound, reason: "It was removed at once")
         }
         do throws(NetlinkError) {
+            keepHostOff(index: created.index)
             let message = LinkMessage(type: RTM_SETLINK, index: created.index)
             message.put(IFLA_IFALIAS, device.alias)
             message.setUp(true)
@@ -72,8 +78,9 @@ extension Links {
 }
 
 extension VLANDevice {
-    /// Whether a link is this VLAN of the link below.
+    /// Whether a link is this VLAN, of 802.1Q, of the link below.
     public func isServed(by link: Link) -> Bool {
         link.kind == "vlan" && link.parentIndex == parentIndex && link.vlanID == vid
+            && link.vlanProtocol ?? Self.tagType == Self.tagType
     }
 }

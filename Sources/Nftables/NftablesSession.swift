@@ -41,6 +41,16 @@ public final class NftablesSession {
         try perform(commands)
     }
 
+    /// Carries out commands, all of them or none.
+    ///
+    /// - Parameter commands: The commands in nft's JSON schema (libnftables-json(5)), which can say what nft's language
+    ///   cannot: names with a quotation mark.
+    /// - Throws: `NftablesError`; the kernel has what it had before then.
+    public func run(json commands: String) throws(NftablesError) {
+        nft_ctx_output_set_flags(context, UInt32(NFT_CTX_OUTPUT_JSON))
+        try perform(commands)
+    }
+
     /// Carries out a command that lists something.
     ///
     /// - Returns: What it lists, as JSON in nft's schema (libnftables-json(5)).

@@ -19,6 +19,8 @@ from lab.switch import Switch
 from lab.system import run
 from test_guest_filter import test_ARC_09_a_forged_de_associate_stays_in_the_guest  # noqa: F401
 from test_guest_filter import test_rules_come_and_go_with_links  # noqa: F401
+from test_guest_gate import test_SEC_51_a_machine_that_is_not_associated_sends_nothing  # noqa: F401
+from test_host_off import test_SEC_111_the_host_has_no_ip_on_a_machines_link  # noqa: F401
 from test_libvirt_netlink import real, test_VDP_41_recorded_conversation_with_a_real_bridge  # noqa: F401
 from test_libvirt_netlink import test_VDP_41_whole_operations_as_libvirt_runs_them  # noqa: F401
 from test_links import test_ARC_06_every_kind_and_mode, test_a_link_that_somebody_deletes_is_made_anew  # noqa: F401

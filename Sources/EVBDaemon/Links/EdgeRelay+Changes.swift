@@ -8,6 +8,9 @@ internal import Netlink
 extension EdgeRelay {
     /// A link has changed, or is gone.
     func linkChanged(_ name: String) {
+        guests.linkChanged(name)
+        // What the port is in may run another protocol now.
+        if let link = table[name], guests.isAround(link) { gate.follow() }
         var concerned: [VSIID] = []
         if let vsiID = vsiOfName[name] { concerned.append(vsiID) }
         if let link = table[name] {
@@ -75,24 +78,41 @@ extension EdgeRelay {
     }
 
     private func correct(_ vsiID: VSIID, _ link: Link) {
-        guard let corrections = entries[vsiID]?.corrections else { return }
-        guard corrections > 0 else {
-            if corrections == 0 {
+        guard let entry = entries[vsiID] else { return }
+        if isToBeClosed(entry, link) { return close(vsiID, entry, link) }
+        guard entry.corrections > 0 else {
+            if entry.corrections == 0 {
                 trouble(
                     vsiID,
-                    "somebody else keeps changing its link \(link.name), and evbd leaves it so: find out who, "
+                    "another process keeps changing its link \(link.name), and evbd leaves it so: find out which, "
                         + "or set gate: none")
             }
             entries[vsiID]?.corrections = -1
             return finish(vsiID, .success(()))
         }
-        entries[vsiID]?.corrections = corrections - 1
+        entries[vsiID]?.corrections = entry.corrections - 1
         logger.notice(
-            "somebody has changed the link of a VSI; it is set right",
+            "another process has changed the link of a VSI; correcting it",
             metadata: [
                 "vsi": "\(vsiID)", "link": "\(link.name)", "up": "\(link.isUp)",
                 "mode": "\(link.macvlanMode.map { "\($0)" } ?? "-")",
             ])
+        step(vsiID)
+    }
+
+    /// Sets a link down again, however often another process sets it up: its VSI may not send. Only the log is limited.
+    private func close(_ vsiID: VSIID, _ entry: Entry, _ link: Link) {
+        if entry.closingReports > 0 {
+            logger.notice(
+                "another process has set up the link of a VSI that may not send; setting it down",
+                metadata: ["vsi": "\(vsiID)", "link": "\(link.name)"])
+        } else if entry.closingReports == 0 {
+            trouble(
+                vsiID,
+                "another process keeps setting up its link \(link.name), and evbd sets it down each time, "
+                    + "from now on without a word: find out which, or set gate: none")
+        }
+        entries[vsiID]?.closingReports = max(entry.closingReports - 1, -1)
         step(vsiID)
     }
 
@@ -140,7 +160,6 @@ extension EdgeRelay {
     /// with one address: if that is in the way of the one that was made in its place, it is somewhere else.
     func foundElsewhere(_ vsiID: VSIID, _ missing: Link, twin: Int32) {
         submit(vsiID, .delete(index: twin)) { relay, _ in
-            relay.unguard(vsiID)
             relay.entries[vsiID]?.discarded = twin
             relay.entries[vsiID]?.missing = nil
             relay.setLink(vsiID, missing)

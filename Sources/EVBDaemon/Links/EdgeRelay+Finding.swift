@@ -129,6 +129,11 @@ extension EdgeRelay {
         return specification.mode.map { !fixed.contains($0) } ?? true
     }
 
+    /// The links of machines on this port that have an address, or the tap's form of it.
+    func guestLinks(of address: HardwareAddress) -> [Link] {
+        Self.hardwareAddresses(MACAddress(truncating: address.value)).flatMap(table.links(of:)).filter(guests.isGuest)
+    }
+
     // MARK: VLANs
 
     /// The device of a VLAN on the port, as far as the table has it.

@@ -6,13 +6,6 @@ internal import Netlink
 // What is wanted of a link against what it is, and the steps from one to the other.
 
 extension EdgeRelay {
-    private enum Step: Equatable {
-        case command(LinkCommand)
-        /// Have the guest filter keep its machine from LLDP and ECP.
-        case guardMachine(Guarded)
-        case unguard
-    }
-
     /// Takes the next step towards what is wanted, or tells those who wait that all is done.
     func step(_ vsiID: VSIID) {
         guard let entry = entries[vsiID], !entry.isBusy else { return }
@@ -23,56 +16,55 @@ extension EdgeRelay {
         }
         if entry.wish == .absent {
             if entry.isMade { return run(vsiID, .delete(index: link.index)) }
+            gate.handBack(vsiID, link: link.index)
             forgetLink(vsiID)
             return finish(vsiID, .success(()))
         }
-        switch nextStep(entry, link) {
-        case .command(let command): run(vsiID, command)
-        case .guardMachine(let guarded): guardMachine(vsiID, link, guarded)
-        case .unguard:
-            unguard(vsiID)
-            step(vsiID)
-        case nil:
+        guard let command = nextStep(entry, link) else {
             if entry.wish == .up, link.isUp { entries[vsiID]?.wasRaised = true }
-            finish(vsiID, entry.fault.map { .failure($0) } ?? .success(()))
+            return finishWhenOpen(vsiID, entry)
         }
+        if case .keepHostOff = command, !isHostOff { return keepHostOff(vsiID) }
+        if case .setUp(_, true) = command {
+            guard guests.isSecured(link) else { return secure(vsiID, link) }
+            guard gate.isOpen(vsiID) else { return open(vsiID) }
+        }
+        run(vsiID, command)
     }
 
-    /// A link in another network namespace is out of reach, but for what its machine says.
+    /// A link in another network namespace is out of reach, but for what the port's gate lets pass.
     private func stepElsewhere(_ vsiID: VSIID, _ entry: Entry) {
-        if entry.wish == .absent {
-            forgetLink(vsiID)
-            return finish(vsiID, .success(()))
-        }
-        if let link = entry.link, policy.filtersGuests {
-            let guarded = Guarded(index: link.index, name: link.name, isAtPort: true)
-            if entry.guarded != guarded { return guardMachine(vsiID, link, guarded) }
-        } else if entry.guarded != nil {
-            unguard(vsiID)
-        }
+        guard entry.wish == .absent else { return finishWhenOpen(vsiID, entry) }
+        // No news comes of its end.
+        if let link = entry.link { gate.handBack(vsiID, link: link.index) }
+        forgetLink(vsiID)
         finish(vsiID, .success(()))
+    }
+
+    /// All is done about a link. An associated VSI's addresses pass before its manager hears of that.
+    private func finishWhenOpen(_ vsiID: VSIID, _ entry: Entry) {
+        if entry.wish == .up, !entry.waiting.isEmpty, !gate.isOpen(vsiID) { return open(vsiID) }
+        finish(vsiID, entry.fault.map { .failure($0) } ?? .success(()))
     }
 
     /// Whether a link is as it should be, so that nothing is to be done about it.
     func isSettled(_ entry: Entry, _ link: Link) -> Bool { nextStep(entry, link) == nil }
 
-    private func nextStep(_ entry: Entry, _ link: Link) -> Step? {
-        let isWantedUp = shouldBeUp(entry, link)
-        // Traffic is cut first and let through last.
-        if link.isUp, isWantedUp == false { return .command(.setUp(index: link.index, false)) }
-        guard entry.fault == nil else { return nil }
+    /// Whether a link is up that must not be.
+    func isToBeClosed(_ entry: Entry, _ link: Link) -> Bool { link.isUp && shouldBeUp(entry, link) == false }
+
+    private func nextStep(_ entry: Entry, _ link: Link) -> LinkCommand? {
+        // Traffic is cut first and let through last. Closing is not subject to the limit of corrections.
+        if isToBeClosed(entry, link) { return .setUp(index: link.index, false) }
+        guard entry.fault == nil, entry.corrections >= 0 else { return nil }
         if let mode = wantedMode(entry, link), link.macvlanMode != mode {
-            return .command(.setMacvlanMode(index: link.index, mode))
+            return .setMacvlanMode(index: link.index, mode)
         }
-        if case .make(let specification) = entry.demand, let mtu = specification.mtu, link.mtu != mtu {
-            return .command(.setMTU(index: link.index, mtu))
+        if case .make(let specification) = entry.demand {
+            if let mtu = specification.mtu, link.mtu != mtu { return .setMTU(index: link.index, mtu) }
+            if entry.isMade, link.group != MacvlanSpec.group { return .keepHostOff(index: link.index) }
         }
-        if let guarded = wantedGuard(entry, link) {
-            if entry.guarded != guarded { return .guardMachine(guarded) }
-        } else if entry.guarded != nil {
-            return .unguard
-        }
-        if !link.isUp, isWantedUp == true { return .command(.setUp(index: link.index, true)) }
+        if !link.isUp, shouldBeUp(entry, link) == true { return .setUp(index: link.index, true) }
         return nil
     }
 
@@ -109,19 +101,13 @@ extension EdgeRelay {
         return nil
     }
 
-    private func wantedGuard(_ entry: Entry, _ link: Link) -> Guarded? {
-        guard policy.filtersGuests, entry.wish == .up || entry.guarded != nil else { return nil }
-        // A macvlan is made to be given to a container.
-        return Guarded(index: link.index, name: link.name, isAtPort: link.kind == MacvlanSpec.Kind.macvlan.rawValue)
-    }
-
     // MARK: Coming by a link
 
     private func acquire(_ vsiID: VSIID, _ entry: Entry) {
         switch entry.demand {
         case .make(let specification): make(vsiID, entry, specification)
         case .find:
-            guard let link = candidate(for: vsiID, entry) else { return finish(vsiID, .success(())) }
+            guard let link = candidate(for: vsiID, entry) else { return finishWhenOpen(vsiID, entry) }
             logger.notice(
                 "the link of a VSI is adopted",
                 metadata: ["vsi": "\(vsiID)", "link": "\(link.name)", "kind": "\(link.kind ?? "-")"])
@@ -140,18 +126,20 @@ extension EdgeRelay {
         var parentIndex = port.index
         if let vid = entry.vid {
             guard let device = entry.parentIndex ?? vlanDevice(vid, on: port)?.index else {
-                return makeVLAN(vsiID, vid, port)
+                return isHostOff ? makeVLAN(vsiID, vid, port) : keepHostOff(vsiID)
             }
             parentIndex = device
-            // It is the port itself where the kernel has no such devices.
-            if device != port.index {
-                entries[vsiID]?.usedVLAN = vid
-                vlanUsers[vid, default: 0] += 1
-            }
+        }
+        let former = own(vsiID, entry, specification)
+        guard isHostOff || former != nil else { return keepHostOff(vsiID) }
+        // It is the port itself where the kernel has no such devices.
+        if let vid = entry.vid, parentIndex != port.index {
+            entries[vsiID]?.usedVLAN = vid
+            vlanUsers[vid, default: 0] += 1
         }
         entries[vsiID]?.parentIndex = nil
         entries[vsiID]?.isMade = true
-        if let link = own(vsiID, entry, specification) {
+        if let link = former {
             setLink(vsiID, link)
             if link.alias == Self.alias(vsiID), matches(link, specification, parentIndex: parentIndex) {
                 return step(vsiID)
@@ -196,17 +184,42 @@ extension EdgeRelay {
 
     // MARK: The guest filter
 
-    private func guardMachine(_ vsiID: VSIID, _ link: Link, _ guarded: Guarded) {
-        unguard(vsiID)
-        entries[vsiID]?.guarded = guarded
+    /// Waits for the guest filter's rules of a link.
+    private func secure(_ vsiID: VSIID, _ link: Link) {
+        wait(vsiID) { [guests] then in
+            guests.secure(link) { [weak self] problem in
+                if let problem { self?.tellUnguarded(vsiID, link, problem) }
+                then()
+            }
+        }
+    }
+
+    /// Waits until the port's gate lets the addresses of an associated VSI pass.
+    private func open(_ vsiID: VSIID) {
+        wait(vsiID) { [gate] then in gate.whenOpen(vsiID, then: then) }
+    }
+
+    /// Waits, once, until nftables keeps the host's IP off the links that are about to be made, or cannot.
+    private func keepHostOff(_ vsiID: VSIID) {
+        wait(vsiID) { [filter] then in
+            filter.keepHostOff { [weak self] _ in
+                self?.isHostOff = true
+                then()
+            }
+        }
+    }
+
+    /// Takes the next step about a VSI's link when something else is done.
+    private func wait(_ vsiID: VSIID, for start: (@escaping () -> Void) -> Void) {
         entries[vsiID]?.isBusy = true
-        let then: GuestFilter.Completion = { [weak self] problem in
+        start { [weak self] in
             guard let self, entries[vsiID] != nil else { return }
             entries[vsiID]?.isBusy = false
-            if let problem { tellUnguarded(vsiID, link, problem) }
+            guard entries[vsiID]?.hasNews == true else { return step(vsiID) }
+            entries[vsiID]?.hasNews = false
             step(vsiID)
+            look(vsiID)
         }
-        if guarded.isAtPort { shield.raise(then: then) } else { filter.protect(link: link, then: then) }
     }
 
     /// The machine's frames pass nevertheless: a host without nftables would be without machines.
@@ -222,13 +235,6 @@ extension EdgeRelay {
             vsiID,
             text + "; it needs nftables with the egress hook of the family netdev (Linux 5.16), "
                 + "and guest-filter: false does without")
-    }
-
-    func unguard(_ vsiID: VSIID) {
-        guard let guarded = entries[vsiID]?.guarded else { return }
-        entries[vsiID]?.guarded = nil
-        if !guarded.isAtPort { return filter.release(link: guarded.index) }
-        if !entries.values.contains(where: { $0.guarded?.isAtPort == true }) { shield.lower() }
     }
 
     // MARK: Commands

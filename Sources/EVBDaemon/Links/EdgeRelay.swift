@@ -70,28 +70,22 @@ final class EdgeRelay {
         var missing: Link?
         /// A link that is about to be gone, though the table may have it still.
         var discarded: Int32?
-        /// Index and name for which the guest filter was set up, or could not be.
-        var guarded: Guarded?
         /// evbd has set it down.
         var isCut = false
         /// It has been up while its VSI was associated.
         var wasRaised = false
         /// Why it cannot be brought into its mode; it is kept down then.
         var fault: NetlinkError?
-        /// How often somebody else may spoil it before it is left as it is.
+        /// How often another process may spoil it before it is left as it is.
         var corrections = EdgeRelay.correctionsMax
+        /// How often evbd still logs that it closes the link again; closing itself has no limit.
+        var closingReports = EdgeRelay.correctionsMax
         var isBusy = false
         /// The kernel has told of its link while that was so.
         var hasNews = false
         var waiting: [(Result<Void, NetlinkError>) -> Void] = []
         /// Those who wait for the link to be gone.
         var waitingForEnd: [(Result<Void, NetlinkError>) -> Void] = []
-    }
-
-    struct Guarded: Equatable {
-        var index: Int32
-        var name: String
-        var isAtPort: Bool
     }
 
     /// What a link's alias begins with, by which evbd knows its own after a restart.
@@ -105,7 +99,8 @@ final class EdgeRelay {
     let programmer: LinkProgrammer
     let table: LinkTable
     let filter: GuestFilter
-    let shield: PortShield
+    let gate: PortGate
+    let guests: GuestLinks
     let functions: VirtualFunctions
     let portName: String
     let logger: Logger
@@ -128,11 +123,13 @@ final class EdgeRelay {
     var resumed: Set<VSIID> = []
     var hasToldOfVLANs = false
     var hasToldOfFilter = false
+    /// The host's IP is kept off the links that evbd makes, as far as that can be.
+    var isHostOff = false
 
     /// Has no links yet.
     init(
         programmer: LinkProgrammer, table: LinkTable, filter: GuestFilter, portName: String, policy: RelayPolicy,
-        logger: Logger
+        isPort: @escaping (String) -> Bool, logger: Logger
     ) {
         self.programmer = programmer
         self.table = table
@@ -140,7 +137,14 @@ final class EdgeRelay {
         self.portName = portName
         self.policy = policy
         self.logger = logger
-        shield = PortShield(filter: filter, portName: portName, table: table, logger: logger)
+        let gate = PortGate(filter: filter, portName: portName, table: table, policy: policy, logger: logger)
+        let guests = GuestLinks(
+            filter: filter, portName: portName, table: table, isOn: policy.filtersGuests, isPort: isPort, logger: logger)
+        gate.hasLoneGuest = { [weak guests] in guests?.hasLoneGuest ?? false }
+        guests.onLoneGuest = { [weak gate] in gate?.follow() }
+        guests.onGone = { [weak gate] in gate?.linkGone($0) }
+        self.gate = gate
+        self.guests = guests
         functions = VirtualFunctions(
             programmer: programmer, portName: portName, portIndex: { table[portName]?.index }, policy: policy,
             logger: logger)
@@ -155,7 +159,8 @@ final class EdgeRelay {
         let former = self.policy
         self.policy = policy
         functions.policy = policy
-        if !policy.filtersGuests { shield.lower() }
+        guests.setOn(policy.filtersGuests)
+        gate.apply(policy)
         guard !entries.isEmpty else { return }
         if policy.mode != former.mode || policy.isHeld != former.isHeld {
             logger.notice(
@@ -166,7 +171,7 @@ final class EdgeRelay {
             logger.warning("fallback: hold: links are down until the bridge grants reflective relay")
         }
         for vsiID in entries.keys {
-            entries[vsiID]?.corrections = Self.correctionsMax
+            beginAnew(vsiID)
             entries[vsiID]?.fault = nil
             step(vsiID)
         }
@@ -201,6 +206,7 @@ final class EdgeRelay {
         entry.wish = .up
         entry.fault = nil
         entry.corrections = Self.correctionsMax
+        entry.closingReports = Self.correctionsMax
         entry.waiting.append(then)
         entries[vsiID] = entry
         register(vsiID, demand)
@@ -215,7 +221,7 @@ final class EdgeRelay {
             trouble(vsiID, "its link is in another network namespace, where evbd cannot set it down: set it down there")
         }
         entries[vsiID]?.wish = .down
-        entries[vsiID]?.corrections = Self.correctionsMax
+        beginAnew(vsiID)
         step(vsiID)
     }
 
@@ -228,22 +234,29 @@ final class EdgeRelay {
         step(vsiID)
     }
 
-    /// An earlier evbd has had the guest filter at the port; the containers that it was for are there still.
-    ///
-    /// - Returns: Whether the port is to have it.
-    func keepShield() -> Bool {
-        guard policy.filtersGuests else { return false }
-        shield.raise { [logger] problem in
-            if let problem { logger.warning("the guest filter cannot be kept", metadata: ["problem": "\(problem)"]) }
-        }
-        return true
+    /// Corrections count from the beginning.
+    private func beginAnew(_ vsiID: VSIID) {
+        entries[vsiID]?.corrections = Self.correctionsMax
+        entries[vsiID]?.closingReports = Self.correctionsMax
     }
 
-    /// The port is given up while links stay as they are, and so do the rules that are on them; nobody answers for the
-    /// port's.
+    /// The port has changed, or is to be looked at for the first time.
+    func portChanged() {
+        guests.portChanged()
+        gate.follow()
+    }
+
+    /// evbd stops. Links stay as they are, and so do the rules on them and on the port.
     func portCloses() {
         onTrouble = nil
-        shield.onMark = nil
+        gate.onMark = nil
+    }
+
+    /// The port is evbd's no longer: its rules go.
+    func portLeaves() {
+        portCloses()
+        guests.lower()
+        gate.lower()
     }
 
     /// The link of a VSI as managers see it; nil while there is none.
@@ -310,7 +323,6 @@ final class EdgeRelay {
     func forgetLink(_ vsiID: VSIID) {
         guard let entry = entries[vsiID], let link = entry.link else { return }
         if link.name != demandedName(vsiID) { forgetName(link.name, of: vsiID) }
-        unguard(vsiID)
         if let vid = entry.usedVLAN { leaveVLAN(vid) }
         entries[vsiID]?.link = nil
         entries[vsiID]?.isMade = false

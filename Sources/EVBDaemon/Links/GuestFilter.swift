@@ -1,13 +1,7 @@
 // What machines say and hear of the protocols between host and switch: nothing. A machine that could send ECP would
 // de-associate its neighbours; one that hears LLDP and ECP learns of them what is none of its business.
 //
-// The rules are nftables', in the family netdev, where a link's frames can be met before anything else has them: at a
-// macvtap's egress what its machine sends, at its ingress what it is about to hear. A tap in a bridge is the other way
-// round, and both ends have the same rule, so that it does not matter.
-//
-// A macvlan is made for a container, and nothing that hangs on it goes with it into another network namespace. What
-// such a machine sends is met at the egress of the port instead, together with what this host sends, and only evbd's
-// own frames pass: they bear a mark that nobody else knows.
+// `GuestRules` writes the rules. `PortGate` decides about those of a port, `GuestLinks` about those of links.
 
 internal import EventLoop
 internal import LinuxSystem
@@ -15,29 +9,17 @@ internal import Logging
 internal import Netlink
 internal import Nftables
 
-/// Keeps LLDP and ECP from and to the links of VSIs, by rules of nftables that it alone owns.
+/// Keeps LLDP and ECP from and to machines, by rules of nftables that it alone owns.
 ///
 /// Changes are made on the link worker, all that wait in one transaction.
 final class GuestFilter {
     /// Called with nil when the rules are in force, or with why they are not.
     typealias Completion = (String?) -> Void
 
-    static let table = "netdev evbd-guests"
     /// Changes in one transaction: enough for a burst to cost little, and few enough for one to take milliseconds.
     private static let batchMax = 128
-
-    /// LLDP, both ECPs, and what a tag could hide them behind, to the addresses that bridges keep for themselves.
-    private static let rule = """
-        ether type { 0x8940, 0x88b7, 0x88cc, 0x8100, 0x88a8 } \
-        ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00 counter drop
-        """
-
-    private static let declaration = """
-        add table \(table)
-        add chain \(table) guests
-        flush chain \(table) guests
-        add rule \(table) guests \(rule)
-        """
+    /// Closed addresses in one transaction. They are cheap: some 25 ms on the worker for all of these.
+    private static let closedMax = 4096
 
     /// nftables' session. Used on the worker's thread only, which is why it can be handed there.
     private final class Session: @unchecked Sendable {
@@ -52,7 +34,17 @@ final class GuestFilter {
 
         private func run(_ commands: String) -> String? {
             do throws(NftablesError) {
-                try open().run(commands)
+                try open().run(GuestRules.declaration + "\n" + commands)
+                return nil
+            } catch {
+                return error.description
+            }
+        }
+
+        private func runJSON(_ commands: String) -> String? {
+            if let problem = run("") { return problem }
+            do throws(NftablesError) {
+                try open().run(json: commands)
                 return nil
             } catch {
                 return error.description
@@ -60,122 +52,210 @@ final class GuestFilter {
         }
 
         /// Makes changes together, or one by one where that fails, so that one that cannot be made spoils no other.
-        func run(_ changes: [String]) -> [String?] {
-            if run(GuestFilter.declaration + "\n" + changes.joined(separator: "\n")) == nil {
-                return changes.map { _ in nil }
+        func run(_ changes: [GuestRules.Change]) -> [String?] {
+            let plain = changes.filter { !$0.isJSON }
+            let together = plain.isEmpty ? nil : run(plain.map(\.commands).joined(separator: "\n"))
+            return changes.map { change in
+                if change.isJSON { return runJSON(change.commands) }
+                if together == nil || plain.count == 1 { return together }
+                return run(change.commands)
             }
-            return changes.map { run(GuestFilter.declaration + "\n" + $0) }
         }
 
-        func list() -> String? {
-            try? open().list("list chains netdev")
+        func list() -> GuestRulesListing {
+            guard let session = try? open() else { return GuestRulesListing() }
+            let tables = [GuestRules.table] + GuestRules.hostTables
+            return GuestRulesListing(json: tables.compactMap { try? session.list("list table \($0)") })
         }
     }
 
     /// What the worker's thread leaves behind for the loop's; the queue between them puts the one after the other.
     private final class Outcome: @unchecked Sendable {
         var problems: [String?] = []
-        var listing: String?
+        var listing = GuestRulesListing()
+    }
+
+    /// Whether the host's IP is kept off evbd's links.
+    private enum HostShield {
+        case none
+        case underWay([Completion])
+        case settled(String?)
+    }
+
+    private struct ClosedChange {
+        var portIndex: Int32
+        var change: ClosedAddresses.Change
     }
 
     private let programmer: LinkProgrammer
     private let session = Session()
-    private var waiting: [(change: String, then: Completion)] = []
+    private var waiting: [(change: GuestRules.Change, then: Completion)] = []
+    private var waitingClosed: [ClosedChange] = []
+    /// How many changes of closed addresses have been asked for, and how many of them are made.
+    private var closedAsked: UInt64 = 0
+    private var closedDone: UInt64 = 0
+    private var closedWaiters: [(number: UInt64, then: () -> Void)] = []
+    private var isFlushing = false
     private var isBusy = false
+    private var hostShield = HostShield.none
     /// The changes that have made the rules in force, by the links and ports that they are at.
-    private var inForce: [String: String] = [:]
+    private var inForce: [String: GuestRules.Change] = [:]
     private let loop: EventLoop
     private let logger: Logger
-    /// Tells when somebody flushes all rules; there once there are any of ours.
+    /// Tells when another process removes rules; there once there are any of ours.
     private var watch: EventLoop.Watch?
     private var isLooking = false
+    /// What an earlier evbd has left.
+    let former: GuestRulesListing
+    /// Called with the closed addresses that a port has after another process changed something, by the ports' indices.
+    /// Closes again what is missing, and returns whether anything is.
+    var refillClosed: [Int32: (Set<HardwareAddress>) -> Bool] = [:]
 
-    /// Has made no rules yet.
+    /// Reads the rules that an earlier evbd has left, and makes none yet.
     init(programmer: LinkProgrammer, loop: EventLoop, logger: Logger) {
         self.programmer = programmer
         self.loop = loop
         self.logger = logger
+        // The worker does not have the session yet.
+        former = session.list()
     }
 
     // MARK: Rules
 
-    /// Keeps a machine from the protocols by rules at its link.
-    func protect(link: Link, then: @escaping Completion) {
-        guard Self.isExpressible(link.name) else { return then("nftables cannot have the name \(link.name) in a rule") }
-        let chains = Self.chains("link", link.index)
-        enforce(
-            chains.out,
-            """
-            \(Self.removal(chains))
-            add chain \(Self.table) \(chains.out) { type filter hook egress device "\(link.name)" priority -500; }
-            add rule \(Self.table) \(chains.out) jump guests
-            add chain \(Self.table) \(chains.in) { type filter hook ingress device "\(link.name)" priority -500; }
-            add rule \(Self.table) \(chains.in) jump guests
-            """, then: then)
+    /// Makes the rules of a machine's link, or replaces them.
+    func protect(_ guest: GuestRules.Guest, then: @escaping Completion) {
+        enforce(GuestRules.chains("link", guest.index).out, GuestRules.protect(guest), guest.name, then: then)
     }
 
-    /// Keeps everybody but evbd from the protocols by rules at the port.
-    ///
-    /// - Parameters:
-    ///   - port: The port.
-    ///   - mark: What evbd's own frames are known by.
-    ///   - then: Hears when it is so, or why it cannot be.
-    func protect(port: Link, mark: UInt32, then: @escaping Completion) {
-        guard Self.isExpressible(port.name) else { return then("nftables cannot have the name \(port.name) in a rule") }
-        let chains = Self.chains("port", port.index)
-        enforce(
-            chains.out,
-            """
-            \(Self.removal(chains))
-            add chain \(Self.table) \(chains.out) { type filter hook egress device "\(port.name)" priority -500; }
-            add rule \(Self.table) \(chains.out) meta mark != \(mark) jump guests
-            add chain \(Self.table) \(chains.in) { type filter hook ingress device "\(port.name)" priority -500; }
-            add rule \(Self.table) \(chains.in) jump guests
-            """, then: then)
+    /// Makes the gate of a port, or replaces it.
+    func protect(_ gate: GuestRules.Gate, then: @escaping Completion) {
+        enforce(GuestRules.chains("port", gate.index).out, GuestRules.protect(gate), gate.name, then: then)
     }
 
     /// Removes the rules of a link, which may be gone.
-    func release(link index: Int32) { release(Self.chains("link", index)) }
-
-    /// Removes the rules of a port, which may be gone.
-    func release(port index: Int32) { release(Self.chains("port", index)) }
-
-    private func release(_ chains: (out: String, in: String)) {
-        inForce[chains.out] = nil
-        // What was under way for it ends before this.
-        change(Self.removal(chains)) { [weak self] _ in self?.inForce[chains.out] = nil }
+    func release(link index: Int32) {
+        release(GuestRules.chains("link", index).out, GuestRules.release(link: index))
     }
 
-    private func enforce(_ key: String, _ text: String, then: @escaping Completion) {
+    /// Removes the rules of a port, which may be gone.
+    func release(port index: Int32) {
+        waitingClosed.removeAll { $0.portIndex == index }
+        refillClosed[index] = nil
+        release(GuestRules.chains("port", index).out, GuestRules.release(port: index))
+    }
+
+    /// Keeps the host's IP off all links of the group that evbd gives to its own.
+    ///
+    /// - Parameter then: Is called when that is so, with the problem where it is not.
+    func keepHostOff(then: @escaping Completion) {
+        switch hostShield {
+        case .settled(let problem): return then(problem)
+        case .underWay(let waiting): hostShield = .underWay(waiting + [then])
+        case .none:
+            hostShield = .underWay([then])
+            let tables = GuestRules.hostTables
+            var problems: [String] = []
+            for table in tables {
+                let change = GuestRules.keepHostOff(group: MacvlanSpec.group, table: table)
+                enforce(table, change, table) { [weak self] problem in
+                    if let problem { problems.append(problem) }
+                    if table == tables.last { self?.settleHostShield(problems.first) }
+                }
+            }
+        }
+    }
+
+    private func settleHostShield(_ problem: String?) {
+        guard case .underWay(let waiting) = hostShield else { return }
+        hostShield = .settled(problem)
+        if let problem {
+            logger.warning(
+                """
+                nftables cannot keep the host's IP off the links that evbd makes; router advertisements may give the host \
+                addresses on them
+                """,
+                metadata: ["problem": "\(problem)"])
+        }
+        for then in waiting { then(problem) }
+    }
+
+    private func release(_ key: String, _ commands: String) {
+        inForce[key] = nil
+        // What was under way for it ends before this.
+        change(GuestRules.Change(commands: commands)) { [weak self] _ in self?.inForce[key] = nil }
+    }
+
+    private func enforce(_ key: String, _ rules: GuestRules.Change?, _ name: String, then: @escaping Completion) {
+        guard let rules else { return then("nftables cannot have the name \(name) in a rule") }
         watchRules()
-        change(text) { [weak self] problem in
-            if problem == nil { self?.inForce[key] = text }
+        wanted.insert(key)
+        change(rules) { [weak self] problem in
+            if problem == nil { self?.inForce[key] = rules }
             then(problem)
         }
     }
 
-    private static func chains(_ what: String, _ index: Int32) -> (out: String, in: String) {
-        ("\(what)-\(index)-out", "\(what)-\(index)-in")
+    // MARK: Closed addresses
+
+    /// Changes which addresses are closed at a port, with the next changes that are made, or soon.
+    ///
+    /// - Returns: A number to wait for.
+    func setClosed(_ changes: [ClosedAddresses.Change], port index: Int32) -> UInt64 {
+        guard !changes.isEmpty else { return closedAsked }
+        waitingClosed += changes.map { ClosedChange(portIndex: index, change: $0) }
+        closedAsked &+= UInt64(changes.count)
+        if !isFlushing {
+            isFlushing = true
+            loop.later { [weak self] in
+                self?.isFlushing = false
+                self?.submit()
+            }
+        }
+        return closedAsked
     }
 
-    /// Chains are removed as they are found: adding one that is there is no mistake, removing one that is not would be.
-    private static func removal(_ chains: (out: String, in: String)) -> String {
-        [chains.out, chains.in].map { chain in
-            "add chain \(table) \(chain)\nflush chain \(table) \(chain)\ndelete chain \(table) \(chain)"
-        }.joined(separator: "\n")
+    /// Calls back when the changes up to a number are made, or cannot be.
+    func awaitClosed(_ number: UInt64, then: @escaping () -> Void) {
+        guard number > closedDone else { return then() }
+        closedWaiters.append((number, then))
+        submit()
     }
 
-    /// Whether nft takes a name between quotation marks as it is.
-    private static func isExpressible(_ name: String) -> Bool {
-        !name.utf8.contains { $0 == 0x22 || $0 == 0x5C || $0 == 0x2A || $0 <= 0x20 || $0 >= 0x7F }
+    /// Whether the changes up to a number are made.
+    func isClosedDone(_ number: UInt64) -> Bool { number <= closedDone }
+
+    private func takeClosed() -> (changes: [GuestRules.Change], count: Int) {
+        let taken = waitingClosed.prefix(Self.closedMax)
+        guard !taken.isEmpty else { return ([], 0) }
+        var last: [Int32: [HardwareAddress: Bool]] = [:]
+        for item in taken { last[item.portIndex, default: [:]][item.change.address] = item.change.isClosed }
+        let changes = last.keys.sorted().map { index -> GuestRules.Change in
+            let addresses = last[index, default: [:]]
+            let sorted = addresses.keys.sorted { $0.value < $1.value }
+            return GuestRules.Change(
+                commands: GuestRules.closed(
+                    index, adding: sorted.filter { addresses[$0] == true },
+                    removing: sorted.filter { addresses[$0] == false }))
+        }
+        let count = taken.count
+        waitingClosed.removeFirst(count)
+        return (changes, count)
     }
 
-    // MARK: Rules that others flush
+    private func closedAreDone(_ count: Int) {
+        guard count > 0 else { return }
+        closedDone &+= UInt64(count)
+        let ready = closedWaiters.filter { $0.number <= closedDone }
+        closedWaiters.removeAll { $0.number <= closedDone }
+        for waiter in ready { waiter.then() }
+    }
+
+    // MARK: Rules that others remove
 
     private func watchRules() {
         guard watch == nil else { return }
         do {
-            let monitor = try TableMonitor()
+            let monitor = try TableMonitor(table: "evbd-guests", exceptBy: LinkWorker.threadName)
             watch = try loop.watch(monitor.descriptor, for: .readable) { [weak self] _ in
                 if monitor.drain() { self?.lookForRules() }
             }
@@ -189,77 +269,84 @@ final class GuestFilter {
         let session = session
         let outcome = Outcome()
         isLooking = programmer.submit(.perform(LinkTask { outcome.listing = session.list() })) { [weak self] _ in
-            guard let self else { return }
-            isLooking = false
-            let present = Self.words(of: outcome.listing)
-            let missing = inForce.filter { !present.contains($0.key) }
-            guard !missing.isEmpty else { return }
-            logger.warning(
-                "somebody has flushed the rules of nftables; the guest filter is set up again",
-                metadata: ["links": "\(missing.count)"])
-            for text in missing.values {
-                change(text) { [logger] problem in
-                    guard let problem else { return }
-                    logger.error("the guest filter cannot be set up again", metadata: ["problem": "\(problem)"])
-                }
+            self?.isLooking = false
+            self?.restore(outcome.listing)
+        }
+    }
+
+    private func restore(_ listing: GuestRulesListing) {
+        let missing = inForce.filter { _, rules in
+            rules.ruleCounts.merging(GuestRules.declaredRuleCounts) { first, _ in first }.contains { chain, count in
+                listing.ruleCounts[chain, default: 0] < count
+            }
+        }
+        // What is under way may be missing too, which is nothing to tell.
+        let isSettled = waitingClosed.isEmpty && !isBusy
+        let refilled = refillClosed.filter { index, refill in refill(listing.closed[index] ?? []) }.count
+        guard !missing.isEmpty || refilled > 0 && isSettled else { return }
+        logger.warning(
+            "another process has removed rules of the guest filter; restoring them",
+            metadata: ["links": "\(missing.count)", "address sets": "\(refilled)"])
+        for rules in missing.values {
+            change(rules) { [logger] problem in
+                guard let problem else { return }
+                logger.error("the guest filter cannot be set up again", metadata: ["problem": "\(problem)"])
             }
         }
     }
 
     // MARK: What an earlier evbd has left
 
-    /// Removes rules of links that are no more; those of links that are stay in force until they are made anew.
-    ///
-    /// A port's rules let the earlier evbd speak and nobody else, so they go, or are made anew by `keepPort`.
-    ///
-    /// - Parameters:
-    ///   - isLink: Whether there is a link of that index.
-    ///   - keepPort: Makes the rules of that port anew; false if it is no port any more.
-    func removeLeftovers(isLink: @escaping (Int32) -> Bool, keepPort: @escaping (Int32) -> Bool) {
-        let session = session
-        let outcome = Outcome()
-        _ = programmer.submit(.perform(LinkTask { outcome.listing = session.list() })) { [weak self] _ in
-            guard let self else { return }
-            for word in Self.words(of: outcome.listing) where word.hasSuffix("-out") {
-                let parts = word.split(separator: "-")
-                guard parts.count == 3, let index = Int32(parts[1]) else { continue }
-                if parts[0] == "link", !isLink(index) { release(link: index) }
-                if parts[0] == "port", !keepPort(index) { release(port: index) }
-            }
+    /// The rules that were asked for since the start.
+    private var wanted: Set<String> = []
+
+    /// Removes rules that an earlier evbd has left and that no port of this one has asked for.
+    func releaseLeftovers() {
+        for index in former.links where !wanted.contains(GuestRules.chains("link", index).out) { release(link: index) }
+        let ports = Set(former.ports).union(former.closed.keys)
+        for index in ports.sorted() where !wanted.contains(GuestRules.chains("port", index).out) {
+            release(port: index)
         }
+        if former.ruleCounts["host-in"] != nil, !wanted.contains(GuestRules.hostTables[0]) { letHostOn() }
+        wanted = []
     }
 
-    /// What stands between quotation marks in a listing: our own names among it, in whatever order nft lists them.
-    private static func words(of listing: String?) -> Set<String> {
-        Set((listing ?? "").split(separator: "\"").map(String.init))
+    /// Removes the rules that keep the host's IP off links: there are none of ours any more.
+    func letHostOn() {
+        hostShield = .none
+        for table in GuestRules.hostTables { release(table, GuestRules.removeTable(table)) }
     }
 
     // MARK: The worker
 
-    private func change(_ text: String, then: @escaping Completion) {
-        waiting.append((text, then))
+    private func change(_ change: GuestRules.Change, then: @escaping Completion) {
+        waiting.append((change, then))
         submit()
     }
 
     private func submit() {
-        guard !isBusy, !waiting.isEmpty else { return }
+        guard !isBusy, !waiting.isEmpty || !waitingClosed.isEmpty else { return }
+        // First: a link that is about to be set up has its address open by then.
+        let closed = takeClosed()
         let batch = Array(waiting.prefix(Self.batchMax))
         waiting.removeFirst(batch.count)
         let outcome = Outcome()
         let session = session
-        let changes = batch.map(\.change)
+        let changes = closed.changes + batch.map(\.change)
         isBusy = true
         let isTaken = programmer.submit(.perform(LinkTask { outcome.problems = session.run(changes) })) {
             [weak self] result in
             self?.isBusy = false
-            var problems = outcome.problems
+            var problems = Array(outcome.problems.dropFirst(closed.changes.count))
             // The worker has ended before it came to this.
             if case .failure(let error) = result { problems = batch.map { _ in "\(error)" } }
+            self?.closedAreDone(closed.count)
             for (item, problem) in zip(batch, problems) { item.then(problem) }
             self?.submit()
         }
         guard !isTaken else { return }
         isBusy = false
+        closedAreDone(closed.count)
         for item in batch { item.then("evbd is stopping") }
     }
 }

@@ -53,6 +53,11 @@ final class LinkTable {
         links.values.filter(isMeant).min { $0.index < $1.index }
     }
 
+    /// The links of which something is true, by their indices. Looks at all of them.
+    func all(where isMeant: (Link) -> Bool) -> [Link] {
+        links.values.filter(isMeant).sorted { $0.index < $1.index }
+    }
+
     /// Whether the link that had this index is in another network namespace now.
     func isElsewhere(_ index: Int32) -> Bool { departed.contains(index) }
 

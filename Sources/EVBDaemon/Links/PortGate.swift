@@ -1,0 +1,171 @@
+internal import EVBWire
+internal import LinuxSystem
+internal import Logging
+internal import Netlink
+
+/// The guest filter at a port: it covers machines whose links the host does not see, and keeps the addresses of VSIs
+/// that are not associated off the wire.
+///
+/// While it is in force evbd hears the port before the rules do.
+final class PortGate {
+    private enum Phase: Equatable {
+        case off
+        case raising
+        case raised
+        case failed
+    }
+
+    private let filter: GuestFilter
+    private let portName: String
+    private let table: LinkTable
+    private let logger: Logger
+    /// What evbd's frames are known by. The one of an earlier run still passes the rules of that run.
+    private let mark: UInt32
+    private var phase = Phase.off
+    /// The rules that are in force, or are about to be.
+    private var rules: GuestRules.Gate?
+    private var isOn: Bool
+    private(set) var closed: ClosedAddresses
+    /// When the opening of addresses is made, by the numbers of `GuestFilter`.
+    private var openings: [HardwareAddress: UInt64] = [:]
+    /// The addresses that an earlier evbd had closed at this port.
+    let formerlyClosed: Set<HardwareAddress>
+    private var isFormerTaken = false
+    /// Called with evbd's mark when its socket has to bear it, and with nil when it need not any more.
+    var onMark: ((UInt32?) -> Void)? { didSet { if isOn { onMark?(mark) } } }
+    /// Whether a machine has the port for itself.
+    var hasLoneGuest: () -> Bool = { false }
+
+    /// Is not in force before `follow`.
+    init(filter: GuestFilter, portName: String, table: LinkTable, policy: RelayPolicy, logger: Logger) {
+        self.filter = filter
+        self.portName = portName
+        self.table = table
+        self.logger = logger
+        isOn = policy.filtersGuests
+        closed = ClosedAddresses(isOn: policy.gate == .down)
+        let index = table[portName]?.index
+        mark = index.flatMap { filter.former.marks[$0] } ?? UInt32.random(in: 1 ... .max)
+        formerlyClosed = index.flatMap { filter.former.closed[$0] } ?? []
+    }
+
+    /// Whether an earlier evbd had one of these addresses closed.
+    func wasClosed(_ addresses: Set<HardwareAddress>) -> Bool { !formerlyClosed.isDisjoint(with: addresses) }
+
+    // MARK: Rules
+
+    /// The configuration has changed.
+    func apply(_ policy: RelayPolicy) {
+        send(closed.setOn(policy.gate == .down))
+        guard policy.filtersGuests != isOn else { return }
+        isOn = policy.filtersGuests
+        if isOn { onMark?(mark) } else { lower() }
+        follow()
+    }
+
+    /// Brings the rules into line with the port as it is now.
+    func follow() {
+        guard isOn, let port = table[portName] else { return }
+        let master = port.masterIndex.flatMap { table[$0] }
+        let hasSpanningTree = master?.spanningTree == true
+        let wanted = GuestRules.Gate(
+            index: port.index, name: port.name, mark: mark,
+            spanningTreeSource: hasSpanningTree ? port.address : nil, hasLoneGuest: hasLoneGuest(),
+            isBonded: master?.kind == "bond")
+        send(closed.setExempt(Set([port.address, master?.address].compactMap { $0 })))
+        guard wanted != rules else { return }
+        let isAnother = rules?.index != wanted.index
+        if isAnother, let old = rules { filter.release(port: old.index) }
+        rules = wanted
+        let isEmpty = isAnother || phase == .failed
+        phase = .raising
+        if isEmpty { fill(port.index) }
+        filter.protect(wanted) { [weak self] problem in self?.raised(wanted, problem) }
+    }
+
+    private func raised(_ gate: GuestRules.Gate, _ problem: String?) {
+        guard rules == gate else { return }
+        phase = problem == nil ? .raised : .failed
+        guard let problem else { return }
+        logger.warning(
+            """
+            machines on this port can speak LLDP and ECP to the switch: the guest filter cannot be set up; it needs \
+            nftables with the egress hook of the family netdev (Linux 5.16). guest-filter: false switches it off
+            """,
+            metadata: ["problem": "\(problem)"])
+        // Without rules there is no need to hear the port before them.
+        onMark?(nil)
+    }
+
+    /// Ends it: the filter is switched off, or the port is not evbd's any more.
+    func lower() {
+        if let rules { filter.release(port: rules.index) }
+        rules = nil
+        phase = .off
+        openings = [:]
+        onMark?(nil)
+    }
+
+    // MARK: Closed addresses
+
+    /// Makes the set in the kernel what it is to be, whatever it is.
+    private func fill(_ index: Int32) {
+        send(closed.adopt(isFormerTaken ? [] : formerlyClosed))
+        isFormerTaken = true
+        filter.refillClosed[index] = { [weak self] present in
+            guard let self else { return false }
+            let missing = closed.current.subtracting(present)
+            send(missing.map { ClosedAddresses.Change(address: $0, isClosed: true) })
+            return !missing.isEmpty
+        }
+    }
+
+    /// What a VSI says of its addresses.
+    func set(_ vsiID: VSIID, open: Set<HardwareAddress>, closed addresses: Set<HardwareAddress>) {
+        send(closed.set(vsiID, open: open, closed: addresses))
+    }
+
+    /// Nothing is known of a VSI any more, and no link of it is there.
+    func forget(_ vsiID: VSIID) { send(closed.forget(vsiID)) }
+
+    /// A VSI is given up while its link stays.
+    func handBack(_ vsiID: VSIID, link index: Int32) { send(closed.handBack(vsiID, link: index)) }
+
+    /// Keeps addresses closed for a link that no VSI has.
+    func keepClosed(_ addresses: Set<HardwareAddress>, link index: Int32) {
+        send(closed.keepClosed(addresses, link: index))
+    }
+
+    /// A link is gone.
+    func linkGone(_ index: Int32) { if closed.keepsClosed(link: index) { send(closed.linkGone(index)) } }
+
+    private func send(_ changes: [ClosedAddresses.Change]) {
+        guard let index = rules?.index, phase != .failed, !changes.isEmpty else { return }
+        let number = filter.setClosed(changes, port: index)
+        for change in changes { openings[change.address] = change.isClosed ? nil : number }
+    }
+
+    /// Whether the closed set lets the addresses of an associated VSI pass.
+    func isOpen(_ vsiID: VSIID) -> Bool { opening(vsiID) == nil }
+
+    /// Calls back when the addresses of an associated VSI pass, or cannot be made to.
+    func whenOpen(_ vsiID: VSIID, then: @escaping () -> Void) {
+        guard let number = opening(vsiID) else { return then() }
+        filter.awaitClosed(number, then: then)
+    }
+
+    /// The number of the last change that is under way for a VSI's addresses.
+    private func opening(_ vsiID: VSIID) -> UInt64? {
+        guard !openings.isEmpty else { return nil }
+        var last: UInt64?
+        for address in closed.openAddresses(of: vsiID) {
+            guard let number = openings[address] else { continue }
+            if filter.isClosedDone(number) {
+                openings[address] = nil
+            } else {
+                last = max(last ?? 0, number)
+            }
+        }
+        return last
+    }
+}

@@ -1,0 +1,4 @@
+# Guest filter: links of other kinds than macvtap are no machines'.
+# file: Sources/EVBDaemon/Links/GuestLinks.swift
+# swift: GuestPlacesTests
+s/\["macvtap", "macvlan", "ipvlan", "ipvtap"\]/["macvtap"]/
