@@ -106,6 +106,8 @@ import Testing
             case 0, 1:
                 let (granted, refused) = (someAddresses(), someAddresses())
                 changes = closed.set(Self.vsi(number), open: granted, closed: refused)
+                // What a VSI has said before takes nothing from a link that was handed back since.
+                guard open[number] != granted || shut[number] != refused.subtracting(granted) else { continue }
                 open[number] = granted
                 shut[number] = refused.subtracting(granted)
                 for link in links.keys { links[link]?.subtract(granted.union(refused)) }
