@@ -121,6 +121,9 @@ public final class Daemon {
         let service = DaemonService(daemon: self, timers: timers)
         self.service = service
         let control = configuration.control
+        for path in [control.socket, control.readOnly?.socket].compactMap(\.self) {
+            StartChecks.look(atSocket: path, logger: logger)
+        }
         controlServers.append(
             try ControlServer(
                 loop: loop, path: control.socket, users: .group(control.group), version: Release.version,
