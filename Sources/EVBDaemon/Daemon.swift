@@ -22,7 +22,7 @@ public final class Daemon {
     private let configurationPath: String
     private let runtimeDirectory: String
     /// Held for life: one evbd for one runtime directory.
-    private let lock: LockFile
+    private let lock: LockFile?
     private let claims: InterfaceClaims
     /// Where the logger writes, for its counters.
     private let log: LogOutput
@@ -71,7 +71,7 @@ public final class Daemon {
         self.runtimeDirectory = runtimeDirectory
         self.logger = logger
         self.log = log
-        lock = try StartChecks.lock(runtimeDirectory)
+        lock = try StartChecks.lock(runtimeDirectory, logger: logger)
         try StartChecks.lookForRivals(configuration, logger: logger)
         claims = InterfaceClaims()
         // Before any other netlink socket of this process, so that the port is free.

@@ -1,4 +1,5 @@
 internal import EVBControl
+internal import Glibc
 internal import LinuxSystem
 internal import Logging
 internal import Netlink
@@ -12,9 +13,10 @@ enum StartChecks {
 
     /// Makes the runtime directory if it is missing, and takes it for this process.
     ///
+    /// - Returns: the lock; nil where the directory cannot be written to.
     /// - Throws: `StartError` if another evbd has it, or other users may write there: they could hold the lock, and VSIs are
     ///   restored from there.
-    static func lock(_ runtimeDirectory: String) throws -> LockFile {
+    static func lock(_ runtimeDirectory: String, logger: Logger) throws -> LockFile? {
         do {
             _ = try Files.makeDirectory(runtimeDirectory, mode: 0o755)
             guard try isSafe(runtimeDirectory) else {
@@ -27,8 +29,9 @@ enum StartChecks {
         } catch {
             throw error as? Daemon.StartError ?? Daemon.StartError(description: "\(error)")
         }
+        let path = "\(runtimeDirectory)/evbd.lock"
         do throws(LockFile.Failure) {
-            return try LockFile("\(runtimeDirectory)/evbd.lock")
+            return try LockFile(path)
         } catch {
             switch error {
             case .held(let process):
@@ -37,7 +40,16 @@ enum StartChecks {
                         another evbd\(process.map { " (process \($0))" } ?? "") uses \(runtimeDirectory); stop that, or give \
                         this one a directory of its own by --runtime-dir
                         """)
-            case .system(let error): throw Daemon.StartError(description: "\(error)")
+            case .system(let error):
+                // Where no file can be made no VSI is stored either: there is nothing that two could spoil for each other.
+                let isReadOnly = [EROFS, ENOSPC, EDQUOT].contains(error.code)
+                guard isReadOnly || error.code == EACCES && (try? Files.status(path)) == nil else {
+                    throw Daemon.StartError(description: "\(error)")
+                }
+                logger.warning(
+                    "the runtime directory cannot be locked; whether another evbd uses it is not known",
+                    metadata: ["error": "\(error)"])
+                return nil
             }
         }
     }
