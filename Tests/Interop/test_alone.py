@@ -14,12 +14,12 @@ from lab.evbd import OK, binary
 from lab.netlink import ASSOCIATE
 
 # Some user without any right.
-NOBODY = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all", "--no-new-privs", "--"]
+USER_WITHOUT_RIGHTS = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all", "--no-new-privs", "--"]
 
 
-def as_nobody(lab, namespace, name, program):
+def without_rights(lab, namespace, name, program):
     """A Python program of a user without rights, which says "ready" when it has done its worst."""
-    squatter = lab.start(name, namespace.command(*NOBODY, "/usr/bin/python3", "-I", "-c", program))
+    squatter = lab.start(name, namespace.command(*USER_WITHOUT_RIGHTS, "/usr/bin/python3", "-I", "-c", program))
     eventually(lambda: "ready" in squatter.output(), 10, f"{name} is ready\n{squatter.tail()}")
     return squatter
 
@@ -38,7 +38,7 @@ time.sleep(600)
 
 def test_SEC_95_names_that_any_user_may_bind_stop_no_evbd(cable):
     """A user without rights has bound the abstract name of lldpad's socket, and names that end or begin alike: evbd starts."""
-    as_nobody(cable.lab, cable.host, "squatter", BIND.format(names=[b"\0/com/intel/lldpad", b"\0x @/com/intel/lldpad", b"\0/com/intel/lldpadx"]))
+    without_rights(cable.lab, cable.host, "squatter", BIND.format(names=[b"\0/com/intel/lldpad", b"\0x @/com/intel/lldpad", b"\0/com/intel/lldpadx"]))
     assert cable.evbd().ctl("status").returncode == OK
 
 
@@ -60,7 +60,7 @@ time.sleep(600)
 def test_SEC_96_netlink_ports_that_any_user_may_bind_stop_no_evbd(cable):
     """A user without rights has bound the netlink ports of the next processes: evbd serves libvirt at another, which the file tells."""
     last = int(open("/proc/loadavg").read().split()[-1])
-    squatter = as_nobody(cable.lab, cable.host, "squatter", SQUAT.format(first=last, count=1000))
+    squatter = without_rights(cable.lab, cable.host, "squatter", SQUAT.format(first=last, count=1000))
     cable.scripted_bridge()
     evbd = cable.evbd().wait_for_bridge()
     assert last <= evbd.pid < last + 1000, f"the test has to be repeated: {evbd.pid} is not among the ports from {last} on"
