@@ -35,7 +35,7 @@ public final class Daemon {
     private let configurationPath: String
     private let runtimeDirectory: String
     /// Held for life: one evbd for one runtime directory.
-    private let lock: LockFile
+    private let lock: LockFile?
     private let claims: InterfaceClaims
     /// Where the logger writes, for its counters.
     private let log: LogOutput
@@ -84,7 +84,7 @@ public final class Daemon {
         self.runtimeDirectory = runtimeDirectory
         self.logger = logger
         self.log = log
-        lock = try StartChecks.lock(runtimeDirectory)
+        lock = try StartChecks.lock(runtimeDirectory, logger: logger)
         try StartChecks.lookForRivals(configuration, logger: logger)
         claims = InterfaceClaims()
         // Before any other netlink socket of this process, so that the port is free.
@@ -135,6 +135,9 @@ public final class Daemon {
         let service = DaemonService(daemon: self, timers: timers)
         self.service = service
         let control = configuration.control
+        for path in [control.socket, control.readOnly?.socket].compactMap(\.self) {
+            StartChecks.look(atSocket: path, logger: logger)
+        }
         controlServers.append(
             try ControlServer(
                 loop: loop, path: control.socket, users: .group(control.group), version: Release.version,

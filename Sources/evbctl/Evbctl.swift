@@ -2,6 +2,7 @@
 
 internal import ArgumentParser
 internal import EVBControl
+internal import Glibc
 
 @main
 struct Evbctl: ParsableCommand {
@@ -29,7 +30,21 @@ struct Evbctl: ParsableCommand {
         subcommands: [Status.self, Port.self, VSI.self, Monitor.self, Stats.self, Version.self])
 
     static func main() {
-        main(withGlobalOptionsLast(Array(CommandLine.arguments.dropFirst())))
+        do {
+            var command = try parseAsRoot(withGlobalOptionsLast(Array(CommandLine.arguments.dropFirst())))
+            try command.run()
+        } catch {
+            leave(error)
+        }
+    }
+
+    /// Ends as ArgumentParser does, but says what stands in arguments so that it is safe on a terminal.
+    private static func leave(_ error: any Error) -> Never {
+        let code = exitCode(for: error)
+        let text = printableLines(fullMessage(for: error))
+        if !text.isEmpty { code == .success ? Terminal.show(text) : Terminal.complain(text) }
+        Terminal.flush()
+        Glibc.exit(code.rawValue)
     }
 
     /// Puts global options that stand before the subcommand behind its own, where the parser knows them.

@@ -29,6 +29,19 @@ struct Evbd: ParsableCommand {
         transform: parseLevel)
     var logLevel: Logger.Level?
 
+    static func main() {
+        do {
+            var command = try parseAsRoot()
+            try command.run()
+        } catch {
+            // As ArgumentParser does, but what stands in arguments is safe on a terminal.
+            let code = exitCode(for: error)
+            let text = Array((printableLines(fullMessage(for: error)) + "\n").utf8)
+            _ = write(code == .success ? STDOUT_FILENO : STDERR_FILENO, text, text.count)
+            Glibc.exit(code.rawValue)
+        }
+    }
+
     func run() throws {
         // A reader of standard error that goes away does not take the daemon along.
         signal(SIGPIPE, SIG_IGN)

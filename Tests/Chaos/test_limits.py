@@ -238,7 +238,7 @@ def test_VDP_36_a_directory_that_was_never_writable(cable):
         place.rmdir()
     mounted = cable.lab.directory / "readonly"
     mounted.mkdir()
-    run("mount", "-t", "tmpfs", "-o", "ro", "none", mounted)
+    run("mount", "-t", "tmpfs", "-o", "ro,mode=755", "none", mounted)
     cable.lab.at_end(lambda: run("umount", mounted, check=False))
     pair.evbd.config["control"]["socket"] = pair.evbd.socket = cable.lab.directory / "station.sock"
     pair.evbd.write_config()

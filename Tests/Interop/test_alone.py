@@ -14,12 +14,12 @@ from lab.evbd import OK, binary
 from lab.netlink import ASSOCIATE
 
 # Some user without any right.
-NOBODY = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all", "--no-new-privs", "--"]
+USER_WITHOUT_RIGHTS = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all", "--no-new-privs", "--"]
 
 
-def as_nobody(lab, namespace, name, program):
+def without_rights(lab, namespace, name, program):
     """A Python program of a user without rights, which says "ready" when it has done its worst."""
-    squatter = lab.start(name, namespace.command(*NOBODY, "/usr/bin/python3", "-I", "-c", program))
+    squatter = lab.start(name, namespace.command(*USER_WITHOUT_RIGHTS, "/usr/bin/python3", "-I", "-c", program))
     eventually(lambda: "ready" in squatter.output(), 10, f"{name} is ready\n{squatter.tail()}")
     return squatter
 
@@ -38,7 +38,7 @@ time.sleep(600)
 
 def test_SEC_95_names_that_any_user_may_bind_stop_no_evbd(cable):
     """A user without rights has bound the abstract name of lldpad's socket, and names that end or begin alike: evbd starts."""
-    as_nobody(cable.lab, cable.host, "squatter", BIND.format(names=[b"\0/com/intel/lldpad", b"\0x @/com/intel/lldpad", b"\0/com/intel/lldpadx"]))
+    without_rights(cable.lab, cable.host, "squatter", BIND.format(names=[b"\0/com/intel/lldpad", b"\0x @/com/intel/lldpad", b"\0/com/intel/lldpadx"]))
     assert cable.evbd().ctl("status").returncode == OK
 
 
@@ -60,7 +60,7 @@ time.sleep(600)
 def test_SEC_96_netlink_ports_that_any_user_may_bind_stop_no_evbd(cable):
     """A user without rights has bound the netlink ports of the next processes: evbd serves libvirt at another, which the file tells."""
     last = int(open("/proc/loadavg").read().split()[-1])
-    squatter = as_nobody(cable.lab, cable.host, "squatter", SQUAT.format(first=last, count=1000))
+    squatter = without_rights(cable.lab, cable.host, "squatter", SQUAT.format(first=last, count=1000))
     cable.scripted_bridge()
     evbd = cable.evbd().wait_for_bridge()
     assert last <= evbd.pid < last + 1000, f"the test has to be repeated: {evbd.pid} is not among the ports from {last} on"
@@ -131,6 +131,32 @@ def test_SEC_106_a_link_of_such_a_name_is_not_made(cable, name):
     assert cable.host.links().keys() == before.keys() and not evbd.vsis()
 
 
+def test_SEC_106_what_stands_in_arguments_is_safe_to_print(cable):
+    """Names and values that a script hands on are shown without what a terminal obeys, by evbctl, evbd and --check-config."""
+    hostile = "a\x1b[31m\u202e\x9bb"
+    evbd = Evbd(cable.lab, cable.host, start=False)
+    evbd.config["ports"][0]["interface"] = f'"{hostile}"'.replace("\x1b", "\\e").replace("\x9b", "\\x9b")
+    evbd.config["libvirt"][hostile.replace("\x1b", "").replace("\x9b", "")] = True
+    evbd.write_config()
+    told = [evbd.ctl("vsi", "associate", hostile, "--port", "p", "--type", 1), evbd.ctl("port", "show", hostile), evbd.ctl(hostile),
+            evbd.ctl("status", "--socket", hostile), *(
+                subprocess.run([binary("evbd"), *words], capture_output=True, text=True, timeout=20)
+                for words in (["--log-level", hostile], ["--" + hostile], ["--check-config", "--config", evbd.config_file], ["--config", hostile]))]
+    for result in told:
+        assert result.returncode and result.stderr, result
+        assert not [character for character in result.stdout + result.stderr if character != "\n" and not " " <= character <= "~"], result
+    shown = [evbd.ctl("--help"), subprocess.run([binary("evbd"), "--help"], capture_output=True, text=True, timeout=20)]
+    assert all(result.returncode == 0 and "--help" in result.stdout and not result.stderr for result in shown)
+
+
+def test_SEC_93_a_runtime_directory_that_others_may_write_to_is_none(cable):
+    """Another user could hold the lock, or plant VSIs: evbd says so and does not start."""
+    evbd = Evbd(cable.lab, cable.host, start=False)
+    evbd.directory.chmod(0o777)
+    evbd.launch()
+    assert evbd.process.wait(10) == 1 and "other users may write to" in evbd.process.output()
+
+
 def test_SEC_73_a_log_that_is_not_read_holds_nothing_up(cable):
     """Standard error is a pipe whose reader stands still: evbctl is answered, VSIs stay, lines are lost and counted, and told later."""
     cable.scripted_bridge()
@@ -145,7 +171,7 @@ def test_SEC_73_a_log_that_is_not_read_holds_nothing_up(cable):
     evbd.associate(vsi)
     # Each costs a line at this level. At most 2,000 a second are taken.
     wire = cable.wire()
-    lost = lambda: evbd.ctl_json("stats")[-1]["counters"]["LogLinesLost"]  # noqa: E731
+    lost = lambda: evbd.ctl_json("stats")[-1]["counters"].get("LogLinesLost", 0)  # noqa: E731
     junk = bytes.fromhex("0180c2000000") + bytes.fromhex("0200000000bb") + bytes.fromhex("88cc") + bytes(46)
 
     def fill():

@@ -33,9 +33,10 @@ public struct DaemonLogHandler: LogHandler {
         // What is configured at these levels is wanted whole, and what is critical is told in any case.
         if event.level >= .info, event.level != .critical {
             let port = fields["port"].map { "\($0)" }
+            let isAboutVSI = fields["vsi"] != nil
+            let hasReserve = isAboutVSI || port == nil && !LogSource.others.contains(event.source)
             let source = LogQuota.Source(
-                name: port ?? event.source, isAboutVSI: fields["vsi"] != nil,
-                hasReserve: event.source != LogSource.clients)
+                name: port ?? event.source, isAboutVSI: isAboutVSI, hasReserve: hasReserve)
             guard output.admits(source, message) else { return }
         }
         let pairs = fields.sorted { $0.key < $1.key }.map {
@@ -53,4 +54,6 @@ enum LogSource {
     static let clients = "clients"
     /// Senders of netlink requests.
     static let libvirt = "libvirt"
+    /// All of them.
+    static let others: Set<String> = [clients, libvirt]
 }

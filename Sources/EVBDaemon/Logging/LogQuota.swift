@@ -13,7 +13,7 @@ struct LogQuota {
         /// Lines of one source at once, and how often one more.
         var ownBurst: UInt64 = 50
         var ownEvery = Interval.seconds(90)
-        /// Lines of all sources together, beyond their own: a burst of 10,000 VSIs that come and go, told in full.
+        /// Lines of all sources with a reserve together, beyond their own: a burst of 10,000 VSIs that come and go, told in full.
         var reserve: UInt64 = 20_000
         var reserveEvery = Interval.seconds(2)
         /// Sources that are told apart; further ones share one.
@@ -31,7 +31,7 @@ struct LogQuota {
         var name: String
         /// Whether the line is about a VSI, of which a port may have thousands.
         var isAboutVSI = false
-        /// Whether it may use the reserve: clients of the control socket may not.
+        /// Whether it may use the reserve: lines about VSIs and the daemon's own may, those of a port and of clients not.
         var hasReserve = true
 
         /// All sources beyond the limit.

@@ -15,7 +15,7 @@ struct ServiceManager {
         watchdogPeriod = isMeant ? microseconds.map { $0 > UInt64.max / 1000 ? .max : $0 * 1000 } : nil
     }
 
-    /// Sends a state such as `READY=1`. What is lost is not sent again; systemd's own timeouts cover that.
+    /// Sends a state such as `READY=1`. What is lost, or not taken at once, is not sent again; systemd's own timeouts cover that.
     func notify(_ state: String) {
         guard let path, !path.isEmpty else { return }
         var address = sockaddr_un()
@@ -32,7 +32,7 @@ struct ServiceManager {
         let message = Array(state.utf8)
         withUnsafePointer(to: &address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                _ = sendto(descriptor.rawValue, message, message.count, Int32(MSG_NOSIGNAL), $0, length)
+                _ = sendto(descriptor.rawValue, message, message.count, Int32(MSG_NOSIGNAL | MSG_DONTWAIT), $0, length)
             }
         }
     }

@@ -1,4 +1,5 @@
 internal import EVBControl
+internal import Glibc
 internal import LinuxSystem
 internal import Logging
 internal import Netlink
@@ -12,15 +13,25 @@ enum StartChecks {
 
     /// Makes the runtime directory if it is missing, and takes it for this process.
     ///
-    /// - Throws: `StartError` if another evbd has it.
-    static func lock(_ runtimeDirectory: String) throws -> LockFile {
+    /// - Returns: the lock; nil where the directory cannot be written to.
+    /// - Throws: `StartError` if another evbd has it, or other users may write there: they could hold the lock, and VSIs are
+    ///   restored from there.
+    static func lock(_ runtimeDirectory: String, logger: Logger) throws -> LockFile? {
         do {
             _ = try Files.makeDirectory(runtimeDirectory, mode: 0o755)
+            guard try isSafe(runtimeDirectory) else {
+                throw Daemon.StartError(
+                    description: """
+                        other users may write to \(runtimeDirectory); give evbd by --runtime-dir a directory that belongs to \
+                        root or to its own user, and that others cannot write to
+                        """)
+            }
         } catch {
-            throw Daemon.StartError(description: "\(error)")
+            throw error as? Daemon.StartError ?? Daemon.StartError(description: "\(error)")
         }
+        let path = "\(runtimeDirectory)/evbd.lock"
         do throws(LockFile.Failure) {
-            return try LockFile("\(runtimeDirectory)/evbd.lock")
+            return try LockFile(path)
         } catch {
             switch error {
             case .held(let process):
@@ -29,9 +40,33 @@ enum StartChecks {
                         another evbd\(process.map { " (process \($0))" } ?? "") uses \(runtimeDirectory); stop that, or give \
                         this one a directory of its own by --runtime-dir
                         """)
-            case .system(let error): throw Daemon.StartError(description: "\(error)")
+            case .system(let error):
+                // Where no file can be made no VSI is stored either: there is nothing that two could spoil for each other.
+                let isReadOnly = [EROFS, ENOSPC, EDQUOT].contains(error.code)
+                guard isReadOnly || error.code == EACCES && (try? Files.status(path)) == nil else {
+                    throw Daemon.StartError(description: "\(error)")
+                }
+                logger.warning(
+                    "the runtime directory cannot be locked; whether another evbd uses it is not known",
+                    metadata: ["error": "\(error)"])
+                return nil
             }
         }
+    }
+
+    /// Whether a directory belongs to root or to evbd's own user, and is not for everyone to write to.
+    static func isSafe(_ directory: String) throws(SystemError) -> Bool {
+        let status = try Files.status("\(directory)/.")
+        return [0, Processes.ownUser].contains(status.owner) && status.mode & 0o002 == 0
+    }
+
+    /// Warns where other users could take the place of a control socket.
+    static func look(atSocket path: String, logger: Logger) {
+        let directory = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
+        guard (try? isSafe(directory)) == false else { return }
+        logger.warning(
+            "other users may write to the directory of the control socket, and so keep evbd from starting, or answer in its place",
+            metadata: ["socket": "\(path)"])
     }
 
     /// Looks for daemons that do the same work.

@@ -1,3 +1,4 @@
+import EVBProtocol
 import Glibc
 import LinuxSystem
 import Logging
@@ -141,5 +142,28 @@ import Testing
         #expect(lines.count == 2)
         for scalar in lines.joined().unicodeScalars { #expect((0x20...0x7E).contains(scalar.value)) }
         #expect(lines[0].contains("name=a\\u{1B}[2J\\u{009B}1m\\u{202E}"))
+    }
+
+    @Test("SEC-123 the log tells what it left out without any further line")
+    func summaryWithoutALine() throws {
+        let (reading, writing) = try Self.ends(.pipe)
+        defer { for end in [reading, writing] { close(end) } }
+        let limits = LogQuota.Limits(ownBurst: 2, reserve: 1, firstSummary: .milliseconds(100))
+        let output = LogOutput(LogDescriptor(writing), quota: LogQuota(limits))
+        defer { output.end() }
+        let logger = Logger(label: "test") { _ in DaemonLogHandler(level: .info, output: output) }
+        for number in 0..<10 {
+            logger.notice("VSI associated", metadata: ["port": "uplink0", "vsi": "\(number)"])
+        }
+        #expect(output.counters.leftOut == 7)
+        var entry = pollfd(fd: reading, events: Int16(POLLIN), revents: 0)
+        var text = ""
+        while !text.contains("left out"), poll(&entry, 1, 10_000) > 0 {
+            var buffer = [UInt8](repeating: 0, count: 65_536)
+            let count = read(reading, &buffer, buffer.count)
+            text += String(decoding: buffer.prefix(max(count, 0)), as: UTF8.self)
+        }
+        #expect(text.split(separator: "\n").count == 4)
+        #expect(text.hasSuffix(" warning log lines were left out: 7 VSI associated source=uplink0\n"))
     }
 }
