@@ -55,6 +55,8 @@ extension PortSupervisor {
             "VdpStalls": vdp.stalls, "VdpUnsolicited": vdp.unsolicited, "VdpUnknownVsi": vdp.unknownVSI,
             "VdpMismatchedAnswers": vdp.mismatchedAnswers, "VdpMalformed": vdp.malformed,
             "SocketSendFailures": transport.sendFailures, "SocketKernelDrops": transport.kernelDrops,
+            "SocketStrays": transport.strays, "EcpRxOtherDestination": statistics.ecpRxOtherDestination,
+            "LldpRxOtherDestination": statistics.lldpRxOtherDestination,
         ]
         return StatisticsReport(
             interface: name, counters: values.mapValues { Int(clamping: $0) },

@@ -73,6 +73,8 @@ extension BridgePortSupervisor {
             "VdpResourceWaitTimeouts": vdp.resourceWaitTimeouts, "VdpTableFull": vdp.tableFull,
             "VdpAnswersLost": vdp.answersLost, "VdpUnsolicited": vdp.unsolicited, "VdpMalformed": vdp.malformed,
             "SocketSendFailures": transport.sendFailures, "SocketKernelDrops": transport.kernelDrops,
+            "SocketStrays": transport.strays, "EcpRxOtherDestination": statistics.ecpRxOtherDestination,
+            "LldpRxOtherDestination": statistics.lldpRxOtherDestination,
         ]
         return StatisticsReport(
             interface: name, counters: values.mapValues { Int(clamping: $0) },
