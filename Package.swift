@@ -68,7 +68,8 @@ let package = Package(
             swiftSettings: strictTests),
         .testTarget(name: "EventLoopTests", dependencies: ["EventLoop", "LinuxSystem"], swiftSettings: strictTests),
         .testTarget(
-            name: "PacketSocketTests", dependencies: ["PacketSocket", "LinuxSystem"], swiftSettings: strictTests),
+            name: "PacketSocketTests", dependencies: ["PacketSocket", "LinuxSystem", "CLinux"],
+            swiftSettings: strictTests),
         .testTarget(name: "NetlinkTests", dependencies: ["Netlink", "LinuxSystem"], swiftSettings: strictTests),
         .testTarget(
             name: "EVBControlTests", dependencies: ["EVBControl", "evbctl"], exclude: ["Help"],

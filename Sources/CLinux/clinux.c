@@ -59,6 +59,43 @@ ssize_t clinux_receive_netlink(int descriptor, void *buffer, size_t length, int 
     return received;
 }
 
+ssize_t clinux_receive_packet(int descriptor, void *buffer, size_t length, int flags,
+                              struct clinux_packet_ingress *ingress) {
+    struct sockaddr_ll source;
+    struct iovec vector = {.iov_base = buffer, .iov_len = length};
+    union {
+        struct cmsghdr header;
+        char octets[CMSG_SPACE(sizeof(struct tpacket_auxdata))];
+    } control;
+    struct msghdr message;
+
+    memset(&source, 0, sizeof source);
+    memset(&message, 0, sizeof message);
+    message.msg_name = &source;
+    message.msg_namelen = sizeof source;
+    message.msg_iov = &vector;
+    message.msg_iovlen = 1;
+    message.msg_control = &control;
+    message.msg_controllen = sizeof control;
+
+    ssize_t received = recvmsg(descriptor, &message, flags);
+    if (received < 0) {
+        return -1;
+    }
+    *ingress = (struct clinux_packet_ingress){
+        .interface_index = source.sll_ifindex, .packet_type = source.sll_pkttype};
+    for (struct cmsghdr *item = CMSG_FIRSTHDR(&message); item != NULL; item = CMSG_NXTHDR(&message, item)) {
+        if (item->cmsg_level == SOL_PACKET && item->cmsg_type == PACKET_AUXDATA &&
+            item->cmsg_len >= CMSG_LEN(sizeof(struct tpacket_auxdata))) {
+            struct tpacket_auxdata auxiliary;
+            memcpy(&auxiliary, CMSG_DATA(item), sizeof auxiliary);
+            ingress->has_tag = (auxiliary.tp_status & TP_STATUS_VLAN_VALID) != 0;
+            ingress->tag = auxiliary.tp_vlan_tci;
+        }
+    }
+    return received;
+}
+
 void clinux_name_thread(const char *name) {
     // A name that is too long is refused with ERANGE; a thread without a name still works.
     (void)pthread_setname_np(pthread_self(), name);

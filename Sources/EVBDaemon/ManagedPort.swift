@@ -1,6 +1,7 @@
 internal import EVBControl
 internal import EVBProtocol
 internal import EVBWire
+internal import LinuxSystem
 internal import Logging
 internal import Netlink
 
@@ -88,6 +89,13 @@ extension ManagedPort {
 extension ECPSource {
     /// What the configuration says.
     init(_ source: PortConfiguration.ECP.Source) { self = source == .any ? .any : .neighbour }
+}
+
+extension GroupAddresses {
+    /// What the configuration says.
+    init(_ configuration: PortConfiguration) {
+        self.init(further: configuration.groupAddress.map { MACAddress(truncating: $0.value) })
+    }
 }
 
 extension DialectChoice {

@@ -51,6 +51,10 @@ final class PortListener {
     private var timer: Timers.Timer?
     /// Frames that the kernel has dropped because more came than were taken.
     private(set) var kernelDrops: UInt64 = 0
+    /// Frames that were taken.
+    private(set) var frames: UInt64 = 0
+    /// Frames that did not belong to the port and came past the kernel's filter; they were dropped.
+    private(set) var strays: UInt64 = 0
 
     /// Begins to hear.
     ///
@@ -91,7 +95,9 @@ final class PortListener {
         let allowed = min(Self.framesPerTurn, max(source.bucket.available(at: now), 1))
         do throws(SystemError) {
             let summary = try socket.receive(source.descriptor, limit: Int(allowed), take)
-            source.bucket.take(UInt64(summary.frames + summary.truncated))
+            source.bucket.take(UInt64(summary.frames + summary.truncated + summary.strays))
+            frames &+= UInt64(summary.frames)
+            strays &+= UInt64(summary.strays)
             kernelDrops &+= UInt64(summary.kernelDrops)
         } catch {
             // The interface went down; the kernel tells of that by netlink too.

@@ -191,6 +191,8 @@ extension PortSupervisor {
             "the neighbour's EVB TLV is unusable: \(error)"
         case .foreignECP(let source):
             "ECP comes from \(source), which is none of the bridge's addresses by LLDP, and is left: if it is the bridge's, give ecp: { source: any }"
+        case .misaddressedECP(let destination):
+            "dropping ECP to \(destination), which is not its group address here: if the bridge is to be heard there, give group-address: \(destination)"
         case .reflectsUnasked:
             "the bridge reflects frames although edge-relay: veb asks it not to: frames may arrive twice"
         case .reflectiveRelayRefused:

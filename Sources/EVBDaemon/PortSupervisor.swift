@@ -45,7 +45,7 @@ final class PortSupervisor: ManagedPort {
             guard let self else { return }
             perform(port.receive(frame, at: now))
         }
-        transport.onUnreadable = { [weak self] in self?.port.countUnreadable($0, to: $1) }
+        transport.onUnreadable = { [weak self] in self?.port.countUnreadable($0, $1) }
         transport.onRetry = { [weak self] in self?.follow() }
         transport.onTrouble = { [weak self] in self?.onNews?(PortNews(kind: .notice, message: $0)) }
         timer = surroundings.timers.timer { [weak self] in self?.advance() }
@@ -98,7 +98,8 @@ final class PortSupervisor: ManagedPort {
                 timers: timers, requestsReflectiveRelay: configuration.edgeRelay == .vepa,
                 groupIDs: configuration.groupIDs, isManual: configuration.evb.manual,
                 isTransmitted: configuration.evb.transmit),
-            dialect: DialectChoice(configuration.dialect), ecpSource: ECPSource(configuration.ecp.source))
+            dialect: DialectChoice(configuration.dialect), ecpSource: ECPSource(configuration.ecp.source),
+            addresses: GroupAddresses(configuration))
     }
 
     /// Where this port puts manager IDs of one octet.
@@ -114,7 +115,7 @@ final class PortSupervisor: ManagedPort {
     /// Changes the settings of the port while it runs; its VSIs stay.
     func reconfigure(_ configuration: PortConfiguration) {
         self.configuration = configuration
-        transport.setSource(configuration.ecp.source)
+        transport.reconfigure(configuration)
         // At once; what the bridge makes of it comes as an effect.
         applyRelay()
         perform(port.reconfigure(Self.settings(configuration, link: transport.link), at: now))

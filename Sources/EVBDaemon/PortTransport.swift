@@ -45,8 +45,8 @@ final class PortTransport {
     var logger: Logger
     /// Called with each frame that can be read.
     var onFrame: ((Frame) -> Void)?
-    /// Called for each that cannot, with where it was sent to, if that can be read.
-    var onUnreadable: ((WireError, MACAddress?) -> Void)?
+    /// Called for each that cannot, with its header, if it has one.
+    var onUnreadable: ((WireError, FrameHeader?) -> Void)?
     /// Called when it is time to `follow` again.
     var onRetry: (() -> Void)?
     /// Called with what an operator should know.
@@ -58,20 +58,31 @@ final class PortTransport {
     private var listener: PortListener?
     /// Hears the EVB neighbour, once it is known, and nobody before.
     private var neighbourListener: PortListener?
+    /// Hears the LLDP and ECP that does not belong to the port, to count it.
+    private var strayListener: PortListener?
     private var heard: EVBPeer?
     private var neighbour: [HardwareAddress] = []
     /// Whose ECP is taken.
     private var ecpSource: PortConfiguration.ECP.Source
+    /// The group addresses by which the port is spoken to.
+    private var groups: [MACAddress]
     /// How the sockets have been opened.
     private var opening: Opening?
     /// What the frames sent are to be known by on this host, while the guest filter is at the port.
     private var mark: UInt32?
+
+    /// What EVB speaks.
+    private static let etherTypes = [EtherType.lldp, EtherType.ecp, EtherType.draftECP]
 
     private struct Opening: Equatable {
         let index: Int32
         let tapsAll: Bool
         let mark: UInt32?
         let ecpSource: PortConfiguration.ECP.Source
+        let groups: [MACAddress]
+
+        var tap: PacketSocket.Tap { tapsAll ? .everything : .protocols }
+        var addresses: [HardwareAddress] { groups.map { HardwareAddress($0.rawValue) } }
     }
 
     /// The interface that is this evbd's.
@@ -81,14 +92,19 @@ final class PortTransport {
     private var claimTimer: Timers.Timer?
     /// When it was last told that more frames come than are taken.
     private var floodTold: Instant?
+    /// Whether it was told of a stray ECP frame since the sockets were opened.
+    private var isStrayTold = false
     private(set) var sendFailures: UInt64 = 0
     /// Frames that the kernel has dropped for sockets that are closed now.
     private var formerKernelDrops: UInt64 = 0
+    /// Strays that such sockets have met.
+    private var formerStrays: UInt64 = 0
 
     /// Hears nothing before `follow` is called.
     init(_ configuration: PortConfiguration, _ surroundings: PortSurroundings) {
         name = configuration.interface
         ecpSource = configuration.ecp.source
+        groups = GroupAddresses(configuration).all
         self.surroundings = surroundings
         createdAt = surroundings.timers.now
         var logger = surroundings.logger
@@ -105,6 +121,15 @@ final class PortTransport {
     /// Frames that the kernel has dropped because more came than the port takes.
     var kernelDrops: UInt64 {
         formerKernelDrops &+ (listener?.kernelDrops ?? 0) &+ (neighbourListener?.kernelDrops ?? 0)
+    }
+
+    /// Frames of LLDP and ECP that were dropped because they do not belong to the port: sent to another address, in a VLAN, or
+    /// received on a device above the interface.
+    var strays: UInt64 {
+        var count = formerStrays
+        if let strayListener { count &+= strayListener.frames &+ strayListener.kernelDrops }
+        for own in [listener, neighbourListener] { count &+= own?.strays ?? 0 }
+        return count
     }
 
     /// Opens the sockets that the interface needs as it is now, or closes those that there are, and tells how it stands.
@@ -148,7 +173,8 @@ final class PortTransport {
         // A bridge takes frames to group addresses for itself before a socket of one EtherType sees them, and so does the guest
         // filter.
         let wanted = Opening(
-            index: link.index, tapsAll: link.masterIndex != nil || mark != nil, mark: mark, ecpSource: ecpSource)
+            index: link.index, tapsAll: link.masterIndex != nil || mark != nil, mark: mark, ecpSource: ecpSource,
+            groups: groups)
         guard wanted != opening else { return }
         closeSockets()
         do {
@@ -157,6 +183,7 @@ final class PortTransport {
             listener = try listen(neighbour.isEmpty ? .any : .except(neighbour), allowance)
             // Also while there is no neighbour: to close a socket takes the kernel some milliseconds.
             neighbourListener = try listen(.only(neighbour), .neighbour)
+            strayListener = try listenToStrays(wanted)
         } catch {
             closeSockets()
             logger.error(
@@ -168,16 +195,36 @@ final class PortTransport {
         _ sources: FrameSources, _ allowance: PortListener.Allowance
     ) throws(SystemError) -> PortListener? {
         guard let opening else { return nil }
-        // The draft's ECP goes to an address of its own.
-        let groups = [MACAddress.nearestCustomerBridge, .nearestBridge].map { HardwareAddress($0.rawValue) }
         let socket = try PacketSocket(
-            interfaceIndex: opening.index, etherTypes: [EtherType.lldp, EtherType.ecp, EtherType.draftECP],
-            groups: groups, sources: sources, tap: opening.tapsAll ? .everything : .protocols, mark: opening.mark)
+            interfaceIndex: opening.index, etherTypes: Self.etherTypes, groups: opening.addresses, sources: sources,
+            tap: opening.tap, mark: opening.mark)
         let who = allowance == .neighbour ? "the neighbour" : "others than the neighbour"
         return try PortListener(
             socket, allowance, loop: surroundings.loop, timers: surroundings.timers,
             take: { [weak self] in self?.take($0) },
             onFlood: { [weak self] in self?.tellOfFlood(from: who) })
+    }
+
+    private func listenToStrays(_ opening: Opening) throws(SystemError) -> PortListener {
+        let socket = try PacketSocket(
+            interfaceIndex: opening.index, etherTypes: Self.etherTypes, groups: opening.addresses, taken: .strays,
+            tap: opening.tap)
+        // A flood of them is left in the kernel and counted there.
+        return try PortListener(
+            socket, .others, loop: surroundings.loop, timers: surroundings.timers,
+            take: { [weak self] in self?.tellOfStray($0) }, onFlood: {})
+    }
+
+    /// Logs the first stray ECP frame. LLDP to other addresses and in VLANs is the ordinary business of other agents.
+    private func tellOfStray(_ octets: UnsafeRawBufferPointer) {
+        guard !isStrayTold, let header = FrameHeader(octets), header.etherType != EtherType.lldp else { return }
+        isStrayTold = true
+        let reason =
+            groups.contains(header.destination)
+            ? "it is in a VLAN of \(name)" : "this is not the group address of ECP on \(name)"
+        log(
+            .warning,
+            "dropping ECP from \(header.source) to \(header.destination): \(reason); see SocketStrays of evbctl stats")
     }
 
     /// Says it once in a while: what else there is to be told of the port is to have its place in the log.
@@ -193,9 +240,10 @@ final class PortTransport {
         if let link, listener != nil { open(link) }
     }
 
-    /// Takes ECP from these from now on.
-    func setSource(_ source: PortConfiguration.ECP.Source) {
-        ecpSource = source
+    /// Takes ECP from the sources, and frames to the group addresses, that a port's new settings name.
+    func reconfigure(_ configuration: PortConfiguration) {
+        ecpSource = configuration.ecp.source
+        groups = GroupAddresses(configuration).all
         if let link, listener != nil { open(link) }
     }
 
@@ -224,6 +272,7 @@ final class PortTransport {
     private func close(_ listener: PortListener?) {
         guard let listener else { return }
         formerKernelDrops &+= listener.kernelDrops
+        formerStrays &+= listener.strays
         listener.close()
     }
 
@@ -232,6 +281,12 @@ final class PortTransport {
         close(neighbourListener)
         listener = nil
         neighbourListener = nil
+        if let strayListener {
+            formerStrays &+= strayListener.frames &+ strayListener.kernelDrops
+            strayListener.close()
+        }
+        strayListener = nil
+        isStrayTold = false
         opening = nil
     }
 
@@ -247,7 +302,7 @@ final class PortTransport {
         do throws(WireError) {
             onFrame?(try Frame(decoding: octets))
         } catch {
-            onUnreadable?(error, Frame.destination(of: octets))
+            onUnreadable?(error, FrameHeader(octets))
             logger.trace("frame discarded", metadata: ["error": "\(error)"])
         }
     }

@@ -56,6 +56,8 @@ extension PortSupervisor {
             "VdpMismatchedAnswers": vdp.mismatchedAnswers, "VdpMalformed": vdp.malformed,
             "SocketSendFailures": transport.sendFailures, "SocketKernelDrops": transport.kernelDrops,
             "InterfaceTaken": transport.isTaken ? 1 : 0,
+            "SocketStrays": transport.strays, "EcpRxOtherDestination": statistics.ecpRxOtherDestination,
+            "LldpRxOtherDestination": statistics.lldpRxOtherDestination,
         ]
         return StatisticsReport(
             interface: name, counters: values.mapValues { Int(clamping: $0) },

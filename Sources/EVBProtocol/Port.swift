@@ -20,6 +20,8 @@ public struct Port {
     var notices: Set<PortNotice> = []
     /// Where ECP frames have come from that are not the bridge's.
     var foreignECP: MACAddress?
+    /// The first address that is not ECP's and to which ECP came since the link is up.
+    var misaddressedECP: MACAddress?
     var effects: [PortEffect] = []
 
     /// What was last told, so that only changes are.
@@ -55,6 +57,7 @@ public struct Port {
             agent.stop()
             losePeer(.linkDown, at: now)
             notices = []
+            misaddressedECP = nil
         }
         return finish(at: now)
     }
@@ -65,6 +68,7 @@ public struct Port {
             configuration.evb.isTransmitted != self.configuration.evb.isTransmitted
             || configuration.address != self.configuration.address
             || configuration.interfaceName != self.configuration.interfaceName
+            || configuration.addresses != self.configuration.addresses
         self.configuration = configuration
         if isNewToBridge { agent.localChange(at: now) }
         negotiation.configuration = configuration.evb
@@ -297,6 +301,7 @@ public struct Port {
             if peer.advertised.refusesReflection, asked { current.insert(.reflectiveRelayRefused) }
             if let foreignECP { current.insert(.foreignECP(foreignECP)) }
         }
+        if let misaddressedECP { current.insert(.misaddressedECP(misaddressedECP)) }
         for neighbour in agent.neighbours where bridge(neighbour) == nil {
             if let notice = negotiation.obstacle(in: neighbour.lldpdu) { current.insert(notice) }
         }
@@ -328,7 +333,8 @@ public struct Port {
         effects.append(
             .transmit(
                 Frame(
-                    destination: dialect.ecpAddress, source: configuration.address, payload: dialect.payload(ecpdu))))
+                    destination: configuration.addresses.ecp(dialect), source: configuration.address,
+                    payload: dialect.payload(ecpdu))))
     }
 
     private mutating func transmitLLDP(timeToLive: UInt16 = LLDPAgent.timeToLive) {
@@ -343,6 +349,7 @@ public struct Port {
             timeToLive: timeToLive, optional: isSaid ? [tlv.optionalTLV] : [])
         effects.append(
             .transmit(
-                Frame(destination: .nearestCustomerBridge, source: configuration.address, payload: .lldp(lldpdu))))
+                Frame(
+                    destination: configuration.addresses.lldp, source: configuration.address, payload: .lldp(lldpdu))))
     }
 }

@@ -13,6 +13,8 @@ public struct PortConfiguration: Hashable, Sendable {
     public var dialect: Dialect
     /// Whose ECP frames are taken.
     public var ecpSource: ECPSource
+    /// By which addresses the port speaks and is spoken to.
+    public var addresses: GroupAddresses
 
     /// Which dialects a port may speak.
     public typealias Dialect = DialectChoice
@@ -20,7 +22,7 @@ public struct PortConfiguration: Hashable, Sendable {
     /// Joins the settings of a port.
     public init(
         address: MACAddress, interfaceName: String, mtu: Int = 1500, evb: EVBNegotiation.Configuration,
-        dialect: Dialect = .automatic, ecpSource: ECPSource = .neighbour
+        dialect: Dialect = .automatic, ecpSource: ECPSource = .neighbour, addresses: GroupAddresses = GroupAddresses()
     ) {
         self.address = address
         self.interfaceName = interfaceName
@@ -28,6 +30,7 @@ public struct PortConfiguration: Hashable, Sendable {
         self.evb = evb
         self.dialect = dialect
         self.ecpSource = ecpSource
+        self.addresses = addresses
     }
 
     /// Octets that an ECPDU's payload may have.

@@ -69,6 +69,8 @@ public enum PortNotice: Hashable, Sendable {
     case reflectiveRelayRefused
     /// ECP frames come from an address that the bridge has not given as its own, and are left (``ECPSource``); the first such one.
     case foreignECP(MACAddress)
+    /// ECP frames come to an address that is not ECP's here, and are dropped (``GroupAddresses``); the first such address.
+    case misaddressedECP(MACAddress)
 }
 
 /// What a port has counted since it was set up. All of these wrap.
@@ -101,10 +103,22 @@ public struct PortStatistics: Hashable, Sendable {
     public var ecpRxDiscarded: UInt64 = 0
     /// ECP frames from an address that the bridge has not given as its own, which were left.
     public var ecpRxOtherSource: UInt64 = 0
+    /// ECP and LLDP frames to an address that is not that protocol's on this port, which were dropped.
+    public var ecpRxOtherDestination: UInt64 = 0
+    public var lldpRxOtherDestination: UInt64 = 0
     public var vdp = VDPStatistics()
 
     /// Starts at zero.
     public init() {}
+
+    /// Counts a frame that was sent to another address.
+    mutating func countMisaddressed(_ etherType: UInt16) {
+        switch etherType {
+        case EtherType.lldp: lldpRxOtherDestination &+= 1
+        case EtherType.ecp, EtherType.draftECP: ecpRxOtherDestination &+= 1
+        default: break
+        }
+    }
 
     /// Counts those of a neighbour's TLVs that are of no use.
     mutating func countTLVs(of lldpdu: LLDPDU) {

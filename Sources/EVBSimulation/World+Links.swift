@@ -44,11 +44,12 @@ extension World {
         do {
             frame = try Frame(decoding: octets)
         } catch {
+            let header = octets.withUnsafeBytes { FrameHeader($0) }
             note(.unreadable(atBridge: toBridge, error), index)
             if toBridge {
-                pairs[index].bridge.countUnreadable(error)
+                pairs[index].bridge.countUnreadable(error, header)
             } else {
-                pairs[index].station.countUnreadable(error)
+                pairs[index].station.countUnreadable(error, header)
             }
             return
         }

@@ -59,12 +59,6 @@ public struct Frame: Equatable, Sendable {
         self = try result.get()
     }
 
-    /// The destination of a frame that may be wrong further on; nil where there is not even that.
-    public static func destination(of octets: UnsafeRawBufferPointer) -> MACAddress? {
-        var reader = ByteReader(octets)
-        return try? reader.macAddress(.ethernetHeader)
-    }
-
     /// The frame's octets.
     ///
     /// - Parameter padded: whether zeros fill a short frame up to 60 octets, as most drivers do anyway.
@@ -86,5 +80,41 @@ public struct Frame: Equatable, Sendable {
         }
         if padded { writer.pad(to: Self.lengthMin) }
         return writer.octets
+    }
+}
+
+/// The Ethernet header of an untagged frame, whatever the frame carries and however broken the rest is.
+public struct FrameHeader: Equatable, Sendable {
+    public let destination: MACAddress
+    public let source: MACAddress
+    public let etherType: UInt16
+
+    /// Joins addresses and EtherType.
+    public init(destination: MACAddress, source: MACAddress, etherType: UInt16) {
+        self.destination = destination
+        self.source = source
+        self.etherType = etherType
+    }
+
+    /// Reads the first 14 octets of a frame; nil where there are fewer.
+    public init?(_ octets: UnsafeRawBufferPointer) {
+        var reader = ByteReader(octets)
+        guard let destination = try? reader.macAddress(.ethernetHeader),
+            let source = try? reader.macAddress(.ethernetHeader), let etherType = try? reader.uint16(.ethernetHeader)
+        else { return nil }
+        self.init(destination: destination, source: source, etherType: etherType)
+    }
+}
+
+extension Frame {
+    /// The frame's header.
+    public var header: FrameHeader {
+        let etherType =
+            switch payload {
+            case .lldp: EtherType.lldp
+            case .ecp: EtherType.ecp
+            case .draftECP: EtherType.draftECP
+            }
+        return FrameHeader(destination: destination, source: source, etherType: etherType)
     }
 }

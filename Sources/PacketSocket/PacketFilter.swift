@@ -3,10 +3,12 @@
 internal import CLinux
 internal import LinuxSystem
 
-/// The filter of a packet socket: frames of given EtherTypes that were sent to one of the groups or to this host.
+/// The filter of a packet socket: frames of given EtherTypes that belong to a port, or those of them that do not.
 ///
-/// Frames that this host sends are dropped, and so are frames of a VLAN: EVB's protocols are untagged (or tagged for
-/// priority only, VLAN 0), and a tag that the kernel took off would let a VM's frame pass for the bridge's.
+/// A frame belongs to the port when it is for one of the port's groups, came in by the port's own link, and is in no VLAN:
+/// untagged, or tagged for priority only (VLAN 0). A frame for this host's own address is not EVB's, and any station of the
+/// network could send one. A VLAN device on the port hands its frames to the port's sockets with the tag taken off: only the
+/// interface index tells such a frame from the neighbour's.
 struct PacketFilter {
     /// EtherTypes that one socket can tell apart; an 8-bit jump reaches over all of them.
     static let etherTypesMax = 64
@@ -14,64 +16,99 @@ struct PacketFilter {
     static let groupsMax = 64
     /// Source addresses in one filter: a neighbour's own, its chassis's and its port's.
     static let sourcesMax = 8
+    /// Octets of a stray that are handed up: enough to tell what it is.
+    static let strayLength = 64
 
     let instructions: [sock_filter]
 
-    /// Makes the program.
+    /// Makes the program that accepts the frames that belong to the port.
     ///
     /// - Parameters:
     ///   - etherTypes: What to accept, one at least.
     ///   - groups: The group addresses to accept.
+    ///   - interfaceIndex: The port.
     ///   - sources: From where to accept.
     ///   - snapLength: Octets of a frame to hand up; the rest is cut off.
-    init(etherTypes: [UInt16], groups: [HardwareAddress], sources: FrameSources = .any, snapLength: Int) {
-        precondition(!etherTypes.isEmpty && etherTypes.count <= Self.etherTypesMax, "one to 64 EtherTypes")
-        precondition(groups.count <= Self.groupsMax, "no more than 64 groups")
-        let accept = Self.end(keeping: UInt32(snapLength))
-        let drop = Self.end(keeping: 0)
-        var program: [sock_filter] = []
+    init(
+        etherTypes: [UInt16], groups: [HardwareAddress], interfaceIndex: Int32, sources: FrameSources = .any,
+        snapLength: Int
+    ) {
+        instructions =
+            Self.check(etherTypes) + Self.check(sources)
+            + Self.judge(
+                groups: groups, interfaceIndex: interfaceIndex, own: Self.end(keeping: UInt32(snapLength)),
+                stray: Self.end(keeping: 0))
+    }
 
+    /// Makes the program that accepts the frames of the same EtherTypes that do not belong to the port, and drops those
+    /// that do. Frames that this host sends are neither.
+    init(straysOf etherTypes: [UInt16], groups: [HardwareAddress], interfaceIndex: Int32) {
+        let drop = Self.end(keeping: 0)
+        let outgoing = [
+            Self.load(BPF_B, Self.ancillary(SKF_AD_PKTTYPE)),
+            Self.ifEqual(UInt32(PACKET_OUTGOING), skip: 0, otherwise: 1), drop,
+        ]
+        instructions =
+            Self.check(etherTypes) + outgoing
+            + Self.judge(
+                groups: groups, interfaceIndex: interfaceIndex, own: drop,
+                stray: Self.end(keeping: UInt32(Self.strayLength)))
+    }
+
+    /// Takes a program as it is, for tests.
+    init(raw instructions: [sock_filter]) { self.instructions = instructions }
+
+    /// Instructions that drop other EtherTypes, and else go on after the last of them.
+    private static func check(_ etherTypes: [UInt16]) -> [sock_filter] {
+        precondition(!etherTypes.isEmpty && etherTypes.count <= etherTypesMax, "one to 64 EtherTypes")
         // A = the EtherType, octets 12 and 13 (a VLAN tag is taken off before the filter runs).
-        program.append(Self.load(BPF_H, 12))
+        var program = [load(BPF_H, 12)]
         for (index, etherType) in etherTypes.enumerated() {
             // Equal: over the EtherTypes that are left and the drop.
-            program.append(Self.ifEqual(UInt32(etherType), skip: etherTypes.count - index))
+            program.append(ifEqual(UInt32(etherType), skip: etherTypes.count - index))
         }
-        program.append(drop)
-        program += Self.check(sources)
+        program.append(end(keeping: 0))
+        return program
+    }
+
+    /// Instructions that end the program: by `own` for a frame that belongs to the port, by `stray` for any other.
+    private static func judge(
+        groups: [HardwareAddress], interfaceIndex: Int32, own: sock_filter, stray: sock_filter
+    ) -> [sock_filter] {
+        precondition(groups.count <= groupsMax, "no more than 64 groups")
+        var program: [sock_filter] = []
+
+        // A = the interface that the frame is on by now: the port, or a VLAN device on it.
+        program.append(load(BPF_W, ancillary(SKF_AD_IFINDEX)))
+        program.append(ifEqual(UInt32(bitPattern: interfaceIndex), skip: 1))
+        program.append(stray)
 
         // A = whether a tag was taken off and is still there. On a VLAN device the tag has done its work and is not, but
         // up to Linux 6.1 its number stays behind. None: over the look at the number.
-        program.append(Self.load(BPF_B, Self.ancillary(SKF_AD_VLAN_TAG_PRESENT)))
-        program.append(Self.ifEqual(0, skip: 3))
+        program.append(load(BPF_B, ancillary(SKF_AD_VLAN_TAG_PRESENT)))
+        program.append(ifEqual(0, skip: 3))
         // A = the tag; its low 12 bits are the VLAN, 0 where the tag is there for the priority only.
-        program.append(Self.load(BPF_H, Self.ancillary(SKF_AD_VLAN_TAG)))
-        program.append(Self.jump(BPF_JSET, 0x0FFF, ifSo: 0, ifNot: 1))
-        program.append(drop)
+        program.append(load(BPF_H, ancillary(SKF_AD_VLAN_TAG)))
+        program.append(jump(BPF_JSET, 0x0FFF, ifSo: 0, ifNot: 1))
+        program.append(stray)
 
-        // A = how the kernel classed the frame.
-        program.append(Self.load(BPF_B, Self.ancillary(SKF_AD_PKTTYPE)))
-        // Sent by this host: drop.
-        program.append(Self.ifEqual(UInt32(PACKET_OUTGOING), skip: 0, otherwise: 1))
-        program.append(drop)
-        // For somebody else. A frame to a group is that too, where it came with a VLAN that this host does not have.
-        program.append(Self.ifEqual(UInt32(PACKET_OTHERHOST), skip: 0, otherwise: 1))
-        program.append(drop)
-        // To this host's own address: accept, it needs no group.
-        program.append(Self.ifEqual(UInt32(PACKET_HOST), skip: 0, otherwise: 1))
-        program.append(accept)
+        // A = how the kernel classed the frame. One of a VLAN that this host does not have is for another host, also where
+        // it is for a group and the tag is gone.
+        program.append(load(BPF_B, ancillary(SKF_AD_PKTTYPE)))
+        program.append(ifEqual(UInt32(PACKET_MULTICAST), skip: 1))
+        program.append(stray)
 
         for group in groups {
             // A = the last four octets of the destination. Not this group's: over its other half.
-            program.append(Self.load(BPF_W, 2))
-            program.append(Self.ifEqual(UInt32(truncatingIfNeeded: group.value), skip: 0, otherwise: 3))
-            // A = the first two octets of the destination. Not this group's: over the accept.
-            program.append(Self.load(BPF_H, 0))
-            program.append(Self.ifEqual(UInt32(truncatingIfNeeded: group.value >> 32), skip: 0, otherwise: 1))
-            program.append(accept)
+            program.append(load(BPF_W, 2))
+            program.append(ifEqual(UInt32(truncatingIfNeeded: group.value), skip: 0, otherwise: 3))
+            // A = the first two octets of the destination. Not this group's: over the end.
+            program.append(load(BPF_H, 0))
+            program.append(ifEqual(UInt32(truncatingIfNeeded: group.value >> 32), skip: 0, otherwise: 1))
+            program.append(own)
         }
-        program.append(drop)
-        instructions = program
+        program.append(stray)
+        return program
     }
 
     /// Instructions that drop what comes from elsewhere, and else go on after the last of them.

@@ -21,7 +21,10 @@ public enum FrameSources: Equatable, Sendable {
 
 /// Sends and receives Ethernet frames of some EtherTypes on one interface.
 ///
-/// A kernel filter, attached before the socket hears anything, keeps all other traffic from waking the process. Needs CAP_NET_RAW. The interface may go down and up; when it is removed the socket is of no more use.
+/// What is received was sent to one of the groups, in no VLAN, and came in by the interface's own link. A kernel filter,
+/// attached before the socket hears anything, keeps all other traffic from waking the process; how a frame came in is
+/// checked once more when it is received. Needs CAP_NET_RAW. The interface may go down and up; when it is removed the socket
+/// is of no more use.
 public final class PacketSocket {
     /// Where in the kernel the frames are taken.
     public enum Tap: Sendable {
@@ -33,12 +36,22 @@ public final class PacketSocket {
         case everything
     }
 
+    /// Which frames of its EtherTypes a socket takes.
+    public enum Taken: Sendable {
+        /// Those that belong to the port.
+        case own
+        /// Those that do not, to count them: of each the first 64 octets.
+        case strays
+    }
+
     /// What one call of `receive` has met.
     public struct ReceiveSummary: Equatable, Sendable {
         /// Frames that were handed to the body.
         public var frames = 0
         /// Frames that were longer than `frameLengthMax` and therefore dropped.
         public var truncated = 0
+        /// Frames that do not belong to the port and that the kernel's filter let through nevertheless; they were dropped.
+        public var strays = 0
         /// Whether the limit was reached, so that more may wait.
         public var mayHaveMore = false
         /// Frames that the kernel dropped since the last call, because the socket's buffer was full.
@@ -55,6 +68,8 @@ public final class PacketSocket {
     ///
     /// A thousand short frames: more than a bridge sends to one station in a burst.
     private static let receiveBufferLength: Int32 = 1 << 20
+    /// The same for a socket of strays: those that find no room are counted all the same.
+    private static let strayBufferLength: Int32 = 1 << 16
 
     /// Owns one socket.
     private final class Socket {
@@ -68,6 +83,7 @@ public final class PacketSocket {
     private let interfaceIndex: Int32
     private let sockets: [(socket: Socket, etherTypes: [UInt16])]
     private let groups: [HardwareAddress]
+    private let taken: Taken
     private let buffer: UnsafeMutableRawBufferPointer
 
     /// Opens the sockets; they hear frames when this returns.
@@ -76,20 +92,23 @@ public final class PacketSocket {
     ///   - interfaceIndex: The interface.
     ///   - etherTypes: What is received, 1 to 64. Anything can be sent.
     ///   - groups: The group addresses that are received, 64 at most. The interface is told to let them in.
-    ///   - sources: From where frames are received.
+    ///   - taken: Which of the frames are received.
+    ///   - sources: From where frames are received; strays are from anywhere.
     ///   - tap: Where in the kernel the frames are taken.
     ///   - mark: What frames that are sent bear for the rules of this host (SO_MARK), where they need one.
     /// - Throws: `SystemError`: EPERM without CAP_NET_RAW, ENODEV for an interface that is not there or no Ethernet.
     public init(
-        interfaceIndex: Int32, etherTypes: [UInt16], groups: [HardwareAddress], sources: FrameSources = .any, tap: Tap,
-        mark: UInt32? = nil
+        interfaceIndex: Int32, etherTypes: [UInt16], groups: [HardwareAddress], taken: Taken = .own,
+        sources: FrameSources = .any, tap: Tap, mark: UInt32? = nil
     ) throws(SystemError) {
         var sockets: [(socket: Socket, etherTypes: [UInt16])] = []
         let parts = tap == .protocols ? etherTypes.map { [$0] } : [etherTypes]
         for part in parts {
-            let filter = Self.filter(part, groups, sources)
+            let filter = Self.filter(part, groups, taken, sources, interfaceIndex)
             let number = tap == .protocols ? part[0] : UInt16(ETH_P_ALL)
-            sockets.append((try Self.open(interfaceIndex, protocol: number, filter, groups), part))
+            let length = taken == .own ? Self.receiveBufferLength : Self.strayBufferLength
+            let socket = try Self.open(interfaceIndex, protocol: number, filter, groups, bufferLength: length)
+            sockets.append((socket, part))
         }
         precondition(!sockets.isEmpty, "a socket that hears nothing has no use")
         if var mark, let (socket, _) = sockets.first {
@@ -98,6 +117,7 @@ public final class PacketSocket {
         self.interfaceIndex = interfaceIndex
         self.sockets = sockets
         self.groups = groups
+        self.taken = taken
         buffer = .allocate(byteCount: Self.frameLengthMax, alignment: 16)
     }
 
@@ -119,28 +139,42 @@ public final class PacketSocket {
     ///
     /// - Throws: `SystemError`: ENOMEM; some of the sockets may have changed then.
     public func narrow(to sources: FrameSources) throws(SystemError) {
-        for (socket, etherTypes) in sockets {
-            try Self.attach(Self.filter(etherTypes, groups, sources), to: socket.descriptor.rawValue)
+        for (_, etherTypes) in sockets {
+            try attach(Self.filter(etherTypes, groups, taken, sources, interfaceIndex), for: etherTypes)
+        }
+    }
+
+    /// Puts another filter in place of the one of some EtherTypes' socket.
+    func attach(_ filter: PacketFilter, for etherTypes: [UInt16]) throws(SystemError) {
+        for (socket, heard) in sockets where heard == etherTypes {
+            try Self.attach(filter, to: socket.descriptor.rawValue)
         }
     }
 
     private static func filter(
-        _ etherTypes: [UInt16], _ groups: [HardwareAddress], _ sources: FrameSources
+        _ etherTypes: [UInt16], _ groups: [HardwareAddress], _ taken: Taken, _ sources: FrameSources, _ index: Int32
     ) -> PacketFilter {
-        PacketFilter(etherTypes: etherTypes, groups: groups, sources: sources, snapLength: frameLengthMax + 1)
+        switch taken {
+        case .own:
+            PacketFilter(
+                etherTypes: etherTypes, groups: groups, interfaceIndex: index, sources: sources,
+                snapLength: frameLengthMax + 1)
+        case .strays: PacketFilter(straysOf: etherTypes, groups: groups, interfaceIndex: index)
+        }
     }
 
     // MARK: Opening
 
     private static func open(
-        _ interfaceIndex: Int32, protocol etherType: UInt16, _ filter: PacketFilter, _ groups: [HardwareAddress]
+        _ interfaceIndex: Int32, protocol etherType: UInt16, _ filter: PacketFilter, _ groups: [HardwareAddress],
+        bufferLength: Int32
     ) throws(SystemError) -> Socket {
         let type = Int32(SOCK_RAW.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
         // Protocol 0: the socket hears nothing before it is bound, so no frame gets past the filter.
         let number = try systemCall("socket AF_PACKET") { socket(AF_PACKET, type, 0) }
         let result = Socket(owning: FileDescriptor(owning: number))
         try attach(filter, to: number)
-        try setOptions(of: number)
+        try setOptions(of: number, bufferLength: bufferLength)
 
         var address = sockaddr_ll()
         address.sll_family = UInt16(AF_PACKET)
@@ -167,17 +201,19 @@ public final class PacketSocket {
         _ = try result.get()
     }
 
-    private static func setOptions(of descriptor: Int32) throws(SystemError) {
-        var length = receiveBufferLength
+    private static func setOptions(of descriptor: Int32, bufferLength: Int32) throws(SystemError) {
+        var length = bufferLength
         do {
             // Past net.core.rmem_max, where CAP_NET_ADMIN allows it.
             try set(descriptor, SOL_SOCKET, SO_RCVBUFFORCE, "SO_RCVBUFFORCE", &length)
         } catch {
             try set(descriptor, SOL_SOCKET, SO_RCVBUF, "SO_RCVBUF", &length)
         }
+        var on: Int32 = 1
+        // Tells of each frame what tag it bore.
+        try set(descriptor, SOL_PACKET, PACKET_AUXDATA, "PACKET_AUXDATA", &on)
         var priority = Int32(clinux_priority_control)
         try set(descriptor, SOL_SOCKET, SO_PRIORITY, "SO_PRIORITY", &priority)
-        var on: Int32 = 1
         do {
             try set(descriptor, SOL_PACKET, PACKET_IGNORE_OUTGOING, "PACKET_IGNORE_OUTGOING", &on)
         } catch {
@@ -223,26 +259,41 @@ public final class PacketSocket {
         _ descriptor: Int32, limit: Int, _ body: (UnsafeRawBufferPointer) -> Void
     ) throws(SystemError) -> ReceiveSummary {
         var summary = ReceiveSummary()
+        var ingress = clinux_packet_ingress()
         for _ in 0..<limit {
             // MSG_TRUNC makes the kernel return the whole length. The filter cuts frames one octet above the buffer's
             // length, so a longer one shows.
             let length = try systemCallUnlessBlocked("recv packet") {
-                recv(descriptor, buffer.baseAddress, buffer.count, Int32(MSG_TRUNC))
+                clinux_receive_packet(descriptor, buffer.baseAddress, buffer.count, Int32(MSG_TRUNC), &ingress)
             }
             guard let length else {
                 summary.kernelDrops = try takeDrops(of: descriptor)
                 return summary
             }
-            guard length <= buffer.count else {
+            guard taken == .strays || Self.isOwn(ingress, of: interfaceIndex) else {
+                summary.strays += 1
+                continue
+            }
+            // A stray's rest was cut off by the filter.
+            let kept = taken == .strays ? min(length, PacketFilter.strayLength) : length
+            guard kept <= buffer.count else {
                 summary.truncated += 1
                 continue
             }
             summary.frames += 1
-            body(UnsafeRawBufferPointer(rebasing: buffer[..<length]))
+            body(UnsafeRawBufferPointer(rebasing: buffer[..<kept]))
         }
         summary.mayHaveMore = true
         summary.kernelDrops = try takeDrops(of: descriptor)
         return summary
+    }
+
+    /// Whether a frame came in as the neighbour's do: to a group, in no VLAN, by the interface's own link.
+    ///
+    /// The kernel's filter has asked the same. A frame that a filter of former times let through, or none, is not taken.
+    static func isOwn(_ ingress: clinux_packet_ingress, of interfaceIndex: Int32) -> Bool {
+        ingress.interface_index == interfaceIndex && Int32(ingress.packet_type) == PACKET_MULTICAST
+            && (!ingress.has_tag || ingress.tag & 0x0FFF == 0)
     }
 
     /// Reads the kernel's count of dropped frames, which starts anew with each reading.

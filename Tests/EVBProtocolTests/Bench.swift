@@ -132,7 +132,7 @@ final class Bench {
             }
             perform(port.receive(frame, at: now))
         } catch {
-            port.countUnreadable(error, to: octets.withUnsafeBytes { Frame.destination(of: $0) })
+            port.countUnreadable(error, octets.withUnsafeBytes { FrameHeader($0) })
         }
     }
 

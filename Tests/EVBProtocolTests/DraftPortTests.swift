@@ -253,7 +253,10 @@ struct DraftPortTests {
         bench.run(for: .milliseconds(600))
         #expect(bench.requests.map(\.ecpdu.sequence) == [1, 2])
         func receive(_ payload: Frame.Payload) throws {
-            let frame = Frame(destination: .nearestBridge, source: DraftBridge.address, payload: payload)
+            // Each to the group address of its dialect.
+            let destination =
+                if case .ecp = payload { MACAddress.nearestCustomerBridge } else { MACAddress.nearestBridge }
+            let frame = Frame(destination: destination, source: DraftBridge.address, payload: payload)
             try bench.receive(frame.encoded())
         }
         try receive(.draftECP(DraftECPDU(operation: .acknowledgement, sequence: 1)))

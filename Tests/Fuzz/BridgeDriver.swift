@@ -104,7 +104,7 @@ struct BridgeDriver {
             // One TLV for each 27 octets, and each may change something, end a decision and ask for another.
             act(transmitsMax: 2, more: octets.count / 5) { [now] in $0.receive(frame, at: now) }
         } catch {
-            port.countUnreadable(error)
+            port.countUnreadable(error, octets.withUnsafeBytes { FrameHeader($0) })
         }
     }
 

@@ -99,7 +99,7 @@ struct PortDriver {
             // One TLV for each 27 octets, and each may change a state, end a request and forget a VSI.
             take(port.receive(frame, at: now), transmitsMax: 2, more: octets.count / 9)
         } catch {
-            port.countUnreadable(error)
+            port.countUnreadable(error, octets.withUnsafeBytes { FrameHeader($0) })
         }
     }
 

@@ -1,7 +1,8 @@
 import Glibc
 import LinuxSystem
-import PacketSocket
 import Testing
+
+@testable import PacketSocket
 
 private let lldp: UInt16 = 0x88CC
 private let ecp: UInt16 = 0x8940
@@ -63,7 +64,8 @@ private func address(of interface: String) throws -> HardwareAddress {
 
 @Suite(.enabled(if: inOwnNamespace, "needs root in a network namespace of its own: EVBD_TEST_NETNS=1 unshare -n"))
 struct PacketSocketTests {
-    @Test(arguments: [PacketSocket.Tap.protocols, .everything])
+    @Test(
+        "SEC-11 the kernel lets through what belongs to the port", arguments: [PacketSocket.Tap.protocols, .everything])
     func theFilterLetsThroughWhatWasAskedForAndNothingElse(_ tap: PacketSocket.Tap) throws {
         let pair = try VethPair(tap == .protocols ? "psfilter" : "pstap")
         let sender = try PacketSocket(interfaceIndex: pair.oneIndex, etherTypes: [0x9999], groups: [], tap: tap)
@@ -82,16 +84,77 @@ struct PacketSocketTests {
             frame(to: HardwareAddress(0x0200_0000_0077), ecp, mark: 104),
             frame(to: HardwareAddress(0xFFFF_FFFF_FFFF), ecp, mark: 105),
             frame(to: nearestBridge, ecp, mark: 106, tag: 5), frame(to: own, ecp, mark: 107, tag: 5),
+            frame(to: own, ecp, mark: 108), frame(to: own, lldp, mark: 109),
+            frame(to: own, ecp, mark: 110, tag: 0xE000),
         ] {
             try sender.send(dropped)
         }
         try sender.send(frame(to: nearestBridge, lldp, mark: 1))
         try sender.send(frame(to: nearestCustomerBridge, ecp, mark: 2))
-        try sender.send(frame(to: own, ecp, mark: 3))
         // Tagged for priority only.
         try sender.send(frame(to: nearestBridge, ecp, mark: 4, tag: 0xE000))
         try sender.send(frame(to: nearestBridge, ecp, mark: 5))
-        #expect(try receiver.marks(until: 5).sorted() == [1, 2, 3, 4, 5])
+        #expect(try receiver.marks(until: 5).sorted() == [1, 2, 4, 5])
+    }
+
+    @Test(
+        "SEC-12 without the kernel's filter, what came to another address or in a VLAN is dropped at reception and counted",
+        arguments: [PacketSocket.Tap.protocols, .everything])
+    func theFilterIsNotTheOnlyGuard(_ tap: PacketSocket.Tap) throws {
+        let pair = try VethPair(tap == .protocols ? "psguard" : "psguardtap")
+        let sender = try PacketSocket(interfaceIndex: pair.oneIndex, etherTypes: [0x9999], groups: [], tap: tap)
+        let receiver = try PacketSocket(
+            interfaceIndex: pair.twoIndex, etherTypes: [ecp], groups: [nearestCustomerBridge], tap: tap)
+        try receiver.attach(.acceptingAll, for: [ecp])
+        let own = try address(of: pair.two)
+        for (mark, stray) in [
+            frame(to: own, ecp, mark: 100), frame(to: nearestCustomerBridge, ecp, mark: 101, tag: 5),
+            frame(to: HardwareAddress(0x0200_0000_0077), ecp, mark: 102), frame(to: own, ecp, mark: 103, tag: 5),
+        ].enumerated() {
+            try sender.send(stray)
+            try sender.send(frame(to: nearestCustomerBridge, ecp, mark: UInt8(mark), tag: 0xE000))
+        }
+        var (marks, strays) = ([UInt8](), 0)
+        let came = try eventually {
+            strays += try receiver.receive(receiver.descriptors[0], limit: 100) { marks.append($0.last ?? 0) }.strays
+            return marks.contains(3)
+        }
+        #expect(came && marks.sorted() == [0, 1, 2, 3])
+        #expect(strays == 4)
+    }
+
+    @Test(
+        "SEC-13 a socket for strays hears what the port's own does not, and the beginning of it alone",
+        arguments: [PacketSocket.Tap.protocols, .everything])
+    func strays(_ tap: PacketSocket.Tap) throws {
+        let pair = try VethPair(tap == .protocols ? "psstray" : "psstraytap")
+        let sender = try PacketSocket(interfaceIndex: pair.oneIndex, etherTypes: [0x9999], groups: [], tap: tap)
+        let receiver = try PacketSocket(
+            interfaceIndex: pair.twoIndex, etherTypes: [lldp, ecp], groups: [nearestCustomerBridge], taken: .strays,
+            tap: tap)
+        let own = try address(of: pair.two)
+        try sender.send(frame(to: nearestCustomerBridge, ecp, mark: 1))
+        try sender.send(frame(to: nearestCustomerBridge, lldp, mark: 1, tag: 0xE000))
+        try sender.send(frame(to: own, 0x0800, mark: 1))
+        let sent = [
+            frame(to: own, lldp, mark: 1, length: 1000), frame(to: nearestCustomerBridge, ecp, mark: 1, tag: 5),
+            frame(to: nearestBridge, ecp, mark: 1), frame(to: own, ecp, mark: 1, length: 1000),
+        ]
+        for octets in sent { try sender.send(octets) }
+        // What this host sends is no stray.
+        let beside = try PacketSocket(interfaceIndex: pair.twoIndex, etherTypes: [0x9999], groups: [], tap: tap)
+        try beside.send(frame(to: source, ecp, mark: 1))
+        var heads: [[UInt8]] = []
+        let came = try eventually {
+            for descriptor in receiver.descriptors {
+                let summary = try receiver.receive(descriptor, limit: 100) { heads.append(Array($0)) }
+                #expect(summary.strays == 0 && summary.truncated == 0)
+            }
+            return heads.count >= sent.count
+        }
+        #expect(came && heads.count == sent.count)
+        #expect(heads.allSatisfy { $0.count <= 64 })
+        #expect(Set(heads.map { Array($0.prefix(12)) }) == Set(sent.map { Array($0.prefix(12)) }))
     }
 
     @Test(arguments: [PacketSocket.Tap.protocols, .everything])

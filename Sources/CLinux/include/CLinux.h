@@ -50,6 +50,23 @@ int clinux_peer_credentials(int descriptor, struct clinux_credentials *credentia
 ssize_t clinux_receive_netlink(int descriptor, void *buffer, size_t length, int flags,
                                struct clinux_netlink_datagram *datagram);
 
+/// How a frame came to a packet socket.
+struct clinux_packet_ingress {
+    /// The interface that the frame is on: the socket's own, or a VLAN device above it.
+    int32_t interface_index;
+    /// PACKET_HOST, PACKET_MULTICAST and so on.
+    uint8_t packet_type;
+    /// Whether the frame bore a VLAN tag that the kernel has taken off (TP_STATUS_VLAN_VALID).
+    bool has_tag;
+    /// The tag: priority, DEI and, in the low 12 bits, the VLAN.
+    uint16_t tag;
+};
+
+/// recvmsg(2) on an AF_PACKET socket with PACKET_AUXDATA; CMSG_* are macros. The length that was read (with MSG_TRUNC in
+/// flags: the frame's own length), or -1 and errno.
+ssize_t clinux_receive_packet(int descriptor, void *buffer, size_t length, int flags,
+                              struct clinux_packet_ingress *ingress);
+
 /// Names the calling thread as `top -H` and gdb show it (15 bytes at most); pthread_setname_np needs _GNU_SOURCE.
 void clinux_name_thread(const char *name);
 

@@ -168,6 +168,8 @@ extension BridgePortSupervisor {
         case .ratifiedNeighbour: "the neighbour speaks the ratified EVB only: allow it by dialect: auto"
         case .foreignECP(let source):
             "ECP comes from \(source), which is none of the station's addresses by LLDP, and is left: if it is the station's, give ecp: { source: any }"
+        case .misaddressedECP(let destination):
+            "dropping ECP to \(destination), which is not its group address here: if the station is to be heard there, give group-address: \(destination)"
         case .unusableTLV(let error):
             "the neighbour's EVB TLV is unusable: \(error.map { "\($0)" } ?? "there are several")"
         }

@@ -57,7 +57,7 @@ final class BridgePortSupervisor: ManagedPort {
             configuration: Self.settings(configuration, link: transport.link, offersRelay: false),
             firstSequence: sequences.first)
         transport.onFrame = { [weak self] in self?.receive($0) }
-        transport.onUnreadable = { [weak self] in self?.port.countUnreadable($0, to: $1) }
+        transport.onUnreadable = { [weak self] in self?.port.countUnreadable($0, $1) }
         transport.onRetry = { [weak self] in self?.follow() }
         transport.onTrouble = { [weak self] in self?.onNews?(PortNews(kind: .notice, message: $0)) }
         timer = surroundings.timers.timer { [weak self] in self?.advance() }
@@ -87,7 +87,8 @@ final class BridgePortSupervisor: ManagedPort {
             evb: EVBBridgeNegotiation.Configuration(
                 timers: timers, offersReflectiveRelay: offersRelay, groupIDs: configuration.groupIDs,
                 isManual: configuration.evb.manual),
-            dialect: DialectChoice(configuration.dialect), ecpSource: ECPSource(configuration.ecp.source))
+            dialect: DialectChoice(configuration.dialect), ecpSource: ECPSource(configuration.ecp.source),
+            addresses: GroupAddresses(configuration))
     }
 
     private func settings(_ link: Link?) -> BridgePortConfiguration {
@@ -99,7 +100,7 @@ final class BridgePortSupervisor: ManagedPort {
         let isSwitched = configuration.evb.transmit != self.configuration.evb.transmit
         if configuration.misbehave != self.configuration.misbehave { misbehave(configuration.misbehave) }
         self.configuration = configuration
-        transport.setSource(configuration.ecp.source)
+        transport.reconfigure(configuration)
         // The station is to hear at once, and what it was granted ends.
         if isSwitched { perform(port.setLink(up: false, at: now)) }
         follow()
@@ -117,6 +118,8 @@ final class BridgePortSupervisor: ManagedPort {
     private func receive(_ frame: Frame) {
         // Without the EVB TLV there is no EVB: nobody is a station here.
         guard configuration.evb.transmit else { return }
+        // What is not for this port it drops and counts, also while it does wrong on purpose.
+        guard port.configuration.addresses.includes(frame.header) else { return perform(port.receive(frame, at: now)) }
         switch mischief.receive(frame) {
         case .take: perform(port.receive(frame, at: now))
         case .drop: break
@@ -201,7 +204,8 @@ final class BridgePortSupervisor: ManagedPort {
     @discardableResult
     private func acknowledge(_ frame: Frame) -> Bool {
         guard port.snapshot.station != nil, let payload = frame.payload.acknowledgement else { return false }
-        send(Frame(destination: frame.destination, source: port.configuration.address, payload: payload))
+        let destination = port.configuration.addresses.further ?? frame.destination
+        send(Frame(destination: destination, source: port.configuration.address, payload: payload))
         return true
     }
 

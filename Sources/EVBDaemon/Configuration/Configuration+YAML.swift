@@ -1,6 +1,7 @@
 // Which keys the configuration has, where, and of what type: the schema of evbd.yaml.
 
 internal import EVBControl
+internal import EVBWire
 internal import LinuxSystem
 
 extension Configuration {
@@ -109,8 +110,8 @@ extension ConfigurationReader {
     ]
 
     private static let portKeys = [
-        "interface", "role", "dialect", "edge-relay", "fallback", "gate", "guest-filter", "group-ids", "evb", "ecp",
-        "vdp", "manager-id-placement", "reflective-relay", "vsi-types", "misbehave",
+        "interface", "role", "dialect", "edge-relay", "fallback", "gate", "guest-filter", "group-ids",
+        "group-address", "evb", "ecp", "vdp", "manager-id-placement", "reflective-relay", "vsi-types", "misbehave",
     ]
 
     private mutating func port(_ node: YAMLNode, _ path: String) -> (PortConfiguration, line: Int)? {
@@ -142,6 +143,9 @@ extension ConfigurationReader {
             port.managerIDPlacement = placement
         }
         if let node = entries["group-ids"]?.value { port.groupIDs = boolean(node, "\(path).group-ids") ?? true }
+        if let node = entries["group-address"]?.value {
+            port.groupAddress = groupAddress(node, "\(path).group-address")
+        }
         if let node = entries["evb"]?.value { port.evb = evb(node, "\(path).evb") }
         if let node = entries["ecp"]?.value { port.ecp = ecp(node, "\(path).ecp") }
         if let node = entries["vdp"]?.value { port.vdp = vdp(node, "\(path).vdp") }
@@ -160,6 +164,17 @@ extension ConfigurationReader {
     ) -> Choice? where Choice.RawValue == String {
         guard let node = entries[key]?.value else { return nil }
         return choice(node, "\(path).\(key)", Choice.self)
+    }
+
+    /// A group address by which a port may be spoken to; a broadcast would reach every station of the network.
+    private mutating func groupAddress(_ node: YAMLNode, _ path: String) -> HardwareAddress? {
+        let remedy = "give one such as 01:00:0d:00:0f:0a, or leave the key out"
+        guard let text = text(node, path, remedy) else { return nil }
+        guard let address = MACAddress(text), address.isGroup, address.rawValue != 0xFFFF_FFFF_FFFF else {
+            note(node.line, path, "\(Self.quoted(text)) is not a group address", remedy)
+            return nil
+        }
+        return HardwareAddress(address.rawValue)
     }
 
     private mutating func evb(_ node: YAMLNode, _ path: String) -> PortConfiguration.EVB {

@@ -1,6 +1,7 @@
 // What an evbd process is told to do. Values only: reading the file is ConfigurationReader's job.
 
 public import EVBControl
+public import LinuxSystem
 
 /// The whole configuration of one evbd process.
 public struct Configuration: Sendable, Equatable {
@@ -171,6 +172,8 @@ public struct PortConfiguration: Sendable, Equatable {
     public var guestFilter: Bool = true
     /// Whether this side says that it can use GroupIDs: SGID as a station, BGID as a bridge.
     public var groupIDs: Bool = true
+    /// A group address beyond the standards' by which LLDP and ECP are spoken; nil for none.
+    public var groupAddress: HardwareAddress?
     /// How the EVB TLV is used.
     public var evb: EVB = EVB()
     /// What is proposed for ECP.

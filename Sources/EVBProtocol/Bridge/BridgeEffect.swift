@@ -18,6 +18,8 @@ public struct BridgePortConfiguration: Hashable, Sendable {
     public var dialect: Dialect
     /// Whose ECP frames are taken.
     public var ecpSource: ECPSource
+    /// By which addresses the port speaks and is spoken to.
+    public var addresses: GroupAddresses
 
     /// Which dialects a port may speak.
     public typealias Dialect = DialectChoice
@@ -26,7 +28,8 @@ public struct BridgePortConfiguration: Hashable, Sendable {
     public init(
         address: MACAddress, interfaceName: String, mtu: Int = 1500, evb: EVBBridgeNegotiation.Configuration,
         vsisMax: Int = BridgePortConfiguration.vsisMaxDefault, dialect: Dialect = .automatic,
-        ecpSource: ECPSource = .neighbour
+        ecpSource: ECPSource = .neighbour,
+        addresses: GroupAddresses = GroupAddresses()
     ) {
         self.address = address
         self.interfaceName = interfaceName
@@ -35,6 +38,7 @@ public struct BridgePortConfiguration: Hashable, Sendable {
         self.vsisMax = max(vsisMax, 0)
         self.dialect = dialect
         self.ecpSource = ecpSource
+        self.addresses = addresses
     }
 
     /// Octets that an ECPDU's payload may have.
@@ -95,6 +99,8 @@ public enum BridgeNotice: Hashable, Sendable {
     case unusableTLV(WireError?)
     /// ECP frames come from an address that the station has not given as its own, and are left (``ECPSource``); the first such one.
     case foreignECP(MACAddress)
+    /// ECP frames come to an address that is not ECP's here, and are dropped (``GroupAddresses``); the first such address.
+    case misaddressedECP(MACAddress)
 }
 
 /// What a bridge's port has counted since it was set up. All of these wrap.
@@ -123,10 +129,22 @@ public struct BridgePortStatistics: Hashable, Sendable {
     public var ecpRxDiscarded: UInt64 = 0
     /// ECP frames from an address that the station has not given as its own, which were left.
     public var ecpRxOtherSource: UInt64 = 0
+    /// ECP and LLDP frames to an address that is not that protocol's on this port, which were dropped.
+    public var ecpRxOtherDestination: UInt64 = 0
+    public var lldpRxOtherDestination: UInt64 = 0
     public var vdp = BridgeVDPStatistics()
 
     /// Starts at zero.
     public init() {}
+
+    /// Counts a frame that was sent to another address.
+    mutating func countMisaddressed(_ etherType: UInt16) {
+        switch etherType {
+        case EtherType.lldp: lldpRxOtherDestination &+= 1
+        case EtherType.ecp, EtherType.draftECP: ecpRxOtherDestination &+= 1
+        default: break
+        }
+    }
 }
 
 /// A bridge's port as it stands, for those who show it.

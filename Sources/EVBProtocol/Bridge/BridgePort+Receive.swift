@@ -5,24 +5,44 @@ extension BridgePort {
     public mutating func receive(_ frame: Frame, at now: Instant) -> [BridgeEffect] {
         // Our own frame, given back by a loop, is nobody's word but ours.
         guard isLinkUp, frame.source != configuration.address else { return [] }
+        guard configuration.addresses.includes(frame.header) else {
+            refuseMisaddressed(frame.header)
+            return finish(at: now)
+        }
         switch frame.payload {
-        case .lldp(let lldpdu):
-            if frame.destination == .nearestCustomerBridge { receive(lldpdu, from: frame.source, at: now) }
+        case .lldp(let lldpdu): receive(lldpdu, from: frame.source, at: now)
         case .ecp(let ecpdu): receive(ecpdu, in: .ratified, from: frame.source, at: now)
         case .draftECP(let ecpdu): receive(ECPDU(draft: ecpdu), in: .draft, from: frame.source, at: now)
         }
         return finish(at: now)
     }
 
-    /// Counts a frame that could not be read, unless it was another LLDP agent's.
-    public mutating func countUnreadable(_ error: WireError, to destination: MACAddress? = .nearestCustomerBridge) {
-        switch error {
-        case .truncated(.ecpHeader), .unknownValue(.ecpHeader, _), .truncated(.draftECPHeader),
-            .unknownValue(.draftECPHeader, _):
-            statistics.ecpRxDiscarded &+= 1
-        case .otherProtocol, .truncated(.ethernetHeader): break
-        default: statistics.lldpDiscarded &+= destination == .nearestCustomerBridge ? 1 : 0
+    /// Counts a frame that could not be read; one to another address is not the neighbour's.
+    ///
+    /// - Parameters:
+    ///   - error: why the frame could not be read.
+    ///   - header: the frame's header; nil where the frame is too short to have one.
+    public mutating func countUnreadable(_ error: WireError, _ header: FrameHeader?) {
+        guard let header, header.source != configuration.address else { return }
+        guard configuration.addresses.includes(header) else {
+            statistics.countMisaddressed(header.etherType)
+            return
         }
+        if header.etherType == EtherType.lldp {
+            statistics.lldpDiscarded &+= 1
+        } else {
+            statistics.ecpRxDiscarded &+= 1
+        }
+    }
+
+    /// Drops a frame that was sent to another address; the first ECP frame of them is told of.
+    private mutating func refuseMisaddressed(_ header: FrameHeader) {
+        statistics.countMisaddressed(header.etherType)
+        // LLDP to other addresses is the business of other agents.
+        guard header.etherType != EtherType.lldp, misaddressedECP == nil else { return }
+        misaddressedECP = header.destination
+        notices.insert(.misaddressedECP(header.destination))
+        effects.append(.notice(.misaddressedECP(header.destination)))
     }
 
     private mutating func receive(_ lldpdu: LLDPDU, from source: MACAddress, at now: Instant) {

@@ -106,6 +106,7 @@ extension BridgePort {
         var current: Set<BridgeNotice> = []
         if stations > 1 { current.insert(.severalStations(stations)) }
         if let foreignECP, station != nil { current.insert(.foreignECP(foreignECP)) }
+        if let misaddressedECP { current.insert(.misaddressedECP(misaddressedECP)) }
         for neighbour in agent.neighbours where station(neighbour) == nil {
             if let notice = negotiation.obstacle(in: neighbour.lldpdu) { current.insert(notice) }
         }

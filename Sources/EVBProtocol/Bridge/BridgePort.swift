@@ -21,6 +21,8 @@ public struct BridgePort {
     var notices: Set<BridgeNotice> = []
     /// Where ECP frames have come from that are not the station's.
     var foreignECP: MACAddress?
+    /// The first address that is not ECP's and to which ECP came since the link is up.
+    var misaddressedECP: MACAddress?
     var effects: [BridgeEffect] = []
 
     /// What was last told, so that only changes are.
@@ -54,6 +56,7 @@ public struct BridgePort {
             agent.stop()
             loseStation(.linkDown, at: now)
             notices = []
+            misaddressedECP = nil
         }
         return finish(at: now)
     }
@@ -61,6 +64,8 @@ public struct BridgePort {
     /// Changes the settings of a running port. VSIs stay, also where there are more than a new limit allows, unless the
     /// dialect of their station may not be spoken any more.
     public mutating func reconfigure(_ configuration: BridgePortConfiguration, at now: Instant) -> [BridgeEffect] {
+        // A station at the new address is to hear this side soon.
+        if configuration.addresses != self.configuration.addresses { agent.localChange(at: now) }
         self.configuration = configuration
         let isNewDialect = configuration.dialect != negotiation.choice
         negotiation.reconfigure(configuration)
@@ -177,7 +182,8 @@ public struct BridgePort {
         effects.append(
             .transmit(
                 Frame(
-                    destination: dialect.ecpAddress, source: configuration.address, payload: dialect.payload(ecpdu))))
+                    destination: configuration.addresses.ecp(dialect), source: configuration.address,
+                    payload: dialect.payload(ecpdu))))
     }
 
     private mutating func transmitLLDP(timeToLive: UInt16 = LLDPAgent.timeToLive) {
@@ -190,6 +196,7 @@ public struct BridgePort {
             timeToLive: timeToLive, optional: timeToLive == 0 ? [] : tlvs.map(\.optionalTLV))
         effects.append(
             .transmit(
-                Frame(destination: .nearestCustomerBridge, source: configuration.address, payload: .lldp(lldpdu))))
+                Frame(
+                    destination: configuration.addresses.lldp, source: configuration.address, payload: .lldp(lldpdu))))
     }
 }

@@ -36,6 +36,25 @@ enum ConfigurationMistakesTable {
             name: "two documents", text: "ports: []\n---\nports: []\n",
             lines: "evbd.yaml:2: a second document begins here; give one document in a file"),
         MistakeCase(
+            name: "group addresses that are none",
+            text: """
+                ports:
+                  - { interface: a, group-address: 02:00:00:00:00:01 }
+                  - { interface: b, group-address: ff:ff:ff:ff:ff:ff }
+                  - { interface: c, role: bridge, group-address: 01-80-c2 }
+                  - { interface: d, group-address: [] }
+                """,
+            lines: """
+                evbd.yaml:2: ports[0].group-address: "02:00:00:00:00:01" is not a group address; give one such as \
+                01:00:0d:00:0f:0a, or leave the key out
+                evbd.yaml:3: ports[1].group-address: "ff:ff:ff:ff:ff:ff" is not a group address; give one such as \
+                01:00:0d:00:0f:0a, or leave the key out
+                evbd.yaml:4: ports[2].group-address: "01-80-c2" is not a group address; give one such as \
+                01:00:0d:00:0f:0a, or leave the key out
+                evbd.yaml:5: ports[3].group-address: is a list; give one such as 01:00:0d:00:0f:0a, or leave the key \
+                out
+                """),
+        MistakeCase(
             name: "many at once",
             text: """
                 ports:

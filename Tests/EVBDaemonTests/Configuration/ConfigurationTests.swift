@@ -1,4 +1,5 @@
 import EVBControl
+import LinuxSystem
 import Testing
 
 @testable import EVBDaemon
@@ -13,6 +14,7 @@ private func parse(_ text: String) throws -> Configuration {
         #expect(configuration == Configuration(ports: [PortConfiguration(interface: "eth0")]))
         let port = try #require(configuration.ports.first)
         #expect(port.role == .station && port.dialect == .auto && port.edgeRelay == .vepa && port.fallback == .vepa)
+        #expect(port.groupAddress == nil)
         #expect(port.groupIDs && port.managerIDPlacement == .first && port.vsiTypes == nil)
         #expect(port.ecp.retries == 3 && port.ecp.rte == 14 && port.vdp.rwd == 20 && port.vdp.rka == 20)
         #expect(configuration.control.socket == "/run/evbd/evbd.sock" && configuration.control.group == nil)
@@ -36,6 +38,7 @@ private func parse(_ text: String) throws -> Configuration {
                 gate: none
                 guest-filter: false
                 group-ids: false
+                group-address: 01:00:0D:00:0f:0a
                 ecp: { retries: 7, rte: 0, source: any }
                 vdp: { rwd: 31, rka: 1 }
                 manager-id-placement: last
@@ -52,6 +55,7 @@ private func parse(_ text: String) throws -> Configuration {
         first.gate = .none
         first.guestFilter = false
         first.groupIDs = false
+        first.groupAddress = HardwareAddress(0x0100_0D00_0F0A)
         first.ecp = .init(retries: 7, rte: 0, source: .any)
         first.vdp = .init(rwd: 31, rka: 1)
         first.managerIDPlacement = .last

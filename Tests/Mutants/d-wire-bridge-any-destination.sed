@@ -1,0 +1,4 @@
+# Bridge: frames to any address count.
+# file: Sources/EVBProtocol/Bridge/BridgePort+Receive.swift
+# swift: DestinationTests
+s/guard configuration\.addresses\.includes\(frame\.header\) else/guard configuration.addresses.includes(frame.header) || isLinkUp else/
