@@ -21,8 +21,10 @@ protocol ManagedPort: AnyObject {
     func releaseAll()
     /// Whether there is nothing that `releaseAll` would wait for.
     var isReleased: Bool { get }
-    /// Says good-bye by LLDP and stops listening.
+    /// Says good-bye by LLDP and stops listening, for good: nothing of the port's stays in force.
     func close()
+    /// Does so as evbd stops. What may stay for the next evbd does.
+    func stop()
 
     /// The port in brief.
     var status: PortStatus { get }
@@ -41,6 +43,8 @@ protocol ManagedPort: AnyObject {
 }
 
 extension ManagedPort {
+    func stop() { close() }
+
     var name: String { transport.name }
 
     var logger: Logger { transport.logger }

@@ -74,6 +74,7 @@ extension BridgePortSupervisor {
             "VdpAnswersLost": vdp.answersLost, "VdpUnsolicited": vdp.unsolicited, "VdpMalformed": vdp.malformed,
             "SocketSendFailures": transport.sendFailures, "SocketKernelDrops": transport.kernelDrops,
         ]
+        .merging(registry.counters(of: name)) { first, _ in first }
         return StatisticsReport(
             interface: name, counters: values.mapValues { Int(clamping: $0) },
             counterDiscontinuity: now.since(createdAt).hundredths)
