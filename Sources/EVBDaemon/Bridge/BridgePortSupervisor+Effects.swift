@@ -86,7 +86,6 @@ extension BridgePortSupervisor {
         // It may have been released since, which follows.
         guard let request = port.vsi(vsiID)?.request else { return }
         admission.bind(vsiID, grant, request: request, on: name)
-        registry.bound(vsiID, grant.command, on: name)
         let state = EVBControl.VSIState(grant.command)
         log(
             .notice, "VSI \(state.rawValue)",
@@ -95,6 +94,8 @@ extension BridgePortSupervisor {
                 "manager": "\(request.managerID)",
             ], isAboutVSI: true)
         tell(vsiID, state, nil, "VSI \(vsiID) is \(state.rawValue)")
+        // Where it was before it ends after it is here, in the log and for who watches too.
+        registry.bound(vsiID, grant.command, on: name)
     }
 
     private func released(_ vsiID: VSIID, _ release: VDPBridgeMachine.Release) {
