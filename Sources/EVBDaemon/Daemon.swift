@@ -62,6 +62,8 @@ public final class Daemon {
     private var successors: [String: PortConfiguration] = [:]
     /// Decides for the ports that have VSI types.
     private let types: TypedAdmission
+    /// What the bridge ports know together.
+    private let registry: BridgeRegistry
 
     /// evbd's process.
     let processID = Processes.ownID
@@ -94,8 +96,10 @@ public final class Daemon {
             timers = Timers(loop: loop)
             table = try LinkTable(loop: loop, timers: timers, logger: logger)
             programmer = try LinkProgrammer(loop: loop)
+            registry = BridgeRegistry(table: table, logger: logger) { [timers] in timers.now }
             types = TypedAdmission(
-                programmer: programmer, timers: timers, loop: loop, runtimeDirectory: runtimeDirectory, logger: logger)
+                programmer: programmer, timers: timers, loop: loop, runtimeDirectory: runtimeDirectory,
+                registry: registry, logger: logger)
             guestFilter = GuestFilter(programmer: programmer, loop: loop, logger: logger)
             store = VSIStore(runtimeDirectory: runtimeDirectory, timers: timers, logger: logger)
         } catch {
@@ -114,6 +118,10 @@ public final class Daemon {
         let bridgePorts = Set(configuration.ports.lazy.filter { $0.role == .bridge }.map(\.interface))
         HairpinFlag.takeBack(surroundings) { !bridgePorts.contains($0) }
         types.onRevoked = { [weak self] vsiID, port in (self?.port(port) as? BridgePortSupervisor)?.deassociate(vsiID) }
+        types.onNotice = { [weak self] text, port in (self?.port(port) as? BridgePortSupervisor)?.notice(text) }
+        registry.onMoved = { [weak self] vsiID, loser, winner in
+            (self?.port(loser) as? BridgePortSupervisor)?.moved(vsiID, to: winner)
+        }
         types.removeLeftovers(keeping: Set(configuration.ports.lazy.filter { $0.vsiTypes != nil }.map(\.interface)))
         for port in configuration.ports { ports.append(makePort(port)) }
         keepGuestFilter()
@@ -239,7 +247,8 @@ public final class Daemon {
         let database = configuration.vsiTypes.flatMap { self.configuration.vsiTypes[$0] }
         if let database { types.configure(configuration.interface, database) }
         let port = BridgePortSupervisor(
-            configuration, surroundings, admission: database == nil ? AcceptingAdmission() : types)
+            configuration, surroundings,
+            admission: database == nil ? AcceptingAdmission(registry: registry) : types, registry: registry)
         let name = port.name
         port.onNews = { [weak self] in self?.publish($0, port: name) }
         port.start()
@@ -388,7 +397,8 @@ public final class Daemon {
         guard !isFinished else { return }
         isFinished = true
         libvirt?.stop()
-        for port in ports + leaving.map(\.port) { port.close() }
+        for port in ports { port.stop() }
+        for item in leaving { item.port.leave() }
         leaving = []
         programmer.finish()
         for server in controlServers { server.close() }

@@ -24,10 +24,10 @@ protocol ManagedPort: AnyObject {
     var isReleased: Bool { get }
     /// Gives up all that the port holds at its peer without waiting for the peer's answer any longer.
     func abandonAll()
-    /// Says good-bye by LLDP and stops listening. evbd stops, and the next run goes on with the port.
-    func close()
-    /// As `close`, but evbd has the port no longer: nothing that it has set up for the port stays.
+    /// Says good-bye by LLDP and stops listening, for good: nothing of the port's stays in force.
     func leave()
+    /// Does so as evbd stops. What may stay for the next evbd does.
+    func stop()
 
     /// The port in brief.
     var status: PortStatus { get }
@@ -47,8 +47,6 @@ protocol ManagedPort: AnyObject {
 
 extension ManagedPort {
     func abandonAll() {}
-
-    func leave() { close() }
 
     var name: String { transport.name }
 

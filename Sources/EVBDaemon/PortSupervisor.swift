@@ -219,7 +219,7 @@ final class PortSupervisor: ManagedPort {
     ///
     /// Without VSIs that are wanted the station says good-bye by LLDP, and the bridge gives up what it may still hold. With them
     /// it must not: the bridge would give all of them up.
-    func close() {
+    func stop() {
         if port.vsis.allSatisfy(\.isWithdrawn) {
             for case .transmit(let frame) in port.shutdown() { transport.send(frame) }
         }
@@ -231,7 +231,7 @@ final class PortSupervisor: ManagedPort {
     /// evbd has the port no longer: its rules go.
     func leave() {
         relay.portLeaves()
-        close()
+        stop()
     }
 
     private func advance() {

@@ -169,6 +169,11 @@ struct Ledger {
                     rule: "the bridge releases what it holds, once", detail: "\(Trace.name(vsiID)) was not held")
             }
             try setHeld(vsiID, nil, at: now)
+        case .departed(let vsiID, _):
+            guard lines[vsiID]?.held == nil else {
+                throw Breach(
+                    rule: "what a station ends without holding it is not held", detail: "\(Trace.name(vsiID)) was held")
+            }
         }
     }
 

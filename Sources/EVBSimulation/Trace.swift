@@ -148,6 +148,7 @@ struct Trace {
         case .vsi(.bound(let vsiID, let grant)): "\(name(vsiID)) bound: \(grant.command) \(text(grant.filter))"
         case .vsi(.released(let vsiID, .refused(let refusal))): "\(name(vsiID)) released: refused \(text(refusal))"
         case .vsi(.released(let vsiID, let release)): "\(name(vsiID)) released: \(release)"
+        case .vsi(.departed(let vsiID, _)): "\(name(vsiID)) de-associated, though it had nothing"
         case .reflectiveRelay(let isOn): "RRCTR \(isOn)"
         case .station(.found): "station found"
         case .station(.lost(let loss)): "station lost: \(loss.rawValue)"

@@ -102,7 +102,9 @@ private func ticket(_ number: UInt64) -> DecisionTicket { DecisionTicket(number:
         let filter = try FilterInfo(checking: entries)
         let tlv = VSITLV(command: .associate, status: [], typeID: 1, typeVersion: 0, vsiID: vsi, filter: filter)
         var decision: BridgeDecision?
-        AcceptingAdmission().decide(BridgeRequest(tlv, from: .unspecified, holding: nil), on: "port0") { decision = $0 }
+        AcceptingAdmission(registry: BridgeRegistry()).decide(
+            BridgeRequest(tlv, from: .unspecified, holding: nil), on: "port0"
+        ) { decision = $0 }
         #expect(decision == .grant(filter))
     }
 }

@@ -252,6 +252,30 @@ extension [BridgeEffect] {
         #expect(bench.port.load.vsis == 0)
     }
 
+    @Test("SEC-21 a VSI that has moved to another port ends without a word, and its keep-alive is a new request")
+    func moved() throws {
+        var bench = BridgeBench.heard()
+        _ = try bench.grant(.associate)
+        let gone = bench.acknowledge(bench.port.moved(.number(1), at: bench.now))
+        #expect(gone.releases == [.moved] && gone.said.isEmpty)
+        #expect(bench.port.load.vsis == 0 && bench.port.moved(.number(1), at: bench.now).isEmpty)
+        // Its station ends it: whoever keeps the places of VSIs hears of that.
+        let ended = bench.acknowledge(try bench.ask(.deAssociate))
+        #expect(ended.contains(.vsi(.departed(.number(1), try .vids(100)))))
+        #expect(ended.said.map(\.status) == [.answer(.success)])
+        // Or it does not, and keeps it alive: that is decided anew.
+        _ = try bench.grant(.associate)
+        _ = bench.port.moved(.number(1), at: bench.now)
+        let kept = try bench.ask(.associate)
+        let ticket = try #require(kept.tickets.first)
+        let refusal = Refusal(reason: .invalidFilter, isHard: false, isKept: true)
+        let refused = bench.acknowledge(bench.port.decided(ticket, .refuse(refusal), at: bench.now))
+        #expect(refused.said.map(\.status) == [.answer(.invalidFilter)] && refused.releases.isEmpty)
+        // What is decided while it moves is decided for nothing.
+        let late = try #require(try bench.ask(.associate).tickets.first)
+        #expect(bench.port.moved(.number(1), at: bench.now).contains(.cancel(late)))
+    }
+
     @Test("VDP-27 answers that wait for an acknowledgement leave together")
     func batching() throws {
         var bench = BridgeBench.heard()

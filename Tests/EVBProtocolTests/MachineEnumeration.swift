@@ -179,7 +179,7 @@ where
         }
         events.append(.granted)
         events += refusals.map { .refused($0.refusal) }
-        events += [.resourceWaitOver, .keepAliveTimeout, .retracted, .stationLost]
+        events += [.resourceWaitOver, .keepAliveTimeout, .retracted, .moved, .stationLost]
         return events.map { (name($0), kind($0), $0) }
     }
 
@@ -188,7 +188,7 @@ where
         case .command(let command), .repeated(let command): "\(kind(event)) \(command)"
         case .invalid(let command, _, let isHard): "\(kind(event)) \(command) \(isHard ? "hard" : "soft")"
         case .refused(let refusal): "\(kind(event)) \(flags(refusal))"
-        case .granted, .resourceWaitOver, .keepAliveTimeout, .retracted, .stationLost: kind(event)
+        case .granted, .resourceWaitOver, .keepAliveTimeout, .retracted, .moved, .stationLost: kind(event)
         }
     }
 
@@ -203,6 +203,7 @@ where
         case .resourceWaitOver: "resourceWaitOver"
         case .keepAliveTimeout: "keepAliveTimeout"
         case .retracted: "retracted"
+        case .moved: "moved"
         case .stationLost: "stationLost"
         }
     }

@@ -28,7 +28,7 @@ from test_reload import test_ARC_06_links_follow_a_changed_edge_relay  # noqa: F
 from test_restart import pair, test_VDP_36_VDP_37_vsis_go_on_over_a_restart  # noqa: F401
 from test_restart import test_VDP_36_traffic_and_links_are_untouched_by_a_kill  # noqa: F401
 from test_two_vms import test_ARC_01_ARC_04_ARC_05_ARC_07_two_vms_talk_through_the_reflective_relay  # noqa: F401
-from test_vsi_types import bench, test_all_is_taken_back_when_evbd_leaves, test_only_associated_addresses_send  # noqa: F401
+from test_vsi_types import bench, test_all_is_taken_back_when_the_port_goes, test_only_associated_addresses_send  # noqa: F401
 
 PACKAGING = UNIT.parent
 EXPOSURE = 1.5

@@ -2,13 +2,15 @@
 
 import json
 import re
+import signal
+import struct
 import uuid
 
 from lab import eventually
 from lab.evbd import yaml
 from lab.switch import Switch
 from lab.system import run
-from lab.types import Observer, Rules, frame
+from lab.types import Observer, Rules, frame, octets
 
 ONE, TWO, THREE = "52:54:00:00:00:01", "52:54:00:00:00:02", "52:54:00:00:00:03"
 TYPES = {"types": [
@@ -51,17 +53,19 @@ class Vlans:
 
 
 class VlanVM:
-    """A machine that tags its frames itself, on a macvlan that evbd has made."""
+    """A machine on a macvlan that evbd has made, on the device of its VSI's VLAN, so that the machine need not tag."""
 
-    def __init__(self, bench, mac, type_id, vlan, number):
+    def __init__(self, bench, mac, type_id, number):
         self.name, self.address = f"vm{number}", f"192.0.2.{number}"
         bench.associate(mac, type_id, "--link", self.name, "--link-kind", "macvlan")
         self.namespace = bench.cable.lab.namespace(self.name)
         bench.cable.host.ip("link", "set", self.name, "netns", self.namespace.name)
         self.namespace.ip("link", "set", self.name, "up")
-        self.device = self.join(vlan, self.address)
+        self.namespace.ip("address", "add", f"{self.address}/24", "dev", self.name)
+        self.device = self.name
 
     def join(self, vlan, address):
+        """A second tag, of another VLAN."""
         device = f"{self.name}.{vlan}"
         self.namespace.ip("link", "add", "link", self.name, "name", device, "type", "vlan", "id", vlan)
         self.namespace.ip("address", "add", f"{address}/24", "dev", device)
@@ -102,8 +106,11 @@ def test_membership_follows_the_vsis(cable):
     assert bench.rules.elements("untagged-port0") == bench.rules.elements("tagged-port0") == 2
     assert [entry["vlan"] for entry in bench.rules.forwarding(TWO)] == [1]
     assert bench.rules.elements("members-port0") == 0
-    assert bench.bridge.terminate() == 0
-    assert bench.rules.table() is None and bench.rules.forwarding(ONE) == []
+    bench.bridge.config["ports"] = [{"interface": "elsewhere", "role": "bridge"}]
+    bench.bridge.write_config()
+    bench.bridge.process.signal(signal.SIGHUP)
+    eventually(lambda: bench.rules.table() is None, 10, "the port goes, and what was imposed there")
+    assert bench.rules.forwarding(ONE) == []
     assert bench.vlans() == {1: ["Egress Untagged", "PVID"], 20: ["Egress Untagged"]}
 
 
@@ -128,15 +135,15 @@ def test_two_vlans_on_one_port(cable):
     bench = Vlans(cable)
     capture = cable.lab.start("tcpdump", cable.switch.command("tcpdump", "-i", "port0", "-e", "-n", "-l", "--immediate-mode", "vlan or arp"))
     eventually(lambda: "listening on" in capture.output(), 10, "tcpdump listens")
-    one, two = VlanVM(bench, ONE, 10, 10, 1), VlanVM(bench, TWO, 10, 10, 2)
-    three = VlanVM(bench, THREE, 20, 20, 3)
+    one, two = VlanVM(bench, ONE, 10, 1), VlanVM(bench, TWO, 10, 2)
+    three = VlanVM(bench, THREE, 20, 3)
     eventually(lambda: bench.switch.hairpin() is True, 5, "granted")
     bench.switch.wait_until_forwarding()
     eventually(lambda: one.received(two.address, 1) == 1, 10, "the first gets through")
     assert one.received(two.address) == 5 and two.received(one.address) == 5
     assert one.received(three.address) == 0 and three.received(two.address) == 0, "another VLAN"
 
-    # Even one that tags its frames for the other VLAN does not get in: it is not associated there.
+    # Even one that tags its frames for the other VLAN, behind its own tag, does not get in: it is not associated there.
     assert three.received("192.0.2.1", device=three.join(10, "192.0.2.33")) == 0
     eventually(lambda: re.search(rf"{ONE} > {TWO}, ethertype 802.1Q \(0x8100\), .*vlan 10,", capture.output()), 5, "red on the wire")
     # The question comes from the host, and goes back to it by the reflective relay: tcpdump sees it twice.
@@ -164,3 +171,26 @@ def test_no_leak_between_vlans(cable):
     eventually(lambda: any(b"the last" in f.octets for f in far.wire.look()), 5, "what is allowed passes")
     heard = {(mac, vlan) for mac, vlan in sent for f in far.wire.look() if f"{mac} {vlan};".encode() in f.octets}
     assert heard == {(ONE, 10)}
+
+
+def test_SEC_32_no_second_tag_passes(cable):
+    """On a bridge that filters VLANs too, nothing gets into a VLAN by another tag before or behind the VSI's own: not into that of an
+    observer who is in all of them, whether the bridge takes the outer tag off or not."""
+    bench = Vlans(cable)
+    far = Observer(cable, bench.switch)
+    for vid in (10, 20):
+        bench.bridge_command("vlan", "add", "dev", "far0", "vid", vid)
+    bench.associate(ONE, 10)
+    bench.associate(TWO, 1)
+    wire = cable.host_wire()
+    q, ad, old = 0x8100, 0x88A8, 0x9100
+    stacks = [[(q, 0), (q, 20)], [(q, 10), (q, 20)], [(q, 1), (q, 20)], [(q, 10), (ad, 20)], [(q, 1), (ad, 20)], [(ad, 10)], [(ad, 0), (q, 20)],
+              [(ad, 10), (q, 20)], [(old, 20)], [(q, 1), (old, 20)], [(q, 0), (q, 0), (q, 20)], [(q, 20)]]
+    sent = {f"{mac} {stack};".encode(): (mac, stack) for mac in (ONE, TWO) for stack in stacks}
+    for mark, (mac, stack) in sent.items():
+        tags = b"".join(struct.pack("!HH", kind, vid) for kind, vid in stack)
+        wire.send(b"\xff" * 6 + octets(mac) + tags + struct.pack("!H", 0x88B5) + mark)
+    for mac, vlan in ((ONE, 10), (TWO, None), (TWO, 1)):
+        wire.send(frame(mac, payload=f"last {mac} {vlan}".encode(), vlan=vlan))
+        eventually(lambda: any(f"last {mac} {vlan}".encode() in f.octets for f in far.wire.look()), 5, "what is allowed passes")
+    assert [mark for mark in sent if any(mark in f.octets for f in far.wire.look())] == []

@@ -12,6 +12,9 @@ extension BridgePortSupervisor {
         case .cancel(let ticket): decisions.cancelled(ticket)
         case .vsi(.bound(let vsiID, let grant)): bound(vsiID, grant)
         case .vsi(.released(let vsiID, let release)): released(vsiID, release)
+        case .vsi(.departed(let vsiID, let filter)):
+            registry.departed(vsiID, from: name)
+            admission.departed(vsiID, filter, on: name)
         case .reflectiveRelay(let isOn): reflect(isOn)
         case .station(let change): tell(change)
         case .timers(let timers):
@@ -43,8 +46,21 @@ extension BridgePortSupervisor {
 
     private func decide(_ ticket: DecisionTicket, _ request: BridgeRequest) {
         decisions.asked(ticket, request.vsiID)
-        // Strongly: a port that is given up takes back what is granted too late.
-        admission.decide(request, on: name) { [self] decision in take(decision, on: request, ticket) }
+        guard case .moved(let holder, let isNews) = registry.judge(request, on: name) else {
+            // Strongly: a port that is given up takes back what is granted too late.
+            return admission.decide(request, on: name) { [self] decision in take(decision, on: request, ticket) }
+        }
+        if isNews { tellContest(over: request.vsiID, with: holder) }
+        take(.refuse(Refusal(reason: .invalidFilter, isHard: false, isKept: true)), on: request, ticket)
+    }
+
+    /// Two stations keep one VSI alive: one of them is not what it claims to be, or a machine runs twice.
+    private func tellContest(over vsiID: VSIID, with holder: String) {
+        let text =
+            "VSI \(vsiID) is associated on \(holder), and the station here asks for it on and on: end it at one of the two; "
+            + "to keep a type to certain ports, give ports in its VSI type"
+        log(.warning, text, ["vsi": "\(vsiID)"])
+        onNews?(PortNews(kind: .notice, vsiID: vsiID, message: text))
     }
 
     private func take(_ decision: BridgeDecision, on request: BridgeRequest, _ ticket: DecisionTicket) {
@@ -78,12 +94,15 @@ extension BridgePortSupervisor {
                 "manager": "\(request.managerID)",
             ])
         tell(vsiID, state, nil, "VSI \(vsiID) is \(state.rawValue)")
+        // Where it was before it ends after it is here, in the log and for who watches too.
+        registry.bound(vsiID, grant.command, on: name)
     }
 
     private func released(_ vsiID: VSIID, _ release: VDPBridgeMachine.Release) {
-        admission.release(vsiID, on: name)
-        let (code, words) = Self.reason(release)
-        let isLoss = release != .station
+        if !isStopping { admission.release(vsiID, on: name) }
+        registry.released(vsiID, on: name)
+        let (code, words) = reason(release)
+        let isLoss = release != .station && release != .moved
         log(
             isLoss ? .warning : .notice, "VSI released", ["vsi": "\(vsiID)", "reason": "\(words)"])
         tell(vsiID, .deassociated, code, "VSI \(vsiID) is deassociated: \(words)")
@@ -115,7 +134,7 @@ extension BridgePortSupervisor {
     }
 
     /// Why a VSI was released, for programs and for people.
-    private static func reason(_ release: VDPBridgeMachine.Release) -> (code: String?, words: String) {
+    private func reason(_ release: VDPBridgeMachine.Release) -> (code: String?, words: String) {
         switch release {
         case .station: (nil, "the station de-associated it")
         case .refused(let refusal):
@@ -125,6 +144,7 @@ extension BridgePortSupervisor {
             )
         case .keepAliveTimeout: ("timeout", "the station has sent no keep-alive")
         case .retracted: ("bridge-deassociated", "it was taken back here")
+        case .moved: ("moved", "it is associated on \(destination ?? "another port") now")
         case .stationLost: ("station-lost", "the station is lost")
         }
     }

@@ -17,6 +17,7 @@ final class BridgePortSupervisor: ManagedPort {
     private(set) var configuration: PortConfiguration
     private(set) var port: BridgePort
     let admission: any VSIAdmission
+    let registry: BridgeRegistry
     /// Called with everything that is news.
     var onNews: ((PortNews) -> Void)?
 
@@ -29,6 +30,8 @@ final class BridgePortSupervisor: ManagedPort {
     private var isLeaking = false
     /// The port is being given up.
     private(set) var isClosing = false
+    /// evbd stops, and what the port has in force stays.
+    private(set) var isStopping = false
     private var timer: Timers.Timer?
     private var queue: [BridgeEffect] = []
     private var isPerforming = false
@@ -42,13 +45,19 @@ final class BridgePortSupervisor: ManagedPort {
     private var held: [(frame: Frame, until: Instant)] = []
     private var heldTimer: Timers.Timer?
 
+    /// Where the VSI goes that leaves for another port just now.
+    private(set) var destination: String?
     /// What was last told of VSIs of which something holds.
     var told: [VSIID: EVBControl.VSIState] = [:]
 
     /// Sets a port up. Its interface may come later.
-    init(_ configuration: PortConfiguration, _ surroundings: PortSurroundings, admission: any VSIAdmission) {
+    init(
+        _ configuration: PortConfiguration, _ surroundings: PortSurroundings, admission: any VSIAdmission,
+        registry: BridgeRegistry
+    ) {
         self.configuration = configuration
         self.admission = admission
+        self.registry = registry
         let name = configuration.interface
         transport = PortTransport(configuration, surroundings)
         sequences = surroundings.store.sequences(port: name)
@@ -136,6 +145,13 @@ final class BridgePortSupervisor: ManagedPort {
         perform(port.deassociate(vsiID, at: now))
     }
 
+    /// A VSI is associated on another port of this evbd now: it has nothing here any more.
+    func moved(_ vsiID: VSIID, to winner: String) {
+        destination = winner
+        defer { destination = nil }
+        perform(port.moved(vsiID, at: now))
+    }
+
     /// What was asked of the admission is decided.
     func decided(_ ticket: DecisionTicket, _ decision: BridgeDecision) {
         perform(port.decided(ticket, decision, at: now))
@@ -147,11 +163,23 @@ final class BridgePortSupervisor: ManagedPort {
     var isReleased: Bool { true }
 
     /// Says good-bye by LLDP, which ends all that the station was granted, and stops listening.
-    func close() {
+    func leave() {
+        end()
+        admission.leave(name)
+        registry.leave(name)
+    }
+
+    /// Says good-bye by LLDP and stops listening, as evbd stops. What VSI types impose stays in force, as after a crash: a port
+    /// that is policed never stands open, and the next evbd goes on with it.
+    func stop() {
+        isStopping = true
+        end()
+    }
+
+    private func end() {
         isClosing = true
         perform(port.shutdown())
         flag.want(false)
-        admission.leave(name)
         timer = nil
         mischiefTimer = nil
         heldTimer = nil
@@ -238,11 +266,21 @@ final class BridgePortSupervisor: ManagedPort {
         // Another interface of the same name: what was on the other end went with the old one.
         if isAnother { perform(port.setLink(up: false, at: now)) }
         judgeBridge(of: link)
+        judgeAddresses()
         let settings = settings(link)
         if settings != port.configuration { perform(port.reconfigure(settings, at: now)) }
         if isUp != port.snapshot.isLinkUp { announceLink(isUp: isUp) }
         perform(port.setLink(up: isUp, at: now))
         flag.linkChanged()
+    }
+
+    /// Takes VSIs back whose addresses are another's, or protected, since the port's bridge or the configuration has changed.
+    private func judgeAddresses() {
+        let found = registry.follow(name, protected: configuration.protectedAddresses)
+        for (vsiID, obstacle) in found {
+            log(.warning, "VSI revoked", ["vsi": "\(vsiID)", "reason": "\(obstacle)"])
+            deassociate(vsiID)
+        }
     }
 
     /// Why frames cannot be reflected on the port.
@@ -278,8 +316,9 @@ final class BridgePortSupervisor: ManagedPort {
         if leaks, !isLeaking {
             let bridge = master?.name ?? "BRIDGE"
             warn(
-                "\(bridge) runs no spanning tree protocol, and so hands LLDP and ECP of this port on to its others: "
-                    + "with several stations, ip link set \(bridge) type bridge stp_state 1")
+                "\(bridge) runs no spanning tree protocol, and so hands LLDP and ECP on between its ports, also with one station: "
+                    + "any host on \(bridge) can pose to the station here as its switch and end its VSIs, and to evbd as a "
+                    + "station; ip link set \(bridge) type bridge stp_state 1 ends that")
         }
         isLeaking = leaks
     }
@@ -304,6 +343,12 @@ final class BridgePortSupervisor: ManagedPort {
     private func flagFailed(_ error: NetlinkError) {
         refusingBridge = transport.link?.masterIndex
         follow()
+    }
+
+    /// Tells something that may interest an operator, and is as it should be.
+    func notice(_ text: String) {
+        log(.notice, text)
+        onNews?(PortNews(kind: .notice, message: text))
     }
 
     /// Tells something that an operator should know.

@@ -16,22 +16,51 @@ protocol VSIAdmission: AnyObject {
     func bind(_ vsiID: VSIID, _ grant: BridgeGrant, request: BridgeRequest, on port: String)
     /// Nothing holds for the VSI any more; the station is told after this returns.
     func release(_ vsiID: VSIID, on port: String)
+    /// The station has ended a VSI that had nothing: what an evbd before this one may have left in force for it goes.
+    func departed(_ vsiID: VSIID, _ filter: FilterInfo, on port: String)
     /// The port closes: nothing of what was put into force there is to stay.
     func leave(_ port: String)
 }
 
-/// Grants whatever is asked for, and enforces nothing: what a bridge port without a database of VSI types does.
+/// Grants whatever is asked for and belongs to no other VSI, and enforces nothing: what a bridge port without a database of VSI
+/// types does.
 ///
 /// A null VID asks for the VLAN of the VSI's type. Here types have no VLANs, so it is answered as it came, as lldpad does it:
 /// any number in its place would have the station tag its frames for a VLAN that this bridge knows nothing of.
 final class AcceptingAdmission: VSIAdmission {
+    private let registry: BridgeRegistry
+    /// What was granted to each VSI and not released: what holds, and what is not bound yet.
+    private var granted: [VSIID: [(request: BridgeRequest, claim: AddressLedger.Claim?)]] = [:]
+
+    /// An admission for one port.
+    init(registry: BridgeRegistry) { self.registry = registry }
+
     func decide(_ request: BridgeRequest, on port: String, completion: @escaping (BridgeDecision) -> Void) {
-        completion(.grant(request.filter))
+        do throws(AddressLedger.Obstacle) {
+            let claim = try registry.claim(request.filter, for: request, on: port)
+            granted[request.vsiID, default: []].append((request, claim))
+            completion(.grant(request.filter))
+        } catch {
+            registry.log(request, on: port, because: error)
+            completion(.refuse(error.refusal))
+        }
     }
 
-    func bind(_ vsiID: VSIID, _ grant: BridgeGrant, request: BridgeRequest, on port: String) {}
+    func bind(_ vsiID: VSIID, _ grant: BridgeGrant, request: BridgeRequest, on port: String) {
+        // The same may have been granted twice: the latest has all that is claimed.
+        guard let place = granted[vsiID]?.lastIndex(where: { $0.request == request }) else { return }
+        let meant = granted[vsiID]?.remove(at: place)
+        for overtaken in granted[vsiID] ?? [] { registry.release(overtaken.claim) }
+        granted[vsiID] = meant.map { [$0] }
+    }
 
-    func release(_ vsiID: VSIID, on port: String) {}
+    func release(_ vsiID: VSIID, on port: String) {
+        for ended in granted.removeValue(forKey: vsiID) ?? [] { registry.release(ended.claim) }
+    }
 
-    func leave(_ port: String) {}
+    func departed(_ vsiID: VSIID, _ filter: FilterInfo, on port: String) {}
+
+    func leave(_ port: String) {
+        for vsiID in Array(granted.keys) { release(vsiID, on: port) }
+    }
 }

@@ -106,12 +106,13 @@ extension ConfigurationReader {
     /// The keys of a port that make sense in one role only.
     private static let keysOfRole: [(role: PortConfiguration.Role, keys: [String])] = [
         (.station, ["edge-relay", "fallback", "gate", "guest-filter", "manager-id-placement"]),
-        (.bridge, ["reflective-relay", "vsi-types", "misbehave"]),
+        (.bridge, ["reflective-relay", "vsi-types", "protected-macs", "misbehave"]),
     ]
 
     private static let portKeys = [
         "interface", "role", "dialect", "edge-relay", "fallback", "gate", "guest-filter", "group-ids",
-        "group-address", "evb", "ecp", "vdp", "manager-id-placement", "reflective-relay", "vsi-types", "misbehave",
+        "group-address", "evb", "ecp", "vdp", "manager-id-placement", "reflective-relay", "vsi-types", "protected-macs",
+        "misbehave",
     ]
 
     private mutating func port(_ node: YAMLNode, _ path: String) -> (PortConfiguration, line: Int)? {
@@ -153,6 +154,9 @@ extension ConfigurationReader {
             port.reflectiveRelay = boolean(node, "\(path).reflective-relay") ?? true
         }
         if let node = entries["vsi-types"]?.value { port.vsiTypes = self.path(node, "\(path).vsi-types") }
+        if let node = entries["protected-macs"]?.value {
+            port.protectedAddresses = Set(addresses(node, "\(path).protected-macs", Self.machineRemedy))
+        }
         if let node = entries["misbehave"]?.value { port.misbehave = misbehaviour(node, "\(path).misbehave") }
         // A port without a name cannot be compared with others; its mistake has been noted.
         guard let interface, !port.interface.isEmpty else { return nil }

@@ -1,6 +1,7 @@
 // What an evbd process is told to do. Values only: reading the file is ConfigurationReader's job.
 
 public import EVBControl
+internal import EVBWire
 public import LinuxSystem
 
 /// The whole configuration of one evbd process.
@@ -189,6 +190,8 @@ public struct PortConfiguration: Sendable, Equatable {
 
     /// What the port does wrong on purpose (bridge only).
     public var misbehave: Misbehaviour = .none
+    /// Addresses that no VSI of the port may have, such as a gateway's (bridge only).
+    var protectedAddresses: Set<MACAddress> = []
 
     /// Makes a port with the defaults of the file.
     ///

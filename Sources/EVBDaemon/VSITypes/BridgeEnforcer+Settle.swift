@@ -68,7 +68,7 @@ extension BridgeEnforcer {
         switch item {
         case .forwarding: 0
         case .member: 1
-        case .station, .untagged, .tagged, .rate: 2
+        case .station, .untagged, .tagged, .rate, .served: 2
         }
     }
 
@@ -144,7 +144,7 @@ extension BridgeEnforcer {
     private func isForeign(_ item: Imposition, on port: Port) throws(EnforcementError) -> Bool {
         let index = port.index
         switch item {
-        case .station, .untagged, .tagged, .rate: return false
+        case .station, .untagged, .tagged, .rate, .served: return false
         case .member(let vid): return try netlink { try $0.vlans(portIndex: index) }.members.contains(vid)
         case .forwarding(let address, let vid):
             guard let bridge = try netlink({ try $0.bridge(ofPort: index) }) else {
@@ -152,7 +152,10 @@ extension BridgeEnforcer {
             }
             let hardware = HardwareAddress(address.rawValue)
             let found = try netlink { try $0.entry(of: hardware, vid: vid, bridgeIndex: bridge.index) }
-            guard let found, found.kind != .learned else { return false }
+            guard let found, found.kind != .learned else {
+                if let found, found.portIndex != index { displaced[address] = found.portIndex }
+                return false
+            }
             if found.kind == .fixed, found.portIndex == index { return true }
             // The VSI has moved from another port of ours: the newer association has the address.
             let owner = ports.values.first { $0.index == found.portIndex }
@@ -165,7 +168,7 @@ extension BridgeEnforcer {
     private func impose(_ item: Imposition, on port: Port) throws(EnforcementError) {
         let index = port.index
         switch item {
-        case .station, .untagged, .tagged, .rate: break
+        case .station, .untagged, .tagged, .rate, .served: break
         case .member(let vid): try netlink { try $0.setMember(portIndex: index, of: vid, true) }
         case .forwarding(let address, let vid):
             let hardware = HardwareAddress(address.rawValue)
@@ -179,7 +182,7 @@ extension BridgeEnforcer {
         let index = port.index
         guard index != 0 else { return }
         switch item {
-        case .station, .untagged, .tagged, .rate: break
+        case .station, .untagged, .tagged, .rate, .served: break
         case .member(let vid): try netlink { try $0.setMember(portIndex: index, of: vid, false) }
         case .forwarding(let address, let vid):
             let hardware = HardwareAddress(address.rawValue)
@@ -194,7 +197,7 @@ extension BridgeEnforcer {
         let index = port.index
         guard index != 0 else { return }
         switch item {
-        case .station, .untagged, .tagged, .rate: break
+        case .station, .untagged, .tagged, .rate, .served: break
         case .member: try impose(item, on: port)
         case .forwarding(let address, let vid):
             guard let bridge = try netlink({ try $0.bridge(ofPort: index) }) else { return }

@@ -18,6 +18,8 @@ enum ClaimChange: Sendable {
     /// Addresses of the station itself that may send.
     case stations(ClaimToken, Set<MACAddress>)
     case withdraw(ClaimToken)
+    /// What is inherited of the frames of these addresses goes; VLAN 0 is in every one.
+    case disinherit([FilterEntry])
 }
 
 /// Imposes on bridge ports what was granted there: rules for frames by nftables, forwarding entries and VLANs by netlink.
@@ -37,6 +39,8 @@ final class BridgeEnforcer: @unchecked Sendable {
         var failures: [ClaimToken: EnforcementError] = [:]
         /// The bridge does not tell VLANs apart, though a VSI has one.
         var ignoresVLANs = false
+        /// Addresses that the bridge had learned elsewhere, by the interface, and that are here now.
+        var takenOver: [MACAddress: Int32] = [:]
     }
 
     /// One port and what is in force there.
@@ -60,6 +64,8 @@ final class BridgeEnforcer: @unchecked Sendable {
     var ports: [String: Port] = [:]
     /// How many elements lead to the chain of these EtherTypes; a chain is there as long as it is listed.
     var chainUses: [Set<UInt16>: Int] = [:]
+    /// Addresses that the present change has taken from where the bridge had learned them.
+    var displaced: [MACAddress: Int32] = [:]
     private var session: NftablesSession?
     private var bridgePorts: BridgePorts?
 
@@ -138,6 +144,8 @@ final class BridgeEnforcer: @unchecked Sendable {
     /// - Returns: what became of them.
     func change(_ name: String, _ changes: [ClaimChange]) -> Outcome {
         var outcome = Outcome()
+        displaced = [:]
+        defer { displaced = [:] }
         guard ports[name] != nil else {
             let error = EnforcementError(description: "nothing can be imposed on \(name)")
             for case .grant(let token, _) in changes { outcome.failures[token] = error }
@@ -148,6 +156,9 @@ final class BridgeEnforcer: @unchecked Sendable {
         var touched: Set<Imposition> = []
         for change in changes {
             switch change {
+            case .disinherit(let entries):
+                let items = ports[name]?.claims.inherited(of: entries) ?? []
+                touched.formUnion(ports[name]?.claims.disinherit(items) ?? [])
             case .withdraw(let token): touched.formUnion(ports[name]?.claims.remove(token).keys ?? [:].keys)
             case .stations(let token, let addresses):
                 var items: [Imposition: ImpositionValue] = [:]
@@ -171,11 +182,21 @@ final class BridgeEnforcer: @unchecked Sendable {
             }
         }
         let unsettled = settle(name, touched)
-        guard !unsettled.isEmpty else { return outcome }
+        outcome.takenOver = displaced
+        undo(changes, on: name, unsettled, &outcome)
+        if let bridge = try? view?.get() { endInheritance(of: changes, on: name, at: bridge, outcome) }
+        return outcome
+    }
+
+    /// Undoes those changes of which something could not be put into force.
+    private func undo(
+        _ changes: [ClaimChange], on name: String, _ unsettled: [Imposition: EnforcementError], _ outcome: inout Outcome
+    ) {
+        guard !unsettled.isEmpty else { return }
         for change in changes {
             let token: ClaimToken
             switch change {
-            case .withdraw: continue
+            case .withdraw, .disinherit: continue
             case .grant(let changed, _), .stations(let changed, _): token = changed
             }
             guard let claimed = ports[name]?.claims[token].keys else { continue }
@@ -184,7 +205,28 @@ final class BridgeEnforcer: @unchecked Sendable {
             ports[name]?.claims.remove(token)
             _ = settle(name, Set(claimed))
         }
-        return outcome
+    }
+
+    /// What is granted is not inherited any more: it goes with the grant, and from a port that the VSI has left it goes at once.
+    private func endInheritance(of changes: [ClaimChange], on name: String, at bridge: BridgeView, _ outcome: Outcome) {
+        guard ports.values.contains(where: { $0.claims.hasInherited }) else { return }
+        var entries: Set<FilterEntry> = []
+        for case .grant(let token, let frames) in changes where outcome.failures[token] == nil {
+            let items = ports[name]?.claims[token] ?? [:]
+            _ = ports[name]?.claims.disinherit(items.keys)
+            for entry in frames.entries {
+                guard let address = entry.macAddress, !frames.profile.shares(address) else { continue }
+                let vid = bridge.filtersVLANs ? (entry.vid != 0 ? entry.vid : bridge.pvid ?? 0) : 0
+                entries.insert(FilterEntry(vid: vid, macAddress: address))
+            }
+        }
+        guard !entries.isEmpty else { return }
+        for (other, port) in ports where other != name {
+            let items = port.claims.inherited(of: Array(entries))
+            guard !items.isEmpty, let itsBridge = try? view(ofPort: other), itsBridge.bridgeIndex == bridge.bridgeIndex
+            else { continue }
+            _ = settle(other, ports[other]?.claims.disinherit(items) ?? [])
+        }
     }
 
     /// How the bridge sees a port now.

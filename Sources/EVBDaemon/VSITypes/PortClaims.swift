@@ -12,6 +12,8 @@ enum Imposition: Hashable, Sendable {
     case tagged(MACAddress?, UInt16)
     /// What this address sends is limited.
     case rate(MACAddress)
+    /// There is a VSI in this VLAN: stations may send in it too.
+    case served(UInt16)
     /// The bridge forwards frames to this address here; VLAN 0 where it tells none apart.
     case forwarding(MACAddress, UInt16)
     /// The port is a member of this VLAN.
@@ -20,7 +22,7 @@ enum Imposition: Hashable, Sendable {
     /// Whether it is a rule for frames, which nftables has; the rest is the bridge's.
     var isRule: Bool {
         switch self {
-        case .station, .untagged, .tagged, .rate: true
+        case .station, .untagged, .tagged, .rate, .served: true
         case .forwarding, .member: false
         }
     }
@@ -69,6 +71,64 @@ struct PortClaims {
         return items
     }
 
+    /// Whether anything is there of an evbd before this one that has not been claimed.
+    var hasInherited: Bool { claims[.inherited] != nil }
+
+    /// Ends what is inherited of some impositions: whoever claims them now has them alone, and what nobody claims goes.
+    ///
+    /// - Returns: what was inherited of them.
+    mutating func disinherit(_ items: some Sequence<Imposition>) -> Set<Imposition> {
+        guard claims[.inherited] != nil else { return [] }
+        var lost: Set<Imposition> = []
+        for item in items where claims[.inherited]?.removeValue(forKey: item) != nil {
+            lost.insert(item)
+            holders[item]?.removeAll { $0 == .inherited }
+            if holders[item]?.isEmpty == true { holders[item] = nil }
+        }
+        if claims[.inherited]?.isEmpty == true { claims[.inherited] = nil }
+        return lost
+    }
+
+    /// What is inherited of the frames of some addresses, and of nothing else.
+    ///
+    /// - Parameter entries: the addresses, each in a VLAN; VLAN 0 is in every one.
+    /// - Returns: those impositions.
+    func inherited(of entries: [FilterEntry]) -> Set<Imposition> {
+        let inherited = self[.inherited]
+        guard !inherited.isEmpty else { return [] }
+        var wanted: [MACAddress: Set<UInt16>] = [:]
+        for entry in entries {
+            if let address = entry.macAddress { wanted[address, default: []].insert(entry.vid) }
+        }
+        func isMeant(_ address: MACAddress, _ vid: UInt16) -> Bool {
+            guard let vids = wanted[address] else { return false }
+            return vid == 0 || vids.contains(0) || vids.contains(vid)
+        }
+        var found: Set<Imposition> = []
+        // What other addresses and VLANs have in common with these stays with them.
+        var others: (addresses: Set<MACAddress>, vids: Set<UInt16>) = ([], [])
+        var vids: Set<UInt16> = []
+        for item in inherited.keys {
+            switch item {
+            case .tagged(let address?, let vid), .forwarding(let address, let vid):
+                if isMeant(address, vid) {
+                    found.insert(item)
+                    vids.insert(vid)
+                } else {
+                    others.addresses.insert(address)
+                    others.vids.insert(vid)
+                }
+            case .tagged(nil, let vid): others.vids.insert(vid)
+            case .station, .untagged, .rate, .served, .member: break
+            }
+        }
+        for address in wanted.keys where !others.addresses.contains(address) {
+            found.formUnion([.untagged(address), .rate(address)])
+        }
+        for vid in vids.subtracting(others.vids) { found.formUnion([.member(vid), .served(vid)]) }
+        return found.filter { inherited[$0] != nil }
+    }
+
     /// Whose claim decides on an imposition.
     func holder(of item: Imposition) -> ClaimToken? { holders[item]?.last }
 
@@ -111,6 +171,8 @@ struct GrantedFrames: Sendable, Equatable {
         let passes = ImpositionValue.pass(profile.etherTypes)
         for entry in entries {
             let source = profile.antiSpoofing ? entry.macAddress : nil
+            // Where a shared address is, only its frames tell.
+            let forwarded = entry.macAddress.flatMap { profile.shares($0) ? nil : $0 }
             if bridge.filtersVLANs {
                 guard let vid = entry.vid != 0 ? entry.vid : bridge.pvid else {
                     throw Obstacle(
@@ -118,12 +180,16 @@ struct GrantedFrames: Sendable, Equatable {
                 }
                 items[.member(vid)] = .plain
                 items[.tagged(source, vid)] = passes
+                items[.served(vid)] = .plain
                 if vid == bridge.pvid { items[.untagged(source)] = passes }
-                if let address = entry.macAddress { items[.forwarding(address, vid)] = .plain }
+                if let address = forwarded { items[.forwarding(address, vid)] = .plain }
             } else {
                 items[.untagged(source)] = passes
-                if entry.vid != 0 { items[.tagged(source, entry.vid)] = passes }
-                if let address = entry.macAddress { items[.forwarding(address, 0)] = .plain }
+                if entry.vid != 0 {
+                    items[.tagged(source, entry.vid)] = passes
+                    items[.served(entry.vid)] = .plain
+                }
+                if let address = forwarded { items[.forwarding(address, 0)] = .plain }
             }
             if let address = entry.macAddress, let rate = profile.octetsPerSecond {
                 items[.rate(address)] = .rate(rate)

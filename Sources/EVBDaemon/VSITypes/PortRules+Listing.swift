@@ -52,6 +52,7 @@ extension PortRules {
         case .tagged: return pair(key).map { (.tagged($0, $1), value) }
         case .vlans: return vid(key).map { (.tagged(nil, $0), value) }
         case .forwarding: return pair(key).map { (.forwarding($0, $1), value) }
+        case .served: return vid(key).map { (.served($0), value) }
         case .members: return vid(key).map { (.member($0), value) }
         }
     }

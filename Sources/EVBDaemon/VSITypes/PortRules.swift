@@ -5,14 +5,22 @@
 // Linux) or the other (cloud images), while every kernel with nftables and bridges has this. evbd's own sockets take LLDP and ECP
 // before either, so that nothing here can keep them from it.
 //
+// The kernel takes the outer tag off a frame, if that is of 802.1Q or 802.1ad, before prerouting: `ether type` and `vlan id` are of
+// that tag, `vlan type` stands behind it, and `meta protocol` is that too on Linux 6.18, but on 7.2 what stands behind a second tag. A
+// second tag, or one in front that the kernel does not know, would be read as a VLAN on some link further on: the bridge takes a tag
+// with VLAN 0 or its PVID off where it sends untagged frames.
+//
 // One table holds all ports. Whichever they are and however many VSIs they have, a frame costs a lookup of its port and at most
-// five of its addresses and VLAN, all of them in hash tables; and a change is an element put in or taken out.
+// six of its addresses and VLAN, all of them in hash tables; and a change is an element put in or taken out. An evbd that takes
+// over the table of an older one finds the sets of that under the same names and types, and none of its rules.
 
 internal import EVBWire
 
 /// Names and texts of the rules of one port.
 struct PortRules {
     static let table = "bridge evbd"
+    /// EtherTypes with which a tag begins: 802.1Q, 802.1ad, three of its forerunners, 802.1ah's I-TAG, 802.1BR's E-TAG, VN-Tag.
+    static let tagTypes: Set<UInt16> = [0x8100, 0x88A8, 0x9100, 0x9200, 0x9300, 0x88E7, 0x893F, 0x8926]
     /// The command that finds out whether the table is there.
     static let tableListing = "list chain \(table) arriving"
 
@@ -42,6 +50,8 @@ struct PortRules {
     /// Where the elements of an impositions' kind are.
     enum Collection: String, CaseIterable {
         case stations, rates, untagged, tagged, vlans, open
+        /// VLANs in which the port has a VSI.
+        case served
         /// The ledger: entries of the bridge's forwarding database that are evbd's, and so to be removed by it. Rules do not use it.
         case forwarding
         /// The ledger of the port's VLANs that are evbd's.
@@ -50,7 +60,7 @@ struct PortRules {
         var isMap: Bool {
             switch self {
             case .untagged, .tagged, .vlans, .open: true
-            case .stations, .rates, .forwarding, .members: false
+            case .stations, .rates, .served, .forwarding, .members: false
             }
         }
 
@@ -64,7 +74,7 @@ struct PortRules {
             case .vlans: "typeof vlan id : verdict;"
             case .open: "type ifname : verdict;"
             case .forwarding: "typeof ether saddr . vlan id;"
-            case .members: "typeof vlan id;"
+            case .served, .members: "typeof vlan id;"
             }
         }
     }
@@ -93,19 +103,29 @@ struct PortRules {
         lines += [
             // Of these addresses a bridge relays nothing (802.1Q 8.6.3); a Linux bridge without spanning tree would.
             "ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00 drop",
-            "ether saddr @\(name(.stations)) accept",
+            // In front: what a bridge further on may take for a tag. Behind: any second tag.
+            "ether type { \(Self.list(Self.tagTypes.subtracting([0x8100]))) } counter drop",
+            "ether type 8021q vlan type { \(Self.list(Self.tagTypes)) } counter drop",
+            "meta protocol { \(Self.list(Self.tagTypes)) } counter drop",
+            // A station's own frames: untagged, or in a VLAN that a VSI here is in.
+            "ether type != 8021q ether saddr @\(name(.stations)) accept",
+            "ether type 8021q vlan id 0 ether saddr @\(name(.stations)) accept",
+            "ether type 8021q ether saddr @\(name(.stations)) vlan id @\(name(.served)) accept",
             "ether saddr @\(name(.rates)) counter drop",
             "ether type 8021q ether saddr . vlan id vmap @\(name(.tagged))",
             "ether type 8021q vlan id vmap @\(name(.vlans))",
             // A tag with VLAN 0 has a priority only.
             "ether type 8021q vlan id != 0 counter drop",
-            "ether type 8021ad counter drop",
             "ether saddr vmap @\(name(.untagged))",
             "iifname vmap @\(name(.open))",
             "counter drop",
         ].map { "add rule \(Self.table) \(chain) \($0)" }
         lines.append("add element \(Self.table) ports { \"\(port)\" : goto \(chain) }")
         return lines.joined(separator: "\n")
+    }
+
+    private static func list(_ etherTypes: Set<UInt16>) -> String {
+        etherTypes.sorted().map { "0x" + hexadecimal($0) }.joined(separator: ", ")
     }
 
     /// Takes all of the port's rules away: whatever comes in by it passes then.
@@ -148,6 +168,7 @@ struct PortRules {
         case .tagged(let address?, let vid): (.tagged, "\(address) . \(vid)")
         case .tagged(nil, let vid): (.vlans, "\(vid)")
         case .forwarding(let address, let vid): (.forwarding, "\(address) . \(vid)")
+        case .served(let vid): (.served, "\(vid)")
         case .member(let vid): (.members, "\(vid)")
         }
     }
@@ -175,8 +196,7 @@ struct PortRules {
         let chain = chain(of: etherTypes)
         var lines = ["add chain \(table) \(chain)", "flush chain \(table) \(chain)"]
         if !etherTypes.isEmpty {
-            let list = etherTypes.sorted().map { "0x" + hexadecimal($0) }.joined(separator: ", ")
-            lines.append("add rule \(table) \(chain) meta protocol { \(list) } accept")
+            lines.append("add rule \(table) \(chain) meta protocol { \(list(etherTypes)) } accept")
         }
         lines.append("add rule \(table) \(chain) counter drop")
         return lines.joined(separator: "\n")

@@ -20,6 +20,7 @@ extension TypedAdmission {
             ports[name]?.database = database
             for key in held.keys where key.port == name { review(key, database) }
         }
+        registry.protect(database.protectedAddresses, by: .types(of: name))
         claimStations(name, database)
     }
 
@@ -124,10 +125,15 @@ extension TypedAdmission {
         var request = grant.request
         request.filter = grant.filter
         // Not more than a type may have now: what has a place keeps it.
-        guard case .allowed(_, let type) = database.decide(request, vsisOfType: { _ in .min }) else {
+        guard case .allowed(_, let type) = database.decide(request, on: key.port, vsisOfType: { _ in .min }) else {
             return revoke(key, "its VSI type is gone or does not allow it any more")
         }
         guard type != grant.type else { return }
+        do throws(AddressLedger.Obstacle) {
+            try registry.setSharing(grant.addresses, type.profile.sharedAddresses)
+        } catch {
+            return revoke(key, "its VSI type does not let it share addresses any more: \(error)")
+        }
         guard grant.token != nil, type.profile != grant.type.profile else {
             return replace(key, grant, grant.of(type, grant.token))
         }
@@ -185,13 +191,26 @@ extension TypedAdmission {
         perform({ $0.change(name, changes) }) { [weak self] outcome in
             self?.ports[name]?.isBusy = false
             if outcome.ignoresVLANs { self?.tellOfIgnoredVLANs(name) }
+            if !outcome.takenOver.isEmpty { self?.tellOfTakenAddresses(name, outcome.takenOver) }
             for (change, completion) in batch {
                 switch change {
                 case .grant(let token, _), .stations(let token, _): completion?(outcome.failures[token])
-                case .withdraw: completion?(nil)
+                case .withdraw, .disinherit: completion?(nil)
                 }
             }
             self?.flush(name)
+        }
+    }
+
+    /// The bridge had learned addresses elsewhere, as it does of a machine that comes from another switch.
+    private func tellOfTakenAddresses(_ name: String, _ taken: [MACAddress: Int32]) {
+        for (address, index) in taken.sorted(by: { $0.key.rawValue < $1.key.rawValue }).prefix(Self.takenMax) {
+            let former = registry.linkName(index) ?? "interface \(index)"
+            onNotice?("address \(address) was learned behind \(former) and is a VSI's behind \(name) now", name)
+        }
+        if taken.count > Self.takenMax {
+            let count = taken.count - Self.takenMax
+            onNotice?("\(count) more addresses that were learned elsewhere are behind \(name) now", name)
         }
     }
 

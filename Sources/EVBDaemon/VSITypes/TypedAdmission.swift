@@ -21,6 +21,9 @@ final class TypedAdmission: VSIAdmission {
     /// Changes of one port that may wait for the kernel. A station that asks faster than the kernel follows is refused beyond.
     static let waitingMax = 16_384
 
+    /// Addresses that one change may tell of one by one.
+    static let takenMax = 16
+
     /// A VSI on a port.
     struct Key: Hashable {
         let port: String
@@ -34,12 +37,15 @@ final class TypedAdmission: VSIAdmission {
         let filter: FilterInfo
         /// What is in force for it; nil for what is not associated.
         let token: ClaimToken?
+        /// Its addresses, as far as it holds them.
+        let addresses: AddressLedger.Claim?
         /// Whether the kernel has it.
         var isInForce: Bool
 
         /// The same as a VSI of another type, or of one that imposes something else, which is in force as `token`.
         func of(_ type: VSIType, _ token: ClaimToken?) -> Grant {
-            Grant(type: type, request: request, filter: filter, token: token, isInForce: true)
+            Grant(
+                type: type, request: request, filter: filter, token: token, addresses: addresses, isInForce: true)
         }
     }
 
@@ -66,6 +72,7 @@ final class TypedAdmission: VSIAdmission {
     /// A file that is there while rules may be, so that an evbd without VSI types need not look for them.
     let note: String
     let enforcer = BridgeEnforcer()
+    let registry: BridgeRegistry
     var logger: Logger
     var ports: [String: Port] = [:]
     /// What holds.
@@ -78,10 +85,16 @@ final class TypedAdmission: VSIAdmission {
 
     /// Called with a VSI that the database does not allow any more; who is called de-associates it.
     var onRevoked: ((VSIID, String) -> Void)?
+    /// Called with what an operator should know of a port.
+    var onNotice: ((_ text: String, _ port: String) -> Void)?
 
     /// An admission without ports.
-    init(programmer: LinkProgrammer, timers: Timers, loop: EventLoop, runtimeDirectory: String, logger: Logger) {
+    init(
+        programmer: LinkProgrammer, timers: Timers, loop: EventLoop, runtimeDirectory: String, registry: BridgeRegistry,
+        logger: Logger
+    ) {
         self.loop = loop
+        self.registry = registry
         note = "\(runtimeDirectory)/imposed"
         self.programmer = programmer
         self.timers = timers
@@ -94,14 +107,23 @@ final class TypedAdmission: VSIAdmission {
         guard let database = ports[port]?.database else {
             return refuse(request, on: port, because: "the port is leaving", .shortage, completion)
         }
-        switch database.decide(request, vsisOfType: { self.count(of: $0, without: request.vsiID) }) {
+        switch database.decide(request, on: port, vsisOfType: { self.count(of: $0, without: request.vsiID) }) {
         case .refused(let reason): refuse(request, on: port, because: "\(reason)", reason.refusal, completion)
         case .allowed(let filter, let type):
             let key = Key(port: port, vsiID: request.vsiID)
+            let addresses: AddressLedger.Claim?
+            do throws(AddressLedger.Obstacle) {
+                addresses = try registry.claim(filter, for: request, on: port, shared: type.profile.sharedAddresses)
+            } catch {
+                return refuse(request, on: port, because: "\(error)", error.refusal, completion)
+            }
             let isAssociated = request.command == .associate
             let token = isAssociated ? makeToken() : nil
             propose(
-                key, Grant(type: type, request: request, filter: filter, token: token, isInForce: !isAssociated))
+                key,
+                Grant(
+                    type: type, request: request, filter: filter, token: token, addresses: addresses,
+                    isInForce: !isAssociated))
             guard let token else { return completion(.grant(filter)) }
             let frames = GrantedFrames(entries: filter.entries, profile: type.profile)
             change(port, .grant(token, frames)) { [weak self] error in
@@ -141,6 +163,12 @@ final class TypedAdmission: VSIAdmission {
         for grant in proposed[key, default: []] where grant.isInForce { forget(grant, key) }
         proposed[key]?.removeAll(where: \.isInForce)
         if proposed[key]?.isEmpty == true { proposed[key] = nil }
+    }
+
+    func departed(_ vsiID: VSIID, _ filter: FilterInfo, on port: String) {
+        // Only while something may be inherited.
+        guard ports[port]?.patience != nil else { return }
+        change(port, .disinherit(filter.entries), nil)
     }
 
     // MARK: Rules that others flush
@@ -189,11 +217,13 @@ final class TypedAdmission: VSIAdmission {
         if proposed[key]?.isEmpty == true { proposed[key] = nil }
         // The kernel has nothing of it.
         count(grant, key.vsiID, by: -1)
+        registry.release(grant.addresses)
     }
 
     /// Ends a grant: it counts no more, and nothing of it is to be in force.
     func forget(_ grant: Grant, _ key: Key) {
         count(grant, key.vsiID, by: -1)
+        registry.release(grant.addresses)
         if let token = grant.token { change(key.port, .withdraw(token), nil) }
     }
 

@@ -17,6 +17,8 @@ enum TypeRefusal: Hashable, Error {
     /// The type wants to know the addresses, and the filter has none.
     case addressMissing(type: String)
     case addressNotAllowed(MACAddress, type: String)
+    case addressProtected(MACAddress)
+    case portNotAllowed(String, type: String)
     case vlanNotAllowed(UInt16, type: String)
     case groupNotAllowed(UInt32, type: String)
     /// With the VLANs of the type the filter has more entries than a TLV can hold.
@@ -30,8 +32,8 @@ enum TypeRefusal: Hashable, Error {
     var refusal: Refusal {
         switch self {
         case .unknownManager: Refusal(reason: .managerUnreachable, isHard: false, isKept: true)
-        case .unknownType, .unknownVersion: Refusal(reason: .otherFailure, isHard: true, isKept: true)
-        case .addressMissing, .addressNotAllowed, .vlanNotAllowed, .groupNotAllowed:
+        case .unknownType, .unknownVersion, .portNotAllowed: Refusal(reason: .otherFailure, isHard: true, isKept: true)
+        case .addressMissing, .addressNotAllowed, .addressProtected, .vlanNotAllowed, .groupNotAllowed:
             Refusal(reason: .invalidFilter, isHard: true, isKept: true)
         case .tooManyEntries: Refusal(reason: .insufficientResources, isHard: true, isKept: true)
         case .tooManyVSIs: Refusal(reason: .insufficientResources, isHard: false, isKept: true)
@@ -48,6 +50,8 @@ extension TypeRefusal: CustomStringConvertible {
         case .addressMissing(let type):
             "type \(type) holds its VSIs to their addresses, and the filter names none (anti-spoofing: false would allow it)"
         case .addressNotAllowed(let address, let type): "type \(type) does not allow address \(address)"
+        case .addressProtected(let address): "address \(address) is protected (protected-macs)"
+        case .portNotAllowed(let port, let type): "type \(type) is not for \(port)"
         case .vlanNotAllowed(let vid, let type): "type \(type) does not allow VLAN \(vid) there"
         case .groupNotAllowed(let group, let type): "type \(type) does not allow group \(group)"
         case .tooManyEntries(let type): "the VLANs of type \(type) make more filter entries than one TLV can hold"
@@ -61,13 +65,20 @@ extension VSITypeDatabase {
     ///
     /// - Parameters:
     ///   - request: what the station asks.
+    ///   - port: where it asks.
     ///   - vsisOfType: how many VSIs of a type there are, the one that asks not among them.
     /// - Returns: the filter with its null VIDs filled in, and the type; or what the database does not allow.
-    func decide(_ request: BridgeRequest, vsisOfType: (VSIType.Key) -> Int) -> TypeDecision {
+    func decide(
+        _ request: BridgeRequest, on port: String, vsisOfType: (VSIType.Key) -> Int
+    ) -> TypeDecision {
         do throws(TypeRefusal) {
             let type = try type(
                 of: request.managerID, typeID: request.typeID, version: request.typeVersion)
+            if let ports = type.ports, !ports.contains(port) { throw .portNotAllowed(port, type: type.name) }
             let filter = try type.complete(request.filter)
+            for address in filter.entries.compactMap(\.macAddress) where protectedAddresses.contains(address) {
+                throw .addressProtected(address)
+            }
             if let max = type.vsisMax, vsisOfType(type.key) >= max {
                 throw .tooManyVSIs(max: max, type: type.name)
             }

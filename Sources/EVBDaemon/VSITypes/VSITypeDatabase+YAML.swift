@@ -42,14 +42,16 @@ extension VSITypeDatabase {
 extension ConfigurationReader {
     fileprivate mutating func vsiTypes(_ root: YAMLNode) -> VSITypeDatabase {
         var database = VSITypeDatabase(file: file)
-        guard let entries = mapping(root, "", keys: ["types", "default-manager", "allow-macs"]) else { return database }
+        guard let entries = mapping(root, "", keys: ["types", "default-manager", "allow-macs", "protected-macs"]) else {
+            return database
+        }
         if let node = entries["default-manager"]?.value { database.defaultManager = manager(node, "default-manager") }
-        if let node = entries["allow-macs"]?.value, let items = list(node, "allow-macs", of: "MAC addresses") {
-            for (index, item) in items.enumerated() {
-                let remedy = "give the MAC address of one station, such as 02:00:00:00:00:01"
-                guard let pattern = pattern(item, "allow-macs[\(index)]", remedy, longest: true) else { continue }
-                database.allowedAddresses.insert(pattern.address)
-            }
+        if let node = entries["allow-macs"]?.value {
+            let remedy = "give the MAC address of one station, such as 02:00:00:00:00:01"
+            database.allowedAddresses = Set(addresses(node, "allow-macs", remedy))
+        }
+        if let node = entries["protected-macs"]?.value {
+            database.protectedAddresses = Set(addresses(node, "protected-macs", Self.machineRemedy))
         }
         guard let types = entries["types"] else {
             note(root.line, "types", "is missing", "give a list with an entry per VSI type")
@@ -85,8 +87,8 @@ extension ConfigurationReader {
     }
 
     private static let typeKeys = [
-        "type", "version", "manager", "name", "vlans", "groups", "vsis", "macs", "anti-spoofing", "rate-limit",
-        "ethertypes",
+        "type", "version", "manager", "name", "vlans", "groups", "vsis", "macs", "ports", "shared-addresses",
+        "anti-spoofing", "rate-limit", "ethertypes",
     ]
 
     private mutating func vsiType(_ node: YAMLNode, _ path: String) -> VSIType? {
@@ -111,7 +113,11 @@ extension ConfigurationReader {
                 if let pattern = pattern(item, "\(path).macs[\(index)]", remedy) { type.addresses.append(pattern) }
             }
         }
+        if let node = entries["ports"]?.value { type.ports = ports(node, "\(path).ports") }
         type.profile = profile(entries, path)
+        if let node = entries["shared-addresses"]?.value {
+            type.profile.sharedAddresses = sharedAddresses(node, "\(path).shared-addresses")
+        }
         type.name = entries["name"].flatMap { text($0.value, "\(path).name", "give a name") } ?? Self.name(of: type)
         return type
     }
@@ -236,6 +242,34 @@ extension ConfigurationReader {
         return groups
     }
 
+    /// What a remedy says of an address that is one machine's.
+    static let machineRemedy = "give the MAC address of one machine, such as 02:00:00:00:00:01"
+
+    /// A list of addresses of one machine each.
+    mutating func addresses(_ node: YAMLNode, _ path: String, _ remedy: String) -> [MACAddress] {
+        (list(node, path, of: "MAC addresses") ?? []).enumerated().compactMap { index, item in
+            pattern(item, "\(path)[\(index)]", remedy, longest: true)?.address
+        }
+    }
+
+    /// `true`, which is every address, `false`, or a list of addresses and beginnings of some.
+    private mutating func sharedAddresses(_ node: YAMLNode, _ path: String) -> [MACPattern] {
+        guard case .sequence(let items) = node.content else {
+            return boolean(node, path) == true ? [.all] : []
+        }
+        let remedy = "give true, or addresses such as 00:00:5e:00:01:00/40, those of VRRP"
+        return items.enumerated().compactMap { index, item in pattern(item, "\(path)[\(index)]", remedy) }
+    }
+
+    private mutating func ports(_ node: YAMLNode, _ path: String) -> Set<String>? {
+        guard let items = list(node, path, of: "interfaces") else { return nil }
+        if items.isEmpty { note(node.line, path, "allows no port", "leave it out to allow every port") }
+        return Set(
+            items.enumerated().compactMap { index, item in
+                text(item, "\(path)[\(index)]", "give the interface of a port")
+            })
+    }
+
     private mutating func pattern(
         _ node: YAMLNode, _ path: String, _ remedy: String, longest: Bool = false
     ) -> MACPattern? {
@@ -282,7 +316,12 @@ extension ConfigurationReader {
         for (index, item) in items.enumerated() {
             guard let text = text(item, "\(path)[\(index)]", remedy) else { continue }
             let number = text.hasPrefix("0x") ? UInt16(text.dropFirst(2), radix: 16) : nil
-            if let type = Self.etherTypeNames[text.lowercased()] ?? number, type >= 0x0600 {
+            if let number, PortRules.tagTypes.contains(number) {
+                note(
+                    item.line, "\(path)[\(index)]",
+                    "\(Self.quoted(text)) is the EtherType of a tag: what is behind it is unknown",
+                    "remove it; VLANs are given by vlans")
+            } else if let type = Self.etherTypeNames[text.lowercased()] ?? number, type >= 0x0600 {
                 types.insert(type)
             } else {
                 note(item.line, "\(path)[\(index)]", "\(Self.quoted(text)) is no EtherType", remedy)

@@ -11,6 +11,8 @@ public struct VSITypeDatabase: Sendable, Equatable {
     var defaultManager: ManagerName?
     /// Addresses that may send whatever is associated: the station's own, which no VSI stands for.
     var allowedAddresses: Set<MACAddress> = []
+    /// Addresses that no VSI may have, such as a gateway's.
+    var protectedAddresses: Set<MACAddress> = []
     /// The types, in the order of the file.
     var types: [VSIType] = []
     /// Where types stand, by their type ID.
@@ -84,6 +86,8 @@ struct VSIType: Sendable, Hashable {
     var vsisMax: Int?
     /// Addresses that its VSIs may have; empty allows every address.
     var addresses: [MACPattern] = []
+    /// Ports where there may be VSIs of the type; nil is every port.
+    var ports: Set<String>?
     /// What is imposed on the frames of its VSIs.
     var profile = VSIProfile()
 
@@ -101,13 +105,22 @@ struct VSIProfile: Sendable, Hashable {
     var octetsPerSecond: UInt64?
     /// EtherTypes that its frames may have; nil is any.
     var etherTypes: Set<UInt16>?
+    /// Addresses that its VSIs may share with others that may as well, such as a virtual router's (VRRP). The bridge learns where
+    /// such an address is.
+    var sharedAddresses: [MACPattern] = []
+
+    /// Whether the address may be shared.
+    func shares(_ address: MACAddress) -> Bool { sharedAddresses.contains { $0.matches(address) } }
 }
 
 /// Addresses that begin alike.
 struct MACPattern: Sendable, Hashable {
     var address: MACAddress
-    /// How many of its bits count, 1 to 48.
+    /// How many of its bits count, 1 to 48; 0 only for every address.
     var prefixLength: Int
+
+    /// Every address.
+    static let all = MACPattern(address: MACAddress(truncating: 0), prefixLength: 0)
 
     /// The bits that count.
     var mask: UInt64 { ~0 << UInt64(48 - prefixLength) & 0xFFFF_FFFF_FFFF }

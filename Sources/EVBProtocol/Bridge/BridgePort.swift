@@ -91,6 +91,15 @@ public struct BridgePort {
         return finish(at: now)
     }
 
+    /// Forgets a VSI that is associated on another port of the bridge now. The station is not told: in a migration it
+    /// de-associates the VSI itself. What it asks for the VSI in place of that is to be decided as a new request.
+    ///
+    /// - Returns: the effects; none when nothing is known of the VSI.
+    public mutating func moved(_ vsiID: VSIID, at now: Instant) -> [BridgeEffect] {
+        vdp.moved(vsiID, at: now)
+        return finish(at: now)
+    }
+
     /// Lets time pass, up to `now`.
     public mutating func advance(to now: Instant) -> [BridgeEffect] {
         let due = agent.advance(to: now)

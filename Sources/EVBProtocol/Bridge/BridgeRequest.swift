@@ -65,6 +65,8 @@ public enum BridgeVSIEvent: Hashable, Sendable {
     case bound(VSIID, BridgeGrant)
     /// Nothing holds any more, and this is why.
     case released(VSIID, VDPBridgeMachine.Release)
+    /// The station has de-associated a VSI, of this filter, for which nothing held.
+    case departed(VSIID, FilterInfo)
 }
 
 /// A VSI on a bridge's port as it stands.

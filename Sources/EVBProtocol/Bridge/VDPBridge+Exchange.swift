@@ -40,6 +40,7 @@ extension VDPBridge {
         guard tlv.command != .deAssociate, let vsi = slots[slot] else {
             // It is answered with what it says itself.
             slots[slot]?.pending = BridgeRequest(tlv, from: manager, holding: nil)
+            if slots[slot]?.machine.operCommand == nil { effects.append(.vsi(.departed(tlv.vsiID, tlv.filter))) }
             feed(slot, .command(.deAssociate), at: now)
             return
         }

@@ -126,6 +126,14 @@ struct VDPBridge {
         return true
     }
 
+    /// A VSI is associated on another port now: nothing holds for it here, and nothing is said of it.
+    mutating func moved(_ vsiID: VSIID, at now: Instant) {
+        guard let slot = slotOf[vsiID] else { return }
+        setMessage(slot, nil)
+        feed(slot, .moved, at: now)
+        forgetIfOver(slot)
+    }
+
     /// The station is not heard any more: nothing that it was granted holds.
     mutating func stationLost(at now: Instant) {
         station = nil

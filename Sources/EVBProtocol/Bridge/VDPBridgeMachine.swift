@@ -34,6 +34,8 @@ public struct VDPBridgeMachine: Hashable, Sendable {
         case keepAliveTimeout
         /// An operator takes the VSI back.
         case retracted
+        /// The VSI is associated on another port of the bridge now.
+        case moved
         /// The station's EVB TLV is gone, or the link is.
         case stationLost
     }
@@ -88,6 +90,9 @@ public struct VDPBridgeMachine: Hashable, Sendable {
         case keepAliveTimeout
         /// An operator took it back.
         case retracted
+        /// It is associated on another port of the bridge now. The station is not told: it ends the VSI itself when the machine
+        /// has moved, and what it asks in place of that is a new request.
+        case moved
         /// The station is gone, or the link is.
         case stationLost
     }
@@ -116,6 +121,7 @@ public struct VDPBridgeMachine: Hashable, Sendable {
         case (.initial, _): return .none
         case (_, .retracted): return end(answer: .deAssociate, release: .retracted)
         case (_, .stationLost): return end(answer: nil, release: .stationLost)
+        case (_, .moved): return end(answer: nil, release: .moved)
         case (.processing(let command), _): return handle(event, processing: command)
         case (.waitStationCommand, _): return handleWhileWaiting(event)
         }
@@ -148,7 +154,7 @@ public struct VDPBridgeMachine: Hashable, Sendable {
             return refuse(command, Refusal(reason: .insufficientResources, isHard: false, isKept: true))
         // Its answer is on the way as soon as it is decided.
         case .repeated: return .none
-        case .command, .invalid, .keepAliveTimeout, .retracted, .stationLost: return .none
+        case .command, .invalid, .keepAliveTimeout, .retracted, .moved, .stationLost: return .none
         }
     }
 
@@ -160,7 +166,7 @@ public struct VDPBridgeMachine: Hashable, Sendable {
         case .keepAliveTimeout: return end(answer: .deAssociate, release: .keepAliveTimeout)
         // What was decided when it was too late.
         case .granted, .refused: return .none
-        case .command, .invalid, .resourceWaitOver, .retracted, .stationLost: return .none
+        case .command, .invalid, .resourceWaitOver, .retracted, .moved, .stationLost: return .none
         }
     }
 

@@ -134,12 +134,14 @@ private func parse(_ text: String) throws -> Configuration {
     @Test func keysOfEachRole() throws {
         let text = """
             ports:
-              - { interface: port0, role: bridge, reflective-relay: false, vsi-types: /etc/types.yaml }
+              - { interface: port0, role: bridge, reflective-relay: false, vsi-types: /etc/types.yaml, protected-macs: [02:00:00:00:00:01] }
               - { interface: eth0, fallback: hold }
             """
         let ports = try parse(text).ports
         #expect(ports.map(\.role) == [.bridge, .station])
         #expect(!ports[0].reflectiveRelay && ports[0].vsiTypes == "/etc/types.yaml")
+        #expect(ports[0].protectedAddresses.map(\.description) == ["02:00:00:00:00:01"])
+        #expect(ports[1].protectedAddresses.isEmpty)
         #expect(ports[1].fallback == .hold)
     }
 

@@ -50,6 +50,13 @@ private final class Switch {
         try #require(status == 0, "\(words)")
     }
 
+    /// Has the bridge take an address for learned behind a port, as soon as that forwards.
+    func learn(_ number: UInt64, behind port: String) throws {
+        let script =
+            "for n in $(seq 200); do bridge fdb add \(mac(number)) dev \(port) master dynamic 2>/dev/null && exit; sleep 0.05; done; exit 1"
+        try command("sh", "-c", script)
+    }
+
     func entry(_ number: UInt64) throws -> ForwardingEntry? {
         try kernel.entry(of: HardwareAddress(mac(number).rawValue), vid: 0, bridgeIndex: index(bridge))
     }
@@ -225,6 +232,83 @@ extension EnforcementTests {
             try bench.nftables.run("delete table bridge evbd")
             try enforcer.detach(port)
             #expect(try bench.entry(1) == nil && !bench.hasTable)
+        }
+
+        @Test(
+            "SEC-121 what is inherited of a VSI goes at once when it is claimed on another port, or ends where it was")
+        func inheritanceEndsWithItsVSI() throws {
+            let bench = try Switch("nfh")
+            let (port, other) = (bench.ports[0], bench.ports[1])
+            do {
+                let dead = BridgeEnforcer()
+                for name in bench.ports { _ = try dead.attach(name) }
+                _ = dead.change(port, [.grant(one, frames(1, 2)), .grant(two, frames(3, 4))])
+            }
+            let enforcer = BridgeEnforcer()
+            #expect(try enforcer.attach(port) && !enforcer.attach(other))
+            // One has moved.
+            #expect(enforcer.change(other, [.grant(one, frames(1))]).failures.isEmpty)
+            #expect(try bench.listed(.untagged) == [.untagged(mac(2)), .untagged(mac(3)), .untagged(mac(4))])
+            #expect(try bench.listed(.forwarding).count == 3 && bench.fixed(1) == other)
+            // One is claimed where it was, and ends.
+            #expect(enforcer.change(port, [.grant(two, frames(3))]).failures.isEmpty)
+            #expect(enforcer.change(port, [.withdraw(two)]).failures.isEmpty)
+            #expect(try bench.entry(3) == nil && bench.listed(.untagged) == [.untagged(mac(2)), .untagged(mac(4))])
+            // One ends without having been claimed.
+            _ = enforcer.change(port, [.disinherit([FilterEntry(vid: 0, macAddress: mac(4))])])
+            #expect(try bench.entry(4) == nil && bench.listed(.untagged) == [.untagged(mac(2))])
+            for name in bench.ports { try enforcer.detach(name) }
+            #expect(!bench.hasTable)
+        }
+
+        @Test("SEC-33 the table of an evbd before the rules on tags is taken over, and has them then")
+        func olderTables() throws {
+            let bench = try Switch("nfi")
+            let port = bench.ports[0]
+            let rules = try #require(PortRules(port: port))
+            // As evbd 924a6b9 declares it: without the set of served VLANs, and with rules of its own.
+            let chain = "add rule bridge evbd port-\(port)"
+            var lines = rules.declaration.split(separator: "\n").map(String.init)
+                .filter { !$0.contains(rules.name(.served)) && !$0.hasPrefix(chain) }
+            lines += [
+                "\(chain) ether saddr @\(rules.name(.stations)) accept",
+                "\(chain) ether type 8021q ether saddr . vlan id vmap @\(rules.name(.tagged))",
+                "\(chain) ether saddr vmap @\(rules.name(.untagged))", "\(chain) counter drop",
+                rules.addition(.tagged(mac(1), 10), .pass(nil)), rules.addition(.forwarding(mac(1), 0), .plain),
+            ]
+            try bench.nftables.run(lines.joined(separator: "\n"))
+            let enforcer = BridgeEnforcer()
+            #expect(try enforcer.attach(port))
+            #expect(try bench.listed(.tagged) == [.tagged(mac(1), 10)] && bench.fixed(1) == port)
+            let text = try bench.nftables.list("list chain bridge evbd port-\(port)")
+            #expect(text.contains("8021ad") && text.contains(rules.name(.served)), "\(text)")
+            var tagged = frames(1)
+            tagged.entries = [FilterEntry(vid: 10, macAddress: mac(1))]
+            #expect(enforcer.change(port, [.grant(one, tagged)]).failures.isEmpty)
+            #expect(try bench.listed(.served) == [.served(10)])
+            #expect(enforcer.change(port, [.withdraw(one)]).failures.isEmpty)
+            #expect(try bench.listed(.served).isEmpty && bench.listed(.tagged).isEmpty && bench.entry(1) == nil)
+            try enforcer.detach(port)
+            #expect(!bench.hasTable)
+        }
+
+        @Test("SEC-24 an address that the bridge has learned elsewhere comes over, and that is told")
+        func learnedAddresses() throws {
+            let bench = try Switch("nfj")
+            let port = bench.ports[0]
+            for link in bench.ports + bench.ports.map({ "\($0)x" }) + [bench.bridge] {
+                try bench.command("ip", "link", "set", link, "up")
+            }
+            let elsewhere = bench.ports[1]
+            try bench.learn(1, behind: elsewhere)
+            #expect(try bench.entry(1)?.kind == .learned)
+            let enforcer = BridgeEnforcer()
+            _ = try enforcer.attach(port)
+            let outcome = enforcer.change(port, [.grant(one, frames(1, 2))])
+            #expect(outcome.failures.isEmpty && outcome.takenOver == [mac(1): bench.index(elsewhere)])
+            #expect(try bench.fixed(1) == port)
+            #expect(enforcer.change(port, [.grant(two, frames(3))]).takenOver.isEmpty)
+            try enforcer.detach(port)
         }
     }
 }

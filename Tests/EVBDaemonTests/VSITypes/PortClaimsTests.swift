@@ -29,6 +29,49 @@ private func mac(_ number: UInt64) -> MACAddress { MACAddress(truncating: 0x5254
     }
 }
 
+@Suite struct InheritanceTests {
+    private func entry(_ number: UInt64, _ vid: UInt16) -> FilterEntry {
+        FilterEntry(vid: vid, macAddress: mac(number))
+    }
+
+    @Test("SEC-121 what is inherited of an address goes with it, and what others have in common stays with them")
+    func whatIsInheritedOfAnAddress() {
+        var claims = PortClaims()
+        claims.set(
+            .inherited,
+            [
+                .tagged(mac(1), 10): .pass(nil), .tagged(mac(1), 20): .pass(nil), .untagged(mac(1)): .pass(nil),
+                .rate(mac(1)): .rate(1), .forwarding(mac(1), 10): .plain, .forwarding(mac(1), 20): .plain,
+                .tagged(mac(2), 20): .pass(nil), .forwarding(mac(2), 20): .plain,
+                .served(10): .plain, .served(20): .plain, .member(10): .plain, .member(20): .plain,
+                .station(mac(3)): .plain,
+            ])
+        #expect(
+            claims.inherited(of: [entry(1, 10)]) == [
+                .tagged(mac(1), 10), .forwarding(mac(1), 10), .served(10), .member(10),
+            ])
+        #expect(
+            claims.inherited(of: [entry(1, 0)]) == [
+                .tagged(mac(1), 10), .tagged(mac(1), 20), .forwarding(mac(1), 10), .forwarding(mac(1), 20),
+                .untagged(mac(1)), .rate(mac(1)), .served(10), .member(10),
+            ])
+        #expect(claims.inherited(of: [entry(3, 0), entry(4, 10), FilterEntry(vid: 10)]).isEmpty)
+    }
+
+    @Test("SEC-121 what is claimed is not inherited any more, and goes with the claim")
+    func disinheritance() {
+        let token = ClaimToken(number: 1)
+        var claims = PortClaims()
+        claims.set(.inherited, [.untagged(mac(1)): .pass(nil), .untagged(mac(2)): .pass(nil)])
+        claims.set(token, [.untagged(mac(1)): .pass([0x0800])])
+        #expect(claims.disinherit([.untagged(mac(1)), .untagged(mac(3))]) == [.untagged(mac(1))])
+        #expect(claims.wanted(.untagged(mac(1))) == .pass([0x0800]))
+        claims.remove(token)
+        #expect(claims.wanted(.untagged(mac(1))) == nil && claims.wanted(.untagged(mac(2))) == .pass(nil))
+        #expect(claims.disinherit([.untagged(mac(2))]) == [.untagged(mac(2))] && !claims.hasInherited)
+    }
+}
+
 @Suite struct GrantedFramesTests {
     private let unaware = BridgeView(bridgeIndex: 1, portIndex: 2, filtersVLANs: false)
     private let aware = BridgeView(bridgeIndex: 1, portIndex: 2, filtersVLANs: true, vlans: [1, 10], pvid: 1)
@@ -43,7 +86,8 @@ private func mac(_ number: UInt64) -> MACAddress { MACAddress(truncating: 0x5254
         let tagged = FilterEntry(vid: 10, macAddress: mac(1))
         #expect(
             try items([tagged], at: unaware) == [
-                .untagged(mac(1)): .pass(nil), .tagged(mac(1), 10): .pass(nil), .forwarding(mac(1), 0): .plain,
+                .untagged(mac(1)): .pass(nil), .tagged(mac(1), 10): .pass(nil), .served(10): .plain,
+                .forwarding(mac(1), 0): .plain,
             ])
         #expect(
             try items([FilterEntry(vid: 0, macAddress: mac(1))], at: unaware) == [
@@ -54,10 +98,11 @@ private func mac(_ number: UInt64) -> MACAddress { MACAddress(truncating: 0x5254
     @Test func onABridgeThatFiltersVLANs() throws {
         #expect(
             try items([FilterEntry(vid: 10, macAddress: mac(1))], at: aware) == [
-                .member(10): .plain, .tagged(mac(1), 10): .pass(nil), .forwarding(mac(1), 10): .plain,
+                .member(10): .plain, .tagged(mac(1), 10): .pass(nil), .served(10): .plain,
+                .forwarding(mac(1), 10): .plain,
             ])
         let own: [Imposition: ImpositionValue] = [
-            .member(1): .plain, .tagged(mac(1), 1): .pass(nil), .untagged(mac(1)): .pass(nil),
+            .member(1): .plain, .tagged(mac(1), 1): .pass(nil), .served(1): .plain, .untagged(mac(1)): .pass(nil),
             .forwarding(mac(1), 1): .plain,
         ]
         #expect(try items([FilterEntry(vid: 1, macAddress: mac(1))], at: aware) == own)
@@ -78,9 +123,43 @@ private func mac(_ number: UInt64) -> MACAddress { MACAddress(truncating: 0x5254
         #expect(open[.tagged(nil, 10)] == .pass(nil) && open[.tagged(mac(1), 10)] == nil)
         #expect(open[.forwarding(mac(1), 10)] == .plain)
     }
+
+    @Test("SEC-23 where a shared address is, only its frames tell")
+    func sharedAddresses() throws {
+        var profile = VSIProfile()
+        profile.sharedAddresses = [try #require(MACPattern("52:54:00:00:00:01"))]
+        for view in [aware, unaware] {
+            let items = try items([10, 10].map { FilterEntry(vid: $0, macAddress: mac(1)) }, profile, at: view)
+            #expect(items[.tagged(mac(1), 10)] == .pass(nil))
+            #expect(!items.keys.contains { if case .forwarding = $0 { true } else { false } })
+            let own = try self.items([FilterEntry(vid: 10, macAddress: mac(2))], profile, at: view)
+            #expect(own.keys.contains { if case .forwarding = $0 { true } else { false } })
+        }
+    }
 }
 
 @Suite struct PortRulesTests {
+    /// Frames pass by what `accept` says or a map gives: none of it before all tags but one of 802.1Q alone are gone.
+    @Test("SEC-31 the rules drop every second tag, and every tag that is not of 802.1Q, before they let anything pass")
+    func tagsGoFirst() throws {
+        let rules = try #require(PortRules(port: "p0")).declaration.split(separator: "\n").map(String.init)
+            .filter { $0.hasPrefix("add rule bridge evbd port-p0 ") }.map { String($0.dropFirst(29)) }
+        let passing = try #require(rules.firstIndex { $0.contains("accept") || $0.contains("vmap") })
+        let dropping = rules[..<passing]
+        let others = "0x88a8, 0x88e7, 0x8926, 0x893f, 0x9100, 0x9200, 0x9300"
+        #expect(dropping.contains("ether type { \(others) } counter drop"))
+        for words in ["ether type 8021q vlan type", "meta protocol"] {
+            #expect(dropping.contains("\(words) { 0x8100, \(others) } counter drop"))
+        }
+        // A station's address lets no tagged frame pass but in the port's VLANs.
+        for rule in rules where rule.contains("@stations-p0") {
+            #expect(
+                rule.hasPrefix("ether type != 8021q ") || rule.hasPrefix("ether type 8021q vlan id 0 ")
+                    || rule.contains("vlan id @served-p0"))
+        }
+        #expect(rules.last == "counter drop")
+    }
+
     @Test func namesThatNftablesTakes() throws {
         #expect(try #require(PortRules(port: "eth0.10")).name(.untagged) == "untagged-eth0/2e10")
         #expect(try #require(PortRules(port: "port-0")).name(.members) == "members-port-0")

@@ -18,10 +18,12 @@ import Testing
           - { name: everybody's, type: 103, anti-spoofing: false }
           - { name: open, type: 104 }
           - { name: nine, manager: 9, type: 103, version: 4 }
+          - { name: elsewhere, type: 105, ports: [port1, port2] }
+        protected-macs: [52:54:00:00:00:99]
         """
 
     private func decide(_ request: BridgeRequest, vsis: Int = 0) throws -> TypeDecision {
-        try database(Self.text).decide(request) { _ in vsis }
+        try database(Self.text).decide(request, on: "port0") { _ in vsis }
     }
 
     private func granted(_ request: BridgeRequest) throws -> [FilterEntry]? {
@@ -71,14 +73,35 @@ import Testing
         }
     }
 
+    @Test("SEC-23 a type may be for certain ports") func ports() throws {
+        let asked = try request(type: 105, [entry(machineOne, 0)])
+        #expect(try refusal(asked) == .portNotAllowed("port0", type: "elsewhere"))
+        #expect(
+            TypeRefusal.portNotAllowed("port0", type: "x").refusal
+                == Refusal(reason: .otherFailure, isHard: true, isKept: true))
+        guard case .allowed = try database(Self.text).decide(asked, on: "port2", vsisOfType: { _ in 0 }) else {
+            Issue.record("refused on a port of its own")
+            return
+        }
+    }
+
+    @Test("SEC-24 a protected address is refused for good, whatever the type") func protectedAddresses() throws {
+        let asked = try request(manager: 7, type: 104, [entry(machineOne, 0), entry("52:54:00:00:00:99", 5)])
+        let address = try #require(MACAddress("52:54:00:00:00:99"))
+        #expect(try refusal(asked) == .addressProtected(address))
+        #expect(
+            TypeRefusal.addressProtected(address).refusal
+                == Refusal(reason: .invalidFilter, isHard: true, isKept: true))
+    }
+
     @Test func anUnknownManagerIsOneThatCannotBeReached() throws {
         let database = try database("types: [{ type: 100, manager: 5 }]")
         let asked = try request(manager: 6, [entry(machineOne, 0)])
         let expected = TypeRefusal.unknownManager(VSIManagerID(short: 6, placement: .first))
-        #expect(database.decide(asked) { _ in 0 } == .refused(expected))
+        #expect(database.decide(asked, on: "port0") { _ in 0 } == .refused(expected))
         #expect(expected.refusal == Refusal(reason: .managerUnreachable, isHard: false, isKept: true))
         // Without a default manager, manager 0 is nobody.
-        let nobody = database.decide(try request(manager: 0, [entry(machineOne, 0)])) { _ in 0 }
+        let nobody = database.decide(try request(manager: 0, [entry(machineOne, 0)]), on: "port0") { _ in 0 }
         #expect(nobody == .refused(.unknownManager(.unspecified)))
     }
 
@@ -140,7 +163,7 @@ import Testing
     @Test func moreEntriesThanATLVHolds() throws {
         let vlans = (1...61).map(String.init).joined(separator: ", ")
         let database = try database("types: [{ type: 100, vlans: [\(vlans)] }]")
-        let decision = database.decide(try request([entry(machineOne, 0)])) { _ in 0 }
+        let decision = database.decide(try request([entry(machineOne, 0)]), on: "port0") { _ in 0 }
         #expect(decision == .refused(.tooManyEntries(type: "100")))
         #expect(
             TypeRefusal.tooManyEntries(type: "").refusal

@@ -13,6 +13,7 @@ private final class Bench {
     let loop: EventLoop
     let programmer: LinkProgrammer
     let admission: TypedAdmission
+    let registry = BridgeRegistry()
     private let timers: Timers
     private let directory: String
     var revoked: [VSIID] = []
@@ -25,7 +26,7 @@ private final class Bench {
         programmer = try LinkProgrammer(loop: loop)
         admission = TypedAdmission(
             programmer: programmer, timers: timers, loop: loop, runtimeDirectory: directory,
-            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            registry: registry, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
         for port in ports { admission.configure(port, try database(types)) }
         admission.onRevoked = { [weak self] vsiID, _ in self?.revoked.append(vsiID) }
     }
@@ -129,12 +130,40 @@ extension EnforcementTests {
             var refused = 0
             // The loop does not run, so that the kernel has none of it.
             for number in 0..<UInt64(TypedAdmission.waitingMax) + 10 {
-                let asked = try request(id: vsi(number), [entry(machineOne, 0)])
+                let address = MACAddress(truncating: 0x5254_0000_0000 | number)
+                let asked = try request(id: vsi(number), [FilterEntry(vid: 0, macAddress: address)])
                 bench.admission.decide(asked, on: "nfp0") { if $0 == shortage { refused += 1 } }
             }
             #expect(refused == 10)
             #expect(bench.admission.ports["nfp0"]?.waiting.count == TypedAdmission.waitingMax)
             #expect(bench.admission.proposed.count == TypedAdmission.waitingMax)
+        }
+
+        @Test(
+            "SEC-22 the VLANs that a type fills in are whose the address is, and what is refused or released holds nothing"
+        )
+        func addresses() throws {
+            let bench = try Bench("types: [{ type: 100, vlans: [10] }, { type: 101 }]", ports: ["nfp0", "nfp1"])
+            let taken = BridgeDecision.refuse(Refusal(reason: .invalidFilter, isHard: false, isKept: true))
+            let mine = try request(command: .preAssociateWithReservation, [entry(machineOne, 0)])
+            #expect(try bench.grant(mine))
+            func ask(_ command: VDPCommand, _ address: String) throws -> BridgeRequest {
+                try request(command: command, id: vsi(2), type: 101, [entry(address, 10)])
+            }
+            for port in ["nfp0", "nfp1"] {
+                #expect(try bench.decide(ask(.associate, machineOne), on: port) == taken)
+                #expect(try bench.decide(ask(.preAssociate, machineOne), on: port) == taken)
+            }
+            #expect(bench.registry.ledger.load == (1, 1))
+            // The kernel has refused it: the address is free.
+            #expect(try bench.decide(ask(.associate, machineTwo), on: "nfp1") == shortage)
+            #expect(bench.registry.ledger.load == (1, 1))
+            #expect(try bench.grant(mine, on: "nfp1"), "the VSI itself, where it migrates to")
+            bench.admission.release(vsi(1), on: "nfp0")
+            #expect(try bench.decide(ask(.preAssociateWithReservation, machineOne)) == taken)
+            bench.admission.release(vsi(1), on: "nfp1")
+            #expect(bench.registry.ledger.load == (0, 0))
+            #expect(try bench.grant(ask(.preAssociateWithReservation, machineOne)))
         }
 
         @Test func whatCannotBeEnforcedIsRefused() throws {

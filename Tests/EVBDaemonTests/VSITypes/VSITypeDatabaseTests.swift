@@ -9,6 +9,7 @@ import Testing
             """
             default-manager: 5
             allow-macs: [02:00:00:00:00:01, "02-00-00-00-00-02"]
+            protected-macs: [02:00:00:00:00:09]
             types:
               - name: web
                 manager: 5
@@ -22,10 +23,13 @@ import Testing
                 macs: [52:54:00:00:00:00/24, 02:11:22:33:44:55]
                 rate-limit: 10mbit
                 ethertypes: [ipv4, arp, IPv6, 0x88cc]
+                ports: [port0, port1]
+                shared-addresses: [00:00:5e:00:01:00/40]
               - type: 101
                 version: any
                 anti-spoofing: false
-              - { type: 101, version: 2, rate-limit: 2500 Mbit/s }
+                shared-addresses: true
+              - { type: 101, version: 2, rate-limit: 2500 Mbit/s, shared-addresses: false }
             """)
         #expect(database.defaultManager == ManagerName("5"))
         #expect(database.allowedAddresses.map(\.description).sorted() == ["02:00:00:00:00:01", "02:00:00:00:00:02"])
@@ -38,7 +42,13 @@ import Testing
         #expect(web.profile.etherTypes == [0x0800, 0x0806, 0x86DD, 0x88CC])
         let others = database.types(ofID: 101)
         #expect(others.map(\.name) == ["101", "101.2"] && others.map(\.versions) == [nil, [2...2]])
-        #expect(others[0].profile == VSIProfile(antiSpoofing: false))
+        #expect(others[0].profile == VSIProfile(antiSpoofing: false, sharedAddresses: [.all]))
+        #expect(others[1].profile.sharedAddresses.isEmpty && others[0].ports == nil)
+        let anyAddress = try #require(MACAddress("02:aa:bb:cc:dd:ee"))
+        #expect(others[0].profile.shares(anyAddress) && !web.profile.shares(anyAddress))
+        #expect(web.profile.shares(try #require(MACAddress("00:00:5e:00:01:33"))))
+        #expect(web.ports == ["port0", "port1"])
+        #expect(database.protectedAddresses.map(\.description) == ["02:00:00:00:00:09"])
         #expect(others[1].profile.octetsPerSecond == 312_500_000)
     }
 
@@ -119,7 +129,9 @@ enum VSITypeMistakesTable {
                       - { group: 8, vlan: 10 }
                       - { group: 8, vlan: 11 }
                     macs: [52:54:00, 52:54:00:00:00:01/24, 01:00:00:00:00:00/8]
-                  - { type: 2, vlans: [], macs: [], ethertypes: [] }
+                  - { type: 2, vlans: [], macs: [], ethertypes: [], ports: [] }
+                  - { type: 3, shared-addresses: [vrrp], ports: port0 }
+                protected-macs: [01:00:5e:00:00:01]
                 """,
             lines: """
                 types.yaml:1: allow-macs[0]: "01:00:5e:00:00:01" is no such address; give the MAC address of one station, such as \
@@ -142,7 +154,13 @@ enum VSITypeMistakesTable {
                 beginning of several such as 52:54:00:00:00:00/24
                 types.yaml:11: types[1].vlans: allows no VLAN; leave it out to allow every VLAN
                 types.yaml:11: types[1].macs: allows no address; leave it out to allow every address
+                types.yaml:11: types[1].ports: allows no port; leave it out to allow every port
                 types.yaml:11: types[1].ethertypes: allows no EtherType; leave it out to allow every EtherType
+                types.yaml:12: types[2].ports: is a single value; give a list of interfaces, each after a dash
+                types.yaml:12: types[2].shared-addresses[0]: "vrrp" is no such address; give true, or addresses such as \
+                00:00:5e:00:01:00/40, those of VRRP
+                types.yaml:13: protected-macs[0]: "01:00:5e:00:00:01" is no such address; give the MAC address of one machine, such as \
+                02:00:00:00:00:01
                 """),
         MistakeCase(
             name: "filters",
@@ -152,7 +170,7 @@ enum VSITypeMistakesTable {
                   - { type: 2, rate-limit: 1kbit }
                   - { type: 3, rate-limit: 99999999999999999999mbit }
                   - { type: 4, rate-limit: 10mbit, anti-spoofing: false }
-                  - { type: 5, ethertypes: [0x05ff, lldp, 2048] }
+                  - { type: 5, ethertypes: [0x05ff, lldp, 2048, 0x8100] }
                 """,
             lines: """
                 types.yaml:2: types[0].rate-limit: "10" is no rate; give bits a second with a unit, 64kbit to 400gbit, such as 10mbit
@@ -166,6 +184,8 @@ enum VSITypeMistakesTable {
                 0xffff
                 types.yaml:6: types[4].ethertypes[1]: "lldp" is no EtherType; give ipv4, arp, ipv6, or a number from 0x0600 to 0xffff
                 types.yaml:6: types[4].ethertypes[2]: "2048" is no EtherType; give ipv4, arp, ipv6, or a number from 0x0600 to 0xffff
+                types.yaml:6: types[4].ethertypes[3]: "0x8100" is the EtherType of a tag: what is behind it is unknown; remove it; \
+                VLANs are given by vlans
                 """),
         MistakeCase(
             name: "types that shadow each other",

@@ -1,0 +1,182 @@
+internal import EVBProtocol
+internal import EVBWire
+internal import LinuxSystem
+internal import Logging
+internal import Netlink
+
+/// What the bridge ports of a daemon know together: whose an address is, and on which port a VSI is.
+///
+/// Used on the thread of the loop. The rules are those of ``AddressLedger`` and ``VSIPlaces``; this joins them with the kernel's
+/// links, the configuration and the log.
+final class BridgeRegistry {
+    private(set) var ledger = AddressLedger()
+    private var places = VSIPlaces()
+    private let table: LinkTable?
+    private let now: () -> Instant
+    private let logger: Logger?
+    /// Addresses that no VSI may have on any port, by the port and the part of the configuration that says so.
+    private var protected: [Protection: Set<MACAddress>] = [:]
+    private var allProtected: Set<MACAddress> = []
+    /// The bridges of ports as they were when a port last looked.
+    private var domains: [String: AddressLedger.Domain] = [:]
+    /// Requests refused for an address of another VSI, and for a VSI that is elsewhere, by port. They wrap.
+    private var refused: [String: (addresses: UInt64, places: UInt64)] = [:]
+
+    /// What protects addresses.
+    enum Protection: Hashable {
+        case port(String)
+        /// The VSI types of a port.
+        case types(of: String)
+    }
+
+    /// Called with a VSI that is associated on another port now, the port that has lost it, and the other.
+    var onMoved: ((_ vsiID: VSIID, _ loser: String, _ winner: String) -> Void)?
+
+    /// A registry of ports of bridges.
+    ///
+    /// - Parameters:
+    ///   - table: the kernel's links; nil is one bridge that does not tell VLANs apart, for tests.
+    ///   - logger: where a refusal is logged with both VSIs.
+    ///   - now: the time.
+    init(table: LinkTable? = nil, logger: Logger? = nil, now: @escaping () -> Instant = { Instant(nanoseconds: 0) }) {
+        self.table = table
+        self.logger = logger
+        self.now = now
+    }
+
+    // MARK: Ports
+
+    /// Follows a port: its bridge, or the addresses that no VSI may have there, may have changed.
+    ///
+    /// - Returns: its VSIs that may not stay, and why.
+    func follow(_ port: String, protected addresses: Set<MACAddress>) -> [VSIID: AddressLedger.Obstacle] {
+        let domain = domain(of: port)
+        let isNew = domains.updateValue(domain, forKey: port) != domain
+        let added = protect(addresses, by: .port(port))
+        var found = isNew ? ledger.conflicts(on: port) { self.domain(of: $0) } : [:]
+        guard !added.isEmpty else { return found }
+        for (vsiID, mac) in ledger.holders(of: added, on: port) { found[vsiID] = .protected(mac) }
+        return found
+    }
+
+    /// Protects addresses, on all ports, in place of those that the same part of the configuration has named before.
+    ///
+    /// - Returns: those that are new there.
+    @discardableResult
+    func protect(_ addresses: Set<MACAddress>, by part: Protection) -> Set<MACAddress> {
+        let former = protected[part] ?? []
+        guard addresses != former else { return [] }
+        protected[part] = addresses.isEmpty ? nil : addresses
+        allProtected = protected.values.reduce(into: []) { $0.formUnion($1) }
+        return addresses.subtracting(former)
+    }
+
+    /// Forgets a port.
+    func leave(_ port: String) {
+        ledger.releaseAll(on: port)
+        protect([], by: .port(port))
+        protect([], by: .types(of: port))
+        domains[port] = nil
+        refused[port] = nil
+    }
+
+    /// The name of a link.
+    func linkName(_ index: Int32) -> String? { table?[index]?.name }
+
+    private func domain(of port: String) -> AddressLedger.Domain {
+        guard let master = bridge(of: port) else { return AddressLedger.Domain() }
+        return AddressLedger.Domain(bridgeIndex: master.index, filtersVLANs: master.filtersVLANs == true)
+    }
+
+    private func bridge(of port: String) -> Link? {
+        guard let table, let master = table[port]?.masterIndex.flatMap({ table[$0] }) else { return nil }
+        return master.kind == "bridge" ? master : nil
+    }
+
+    private func isOwn(_ mac: MACAddress, on port: String) -> Bool {
+        guard let table, let bridge = bridge(of: port) else { return false }
+        return table.links(of: HardwareAddress(mac.rawValue)).contains {
+            $0.index == bridge.index || $0.masterIndex == bridge.index
+        }
+    }
+
+    // MARK: Addresses
+
+    /// Claims the addresses of a filter for what asks for them.
+    ///
+    /// - Parameters:
+    ///   - filter: the filter that is to be granted.
+    ///   - request: what the station asks for.
+    ///   - port: where it asks.
+    ///   - shared: addresses that the VSI's type lets others have too.
+    /// - Returns: the claim, which a Pre-Associate without reservation does not get: it takes no place.
+    /// - Throws: what is in the way.
+    func claim(
+        _ filter: FilterInfo, for request: BridgeRequest, on port: String, shared: [MACPattern] = []
+    ) throws(AddressLedger.Obstacle) -> AddressLedger.Claim? {
+        let holder = AddressLedger.Holder(vsiID: request.vsiID, port: port)
+        let isShared = { (mac: MACAddress) in shared.contains { $0.matches(mac) } }
+        do throws(AddressLedger.Obstacle) {
+            for mac in filter.entries.compactMap(\.macAddress) {
+                if allProtected.contains(mac) { throw .protected(mac) }
+                if isOwn(mac, on: port) { throw .own(mac) }
+            }
+            let domain = { self.domain(of: $0) }
+            guard request.command != .preAssociate else {
+                try ledger.check(filter.entries, for: holder, isShared: isShared, domain: domain)
+                return nil
+            }
+            return try ledger.claim(filter.entries, for: holder, isShared: isShared, domain: domain)
+        } catch {
+            refused[port, default: (0, 0)].addresses &+= 1
+            throw error
+        }
+    }
+
+    /// Ends a claim.
+    func release(_ claim: AddressLedger.Claim?) {
+        if let claim { ledger.release(claim) }
+    }
+
+    /// Lets the addresses of a claim be shared, or no longer.
+    func setSharing(_ claim: AddressLedger.Claim?, _ shared: [MACPattern]) throws(AddressLedger.Obstacle) {
+        guard let claim else { return }
+        try ledger.setSharing(claim, isShared: { mac in shared.contains { $0.matches(mac) } }) {
+            self.domain(of: $0)
+        }
+    }
+
+    /// Logs a request that is refused for an address.
+    func log(_ request: BridgeRequest, on port: String, because obstacle: AddressLedger.Obstacle) {
+        logger?.notice(
+            "VSI not admitted",
+            metadata: ["vsi": "\(request.vsiID)", "port": "\(port)", "reason": "\(obstacle)"])
+    }
+
+    // MARK: Places
+
+    /// Judges a request by where its VSI is.
+    func judge(_ request: BridgeRequest, on port: String) -> VSIPlaces.Verdict {
+        let verdict = places.judge(request, on: port, at: now())
+        if case .moved = verdict { refused[port, default: (0, 0)].places &+= 1 }
+        return verdict
+    }
+
+    /// A VSI has what was granted to it on a port.
+    func bound(_ vsiID: VSIID, _ command: VDPCommand, on port: String) {
+        guard command == .associate else { return places.ended(vsiID, on: port) }
+        if let loser = places.associated(vsiID, on: port, at: now()) { onMoved?(vsiID, loser, port) }
+    }
+
+    /// A VSI has nothing on a port any more.
+    func released(_ vsiID: VSIID, on port: String) { places.ended(vsiID, on: port) }
+
+    /// The station on a port has ended a VSI that had nothing there.
+    func departed(_ vsiID: VSIID, from port: String) { places.departed(vsiID, from: port) }
+
+    /// What a port's counters tell.
+    func counters(of port: String) -> [String: UInt64] {
+        let counts = refused[port] ?? (0, 0)
+        return ["VdpAddressConflicts": counts.addresses, "VdpMovesRefused": counts.places]
+    }
+}

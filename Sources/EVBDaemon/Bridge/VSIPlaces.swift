@@ -1,0 +1,103 @@
+// On which bridge port a VSI is associated, and which ports it has left. Values only.
+
+internal import EVBProtocol
+internal import EVBWire
+
+/// The ports where the VSIs of a bridge are associated: each VSI on one at a time.
+///
+/// A VSI moves to the port that associates it last: that is a migration, in which the machine already runs behind the new port,
+/// and the old station's De-Associate follows. A station cannot prove that it is the destination (M is a hint that stations
+/// may leave out), so that each claim counts once: the port that has lost the VSI does not get it back by asking on, as its
+/// keep-alives do, while the VSI is kept alive at the new one. It gets it back when the VSI has ended there, and it may take
+/// part in a new migration after it has ended the VSI itself, has begun with a Pre-Associate (as a migration's destination
+/// does), or has been silent for longer than a station waits between two attempts.
+struct VSIPlaces {
+    /// Longer than the five minutes that evbd's station waits at most before it asks again, with one request lost.
+    static let silenceMax = Interval.seconds(700)
+    /// How long after a move a request from the old port is believed to have crossed it, such as a keep-alive.
+    static let crossing = Interval.seconds(5)
+
+    /// What is to become of a request.
+    enum Verdict: Equatable {
+        /// It may be decided on.
+        case free
+        /// The VSI has moved from here to `port`. `isNews` tells once that two stations keep the VSI alive.
+        case moved(to: String, isNews: Bool)
+    }
+
+    /// A port that has lost a VSI to another.
+    private struct Former {
+        var lastAsked: Instant
+        let movedAt: Instant
+        var refusals = 0
+        var isReported = false
+    }
+
+    private struct Place {
+        var port: String
+        var former: [String: Former] = [:]
+    }
+
+    private var places: [VSIID: Place] = [:]
+
+    /// Where a VSI is associated.
+    func port(of vsiID: VSIID) -> String? { places[vsiID]?.port }
+
+    /// VSIs that are associated.
+    var count: Int { places.count }
+
+    /// Whether stations on other ports keep a VSI alive that is associated on this one, or this one's on another.
+    func isContested(_ vsiID: VSIID) -> Bool {
+        places[vsiID]?.former.values.contains { $0.isReported } ?? false
+    }
+
+    /// Judges a request by where the VSI is.
+    mutating func judge(_ request: BridgeRequest, on port: String, at now: Instant) -> Verdict {
+        guard let place = places[request.vsiID], place.port != port, var former = place.former[port] else {
+            return .free
+        }
+        let isNewMigration =
+            request.command == .preAssociate || request.command == .preAssociateWithReservation
+            || now.since(former.lastAsked) > Self.silenceMax
+        guard !isNewMigration else {
+            places[request.vsiID]?.former[port] = nil
+            return .free
+        }
+        former.lastAsked = now
+        // A suspended machine is the source of a migration, which says that it knows.
+        if request.hint != .suspended { former.refusals &+= 1 }
+        let isContested =
+            former.refusals > 1 || (former.refusals == 1 && now.since(former.movedAt) > Self.crossing)
+        let isNews = isContested && !former.isReported
+        if isNews { former.isReported = true }
+        places[request.vsiID]?.former[port] = former
+        return .moved(to: place.port, isNews: isNews)
+    }
+
+    /// A VSI is associated on a port.
+    ///
+    /// - Returns: the port where it was associated before, if that was another.
+    mutating func associated(_ vsiID: VSIID, on port: String, at now: Instant) -> String? {
+        guard var place = places[vsiID] else {
+            places[vsiID] = Place(port: port)
+            return nil
+        }
+        guard place.port != port else { return nil }
+        let loser = place.port
+        place.port = port
+        place.former[port] = nil
+        place.former[loser] = Former(lastAsked: now, movedAt: now)
+        places[vsiID] = place
+        return loser
+    }
+
+    /// A VSI is not associated on a port any more.
+    mutating func ended(_ vsiID: VSIID, on port: String) {
+        if places[vsiID]?.port == port { places[vsiID] = nil }
+    }
+
+    /// The station on a port has de-associated a VSI that it had lost.
+    mutating func departed(_ vsiID: VSIID, from port: String) {
+        places[vsiID]?.former[port] = nil
+    }
+}

@@ -1,0 +1,84 @@
+import EVBWire
+import Testing
+
+@testable import EVBDaemon
+@testable import EVBProtocol
+
+@Suite struct BridgeRegistryTests {
+    private let taken = BridgeDecision.refuse(Refusal(reason: .invalidFilter, isHard: false, isKept: true))
+
+    private func decide(_ admission: AcceptingAdmission, _ request: BridgeRequest, on port: String) -> BridgeDecision? {
+        var decision: BridgeDecision?
+        admission.decide(request, on: port) { decision = $0 }
+        return decision
+    }
+
+    @Test("SEC-22 ports without VSI types keep addresses apart too, from the grant to the release")
+    func accepting() throws {
+        let registry = BridgeRegistry()
+        let (first, second) = (AcceptingAdmission(registry: registry), AcceptingAdmission(registry: registry))
+        let mine = try request([entry(machineOne, 0)])
+        let theirs = try request(id: vsi(2), [entry(machineOne, 0)])
+        #expect(decide(first, mine, on: "port0") == .grant(mine.filter))
+        #expect(decide(second, theirs, on: "port1") == taken, "before it is bound")
+        first.bind(vsi(1), BridgeGrant(command: .associate, filter: mine.filter), request: mine, on: "port0")
+        #expect(decide(second, theirs, on: "port1") == taken)
+        #expect(registry.counters(of: "port1")["VdpAddressConflicts"] == 2)
+        // Another filter: what the new one has not is free, once it holds.
+        let changed = try request([entry(machineTwo, 0)])
+        #expect(decide(first, changed, on: "port0") == .grant(changed.filter))
+        #expect(decide(second, theirs, on: "port1") == taken)
+        first.bind(vsi(1), BridgeGrant(command: .associate, filter: changed.filter), request: changed, on: "port0")
+        #expect(decide(second, theirs, on: "port1") == .grant(theirs.filter))
+        first.release(vsi(1), on: "port0")
+        second.leave("port1")
+        #expect(registry.ledger.load == (0, 0))
+    }
+
+    @Test("SEC-22 a Pre-Associate without reservation holds no address, and gets none that is held")
+    func preAssociate() throws {
+        let registry = BridgeRegistry()
+        let admission = AcceptingAdmission(registry: registry)
+        let first = try request(command: .preAssociate, [entry(machineOne, 0)])
+        #expect(decide(admission, first, on: "port0") == .grant(first.filter))
+        let other = try request(id: vsi(2), [entry(machineOne, 0)])
+        #expect(decide(admission, other, on: "port0") == .grant(other.filter))
+        #expect(decide(admission, first, on: "port0") == taken)
+    }
+
+    @Test("SEC-24 a protected address is no VSI's, and one that becomes so is taken back")
+    func protected() throws {
+        let registry = BridgeRegistry()
+        let admission = AcceptingAdmission(registry: registry)
+        let address = try #require(MACAddress(machineOne))
+        #expect(registry.follow("port0", protected: []).isEmpty)
+        let asked = try request([entry(machineOne, 0)])
+        #expect(decide(admission, asked, on: "port0") == .grant(asked.filter))
+        #expect(registry.follow("port0", protected: [address]) == [vsi(1): .protected(address)])
+        #expect(registry.follow("port0", protected: [address]).isEmpty, "told once")
+        admission.release(vsi(1), on: "port0")
+        #expect(
+            decide(admission, asked, on: "port0")
+                == .refuse(Refusal(reason: .invalidFilter, isHard: true, isKept: true)))
+        #expect(registry.follow("port1", protected: []).isEmpty)
+        #expect(decide(admission, asked, on: "port1") != .grant(asked.filter), "nor another port's")
+        registry.leave("port0")
+        #expect(decide(admission, asked, on: "port1") == .grant(asked.filter))
+    }
+
+    @Test("SEC-21 who loses a VSI is told which, and a VSI that is not associated is at no place")
+    func moves() throws {
+        let registry = BridgeRegistry()
+        var moved: [String] = []
+        registry.onMoved = { moved.append("\($0 == vsi(1)) \($1) \($2)") }
+        registry.bound(vsi(1), .associate, on: "a")
+        registry.bound(vsi(1), .preAssociate, on: "b")
+        #expect(moved.isEmpty)
+        registry.bound(vsi(1), .associate, on: "b")
+        #expect(moved == ["true a b"])
+        #expect(registry.judge(try request([entry(machineOne, 0)]), on: "a") == .moved(to: "b", isNews: false))
+        #expect(registry.counters(of: "a")["VdpMovesRefused"] == 1)
+        registry.bound(vsi(1), .preAssociate, on: "b")
+        #expect(registry.judge(try request([entry(machineOne, 0)]), on: "a") == .free)
+    }
+}
