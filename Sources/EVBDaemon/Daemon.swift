@@ -100,7 +100,7 @@ public final class Daemon {
             types = TypedAdmission(
                 programmer: programmer, timers: timers, loop: loop, runtimeDirectory: runtimeDirectory,
                 registry: registry, logger: logger)
-            guestFilter = GuestFilter(programmer: programmer, loop: loop, logger: logger)
+            guestFilter = GuestFilter(programmer: programmer, loop: loop, timers: timers, logger: logger)
             store = VSIStore(runtimeDirectory: runtimeDirectory, timers: timers, logger: logger)
         } catch {
             throw StartError(description: "\(error)")

@@ -3,17 +3,15 @@
 import errno
 import json
 import os
-import shutil
 import signal
+import socket
 import struct
 import threading
 import time
 import uuid
 
-import pytest
-
 from lab import Wire, eventually
-from lab.codec import ETHERTYPE_LLDP, EVB, Frame, ethernet, mac
+from lab.codec import ETHERTYPE_LLDP, EVB, mac
 from lab.fixtures import UPLINK_MAC
 from lab.system import run
 from lab.tap import Macvtap, Tap
@@ -65,7 +63,7 @@ class Inside:
             run(*self.namespace.command("ip", "maddress", "add", group, "dev", "eth0"))
 
     def mark(self, number):
-        self._wire._socket.setsockopt(1, SO_MARK, number)
+        self._wire._socket.setsockopt(socket.SOL_SOCKET, SO_MARK, struct.pack("I", number))
 
     def send(self, octets):
         try:

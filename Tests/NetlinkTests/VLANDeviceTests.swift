@@ -1,6 +1,5 @@
-import Testing
-
 import Netlink
+import Testing
 
 /// Which links are the device of a VLAN.
 @Suite struct VLANDeviceTests {

@@ -134,3 +134,21 @@ def test_a_vlan_device_as_port(cable, link):
     if link:
         assert cable.host.link("vm0") is None
     assert evbd.port("uplink0") is None, "only the configured port is a port"
+
+
+def test_SEC_39_an_8021ad_device_is_not_the_vlans(cable):
+    """SEC-39 Where an 802.1ad device has the name and the number that the VLAN's would have, the VSI's link is on a device of 802.1Q."""
+    cable.lldpad_bridge()
+    cable.host.ip("link", "add", "link", "uplink0", "name", "uplink0.20", "type", "vlan", "proto", "802.1ad", "id", "20")
+    cable.host.ip("link", "set", "uplink0.20", "up")
+    evbd = cable.evbd().wait_for_bridge()
+    evbd.associate(str(uuid.uuid4()), "--filter", f"mac={GUEST},vlan=20", "--link", "vm0", mac=None)
+    device = cable.host.link(cable.host.link("vm0")["link"])
+    assert device["ifname"] != "uplink0.20" and device["link"] == "uplink0"
+    assert device["linkinfo"]["info_data"]["protocol"] == "802.1Q" and device["linkinfo"]["info_data"]["id"] == 20
+    # A link that another program has made on the 802.1ad device is in another network: it is not the VSI's.
+    other = "52:54:00:11:22:77"
+    cable.host.ip("link", "add", "link", "uplink0.20", "name", "vm1", "address", other, "type", "macvtap", "mode", "vepa")
+    vsi = str(uuid.uuid4())
+    evbd.associate(vsi, "--filter", f"mac={other},vlan=20", mac=None)
+    assert evbd.vsi(vsi)["link"] is None and not cable.host.is_up("vm1")

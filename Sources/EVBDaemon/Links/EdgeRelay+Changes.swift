@@ -10,7 +10,7 @@ extension EdgeRelay {
     func linkChanged(_ name: String) {
         guests.linkChanged(name)
         // What the port is in may run another protocol now.
-        if let link = table[name], guests.isAround(link) { gate.follow() }
+        if let link = table[name], guests.isAround(link) || gate.isBeside(link) { gate.follow() }
         var concerned: [VSIID] = []
         if let vsiID = vsiOfName[name] { concerned.append(vsiID) }
         if let link = table[name] {

@@ -97,8 +97,8 @@ extension EdgeRelay {
         if let bridge, link.masterIndex == bridge.index { return true }
         guard link.macvlanMode != nil, let parent = link.parentIndex else { return false }
         if parent == port.index { return true }
-        guard let device = table[parent], device.kind == "vlan", device.parentIndex == port.index else { return false }
-        return vid == nil || device.vlanID == vid
+        guard let device = table[parent], let own = vid ?? device.vlanID else { return false }
+        return VLANDevice(name: "", parentIndex: port.index, vid: own, alias: "").isServed(by: device)
     }
 
     /// The link that an earlier evbd has made for a VSI.

@@ -139,7 +139,8 @@ final class EdgeRelay {
         self.logger = logger
         let gate = PortGate(filter: filter, portName: portName, table: table, policy: policy, logger: logger)
         let guests = GuestLinks(
-            filter: filter, portName: portName, table: table, isOn: policy.filtersGuests, isPort: isPort, logger: logger)
+            filter: filter, portName: portName, table: table, isOn: policy.filtersGuests, isPort: isPort, logger: logger
+        )
         gate.hasLoneGuest = { [weak guests] in guests?.hasLoneGuest ?? false }
         guests.onLoneGuest = { [weak gate] in gate?.follow() }
         guests.onGone = { [weak gate] in gate?.linkGone($0) }

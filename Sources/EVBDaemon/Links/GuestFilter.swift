@@ -3,6 +3,7 @@
 //
 // `GuestRules` writes the rules. `PortGate` decides about those of a port, `GuestLinks` about those of links.
 
+internal import EVBProtocol
 internal import EventLoop
 internal import LinuxSystem
 internal import Logging
@@ -18,8 +19,11 @@ final class GuestFilter {
 
     /// Changes in one transaction: enough for a burst to cost little, and few enough for one to take milliseconds.
     private static let batchMax = 128
-    /// Closed addresses in one transaction. They are cheap: some 25 ms on the worker for all of these.
-    private static let closedMax = 4096
+    /// How long a change of closed addresses that is not urgent waits for others, or to be taken back: a VSI that the
+    /// bridge grants at once is never closed.
+    private static let closedDelay = Interval.milliseconds(50)
+    /// The least time between transactions that make closed addresses only. What they cost grows with the links.
+    private static let closedGap = Interval.milliseconds(20)
 
     /// nftables' session. Used on the worker's thread only, which is why it can be handed there.
     private final class Session: @unchecked Sendable {
@@ -82,20 +86,15 @@ final class GuestFilter {
         case settled(String?)
     }
 
-    private struct ClosedChange {
-        var portIndex: Int32
-        var change: ClosedAddresses.Change
-    }
-
     private let programmer: LinkProgrammer
     private let session = Session()
     private var waiting: [(change: GuestRules.Change, then: Completion)] = []
-    private var waitingClosed: [ClosedChange] = []
-    /// How many changes of closed addresses have been asked for, and how many of them are made.
-    private var closedAsked: UInt64 = 0
-    private var closedDone: UInt64 = 0
-    private var closedWaiters: [(number: UInt64, then: () -> Void)] = []
-    private var isFlushing = false
+    let closedQueue = ClosedQueue()
+    private var flushTimer: Timers.Timer?
+    /// When the changes of closed addresses that wait are made at the latest.
+    private var flushAt: Instant?
+    private var lastChangeAt: Instant?
+    private let timers: Timers
     private var isBusy = false
     private var hostShield = HostShield.none
     /// The changes that have made the rules in force, by the links and ports that they are at.
@@ -107,17 +106,23 @@ final class GuestFilter {
     private var isLooking = false
     /// What an earlier evbd has left.
     let former: GuestRulesListing
+    /// What evbd's frames are known by at all ports. The one of an earlier run still passes the rules of that run.
+    let mark: UInt32
     /// Called with the closed addresses that a port has after another process changed something, by the ports' indices.
     /// Closes again what is missing, and returns whether anything is.
     var refillClosed: [Int32: (Set<HardwareAddress>) -> Bool] = [:]
 
     /// Reads the rules that an earlier evbd has left, and makes none yet.
-    init(programmer: LinkProgrammer, loop: EventLoop, logger: Logger) {
+    init(programmer: LinkProgrammer, loop: EventLoop, timers: Timers, logger: Logger) {
         self.programmer = programmer
         self.loop = loop
+        self.timers = timers
         self.logger = logger
         // The worker does not have the session yet.
         former = session.list()
+        mark = former.marks.values.first ?? UInt32.random(in: 1 ... .max)
+        for (index, addresses) in former.closed { closedQueue.adopt(addresses, port: index) }
+        flushTimer = timers.timer { [weak self] in self?.flush() }
     }
 
     // MARK: Rules
@@ -139,7 +144,7 @@ final class GuestFilter {
 
     /// Removes the rules of a port, which may be gone.
     func release(port index: Int32) {
-        waitingClosed.removeAll { $0.portIndex == index }
+        closedQueue.forget(port: index)
         refillClosed[index] = nil
         release(GuestRules.chains("port", index).out, GuestRules.release(port: index))
     }
@@ -198,56 +203,31 @@ final class GuestFilter {
     // MARK: Closed addresses
 
     /// Changes which addresses are closed at a port, with the next changes that are made, or soon.
-    ///
-    /// - Returns: A number to wait for.
-    func setClosed(_ changes: [ClosedAddresses.Change], port index: Int32) -> UInt64 {
-        guard !changes.isEmpty else { return closedAsked }
-        waitingClosed += changes.map { ClosedChange(portIndex: index, change: $0) }
-        closedAsked &+= UInt64(changes.count)
-        if !isFlushing {
-            isFlushing = true
-            loop.later { [weak self] in
-                self?.isFlushing = false
-                self?.submit()
-            }
-        }
-        return closedAsked
+    func setClosed(_ changes: [ClosedAddresses.Change], port index: Int32, isUrgent: Bool) {
+        for change in changes { closedQueue.set(change, port: index) }
+        // Later: what has changed is to be known everywhere by then.
+        if closedQueue.hasWaiters { loop.later { [closedQueue] in closedQueue.callBack() } }
+        flush(at: isUrgent ? timers.now : timers.now + Self.closedDelay)
     }
 
-    /// Calls back when the changes up to a number are made, or cannot be.
-    func awaitClosed(_ number: UInt64, then: @escaping () -> Void) {
-        guard number > closedDone else { return then() }
-        closedWaiters.append((number, then))
+    /// Calls back when none of these addresses is closed in the kernel any more.
+    func awaitOpen(_ addresses: Set<HardwareAddress>, port index: Int32, then: @escaping () -> Void) {
+        guard closedQueue.isOpening(addresses, port: index) else { return then() }
+        closedQueue.wait(addresses, port: index, then: then)
+        let earliest = lastChangeAt.map { $0 + Self.closedGap } ?? timers.now
+        flush(at: max(earliest, timers.now))
+    }
+
+    private func flush(at moment: Instant) {
+        guard !closedQueue.isEmpty, flushAt.map({ moment < $0 }) ?? true else { return }
+        flushAt = moment
+        guard moment <= timers.now else { flushTimer?.set(moment); return }
+        loop.later { [weak self] in self?.flush() }
+    }
+
+    private func flush() {
+        flushAt = nil
         submit()
-    }
-
-    /// Whether the changes up to a number are made.
-    func isClosedDone(_ number: UInt64) -> Bool { number <= closedDone }
-
-    private func takeClosed() -> (changes: [GuestRules.Change], count: Int) {
-        let taken = waitingClosed.prefix(Self.closedMax)
-        guard !taken.isEmpty else { return ([], 0) }
-        var last: [Int32: [HardwareAddress: Bool]] = [:]
-        for item in taken { last[item.portIndex, default: [:]][item.change.address] = item.change.isClosed }
-        let changes = last.keys.sorted().map { index -> GuestRules.Change in
-            let addresses = last[index, default: [:]]
-            let sorted = addresses.keys.sorted { $0.value < $1.value }
-            return GuestRules.Change(
-                commands: GuestRules.closed(
-                    index, adding: sorted.filter { addresses[$0] == true },
-                    removing: sorted.filter { addresses[$0] == false }))
-        }
-        let count = taken.count
-        waitingClosed.removeFirst(count)
-        return (changes, count)
-    }
-
-    private func closedAreDone(_ count: Int) {
-        guard count > 0 else { return }
-        closedDone &+= UInt64(count)
-        let ready = closedWaiters.filter { $0.number <= closedDone }
-        closedWaiters.removeAll { $0.number <= closedDone }
-        for waiter in ready { waiter.then() }
     }
 
     // MARK: Rules that others remove
@@ -281,8 +261,12 @@ final class GuestFilter {
             }
         }
         // What is under way may be missing too, which is nothing to tell.
-        let isSettled = waitingClosed.isEmpty && !isBusy
-        let refilled = refillClosed.filter { index, refill in refill(listing.closed[index] ?? []) }.count
+        let isSettled = closedQueue.isEmpty && !isBusy
+        let refilled = refillClosed.filter { index, refill in
+            let present = listing.closed[index] ?? []
+            closedQueue.lost(allBut: present, port: index)
+            return refill(present)
+        }.count
         guard !missing.isEmpty || refilled > 0 && isSettled else { return }
         logger.warning(
             "another process has removed rules of the guest filter; restoring them",
@@ -325,28 +309,35 @@ final class GuestFilter {
     }
 
     private func submit() {
-        guard !isBusy, !waiting.isEmpty || !waitingClosed.isEmpty else { return }
+        guard !isBusy, !waiting.isEmpty || !closedQueue.isEmpty else { return }
         // First: a link that is about to be set up has its address open by then.
-        let closed = takeClosed()
+        let closed = closedQueue.take()
         let batch = Array(waiting.prefix(Self.batchMax))
         waiting.removeFirst(batch.count)
         let outcome = Outcome()
         let session = session
-        let changes = closed.changes + batch.map(\.change)
+        let changes = closed + batch.map(\.change)
         isBusy = true
         let isTaken = programmer.submit(.perform(LinkTask { outcome.problems = session.run(changes) })) {
             [weak self] result in
             self?.isBusy = false
-            var problems = Array(outcome.problems.dropFirst(closed.changes.count))
+            var problems = Array(outcome.problems.dropFirst(closed.count))
             // The worker has ended before it came to this.
             if case .failure(let error) = result { problems = batch.map { _ in "\(error)" } }
-            self?.closedAreDone(closed.count)
+            self?.lastChangeAt = self?.timers.now
+            self?.closedQueue.done()
             for (item, problem) in zip(batch, problems) { item.then(problem) }
-            self?.submit()
+            self?.goOn()
         }
         guard !isTaken else { return }
         isBusy = false
-        closedAreDone(closed.count)
+        closedQueue.done()
         for item in batch { item.then("evbd is stopping") }
+    }
+
+    /// Makes the changes that came meanwhile. Closed addresses alone have their own time.
+    private func goOn() {
+        if !waiting.isEmpty || flushAt == nil { return submit() }
+        if let flushAt, flushAt <= timers.now { submit() }
     }
 }

@@ -37,6 +37,9 @@ enum GuestRules {
         var mark: UInt32
         /// The port's own address, if the kernel may send BPDUs from it: the port is in a bridge that runs STP.
         var spanningTreeSource: HardwareAddress?
+        /// The port is in a bridge without STP that has other cards: what it forwards of the network's own BPDUs is how the
+        /// network notices a loop.
+        var forwardsSpanningTree = false
         /// A machine has the port for itself.
         var hasLoneGuest = false
         /// The port is part of a bond, for which the kernel sends LACP without a socket.
@@ -117,6 +120,7 @@ enum GuestRules {
             // BPDUs, which have a length where other frames have a type.
             rules.append("ether daddr 01:80:c2:00:00:00 ether saddr \(source) ether type < 0x0600 accept")
         }
+        if gate.forwardsSpanningTree { rules.append("ether daddr 01:80:c2:00:00:00 ether type < 0x0600 accept") }
         // 802.1X and LACP.
         if gate.hasLoneGuest { rules.append("ether type { 0x888e, 0x8809 } \(reserved) accept") }
         if gate.isBonded { rules.append("ether type 0x8809 ether daddr 01:80:c2:00:00:02 accept") }

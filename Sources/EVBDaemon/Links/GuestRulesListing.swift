@@ -16,8 +16,8 @@ struct GuestRulesListing: Equatable {
     /// Reads listings in nft's JSON; what is not understood is left out.
     init(json listings: [String]) {
         for listing in listings {
-            guard let value = try? JSONValue(parsing: Array(listing.utf8)), case .array(let objects)? = value["nftables"]
-            else { continue }
+            let value = try? JSONValue(parsing: Array(listing.utf8))
+            guard case .array(let objects)? = value?["nftables"] else { continue }
             for object in objects { take(object) }
         }
     }

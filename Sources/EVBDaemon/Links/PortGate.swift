@@ -19,18 +19,14 @@ final class PortGate {
     private let portName: String
     private let table: LinkTable
     private let logger: Logger
-    /// What evbd's frames are known by. The one of an earlier run still passes the rules of that run.
-    private let mark: UInt32
+    private var mark: UInt32 { filter.mark }
     private var phase = Phase.off
     /// The rules that are in force, or are about to be.
     private var rules: GuestRules.Gate?
     private var isOn: Bool
     private(set) var closed: ClosedAddresses
-    /// When the opening of addresses is made, by the numbers of `GuestFilter`.
-    private var openings: [HardwareAddress: UInt64] = [:]
     /// The addresses that an earlier evbd had closed at this port.
     let formerlyClosed: Set<HardwareAddress>
-    private var isFormerTaken = false
     /// Called with evbd's mark when its socket has to bear it, and with nil when it need not any more.
     var onMark: ((UInt32?) -> Void)? { didSet { if isOn { onMark?(mark) } } }
     /// Whether a machine has the port for itself.
@@ -44,9 +40,7 @@ final class PortGate {
         self.logger = logger
         isOn = policy.filtersGuests
         closed = ClosedAddresses(isOn: policy.gate == .down)
-        let index = table[portName]?.index
-        mark = index.flatMap { filter.former.marks[$0] } ?? UInt32.random(in: 1 ... .max)
-        formerlyClosed = index.flatMap { filter.former.closed[$0] } ?? []
+        formerlyClosed = table[portName].map { filter.closedQueue.installed(port: $0.index) } ?? []
     }
 
     /// Whether an earlier evbd had one of these addresses closed.
@@ -70,7 +64,8 @@ final class PortGate {
         let hasSpanningTree = master?.spanningTree == true
         let wanted = GuestRules.Gate(
             index: port.index, name: port.name, mark: mark,
-            spanningTreeSource: hasSpanningTree ? port.address : nil, hasLoneGuest: hasLoneGuest(),
+            spanningTreeSource: hasSpanningTree ? port.address : nil,
+            forwardsSpanningTree: !hasSpanningTree && isBesideCard(port), hasLoneGuest: hasLoneGuest(),
             isBonded: master?.kind == "bond")
         send(closed.setExempt(Set([port.address, master?.address].compactMap { $0 })))
         guard wanted != rules else { return }
@@ -81,6 +76,19 @@ final class PortGate {
         phase = .raising
         if isEmpty { fill(port.index) }
         filter.protect(wanted) { [weak self] problem in self?.raised(wanted, problem) }
+    }
+
+    /// Whether a link is in the bridge of the port, so that what the gate lets pass may depend on it.
+    func isBeside(_ link: Link) -> Bool {
+        link.masterIndex != nil && link.masterIndex == table[portName]?.masterIndex
+    }
+
+    /// Whether the port's bridge has another way to the network.
+    private func isBesideCard(_ port: Link) -> Bool {
+        guard let master = port.masterIndex, table[master]?.kind == "bridge" else { return false }
+        return table.first { link in
+            link.masterIndex == master && link.index != port.index && !["tun", "veth"].contains(link.kind)
+        } != nil
     }
 
     private func raised(_ gate: GuestRules.Gate, _ problem: String?) {
@@ -102,7 +110,6 @@ final class PortGate {
         if let rules { filter.release(port: rules.index) }
         rules = nil
         phase = .off
-        openings = [:]
         onMark?(nil)
     }
 
@@ -110,8 +117,7 @@ final class PortGate {
 
     /// Makes the set in the kernel what it is to be, whatever it is.
     private func fill(_ index: Int32) {
-        send(closed.adopt(isFormerTaken ? [] : formerlyClosed))
-        isFormerTaken = true
+        send(closed.adopt(filter.closedQueue.installed(port: index)))
         filter.refillClosed[index] = { [weak self] present in
             guard let self else { return false }
             let missing = closed.current.subtracting(present)
@@ -120,9 +126,10 @@ final class PortGate {
         }
     }
 
-    /// What a VSI says of its addresses.
+    /// What a VSI says of its addresses. Closing those that were open is urgent.
     func set(_ vsiID: VSIID, open: Set<HardwareAddress>, closed addresses: Set<HardwareAddress>) {
-        send(closed.set(vsiID, open: open, closed: addresses))
+        let isUrgent = !closed.openAddresses(of: vsiID).isSubset(of: open)
+        send(closed.set(vsiID, open: open, closed: addresses), isUrgent: isUrgent)
     }
 
     /// Nothing is known of a VSI any more, and no link of it is there.
@@ -139,33 +146,20 @@ final class PortGate {
     /// A link is gone.
     func linkGone(_ index: Int32) { if closed.keepsClosed(link: index) { send(closed.linkGone(index)) } }
 
-    private func send(_ changes: [ClosedAddresses.Change]) {
+    private func send(_ changes: [ClosedAddresses.Change], isUrgent: Bool = false) {
         guard let index = rules?.index, phase != .failed, !changes.isEmpty else { return }
-        let number = filter.setClosed(changes, port: index)
-        for change in changes { openings[change.address] = change.isClosed ? nil : number }
+        filter.setClosed(changes, port: index, isUrgent: isUrgent)
     }
 
     /// Whether the closed set lets the addresses of an associated VSI pass.
-    func isOpen(_ vsiID: VSIID) -> Bool { opening(vsiID) == nil }
+    func isOpen(_ vsiID: VSIID) -> Bool {
+        guard let index = rules?.index else { return true }
+        return !filter.closedQueue.isOpening(closed.openAddresses(of: vsiID), port: index)
+    }
 
     /// Calls back when the addresses of an associated VSI pass, or cannot be made to.
     func whenOpen(_ vsiID: VSIID, then: @escaping () -> Void) {
-        guard let number = opening(vsiID) else { return then() }
-        filter.awaitClosed(number, then: then)
-    }
-
-    /// The number of the last change that is under way for a VSI's addresses.
-    private func opening(_ vsiID: VSIID) -> UInt64? {
-        guard !openings.isEmpty else { return nil }
-        var last: UInt64?
-        for address in closed.openAddresses(of: vsiID) {
-            guard let number = openings[address] else { continue }
-            if filter.isClosedDone(number) {
-                openings[address] = nil
-            } else {
-                last = max(last ?? 0, number)
-            }
-        }
-        return last
+        guard let index = rules?.index else { return then() }
+        filter.awaitOpen(closed.openAddresses(of: vsiID), port: index, then: then)
     }
 }

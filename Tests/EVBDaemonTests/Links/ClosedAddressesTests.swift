@@ -8,7 +8,7 @@ import Testing
 /// Which addresses a port's gate closes.
 @Suite struct ClosedAddressesTests {
     private static func vsi(_ number: UInt8) -> VSIID {
-        VSIID("00000000-0000-0000-0000-0000000000\(number < 16 ? "0" : "")\(String(number, radix: 16))")!
+        VSIID(format: .uuid, high: 0, low: UInt64(number))
     }
     private let one = vsi(1)
     private let two = vsi(2)

@@ -28,7 +28,7 @@ import Testing
         places.rules(of: link) { $0 == "up1" } != nil
     }
 
-    @Test("SEC-407 all that sits on the port or on its VLAN devices is a machine's, with a VSI or without; nothing else is")
+    @Test("SEC-407 all that sits on the port or on its VLAN devices is a machine's; nothing else is")
     func onThePort() {
         let port = Self.link(2, "up0", kind: "veth")
         let vlan = Self.link(3, "up0.10", kind: "vlan", parent: 2)
@@ -46,7 +46,7 @@ import Testing
         #expect(places.rules(of: lone) { _ in false } == GuestRules.Guest(index: 20, name: "g", isAlone: true))
     }
 
-    @Test("SEC-408 in the port's bridge taps and veths are machines', and so is what sits on the bridge; evbd's other ports and cards are not")
+    @Test("SEC-408 taps and veths in the port's bridge are machines', and what sits on it; ports and cards are not")
     func inTheBridge() {
         let port = Self.link(2, "up0", master: 5)
         let bridge = Self.link(5, "br0", kind: "bridge")

@@ -17,7 +17,7 @@ import Testing
             .map { String($0.dropFirst("add rule netdev evbd-guests port-2-out ".count)) }
     }
 
-    @Test("SEC-401 a port's gate: evbd by mark and namespace, closed addresses, ECP and tags never, the rest by the host's sockets only")
+    @Test("SEC-401 a gate passes evbd by mark and namespace, ECP and tags never, other things of the host's sockets")
     func gate() throws {
         #expect(
             try rules(Self.port) == [
@@ -31,17 +31,20 @@ import Testing
             ])
     }
 
-    @Test("SEC-402 what a gate lets pass beside is for STP, a lone machine and a bond only, and stands before the last drop")
+    @Test("SEC-402 what a gate lets pass beside is for STP, a lone machine and a bond only")
     func exceptions() throws {
         let plain = try rules(Self.port)
         var stp = Self.port
         stp.spanningTreeSource = HardwareAddress(0x0200_0000_AA01)
+        var forwarding = Self.port
+        forwarding.forwardsSpanningTree = true
         var lone = Self.port
         lone.hasLoneGuest = true
         var bond = Self.port
         bond.isBonded = true
         for (gate, rule) in [
             (stp, "ether daddr 01:80:c2:00:00:00 ether saddr 02:00:00:00:aa:01 ether type < 0x0600 accept"),
+            (forwarding, "ether daddr 01:80:c2:00:00:00 ether type < 0x0600 accept"),
             (lone, "ether type { 0x888e, 0x8809 } ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00 accept"),
             (bond, "ether type 0x8809 ether daddr 01:80:c2:00:00:02 accept"),
         ] {
@@ -49,7 +52,7 @@ import Testing
         }
     }
 
-    @Test("SEC-403 a link's rules: all reserved addresses in shared modes, ECP, LLDP and tags in passthru; both directions")
+    @Test("SEC-403 a link drops all reserved addresses in shared modes, ECP, LLDP and tags in passthru")
     func links() throws {
         #expect(
             GuestRules.declaration == """
@@ -78,13 +81,15 @@ import Testing
                 add rule netdev evbd-guests link-7-in jump guests
                 """)
         let lone = try #require(GuestRules.protect(GuestRules.Guest(index: 7, name: "vm 0", isAlone: true)))
-        #expect(lone.commands == shared.commands.split(separator: "\n", omittingEmptySubsequences: false)
-            .map { $0.hasSuffix("jump guests") ? $0.dropLast("guests".count) + "lone-guests" : String($0) }
-            .joined(separator: "\n"))
+        #expect(
+            lone.commands
+                == shared.commands.split(separator: "\n", omittingEmptySubsequences: false)
+                .map { $0.hasSuffix("jump guests") ? $0.dropLast("guests".count) + "lone-guests" : String($0) }
+                .joined(separator: "\n"))
         #expect(shared.ruleCounts == ["link-7-out": 1, "link-7-in": 1])
     }
 
-    @Test("SEC-404 a name with a quotation mark goes by JSON; one that nftables takes for many, or that is not the name, goes nowhere")
+    @Test("SEC-404 a name with a quotation mark goes by JSON; one that nftables takes for many does not go")
     func names() throws {
         let odd = try #require(GuestRules.protect(GuestRules.Guest(index: 7, name: "a\"b\\")))
         #expect(odd.isJSON && odd.commands.contains(#""dev": "a\"b\\""#))

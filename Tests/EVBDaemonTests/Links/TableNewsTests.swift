@@ -14,14 +14,15 @@ import Testing
 
     private func message(_ type: UInt16, _ attributes: [UInt8]) -> [UInt8] {
         let length = UInt16(20 + attributes.count)
-        return little(length) + [0, 0] + little(10 << 8 | type) + [UInt8](repeating: 0, count: 10) + [5, 0, 0, 0] + attributes
+        return little(length) + [0, 0] + little(10 << 8 | type) + [UInt8](repeating: 0, count: 10) + [5, 0, 0, 0]
+            + attributes
     }
 
     private func take(_ reader: inout TableNewsReader, _ octets: [UInt8]) -> Bool {
         octets.withUnsafeBytes { reader.take($0) }
     }
 
-    @Test("SEC-409 a rule, a chain, a set or an element of ours that another process removes is news; our own changes and other tables are not")
+    @Test("SEC-409 what another process removes of our table is news; our own changes and other tables are not")
     func removals() {
         for type: UInt16 in [2, 5, 8, 11, 14] {
             for (table, process, isNews) in [

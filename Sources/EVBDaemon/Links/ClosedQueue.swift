@@ -1,0 +1,98 @@
+internal import LinuxSystem
+
+/// The changes of closed addresses that are still to be made in the kernel, and who waits for them.
+final class ClosedQueue {
+    private struct Waiter {
+        var addresses: Set<HardwareAddress>
+        var portIndex: Int32
+        var then: () -> Void
+    }
+
+    /// What is to be made of addresses, by port; nothing that the kernel has already.
+    private var pending: [Int32: [HardwareAddress: Bool]] = [:]
+    /// What the kernel has when the transaction under way is done.
+    private var installed: [Int32: Set<HardwareAddress>] = [:]
+    /// The addresses that the transaction under way opens.
+    private var opening: [Int32: Set<HardwareAddress>] = [:]
+    private var waiters: [Waiter] = []
+
+    /// Whether anything waits for the end of a change.
+    var hasWaiters: Bool { !waiters.isEmpty }
+
+    /// Whether there is nothing to do.
+    var isEmpty: Bool { pending.isEmpty }
+
+    /// What the kernel has of a port, or is about to have.
+    func installed(port index: Int32) -> Set<HardwareAddress> { installed[index, default: []] }
+
+    /// An earlier run has closed these addresses.
+    func adopt(_ addresses: Set<HardwareAddress>, port index: Int32) { installed[index] = addresses }
+
+    /// The kernel has these addresses only; others that it should have are to be asked for again. What is under way may be
+    /// among those, and does no harm twice.
+    func lost(allBut present: Set<HardwareAddress>, port index: Int32) { installed[index]?.formIntersection(present) }
+
+    /// Asks for a change; one that takes an earlier one back costs nothing.
+    func set(_ change: ClosedAddresses.Change, port index: Int32) {
+        if installed[index, default: []].contains(change.address) == change.isClosed {
+            pending[index]?[change.address] = nil
+            if pending[index]?.isEmpty == true { pending[index] = nil }
+        } else {
+            pending[index, default: [:]][change.address] = change.isClosed
+        }
+    }
+
+    /// A port's set is removed.
+    func forget(port index: Int32) {
+        pending[index] = nil
+        installed[index] = nil
+        opening[index] = nil
+        callBack()
+    }
+
+    /// Whether one of the addresses is closed in the kernel and about to be opened.
+    func isOpening(_ addresses: Set<HardwareAddress>, port index: Int32) -> Bool {
+        let underWay = opening[index, default: []]
+        let asked = pending[index, default: [:]]
+        return addresses.contains { underWay.contains($0) || asked[$0] == false }
+    }
+
+    /// Calls back when none of the addresses is.
+    func wait(_ addresses: Set<HardwareAddress>, port index: Int32, then: @escaping () -> Void) {
+        waiters.append(Waiter(addresses: addresses, portIndex: index, then: then))
+    }
+
+    /// Takes all changes for the next transaction.
+    func take() -> [GuestRules.Change] {
+        let taken = pending
+        pending = [:]
+        return taken.keys.sorted().map { index in
+            let changes = taken[index, default: [:]]
+            let closing = changes.filter { $0.value }.map(\.key)
+            let opened = changes.filter { !$0.value }.map(\.key)
+            installed[index, default: []].formUnion(closing)
+            installed[index, default: []].subtract(opened)
+            opening[index] = Set(opened)
+            return GuestRules.Change(
+                commands: GuestRules.closed(
+                    index, adding: closing.sorted { $0.value < $1.value },
+                    removing: opened.sorted { $0.value < $1.value }))
+        }
+    }
+
+    /// The transaction is done.
+    func done() {
+        opening = [:]
+        callBack()
+    }
+
+    /// Calls back those who need not wait any more, because what they waited for was taken back.
+    func callBack() {
+        guard !waiters.isEmpty else { return }
+        let all = waiters
+        waiters = []
+        for waiter in all {
+            if isOpening(waiter.addresses, port: waiter.portIndex) { waiters.append(waiter) } else { waiter.then() }
+        }
+    }
+}

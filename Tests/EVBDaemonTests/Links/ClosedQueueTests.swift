@@ -1,0 +1,65 @@
+import LinuxSystem
+import Testing
+
+@testable import EVBDaemon
+
+/// The changes of closed addresses that are on their way to the kernel.
+@Suite struct ClosedQueueTests {
+    private let queue = ClosedQueue()
+    private let one = HardwareAddress(0x5254_0000_0001)
+    private let two = HardwareAddress(0x5254_0000_0002)
+
+    private func set(_ address: HardwareAddress, _ isClosed: Bool) {
+        queue.set(ClosedAddresses.Change(address: address, isClosed: isClosed), port: 2)
+    }
+
+    @Test("SEC-508 what is closed and opened again before the kernel has it costs nothing, and nothing waits for it")
+    func takenBack() {
+        set(one, true)
+        #expect(!queue.isEmpty)
+        set(one, false)
+        #expect(queue.isEmpty && !queue.isOpening([one], port: 2))
+        #expect(queue.take().isEmpty)
+    }
+
+    @Test("SEC-509 an opening is waited for until its transaction is done; one that is taken back ends the wait too")
+    func waits() {
+        set(one, true)
+        #expect(queue.take().map(\.commands) == [GuestRules.closed(2, adding: [one], removing: [])])
+        queue.done()
+        set(one, false)
+        var calls = 0
+        queue.wait([one], port: 2) { calls += 1 }
+        #expect(queue.isOpening([one], port: 2) && !queue.isOpening([two], port: 2) && !queue.isOpening([one], port: 3))
+        #expect(queue.take().map(\.commands) == [GuestRules.closed(2, adding: [], removing: [one])])
+        queue.callBack()
+        #expect(calls == 0)
+        queue.done()
+        #expect(calls == 1 && !queue.isOpening([one], port: 2))
+
+        set(one, true)
+        _ = queue.take()
+        queue.done()
+        set(one, false)
+        queue.wait([one], port: 2) { calls += 1 }
+        set(one, true)
+        queue.callBack()
+        #expect(calls == 2 && queue.isEmpty)
+    }
+
+    @Test("SEC-510 addresses that another process has removed are asked for again; a lost port ends all waits")
+    func lost() {
+        queue.adopt([one, two], port: 2)
+        set(one, true)
+        #expect(queue.isEmpty)
+        queue.lost(allBut: [two], port: 2)
+        set(one, true)
+        set(two, true)
+        #expect(queue.take().map(\.commands) == [GuestRules.closed(2, adding: [one], removing: [])])
+        set(one, false)
+        var calls = 0
+        queue.wait([one], port: 2) { calls += 1 }
+        queue.forget(port: 2)
+        #expect(calls == 1 && queue.isEmpty && queue.installed(port: 2).isEmpty)
+    }
+}
