@@ -28,6 +28,7 @@ public final class Daemon {
     private let programmer: LinkProgrammer
     private let guestFilter: GuestFilter
     private let store: VSIStore
+    private let resources: ResourcePool
     private let serviceManager = ServiceManager()
     private(set) var ports: [any ManagedPort] = []
     private var service: DaemonService?
@@ -61,6 +62,8 @@ public final class Daemon {
     ) throws {
         self.configuration = configuration
         self.configurationPath = configurationPath
+        resources = ResourcePool(limits: configuration.limits)
+        resources.portCount = configuration.ports.count
         self.runtimeDirectory = runtimeDirectory
         self.logger = logger
         let rival =
@@ -190,7 +193,7 @@ public final class Daemon {
     private var surroundings: PortSurroundings {
         PortSurroundings(
             loop: loop, timers: timers, table: table, programmer: programmer, guestFilter: guestFilter,
-            logger: logger, runtimeDirectory: runtimeDirectory, store: store)
+            logger: logger, runtimeDirectory: runtimeDirectory, store: store, resources: resources)
     }
 
     private func makePort(_ configuration: PortConfiguration) -> any ManagedPort {
@@ -258,6 +261,9 @@ public final class Daemon {
             logger.warning("control and libvirt change only with a restart of evbd")
         }
         logger.logLevel = Logger.Level(fresh.logLevel)
+        let hasOtherLimits = fresh.limits != configuration.limits
+        resources.limits = fresh.limits
+        resources.portCount = fresh.ports.count
         configuration = fresh
         let wanted = Dictionary(uniqueKeysWithValues: fresh.ports.map { ($0.interface, $0) })
         successors = successors.filter { wanted[$0.key] != nil }
@@ -279,7 +285,7 @@ public final class Daemon {
                 publish(PortNews(kind: .port, to: "added", message: "the port is new"), port: settings.interface)
                 return makePort(settings)
             }
-            if port.configuration != settings { port.reconfigure(settings) }
+            if port.configuration != settings || hasOtherLimits { port.reconfigure(settings) }
             if let database = settings.vsiTypes.flatMap({ fresh.vsiTypes[$0] }) { types.configure(port.name, database) }
             port.transport.logger.logLevel = logger.logLevel
             return port

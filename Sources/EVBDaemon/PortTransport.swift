@@ -17,6 +17,7 @@ struct PortSurroundings {
     /// The directory for what lives until the next boot.
     let runtimeDirectory: String
     let store: VSIStore
+    let resources: ResourcePool
 }
 
 /// What a port has of its interface, whichever side of the link it plays: it follows the interface, hears and sends frames
@@ -44,6 +45,8 @@ final class PortTransport {
     /// When the port, and with it all of its counters, began.
     let createdAt: Instant
 
+    /// The time of the loop that the neighbour may take.
+    let share: LoopShare
     /// Hears whoever is not the neighbour, and sends.
     private var listener: PortListener?
     /// Hears the EVB neighbour, once it is known, and nobody before.
@@ -78,6 +81,7 @@ final class PortTransport {
         name = configuration.interface
         ecpSource = configuration.ecp.source
         self.surroundings = surroundings
+        share = LoopShare(of: surroundings.resources.portCount)
         createdAt = surroundings.timers.now
         var logger = surroundings.logger
         logger[metadataKey: "port"] = "\(name)"
@@ -86,6 +90,15 @@ final class PortTransport {
     }
 
     var now: Instant { surroundings.timers.now }
+
+    /// A queue for what the neighbour gives to do, whose time is taken from the neighbour's share.
+    func workQueue<Work>(_ body: @escaping (Work) -> Void) -> WorkQueue<Work> {
+        let queue = WorkQueue(loop: surroundings.loop, body)
+        queue.onSpent = { [share, timers = surroundings.timers] in
+            share.spend(Interval(nanoseconds: $0), at: timers.now)
+        }
+        return queue
+    }
 
     /// The interface, while it is there.
     var link: Link? { surroundings.table[name] }
@@ -139,7 +152,8 @@ final class PortTransport {
             groups: groups, sources: sources, tap: opening.tapsAll ? .everything : .protocols, mark: opening.mark)
         let who = allowance == .neighbour ? "the neighbour" : "others than the neighbour"
         return try PortListener(
-            socket, allowance, loop: surroundings.loop, timers: surroundings.timers,
+            socket, allowance, share: allowance == .neighbour ? share : nil, loop: surroundings.loop,
+            timers: surroundings.timers,
             take: { [weak self] in self?.take($0) },
             onFlood: { [weak self] in self?.tellOfFlood(from: who) })
     }

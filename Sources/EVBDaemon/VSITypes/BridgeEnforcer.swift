@@ -18,6 +18,8 @@ enum ClaimChange: Sendable {
     /// Addresses of the station itself that may send.
     case stations(ClaimToken, Set<MACAddress>)
     case withdraw(ClaimToken)
+    /// So many of what a claim has in force, or all.
+    case withdrawSome(ClaimToken, Int)
 }
 
 /// Imposes on bridge ports what was granted there: rules for frames by nftables, forwarding entries and VLANs by netlink.
@@ -37,16 +39,20 @@ final class BridgeEnforcer: @unchecked Sendable {
         var failures: [ClaimToken: EnforcementError] = [:]
         /// The bridge does not tell VLANs apart, though a VSI has one.
         var ignoresVLANs = false
+        /// Claims of which some was to be withdrawn, and of which there is more.
+        var unfinished: Set<ClaimToken> = []
     }
 
-    /// One port and what is in force there.
-    struct Port {
+    /// One port and what is in force there. A class: a copy of a structure would have each change copy all that is in force.
+    final class Port {
         let rules: PortRules
         var claims = PortClaims()
         /// What the kernel has of evbd's making.
-        var actual: [Imposition: ImpositionValue] = [:]
+        var actual = ImpositionTable()
         /// What is in force without evbd, and is to stay.
         var foreign: Set<Imposition> = []
+
+        init(rules: PortRules) { self.rules = rules }
 
         var name: String { rules.port }
 
@@ -56,6 +62,9 @@ final class BridgeEnforcer: @unchecked Sendable {
         /// 0 where there is no such interface now.
         var index: Int32 { Int32(bitPattern: if_nametoindex(rules.port)) }
     }
+
+    /// Commands of one transaction, where there are many.
+    private static let commandsMax = 1000
 
     var ports: [String: Port] = [:]
     /// How many elements lead to the chain of these EtherTypes; a chain is there as long as it is listed.
@@ -77,12 +86,12 @@ final class BridgeEnforcer: @unchecked Sendable {
             throw EnforcementError(description: "nftables cannot name an interface \(name)")
         }
         try run(rules.declaration)
-        var port = Port(rules: rules)
-        port.actual = try inherited(rules)
-        let inherited = port.actual
+        let port = Port(rules: rules)
+        let inherited = try inherited(rules)
+        port.actual = inherited
         if !inherited.isEmpty { port.claims.set(.inherited, inherited) }
         ports[name] = port
-        for value in inherited.values { countChain(value, by: 1) }
+        for (_, value) in inherited { countChain(value, by: 1) }
         // evbd may have died between a mark in the ledger and what it stands for.
         for item in inherited.keys.sorted(by: Self.entriesBeforeVLANs).reversed() where !item.isRule {
             try? restore(item, on: port)
@@ -90,10 +99,12 @@ final class BridgeEnforcer: @unchecked Sendable {
         return !inherited.isEmpty
     }
 
-    private func inherited(_ rules: PortRules) throws(EnforcementError) -> [Imposition: ImpositionValue] {
-        var items: [Imposition: ImpositionValue] = [:]
+    private func inherited(_ rules: PortRules) throws(EnforcementError) -> ImpositionTable {
+        var items = ImpositionTable()
         for collection in PortRules.Collection.allCases {
-            items.merge(PortRules.impositions(collection, in: try list(rules.listing(collection)))) { $1 }
+            for (item, value) in PortRules.impositions(collection, in: try list(rules.listing(collection))) {
+                items[item] = value
+            }
         }
         return items
     }
@@ -105,7 +116,7 @@ final class BridgeEnforcer: @unchecked Sendable {
         for item in port.actual.keys.sorted(by: Self.entriesBeforeVLANs) where port.isHolding(item) && !item.isRule {
             try? retract(item, on: port)
         }
-        for value in port.actual.values { countChain(value, by: -1) }
+        for (_, value) in port.actual { countChain(value, by: -1) }
         // Somebody may have flushed all rules.
         guard (try? list(PortRules.tableListing)) != nil else { return }
         try run(port.rules.removal)
@@ -148,7 +159,10 @@ final class BridgeEnforcer: @unchecked Sendable {
         var touched: Set<Imposition> = []
         for change in changes {
             switch change {
-            case .withdraw(let token): touched.formUnion(ports[name]?.claims.remove(token).keys ?? [:].keys)
+            case .withdraw(let token): touched.formUnion(ports[name]?.claims.remove(token) ?? [])
+            case .withdrawSome(let token, let limit):
+                touched.formUnion(ports[name]?.claims.remove(token, atMost: limit) ?? [])
+                if ports[name]?.claims.contains(token) == true { outcome.unfinished.insert(token) }
             case .stations(let token, let addresses):
                 var items: [Imposition: ImpositionValue] = [:]
                 for address in addresses { items[.station(address)] = .plain }
@@ -175,14 +189,14 @@ final class BridgeEnforcer: @unchecked Sendable {
         for change in changes {
             let token: ClaimToken
             switch change {
-            case .withdraw: continue
+            case .withdraw, .withdrawSome: continue
             case .grant(let changed, _), .stations(let changed, _): token = changed
             }
-            guard let claimed = ports[name]?.claims[token].keys else { continue }
+            guard let claimed = ports[name]?.claims.items(of: token) else { continue }
             guard let failed = claimed.lazy.compactMap({ unsettled[$0] }).first else { continue }
             outcome.failures[token] = failed
             ports[name]?.claims.remove(token)
-            _ = settle(name, Set(claimed))
+            _ = settle(name, claimed)
         }
         return outcome
     }
@@ -229,7 +243,7 @@ final class BridgeEnforcer: @unchecked Sendable {
         } catch {
             guard isTableMissing() else { throw EnforcementError(description: "nftables refuses: \(error)") }
             do throws(NftablesError) {
-                try nftables().run(everything())
+                for part in everything() { try nftables().run(part) }
                 try nftables().run(commands)
             } catch {
                 throw EnforcementError(description: "nftables refuses: \(error)")
@@ -254,22 +268,28 @@ final class BridgeEnforcer: @unchecked Sendable {
     /// - Returns: whether they had to be.
     func restoreRules() throws(EnforcementError) -> Bool {
         guard isTableMissing() else { return false }
-        try run(everything())
+        for part in everything() { try run(part) }
         return true
     }
 
-    /// The commands that set up all that there is in force.
-    private func everything() -> String {
+    /// The commands that set up all that there is in force, in transactions of a bounded size: nftables takes a kilobyte or more
+    /// for a command. What is not there yet does not pass meanwhile.
+    private func everything() -> [String] {
+        var parts: [String] = []
         var lines = chainUses.keys.map { PortRules.chainDeclaration(of: $0) }
         // Chains before the elements that lead to them.
         if !lines.isEmpty { lines.insert("add table \(PortRules.table)", at: 0) }
+        for port in ports.values { lines.append(port.rules.declaration) }
         for port in ports.values {
-            lines.append(port.rules.declaration)
             for (item, value) in port.actual where !port.foreign.contains(item) {
                 lines.append(port.rules.addition(item, value))
+                guard lines.count >= Self.commandsMax else { continue }
+                parts.append(lines.joined(separator: "\n"))
+                lines = []
             }
         }
-        return lines.joined(separator: "\n")
+        parts.append(lines.joined(separator: "\n"))
+        return parts
     }
 
     private func nftables() throws(NftablesError) -> NftablesSession {

@@ -46,39 +46,93 @@ struct ClaimToken: Hashable, Sendable {
 
 /// All claims on one port. What several claim is in force once, as the latest of them wants it, until the last of them goes.
 struct PortClaims {
-    private var claims: [ClaimToken: [Imposition: ImpositionValue]] = [:]
-    private var holders: [Imposition: [ClaimToken]] = [:]
+    /// What one claim wants, in the order of its impositions.
+    private struct Claim {
+        var items: [PackedImposition]
+        /// The values, by number.
+        var values: [UInt32]
+
+        func value(of item: PackedImposition) -> UInt32? {
+            var (low, high) = (0, items.count)
+            while low < high {
+                let middle = (low + high) / 2
+                if items[middle] < item { low = middle + 1 } else { high = middle }
+            }
+            return low < items.count && items[low] == item ? values[low] : nil
+        }
+    }
+
+    private var claims: [ClaimToken: Claim] = [:]
+    /// The latest claim of each imposition.
+    private var holders: [PackedImposition: ClaimToken] = [:]
+    /// The claims before it, the oldest first, where there are any.
+    private var formerHolders: [PackedImposition: [ClaimToken]] = [:]
+    private var values = ImpositionValues()
 
     /// Adds a claim, or replaces the one of that name.
     mutating func set(_ token: ClaimToken, _ items: [Imposition: ImpositionValue]) {
+        set(token, ImpositionTable(items))
+    }
+
+    /// Adds a claim, or replaces the one of that name.
+    mutating func set(_ token: ClaimToken, _ items: ImpositionTable) {
         remove(token)
-        claims[token] = items
-        for item in items.keys { holders[item, default: []].append(token) }
+        let sorted = items.map { (item: PackedImposition($0.key), value: $0.value) }.sorted { $0.item < $1.item }
+        claims[token] = Claim(items: sorted.map(\.item), values: sorted.map { values.number(of: $0.value) })
+        for (item, _) in sorted {
+            if let former = holders.updateValue(token, forKey: item) {
+                formerHolders[item, default: []].append(former)
+            }
+        }
     }
 
     /// Removes a claim.
     ///
     /// - Returns: what it had claimed; empty where there is no such claim.
     @discardableResult
-    mutating func remove(_ token: ClaimToken) -> [Imposition: ImpositionValue] {
-        guard let items = claims.removeValue(forKey: token) else { return [:] }
-        for item in items.keys {
-            holders[item]?.removeAll { $0 == token }
-            if holders[item]?.isEmpty == true { holders[item] = nil }
-        }
-        return items
+    mutating func remove(_ token: ClaimToken) -> Set<Imposition> {
+        guard let claim = claims.removeValue(forKey: token) else { return [] }
+        for item in claim.items { release(item, by: token) }
+        return Set(claim.items.lazy.map(\.imposition))
     }
 
+    /// Removes a part of a claim, or the claim if it is not more than that.
+    ///
+    /// - Returns: what is claimed no more.
+    mutating func remove(_ token: ClaimToken, atMost limit: Int) -> Set<Imposition> {
+        guard let count = claims[token]?.items.count, count > limit else { return remove(token) }
+        guard let part = claims[token]?.items.suffix(limit) else { return [] }
+        claims[token]?.items.removeLast(limit)
+        claims[token]?.values.removeLast(limit)
+        for item in part { release(item, by: token) }
+        return Set(part.lazy.map(\.imposition))
+    }
+
+    private mutating func release(_ item: PackedImposition, by token: ClaimToken) {
+        if holders[item] != token {
+            formerHolders[item]?.removeAll { $0 == token }
+        } else {
+            holders[item] = formerHolders[item]?.popLast()
+        }
+        if formerHolders[item]?.isEmpty == true { formerHolders[item] = nil }
+    }
+
+    /// Whether there is such a claim.
+    func contains(_ token: ClaimToken) -> Bool { claims[token] != nil }
+
     /// Whose claim decides on an imposition.
-    func holder(of item: Imposition) -> ClaimToken? { holders[item]?.last }
+    func holder(of item: Imposition) -> ClaimToken? { holders[PackedImposition(item)] }
 
     /// What is wanted of an imposition; nil is that it goes.
     func wanted(_ item: Imposition) -> ImpositionValue? {
-        holder(of: item).flatMap { claims[$0]?[item] }
+        let item = PackedImposition(item)
+        return holders[item].flatMap { claims[$0]?.value(of: item) }.map { values[$0] }
     }
 
     /// What a claim wants.
-    subscript(_ token: ClaimToken) -> [Imposition: ImpositionValue] { claims[token] ?? [:] }
+    func items(of token: ClaimToken) -> Set<Imposition> {
+        Set((claims[token]?.items ?? []).lazy.map(\.imposition))
+    }
 }
 
 /// What a bridge makes of its port, as far as it matters to what is imposed there.
