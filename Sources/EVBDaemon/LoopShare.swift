@@ -35,8 +35,9 @@ struct Account {
 final class LoopShare {
     /// Microseconds that may be taken at once. Sixteen thousand VSIs take less.
     private static let burst: UInt64 = 1_000_000
-    /// Microseconds of each second for one port, and for all ports together.
-    private static let (portMax, allMax): (UInt64, UInt64) = (100_000, 300_000)
+    /// Microseconds of each second for all ports together, and for one port at the least: the keep-alives of 16,384 VSIs, every
+    /// 8 s, take as much.
+    private static let (allMax, portMin): (UInt64, UInt64) = (300_000, 65_000)
     /// Microseconds that there are to be after a pause: the work of one turn.
     private static let turn: UInt64 = 2000
 
@@ -45,7 +46,7 @@ final class LoopShare {
     /// A share that is one of so many.
     init(of count: Int) {
         account = Account(
-            burst: Self.burst, perSecond: max(min(Self.portMax, Self.allMax / UInt64(max(count, 1))), 1))
+            burst: Self.burst, perSecond: max(Self.allMax / UInt64(max(count, 1)), Self.portMin))
     }
 
     /// Notes that the loop has worked for the neighbour.
