@@ -25,7 +25,7 @@ final class PortListener {
         1 + UInt64(max(0, length - singleLength) / furtherLength)
     }
 
-    /// How many frames are taken; a frame of many VSIs counts for as many.
+    /// How many frames are taken; one of the neighbour's with many VSIs counts for as many. Others' VSIs are not looked at.
     enum Allowance {
         /// From one that has much to say: tens of thousands of VSIs answered, or kept alive, in few seconds.
         case neighbour
@@ -57,6 +57,7 @@ final class PortListener {
     let socket: PacketSocket
     private let timers: Timers
     private let take: (UnsafeRawBufferPointer) -> Void
+    private let allowance: Allowance
     private let share: LoopShare?
     private let onFlood: () -> Void
     private var sources: [Source] = []
@@ -81,6 +82,7 @@ final class PortListener {
     ) throws(SystemError) {
         self.socket = socket
         self.timers = timers
+        self.allowance = allowance
         self.share = share
         self.take = take
         self.onFlood = onFlood
@@ -109,7 +111,7 @@ final class PortListener {
                 let areShort = taken > 0 && cost < 2 * taken
                 let limit = Int(min(areShort ? Self.framesPerLook : 1, allowed - taken))
                 let summary = try socket.receive(source.descriptor, limit: limit) { octets in
-                    cost &+= Self.cost(ofLength: octets.count)
+                    cost &+= allowance == .neighbour ? Self.cost(ofLength: octets.count) : 1
                     take(octets)
                 }
                 cost &+= UInt64(summary.truncated)
