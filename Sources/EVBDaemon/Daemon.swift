@@ -46,6 +46,7 @@ public final class Daemon {
     private let programmer: LinkProgrammer
     private let guestFilter: GuestFilter
     private let store: VSIStore
+    private let resources: ResourcePool
     private let serviceManager = ServiceManager()
     private(set) var ports: [any ManagedPort] = []
     private var service: DaemonService?
@@ -83,6 +84,8 @@ public final class Daemon {
     ) throws {
         self.configuration = configuration
         self.configurationPath = configurationPath
+        resources = ResourcePool(limits: configuration.limits)
+        resources.portCount = configuration.ports.count
         self.runtimeDirectory = runtimeDirectory
         self.logger = logger
         self.log = log
@@ -217,7 +220,7 @@ public final class Daemon {
     private var surroundings: PortSurroundings {
         PortSurroundings(
             loop: loop, timers: timers, table: table, programmer: programmer, guestFilter: guestFilter,
-            logger: logger, runtimeDirectory: runtimeDirectory, store: store, claims: claims,
+            logger: logger, runtimeDirectory: runtimeDirectory, store: store, claims: claims, resources: resources,
             isPort: { [weak self] name in self?.configuration.ports.contains { $0.interface == name } ?? false })
     }
 
@@ -287,6 +290,9 @@ public final class Daemon {
             logger.warning("control and libvirt change only with a restart of evbd")
         }
         logger.logLevel = Logger.Level(fresh.logLevel)
+        let hasOtherLimits = fresh.limits != configuration.limits
+        resources.limits = fresh.limits
+        resources.portCount = fresh.ports.count
         configuration = fresh
         let wanted = Dictionary(uniqueKeysWithValues: fresh.ports.map { ($0.interface, $0) })
         successors = successors.filter { wanted[$0.key] != nil }
@@ -308,7 +314,7 @@ public final class Daemon {
                 publish(PortNews(kind: .port, to: "added", message: "the port is new"), port: settings.interface)
                 return makePort(settings)
             }
-            if port.configuration != settings { port.reconfigure(settings) }
+            if port.configuration != settings || hasOtherLimits { port.reconfigure(settings) }
             if let database = settings.vsiTypes.flatMap({ fresh.vsiTypes[$0] }) { types.configure(port.name, database) }
             port.transport.logger.logLevel = logger.logLevel
             return port

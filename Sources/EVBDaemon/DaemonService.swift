@@ -122,14 +122,7 @@ final class DaemonService: ControlService {
         throws(ControlError)
     {
         let ports = try name.map { name throws(ControlError) in [try port(name)] } ?? daemon.ports
-        // Written once each: comparing calls for each text some thirteen times where there are 10,000.
-        let keys = ports.flatMap { port in
-            port.vsiIDs.map { (port: port, vsiID: $0, text: $0.description) }
-        }
-        .sorted { ($0.port.name, $0.text) < ($1.port.name, $1.text) }
-        let vsis = keys.lazy.compactMap { $0.port.vsiStatus($0.vsiID) }
-            .filter { state == nil || $0.state == state }
-        reply.answer(vsis: vsis)
+        reply.answer(lookingAt: VSIListing(ports, state: state))
     }
 
     /// The port that has a VSI, where only one may be meant.
@@ -356,7 +349,12 @@ final class DaemonService: ControlService {
 
     private static func error(_ error: VSIRequestError, port: String, vsiID: VSIID) -> ControlError {
         switch error {
-        case .tooManyVSIs(let limit): ControlError(.busy(limit: "VSIs on \(port) (\(limit))"))
+        case .tooManyVSIs(let limit):
+            ControlError(.busy(limit: "VSIs on \(port) (\(limit))"), hint: ResourcePool.remedy(.vsisPerPort))
+        case .noRoom(let limit):
+            ControlError(
+                .busy(limit: "\(limit == .filterEntries ? "filter entries" : "VSIs") on all ports"),
+                hint: ResourcePool.remedy(limit))
         case .goesBackward:
             ControlError(
                 .invalidArgument(argument: "vsiID"),

@@ -5,10 +5,22 @@ internal import LinuxSystem
 internal import Logging
 internal import Netlink
 
+/// What a list of VSIs needs of a port.
+protocol VSISource: AnyObject {
+    /// The interface.
+    var name: String { get }
+    /// All VSIs, in no certain order.
+    var vsiIDs: [VSIID] { get }
+    /// The state of a VSI as managers see it; nil if there is none.
+    func vsiState(_ vsiID: VSIID) -> EVBControl.VSIState?
+    /// A VSI as managers see it; nil if there is none.
+    func vsiStatus(_ vsiID: VSIID) -> VSIStatus?
+}
+
 /// A port as the daemon and its front doors see it, whichever side of the link it plays.
 ///
 /// The station's side is ``PortSupervisor``, the bridge's ``BridgePortSupervisor``.
-protocol ManagedPort: AnyObject {
+protocol ManagedPort: VSISource {
     var transport: PortTransport { get }
     var configuration: PortConfiguration { get }
     /// Called with everything that is news.
@@ -35,12 +47,8 @@ protocol ManagedPort: AnyObject {
     func details(number: Int, of count: Int) -> PortDetails
     /// The counters, by their names in the EVB MIB, or our own where it has none.
     var counters: StatisticsReport { get }
-    /// All VSIs, in no certain order.
-    var vsiIDs: [VSIID] { get }
     /// Whether there is such a VSI.
     func holds(_ vsiID: VSIID) -> Bool
-    /// A VSI as managers see it; nil if there is none.
-    func vsiStatus(_ vsiID: VSIID) -> VSIStatus?
     /// A VSI with its managed objects; nil if there is none.
     func vsiDetails(_ vsiID: VSIID) -> VSIDetails?
 }

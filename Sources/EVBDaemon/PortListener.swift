@@ -13,8 +13,19 @@ internal import PacketSocket
 final class PortListener {
     /// Frames taken from one socket before others have their turn.
     private static let framesPerTurn: UInt64 = 64
+    /// Nanoseconds of work for one socket, after which no further frames are taken before others have their turn.
+    private static let workPerTurn: UInt64 = 2_000_000
+    /// Short frames taken before the time is looked at; it is looked at after each long one.
+    private static let framesPerLook: UInt64 = 8
+    /// A frame of one VSI with one filter entry is not longer than this, and each VSI more adds so many octets.
+    private static let (singleLength, furtherLength) = (80, 34)
 
-    /// How many frames are taken.
+    /// What a frame takes of an allowance: 1, and as much as further VSIs in it would, or filter entries in their place.
+    static func cost(ofLength length: Int) -> UInt64 {
+        1 + UInt64(max(0, length - singleLength) / furtherLength)
+    }
+
+    /// How many frames are taken; one of the neighbour's with many VSIs counts for as many. Others' VSIs are not looked at.
     enum Allowance {
         /// From one that has much to say: tens of thousands of VSIs answered, or kept alive, in few seconds.
         case neighbour
@@ -22,30 +33,32 @@ final class PortListener {
         case others
 
         /// The share of a socket.
-        fileprivate func bucket(_ etherTypes: [UInt16]) -> TokenBucket {
+        fileprivate func account(_ etherTypes: [UInt16]) -> Account {
             // Nobody has as much to say by LLDP, where a frame a second is fast.
-            if self == .others || etherTypes == [EtherType.lldp] { return TokenBucket(burst: 2000, perSecond: 2000) }
-            return TokenBucket(burst: 20_000, perSecond: 10_000)
+            if self == .others || etherTypes == [EtherType.lldp] { return Account(burst: 2000, perSecond: 2000) }
+            return Account(burst: 20_000, perSecond: 10_000)
         }
     }
 
     /// What reads one socket.
     private final class Source {
         let descriptor: Int32
-        var bucket: TokenBucket
+        var account: Account
         var watch: EventLoop.Watch?
         /// Until when the socket is not read.
         var pausedUntil: Instant?
 
-        init(_ descriptor: Int32, _ bucket: TokenBucket) {
+        init(_ descriptor: Int32, _ account: Account) {
             self.descriptor = descriptor
-            self.bucket = bucket
+            self.account = account
         }
     }
 
     let socket: PacketSocket
     private let timers: Timers
     private let take: (UnsafeRawBufferPointer) -> Void
+    private let allowance: Allowance
+    private let share: LoopShare?
     private let onFlood: () -> Void
     private var sources: [Source] = []
     private var timer: Timers.Timer?
@@ -61,21 +74,24 @@ final class PortListener {
     /// - Parameters:
     ///   - socket: what is heard.
     ///   - allowance: how much of it.
+    ///   - share: how much of the loop's time it may take; nil is as much as there is.
     ///   - loop: tells when there is something to hear.
     ///   - timers: end the pauses.
     ///   - take: called with each frame.
     ///   - onFlood: called when more comes than is allowed, time and again while it does.
     /// - Throws: `SystemError`: ENOMEM, ENOSPC.
     init(
-        _ socket: PacketSocket, _ allowance: Allowance, loop: EventLoop, timers: Timers,
+        _ socket: PacketSocket, _ allowance: Allowance, share: LoopShare? = nil, loop: EventLoop, timers: Timers,
         take: @escaping (UnsafeRawBufferPointer) -> Void, onFlood: @escaping () -> Void
     ) throws(SystemError) {
         self.socket = socket
         self.timers = timers
+        self.allowance = allowance
+        self.share = share
         self.take = take
         self.onFlood = onFlood
         for descriptor in socket.descriptors {
-            let source = Source(descriptor, allowance.bucket(socket.etherTypes(of: descriptor)))
+            let source = Source(descriptor, allowance.account(socket.etherTypes(of: descriptor)))
             sources.append(source)
             source.watch = try loop.watch(descriptor, for: .readable) { [weak self] _ in self?.receive(source) }
         }
@@ -92,19 +108,36 @@ final class PortListener {
     private func receive(_ source: Source) {
         let now = timers.now
         // An error of the socket wakes also while it is not read, and has to be taken.
-        let allowed = min(Self.framesPerTurn, max(source.bucket.available(at: now), 1))
+        let allowed = min(Self.framesPerTurn, max(source.account.available(at: now), 1))
+        var (taken, cost): (UInt64, UInt64) = (0, 0)
         do throws(SystemError) {
-            let summary = try socket.receive(source.descriptor, limit: Int(allowed), take)
-            source.bucket.take(UInt64(summary.frames + summary.truncated + summary.strays))
-            frames &+= UInt64(summary.frames)
-            strays &+= UInt64(summary.strays)
-            kernelDrops &+= UInt64(summary.kernelDrops)
+            repeat {
+                let areShort = taken > 0 && cost < 2 * taken
+                let limit = Int(min(areShort ? Self.framesPerLook : 1, allowed - taken))
+                let summary = try socket.receive(source.descriptor, limit: limit) { octets in
+                    cost &+= allowance == .neighbour ? Self.cost(ofLength: octets.count) : 1
+                    take(octets)
+                }
+                cost &+= UInt64(summary.truncated + summary.strays)
+                taken &+= UInt64(summary.frames + summary.truncated + summary.strays)
+                frames &+= UInt64(summary.frames)
+                strays &+= UInt64(summary.strays)
+                kernelDrops &+= UInt64(summary.kernelDrops)
+                guard summary.mayHaveMore else { break }
+            } while taken < allowed && cost < allowed && timers.now.since(now).nanoseconds < Self.workPerTurn
         } catch {
             // The interface went down; the kernel tells of that by netlink too.
             return
         }
-        guard source.pausedUntil == nil, source.bucket.available(at: now) == 0 else { return }
-        let pause = source.bucket.time(for: Self.framesPerTurn)
+        source.account.pay(cost, at: now)
+        let end = timers.now
+        share?.spend(end.since(now), at: end)
+        guard source.pausedUntil == nil else { return }
+        let isOver = source.account.available(at: now) == 0
+        guard
+            let pause = [isOver ? source.account.time(for: Self.framesPerTurn) : nil, share?.pause(at: end)]
+                .compactMap({ $0 }).max()
+        else { return }
         source.pausedUntil = now + pause
         source.watch?.update([])
         timer?.set(sources.compactMap(\.pausedUntil).min())

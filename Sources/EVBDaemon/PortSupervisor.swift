@@ -23,6 +23,8 @@ final class PortSupervisor: ManagedPort {
     var onForgotten: ((VSIID, ManagedVSI) -> Void)?
 
     private var timer: Timers.Timer?
+    /// Effects that are to be carried out.
+    private lazy var queue = transport.workQueue { [weak self] (effect: PortEffect) in self?.carryOut(effect) }
 
     /// Sets a port up. Its interface may come later.
     init(_ configuration: PortConfiguration, _ surroundings: PortSurroundings) {
@@ -32,7 +34,8 @@ final class PortSupervisor: ManagedPort {
         store = surroundings.store
         sequences = store.sequences(port: name)
         port = Port(
-            configuration: Self.settings(configuration, link: transport.link),
+            configuration: Self.settings(
+                configuration, link: transport.link, vsisMax: surroundings.resources.limits.vsisPerPort),
             firstSequence: sequences.first)
         relay = EdgeRelay(
             programmer: surroundings.programmer, table: surroundings.table, filter: surroundings.guestFilter,
@@ -58,6 +61,12 @@ final class PortSupervisor: ManagedPort {
     /// Goes on with what an earlier run of evbd was asked for. Links and traffic stay as they are until the bridge has spoken.
     private func restore() {
         let stored = store.take(port: name)
+        // Limits are for what is asked for from now on: what was granted before this run stays.
+        let settings = port.configuration
+        var unlimited = settings
+        unlimited.vsisMax = .max
+        perform(port.reconfigure(unlimited, at: now))
+        defer { perform(port.reconfigure(settings, at: now)) }
         for vsi in stored {
             let vsiID = vsi.request.vsiID
             if vsi.link != nil { relay.resumed.insert(vsiID) }
@@ -87,7 +96,9 @@ final class PortSupervisor: ManagedPort {
         logger.notice("VSIs of the run before are wanted again", metadata: ["count": "\(vsis.count)"])
     }
 
-    private static func settings(_ configuration: PortConfiguration, link: Link?) -> EVBProtocol.PortConfiguration {
+    private static func settings(
+        _ configuration: PortConfiguration, link: Link?, vsisMax: Int
+    ) -> EVBProtocol.PortConfiguration {
         let timers = OperationalTimers(
             retries: UInt8(clamping: configuration.ecp.retries), rte: UInt8(clamping: configuration.ecp.rte),
             rwd: UInt8(clamping: configuration.vdp.rwd), rka: UInt8(clamping: configuration.vdp.rka))
@@ -98,9 +109,15 @@ final class PortSupervisor: ManagedPort {
                 timers: timers, requestsReflectiveRelay: configuration.edgeRelay == .vepa,
                 groupIDs: configuration.groupIDs, isManual: configuration.evb.manual,
                 isTransmitted: configuration.evb.transmit),
-            dialect: DialectChoice(configuration.dialect), ecpSource: ECPSource(configuration.ecp.source),
-            addresses: GroupAddresses(configuration))
+            vsisMax: vsisMax, dialect: DialectChoice(configuration.dialect),
+            ecpSource: ECPSource(configuration.ecp.source), addresses: GroupAddresses(configuration))
     }
+
+    private func settings(_ link: Link?) -> EVBProtocol.PortConfiguration {
+        Self.settings(configuration, link: link, vsisMax: resources.limits.vsisPerPort)
+    }
+
+    private var resources: ResourcePool { transport.surroundings.resources }
 
     /// Where this port puts manager IDs of one octet.
     var managerIDPlacement: VSIManagerID.Placement {
@@ -118,7 +135,7 @@ final class PortSupervisor: ManagedPort {
         transport.reconfigure(configuration)
         // At once; what the bridge makes of it comes as an effect.
         applyRelay()
-        perform(port.reconfigure(Self.settings(configuration, link: transport.link), at: now))
+        perform(port.reconfigure(settings(transport.link), at: now))
     }
 
     // MARK: What goes in
@@ -137,8 +154,10 @@ final class PortSupervisor: ManagedPort {
         _ request: EVBProtocol.VSIRequest, link: EdgeRelay.Demand?, owner: ManagedVSI.Owner,
         eventPort: UInt32 = 0, waiter: ManagedVSI.Waiter?
     ) throws(RequestRefusal) {
+        settle(request.vsiID)
         let former = vsis[request.vsiID]
         let effects: [PortEffect]
+        port.room = resources.room(for: name)
         do throws(VSIRequestError) {
             try port.check(request)
         } catch {
@@ -176,6 +195,7 @@ final class PortSupervisor: ManagedPort {
     ///
     /// - Throws: `unknownVSI`.
     func withdraw(_ vsiID: VSIID, waiter: ManagedVSI.Waiter?) throws(VSIRequestError) {
+        settle(vsiID)
         // First: one that is not bound is known no more afterwards, and its file goes with its link, which takes a while.
         keep(vsiID, isWithdrawn: true)
         let effects = try port.withdraw(vsiID, at: now)
@@ -220,12 +240,14 @@ final class PortSupervisor: ManagedPort {
     /// Without VSIs that are wanted the station says good-bye by LLDP, and the bridge gives up what it may still hold. With them
     /// it must not: the bridge would give all of them up.
     func stop() {
+        queue.finish()
         if port.vsis.allSatisfy(\.isWithdrawn) {
             for case .transmit(let frame) in port.shutdown() { transport.send(frame) }
         }
         timer = nil
         relay.portCloses()
         transport.close()
+        resources.set(ResourceUse(), of: name)
     }
 
     /// evbd has the port no longer: its rules go.
@@ -238,9 +260,22 @@ final class PortSupervisor: ManagedPort {
         perform(port.advance(to: now))
     }
 
+    /// Carries out what waits for a VSI, before something new is asked of it.
+    private func settle(_ vsiID: VSIID) {
+        queue.finish {
+            guard case .vsi(let event) = $0 else { return false }
+            return switch event {
+            case .changed(let change): change.vsiID == vsiID
+            case .ended(let ended, _): ended == vsiID
+            case .forgotten(let forgotten): forgotten == vsiID
+            }
+        }
+    }
+
     /// Carries effects out, and waits for the next moment that the protocol wants.
     func perform(_ effects: [PortEffect]) {
-        for effect in effects { carryOut(effect) }
+        resources.set(port.use, of: name)
+        queue.append(contentsOf: effects)
         transport.setNeighbour(port.peer)
         sequences.advanced(to: port.nextSequence)
         timer?.set(port.nextDeadline)
@@ -255,7 +290,7 @@ final class PortSupervisor: ManagedPort {
         }
         // Another interface of the same name: what was on the other end, and the links above, went with the old one.
         if isAnother { perform(port.setLink(up: false, at: now)) }
-        let settings = Self.settings(configuration, link: link)
+        let settings = settings(link)
         if settings != port.configuration { perform(port.reconfigure(settings, at: now)) }
         if isUp != port.snapshot.isLinkUp { announceLink(isUp: isUp) }
         perform(port.setLink(up: isUp, at: now))

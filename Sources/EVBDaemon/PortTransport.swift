@@ -18,6 +18,7 @@ struct PortSurroundings {
     let runtimeDirectory: String
     let store: VSIStore
     let claims: InterfaceClaims
+    let resources: ResourcePool
     /// Whether an interface is one of evbd's ports.
     let isPort: (String) -> Bool
 }
@@ -54,6 +55,8 @@ final class PortTransport {
     /// When the port, and with it all of its counters, began.
     let createdAt: Instant
 
+    /// The time of the loop that the neighbour may take.
+    let share: LoopShare
     /// Hears whoever is not the neighbour, and sends.
     private var listener: PortListener?
     /// Hears the EVB neighbour, once it is known, and nobody before.
@@ -106,6 +109,7 @@ final class PortTransport {
         ecpSource = configuration.ecp.source
         groups = GroupAddresses(configuration).all
         self.surroundings = surroundings
+        share = LoopShare(of: surroundings.resources.portCount)
         createdAt = surroundings.timers.now
         var logger = surroundings.logger
         logger[metadataKey: "port"] = "\(name)"
@@ -114,6 +118,15 @@ final class PortTransport {
     }
 
     var now: Instant { surroundings.timers.now }
+
+    /// A queue for what the neighbour gives to do, whose time is taken from the neighbour's share.
+    func workQueue<Work>(_ body: @escaping (Work) -> Void) -> WorkQueue<Work> {
+        let queue = WorkQueue(loop: surroundings.loop, body)
+        queue.onSpent = { [share, timers = surroundings.timers] in
+            share.spend(Interval(nanoseconds: $0), at: timers.now)
+        }
+        return queue
+    }
 
     /// The interface, while it is there.
     var link: Link? { surroundings.table[name] }
@@ -200,7 +213,8 @@ final class PortTransport {
             tap: opening.tap, mark: opening.mark)
         let who = allowance == .neighbour ? "the neighbour" : "others than the neighbour"
         return try PortListener(
-            socket, allowance, loop: surroundings.loop, timers: surroundings.timers,
+            socket, allowance, share: allowance == .neighbour ? share : nil, loop: surroundings.loop,
+            timers: surroundings.timers,
             take: { [weak self] in self?.take($0) },
             onFlood: { [weak self] in self?.tellOfFlood(from: who) })
     }

@@ -10,8 +10,8 @@ extension PortSupervisor {
     var status: PortStatus {
         let snapshot = port.snapshot
         var counts = VSICounts()
-        for vsi in port.vsis {
-            switch vsi.state {
+        for state in port.vsiStates {
+            switch state {
             case .associated: counts.associated += 1
             case .preassociated, .preassociatedWithReservation: counts.preassociated += 1
             case .pending: counts.pending += 1
@@ -64,7 +64,11 @@ extension PortSupervisor {
             counterDiscontinuity: now.since(createdAt).hundredths)
     }
 
-    var vsiIDs: [VSIID] { port.vsis.map(\.request.vsiID) }
+    var vsiIDs: [VSIID] { port.vsiIDs }
+
+    func vsiState(_ vsiID: VSIID) -> EVBControl.VSIState? {
+        port.vsi(vsiID).map { EVBControl.VSIState($0.state) }
+    }
 
     func holds(_ vsiID: VSIID) -> Bool { port.vsi(vsiID) != nil }
 

@@ -43,6 +43,7 @@ public struct Port {
         toldTLV = negotiation.outgoing(vsis: 0)
         toldTimers = negotiation.operational
         vdp.bridgeWait = toldTimers.responseWaitDelay
+        vdp.vsisMax = configuration.vsisMax
     }
 
     // MARK: What goes in
@@ -70,6 +71,7 @@ public struct Port {
             || configuration.interfaceName != self.configuration.interfaceName
             || configuration.addresses != self.configuration.addresses
         self.configuration = configuration
+        vdp.vsisMax = configuration.vsisMax
         if isNewToBridge { agent.localChange(at: now) }
         negotiation.configuration = configuration.evb
         let isNewDialect = configuration.dialect != negotiation.choice
@@ -164,6 +166,21 @@ public struct Port {
     public var vsis: [VSISnapshot] {
         vdp.slots.compactMap { $0?.snapshot }
     }
+
+    /// What the VSIs of the port may take, given what those of other ports take. VSIs stay, also where they take more.
+    public var room: ResourceRoom {
+        get { vdp.room }
+        set { vdp.room = newValue }
+    }
+
+    /// What the VSIs of the port take.
+    public var use: ResourceUse { vdp.use }
+
+    /// The names of all VSIs, in no certain order.
+    public var vsiIDs: [VSIID] { vdp.slots.compactMap { $0?.request.vsiID } }
+
+    /// The states of all VSIs, in no certain order.
+    public var vsiStates: some Sequence<VSIState> { vdp.slots.lazy.compactMap { $0?.state } }
 
     /// The number of the next ECPDU.
     public var nextSequence: UInt16 { transmitter.sequence }

@@ -2,6 +2,9 @@ public import EVBWire
 
 /// What a port is told once and may be told anew while it runs.
 public struct PortConfiguration: Hashable, Sendable {
+    /// VSIs that a port may have unless it is told otherwise.
+    public static let vsisMaxDefault = 16_384
+
     /// The interface's own address: the source of its frames, and its name as a chassis.
     public var address: MACAddress
     /// The interface's name, its name as a port.
@@ -9,6 +12,8 @@ public struct PortConfiguration: Hashable, Sendable {
     /// Octets of payload that a frame may have; ECP keeps within it, and within 1500 in any case.
     public var mtu: Int
     public var evb: EVBNegotiation.Configuration
+    /// VSIs that the port may have.
+    public var vsisMax: Int
     /// Which dialects may be spoken.
     public var dialect: Dialect
     /// Whose ECP frames are taken.
@@ -22,12 +27,14 @@ public struct PortConfiguration: Hashable, Sendable {
     /// Joins the settings of a port.
     public init(
         address: MACAddress, interfaceName: String, mtu: Int = 1500, evb: EVBNegotiation.Configuration,
-        dialect: Dialect = .automatic, ecpSource: ECPSource = .neighbour, addresses: GroupAddresses = GroupAddresses()
+        vsisMax: Int = PortConfiguration.vsisMaxDefault, dialect: Dialect = .automatic,
+        ecpSource: ECPSource = .neighbour, addresses: GroupAddresses = GroupAddresses()
     ) {
         self.address = address
         self.interfaceName = interfaceName
         self.mtu = mtu
         self.evb = evb
+        self.vsisMax = max(vsisMax, 0)
         self.dialect = dialect
         self.ecpSource = ecpSource
         self.addresses = addresses

@@ -82,6 +82,7 @@ extension VDPStation {
         switch vsi.machine.state {
         case .processing(tlv.command), .transmitKeepAlive:
             slots[slot]?.bound = VSI.Bound(request: carried, filter: tlv.filter)
+            countEntries(slot)
             slots[slot]?.overtaken = nil
             slots[slot]?.isAskedAnew = false
         case .initial, .processing, .waitSystemCommand, .transmitDeassociate: break

@@ -10,8 +10,8 @@ internal import EVBWire
 /// `VDPStation+Receive.swift` what arrives, `VDPStation+Time.swift` what time brings,
 /// `VDPStation+Pacing.swift` how much the bridge is given at once.
 struct VDPStation {
-    /// VSIs that one port can have.
-    static let vsisMax = 16_384
+    /// VSIs that one port can have unless it is told otherwise.
+    static let vsisMax = PortConfiguration.vsisMaxDefault
     /// The shortest keep-alive period that is kept, whatever the exponents say.
     static let keepAliveMin = Interval.milliseconds(100)
 
@@ -64,6 +64,11 @@ struct VDPStation {
         var createdAt = Instant(nanoseconds: 0)
         var answer: VSIAnswer?
         var counters = VSICommandCounters()
+        /// Filter entries that it counts for.
+        var countedEntries = 0
+
+        /// Filter entries that it asks for or holds, whichever are more.
+        var filterEntries: Int { max(request.filter.entries.count, bound?.filter.entries.count ?? 0) }
 
         struct Bound {
             var request: VSIRequest
@@ -102,6 +107,12 @@ struct VDPStation {
         }
     }
 
+    /// VSIs that the port may have.
+    var vsisMax = VDPStation.vsisMax
+    /// What its VSIs may take, given what those of other ports take.
+    var room = ResourceRoom()
+    /// Filter entries of all VSIs.
+    var entryCount = 0
     /// Slots are reused; `VSI` is nil in a free one.
     var slots: [VSI?] = []
     var slotOf: [VSIID: Int] = [:]
@@ -170,8 +181,13 @@ struct VDPStation {
                 throw .goesBackward(from: held)
             }
         } else {
-            guard slotOf.count < Self.vsisMax else { throw .tooManyVSIs(limit: Self.vsisMax) }
+            guard slotOf.count < vsisMax else { throw .tooManyVSIs(limit: vsisMax) }
+            guard slotOf.count < room.vsis else { throw .noRoom(.vsis) }
         }
+        let (own, count) = (
+            slotOf[request.vsiID].flatMap { slots[$0]?.countedEntries } ?? 0, request.filter.entries.count
+        )
+        guard count <= own || entryCount - own + count <= room.filterEntries else { throw .noRoom(.filterEntries) }
     }
 
     /// Takes back what a manager wanted: the VSI is de-associated and then forgotten.
@@ -236,6 +252,7 @@ struct VDPStation {
         // A De-Associate still names what had been granted.
         if vsi.machine.operCommand == nil, vsi.machine.state != .transmitDeassociate { vsi.bound = nil }
         slots[slot] = vsi
+        countEntries(slot)
         if let command = action.send { enqueue(slot, command) }
         if action.startKeepAlive { startKeepAlive(slot, at: now) }
         if let outcome = action.outcome { conclude(slot, outcome, at: now) }
@@ -341,7 +358,20 @@ struct VDPStation {
             slots.append(VSI(request: request))
         }
         slotOf[request.vsiID] = slot
+        countEntries(slot)
         return slot
+    }
+
+    /// What the VSIs of the port take.
+    var use: ResourceUse { ResourceUse(vsis: slotOf.count, filterEntries: entryCount) }
+
+    /// Counts the filter entries of a VSI again.
+    mutating func countEntries(_ slot: Int) {
+        guard let vsi = slots[slot] else { return }
+        let count = vsi.filterEntries
+        guard count != vsi.countedEntries else { return }
+        entryCount += count - vsi.countedEntries
+        slots[slot]?.countedEntries = count
     }
 
     private mutating func forget(_ slot: Int) {
@@ -356,6 +386,7 @@ struct VDPStation {
         events.append(.forgotten(vsi.request.vsiID))
         slotOf[vsi.request.vsiID] = nil
         slots[slot] = nil
+        entryCount -= vsi.countedEntries
         // Whatever still names the slot must not take the next VSI in it for this one.
         inFlight.removeAll { $0 == slot }
         queue.remove(slot)
@@ -366,6 +397,7 @@ struct VDPStation {
         guard var vsi = slots[slot] else { return }
         change(&vsi)
         slots[slot] = vsi
+        countEntries(slot)
     }
 
     mutating func setWait(_ slot: Int, _ wait: Wait) {

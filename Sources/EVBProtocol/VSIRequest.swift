@@ -108,6 +108,8 @@ public struct VSIRequest: Hashable, Sendable {
 public enum VSIRequestError: Error, Equatable, Sendable {
     /// The port has as many VSIs as it may have.
     case tooManyVSIs(limit: Int)
+    /// All ports together have as many VSIs or filter entries as they may have.
+    case noRoom(ResourceLimit)
     /// A VSI cannot go back from what the bridge has granted; it would have to be de-associated first (802.1Q 41.5).
     case goesBackward(from: VDPCommand)
     /// Filter and organizationally specific TLVs do not fit one frame of the port: octets needed, and octets there are.

@@ -55,9 +55,9 @@ private final class Bench {
     }
 
     /// Sends a frame whose first octet of payload is `mark`.
-    func send(from source: HardwareAddress, mark: UInt8 = 0) {
+    func send(from source: HardwareAddress, mark: UInt8 = 0, length: Int = 60) {
         let head = group.octets + source.octets + [UInt8(ecp >> 8), UInt8(ecp & 0xFF), mark]
-        try? (head + [UInt8](repeating: 0, count: 45)).withUnsafeBytes { try sender.send($0) }
+        try? (head + [UInt8](repeating: 0, count: length - head.count)).withUnsafeBytes { try sender.send($0) }
     }
 
     /// Calls `work` every millisecond until it says that it is over.
@@ -100,6 +100,34 @@ struct PortListenerTests {
         // 2,000 at once and 2,000 a second.
         #expect(taken <= 2000 + 2 * (milliseconds + 1), "of more than 10,000 in \(milliseconds) ms")
         #expect(listener.kernelDrops > 0)
+        listener.close()
+    }
+
+    @Test("SEC-77 a frame counts for as many as it may have VSIs")
+    func costs() {
+        // The header, the manager and one VSI with a MAC address, without and with an end TLV; and the longest frame, of 42.
+        #expect(PortListener.cost(ofLength: 60) == 1 && PortListener.cost(ofLength: 73) == 1)
+        #expect((42...44).contains(PortListener.cost(ofLength: 1514)))
+        #expect(PortListener.cost(ofLength: 0) == 1 && PortListener.cost(ofLength: .max) > 1000)
+    }
+
+    @Test("SEC-77 of frames full of VSIs as much is taken as of short ones, by what is in them")
+    func fullFrames() throws {
+        let bench = try Bench("plfull")
+        var taken = 0
+        let listener = try bench.listen(.any, .neighbour) { _ in taken += 1 }
+        let began = bench.timers.now
+        var turns = 0
+        try bench.everyMillisecond {
+            turns += 1
+            for _ in 0..<50 { bench.send(from: stranger, length: 1514) }
+            return bench.timers.now.since(began) > .milliseconds(700)
+        }
+        let milliseconds = Int(bench.timers.now.since(began).nanoseconds / 1_000_000)
+        let cost = Int(PortListener.cost(ofLength: 1514))
+        // 20,000 at once and 10,000 a second, and a frame that overdraws, which is paid for later.
+        #expect(taken * cost <= 20_000 + 10 * (milliseconds + 1) + 2 * cost, "\(taken) in \(milliseconds) ms")
+        #expect(taken * cost >= 10_000, "\(taken)")
         listener.close()
     }
 

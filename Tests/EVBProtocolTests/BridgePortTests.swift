@@ -362,6 +362,100 @@ extension [BridgeEffect] {
     }
 }
 
+@Suite struct BridgeLimitTests {
+    private let shortage = VDPStatus.answer(.insufficientResources)
+
+    private func notices(_ effects: [BridgeEffect]) -> [BridgeNotice] {
+        effects.compactMap { if case .notice(let notice) = $0 { notice } else { nil } }
+    }
+
+    @Test("SEC-81 beyond the VSIs of a port a new one is refused for now, counted, and told of once")
+    func vsisOfThePort() throws {
+        var bench = BridgeBench.heard(vsisMax: 2)
+        _ = try bench.grant(.associate, 1)
+        _ = try bench.grant(.associate, 2)
+        let refused = try bench.ask(.associate, 3)
+        #expect(bench.acknowledge(refused).said.map(\.status) == [shortage] && refused.tickets.isEmpty)
+        #expect(notices(refused) == [.limitReached(.vsisPerPort)])
+        #expect(notices(try bench.ask(.associate, 4)).isEmpty, "it has been told")
+        #expect(bench.port.snapshot.statistics.vdp.tableFull == 2)
+        #expect(bench.port.use == ResourceUse(vsis: 2, filterEntries: 2))
+        // Those that are in are kept alive, and give their places to others.
+        #expect(try bench.ask(.associate, 1).tickets.isEmpty)
+        _ = bench.acknowledge(try bench.ask(.deAssociate, 1))
+        #expect(try bench.ask(.associate, 3).tickets.count == 1)
+    }
+
+    @Test("SEC-82 beyond the VSIs of all ports a new one is refused, also where this port has few")
+    func vsisOfAllPorts() throws {
+        var bench = BridgeBench.heard()
+        bench.port.room = ResourceRoom(vsis: 1)
+        _ = try bench.grant(.associate, 1)
+        let refused = try bench.ask(.preAssociate, 2)
+        #expect(bench.acknowledge(refused).said.map(\.status) == [shortage])
+        #expect(notices(refused) == [.limitReached(.vsis)])
+        #expect(bench.port.snapshot.statistics.vdp.allTablesFull == 1)
+        // Room below what there is takes nothing away.
+        bench.port.room = ResourceRoom(vsis: -5, filterEntries: -5)
+        #expect(try bench.ask(.associate, 1).tickets.isEmpty && bench.port.vsiIDs.count == 1)
+        bench.port.room = ResourceRoom(vsis: 2)
+        #expect(try bench.ask(.associate, 2).tickets.count == 1)
+    }
+
+    @Test("SEC-83 beyond the filter entries a filter is refused, and a VSI keeps the filter that it has")
+    func filterEntries() throws {
+        var bench = BridgeBench.heard()
+        bench.port.room = ResourceRoom(filterEntries: 5)
+        _ = try bench.grant(.associate, 1, vids: [1, 2, 3])
+        let refused = try bench.ask(.associate, 2, vids: [1, 2, 3])
+        #expect(bench.acknowledge(refused).said.map(\.status) == [shortage])
+        #expect(notices(refused) == [.limitReached(.filterEntries)])
+        let more = bench.acknowledge(try bench.ask(.associate, 1, vids: [1, 2, 3, 4, 5, 6]))
+        #expect(more.said.map(\.status) == [.answer(.insufficientResources, .keep)])
+        #expect(bench.port.vsi(.number(1))?.grant?.filter.entries.count == 3)
+        #expect(bench.port.use.filterEntries == 3 && bench.port.snapshot.statistics.vdp.filtersFull == 2)
+        // What fits is granted, in the place of what there was.
+        _ = try bench.grant(.associate, 1, vids: [1, 2, 3, 4, 5])
+        #expect(bench.port.use.filterEntries == 5)
+        _ = bench.acknowledge(try bench.ask(.deAssociate, 1))
+        #expect(bench.port.use == ResourceUse() && bench.port.load.isConsistent)
+    }
+
+    @Test("SEC-83 a grant of more entries than were asked for is refused where they do not fit")
+    func expandedGrants() throws {
+        var bench = BridgeBench.heard()
+        bench.port.room = ResourceRoom(filterEntries: 3)
+        let asked = try bench.ask(.associate, 1, vids: [0])
+        let ticket = try #require(asked.tickets.first)
+        let decision = BridgeDecision.grant(try .vids(1, 2, 3, 4))
+        let judged = bench.port.judge(ticket, decision)
+        #expect(judged == .refuse(Refusal(reason: .insufficientResources, isHard: false, isKept: true)))
+        #expect(bench.port.snapshot.statistics.vdp.filtersFull == 1)
+        bench.port.room = ResourceRoom(filterEntries: 4)
+        #expect(bench.port.judge(ticket, decision) == decision)
+        #expect(bench.port.awaits(ticket))
+        _ = bench.port.decided(ticket, decision, at: bench.now)
+        #expect(!bench.port.awaits(ticket) && bench.port.use.filterEntries == 4 && bench.port.load.isConsistent)
+    }
+
+    @Test("SEC-73 VSIs whose time has come at once go a thousand at a time")
+    func expiries() throws {
+        var bench = BridgeBench.heard(vsisMax: 4000)
+        for start in stride(from: UInt64(1), to: 2500, by: 25) {
+            let asked = bench.ask(try BridgeBench.tlvs(start...start + 24))
+            for ticket in asked.tickets { _ = bench.port.decided(ticket, .grant(try .vids(100)), at: bench.now) }
+        }
+        #expect(bench.port.use.vsis == 2500)
+        bench.now = bench.now + .seconds(100)
+        var calls: [Int] = []
+        while let deadline = bench.port.nextDeadline, deadline <= bench.now, calls.count < 10 {
+            calls.append(bench.port.advance(to: bench.now).releases.count)
+        }
+        #expect(calls.reduce(0, +) == 2500 && calls.allSatisfy { $0 <= 1024 }, "\(calls)")
+        #expect(bench.port.use.vsis == 0)
+    }
+}
+
 extension BridgeBench {
     fileprivate static func tlvs(_ numbers: ClosedRange<UInt64>) throws -> [VSITLV] {
         try numbers.map { try tlv(.associate, $0) }

@@ -412,4 +412,31 @@ import Testing
         try station.request(.vsi(5), at: .origin)
         #expect(station.slotOf.count == 16_384)
     }
+
+    @Test("SEC-85 what is asked of a station beyond the limits is refused with the limit, and what there is stays")
+    func limits() throws {
+        var station = VDPStation()
+        station.vsisMax = 3
+        station.room = ResourceRoom(vsis: 2, filterEntries: 5)
+        try station.request(.vsi(1, vids: [1, 2, 3]), at: .origin)
+        #expect(throws: VSIRequestError.noRoom(.filterEntries)) {
+            try station.request(.vsi(2, vids: [1, 2, 3]), at: .origin)
+        }
+        try station.request(.vsi(2, vids: [1, 2]), at: .origin)
+        #expect(throws: VSIRequestError.noRoom(.vsis)) { try station.request(.vsi(3), at: .origin) }
+        #expect(throws: VSIRequestError.noRoom(.filterEntries)) {
+            try station.request(.vsi(1, vids: [1, 2, 3, 4]), at: .origin)
+        }
+        #expect(station.use == ResourceUse(vsis: 2, filterEntries: 5))
+        // Less, and the same again, are always taken.
+        station.room = ResourceRoom(vsis: 0, filterEntries: 0)
+        try station.request(.vsi(1, vids: [1]), at: .origin)
+        try station.request(.vsi(2, vids: [1, 2]), at: .origin)
+        #expect(station.use.filterEntries == 3)
+        station.room = ResourceRoom()
+        try station.request(.vsi(3), at: .origin)
+        #expect(throws: VSIRequestError.tooManyVSIs(limit: 3)) { try station.request(.vsi(4), at: .origin) }
+        for number in 1...3 as ClosedRange<UInt64> { try station.withdraw(.number(number), at: .origin) }
+        #expect(station.use == ResourceUse())
+    }
 }

@@ -24,6 +24,10 @@ extension BridgePortSupervisor {
                     "R": "\(timers.retries)", "RTE": "\(timers.retransmissionExponent)",
                     "RWD": "\(timers.resourceWaitDelayExponent)", "RKA": "\(timers.reinitKeepAliveExponent)",
                 ])
+        case .notice(.limitReached(let limit)):
+            warn(
+                "VSIs are refused (insufficient resources): there are \(transport.surroundings.resources.words(limit)); "
+                    + ResourcePool.remedy(limit))
         case .notice(let notice): warn(Self.text(notice))
         }
     }
@@ -47,11 +51,22 @@ extension BridgePortSupervisor {
     private func decide(_ ticket: DecisionTicket, _ request: BridgeRequest) {
         decisions.asked(ticket, request.vsiID)
         guard case .moved(let holder, let isNews) = registry.judge(request, on: name) else {
-            // Strongly: a port that is given up takes back what is granted too late.
-            return admission.decide(request, on: name) { [self] decision in take(decision, on: request, ticket) }
+            return ask(ticket, request)
         }
         if isNews { tellContest(over: request.vsiID, with: holder) }
         take(.refuse(Refusal(reason: .invalidFilter, isHard: false, isKept: true)), on: request, ticket)
+    }
+
+    private func ask(_ ticket: DecisionTicket, _ request: BridgeRequest) {
+        // Strongly: a port that is given up takes back what is granted too late.
+        var isLater = false
+        admission.decide(request, on: name) { [self] decision in
+            let began = now
+            take(decision, on: request, ticket)
+            // What is done at once is paid for by who carries the effect out.
+            if isLater { transport.share.spend(now.since(began), at: now) }
+        }
+        isLater = true
     }
 
     /// Two stations keep one VSI alive: one of them is not what it claims to be, or a machine runs twice.
@@ -66,8 +81,9 @@ extension BridgePortSupervisor {
     private func take(_ decision: BridgeDecision, on request: BridgeRequest, _ ticket: DecisionTicket) {
         let vsiID = request.vsiID
         var isGranted = false
-        if decisions.made(ticket) {
-            let verdict = mischief.judge(decision, on: request)
+        // The port may have given it up, and its cancellation may still wait to be carried out.
+        if decisions.made(ticket), port.awaits(ticket) {
+            let verdict = judge(ticket, mischief.judge(decision, on: request))
             if case .refuse(let refusal) = verdict { tellRefusal(request, refusal) } else { isGranted = true }
             decided(ticket, verdict)
         }
@@ -180,6 +196,7 @@ extension BridgePortSupervisor {
 
     private static func text(_ notice: BridgeNotice) -> String {
         switch notice {
+        case .limitReached(let limit): "VSIs are refused: \(ResourcePool.remedy(limit))"
         case .severalStations(let count):
             "\(count) EVB stations are heard on one link; the first is spoken with: look for a hub or a bridge between"
         case .bridgeNeighbour: "the neighbour is an EVB bridge too: one end of the link has to be an EVB station"

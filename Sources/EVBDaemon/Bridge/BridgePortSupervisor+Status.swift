@@ -9,8 +9,8 @@ extension BridgePortSupervisor {
     var status: PortStatus {
         let snapshot = port.snapshot
         var counts = VSICounts()
-        for vsi in port.vsis {
-            switch vsi.shownState {
+        for command in port.grantedCommands {
+            switch EVBControl.VSIState(granted: command) {
             case .associated: counts.associated += 1
             case .preassociated, .preassociatedRR: counts.preassociated += 1
             case .pending: counts.pending += 1
@@ -71,6 +71,7 @@ extension BridgePortSupervisor {
             "VDPCommandsFailed": vdp.commandsFailed, "VDPCommandReverts": vdp.commandReverts,
             "VdpKeepAlives": vdp.keepAlives, "VdpKeepAliveTimeouts": vdp.keepAliveTimeouts,
             "VdpResourceWaitTimeouts": vdp.resourceWaitTimeouts, "VdpTableFull": vdp.tableFull,
+            "VdpAllTablesFull": vdp.allTablesFull, "VdpFiltersFull": vdp.filtersFull,
             "VdpAnswersLost": vdp.answersLost, "VdpUnsolicited": vdp.unsolicited, "VdpMalformed": vdp.malformed,
             "SocketSendFailures": transport.sendFailures, "SocketKernelDrops": transport.kernelDrops,
             "InterfaceTaken": transport.isTaken ? 1 : 0,
@@ -83,7 +84,11 @@ extension BridgePortSupervisor {
             counterDiscontinuity: now.since(createdAt).hundredths)
     }
 
-    var vsiIDs: [VSIID] { port.vsis.map(\.vsiID) }
+    var vsiIDs: [VSIID] { port.vsiIDs }
+
+    func vsiState(_ vsiID: VSIID) -> EVBControl.VSIState? {
+        port.vsi(vsiID).map { EVBControl.VSIState(granted: $0.grant?.command) }
+    }
 
     func holds(_ vsiID: VSIID) -> Bool { port.vsi(vsiID) != nil }
 
@@ -114,10 +119,10 @@ extension BridgePortSupervisor {
     }
 }
 
-extension BridgeVSISnapshot {
+extension EVBControl.VSIState {
     /// What holds; while nothing does, the request is pending.
-    fileprivate var shownState: EVBControl.VSIState {
-        grant.map { EVBControl.VSIState($0.command) } ?? .pending
+    fileprivate init(granted command: VDPCommand?) {
+        self = command.map { EVBControl.VSIState($0) } ?? .pending
     }
 }
 
@@ -129,7 +134,8 @@ extension VSIStatus {
             vsiID: snapshot.vsiID.description,
             vsiIDFormat: EVBControl.VSIIDFormat(rawValue: snapshot.vsiID.format.name) ?? .local, port: port,
             managerID: request.managerID == .unspecified ? nil : request.managerID.description,
-            typeID: Int(request.typeID), typeVersion: Int(request.typeVersion), state: snapshot.shownState,
+            typeID: Int(request.typeID), typeVersion: Int(request.typeVersion),
+            state: EVBControl.VSIState(granted: snapshot.grant?.command),
             reason: snapshot.grant == nil ? nil : .success,
             filters: (snapshot.grant?.filter ?? request.filter).entries.map { VSIFilter($0) }, link: nil)
     }

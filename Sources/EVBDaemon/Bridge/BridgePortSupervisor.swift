@@ -33,16 +33,18 @@ final class BridgePortSupervisor: ManagedPort {
     /// evbd stops, and what the port has in force stays.
     private(set) var isStopping = false
     private var timer: Timers.Timer?
-    private var queue: [BridgeEffect] = []
-    private var isPerforming = false
+    /// Effects that are to be carried out.
+    private lazy var queue = transport.workQueue { [weak self] (effect: BridgeEffect) in self?.carryOut(effect) }
     private var sequences: SequenceReserve
+
+    private var resources: ResourcePool { transport.surroundings.resources }
 
     var decisions = DecisionLedger()
     /// What the port does wrong on purpose.
     var mischief = MisbehavingBridge()
     private var mischiefTimer: Timers.Timer?
     /// Frames that are taken later, in their order.
-    private var held: [(frame: Frame, until: Instant)] = []
+    private var held = FIFO<(frame: Frame, until: Instant)>()
     private var heldTimer: Timers.Timer?
 
     /// Where the VSI goes that leaves for another port just now.
@@ -63,7 +65,9 @@ final class BridgePortSupervisor: ManagedPort {
         sequences = surroundings.store.sequences(port: name)
         flag = HairpinFlag(surroundings, portName: name, logger: transport.logger)
         port = BridgePort(
-            configuration: Self.settings(configuration, link: transport.link, offersRelay: false),
+            configuration: Self.settings(
+                configuration, link: transport.link, offersRelay: false,
+                vsisMax: surroundings.resources.limits.vsisPerPort),
             firstSequence: sequences.first)
         transport.onFrame = { [weak self] in self?.receive($0) }
         transport.onUnreadable = { [weak self] in self?.port.countUnreadable($0, $1) }
@@ -85,7 +89,7 @@ final class BridgePortSupervisor: ManagedPort {
     }
 
     private static func settings(
-        _ configuration: PortConfiguration, link: Link?, offersRelay: Bool
+        _ configuration: PortConfiguration, link: Link?, offersRelay: Bool, vsisMax: Int
     ) -> BridgePortConfiguration {
         let timers = OperationalTimers(
             retries: UInt8(clamping: configuration.ecp.retries), rte: UInt8(clamping: configuration.ecp.rte),
@@ -96,12 +100,14 @@ final class BridgePortSupervisor: ManagedPort {
             evb: EVBBridgeNegotiation.Configuration(
                 timers: timers, offersReflectiveRelay: offersRelay, groupIDs: configuration.groupIDs,
                 isManual: configuration.evb.manual),
-            dialect: DialectChoice(configuration.dialect), ecpSource: ECPSource(configuration.ecp.source),
-            addresses: GroupAddresses(configuration))
+            vsisMax: vsisMax, dialect: DialectChoice(configuration.dialect),
+            ecpSource: ECPSource(configuration.ecp.source), addresses: GroupAddresses(configuration))
     }
 
     private func settings(_ link: Link?) -> BridgePortConfiguration {
-        Self.settings(configuration, link: link, offersRelay: configuration.reflectiveRelay && obstacle == nil)
+        Self.settings(
+            configuration, link: link, offersRelay: configuration.reflectiveRelay && obstacle == nil,
+            vsisMax: resources.limits.vsisPerPort)
     }
 
     /// Changes the settings of the port while it runs; its VSIs stay, unless EVB is switched on or off.
@@ -130,7 +136,9 @@ final class BridgePortSupervisor: ManagedPort {
         // What is not for this port it drops and counts, also while it does wrong on purpose.
         guard port.configuration.addresses.includes(frame.header) else { return perform(port.receive(frame, at: now)) }
         switch mischief.receive(frame) {
-        case .take: perform(port.receive(frame, at: now))
+        case .take:
+            port.room = resources.room(for: name)
+            perform(port.receive(frame, at: now))
         case .drop: break
         case .acknowledge: acknowledge(frame)
         case .takeLater(let delay):
@@ -150,6 +158,12 @@ final class BridgePortSupervisor: ManagedPort {
         destination = winner
         defer { destination = nil }
         perform(port.moved(vsiID, at: now))
+    }
+
+    /// A decision as it can be carried out, with what there is room for.
+    func judge(_ ticket: DecisionTicket, _ decision: BridgeDecision) -> BridgeDecision {
+        port.room = resources.room(for: name)
+        return port.judge(ticket, decision)
     }
 
     /// What was asked of the admission is decided.
@@ -179,6 +193,8 @@ final class BridgePortSupervisor: ManagedPort {
     private func end() {
         isClosing = true
         perform(port.shutdown())
+        // Also what was left for later turns: there is none for this port.
+        queue.finish()
         flag.want(false)
         timer = nil
         mischiefTimer = nil
@@ -192,16 +208,8 @@ final class BridgePortSupervisor: ManagedPort {
 
     /// Carries effects out, those that come of carrying them out last, and waits for the next moment that the protocol wants.
     private func perform(_ effects: [BridgeEffect]) {
-        queue += effects
-        guard !isPerforming else { return }
-        isPerforming = true
-        var next = 0
-        while next < queue.count {
-            carryOut(queue[next])
-            next += 1
-        }
-        queue = []
-        isPerforming = false
+        resources.set(port.use, of: name)
+        queue.append(contentsOf: effects)
         transport.setNeighbour(port.station)
         sequences.advanced(to: port.nextSequence)
         timer?.set(port.nextDeadline)
@@ -239,7 +247,8 @@ final class BridgePortSupervisor: ManagedPort {
 
     private func takeHeld() {
         while let first = held.first, first.until <= now {
-            held.removeFirst()
+            _ = held.popFirst()
+            port.room = resources.room(for: name)
             // It has been acknowledged.
             perform(
                 port.receive(first.frame, at: now).filter {
@@ -251,7 +260,7 @@ final class BridgePortSupervisor: ManagedPort {
 
     /// What a station that is gone has asked for is of no use to the next.
     func forgetHeld() {
-        held = []
+        held = FIFO()
         heldTimer?.set(nil)
     }
 

@@ -100,7 +100,7 @@ final class HairpinFlag {
         turn &+= 1
         let turn = turn
         // Strongly: who has given the port up does not wait for the end.
-        _ = programmer.submit(.setHairpin(portIndex: held.portIndex, isOn)) { [self] result in
+        _ = programmer.submit(.setHairpin(portIndex: held.portIndex, isOn), of: portName) { [self] result in
             guard turn == self.turn else { return }
             switch result {
             case .success:

@@ -65,7 +65,7 @@ extension Configuration {
 extension ConfigurationReader {
     fileprivate mutating func configuration(_ root: YAMLNode) -> Configuration {
         var configuration = Configuration(ports: [])
-        let keys = ["ports", "control", "libvirt", "deassociate-on-stop", "log"]
+        let keys = ["ports", "control", "libvirt", "limits", "deassociate-on-stop", "log"]
         guard let entries = mapping(root, "", keys: keys) else { return configuration }
         if let ports = entries["ports"] {
             configuration.ports = self.ports(ports.value)
@@ -74,6 +74,7 @@ extension ConfigurationReader {
         }
         if let node = entries["control"]?.value { configuration.control = control(node) }
         if let node = entries["libvirt"]?.value { configuration.libvirt = libvirt(node) }
+        if let node = entries["limits"]?.value { configuration.limits = limits(node) }
         if let node = entries["deassociate-on-stop"]?.value {
             configuration.deassociateOnStop = boolean(node, "deassociate-on-stop") ?? false
         }
@@ -253,6 +254,19 @@ extension ConfigurationReader {
         if let node = entries["enabled"]?.value { libvirt.enabled = boolean(node, "libvirt.enabled") ?? true }
         if let node = entries["pid-file"]?.value, let path = path(node, "libvirt.pid-file") { libvirt.pidFile = path }
         return libvirt
+    }
+
+    private mutating func limits(_ node: YAMLNode) -> ResourceLimits {
+        var limits = ResourceLimits()
+        let keys = ["vsis-per-port", "vsis", "filter-entries"]
+        guard let entries = mapping(node, "limits", keys: keys) else { return limits }
+        func limit(_ key: String, _ fallback: Int) -> Int {
+            entries[key].flatMap { integer($0.value, "limits.\(key)", in: ResourceLimits.range) } ?? fallback
+        }
+        limits.vsisPerPort = limit("vsis-per-port", limits.vsisPerPort)
+        limits.vsis = limit("vsis", limits.vsis)
+        limits.filterEntries = limit("filter-entries", limits.filterEntries)
+        return limits
     }
 
     /// The name of a network interface, by the rule of ``InterfaceName``.

@@ -18,6 +18,8 @@ public struct Configuration: Sendable, Equatable {
     public var deassociateOnStop: Bool
     /// The least severe level that is logged.
     public var logLevel: LogLevel
+    /// How much VSIs may take of the memory.
+    public var limits = ResourceLimits()
     /// The VSI types that ports of the bridge's role name, by their file.
     public var vsiTypes: [String: VSITypeDatabase] = [:]
 
@@ -33,6 +35,26 @@ public struct Configuration: Sendable, Equatable {
         self.deassociateOnStop = deassociateOnStop
         self.logLevel = logLevel
     }
+}
+
+/// How much VSIs may take of the memory: evbd's own, and the kernel's for their rules.
+public struct ResourceLimits: Sendable, Hashable {
+    /// VSIs of one port.
+    public var vsisPerPort: Int
+    /// VSIs of all ports.
+    public var vsis: Int
+    /// Filter entries of all VSIs: each is what a VSI asks for or what it has, whichever is more.
+    public var filterEntries: Int
+
+    /// Makes limits within ``range``; by default those for which MemoryMax of the unit is made.
+    public init(vsisPerPort: Int = 16_384, vsis: Int = 65_536, filterEntries: Int = 262_144) {
+        precondition([vsisPerPort, vsis, filterEntries].allSatisfy(Self.range.contains))
+        self.vsisPerPort = vsisPerPort
+        self.vsis = vsis
+        self.filterEntries = filterEntries
+    }
+
+    static let range = 1...4_194_304
 }
 
 /// One port, that is one network interface, and how evbd plays its side of EVB there.

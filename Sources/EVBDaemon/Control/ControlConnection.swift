@@ -14,6 +14,8 @@ final class ControlConnection {
     private static let readPerTurn = 64 << 10
     /// How many VSIs are made JSON in one turn: about a millisecond's work.
     private static let vsisPerPage = 64
+    /// How many VSIs are looked at in one turn, those among them that are not listed.
+    private static let vsisPerLook = 512
     /// Below how many waiting octets the next page is made.
     private static let lowWater = 64 << 10
     /// For how many nanoseconds a client may leave what it was told unread before others may have its place.
@@ -45,8 +47,8 @@ final class ControlConnection {
     private(set) var held = 0
 
     private struct Pages {
-        var iterator: AnyIterator<VSIStatus>
-        var next: VSIStatus?
+        var iterator: AnyIterator<VSIStatus?>
+        var next: VSIStatus??
         let more: Bool
         let oneway: Bool
         let handle: ControlReplyHandle
@@ -262,7 +264,7 @@ final class ControlConnection {
 
     // MARK: Pages
 
-    func startPages(_ iterator: AnyIterator<VSIStatus>, more: Bool, oneway: Bool, of handle: ControlReplyHandle) {
+    func startPages(_ iterator: AnyIterator<VSIStatus?>, more: Bool, oneway: Bool, of handle: ControlReplyHandle) {
         guard current === handle, !isClosed else { return }
         pages = Pages(iterator: iterator, next: iterator.next(), more: more, oneway: oneway, handle: handle)
         if isWorking { page() } else { server.queue(self) }
@@ -271,11 +273,18 @@ final class ControlConnection {
     private func page() {
         guard var pages, !isClosed, waiting < Self.lowWater else { return }
         var items: [VSIStatus] = []
-        while items.count < Self.vsisPerPage, let vsi = pages.next {
-            items.append(vsi)
+        var looks = 0
+        while items.count < Self.vsisPerPage, looks < Self.vsisPerLook, case .some(let vsi) = pages.next {
+            if let vsi { items.append(vsi) }
+            looks += 1
             pages.next = pages.iterator.next()
         }
-        let isLast = pages.next == nil
+        var isLast = true
+        if case .some = pages.next { isLast = false }
+        guard !items.isEmpty || isLast else {
+            self.pages = pages
+            return
+        }
         var message: [UInt8]?
         if pages.oneway {
             message = nil

@@ -62,7 +62,14 @@ public final class ControlReplyHandle {
     /// - Parameter vsis: the VSIs, best a lazy sequence over a snapshot of their keys.
     /// - Returns: whether it counts: false if the client is gone or the call was answered before.
     @discardableResult
-    public func answer(vsis: some Sequence<VSIStatus>) -> Bool {
+    public func answer(vsis: some Sequence<VSIStatus>) -> Bool { answer(lookingAt: vsis.lazy.map { Optional($0) }) }
+
+    /// Answers ListVSIs from a sequence in which nil stands for a VSI that is not to be listed.
+    ///
+    /// It is drawn as in ``answer(vsis:)``; what is passed over counts as work too, so that a list in which little is found keeps
+    /// nobody waiting.
+    @discardableResult
+    func answer(lookingAt vsis: some Sequence<VSIStatus?>) -> Bool {
         guard !hasAnswered, !isGone else { return false }
         hasAnswered = true
         goneHandler = nil

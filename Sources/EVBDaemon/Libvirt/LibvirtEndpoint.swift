@@ -292,7 +292,11 @@ extension LibvirtRequest.Refusal {
         case RequestRefusal.unstored(let error):
             self.init(code: error.code, problem: "the VSI cannot be stored, and a restart would lose it: \(error)")
         case VSIRequestError.tooManyVSIs(let limit):
-            self.init(code: ENOMEM, problem: "the port has \(limit) VSIs already")
+            self.init(
+                code: ENOMEM, problem: "the port has \(limit) VSIs already: \(ResourcePool.remedy(.vsisPerPort))")
+        case VSIRequestError.noRoom(let limit):
+            self.init(
+                code: ENOMEM, problem: "there are as many \(limit.rawValue) as may be: \(ResourcePool.remedy(limit))")
         case VSIRequestError.goesBackward: self.init(code: EINVAL, problem: "the VSI is bound further than that")
         case VSIRequestError.tooLong: self.init(code: EINVAL, problem: "the VSI does not fit a frame")
         case VSIRequestError.unknownVSI: self.init(code: EINVAL, problem: "the VSI is not known")

@@ -169,7 +169,7 @@ extension EdgeRelay {
         guard other == nil else { return }
         discardedVLANs = discardedVLANs.filter { table[$0] != nil }
         discardedVLANs.insert(device.index)
-        _ = programmer.submit(.delete(index: device.index)) { [logger] result in
+        _ = programmer.submit(.delete(index: device.index), of: portName) { [logger] result in
             if case .failure(let error) = result, error.kind != .notFound {
                 logger.warning("a VLAN device cannot be deleted", metadata: ["error": "\(error)"])
             }

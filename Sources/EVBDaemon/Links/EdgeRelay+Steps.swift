@@ -249,7 +249,7 @@ extension EdgeRelay {
         then: @escaping (EdgeRelay, Result<Link?, NetlinkError>) -> Void
     ) {
         entries[vsiID]?.isBusy = true
-        let isTaken = programmer.submit(command) { [weak self] result in
+        let isTaken = programmer.submit(command, of: portName) { [weak self] result in
             guard let self, entries[vsiID] != nil else { return }
             entries[vsiID]?.isBusy = false
             then(self, result)

@@ -4,15 +4,24 @@ internal import Logging
 internal import Netlink
 
 /// Has links changed by the worker thread and calls back on the loop's thread when each change is made.
+///
+/// Each port has a lane of its own. Commands of one lane keep their order; lanes have their turns, a command each, so that ten
+/// thousand changes of one port do not hold up the one of another.
 final class LinkProgrammer {
     typealias Completion = (Result<Link?, NetlinkError>) -> Void
 
+    /// Commands that the worker has at a time: the one that it makes, and one so that it need not wait for the loop. What the
+    /// worker has cannot be overtaken.
+    static let windowMax = 2
     private let worker: LinkWorker
     private var watch: EventLoop.Watch?
-    private var completions: [UInt64: Completion] = [:]
+    private let completions = Completions()
     private var lastTicket: UInt64 = 0
-    /// Commands for which the worker has no room yet. Each link has one command under way, so the VSIs bound them.
-    private var backlog: [(command: LinkCommand, ticket: UInt64)] = []
+    private var lanes = Lanes<(command: LinkCommand, ticket: UInt64)>()
+    /// Commands that the worker has.
+    private var outstanding = 0
+    /// Changes that are made, and whose completions have not been called.
+    private let outcomes: WorkQueue<LinkOutcome>
     private var isFinished = false
 
     /// Starts the worker.
@@ -27,41 +36,56 @@ final class LinkProgrammer {
     /// - Throws: `SystemError` when the loop cannot watch it.
     init(loop: EventLoop, worker: LinkWorker) throws {
         self.worker = worker
+        outcomes = WorkQueue(loop: loop) { [completions] in completions.complete($0) }
         watch = try loop.watch(worker.descriptor, for: .readable) { [weak self] _ in self?.collect() }
     }
 
-    /// Gives a command to the worker. Commands are carried out in the order in which they were given.
+    /// Gives a command to the worker, in its turn.
     ///
+    /// - Parameters:
+    ///   - command: the change.
+    ///   - lane: whose change it is: a port's name. Commands of one lane are carried out in the order in which they were given.
+    ///   - completion: is called on the loop's thread when the change is made.
     /// - Returns: whether it was taken; after `finish` none is, and `completion` is not called then.
-    func submit(_ command: LinkCommand, completion: @escaping Completion) -> Bool {
+    func submit(_ command: LinkCommand, of lane: String = "", completion: @escaping Completion) -> Bool {
         guard !isFinished else { return false }
         lastTicket &+= 1
-        if !backlog.isEmpty || !worker.submit(command, ticket: lastTicket) { backlog.append((command, lastTicket)) }
-        completions[lastTicket] = completion
+        completions.ofTicket[lastTicket] = completion
+        lanes.append((command, lastTicket), to: lane)
+        refill()
         return true
     }
 
     /// Ends the worker once it has done what it was given.
     func finish() {
         isFinished = true
-        backlog = []
-        for outcome in worker.shutDown(finishing: .max) { complete(outcome) }
+        while let next = lanes.popFirst(), worker.submit(next.command, ticket: next.ticket) {}
+        outcomes.finish()
+        for outcome in worker.shutDown(finishing: .max) { completions.complete(outcome) }
         watch?.cancel()
     }
 
     private func collect() {
-        let outcomes = worker.drain()
+        let done = worker.drain()
+        outstanding -= done.count
         refill()
-        for outcome in outcomes { complete(outcome) }
+        outcomes.append(contentsOf: done)
     }
 
     private func refill() {
-        var taken = 0
-        while taken < backlog.count, worker.submit(backlog[taken].command, ticket: backlog[taken].ticket) { taken += 1 }
-        backlog.removeFirst(taken)
+        while outstanding < Self.windowMax, let next = lanes.popFirst() {
+            // The worker's own bound is far above the window.
+            guard worker.submit(next.command, ticket: next.ticket) else { return }
+            outstanding += 1
+        }
     }
 
-    private func complete(_ outcome: LinkOutcome) {
-        completions.removeValue(forKey: outcome.ticket)?(outcome.result)
+    /// Who is told when a change is made, by ticket.
+    private final class Completions {
+        var ofTicket: [UInt64: Completion] = [:]
+
+        func complete(_ outcome: LinkOutcome) {
+            ofTicket.removeValue(forKey: outcome.ticket)?(outcome.result)
+        }
     }
 }

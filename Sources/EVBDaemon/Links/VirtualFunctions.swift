@@ -171,7 +171,8 @@ final class VirtualFunctions {
             if change.linkState == current.linkState { change.linkState = nil }
         }
         entries[vsiID]?.isBusy = true
-        let isTaken = programmer.submit(.setVirtualFunction(portIndex: index, change)) { [weak self] result in
+        let isTaken = programmer.submit(.setVirtualFunction(portIndex: index, change), of: portName) {
+            [weak self] result in
             self?.completed(vsiID, wanted, result)
         }
         guard !isTaken else { return }

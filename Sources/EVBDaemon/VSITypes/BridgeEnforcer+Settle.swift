@@ -53,8 +53,7 @@ extension BridgeEnforcer {
             name, additions: added.filter { comes($0.key) },
             deletions: leaves.filter { !port.foreign.contains($0) } + lost,
             replacements: replaced.filter { comes($0.key) }, failures: &failures)
-        for item in leaves { ports[name]?.foreign.remove(item) }
-        for item in leaves where port.foreign.contains(item) { ports[name]?.actual[item] = nil }
+        for item in leaves where port.foreign.remove(item) != nil { port.actual[item] = nil }
         if chainUses.values.contains(where: { $0 <= 0 }) { removeIdleChains() }
         return failures
     }

@@ -20,6 +20,8 @@ enum ClaimChange: Sendable {
     case withdraw(ClaimToken)
     /// What is inherited of the frames of these addresses goes; VLAN 0 is in every one.
     case disinherit([FilterEntry])
+    /// So many of what a claim has in force, or all.
+    case withdrawSome(ClaimToken, Int)
 }
 
 /// Imposes on bridge ports what was granted there: rules for frames by nftables, forwarding entries and VLANs by netlink.
@@ -41,16 +43,20 @@ final class BridgeEnforcer: @unchecked Sendable {
         var ignoresVLANs = false
         /// Addresses that the bridge had learned elsewhere, by the interface, and that are here now.
         var takenOver: [MACAddress: Int32] = [:]
+        /// Claims of which some was to be withdrawn, and of which there is more.
+        var unfinished: Set<ClaimToken> = []
     }
 
-    /// One port and what is in force there.
-    struct Port {
+    /// One port and what is in force there. A class: a copy of a structure would have each change copy all that is in force.
+    final class Port {
         let rules: PortRules
         var claims = PortClaims()
         /// What the kernel has of evbd's making.
-        var actual: [Imposition: ImpositionValue] = [:]
+        var actual = ImpositionTable()
         /// What is in force without evbd, and is to stay.
         var foreign: Set<Imposition> = []
+
+        init(rules: PortRules) { self.rules = rules }
 
         var name: String { rules.port }
 
@@ -60,6 +66,9 @@ final class BridgeEnforcer: @unchecked Sendable {
         /// 0 where there is no such interface now.
         var index: Int32 { Int32(bitPattern: if_nametoindex(rules.port)) }
     }
+
+    /// Commands of one transaction, where there are many.
+    private static let commandsMax = 1000
 
     var ports: [String: Port] = [:]
     /// How many elements lead to the chain of these EtherTypes; a chain is there as long as it is listed.
@@ -83,12 +92,12 @@ final class BridgeEnforcer: @unchecked Sendable {
             throw EnforcementError(description: "nftables cannot name an interface \(name)")
         }
         try run(rules.declaration)
-        var port = Port(rules: rules)
-        port.actual = try inherited(rules)
-        let inherited = port.actual
+        let port = Port(rules: rules)
+        let inherited = try inherited(rules)
+        port.actual = inherited
         if !inherited.isEmpty { port.claims.set(.inherited, inherited) }
         ports[name] = port
-        for value in inherited.values { countChain(value, by: 1) }
+        for (_, value) in inherited { countChain(value, by: 1) }
         // evbd may have died between a mark in the ledger and what it stands for.
         for item in inherited.keys.sorted(by: Self.entriesBeforeVLANs).reversed() where !item.isRule {
             try? restore(item, on: port)
@@ -96,10 +105,12 @@ final class BridgeEnforcer: @unchecked Sendable {
         return !inherited.isEmpty
     }
 
-    private func inherited(_ rules: PortRules) throws(EnforcementError) -> [Imposition: ImpositionValue] {
-        var items: [Imposition: ImpositionValue] = [:]
+    private func inherited(_ rules: PortRules) throws(EnforcementError) -> ImpositionTable {
+        var items = ImpositionTable()
         for collection in PortRules.Collection.allCases {
-            items.merge(PortRules.impositions(collection, in: try list(rules.listing(collection)))) { $1 }
+            for (item, value) in PortRules.impositions(collection, in: try list(rules.listing(collection))) {
+                items[item] = value
+            }
         }
         return items
     }
@@ -111,7 +122,7 @@ final class BridgeEnforcer: @unchecked Sendable {
         for item in port.actual.keys.sorted(by: Self.entriesBeforeVLANs) where port.isHolding(item) && !item.isRule {
             try? retract(item, on: port)
         }
-        for value in port.actual.values { countChain(value, by: -1) }
+        for (_, value) in port.actual { countChain(value, by: -1) }
         // Somebody may have flushed all rules.
         guard (try? list(PortRules.tableListing)) != nil else { return }
         try run(port.rules.removal)
@@ -159,7 +170,10 @@ final class BridgeEnforcer: @unchecked Sendable {
             case .disinherit(let entries):
                 let items = ports[name]?.claims.inherited(of: entries) ?? []
                 touched.formUnion(ports[name]?.claims.disinherit(items) ?? [])
-            case .withdraw(let token): touched.formUnion(ports[name]?.claims.remove(token).keys ?? [:].keys)
+            case .withdraw(let token): touched.formUnion(ports[name]?.claims.remove(token) ?? [])
+            case .withdrawSome(let token, let limit):
+                touched.formUnion(ports[name]?.claims.remove(token, atMost: limit) ?? [])
+                if ports[name]?.claims.contains(token) == true { outcome.unfinished.insert(token) }
             case .stations(let token, let addresses):
                 var items: [Imposition: ImpositionValue] = [:]
                 for address in addresses { items[.station(address)] = .plain }
@@ -196,14 +210,14 @@ final class BridgeEnforcer: @unchecked Sendable {
         for change in changes {
             let token: ClaimToken
             switch change {
-            case .withdraw, .disinherit: continue
+            case .withdraw, .withdrawSome, .disinherit: continue
             case .grant(let changed, _), .stations(let changed, _): token = changed
             }
-            guard let claimed = ports[name]?.claims[token].keys else { continue }
+            guard let claimed = ports[name]?.claims.items(of: token) else { continue }
             guard let failed = claimed.lazy.compactMap({ unsettled[$0] }).first else { continue }
             outcome.failures[token] = failed
             ports[name]?.claims.remove(token)
-            _ = settle(name, Set(claimed))
+            _ = settle(name, claimed)
         }
     }
 
@@ -211,15 +225,16 @@ final class BridgeEnforcer: @unchecked Sendable {
     private func endInheritance(of changes: [ClaimChange], on name: String, at bridge: BridgeView, _ outcome: Outcome) {
         guard ports.values.contains(where: { $0.claims.hasInherited }) else { return }
         var entries: Set<FilterEntry> = []
+        var granted: Set<Imposition> = []
         for case .grant(let token, let frames) in changes where outcome.failures[token] == nil {
-            let items = ports[name]?.claims[token] ?? [:]
-            _ = ports[name]?.claims.disinherit(items.keys)
+            granted.formUnion(ports[name]?.claims.items(of: token) ?? [])
             for entry in frames.entries {
                 guard let address = entry.macAddress, !frames.profile.shares(address) else { continue }
                 let vid = bridge.filtersVLANs ? (entry.vid != 0 ? entry.vid : bridge.pvid ?? 0) : 0
                 entries.insert(FilterEntry(vid: vid, macAddress: address))
             }
         }
+        _ = ports[name]?.claims.disinherit(granted)
         guard !entries.isEmpty else { return }
         for (other, port) in ports where other != name {
             let items = port.claims.inherited(of: Array(entries))
@@ -271,7 +286,7 @@ final class BridgeEnforcer: @unchecked Sendable {
         } catch {
             guard isTableMissing() else { throw EnforcementError(description: "nftables refuses: \(error)") }
             do throws(NftablesError) {
-                try nftables().run(everything())
+                for part in everything() { try nftables().run(part) }
                 try nftables().run(commands)
             } catch {
                 throw EnforcementError(description: "nftables refuses: \(error)")
@@ -296,22 +311,28 @@ final class BridgeEnforcer: @unchecked Sendable {
     /// - Returns: whether they had to be.
     func restoreRules() throws(EnforcementError) -> Bool {
         guard isTableMissing() else { return false }
-        try run(everything())
+        for part in everything() { try run(part) }
         return true
     }
 
-    /// The commands that set up all that there is in force.
-    private func everything() -> String {
+    /// The commands that set up all that there is in force, in transactions of a bounded size: nftables takes a kilobyte or more
+    /// for a command. What is not there yet does not pass meanwhile.
+    private func everything() -> [String] {
+        var parts: [String] = []
         var lines = chainUses.keys.map { PortRules.chainDeclaration(of: $0) }
         // Chains before the elements that lead to them.
         if !lines.isEmpty { lines.insert("add table \(PortRules.table)", at: 0) }
+        for port in ports.values { lines.append(port.rules.declaration) }
         for port in ports.values {
-            lines.append(port.rules.declaration)
             for (item, value) in port.actual where !port.foreign.contains(item) {
                 lines.append(port.rules.addition(item, value))
+                guard lines.count >= Self.commandsMax else { continue }
+                parts.append(lines.joined(separator: "\n"))
+                lines = []
             }
         }
-        return lines.joined(separator: "\n")
+        parts.append(lines.joined(separator: "\n"))
+        return parts
     }
 
     private func nftables() throws(NftablesError) -> NftablesSession {

@@ -48,45 +48,73 @@ struct ClaimToken: Hashable, Sendable {
 
 /// All claims on one port. What several claim is in force once, as the latest of them wants it, until the last of them goes.
 struct PortClaims {
-    private var claims: [ClaimToken: [Imposition: ImpositionValue]] = [:]
-    private var holders: [Imposition: [ClaimToken]] = [:]
+    /// What one claim wants, in the order of its impositions.
+    private struct Claim {
+        var items: [PackedImposition]
+        /// The values, by number.
+        var values: [UInt32]
+
+        func value(of item: PackedImposition) -> UInt32? {
+            var (low, high) = (0, items.count)
+            while low < high {
+                let middle = (low + high) / 2
+                if items[middle] < item { low = middle + 1 } else { high = middle }
+            }
+            return low < items.count && items[low] == item ? values[low] : nil
+        }
+    }
+
+    private var claims: [ClaimToken: Claim] = [:]
+    /// The latest claim of each imposition.
+    private var holders: [PackedImposition: ClaimToken] = [:]
+    /// The claims before it, the oldest first, where there are any.
+    private var formerHolders: [PackedImposition: [ClaimToken]] = [:]
+    private var values = ImpositionValues()
 
     /// Adds a claim, or replaces the one of that name.
     mutating func set(_ token: ClaimToken, _ items: [Imposition: ImpositionValue]) {
+        set(token, ImpositionTable(items))
+    }
+
+    /// Adds a claim, or replaces the one of that name.
+    mutating func set(_ token: ClaimToken, _ items: ImpositionTable) {
         remove(token)
-        claims[token] = items
-        for item in items.keys { holders[item, default: []].append(token) }
+        let sorted = items.map { (item: PackedImposition($0.key), value: $0.value) }.sorted { $0.item < $1.item }
+        claims[token] = Claim(items: sorted.map(\.item), values: sorted.map { values.number(of: $0.value) })
+        for (item, _) in sorted {
+            if let former = holders.updateValue(token, forKey: item) {
+                formerHolders[item, default: []].append(former)
+            }
+        }
     }
 
     /// Removes a claim.
     ///
     /// - Returns: what it had claimed; empty where there is no such claim.
     @discardableResult
-    mutating func remove(_ token: ClaimToken) -> [Imposition: ImpositionValue] {
-        guard let items = claims.removeValue(forKey: token) else { return [:] }
-        for item in items.keys {
-            holders[item]?.removeAll { $0 == token }
-            if holders[item]?.isEmpty == true { holders[item] = nil }
-        }
-        return items
+    mutating func remove(_ token: ClaimToken) -> Set<Imposition> {
+        guard let claim = claims.removeValue(forKey: token) else { return [] }
+        for item in claim.items { release(item, by: token) }
+        return Set(claim.items.lazy.map(\.imposition))
     }
 
     /// Whether anything is there of an evbd before this one that has not been claimed.
     var hasInherited: Bool { claims[.inherited] != nil }
 
-    /// Ends what is inherited of some impositions: whoever claims them now has them alone, and what nobody claims goes.
+    /// Ends what is inherited of some impositions: whichever VSI claims them has them alone, and what no VSI claims goes.
+    ///
+    /// Goes through all that is inherited: once for many impositions, not once for each.
     ///
     /// - Returns: what was inherited of them.
     mutating func disinherit(_ items: some Sequence<Imposition>) -> Set<Imposition> {
-        guard claims[.inherited] != nil else { return [] }
-        var lost: Set<Imposition> = []
-        for item in items where claims[.inherited]?.removeValue(forKey: item) != nil {
-            lost.insert(item)
-            holders[item]?.removeAll { $0 == .inherited }
-            if holders[item]?.isEmpty == true { holders[item] = nil }
-        }
-        if claims[.inherited]?.isEmpty == true { claims[.inherited] = nil }
-        return lost
+        guard let inherited = claims[.inherited] else { return [] }
+        let gone = Set(items.lazy.map { PackedImposition($0) }.filter { inherited.value(of: $0) != nil })
+        guard !gone.isEmpty else { return [] }
+        let kept = inherited.items.indices.filter { !gone.contains(inherited.items[$0]) }
+        let rest = Claim(items: kept.map { inherited.items[$0] }, values: kept.map { inherited.values[$0] })
+        claims[.inherited] = kept.isEmpty ? nil : rest
+        for item in gone { release(item, by: .inherited) }
+        return Set(gone.lazy.map(\.imposition))
     }
 
     /// What is inherited of the frames of some addresses, and of nothing else.
@@ -94,8 +122,7 @@ struct PortClaims {
     /// - Parameter entries: the addresses, each in a VLAN; VLAN 0 is in every one.
     /// - Returns: those impositions.
     func inherited(of entries: [FilterEntry]) -> Set<Imposition> {
-        let inherited = self[.inherited]
-        guard !inherited.isEmpty else { return [] }
+        guard let inherited = claims[.inherited] else { return [] }
         var wanted: [MACAddress: Set<UInt16>] = [:]
         for entry in entries {
             if let address = entry.macAddress { wanted[address, default: []].insert(entry.vid) }
@@ -108,7 +135,7 @@ struct PortClaims {
         // What other addresses and VLANs have in common with these stays with them.
         var others: (addresses: Set<MACAddress>, vids: Set<UInt16>) = ([], [])
         var vids: Set<UInt16> = []
-        for item in inherited.keys {
+        for item in inherited.items.lazy.map(\.imposition) {
             switch item {
             case .tagged(let address?, let vid), .forwarding(let address, let vid):
                 if isMeant(address, vid) {
@@ -126,19 +153,46 @@ struct PortClaims {
             found.formUnion([.untagged(address), .rate(address)])
         }
         for vid in vids.subtracting(others.vids) { found.formUnion([.member(vid), .served(vid)]) }
-        return found.filter { inherited[$0] != nil }
+        return found.filter { inherited.value(of: PackedImposition($0)) != nil }
     }
 
+    /// Removes a part of a claim, or the claim if it is not more than that.
+    ///
+    /// - Returns: what is claimed no more.
+    mutating func remove(_ token: ClaimToken, atMost limit: Int) -> Set<Imposition> {
+        guard let count = claims[token]?.items.count, count > limit else { return remove(token) }
+        guard let part = claims[token]?.items.suffix(limit) else { return [] }
+        claims[token]?.items.removeLast(limit)
+        claims[token]?.values.removeLast(limit)
+        for item in part { release(item, by: token) }
+        return Set(part.lazy.map(\.imposition))
+    }
+
+    private mutating func release(_ item: PackedImposition, by token: ClaimToken) {
+        if holders[item] != token {
+            formerHolders[item]?.removeAll { $0 == token }
+        } else {
+            holders[item] = formerHolders[item]?.popLast()
+        }
+        if formerHolders[item]?.isEmpty == true { formerHolders[item] = nil }
+    }
+
+    /// Whether there is such a claim.
+    func contains(_ token: ClaimToken) -> Bool { claims[token] != nil }
+
     /// Whose claim decides on an imposition.
-    func holder(of item: Imposition) -> ClaimToken? { holders[item]?.last }
+    func holder(of item: Imposition) -> ClaimToken? { holders[PackedImposition(item)] }
 
     /// What is wanted of an imposition; nil is that it goes.
     func wanted(_ item: Imposition) -> ImpositionValue? {
-        holder(of: item).flatMap { claims[$0]?[item] }
+        let item = PackedImposition(item)
+        return holders[item].flatMap { claims[$0]?.value(of: item) }.map { values[$0] }
     }
 
     /// What a claim wants.
-    subscript(_ token: ClaimToken) -> [Imposition: ImpositionValue] { claims[token] ?? [:] }
+    func items(of token: ClaimToken) -> Set<Imposition> {
+        Set((claims[token]?.items ?? []).lazy.map(\.imposition))
+    }
 }
 
 /// What a bridge makes of its port, as far as it matters to what is imposed there.

@@ -13,7 +13,7 @@ extension TypedAdmission {
     /// the earliest.
     func configure(_ name: String, _ database: VSITypeDatabase) {
         if ports[name] == nil {
-            ports[name] = Port(database: database)
+            ports[name] = Port(database: database, loop: loop)
             attach(name)
         } else {
             guard ports[name]?.database != database else { return }
@@ -30,7 +30,8 @@ extension TypedAdmission {
         if ports.isEmpty { endWatch() }
         for key in held.keys where key.port == name { held[key] = nil }
         let error = EnforcementError(description: "the port is leaving")
-        for (_, completion) in port.waiting { completion?(error) }
+        port.told.finish()
+        for waiting in port.waiting.removeAll() { waiting.completion?(error) }
         let logger = logger
         let enforcer = enforcer
         let task = LinkTask {
@@ -40,7 +41,7 @@ extension TypedAdmission {
                 logger.error("not everything could be taken back", metadata: ["port": "\(name)", "reason": "\(error)"])
             }
         }
-        _ = programmer.submit(.perform(task)) { [weak self] _ in
+        _ = programmer.submit(.perform(task), of: name) { [weak self] _ in
             guard let self, ports.isEmpty else { return }
             _ = try? Files.unlink(note)
         }
@@ -48,7 +49,7 @@ extension TypedAdmission {
 
     /// Sets the rules up again, if somebody has flushed them.
     func restoreRules() {
-        attempt({ enforcer throws(EnforcementError) in try enforcer.restoreRules() }) { [weak self] result in
+        attempt("", { enforcer throws(EnforcementError) in try enforcer.restoreRules() }) { [weak self] result in
             switch result {
             case .success(false): break
             case .success(true): self?.logger.warning("somebody has flushed evbd's rules; they are set up again")
@@ -72,7 +73,7 @@ extension TypedAdmission {
         watchRules()
         ports[name]?.isBusy = true
         try? Files.writeAtomically(note, [], mode: 0o644)
-        attempt({ enforcer throws(EnforcementError) in try enforcer.attach(name) }) { [weak self] result in
+        attempt(name, { enforcer throws(EnforcementError) in try enforcer.attach(name) }) { [weak self] result in
             self?.attached(name, result)
         }
     }
@@ -97,7 +98,9 @@ extension TypedAdmission {
         logger.notice("what was in force before this start stays until it is claimed", metadata: ["port": "\(name)"])
         let timer = timers.timer { [weak self] in
             self?.ports[name]?.patience = nil
-            self?.change(name, .withdraw(.inherited), nil)
+            // A part at a time: it may be much, and other ports have their turns in between.
+            let entries = Self.batchEntriesMax
+            self?.change(name, .withdrawSome(.inherited, entries), entries: entries, nil)
         }
         timer.set(timers.now + Self.inheritancePatience)
         ports[name]?.patience = timer
@@ -108,7 +111,8 @@ extension TypedAdmission {
         let token = database.allowedAddresses.isEmpty ? nil : makeToken()
         ports[name]?.stations = token
         if let token {
-            change(name, .stations(token, database.allowedAddresses)) { [weak self] error in
+            let addresses = database.allowedAddresses
+            change(name, .stations(token, addresses), entries: addresses.count) { [weak self] error in
                 guard let error else { return }
                 self?.logger.error(
                     "allow-macs is not in force", metadata: ["port": "\(name)", "reason": "\(error)"])
@@ -139,7 +143,7 @@ extension TypedAdmission {
         }
         let token = makeToken()
         let frames = GrantedFrames(entries: grant.filter.entries, profile: type.profile)
-        change(key.port, .grant(token, frames)) { [weak self] error in
+        change(key.port, .grant(token, frames), entries: frames.entries.count) { [weak self] error in
             guard let self else { return }
             guard let current = held[key], current.token == grant.token else {
                 return change(key.port, .withdraw(token), nil)
@@ -162,8 +166,11 @@ extension TypedAdmission {
     /// - Parameters:
     ///   - name: the port.
     ///   - change: the change.
+    ///   - entries: how many filter entries it is about, as far as that is known.
     ///   - completion: is called on the loop's thread, with why it was not put into force.
-    func change(_ name: String, _ change: ClaimChange, _ completion: ((EnforcementError?) -> Void)?) {
+    func change(
+        _ name: String, _ change: ClaimChange, entries: Int = 1, _ completion: ((EnforcementError?) -> Void)?
+    ) {
         guard let port = ports[name] else {
             completion?(EnforcementError(description: "the port is leaving"))
             return
@@ -173,32 +180,47 @@ extension TypedAdmission {
             completion?(EnforcementError(description: "too many requests wait for the kernel"))
             return
         }
-        ports[name]?.waiting.append((change, completion))
+        port.waiting.append(Waiting(change: change, entries: max(entries, 1), completion: completion))
         flush(name)
     }
 
     private func flush(_ name: String) {
         guard let port = ports[name], !port.isBusy, !port.waiting.isEmpty else { return }
-        let batch = port.waiting
-        ports[name]?.waiting = []
-        guard port.isAttached else {
-            // Whatever was in the way may be gone.
-            ports[name]?.waiting = batch
-            return attachAgain(name)
-        }
-        ports[name]?.isBusy = true
+        // Whatever was in the way may be gone.
+        guard port.isAttached else { return attachAgain(name) }
+        port.isBusy = true
+        let batch = port.takeBatch()
         let changes = batch.map(\.change)
-        perform({ $0.change(name, changes) }) { [weak self] outcome in
-            self?.ports[name]?.isBusy = false
+        perform(name, { $0.change(name, changes) }) { [weak self] outcome in
             if outcome.ignoresVLANs { self?.tellOfIgnoredVLANs(name) }
             if !outcome.takenOver.isEmpty { self?.tellOfTakenAddresses(name, outcome.takenOver) }
-            for (change, completion) in batch {
-                switch change {
-                case .grant(let token, _), .stations(let token, _): completion?(outcome.failures[token])
-                case .withdraw, .disinherit: completion?(nil)
-                }
-            }
-            self?.flush(name)
+            // Not before all are told: a port that asks for more than the loop gets told of waits itself.
+            var all: [() -> Void] = []
+            for waiting in batch { all.append { self?.tell(name, waiting, outcome) } }
+            all.append { self?.changed(name) }
+            self?.tell(name, all)
+        }
+    }
+
+    /// The changes that were under way are made.
+    private func changed(_ name: String) {
+        ports[name]?.isBusy = false
+        flush(name)
+    }
+
+    /// Has some told, bit by bit; at once where the port has left.
+    private func tell(_ name: String, _ all: [() -> Void]) {
+        guard let port = ports[name] else { return all.forEach { $0() } }
+        port.told.append(contentsOf: all)
+    }
+
+    /// Tells what became of a change.
+    private func tell(_ name: String, _ waiting: Waiting, _ outcome: BridgeEnforcer.Outcome) {
+        switch waiting.change {
+        case .grant(let token, _), .stations(let token, _): waiting.completion?(outcome.failures[token])
+        case .withdrawSome(let token, _) where outcome.unfinished.contains(token):
+            change(name, waiting.change, entries: waiting.entries, waiting.completion)
+        case .withdraw, .withdrawSome, .disinherit: waiting.completion?(nil)
         }
     }
 
@@ -224,36 +246,35 @@ extension TypedAdmission {
 
     private func attachAgain(_ name: String) {
         ports[name]?.isBusy = true
-        attempt({ enforcer throws(EnforcementError) in try enforcer.attach(name) }) { [weak self] result in
+        attempt(name, { enforcer throws(EnforcementError) in try enforcer.attach(name) }) { [weak self] result in
             guard let self, ports[name] != nil else { return }
             if case .failure(let error) = result {
                 ports[name]?.isBusy = false
-                let batch = ports[name]?.waiting ?? []
-                ports[name]?.waiting = []
-                for (_, completion) in batch { completion?(error) }
+                let batch = ports[name]?.waiting.removeAll() ?? []
+                for waiting in batch { waiting.completion?(error) }
             } else {
                 attached(name, result)
             }
         }
     }
 
-    /// Has the enforcer do something on the worker's thread.
+    /// Has the enforcer do something on the worker's thread, in the turn of a port.
     private func perform<Value: Sendable>(
-        _ body: @escaping @Sendable (BridgeEnforcer) -> Value, _ completion: @escaping (Value) -> Void
+        _ port: String, _ body: @escaping @Sendable (BridgeEnforcer) -> Value, _ completion: @escaping (Value) -> Void
     ) {
         let answer = Answer<Value>()
         let enforcer = enforcer
-        _ = programmer.submit(.perform(LinkTask { answer.value = body(enforcer) })) { _ in
+        _ = programmer.submit(.perform(LinkTask { answer.value = body(enforcer) }), of: port) { _ in
             if let value = answer.value { completion(value) }
         }
     }
 
-    /// Has the enforcer try something on the worker's thread.
+    /// Has the enforcer try something on the worker's thread, in the turn of a port.
     private func attempt<Value: Sendable>(
-        _ body: @escaping @Sendable (BridgeEnforcer) throws(EnforcementError) -> Value,
+        _ port: String, _ body: @escaping @Sendable (BridgeEnforcer) throws(EnforcementError) -> Value,
         _ completion: @escaping (Result<Value, EnforcementError>) -> Void
     ) {
-        perform({ enforcer in Result { () throws(EnforcementError) in try body(enforcer) } }, completion)
+        perform(port, { enforcer in Result { () throws(EnforcementError) in try body(enforcer) } }, completion)
     }
 
     /// What a task gives back: written on the worker's thread, and read on the loop's after the worker has told that it is done.
@@ -264,6 +285,8 @@ extension TypedAdmission {
     private func replace(_ key: Key, _ former: Grant, _ grant: Grant) {
         held[key] = grant
         recount(former, grant, key.vsiID)
-        if let token = former.token, token != grant.token { change(key.port, .withdraw(token), nil) }
+        if let token = former.token, token != grant.token {
+            change(key.port, .withdraw(token), entries: former.filter.entries.count, nil)
+        }
     }
 }

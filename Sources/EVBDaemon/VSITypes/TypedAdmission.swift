@@ -20,6 +20,9 @@ final class TypedAdmission: VSIAdmission {
 
     /// Changes of one port that may wait for the kernel. A station that asks faster than the kernel follows is refused beyond.
     static let waitingMax = 16_384
+    /// Filter entries of the changes that are made together. A port's next changes wait until the other ports had their turn, so
+    /// this is what one port may have them wait for. A change with more entries is made alone.
+    static let batchEntriesMax = 128
 
     /// Addresses that one change may tell of one by one.
     static let takenMax = 16
@@ -49,24 +52,52 @@ final class TypedAdmission: VSIAdmission {
         }
     }
 
-    /// One port.
-    struct Port {
+    /// A change that waits for those under way.
+    struct Waiting {
+        let change: ClaimChange
+        /// Filter entries that it is about, at least 1.
+        let entries: Int
+        let completion: ((EnforcementError?) -> Void)?
+    }
+
+    /// One port. A class, so that to change one part of it copies no other.
+    final class Port {
         var database: VSITypeDatabase
         var stations: ClaimToken?
         /// Whether the enforcer has taken it over.
         var isAttached = false
         /// Changes that wait for those under way.
-        var waiting: [(change: ClaimChange, completion: ((EnforcementError?) -> Void)?)] = []
+        var waiting = FIFO<Waiting>()
         var isBusy = false
         /// Whether it has been told that VLANs are not kept apart there.
         var isToldOfVLANs = false
         /// Ends what was inherited.
         var patience: Timers.Timer?
+
+        /// Tells what became of changes. One for each port: what another has to be told is not waited for.
+        let told: WorkQueue<() -> Void>
+
+        init(database: VSITypeDatabase, loop: EventLoop) {
+            self.database = database
+            told = WorkQueue(loop: loop) { $0() }
+        }
+
+        /// Takes out what is to be changed next, together.
+        func takeBatch() -> [Waiting] {
+            var batch: [Waiting] = []
+            var entries = 0
+            while let next = waiting.first, batch.isEmpty || entries + next.entries <= batchEntriesMax {
+                entries += next.entries
+                batch.append(next)
+                _ = waiting.popFirst()
+            }
+            return batch
+        }
     }
 
     let programmer: LinkProgrammer
     let timers: Timers
-    private let loop: EventLoop
+    let loop: EventLoop
     /// Tells when somebody flushes all rules; there while there are ports.
     private var monitor: (TableMonitor, EventLoop.Watch)?
     /// A file that is there while rules may be, so that an evbd without VSI types need not look for them.
@@ -126,7 +157,7 @@ final class TypedAdmission: VSIAdmission {
                     isInForce: !isAssociated))
             guard let token else { return completion(.grant(filter)) }
             let frames = GrantedFrames(entries: filter.entries, profile: type.profile)
-            change(port, .grant(token, frames)) { [weak self] error in
+            change(port, .grant(token, frames), entries: frames.entries.count) { [weak self] error in
                 guard let self else { return }
                 if let error {
                     withdrawProposal(key, token)
@@ -224,7 +255,9 @@ final class TypedAdmission: VSIAdmission {
     func forget(_ grant: Grant, _ key: Key) {
         count(grant, key.vsiID, by: -1)
         registry.release(grant.addresses)
-        if let token = grant.token { change(key.port, .withdraw(token), nil) }
+        if let token = grant.token {
+            change(key.port, .withdraw(token), entries: grant.filter.entries.count, nil)
+        }
     }
 
     /// A Pre-Associate without reservation takes no place.

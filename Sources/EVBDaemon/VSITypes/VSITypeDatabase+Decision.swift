@@ -90,18 +90,11 @@ extension VSITypeDatabase {
 
     /// The type that is meant: the manager's own before everybody's, an entry that names the version before one that takes any.
     func type(of manager: VSIManagerID, typeID: UInt32, version: UInt8) throws(TypeRefusal) -> VSIType {
-        let manager = manager == .unspecified ? defaultManager?.identifiers : [manager]
-        func isOwn(_ type: VSIType) -> Bool {
-            guard let name = type.manager, let manager else { return false }
-            return !name.identifiers.isDisjoint(with: manager)
-        }
-        let all = types(ofID: typeID)
-        let own = all.filter(isOwn)
-        let candidates = own.isEmpty ? all.filter { $0.manager == nil } : own
+        let identifiers = manager == .unspecified ? defaultManager?.identifiers ?? [] : [manager]
+        let own = ownTypes(of: identifiers, typeID: typeID)
+        let candidates = own.isEmpty ? sharedTypes(typeID: typeID) : own
         guard let first = candidates.first else {
-            guard types.contains(where: { $0.manager == nil || isOwn($0) }) else {
-                throw .unknownManager(manager?.first ?? .unspecified)
-            }
+            guard serves(identifiers) else { throw .unknownManager(identifiers.first ?? .unspecified) }
             throw .unknownType(typeID)
         }
         let named = candidates.first { $0.names(version: version) } ?? candidates.first { $0.versions == nil }

@@ -66,8 +66,11 @@ extension ConfigurationReader {
 
     /// A type that another shadows is a mistake: nobody could tell which of the two holds.
     private mutating func add(_ type: VSIType, line: Int, _ path: String, to database: inout VSITypeDatabase) {
-        let rival = database.types.first { other in
-            guard other.typeID == type.typeID, other.manager == type.manager else { return false }
+        let named =
+            type.manager.map { database.ownTypes(of: $0.identifiers, typeID: type.typeID) }
+            ?? database.sharedTypes(typeID: type.typeID)
+        let rival = named.first { other in
+            guard other.manager == type.manager else { return false }
             guard let ours = type.versions, let theirs = other.versions else {
                 return type.versions == nil && other.versions == nil
             }
@@ -77,7 +80,7 @@ extension ConfigurationReader {
             note(
                 line, path, "has a manager, type and version that \(Self.quoted(rival.name)) has already",
                 "give every type once; an entry without a version takes those that no other names")
-        } else if let rival = database.types.first(where: { $0.name == type.name }) {
+        } else if let rival = database.type(named: type.name) {
             note(
                 line, "\(path).name", "\(Self.quoted(type.name)) names the entry for type \(rival.typeID) already",
                 "give every entry a name of its own")

@@ -15,21 +15,61 @@ public struct VSITypeDatabase: Sendable, Equatable {
     var protectedAddresses: Set<MACAddress> = []
     /// The types, in the order of the file.
     var types: [VSIType] = []
-    /// Where types stand, by their type ID.
-    private var placesOfTypeID: [UInt32: [Int]] = [:]
+    /// Where the types of a manager stand, by the manager's ID and the type ID; the IDs that are meant by one name are all listed.
+    private var placesOfOwn: [OwnKey: [Int]] = [:]
+    /// Where the types that are everybody's stand, by their type ID.
+    private var placesOfShared: [UInt32: [Int]] = [:]
+    /// The managers that have types of their own.
+    private var managers: Set<VSIManagerID> = []
+    /// Where the types stand, by their names; the first of a name.
+    private var placeOfName: [String: Int] = [:]
+
+    private struct OwnKey: Sendable, Hashable {
+        var manager: VSIManagerID
+        var typeID: UInt32
+    }
 
     /// A database without types.
     init(file: String) { self.file = file }
 
     /// Adds a type.
     mutating func append(_ type: VSIType) {
-        placesOfTypeID[type.typeID, default: []].append(types.count)
+        let place = types.count
         types.append(type)
+        if placeOfName[type.name] == nil { placeOfName[type.name] = place }
+        guard let manager = type.manager else {
+            placesOfShared[type.typeID, default: []].append(place)
+            return
+        }
+        for identifier in manager.identifiers {
+            placesOfOwn[OwnKey(manager: identifier, typeID: type.typeID), default: []].append(place)
+            managers.insert(identifier)
+        }
     }
 
-    /// The types of a type ID, in the order of the file.
-    func types(ofID typeID: UInt32) -> [VSIType] {
-        placesOfTypeID[typeID, default: []].map { types[$0] }
+    /// The types of a type ID that a manager has as its own, in the order of the file.
+    ///
+    /// - Parameters:
+    ///   - identifiers: the IDs by which the manager goes.
+    ///   - typeID: the type ID.
+    /// - Returns: the types.
+    func ownTypes(of identifiers: Set<VSIManagerID>, typeID: UInt32) -> [VSIType] {
+        var places: Set<Int> = []
+        for identifier in identifiers {
+            places.formUnion(placesOfOwn[OwnKey(manager: identifier, typeID: typeID)] ?? [])
+        }
+        return places.sorted().map { types[$0] }
+    }
+
+    /// The types of a type ID that are everybody's, in the order of the file.
+    func sharedTypes(typeID: UInt32) -> [VSIType] { (placesOfShared[typeID] ?? []).map { types[$0] } }
+
+    /// The first type of that name.
+    func type(named name: String) -> VSIType? { placeOfName[name].map { types[$0] } }
+
+    /// Whether there are types for a manager at all: its own, or everybody's.
+    func serves(_ identifiers: Set<VSIManagerID>) -> Bool {
+        !placesOfShared.isEmpty || !managers.isDisjoint(with: identifiers)
     }
 }
 

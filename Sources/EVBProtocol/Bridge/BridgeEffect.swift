@@ -97,6 +97,8 @@ public enum BridgeNotice: Hashable, Sendable {
     case ratifiedNeighbour
     /// The neighbour sends an EVB TLV that cannot be read, or several.
     case unusableTLV(WireError?)
+    /// Requests are refused because of this limit.
+    case limitReached(ResourceLimit)
     /// ECP frames come from an address that the station has not given as its own, and are left (``ECPSource``); the first such one.
     case foreignECP(MACAddress)
     /// ECP frames come to an address that is not ECP's here, and are dropped (``GroupAddresses``); the first such address.

@@ -83,6 +83,23 @@ public struct BridgePort {
         return finish(at: now)
     }
 
+    /// What the VSIs of the port may take, given what those of other ports take. VSIs stay, also where they take more.
+    public var room: ResourceRoom {
+        get { vdp.room }
+        set { vdp.room = newValue }
+    }
+
+    /// What the VSIs of the port take.
+    public var use: ResourceUse { vdp.use }
+
+    /// A decision as it can be carried out: a grant that there is no room for becomes a refusal, which is counted.
+    public mutating func judge(_ ticket: DecisionTicket, _ decision: BridgeDecision) -> BridgeDecision {
+        vdp.judge(ticket, decision)
+    }
+
+    /// Whether a decision is still waited for: it has been neither made nor cancelled.
+    public func awaits(_ ticket: DecisionTicket) -> Bool { vdp.slotOfTicket[ticket] != nil }
+
     /// Takes a VSI back: the station is told by a De-Associate that it did not ask for.
     ///
     /// - Returns: the effects; none when nothing is known of the VSI.
@@ -144,6 +161,16 @@ public struct BridgePort {
     /// All VSIs of which something holds or is decided, in no certain order.
     public var vsis: [BridgeVSISnapshot] {
         vdp.slots.compactMap { $0 }.filter { $0.machine.state != .initial }.map(\.snapshot)
+    }
+
+    /// The names of all VSIs of which something holds or is decided, in no certain order.
+    public var vsiIDs: [VSIID] {
+        vdp.slots.compactMap { $0.flatMap { $0.machine.state == .initial ? nil : $0.vsiID } }
+    }
+
+    /// What has been granted to each VSI of which something holds or is decided; nil for nothing yet.
+    public var grantedCommands: some Sequence<VDPCommand?> {
+        vdp.slots.lazy.compactMap { $0 }.filter { $0.machine.state != .initial }.map { $0.bound?.grant.command }
     }
 
     /// The number of the next ECPDU.

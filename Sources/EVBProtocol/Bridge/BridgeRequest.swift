@@ -102,6 +102,10 @@ public struct BridgeVDPStatistics: Hashable, Sendable {
     public var resourceWaitTimeouts: UInt64 = 0
     /// Requests refused because the port has as many VSIs as it may have.
     public var tableFull: UInt64 = 0
+    /// Requests refused because all ports together have as many VSIs as they may have.
+    public var allTablesFull: UInt64 = 0
+    /// Requests refused because all VSIs together have as many filter entries as they may have.
+    public var filtersFull: UInt64 = 0
     /// Answers given up because ECP could not get them across.
     public var answersLost: UInt64 = 0
     /// TLVs from the station that are answers themselves.

@@ -28,7 +28,8 @@ extension Port {
             vsis: vdp.slotOf.count, places: vdp.slots.count, queued: vdp.queue.count, deadlines: vdp.deadlines.count,
             neighbours: agent.neighbours.count,
             isConsistent: vdp.outstanding == sent && vdp.recovering == vsis.count { $0.isStalled }
-                && vdp.queue.count == waiting && vsis.count == vdp.slotOf.count
+                && vdp.entryCount == vsis.reduce(0) { $0 + $1.filterEntries } && vdp.queue.count == waiting
+                && vsis.count == vdp.slotOf.count
                 && vdp.slots.count == vdp.slotOf.count + vdp.freeSlots.count)
     }
 }
@@ -41,6 +42,7 @@ extension BridgePort {
             vsis: vdp.slotOf.count, places: vdp.slots.count, queued: vdp.queue.count, deadlines: vdp.deadlines.count,
             neighbours: agent.neighbours.count,
             isConsistent: vdp.livingCount == vsis.count { $0.machine.state != .initial }
+                && vdp.entryCount == vsis.reduce(0) { $0 + $1.filterEntries }
                 && vdp.slotOfTicket.count == vsis.count { $0.ticket != nil }
                 && vdp.queue.count == vsis.count { $0.message != nil } && vsis.count == vdp.slotOf.count
                 && vdp.slots.count == vdp.slotOf.count + vdp.freeSlots.count)

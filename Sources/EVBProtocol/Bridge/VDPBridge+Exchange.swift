@@ -50,9 +50,8 @@ extension VDPBridge {
             feed(slot, .repeated(tlv.command), at: now)
         } else if let mistake = mistake(in: request) {
             feed(slot, .invalid(tlv.command, mistake.reason, isHard: mistake.isHard), at: now)
-        } else if vsi.machine.state == .initial, livingCount >= vsisMax {
-            statistics.tableFull &+= 1
-            refuseForLackOfRoom(slot, request)
+        } else if let limit = limit(exceededBy: request, of: vsi) {
+            refuse(request, slot, for: limit, at: now)
         } else {
             slots[slot]?.pending = request
             feed(slot, .command(tlv.command), at: now)
@@ -73,13 +72,6 @@ extension VDPBridge {
         } catch {
             return (.invalidFilter, isHard: true)
         }
-    }
-
-    /// Refuses what the port has no room for; the station may ask again when others have gone.
-    private mutating func refuseForLackOfRoom(_ slot: Int, _ request: BridgeRequest) {
-        statistics.commandsFailed &+= 1
-        let refusal = Refusal(reason: .insufficientResources, isHard: false, isKept: false)
-        setMessage(slot, Message(tlv: request.answer(refusal.status, filter: request.filter)))
     }
 
     // MARK: What is said

@@ -12,6 +12,8 @@ struct VDPBridge {
     static let answersMax = 256
     /// PDUs in which ECP may fail to get an answer across before it is given up. The station asks again in any case.
     static let attemptsMax = 3
+    /// VSIs whose time may come in one call.
+    static let expiriesMax = 1024
     /// How long after a smaller keep-alive period was agreed on the station may not have heard of it: until the LLDPDU
     /// after the next.
     static let newsDelay = LLDPAgent.transmitInterval * 2
@@ -52,6 +54,15 @@ struct VDPBridge {
         /// The latest answer of this side, and how the commands have ended.
         var answer: VSIAnswer?
         var counters = VSICommandCounters()
+        /// Filter entries that it counts for.
+        var countedEntries = 0
+
+        /// Filter entries that it asks for or holds, whichever are more.
+        var filterEntries: Int {
+            guard machine.state != .initial else { return 0 }
+            let held = bound.map { max($0.request.filter.entries.count, $0.grant.filter.entries.count) } ?? 0
+            return max(held, pending?.filter.entries.count ?? 0)
+        }
 
         /// Nothing holds, is decided or has to be said: it can be forgotten.
         var isOver: Bool { machine.state == .initial && message == nil && messageInFlight == nil }
@@ -82,6 +93,12 @@ struct VDPBridge {
 
     /// VSIs that the port may have.
     var vsisMax: Int
+    /// What its VSIs may take, given what those of other ports take.
+    var room = ResourceRoom()
+    /// Filter entries of all VSIs.
+    var entryCount = 0
+    /// Limits that have been told of since there is this station.
+    var toldLimits: Set<ResourceLimit> = []
     /// Slots are reused; `VSI` is nil in a free one.
     var slots: [VSI?] = []
     var slotOf: [VSIID: Int] = [:]
@@ -137,6 +154,7 @@ struct VDPBridge {
     /// The station is not heard any more: nothing that it was granted holds.
     mutating func stationLost(at now: Instant) {
         station = nil
+        toldLimits = []
         inFlight = []
         for slot in slots.indices where slots[slot] != nil {
             slots[slot]?.messageInFlight = nil
@@ -165,9 +183,11 @@ struct VDPBridge {
     /// The next moment at which ``advance(to:)`` has something to do.
     var nextDeadline: Instant? { deadlines.next?.deadline }
 
-    /// Lets time pass.
+    /// Lets time pass. Of many VSIs whose time has come at once some have their turn, and ``nextDeadline`` is past for the rest.
     mutating func advance(to now: Instant) {
-        while let next = deadlines.next, next.deadline <= now {
+        var left = Self.expiriesMax
+        while left > 0, let next = deadlines.next, next.deadline <= now {
+            left -= 1
             guard let wait = slots[next.member]?.wait else {
                 deadlines.set(next.member, nil)
                 continue
@@ -201,6 +221,7 @@ struct VDPBridge {
             setWait(slot, .keepAlive(heard: now, until: now + station.keepAliveTimeout))
         }
         if action.decide != nil { askForDecision(slot, at: now) } else { settlePending(slot) }
+        countEntries(slot)
         if action.bind != nil, let bound = slots[slot]?.bound {
             effects.append(.vsi(.bound(vsi.vsiID, bound.grant)))
         }
@@ -264,6 +285,7 @@ struct VDPBridge {
         guard let vsi = slots[slot], vsi.isOver else { return }
         setWait(slot, .none)
         queue.remove(slot)
+        entryCount -= vsi.countedEntries
         slotOf[vsi.vsiID] = nil
         slots[slot] = nil
         freeSlots.append(slot)

@@ -77,7 +77,16 @@ enum ConfigurationMistakesTable {
                 evbd.yaml:7: ports[1].interface: is missing; give the name of a network interface
                 evbd.yaml:8: log.level: "verbose" is not a choice here; give trace, debug, info, notice, warning, \
                 error or critical
-                evbd.yaml:9: colour: is not a known key; known here are ports, control, libvirt, deassociate-on-stop, log
+                evbd.yaml:9: colour: is not a known key; known here are ports, control, libvirt, limits, \
+                deassociate-on-stop, log
+                """),
+        MistakeCase(
+            name: "SEC-86 limits",
+            text: "ports: []\nlimits: { vsis: 0, filter-entries: 5000000, vsis_per_port: 3 }\n",
+            lines: """
+                evbd.yaml:2: limits.vsis_per_port: is not a known key; did you mean vsis-per-port?
+                evbd.yaml:2: limits.vsis: 0 is out of range; give 1 to 4194304
+                evbd.yaml:2: limits.filter-entries: 5000000 is out of range; give 1 to 4194304
                 """),
         MistakeCase(
             name: "numbers that are none",

@@ -20,6 +20,15 @@ private func parse(_ text: String) throws -> Configuration {
         #expect(configuration.control.socket == "/run/evbd/evbd.sock" && configuration.control.group == nil)
         #expect(configuration.libvirt.enabled && configuration.libvirt.pidFile == "/run/lldpad.pid")
         #expect(!configuration.deassociateOnStop && configuration.logLevel == .info)
+        #expect(configuration.limits == ResourceLimits(vsisPerPort: 16_384, vsis: 65_536, filterEntries: 262_144))
+    }
+
+    @Test("SEC-86 limits are what the file says, and the defaults for what it leaves out")
+    func limits() throws {
+        let all = "ports: []\nlimits: { vsis-per-port: 1, vsis: 4194304, filter-entries: 3 }"
+        #expect(try parse(all).limits == ResourceLimits(vsisPerPort: 1, vsis: 4_194_304, filterEntries: 3))
+        let some = try parse("ports: []\nlimits: { vsis: 7 }").limits
+        #expect(some == ResourceLimits(vsisPerPort: 16_384, vsis: 7, filterEntries: 262_144))
     }
 
     @Test func noPortsAreAConfigurationToo() throws {

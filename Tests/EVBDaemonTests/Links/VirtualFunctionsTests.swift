@@ -66,7 +66,8 @@ import Testing
         func settle(_ change: () -> Void) throws {
             change()
             // Behind what was given before it.
-            _ = programmer.submit(.setVirtualFunction(portIndex: 2, VirtualFunctionSettings(number: 999))) { [loop] _ in
+            let barrier = LinkCommand.setVirtualFunction(portIndex: 2, VirtualFunctionSettings(number: 999))
+            _ = programmer.submit(barrier, of: "eth0") { [loop] _ in
                 loop.later { loop.stop() }
             }
             try loop.run()

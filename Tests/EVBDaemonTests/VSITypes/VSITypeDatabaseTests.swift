@@ -40,7 +40,7 @@ import Testing
         #expect(web.addresses.map(\.description) == ["52:54:00:00:00:00/24", "02:11:22:33:44:55"])
         #expect(web.profile.antiSpoofing && web.profile.octetsPerSecond == 1_250_000)
         #expect(web.profile.etherTypes == [0x0800, 0x0806, 0x86DD, 0x88CC])
-        let others = database.types(ofID: 101)
+        let others = database.types.filter { $0.typeID == 101 }
         #expect(others.map(\.name) == ["101", "101.2"] && others.map(\.versions) == [nil, [2...2]])
         #expect(others[0].profile == VSIProfile(antiSpoofing: false, sharedAddresses: [.all]))
         #expect(others[1].profile.sharedAddresses.isEmpty && others[0].ports == nil)

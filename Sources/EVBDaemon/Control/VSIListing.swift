@@ -1,0 +1,46 @@
+internal import EVBControl
+internal import EVBWire
+
+/// The VSIs of ports by name, for a list that is drawn bit by bit: each is looked at when its turn comes, and those that have gone
+/// or do not match are nil. So a step costs the same whatever is asked for.
+struct VSIListing: Sequence, IteratorProtocol {
+    /// Ports that are not begun, the first at the end.
+    private var ports: [any VSISource]
+    private var current: (any VSISource)?
+    private var vsiIDs: [VSIID] = []
+    private var place = 0
+    private let state: VSIState?
+
+    /// Lists the VSIs of some ports.
+    ///
+    /// - Parameters:
+    ///   - ports: the ports, in any order.
+    ///   - state: the state that is asked for; nil for all.
+    init(_ ports: [any VSISource], state: VSIState?) {
+        self.ports = ports.sorted { $0.name > $1.name }
+        self.state = state
+    }
+
+    mutating func next() -> VSIStatus?? {
+        while place == vsiIDs.count {
+            guard let port = ports.popLast() else { return nil }
+            current = port
+            vsiIDs = port.vsiIDs.sorted(by: Self.isBefore)
+            place = 0
+        }
+        defer { place += 1 }
+        let vsiID = vsiIDs[place]
+        // Its state before all the rest, which takes a hundred times as long to write.
+        guard let port = current, state == nil || port.vsiState(vsiID) == state else { return .some(nil) }
+        return .some(port.vsiStatus(vsiID))
+    }
+
+    /// UUIDs first, as their digits sort before the names of the other formats.
+    private static func isBefore(_ left: VSIID, _ right: VSIID) -> Bool {
+        if left.format != right.format {
+            if left.format == .uuid || right.format == .uuid { return left.format == .uuid }
+            return left.format.name < right.format.name
+        }
+        return (left.high, left.low) < (right.high, right.low)
+    }
+}

@@ -1,0 +1,47 @@
+/// A queue: first in, first out, each step at a constant cost on average.
+///
+/// What was taken stays in place until it is half of all, and is then removed together: an array would move all the rest each
+/// time.
+struct FIFO<Element> {
+    /// Taken elements that are kept at the least, so that a short queue is not compacted time and again.
+    private static var compactionMin: Int { 32 }
+
+    private var elements: [Element?] = []
+    private var head = 0
+
+    var isEmpty: Bool { head == elements.count }
+    var count: Int { elements.count - head }
+    var first: Element? { head < elements.count ? elements[head] : nil }
+
+    /// Those that wait, in their order.
+    var all: [Element] { elements[head...].compactMap { $0 } }
+
+    /// Adds one behind the others.
+    mutating func append(_ element: Element) { elements.append(element) }
+
+    /// Adds some behind the others.
+    mutating func append(contentsOf others: [Element]) { elements.append(contentsOf: others.lazy.map { $0 }) }
+
+    /// Takes the first one out.
+    mutating func popFirst() -> Element? {
+        guard head < elements.count else { return nil }
+        let element = elements[head]
+        elements[head] = nil
+        head += 1
+        if head == elements.count {
+            // A long queue gives its room back.
+            elements.removeAll(keepingCapacity: elements.count <= 1024)
+            head = 0
+        } else if head >= Self.compactionMin, head * 2 >= elements.count {
+            elements.removeSubrange(..<head)
+            head = 0
+        }
+        return element
+    }
+
+    /// Takes all out, in their order.
+    mutating func removeAll() -> [Element] {
+        defer { self = FIFO() }
+        return all
+    }
+}

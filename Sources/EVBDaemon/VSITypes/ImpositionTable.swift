@@ -1,0 +1,89 @@
+// Impositions in few octets each: there may be several for each of a quarter of a million filter entries.
+
+internal import EVBWire
+
+/// An imposition in one word: the kind in the highest 4 bits, then 48 of the MAC address, then 12 of the VLAN.
+struct PackedImposition: Hashable, Comparable, Sendable {
+    let rawValue: UInt64
+
+    init(_ item: Imposition) {
+        func word(_ kind: UInt64, _ address: MACAddress?, _ vid: UInt16) -> UInt64 {
+            kind << 60 | (address?.rawValue ?? 0) << 12 | UInt64(vid & 0x0FFF)
+        }
+        rawValue =
+            switch item {
+            case .station(let address): word(0, address, 0)
+            case .untagged(nil): word(1, nil, 0)
+            case .untagged(let address?): word(2, address, 0)
+            case .tagged(nil, let vid): word(3, nil, vid)
+            case .tagged(let address?, let vid): word(4, address, vid)
+            case .rate(let address): word(5, address, 0)
+            case .forwarding(let address, let vid): word(6, address, vid)
+            case .member(let vid): word(7, nil, vid)
+            case .served(let vid): word(8, nil, vid)
+            }
+    }
+
+    var imposition: Imposition {
+        let address = MACAddress(truncating: rawValue >> 12)
+        let vid = UInt16(truncatingIfNeeded: rawValue & 0x0FFF)
+        return switch rawValue >> 60 {
+        case 0: .station(address)
+        case 1: .untagged(nil)
+        case 2: .untagged(address)
+        case 3: .tagged(nil, vid)
+        case 4: .tagged(address, vid)
+        case 5: .rate(address)
+        case 6: .forwarding(address, vid)
+        case 7: .member(vid)
+        default: .served(vid)
+        }
+    }
+
+    static func < (left: PackedImposition, right: PackedImposition) -> Bool { left.rawValue < right.rawValue }
+}
+
+/// Values of impositions by number. There are as many as VSI types have ways to say it, whatever the number of addresses.
+struct ImpositionValues: Sendable {
+    private var numbers: [ImpositionValue: UInt32] = [:]
+    private var values: [ImpositionValue] = []
+
+    /// The number of a value, a new one if need be.
+    mutating func number(of value: ImpositionValue) -> UInt32 {
+        if let number = numbers[value] { return number }
+        let number = UInt32(values.count)
+        numbers[value] = number
+        values.append(value)
+        return number
+    }
+
+    subscript(_ number: UInt32) -> ImpositionValue { values[Int(number)] }
+}
+
+/// Impositions with their values: a dictionary in a fraction of its room.
+struct ImpositionTable: Sequence, Sendable {
+    private var numbers: [PackedImposition: UInt32] = [:]
+    private var values = ImpositionValues()
+
+    init() {}
+
+    init(_ items: [Imposition: ImpositionValue]) {
+        numbers.reserveCapacity(items.count)
+        for (item, value) in items { self[item] = value }
+    }
+
+    var isEmpty: Bool { numbers.isEmpty }
+    var count: Int { numbers.count }
+    var keys: some Sequence<Imposition> { numbers.keys.lazy.map(\.imposition) }
+
+    subscript(_ item: Imposition) -> ImpositionValue? {
+        get { numbers[PackedImposition(item)].map { values[$0] } }
+        set { numbers[PackedImposition(item)] = newValue.map { values.number(of: $0) } }
+    }
+
+    func makeIterator() -> AnyIterator<(key: Imposition, value: ImpositionValue)> {
+        let values = values
+        var iterator = numbers.makeIterator()
+        return AnyIterator { iterator.next().map { ($0.key.imposition, values[$0.value]) } }
+    }
+}

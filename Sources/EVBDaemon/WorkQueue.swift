@@ -1,0 +1,71 @@
+internal import EventLoop
+
+/// Work that is done in its order, some of it in each turn of the loop: what one port has to do ten thousand times over leaves the
+/// other ports and the clients their turns.
+///
+/// Used on the thread of the loop.
+final class WorkQueue<Work> {
+    /// Nanoseconds that a queue may take of one turn of the loop. One piece of work is always done.
+    static var timePerTurn: UInt64 { 2_000_000 }
+
+    private let loop: EventLoop
+    private let body: (Work) -> Void
+    /// Called after each later turn with the nanoseconds that it took.
+    var onSpent: ((UInt64) -> Void)?
+    private var waiting = FIFO<Work>()
+    private var isWorking = false
+    /// The rest is done in a later turn.
+    private var isDue = false
+
+    /// A queue without work.
+    ///
+    /// - Parameters:
+    ///   - loop: has the turns.
+    ///   - body: does a piece of work; what it adds is done after all that waits.
+    init(loop: EventLoop, _ body: @escaping (Work) -> Void) {
+        self.loop = loop
+        self.body = body
+    }
+
+    var isEmpty: Bool { waiting.isEmpty }
+
+    /// Adds work, and does what a turn allows of it, unless there is other work already.
+    func append(contentsOf work: [Work]) {
+        waiting.append(contentsOf: work)
+        if !isDue { workOneTurn() }
+    }
+
+    /// Does all that waits now.
+    func finish() { work(until: nil) }
+
+    /// Does some of the work now, before all that waits.
+    func finish(where isMeant: (Work) -> Bool) {
+        guard !waiting.isEmpty else { return }
+        let all = waiting.removeAll()
+        waiting.append(contentsOf: all.filter { !isMeant($0) })
+        for work in all where isMeant(work) { body(work) }
+    }
+
+    private func workOneTurn() {
+        work(until: loop.now() &+ Self.timePerTurn)
+        guard !isWorking, !isDue, !waiting.isEmpty else { return }
+        isDue = true
+        loop.later { [weak self] in
+            guard let self else { return }
+            isDue = false
+            let began = self.loop.now()
+            workOneTurn()
+            onSpent?(self.loop.now() &- began)
+        }
+    }
+
+    private func work(until end: UInt64?) {
+        guard !isWorking else { return }
+        isWorking = true
+        defer { isWorking = false }
+        while let work = waiting.popFirst() {
+            body(work)
+            if let end, loop.now() >= end { return }
+        }
+    }
+}

@@ -1,0 +1,59 @@
+internal import EVBWire
+
+extension VDPBridge {
+    /// What the VSIs of the port take.
+    var use: ResourceUse { ResourceUse(vsis: livingCount, filterEntries: entryCount) }
+
+    /// Counts the filter entries of a VSI again.
+    mutating func countEntries(_ slot: Int) {
+        guard let vsi = slots[slot] else { return }
+        let count = vsi.filterEntries
+        guard count != vsi.countedEntries else { return }
+        entryCount += count - vsi.countedEntries
+        slots[slot]?.countedEntries = count
+    }
+
+    /// The limit that a request would exceed. What a VSI has taken already it may keep and ask for again.
+    func limit(exceededBy request: BridgeRequest, of vsi: VSI) -> ResourceLimit? {
+        if vsi.machine.state == .initial {
+            if livingCount >= vsisMax { return .vsisPerPort }
+            if livingCount >= room.vsis { return .vsis }
+        }
+        return hasRoom(for: request.filter, of: vsi) ? nil : .filterEntries
+    }
+
+    private func hasRoom(for filter: FilterInfo, of vsi: VSI) -> Bool {
+        let count = filter.entries.count
+        return count <= vsi.countedEntries || entryCount - vsi.countedEntries + count <= room.filterEntries
+    }
+
+    /// Refuses what there is no room for. The station may ask again when others have gone; what the VSI holds stays.
+    mutating func refuse(_ request: BridgeRequest, _ slot: Int, for limit: ResourceLimit, at now: Instant) {
+        note(limit)
+        guard slots[slot]?.machine.state == .initial else {
+            return feed(slot, .invalid(request.command, .insufficientResources, isHard: false), at: now)
+        }
+        statistics.commandsFailed &+= 1
+        let refusal = Refusal(reason: .insufficientResources, isHard: false, isKept: false)
+        setMessage(slot, Message(tlv: request.answer(refusal.status, filter: request.filter)))
+    }
+
+    /// Refuses a grant that there is no room for: with the VLANs of its type a filter may have more entries than were asked for.
+    mutating func judge(_ ticket: DecisionTicket, _ decision: BridgeDecision) -> BridgeDecision {
+        guard case .grant(let filter) = decision, let slot = slotOfTicket[ticket], let vsi = slots[slot],
+            !hasRoom(for: filter, of: vsi)
+        else { return decision }
+        note(.filterEntries)
+        return .refuse(Refusal(reason: .insufficientResources, isHard: false, isKept: true))
+    }
+
+    /// Counts a refusal, and tells of the first.
+    private mutating func note(_ limit: ResourceLimit) {
+        switch limit {
+        case .vsisPerPort: statistics.tableFull &+= 1
+        case .vsis: statistics.allTablesFull &+= 1
+        case .filterEntries: statistics.filtersFull &+= 1
+        }
+        if toldLimits.insert(limit).inserted { effects.append(.notice(.limitReached(limit))) }
+    }
+}
