@@ -157,7 +157,7 @@ def test_SEC_93_a_runtime_directory_that_others_may_write_to_is_none(cable):
     assert evbd.process.wait(10) == 1 and "other users may write to" in evbd.process.output()
 
 
-def test_SEC_73_a_log_that_is_not_read_holds_nothing_up(cable):
+def test_SEC_703_a_log_that_is_not_read_holds_nothing_up(cable):
     """Standard error is a pipe whose reader stands still: evbctl is answered, VSIs stay, lines are lost and counted, and told later."""
     cable.scripted_bridge()
     evbd = Evbd(cable.lab, cable.host, start=False, log={"level": "trace"})

@@ -225,7 +225,7 @@ def test_SEC_61_a_restart_never_opens_a_policed_port(cable):
     assert bench.rules.forwarding(GUEST) == []
 
 
-def test_SEC_121_inherited_rules_go_with_their_vsi(typed):
+def test_SEC_125_inherited_rules_go_with_their_vsi(typed):
     """After a restart of the bridge's evbd, what was in force for a VSI that has moved goes when it is associated at its new port,
     and what was in force for one that is released goes with that; what nobody has touched stays."""
     moved, ended, stays = new_vsi(), new_vsi(), new_vsi()
@@ -251,7 +251,7 @@ def test_SEC_121_inherited_rules_go_with_their_vsi(typed):
     assert held() == (1, 1) and len(typed.rules.forwarding(third, "porta")) == 1
 
 
-def test_SEC_122_without_spanning_tree_one_station_is_warned_for_too(cable):
+def test_SEC_126_without_spanning_tree_one_station_is_warned_for_too(cable):
     """The warning says what another host on the bridge can do, and it comes with one station as well."""
     switch = Switch(cable.lab, cable.switch)
     bridge = switch.evbd()

@@ -72,7 +72,7 @@ import Testing
     }
 
     @Test(
-        "SEC-71 a reader that stands still stops no writer; what is lost is counted, and told when it reads again",
+        "SEC-701 a reader that stands still stops no writer; what is lost is counted, and told when it reads again",
         .timeLimit(.minutes(1)), arguments: Way.allCases)
     func readerStandsStill(way: Way) throws {
         let (reading, writing) = try Self.ends(way)
@@ -107,7 +107,7 @@ import Testing
         #expect(lines.last == "THE END")
     }
 
-    @Test("SEC-72 a reader that is gone costs lines, not the process")
+    @Test("SEC-702 a reader that is gone costs lines, not the process")
     func readerIsGone() throws {
         signal(SIGPIPE, SIG_IGN)
         for way in Way.allCases {

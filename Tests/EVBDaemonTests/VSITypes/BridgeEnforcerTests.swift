@@ -235,7 +235,7 @@ extension EnforcementTests {
         }
 
         @Test(
-            "SEC-121 what is inherited of a VSI goes at once when it is claimed on another port, or ends where it was")
+            "SEC-125 what is inherited of a VSI goes at once when it is claimed on another port, or ends where it was")
         func inheritanceEndsWithItsVSI() throws {
             let bench = try Switch("nfh")
             let (port, other) = (bench.ports[0], bench.ports[1])

@@ -34,7 +34,7 @@ private func mac(_ number: UInt64) -> MACAddress { MACAddress(truncating: 0x5254
         FilterEntry(vid: vid, macAddress: mac(number))
     }
 
-    @Test("SEC-121 what is inherited of an address goes with it, and what others have in common stays with them")
+    @Test("SEC-125 what is inherited of an address goes with it, and what others have in common stays with them")
     func whatIsInheritedOfAnAddress() {
         var claims = PortClaims()
         claims.set(
@@ -58,7 +58,7 @@ private func mac(_ number: UInt64) -> MACAddress { MACAddress(truncating: 0x5254
         #expect(claims.inherited(of: [entry(3, 0), entry(4, 10), FilterEntry(vid: 10)]).isEmpty)
     }
 
-    @Test("SEC-121 what is claimed is not inherited any more, and goes with the claim")
+    @Test("SEC-125 what is claimed is not inherited any more, and goes with the claim")
     func disinheritance() {
         let token = ClaimToken(number: 1)
         var claims = PortClaims()
