@@ -31,18 +31,4 @@ package enum InterfaceName {
         let isFunction = !digits.isEmpty && digits.utf8.allSatisfy { (0x30...0x39).contains($0) }
         return isFunction && name.utf8.count <= longest ? nil : problem(with: name)
     }
-
-    /// Refuses a name that breaks the rule.
-    ///
-    /// - Parameters:
-    ///   - name: the name.
-    ///   - argument: the parameter that it came in.
-    ///   - isLink: whether it may also be a virtual function.
-    /// - Throws: `InvalidArgument` with the rule.
-    package static func check(_ name: String, _ argument: String, isLink: Bool = false) throws(ControlError) {
-        guard let problem = isLink ? problem(withLink: name) : problem(with: name) else { return }
-        throw ControlError(
-            .invalidArgument(argument: argument),
-            message: "\"\(printable(name, longest: 32))\" is no name of an interface: it \(problem)", hint: rule)
-    }
 }

@@ -63,7 +63,9 @@ extension World {
             if toBridge { pairs[index].lastLLDP.0 = now } else { pairs[index].lastLLDP.1 = now }
         }
         let neighbour = toBridge ? pairs[index].bridge.station : pairs[index].station.peer
-        let isTheNeighbours = neighbour?.addresses.contains(frame.source) == true
+        // Flipped bits may have given it another source or another destination, with which it does not count.
+        let isTheNeighbours =
+            neighbour?.addresses.contains(frame.source) == true && GroupAddresses().includes(frame.header)
         if let (ecpdu, _) = frame.ecpdu, ecpdu.operation == .acknowledgement, isTheNeighbours {
             if toBridge {
                 pairs[index].bridgeMonitor.acknowledged(ecpdu)

@@ -291,6 +291,8 @@ struct BridgeDriver {
             case .vsi(.bound(let vsiID, let grant)): held[vsiID] = grant
             case .vsi(.released(let vsiID, _)):
                 require(held.removeValue(forKey: vsiID) != nil, "\(vsiID) is released and was not held")
+            case .vsi(.departed(let vsiID, _)):
+                require(held[vsiID] == nil, "\(vsiID) has departed and was held")
             case .notice(.unusableTLV(let error)):
                 requirePrintable(error.map { "\($0)" } ?? "", longest: 200)
             case .reflectiveRelay, .station, .timers, .notice: break
