@@ -35,6 +35,8 @@ enum GuestRules {
         var name: String
         /// What frames of evbd bear (SO_MARK); not 0.
         var mark: UInt32
+        /// The group address beyond the standards' at which switch and host speak; nil is none.
+        var groupAddress: HardwareAddress?
         /// The port's own address, if the kernel may send BPDUs from it: the port is in a bridge that runs STP.
         var spanningTreeSource: HardwareAddress?
         /// The port is in a bridge without STP that has other cards: what it forwards of the network's own BPDUs is how the
@@ -109,13 +111,14 @@ enum GuestRules {
         guard isExpressible(gate.name), !gate.name.utf8.contains(0x22) else { return nil }
         let (out, into) = chains("port", gate.index)
         var rules = [
-            // What an earlier evbd or its user may have sent under this number is no concern: it is the host's.
+            // The namespace alone would let each program of the host pass, the mark alone each container that guesses it.
             "\(fromHostSocket) meta mark \(gate.mark) accept",
             "ether saddr @\(closedSet(gate.index)) counter drop",
             "ether type { \(ecpAndTags) } \(reserved) counter drop",
             "ether type \(lldp) ether daddr 01:80:c2:00:00:00 counter drop",
-            "\(reserved) \(fromHostSocket) accept",
         ]
+        let further = gate.groupAddress.map { "ether type { \(lldp), \(ecpAndTags) } ether daddr \($0) counter drop" }
+        rules += [further, "\(reserved) \(fromHostSocket) accept"].compactMap { $0 }
         if let source = gate.spanningTreeSource {
             // BPDUs, which have a length where other frames have a type.
             rules.append("ether daddr 01:80:c2:00:00:00 ether saddr \(source) ether type < 0x0600 accept")
@@ -131,8 +134,9 @@ enum GuestRules {
             + [
                 hook(into, "ingress", gate.name),
                 "add rule \(table) \(into) ether type { \(lldp), \(ecpAndTags) } \(reserved) counter drop",
-            ]
-        return Change(commands: lines.joined(separator: "\n"), ruleCounts: [out: rules.count, into: 1])
+            ] + [further].compactMap { $0 }.map { "add rule \(table) \(into) \($0)" }
+        return Change(
+            commands: lines.joined(separator: "\n"), ruleCounts: [out: rules.count, into: further == nil ? 1 : 2])
     }
 
     /// Removes the gate of a port, which may be gone.

@@ -24,6 +24,7 @@ final class PortGate {
     /// The rules that are in force, or are about to be.
     private var rules: GuestRules.Gate?
     private var isOn: Bool
+    private var groupAddress: HardwareAddress?
     private(set) var closed: ClosedAddresses
     /// The addresses that an earlier evbd had closed at this port.
     let formerlyClosed: Set<HardwareAddress>
@@ -39,6 +40,7 @@ final class PortGate {
         self.table = table
         self.logger = logger
         isOn = policy.filtersGuests
+        groupAddress = policy.groupAddress
         closed = ClosedAddresses(isOn: policy.gate == .down)
         formerlyClosed = table[portName].map { filter.closedQueue.installed(port: $0.index) } ?? []
     }
@@ -51,7 +53,9 @@ final class PortGate {
     /// The configuration has changed.
     func apply(_ policy: RelayPolicy) {
         send(closed.setOn(policy.gate == .down))
-        guard policy.filtersGuests != isOn else { return }
+        guard policy.filtersGuests != isOn || policy.groupAddress != groupAddress else { return }
+        groupAddress = policy.groupAddress
+        guard policy.filtersGuests != isOn else { return follow() }
         isOn = policy.filtersGuests
         if isOn { onMark?(mark) } else { lower() }
         follow()
@@ -63,7 +67,7 @@ final class PortGate {
         let master = port.masterIndex.flatMap { table[$0] }
         let hasSpanningTree = master?.spanningTree == true
         let wanted = GuestRules.Gate(
-            index: port.index, name: port.name, mark: mark,
+            index: port.index, name: port.name, mark: mark, groupAddress: groupAddress,
             spanningTreeSource: hasSpanningTree ? port.address : nil,
             forwardsSpanningTree: !hasSpanningTree && isBesideCard(port), hasLoneGuest: hasLoneGuest(),
             isBonded: master?.kind == "bond")

@@ -1,4 +1,5 @@
 internal import EVBProtocol
+internal import LinuxSystem
 internal import Netlink
 
 /// What configuration and bridge make of the links of one port.
@@ -11,6 +12,8 @@ struct RelayPolicy: Equatable {
     var gate: PortConfiguration.Gate
     /// Whether machines are kept from LLDP and ECP.
     var filtersGuests: Bool
+    /// The group address beyond the standards' at which switch and host speak; nil is none.
+    var groupAddress: HardwareAddress?
     /// Reflective relay was asked for and is granted.
     var isReflected = false
 
@@ -19,6 +22,7 @@ struct RelayPolicy: Equatable {
         fallback = configuration.fallback
         gate = configuration.gate
         filtersGuests = configuration.guestFilter
+        groupAddress = configuration.groupAddress
         self.isReflected = isReflected
     }
 

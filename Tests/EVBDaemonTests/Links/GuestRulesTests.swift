@@ -31,6 +31,20 @@ import Testing
             ])
     }
 
+    @Test("SEC-411 LLDP and ECP at a configured group address are evbd's alone too, in both directions")
+    func furtherGroup() throws {
+        var gate = Self.port
+        gate.groupAddress = HardwareAddress(0x0100_0D00_0F0A)
+        let rule =
+            "ether type { 0x88cc, 0x8940, 0x88b7, 0x8100, 0x88a8, 0x9100, 0x9200 } "
+            + "ether daddr 01:00:0d:00:0f:0a counter drop"
+        let plain = try rules(Self.port)
+        #expect(try rules(gate) == plain.prefix(4) + [rule] + plain.dropFirst(4))
+        let change = try #require(GuestRules.protect(gate))
+        #expect(change.commands.hasSuffix("add rule netdev evbd-guests port-2-in \(rule)"))
+        #expect(change.ruleCounts == ["port-2-out": 7, "port-2-in": 2])
+    }
+
     @Test("SEC-402 what a gate lets pass beside is for STP, a lone machine and a bond only")
     func exceptions() throws {
         let plain = try rules(Self.port)
