@@ -108,7 +108,7 @@ public final class Daemon {
         } catch {
             throw StartError(description: "\(error)")
         }
-        try StartChecks.claim(configuration.ports, claims, table)
+        let claimed = try StartChecks.claim(configuration.ports, claims, table)
         do {
             try open(endpoint)
         } catch {
@@ -127,6 +127,7 @@ public final class Daemon {
         }
         types.removeLeftovers(keeping: Set(configuration.ports.lazy.filter { $0.vsiTypes != nil }.map(\.interface)))
         for port in configuration.ports { ports.append(makePort(port)) }
+        for index in claimed { claims.giveBack(index) }
         keepGuestFilter()
         for name in store.untakenPorts {
             logger.warning(
@@ -406,6 +407,7 @@ public final class Daemon {
         for port in ports { port.stop() }
         for item in leaving { item.port.leave() }
         leaving = []
+        guestFilter.finish()
         programmer.finish()
         for server in controlServers { server.close() }
         pidFile?.remove()

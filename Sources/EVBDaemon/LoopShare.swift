@@ -45,8 +45,9 @@ final class LoopShare {
 
     /// A share that is one of so many.
     init(of count: Int) {
-        account = Account(
-            burst: Self.burst, perSecond: max(Self.allMax / UInt64(max(count, 1)), Self.portMin))
+        // A lone port has no other to leave time to; clients have their turns between its slices.
+        let share = count > 1 ? max(Self.allMax / UInt64(count), Self.portMin) : 1_000_000
+        account = Account(burst: Self.burst, perSecond: share)
     }
 
     /// Notes that the loop has worked for the neighbour.

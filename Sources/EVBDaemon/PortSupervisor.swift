@@ -262,6 +262,8 @@ final class PortSupervisor: ManagedPort {
 
     /// Carries out what waits for a VSI, before something new is asked of it.
     private func settle(_ vsiID: VSIID) {
+        // Nothing waits for one that is not known.
+        guard vsis[vsiID] != nil else { return }
         queue.finish {
             guard case .vsi(let event) = $0 else { return false }
             return switch event {
@@ -275,7 +277,10 @@ final class PortSupervisor: ManagedPort {
     /// Carries effects out, and waits for the next moment that the protocol wants.
     func perform(_ effects: [PortEffect]) {
         resources.set(port.use, of: name)
-        queue.append(contentsOf: effects)
+        // The neighbour waits for frames no longer than it must, whatever else there is to do.
+        for case .transmit(let frame) in effects { transport.send(frame) }
+        queue.append(
+            contentsOf: effects.filter { if case .transmit = $0 { false } else { true } })
         transport.setNeighbour(port.peer)
         sequences.advanced(to: port.nextSequence)
         timer?.set(port.nextDeadline)

@@ -152,8 +152,9 @@ final class PortTransport {
             close()
             return .absent
         }
-        guard claim(link) else { return .present(link, isUp: false, isAnother: false) }
-        let isAnother = opening.map { $0.index != link.index } ?? false
+        // Before the claim, which closes the sockets of the former interface.
+        let isAnother = claimed.map { $0 != link.index } ?? opening.map { $0.index != link.index } ?? false
+        guard claim(link) else { return .present(link, isUp: false, isAnother: isAnother) }
         open(link)
         return .present(link, isUp: link.isUp && link.hasCarrier && listener != nil, isAnother: isAnother)
     }

@@ -209,7 +209,12 @@ final class BridgePortSupervisor: ManagedPort {
     /// Carries effects out, those that come of carrying them out last, and waits for the next moment that the protocol wants.
     private func perform(_ effects: [BridgeEffect]) {
         resources.set(port.use, of: name)
-        queue.append(contentsOf: effects)
+        // An acknowledgement waits for nothing, or the station sends again. An answer follows what it is about.
+        func isAcknowledgement(_ effect: BridgeEffect) -> Bool {
+            if case .transmit(let frame) = effect { frame.payload.isECPAcknowledgement } else { false }
+        }
+        for case .transmit(let frame) in effects where frame.payload.isECPAcknowledgement { send(frame) }
+        queue.append(contentsOf: effects.filter { !isAcknowledgement($0) })
         transport.setNeighbour(port.station)
         sequences.advanced(to: port.nextSequence)
         timer?.set(port.nextDeadline)

@@ -292,7 +292,7 @@ final class ControlConnection {
             message = VarlinkReply.octets(parameters: JSONCoding.encode(["vsis": items]), continues: !isLast)
         } else {
             let text = JSONCoding.encode(items)
-            if !pages.collected.isEmpty { pages.collected.append(UInt8(ascii: ",")) }
+            if !pages.collected.isEmpty, !items.isEmpty { pages.collected.append(UInt8(ascii: ",")) }
             pages.collected += text.dropFirst().dropLast()
             if pages.collected.count > queueLimit / 2 {
                 self.pages = nil

@@ -14,6 +14,8 @@ final class ClosedQueue {
     private var installed: [Int32: Set<HardwareAddress>] = [:]
     /// The addresses that the transaction under way opens.
     private var opening: [Int32: Set<HardwareAddress>] = [:]
+    /// The changes of the transaction under way.
+    private var underWay: [Int32: [HardwareAddress: Bool]] = [:]
     private var waiters: [Waiter] = []
 
     /// Whether anything waits for the end of a change.
@@ -66,6 +68,7 @@ final class ClosedQueue {
     func take() -> [GuestRules.Change] {
         let taken = pending
         pending = [:]
+        underWay = taken
         return taken.keys.sorted().map { index in
             let changes = taken[index, default: [:]]
             let closing = changes.filter { $0.value }.map(\.key)
@@ -80,9 +83,27 @@ final class ClosedQueue {
         }
     }
 
+    /// nftables has refused the transaction under way: what it was to change is asked for again, unless it has been since.
+    func failed() {
+        for (index, changes) in underWay where installed[index] != nil {
+            for (address, isClosed) in changes {
+                if isClosed { installed[index]?.remove(address) } else { installed[index]?.insert(address) }
+                switch pending[index]?[address] {
+                case nil: pending[index, default: [:]][address] = isClosed
+                case .some(isClosed): break
+                // The opposite has been asked for since, which is how it is.
+                case .some: pending[index]?[address] = nil
+                }
+            }
+            if pending[index]?.isEmpty == true { pending[index] = nil }
+        }
+        underWay = [:]
+    }
+
     /// The transaction is done.
     func done() {
         opening = [:]
+        underWay = [:]
         callBack()
     }
 

@@ -121,6 +121,8 @@ final class EdgeRelay {
     var discardedVLANs: Set<Int32> = []
     /// VSIs of the run before, which may have been killed before it had marked their links as evbd's.
     var resumed: Set<VSIID> = []
+    /// The number of the last link of which evbd knows no index; such numbers are negative.
+    var lastUnknownLink: Int32 = 0
     var hasToldOfVLANs = false
     var hasToldOfFilter = false
     /// The host's IP is kept off the links that evbd makes, as far as that can be.

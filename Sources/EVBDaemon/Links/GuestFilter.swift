@@ -24,6 +24,8 @@ final class GuestFilter {
     private static let closedDelay = Interval.milliseconds(50)
     /// The least time between transactions that make closed addresses only. What they cost grows with the links.
     private static let closedGap = Interval.milliseconds(20)
+    /// How long after a refusal by nftables closed addresses are tried again.
+    private static let closedRetry = Interval.seconds(1)
 
     /// nftables' session. Used on the worker's thread only, which is why it can be handed there.
     private final class Session: @unchecked Sendable {
@@ -104,6 +106,7 @@ final class GuestFilter {
     /// Tells when another process removes rules; there once there are any of ours.
     private var watch: EventLoop.Watch?
     private var isLooking = false
+    private var looksAgain = false
     /// What an earlier evbd has left.
     let former: GuestRulesListing
     /// What evbd's frames are known by at all ports. The one of an earlier run still passes the rules of that run.
@@ -193,7 +196,7 @@ final class GuestFilter {
     private func enforce(_ key: String, _ rules: GuestRules.Change?, _ name: String, then: @escaping Completion) {
         guard let rules else { return then("nftables cannot have the name \(name) in a rule") }
         watchRules()
-        wanted.insert(key)
+        wanted?.insert(key)
         change(rules) { [weak self] problem in
             if problem == nil { self?.inForce[key] = rules }
             then(problem)
@@ -245,12 +248,21 @@ final class GuestFilter {
     }
 
     private func lookForRules() {
-        guard !isLooking, !inForce.isEmpty else { return }
+        guard !inForce.isEmpty else { return }
+        // The listing under way may be older than this removal.
+        guard !isLooking else {
+            looksAgain = true
+            return
+        }
         let session = session
         let outcome = Outcome()
         isLooking = programmer.submit(.perform(LinkTask { outcome.listing = session.list() })) { [weak self] _ in
-            self?.isLooking = false
-            self?.restore(outcome.listing)
+            guard let self else { return }
+            isLooking = false
+            restore(outcome.listing)
+            guard looksAgain else { return }
+            looksAgain = false
+            lookForRules()
         }
     }
 
@@ -281,18 +293,19 @@ final class GuestFilter {
 
     // MARK: What an earlier evbd has left
 
-    /// The rules that were asked for since the start.
-    private var wanted: Set<String> = []
+    /// The rules that were asked for since the start; nil once what an earlier evbd has left is removed.
+    private var wanted: Set<String>? = []
 
     /// Removes rules that an earlier evbd has left and that no port of this one has asked for.
     func releaseLeftovers() {
+        guard let wanted else { return }
         for index in former.links where !wanted.contains(GuestRules.chains("link", index).out) { release(link: index) }
         let ports = Set(former.ports).union(former.closed.keys)
         for index in ports.sorted() where !wanted.contains(GuestRules.chains("port", index).out) {
             release(port: index)
         }
         if former.ruleCounts["host-in"] != nil, !wanted.contains(GuestRules.hostTables[0]) { letHostOn() }
-        wanted = []
+        self.wanted = nil
     }
 
     /// Removes the rules that keep the host's IP off links: there are none of ours any more.
@@ -321,6 +334,7 @@ final class GuestFilter {
         let isTaken = programmer.submit(.perform(LinkTask { outcome.problems = session.run(changes) })) {
             [weak self] result in
             self?.isBusy = false
+            if let problem = outcome.problems.prefix(closed.count).compactMap(\.self).first { self?.closingFailed(problem) }
             var problems = Array(outcome.problems.dropFirst(closed.count))
             // The worker has ended before it came to this.
             if case .failure(let error) = result { problems = batch.map { _ in "\(error)" } }
@@ -333,6 +347,26 @@ final class GuestFilter {
         isBusy = false
         closedQueue.done()
         for item in batch { item.then("evbd is stopping") }
+    }
+
+    /// Closed addresses are not as they are to be; the changes are tried again.
+    private func closingFailed(_ problem: String) {
+        logger.error(
+            "nftables refuses a change of the addresses that may not send; trying again",
+            metadata: ["problem": "\(problem)"])
+        closedQueue.failed()
+        flush(at: timers.now + Self.closedRetry)
+    }
+
+    /// Gives all that waits to the worker, which is about to end: evbd stops.
+    func finish() {
+        while !waiting.isEmpty || !closedQueue.isEmpty {
+            let batch = waiting.prefix(Self.batchMax).map(\.change)
+            let changes = closedQueue.take() + batch
+            waiting.removeFirst(batch.count)
+            let session = session
+            guard programmer.submit(.perform(LinkTask { _ = session.run(changes) }), completion: { _ in }) else { return }
+        }
     }
 
     /// Makes the changes that came meanwhile. Closed addresses alone have their own time.

@@ -129,7 +129,8 @@ final class GuestLinks {
             indices[name] = nil
             if table[index] == nil {
                 drop(index)
-                onGone?(index)
+                // In another network namespace its machine could go on.
+                if !table.isElsewhere(index) { onGone?(index) }
             }
         }
         guard let link = table[name] else { return findPlacesIfLost() }

@@ -72,7 +72,7 @@ final class PortGate {
             forwardsSpanningTree: !hasSpanningTree && isBesideCard(port), hasLoneGuest: hasLoneGuest(),
             isBonded: master?.kind == "bond")
         send(closed.setExempt(Set([port.address, master?.address].compactMap { $0 })))
-        guard wanted != rules else { return }
+        guard wanted != rules || phase == .failed else { return }
         let isAnother = rules?.index != wanted.index
         if isAnother, let old = rules { filter.release(port: old.index) }
         rules = wanted
@@ -105,8 +105,7 @@ final class PortGate {
             nftables with the egress hook of the family netdev (Linux 5.16). guest-filter: false switches it off
             """,
             metadata: ["problem": "\(problem)"])
-        // Without rules there is no need to hear the port before them.
-        onMark?(nil)
+        // The mark stays: rules from before may be in force, which let nothing else pass.
     }
 
     /// Ends it: the filter is switched off, or the port is not evbd's any more.

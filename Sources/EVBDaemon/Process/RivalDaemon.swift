@@ -72,7 +72,8 @@ enum RivalDaemon {
 struct ProcessStatus: Equatable {
     /// The program's name, 15 octets at most. The process itself can change it.
     let name: String
-    /// The effective user.
+    /// The user: real, effective and saved. A process in which they differ is one that its user has started with more rights,
+    /// and no daemon.
     let user: UInt32
     /// Whether it is a zombie: it has ended, and its parent has not asked how.
     let hasEnded: Bool
@@ -87,8 +88,8 @@ struct ProcessStatus: Equatable {
             }
         }
         let users = values["Uid"]?.split(separator: "\t") ?? []
-        guard let name = values["Name"], let state = values["State"]?.first, users.count > 1,
-            let user = UInt32(users[1])
+        guard let name = values["Name"], let state = values["State"]?.first, users.count > 2,
+            Set(users.prefix(3)).count == 1, let user = UInt32(users[0])
         else { return nil }
         self.name = String(name)
         self.user = user

@@ -118,18 +118,25 @@ enum StartChecks {
 
     /// Takes the interfaces of the configuration that are there; the ports take the others when they come.
     ///
+    /// - Returns: what was taken, to be given back when the ports have taken it too.
     /// - Throws: `StartError` if another evbd has one of them.
-    static func claim(_ ports: [PortConfiguration], _ claims: InterfaceClaims, _ table: LinkTable) throws {
+    static func claim(
+        _ ports: [PortConfiguration], _ claims: InterfaceClaims, _ table: LinkTable
+    ) throws -> [Int32] {
+        var taken: [Int32] = []
         for port in ports {
             guard let link = table[port.interface] else { continue }
             // Without CAP_NET_RAW there is no claim and no port; the port tells.
-            guard (try? claims.take(link.index)) ?? true else {
+            guard let isTaken = try? claims.take(link.index) else { continue }
+            guard isTaken else {
                 throw Daemon.StartError(
                     description: """
                         another evbd has the interface \(printable(port.interface)) in this network namespace; stop that, or \
                         remove the interface from ports
                         """)
             }
+            taken.append(link.index)
         }
+        return taken
     }
 }

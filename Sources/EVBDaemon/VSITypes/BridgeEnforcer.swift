@@ -165,11 +165,10 @@ final class BridgeEnforcer: @unchecked Sendable {
         }
         var view: Result<BridgeView, EnforcementError>?
         var touched: Set<Imposition> = []
+        var departed: [FilterEntry] = []
         for change in changes {
             switch change {
-            case .disinherit(let entries):
-                let items = ports[name]?.claims.inherited(of: entries) ?? []
-                touched.formUnion(ports[name]?.claims.disinherit(items) ?? [])
+            case .disinherit(let entries): departed += entries
             case .withdraw(let token): touched.formUnion(ports[name]?.claims.remove(token) ?? [])
             case .withdrawSome(let token, let limit):
                 touched.formUnion(ports[name]?.claims.remove(token, atMost: limit) ?? [])
@@ -194,6 +193,11 @@ final class BridgeEnforcer: @unchecked Sendable {
                     outcome.failures[token] = error as? EnforcementError ?? EnforcementError(description: "\(error)")
                 }
             }
+        }
+        if !departed.isEmpty {
+            // Together: each look goes through all that is inherited.
+            let items = ports[name]?.claims.inherited(of: departed) ?? []
+            touched.formUnion(ports[name]?.claims.disinherit(items) ?? [])
         }
         let unsettled = settle(name, touched)
         outcome.takenOver = displaced

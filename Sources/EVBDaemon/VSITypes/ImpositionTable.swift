@@ -3,6 +3,9 @@
 internal import EVBWire
 
 /// An imposition in one word: the kind in the highest 4 bits, then 48 of the MAC address, then 12 of the VLAN.
+///
+/// The order is that of taking away, from the end: what lets frames pass goes before the limit of them, and a forwarding entry
+/// before its VLAN, without which the kernel would not remove it.
 struct PackedImposition: Hashable, Comparable, Sendable {
     let rawValue: UInt64
 
@@ -12,15 +15,15 @@ struct PackedImposition: Hashable, Comparable, Sendable {
         }
         rawValue =
             switch item {
-            case .station(let address): word(0, address, 0)
-            case .untagged(nil): word(1, nil, 0)
-            case .untagged(let address?): word(2, address, 0)
-            case .tagged(nil, let vid): word(3, nil, vid)
-            case .tagged(let address?, let vid): word(4, address, vid)
-            case .rate(let address): word(5, address, 0)
-            case .forwarding(let address, let vid): word(6, address, vid)
-            case .member(let vid): word(7, nil, vid)
-            case .served(let vid): word(8, nil, vid)
+            case .member(let vid): word(0, nil, vid)
+            case .served(let vid): word(1, nil, vid)
+            case .forwarding(let address, let vid): word(2, address, vid)
+            case .rate(let address): word(3, address, 0)
+            case .station(let address): word(4, address, 0)
+            case .untagged(nil): word(5, nil, 0)
+            case .untagged(let address?): word(6, address, 0)
+            case .tagged(nil, let vid): word(7, nil, vid)
+            case .tagged(let address?, let vid): word(8, address, vid)
             }
     }
 
@@ -28,15 +31,15 @@ struct PackedImposition: Hashable, Comparable, Sendable {
         let address = MACAddress(truncating: rawValue >> 12)
         let vid = UInt16(truncatingIfNeeded: rawValue & 0x0FFF)
         return switch rawValue >> 60 {
-        case 0: .station(address)
-        case 1: .untagged(nil)
-        case 2: .untagged(address)
-        case 3: .tagged(nil, vid)
-        case 4: .tagged(address, vid)
-        case 5: .rate(address)
-        case 6: .forwarding(address, vid)
-        case 7: .member(vid)
-        default: .served(vid)
+        case 0: .member(vid)
+        case 1: .served(vid)
+        case 2: .forwarding(address, vid)
+        case 3: .rate(address)
+        case 4: .station(address)
+        case 5: .untagged(nil)
+        case 6: .untagged(address)
+        case 7: .tagged(nil, vid)
+        default: .tagged(address, vid)
         }
     }
 

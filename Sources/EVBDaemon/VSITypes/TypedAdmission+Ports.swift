@@ -175,6 +175,8 @@ extension TypedAdmission {
             completion?(EnforcementError(description: "the port is leaving"))
             return
         }
+        // Any station may cause these, without end; what is inherited goes in any case when its time is over.
+        if case .disinherit = change, port.waiting.count >= Self.disinheritancesMax { return }
         // What takes something back is always made: there is no more of it than was granted.
         if case .grant = change, port.waiting.count >= Self.waitingMax {
             completion?(EnforcementError(description: "too many requests wait for the kernel"))
@@ -191,14 +193,19 @@ extension TypedAdmission {
         port.isBusy = true
         let batch = port.takeBatch()
         let changes = batch.map(\.change)
-        perform(name, { $0.change(name, changes) }) { [weak self] outcome in
-            if outcome.ignoresVLANs { self?.tellOfIgnoredVLANs(name) }
-            if !outcome.takenOver.isEmpty { self?.tellOfTakenAddresses(name, outcome.takenOver) }
+        perform(name, { $0.change(name, changes) }) { [weak self, weak port] outcome in
+            // The port has left, and another has its name.
+            guard let self, let port, ports[name] === port else {
+                for waiting in batch { waiting.completion?(EnforcementError(description: "the port is leaving")) }
+                return
+            }
+            if outcome.ignoresVLANs { tellOfIgnoredVLANs(name) }
+            if !outcome.takenOver.isEmpty { tellOfTakenAddresses(name, outcome.takenOver) }
             // Not before all are told: a port that asks for more than the loop gets told of waits itself.
             var all: [() -> Void] = []
-            for waiting in batch { all.append { self?.tell(name, waiting, outcome) } }
-            all.append { self?.changed(name) }
-            self?.tell(name, all)
+            for waiting in batch { all.append { [weak self] in self?.tell(name, waiting, outcome) } }
+            all.append { [weak self] in self?.changed(name) }
+            tell(name, all)
         }
     }
 

@@ -20,6 +20,8 @@ final class TypedAdmission: VSIAdmission {
 
     /// Changes of one port that may wait for the kernel. A station that asks faster than the kernel follows is refused beyond.
     static let waitingMax = 16_384
+    /// Changes that may wait where one is about what is inherited of a VSI that holds nothing.
+    static let disinheritancesMax = 1024
     /// Filter entries of the changes that are made together. A port's next changes wait until the other ports had their turn, so
     /// this is what one port may have them wait for. A change with more entries is made alone.
     static let batchEntriesMax = 128
@@ -199,7 +201,7 @@ final class TypedAdmission: VSIAdmission {
     func departed(_ vsiID: VSIID, _ filter: FilterInfo, on port: String) {
         // Only while something may be inherited.
         guard ports[port]?.patience != nil else { return }
-        change(port, .disinherit(filter.entries), nil)
+        change(port, .disinherit(filter.entries), entries: filter.entries.count, nil)
     }
 
     // MARK: Rules that others flush

@@ -8,7 +8,8 @@ extension VDPBridge {
 
     /// Whether there is room for whatever a PDU may ask. What has no room must not be acknowledged, so that it comes again.
     func canTake(_ reading: WireDialect.Reading) -> Bool {
-        let room = vsisMax + Self.answersMax - slotOf.count
+        // A limit that was lowered leaves less than nothing, and the VSIs that there are are heard all the same.
+        let room = max(0, vsisMax + Self.answersMax - slotOf.count)
         let named = reading.associations.map(\.tlv.vsiID) + reading.rejected.compactMap(\.vsiID)
         return room >= named.count || Set(named.filter { slotOf[$0] == nil }).count <= room
     }

@@ -43,7 +43,7 @@ struct ProcessTests {
 
     /// What /proc/PID/status says, as far as it matters.
     private static func status(_ name: String, user: UInt32, state: String = "S (sleeping)") -> String {
-        "Name:\t\(name)\nUmask:\t0022\nState:\t\(state)\nPid:\t4711\nUid:\t7\t\(user)\t7\t7\nGid:\t0\t0\t0\t0\n"
+        "Name:\t\(name)\nUmask:\t0022\nState:\t\(state)\nPid:\t4711\nUid:\t\(user)\t\(user)\t\(user)\t7\nGid:\t0\t0\t0\t0\n"
     }
 
     @Test(
