@@ -25,6 +25,12 @@ final class PortListener {
         1 + UInt64(max(0, length - singleLength) / furtherLength)
     }
 
+    /// An LLDPDU has no VSIs, however long it is.
+    private static func isECP(_ octets: UnsafeRawBufferPointer) -> Bool {
+        guard octets.count >= 14 else { return false }
+        return UInt16(octets[12]) << 8 | UInt16(octets[13]) != EtherType.lldp
+    }
+
     /// How many frames are taken; one of the neighbour's with many VSIs counts for as many. Others' VSIs are not looked at.
     enum Allowance {
         /// From one that has much to say: tens of thousands of VSIs answered, or kept alive, in few seconds.
@@ -36,7 +42,7 @@ final class PortListener {
         fileprivate func account(_ etherTypes: [UInt16]) -> Account {
             // Nobody has as much to say by LLDP, where a frame a second is fast.
             if self == .others || etherTypes == [EtherType.lldp] { return Account(burst: 2000, perSecond: 2000) }
-            return Account(burst: 20_000, perSecond: 10_000)
+            return Account(burst: 60_000, perSecond: 10_000)
         }
     }
 
@@ -115,7 +121,7 @@ final class PortListener {
                 let areShort = taken > 0 && cost < 2 * taken
                 let limit = Int(min(areShort ? Self.framesPerLook : 1, allowed - taken))
                 let summary = try socket.receive(source.descriptor, limit: limit) { octets in
-                    cost &+= allowance == .neighbour ? Self.cost(ofLength: octets.count) : 1
+                    cost &+= allowance == .neighbour && Self.isECP(octets) ? Self.cost(ofLength: octets.count) : 1
                     take(octets)
                 }
                 cost &+= UInt64(summary.truncated + summary.strays)

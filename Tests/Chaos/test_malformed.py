@@ -35,7 +35,7 @@ def cases(address, is_bridge):
     """name -> frames in the neighbour's name."""
     evb = EVB(rrcap=True, rrctr=True, rte=10, rwd=17, rka=18) if not is_bridge else EVB(sgid=True, rrreq=True, rte=10, rwd=17, rka=18, mode=2)
     status = 0 if is_bridge else ACK
-    entry = Filter(0, bytes.fromhex("525401000001"))
+    entry = Filter(0, bytes.fromhex("525402000001"))    # no other VSI has it, or it would be refused
     good = VSI(ASSOCIATE, status, 1, 0, uuid.uuid4().bytes, (entry,)).encode()
     huge = bytearray(VSI(ASSOCIATE, status, 1, 0, uuid.uuid4().bytes, (entry,)).encode())
     huge[25:27] = b"\xff\xff"

@@ -334,7 +334,9 @@ final class GuestFilter {
         let isTaken = programmer.submit(.perform(LinkTask { outcome.problems = session.run(changes) })) {
             [weak self] result in
             self?.isBusy = false
-            if let problem = outcome.problems.prefix(closed.count).compactMap(\.self).first { self?.closingFailed(problem) }
+            if let problem = outcome.problems.prefix(closed.count).compactMap(\.self).first {
+                self?.closingFailed(problem)
+            }
             var problems = Array(outcome.problems.dropFirst(closed.count))
             // The worker has ended before it came to this.
             if case .failure(let error) = result { problems = batch.map { _ in "\(error)" } }
@@ -365,7 +367,9 @@ final class GuestFilter {
             let changes = closedQueue.take() + batch
             waiting.removeFirst(batch.count)
             let session = session
-            guard programmer.submit(.perform(LinkTask { _ = session.run(changes) }), completion: { _ in }) else { return }
+            guard programmer.submit(.perform(LinkTask { _ = session.run(changes) }), completion: { _ in }) else {
+                return
+            }
         }
     }
 
