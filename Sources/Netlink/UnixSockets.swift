@@ -1,6 +1,7 @@
 // Whose Unix sockets there are in this network namespace, by NETLINK_SOCK_DIAG: names may be bound by any user, owners not.
 
 internal import CLinux
+internal import CNetlink
 internal import Glibc
 public import LinuxSystem
 
