@@ -1,4 +1,4 @@
-/// Queues of several owners that have their turns: one element of each, whoever has how many.
+/// Queues of several owners that have their turns: one element of each, however many each has.
 struct Lanes<Element> {
     private var queues: [String: FIFO<Element>] = [:]
     /// Owners of whom something waits, in the order of their turns.
