@@ -67,7 +67,7 @@ public final class ControlReplyHandle {
     /// Answers ListVSIs from a sequence in which nil stands for a VSI that is not to be listed.
     ///
     /// It is drawn as in ``answer(vsis:)``; what is passed over counts as work too, so that a list in which little is found keeps
-    /// nobody waiting.
+    /// no other client waiting.
     @discardableResult
     func answer(lookingAt vsis: some Sequence<VSIStatus?>) -> Bool {
         guard !hasAnswered, !isGone else { return false }
