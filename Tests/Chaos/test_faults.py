@@ -137,7 +137,9 @@ class World:
     def inject(end, octets):
         """Sends a frame as evbd does: with its mark, while its guest filter is at the port."""
         namespace, interface = end
-        mark = re.search(r"meta mark != (0x[0-9a-f]+)", run(*namespace.command("nft", "list", "ruleset")).stdout)
+        rules = run(*namespace.command("nft", "list", "ruleset")).stdout
+        mark = re.search(r"meta mark (0x[0-9a-f]+) accept", rules)
+        assert mark or "evbd-guests" not in rules, f"no gate names the mark of evbd:\n{rules}"
         with namespace.entered():
             sender = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         with sender:
