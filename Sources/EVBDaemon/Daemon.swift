@@ -235,7 +235,7 @@ public final class Daemon {
     private func makeStation(_ configuration: PortConfiguration) -> PortSupervisor {
         let port = PortSupervisor(configuration, surroundings)
         let name = port.name
-        port.onNews = { [weak self] in self?.publish($0, port: name) }
+        port.onNews = { [weak self, weak port] in self?.publish($0, port: name, since: port?.timeOfNews) }
         port.onForgotten = { [weak self, weak port] vsiID, managed in
             guard let self, let port else { return }
             // It knows which were its own; another manager may have asked for one of them since.
@@ -254,15 +254,18 @@ public final class Daemon {
             configuration, surroundings,
             admission: database == nil ? AcceptingAdmission(registry: registry) : types, registry: registry)
         let name = port.name
-        port.onNews = { [weak self] in self?.publish($0, port: name) }
+        port.onNews = { [weak self, weak port] in self?.publish($0, port: name, since: port?.timeOfNews) }
         port.start()
         return port
     }
 
-    private func publish(_ news: PortNews, port: String) {
+    /// Sends news to the monitors, with the time at which it happened: now, or since `moment` of the loop's clock.
+    private func publish(_ news: PortNews, port: String, since moment: UInt64? = nil) {
         var clock = timespec()
         clock_gettime(CLOCK_REALTIME, &clock)
-        service?.publish(news, port: port, timeMilliseconds: clock.tv_sec * 1000 + clock.tv_nsec / 1_000_000)
+        let now = clock.tv_sec * 1000 + clock.tv_nsec / 1_000_000
+        let age = moment.map { Int(clamping: (loop.now() &- $0) / 1_000_000) } ?? 0
+        service?.publish(news, port: port, timeMilliseconds: now - age)
     }
 
     private func linkChanged(_ name: String) {

@@ -25,6 +25,9 @@ protocol ManagedPort: VSISource {
     var configuration: PortConfiguration { get }
     /// Called with everything that is news.
     var onNews: ((PortNews) -> Void)? { get set }
+    /// When that happened which the port's news are about, in nanoseconds of the loop's clock; nil where it happens now. A
+    /// port with much to do carries it out later.
+    var timeOfNews: UInt64? { get }
 
     /// Changes the settings of the port while it runs; its role and its interface stay.
     func reconfigure(_ configuration: PortConfiguration)

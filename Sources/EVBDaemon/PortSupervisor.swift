@@ -19,6 +19,7 @@ final class PortSupervisor: ManagedPort {
     private var sequences: SequenceReserve
     /// Called with everything that is news.
     var onNews: ((PortNews) -> Void)?
+    var timeOfNews: UInt64? { queue.workAddedAt }
     /// Called when nothing is known of a VSI any more.
     var onForgotten: ((VSIID, ManagedVSI) -> Void)?
 

@@ -12,7 +12,9 @@ final class WorkQueue<Work> {
     private let body: (Work) -> Void
     /// Called after each later turn with the nanoseconds that it took.
     var onSpent: ((UInt64) -> Void)?
-    private var waiting = FIFO<Work>()
+    private var waiting = FIFO<(work: Work, addedAt: UInt64)>()
+    /// When the piece of work that is being done was added, by the loop's clock; nil between two.
+    private(set) var workAddedAt: UInt64?
     private var isWorking = false
     /// The rest is done in a later turn.
     private var isDue = false
@@ -31,7 +33,8 @@ final class WorkQueue<Work> {
 
     /// Adds work, and does what a turn allows of it, unless there is other work already.
     func append(contentsOf work: [Work]) {
-        waiting.append(contentsOf: work)
+        let now = loop.now()
+        waiting.append(contentsOf: work.map { ($0, now) })
         if !isDue { workOneTurn() }
     }
 
@@ -42,8 +45,8 @@ final class WorkQueue<Work> {
     func finish(where isMeant: (Work) -> Bool) {
         guard !waiting.isEmpty else { return }
         let all = waiting.removeAll()
-        waiting.append(contentsOf: all.filter { !isMeant($0) })
-        for work in all where isMeant(work) { body(work) }
+        waiting.append(contentsOf: all.filter { !isMeant($0.work) })
+        for (work, addedAt) in all where isMeant(work) { perform(work, addedAt) }
     }
 
     private func workOneTurn() {
@@ -63,9 +66,16 @@ final class WorkQueue<Work> {
         guard !isWorking else { return }
         isWorking = true
         defer { isWorking = false }
-        while let work = waiting.popFirst() {
-            body(work)
+        while let (work, addedAt) = waiting.popFirst() {
+            perform(work, addedAt)
             if let end, loop.now() >= end { return }
         }
+    }
+
+    private func perform(_ work: Work, _ addedAt: UInt64) {
+        let outer = workAddedAt
+        workAddedAt = addedAt
+        defer { workAddedAt = outer }
+        body(work)
     }
 }

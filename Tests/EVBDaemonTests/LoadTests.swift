@@ -97,6 +97,31 @@ import Testing
         #expect(turns >= 20, "others had \(turns) turns")
     }
 
+    @Test("SEC-73 work that waits for its turn knows when it was added")
+    func age() throws {
+        let loop = try EventLoop()
+        var ages: [UInt64] = []
+        var nested: UInt64?
+        var waiting: WorkQueue<Int>?
+        let queue = WorkQueue<Int>(loop: loop) { number in
+            guard let queue = waiting, let addedAt = queue.workAddedAt else { return }
+            ages.append(loop.now() - addedAt)
+            if number == 1 {
+                queue.finish { $0 == 3 }
+                nested = queue.workAddedAt
+                #expect(nested == addedAt, "what was done in between does not count")
+            }
+            let end = loop.now() + WorkQueue<Int>.timePerTurn
+            while loop.now() < end {}
+            if number == 4 { loop.stop() }
+        }
+        waiting = queue
+        loop.later { queue.append(contentsOf: [1, 2, 3, 4]) }
+        try loop.run()
+        #expect(ages.count == 4 && nested != nil && queue.workAddedAt == nil)
+        #expect(ages.last.map { $0 >= 3 * WorkQueue<Int>.timePerTurn } == true, "\(ages)")
+    }
+
     @Test("SEC-73 work of one thing can be done before the rest, and all of it at once")
     func sooner() throws {
         let loop = try EventLoop()

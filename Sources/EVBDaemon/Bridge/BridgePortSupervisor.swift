@@ -20,6 +20,7 @@ final class BridgePortSupervisor: ManagedPort {
     let registry: BridgeRegistry
     /// Called with everything that is news.
     var onNews: ((PortNews) -> Void)?
+    var timeOfNews: UInt64? { queue.workAddedAt }
 
     let flag: HairpinFlag
     /// Why reflective relay is not offered though the configuration has it.
