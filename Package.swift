@@ -28,11 +28,14 @@ let package = Package(
     ],
     targets: [
         // Pure: no sockets, clocks, threads, files or Foundation.
+        .target(name: "EVBTime", swiftSettings: strict),
+        .target(name: "TerminalText", swiftSettings: strict),
+        .target(name: "JSON", dependencies: ["TerminalText"], swiftSettings: strict),
         .target(name: "EVBWire", swiftSettings: strict),
-        .target(name: "EVBProtocol", dependencies: ["EVBWire"], swiftSettings: strict),
-        .target(name: "EVBSimulation", dependencies: ["EVBProtocol", "EVBWire"], swiftSettings: strict),
+        .target(name: "EVBProtocol", dependencies: ["EVBTime", "EVBWire"], swiftSettings: strict),
+        .target(name: "EVBSimulation", dependencies: ["EVBProtocol", "EVBTime", "EVBWire"], swiftSettings: strict),
         .executableTarget(
-            name: "evb-simulate", dependencies: ["EVBSimulation", argumentParser], swiftSettings: strict),
+            name: "evb-simulate", dependencies: ["EVBSimulation", "EVBTime", argumentParser], swiftSettings: strict),
 
         // The kernel, one small type per interface.
         .target(name: "CLinux", cSettings: [.unsafeFlags(["-Wall", "-Wextra", "-Werror"])]),
@@ -48,23 +51,26 @@ let package = Package(
         .target(name: "Netlink", dependencies: ["LinuxSystem", "CLinux", "CNetlink"], swiftSettings: strict),
 
         // The daemon and its client.
-        .target(name: "EVBControl", dependencies: ["LinuxSystem", "CLinux"], swiftSettings: strict),
+        .target(
+            name: "EVBControl", dependencies: ["JSON", "LinuxSystem", "CLinux", "TerminalText"], swiftSettings: strict),
         .target(
             name: "EVBDaemon",
             dependencies: [
-                "EVBProtocol", "EVBWire", "LinuxSystem", "CLinux", "EventLoop", "PacketSocket", "Netlink", "Nftables",
-                "EVBControl", "CYAML", logging,
+                "EVBProtocol", "EVBTime", "EVBWire", "LinuxSystem", "CLinux", "EventLoop", "PacketSocket", "Netlink",
+                "Nftables",
+                "EVBControl", "JSON", "TerminalText", "CYAML", logging,
             ],
             swiftSettings: strict),
         .executableTarget(name: "evbd", dependencies: ["EVBDaemon", argumentParser], swiftSettings: strict),
-        .executableTarget(name: "evbctl", dependencies: ["EVBControl", argumentParser], swiftSettings: strict),
+        .executableTarget(
+            name: "evbctl", dependencies: ["EVBControl", "JSON", "TerminalText", argumentParser], swiftSettings: strict),
 
         .testTarget(name: "EVBWireTests", dependencies: ["EVBWire"], swiftSettings: strictTests),
         .testTarget(
-            name: "EVBProtocolTests", dependencies: ["EVBProtocol", "EVBWire"], exclude: ["Snapshots"],
+            name: "EVBProtocolTests", dependencies: ["EVBProtocol", "EVBTime", "EVBWire"], exclude: ["Snapshots"],
             swiftSettings: strictTests),
         .testTarget(
-            name: "EVBSimulationTests", dependencies: ["EVBSimulation", "EVBProtocol", "EVBWire"],
+            name: "EVBSimulationTests", dependencies: ["EVBSimulation", "EVBProtocol", "EVBTime", "EVBWire"],
             swiftSettings: strictTests),
         .testTarget(name: "EventLoopTests", dependencies: ["EventLoop", "LinuxSystem"], swiftSettings: strictTests),
         .testTarget(
@@ -72,13 +78,15 @@ let package = Package(
             swiftSettings: strictTests),
         .testTarget(name: "NetlinkTests", dependencies: ["Netlink", "LinuxSystem"], swiftSettings: strictTests),
         .testTarget(
-            name: "EVBControlTests", dependencies: ["EVBControl", "evbctl"], exclude: ["Help"],
+            name: "EVBControlTests", dependencies: ["EVBControl", "JSON", "TerminalText", "evbctl"], exclude: ["Help"],
             swiftSettings: strictTests),
         .testTarget(
             name: "EVBDaemonTests",
             dependencies: [
-                "EVBDaemon", "EVBProtocol", "EVBWire", "EVBControl", "EventLoop", "LinuxSystem", "Netlink", "Nftables",
-                "PacketSocket", logging,
+                "EVBDaemon", "EVBProtocol", "EVBTime", "EVBWire", "EVBControl", "EventLoop", "JSON", "TerminalText",
+                "LinuxSystem",
+                "Netlink",
+                "Nftables", "PacketSocket", logging,
             ],
             swiftSettings: strictTests),
     ]

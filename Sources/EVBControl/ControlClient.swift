@@ -1,6 +1,7 @@
 // A blocking client: one connection, one call at a time, every wait with an end.
 
 internal import Glibc
+public import JSON
 internal import LinuxSystem
 
 /// Why a call came to nothing.

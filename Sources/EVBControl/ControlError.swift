@@ -1,5 +1,7 @@
 // The errors of io.evbd: a name and parameters for programs, a message and a hint for people.
 
+public import JSON
+
 /// Why evbd does not do what it was asked to.
 public struct ControlError: Error, Sendable, Equatable, CustomStringConvertible {
     /// What went wrong, with what a program needs to know of it.

@@ -1,5 +1,7 @@
 // What Monitor streams.
 
+public import JSON
+
 /// Something that happened, as `evbctl monitor` shows it on one line.
 public struct ControlEvent: Codable, Sendable, Equatable {
     /// What an event is about.

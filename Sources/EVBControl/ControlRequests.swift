@@ -1,6 +1,7 @@
 // The parameters of the methods, checked while they are read: what does not fit names its key.
 
 internal import FoundationEssentials
+public import JSON
 
 /// What a VSI is asked to become: the parameters of Associate and PreAssociate.
 public struct VSIRequest: Codable, Sendable, Equatable {

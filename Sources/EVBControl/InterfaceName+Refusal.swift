@@ -1,3 +1,5 @@
+internal import TerminalText
+
 extension InterfaceName {
     /// Refuses a name that breaks the rule.
     ///

@@ -1,3 +1,5 @@
+internal import TerminalText
+
 /// The rule for names of network interfaces that clients, managers and configurations give.
 ///
 /// The kernel's own (`dev_valid_name`), without what the kernel expands (`%`), and without what a terminal does not show.

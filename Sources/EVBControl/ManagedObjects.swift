@@ -2,6 +2,8 @@
 // object's name without `ieee8021BridgeEvb` and without the name of its group; a microsecond object that the MIB has
 // replaced by an exponent is left out. Times since something are in hundredths of a second, as the MIB has them.
 
+public import JSON
+
 /// The group Sys: what a port starts with. evbd has these for each port, and not once for the system.
 public struct SysObjects: Codable, Sendable, Equatable {
     /// Which side of EVB a system is.

@@ -1,5 +1,7 @@
 // How a bridge port misbehaves on purpose, for those who test stations. Keys as in the configuration's `misbehave`.
 
+public import JSON
+
 /// What a bridge port does wrong, because somebody told it to. Nothing by default.
 public struct Misbehaviour: Codable, Sendable, Equatable {
     /// The reasons that a bridge can refuse with.

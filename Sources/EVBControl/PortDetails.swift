@@ -1,5 +1,7 @@
 // What `evbctl port show` tells beyond PORT, and the counters.
 
+public import JSON
+
 /// An EVB TLV, field by field under the standard's names.
 public struct EVBTLVStatus: Codable, Sendable, Equatable {
     /// Whose value a timer shows (ROL).

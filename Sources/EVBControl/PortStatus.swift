@@ -1,6 +1,8 @@
 // What evbd tells of itself and of its ports. The keys are a promise (interface.md): names of properties are names of
 // keys, and a key without a value is null.
 
+public import JSON
+
 /// Which side of the link a port is.
 public enum PortRole: String, Codable, Sendable, CaseIterable {
     case station, bridge

@@ -1,5 +1,7 @@
 // What evbd tells of a VSI: VSI of the interface. Keys as in interface.md; a key without a value is null.
 
+public import JSON
+
 /// In which state a VSI is.
 public enum VSIState: String, Codable, Sendable, CaseIterable {
     case deassociated

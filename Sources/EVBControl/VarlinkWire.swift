@@ -1,5 +1,7 @@
 // Varlink on the wire: a JSON object and a NUL for each message. https://varlink.org/Method-Call
 
+public import JSON
+
 /// Why a stream of octets is no varlink.
 public enum VarlinkError: Error, Sendable, Equatable, CustomStringConvertible {
     /// A message is longer than the reader takes.

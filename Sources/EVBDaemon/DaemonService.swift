@@ -1,5 +1,6 @@
 internal import EVBControl
 internal import EVBProtocol
+internal import EVBTime
 internal import EVBWire
 internal import Logging
 internal import Netlink

@@ -1,4 +1,4 @@
-internal import EVBProtocol
+internal import EVBTime
 
 /// A token bucket that lets a cost be known afterwards: what is taken beyond what there is, is owed.
 struct Account {

@@ -1,5 +1,6 @@
 internal import EVBControl
 internal import EVBProtocol
+internal import EVBTime
 internal import EVBWire
 
 // The managed objects of the EVB MIB, made from the protocol's own snapshots; `StatusReports.swift` has the rest.

@@ -1,7 +1,9 @@
 internal import EVBControl
 internal import EVBProtocol
+internal import EVBTime
 internal import EVBWire
 internal import Netlink
+internal import TerminalText
 
 // What managers are shown, made from the protocol's own snapshots.
 

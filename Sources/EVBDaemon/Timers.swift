@@ -1,4 +1,4 @@
-internal import EVBProtocol
+internal import EVBTime
 internal import EventLoop
 
 /// Everything in the daemon that waits for a time, behind the loop's one timer.

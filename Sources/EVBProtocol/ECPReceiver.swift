@@ -1,3 +1,4 @@
+internal import EVBTime
 internal import EVBWire
 
 /// ECP's receive machine (802.1Q 43.3.8): tells what is new from what is repeated. Both are acknowledged.

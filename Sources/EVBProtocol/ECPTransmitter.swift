@@ -1,3 +1,4 @@
+internal import EVBTime
 internal import EVBWire
 
 /// ECP's transmit machine (802.1Q 43.3.7): one PDU at a time, sent until it is acknowledged or has been sent 1 + R times.

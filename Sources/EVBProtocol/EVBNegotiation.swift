@@ -1,3 +1,4 @@
+internal import EVBTime
 public import EVBWire
 
 /// The station's side of the EVB TLV (802.1Q D.2.12): what is sent, what holds.

@@ -1,3 +1,4 @@
+internal import EVBTime
 internal import EVBWire
 
 /// The LLDP agent of one port (802.1AB), sending and receiving on one group address.

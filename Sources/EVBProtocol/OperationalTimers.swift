@@ -1,3 +1,5 @@
+public import EVBTime
+
 /// The four numbers that a station and a bridge agree on by the EVB TLV, and the times that follow from them.
 public struct OperationalTimers: Hashable, Sendable {
     /// R, how often ECP sends again: 0 to 7.

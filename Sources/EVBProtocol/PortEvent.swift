@@ -1,3 +1,4 @@
+public import EVBTime
 public import EVBWire
 
 /// What a port wants done or known. Effects are to be carried out in their order.

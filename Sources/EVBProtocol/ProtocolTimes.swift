@@ -1,3 +1,5 @@
+public import EVBTime
+
 /// The times that ECP and VDP keep on a port: those that follow from the numbers negotiated, or the fixed ones of the draft.
 public struct ProtocolTimes: Hashable, Sendable {
     /// How often ECP sends again.

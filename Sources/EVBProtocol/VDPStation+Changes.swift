@@ -1,3 +1,4 @@
+internal import EVBTime
 internal import EVBWire
 
 // The draft marks no answer as one. What a bridge says of a VSI unasked looks like the answer to a command that was not

@@ -1,3 +1,5 @@
+internal import EVBTime
+
 /// How much the bridge is trusted to take at once. A bridge that loses answers gets less.
 enum Pacing: Comparable {
     /// Several VSIs in a PDU, the next PDU as soon as ECP allows.

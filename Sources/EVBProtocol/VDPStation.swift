@@ -1,3 +1,4 @@
+internal import EVBTime
 internal import EVBWire
 
 /// All VSIs of one station port: what managers want of each, how far the bridge has granted it, and what is to be sent.

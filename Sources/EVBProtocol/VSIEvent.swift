@@ -1,3 +1,4 @@
+public import EVBTime
 public import EVBWire
 
 /// What happens to a VSI, for whoever shows, programs or wants it.

@@ -1,4 +1,5 @@
 internal import EVBProtocol
+internal import EVBTime
 internal import EVBWire
 
 /// What an observer who sees both sides of a link knows of its VSIs, and the rules that he holds them to.

@@ -1,4 +1,4 @@
-public import EVBProtocol
+public import EVBTime
 
 /// What can go wrong in a simulated world; each can be left out.
 public enum Fault: String, CaseIterable, Sendable, Hashable {

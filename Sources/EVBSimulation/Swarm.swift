@@ -1,4 +1,5 @@
 internal import EVBProtocol
+internal import EVBTime
 
 /// What one run is like: which faults it has and how much of each, drawn from its seed.
 ///

@@ -1,4 +1,5 @@
 internal import EVBProtocol
+internal import EVBTime
 internal import EVBWire
 
 /// The last that happened on one station's link. Values are kept, and made into text only when somebody wants to read it.

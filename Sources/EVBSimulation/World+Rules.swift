@@ -1,4 +1,5 @@
 internal import EVBProtocol
+internal import EVBTime
 internal import EVBWire
 
 extension World {

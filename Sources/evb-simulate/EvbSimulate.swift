@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import EVBProtocol
 internal import EVBSimulation
+internal import EVBTime
 
 #if canImport(Glibc)
     internal import Glibc

@@ -3,6 +3,7 @@
 internal import ArgumentParser
 internal import EVBControl
 internal import Glibc
+internal import TerminalText
 
 @main
 struct Evbctl: ParsableCommand {

@@ -3,6 +3,7 @@ internal import EVBControl
 internal import EVBDaemon
 internal import Glibc
 internal import Logging
+internal import TerminalText
 
 @main
 struct Evbd: ParsableCommand {

@@ -1,5 +1,6 @@
 import ArgumentParser
 import EVBControl
+import JSON
 import Testing
 
 @testable import evbctl

@@ -1,4 +1,5 @@
 import EVBControl
+import JSON
 import Testing
 
 @testable import EVBControl

@@ -1,5 +1,7 @@
 import EVBControl
 import Glibc
+import JSON
+import TerminalText
 import Testing
 
 @testable import evbctl

@@ -1,5 +1,6 @@
 import EVBControl
 import EVBProtocol
+import EVBTime
 import EVBWire
 import Testing
 

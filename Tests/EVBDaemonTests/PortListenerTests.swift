@@ -1,4 +1,5 @@
 import EVBProtocol
+import EVBTime
 import EventLoop
 import Glibc
 import LinuxSystem

@@ -1,3 +1,4 @@
+import EVBTime
 import Glibc
 import Testing
 

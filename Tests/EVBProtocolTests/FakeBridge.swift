@@ -1,3 +1,5 @@
+import EVBTime
+
 @testable import EVBProtocol
 @testable import EVBWire
 

@@ -1,5 +1,6 @@
 import EVBProtocol
 import EVBSimulation
+import EVBTime
 import Testing
 
 #if canImport(Glibc)

@@ -1,6 +1,7 @@
 // A bridge's port between a station, a clock and an owner who decides, all three made of the input's octets.
 
 import EVBProtocol
+import EVBTime
 import EVBWire
 import Glibc
 

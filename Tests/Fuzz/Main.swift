@@ -1,6 +1,7 @@
 // libFuzzer's two entry points. Which target runs is told by the name that the program is called by; `run` makes the links.
 
 import Glibc
+import TerminalText
 
 /// What is fed with octets of libFuzzer's making.
 struct Target: Sendable {

@@ -1,6 +1,7 @@
 // A port between a peer, a clock and a manager, all three made of the input's octets.
 
 import EVBProtocol
+import EVBTime
 import EVBWire
 import Glibc
 

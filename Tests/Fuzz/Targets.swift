@@ -1,5 +1,8 @@
 // All targets. A codec's takes one line here; seeds for it come from seeds.py, and without any it starts from nothing.
 
+import JSON
+import TerminalText
+
 @testable import EVBControl
 @testable import EVBDaemon
 @testable import EVBProtocol

@@ -1,5 +1,6 @@
 internal import EVBControl
 internal import EVBProtocol
+internal import EVBTime
 internal import EVBWire
 
 // What managers are shown of a bridge's port, made from the protocol's own snapshots.

@@ -1,4 +1,4 @@
-internal import EVBProtocol
+internal import EVBTime
 internal import LinuxSystem
 internal import Logging
 internal import Netlink

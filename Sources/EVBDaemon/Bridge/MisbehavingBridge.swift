@@ -1,5 +1,6 @@
 internal import EVBControl
 internal import EVBProtocol
+internal import EVBTime
 internal import EVBWire
 
 /// What a bridge port does wrong on purpose: stands between the port's protocol and both its station and its admission.

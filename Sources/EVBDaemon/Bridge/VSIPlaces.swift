@@ -1,6 +1,7 @@
 // On which bridge port a VSI is associated, and which ports it has left. Values only.
 
 internal import EVBProtocol
+internal import EVBTime
 internal import EVBWire
 
 /// The ports where the VSIs of a bridge are associated: each VSI on one at a time.

@@ -5,6 +5,7 @@
 
 internal import CYAML
 internal import EVBControl
+internal import TerminalText
 
 /// Reads one YAML document.
 struct YAMLReader {

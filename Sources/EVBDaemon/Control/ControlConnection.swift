@@ -6,6 +6,7 @@
 
 internal import EVBControl
 internal import EventLoop
+internal import JSON
 internal import LinuxSystem
 internal import Logging
 

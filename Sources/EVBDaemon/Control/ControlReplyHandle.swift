@@ -2,6 +2,7 @@
 
 public import EVBControl
 internal import EventLoop
+internal import JSON
 
 /// The way back to whoever made one call.
 ///

@@ -1,9 +1,9 @@
 // The control socket: who may connect, how many, and what becomes of their calls.
 
 public import EVBControl
-internal import EVBProtocol
 public import EventLoop
 internal import Glibc
+internal import JSON
 internal import LinuxSystem
 public import Logging
 

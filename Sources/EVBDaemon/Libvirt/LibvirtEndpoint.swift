@@ -6,6 +6,7 @@ internal import Glibc
 internal import LinuxSystem
 internal import Logging
 internal import Netlink
+internal import TerminalText
 
 /// The netlink port on which libvirt expects lldpad: takes port profiles, tells how they stand, and tells when a bridge
 /// takes one back.

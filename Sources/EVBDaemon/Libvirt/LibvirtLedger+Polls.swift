@@ -1,4 +1,4 @@
-internal import EVBProtocol
+internal import EVBTime
 internal import EVBWire
 
 extension LibvirtLedger {

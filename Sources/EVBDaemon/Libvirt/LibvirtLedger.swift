@@ -1,4 +1,4 @@
-internal import EVBProtocol
+internal import EVBTime
 internal import EVBWire
 
 /// What libvirtds have asked of one port, how it stands, and which of their polls wait for news of it.

@@ -1,6 +1,7 @@
 internal import EVBControl
 internal import EVBWire
 internal import Glibc
+internal import TerminalText
 
 /// The numbers of `linux/if_link.h` and `linux/rtnetlink.h` that libvirt and evbd say to each other.
 enum RTNetlink {

@@ -4,6 +4,7 @@
 // `GuestRules` writes the rules. `PortGate` decides about those of a port, `GuestLinks` about those of links.
 
 internal import EVBProtocol
+internal import EVBTime
 internal import EventLoop
 internal import LinuxSystem
 internal import Logging

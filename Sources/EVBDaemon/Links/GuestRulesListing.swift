@@ -1,4 +1,5 @@
 internal import EVBControl
+internal import JSON
 internal import LinuxSystem
 
 /// What nftables lists of the guest filter, which may come from an earlier run of evbd.

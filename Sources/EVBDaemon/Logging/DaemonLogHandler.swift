@@ -1,5 +1,6 @@
 internal import EVBControl
 public import Logging
+internal import TerminalText
 
 /// Writes log messages for whoever reads them: with fields to the journal under systemd, as lines to standard error else.
 ///

@@ -1,8 +1,9 @@
 internal import EVBControl
-internal import EVBProtocol
+internal import EVBTime
 internal import Glibc
 internal import LinuxSystem
 internal import Logging
+internal import TerminalText
 
 /// The one log of a process: takes lines from any thread and never makes one wait for the reader.
 ///

@@ -1,4 +1,4 @@
-internal import EVBProtocol
+internal import EVBTime
 
 /// How many lines the log takes, so that no peer fills a disk and no port hides what happens at another.
 ///

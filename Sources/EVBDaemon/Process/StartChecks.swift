@@ -3,6 +3,7 @@ internal import Glibc
 internal import LinuxSystem
 internal import Logging
 internal import Netlink
+internal import TerminalText
 
 /// What a daemon makes sure of before it touches anything: that it is the only one.
 enum StartChecks {

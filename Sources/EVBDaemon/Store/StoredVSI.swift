@@ -1,6 +1,7 @@
 internal import EVBControl
 internal import EVBProtocol
 internal import EVBWire
+internal import JSON
 internal import Netlink
 
 /// A VSI as it is kept for the next run of evbd: what its manager wants, not how far that has got.

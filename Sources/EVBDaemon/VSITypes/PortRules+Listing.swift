@@ -1,5 +1,6 @@
 internal import EVBControl
 internal import EVBWire
+internal import JSON
 
 extension PortRules {
     /// What a listing in nft's JSON says is in force. Elements that evbd does not make are left out.

@@ -1,3 +1,4 @@
+internal import EVBTime
 internal import EVBWire
 
 /// The bridge's negotiation by EVB TLVs in the dialect that is spoken: ``DialectNegotiation`` for the other side.

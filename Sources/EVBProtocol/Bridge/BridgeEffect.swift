@@ -1,3 +1,4 @@
+public import EVBTime
 public import EVBWire
 
 /// What a bridge's port is told once and may be told anew while it runs.

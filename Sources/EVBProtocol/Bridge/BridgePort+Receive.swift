@@ -1,3 +1,4 @@
+public import EVBTime
 public import EVBWire
 
 extension BridgePort {

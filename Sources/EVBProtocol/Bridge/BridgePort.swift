@@ -1,3 +1,4 @@
+public import EVBTime
 public import EVBWire
 
 /// An EVB bridge's station-facing port: the LLDP agent, the EVB negotiation, ECP and VDP of one interface, joined.

@@ -1,3 +1,4 @@
+public import EVBTime
 public import EVBWire
 
 /// What a station asks for a VSI, as it is put before whoever decides.

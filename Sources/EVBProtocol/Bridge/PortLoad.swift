@@ -1,3 +1,5 @@
+internal import EVBTime
+
 /// How full a port's tables and queues are, for the simulation that checks their bounds.
 package struct PortLoad: Equatable, Sendable {
     /// VSIs that are known.

@@ -1,3 +1,4 @@
+internal import EVBTime
 internal import EVBWire
 
 extension VDPBridge {

@@ -1,3 +1,4 @@
+internal import EVBTime
 internal import EVBWire
 
 /// All VSIs of one bridge port: what the station asks for each, what has been granted, and what is to be sent.

@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import EVBControl
 internal import Glibc
+internal import JSON
 
 /// What every command takes.
 struct GlobalOptions: ParsableArguments {

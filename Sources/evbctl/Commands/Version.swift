@@ -1,5 +1,7 @@
 internal import ArgumentParser
 internal import EVBControl
+internal import JSON
+internal import TerminalText
 
 struct Version: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -1,6 +1,7 @@
 // What went wrong, in words and as an exit status.
 
 internal import EVBControl
+internal import TerminalText
 
 /// A failure as a user meets it.
 struct Failure: Equatable {

@@ -1,6 +1,7 @@
 // Replies as people read them. Nothing is printed here: every method gives the text.
 
 internal import EVBControl
+internal import TerminalText
 
 struct Presenter {
     /// Whether to use colours.

@@ -1,6 +1,7 @@
 import EVBControl
 import EventLoop
 import Glibc
+import JSON
 import LinuxSystem
 import Testing
 

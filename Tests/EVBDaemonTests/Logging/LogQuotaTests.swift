@@ -1,4 +1,5 @@
 import EVBProtocol
+import EVBTime
 import Testing
 
 @testable import EVBDaemon

@@ -1,4 +1,5 @@
 import EVBProtocol
+import EVBTime
 import Glibc
 import LinuxSystem
 import Netlink

@@ -1,4 +1,5 @@
 import EVBProtocol
+import EVBTime
 import EVBWire
 import EventLoop
 import Glibc

@@ -1,7 +1,5 @@
-internal import EVBProtocol
-
 /// So many at once, and then so many a second, or one every so often.
-struct TokenBucket {
+package struct TokenBucket: Sendable {
     private static let nanosecondsPerSecond: UInt64 = 1_000_000_000
 
     /// What flows in with each nanosecond, and what one token takes out, so that both are whole numbers.
@@ -17,7 +15,7 @@ struct TokenBucket {
     /// - Parameters:
     ///   - burst: what it holds, 1 to 10^10.
     ///   - perSecond: what flows into it, at least 1.
-    init(burst: UInt64, perSecond: UInt64) {
+    package init(burst: UInt64, perSecond: UInt64) {
         precondition((1...10_000_000_000).contains(burst) && perSecond > 0)
         self.init(burst: burst, earning: perSecond, price: Self.nanosecondsPerSecond)
     }
@@ -27,7 +25,7 @@ struct TokenBucket {
     /// - Parameters:
     ///   - burst: what it holds, 1 to 10^6.
     ///   - interval: a nanosecond to an hour.
-    init(burst: UInt64, every interval: Interval) {
+    package init(burst: UInt64, every interval: Interval) {
         precondition((1...1_000_000).contains(burst) && (1...3_600_000_000_000).contains(interval.nanoseconds))
         self.init(burst: burst, earning: 1, price: interval.nanoseconds)
     }
@@ -40,7 +38,7 @@ struct TokenBucket {
     }
 
     /// What may be taken now.
-    mutating func available(at now: Instant) -> UInt64 {
+    package mutating func available(at now: Instant) -> UInt64 {
         let (earned, overflow) = now.since(counted ?? now).nanoseconds.multipliedReportingOverflow(by: earning)
         counted = now
         credit = overflow || earned > capacity - credit ? capacity : credit + earned
@@ -48,13 +46,13 @@ struct TokenBucket {
     }
 
     /// Takes something out, or all that is there.
-    mutating func take(_ number: UInt64 = 1) {
+    package mutating func take(_ number: UInt64 = 1) {
         let (taken, overflow) = number.multipliedReportingOverflow(by: price)
         credit -= overflow ? credit : min(credit, taken)
     }
 
     /// How long it takes for so many to flow in.
-    func time(for number: UInt64) -> Interval {
+    package func time(for number: UInt64) -> Interval {
         let (billionths, overflow) = number.multipliedReportingOverflow(by: price)
         return Interval(nanoseconds: overflow ? .max : billionths / earning)
     }

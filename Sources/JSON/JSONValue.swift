@@ -3,6 +3,8 @@
 // FoundationEssentials turns JSON into our types. This file is for what has no type here: a message from a stranger,
 // of which the shape has to be bounded first, and a reply that evbctl passes on whole, with what a newer daemon added.
 
+internal import TerminalText
+
 /// Any JSON value.
 public enum JSONValue: Sendable, Equatable {
     /// One member of an object.

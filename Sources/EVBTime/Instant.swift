@@ -20,7 +20,7 @@ public struct Instant: Hashable, Comparable, Sendable {
     }
 
     /// The sooner of two moments, either of which may never come.
-    static func earliest(_ one: Instant?, _ other: Instant?) -> Instant? {
+    package static func earliest(_ one: Instant?, _ other: Instant?) -> Instant? {
         guard let one else { return other }
         guard let other else { return one }
         return min(one, other)

@@ -39,7 +39,7 @@ extension KeyedDecodingContainer {
 
 extension Decoder {
     /// Refuses keys that a type does not know: a misspelt option must not pass for one that was left out.
-    func refuseKeys<Keys: CodingKey & CaseIterable>(besides known: Keys.Type) throws {
+    package func refuseKeys<Keys: CodingKey & CaseIterable>(besides known: Keys.Type) throws {
         let container = try container(keyedBy: AnyKey.self)
         let names = Set(Keys.allCases.map(\.stringValue))
         guard let stranger = container.allKeys.filter({ !names.contains($0.stringValue) }).min(by: { $0 < $1 }) else {
