@@ -40,7 +40,8 @@ public final class Daemon {
     private let claims: InterfaceClaims
     /// Where the logger writes, for its counters.
     private let log: LogOutput
-    private var logger: Logger
+    private let threshold: LogThreshold
+    private let logger: Logger
     private let loop: EventLoop
     private let timers: Timers
     private let table: LinkTable
@@ -78,10 +79,11 @@ public final class Daemon {
     ///   - runtimeDirectory: the directory for what lives until the next boot; made if it is missing.
     ///   - logger: where the daemon reports.
     ///   - log: what the logger writes to.
+    ///   - threshold: the level of `logger`, which a reload changes.
     /// - Throws: `StartError`, with what to do.
     public init(
         configuration: Configuration, configurationPath: String, runtimeDirectory: String, logger: Logger,
-        log: LogOutput
+        log: LogOutput, threshold: LogThreshold
     ) throws {
         self.configuration = configuration
         self.configurationPath = configurationPath
@@ -90,6 +92,7 @@ public final class Daemon {
         self.runtimeDirectory = runtimeDirectory
         self.logger = logger
         self.log = log
+        self.threshold = threshold
         lock = try StartChecks.lock(runtimeDirectory, logger: logger)
         try StartChecks.lookForRivals(configuration, logger: logger)
         claims = InterfaceClaims()
@@ -294,7 +297,7 @@ public final class Daemon {
         if fresh.control != configuration.control || fresh.libvirt != configuration.libvirt {
             logger.warning("control and libvirt change only with a restart of evbd")
         }
-        logger.logLevel = Logger.Level(fresh.logLevel)
+        threshold.follow(Logger.Level(fresh.logLevel))
         let hasOtherLimits = fresh.limits != configuration.limits
         resources.limits = fresh.limits
         resources.portCount = fresh.ports.count
@@ -321,7 +324,6 @@ public final class Daemon {
             }
             if port.configuration != settings || hasOtherLimits { port.reconfigure(settings) }
             if let database = settings.vsiTypes.flatMap({ fresh.vsiTypes[$0] }) { types.configure(port.name, database) }
-            port.transport.logger.logLevel = logger.logLevel
             return port
         }
         logger.notice("configuration read again", metadata: ["ports": "\(fresh.ports.count)"])

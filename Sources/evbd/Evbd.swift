@@ -26,7 +26,10 @@ struct Evbd: ParsableCommand {
     var runtimeDirectory = "/run/evbd"
 
     @Option(
-        help: "trace, debug, info, notice, warning, error or critical; the configuration's if it is left out.",
+        help: """
+            trace, debug, info, notice, warning, error or critical, also over reloads; the configuration's if it is left \
+            out.
+            """,
         transform: parseLevel)
     var logLevel: Logger.Level?
 
@@ -57,12 +60,13 @@ struct Evbd: ParsableCommand {
             print("OK")
             return
         }
-        let level = logLevel ?? Logger.Level(configuration.logLevel)
-        let logger = Logger(label: "evbd") { _ in DaemonLogHandler(level: level, output: log) }
+        let threshold = LogThreshold(
+            logLevel ?? Logger.Level(configuration.logLevel), isFixed: logLevel != nil)
+        let logger = Logger(label: "evbd") { _ in DaemonLogHandler(threshold: threshold, output: log) }
         do {
             let daemon = try Daemon(
                 configuration: configuration, configurationPath: configurationPath,
-                runtimeDirectory: runtimeDirectory, logger: logger, log: log)
+                runtimeDirectory: runtimeDirectory, logger: logger, log: log, threshold: threshold)
             try daemon.run()
         } catch {
             fail("evbd: \(error)", log)

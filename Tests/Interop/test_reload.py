@@ -3,6 +3,7 @@
 import json
 import re
 import signal
+import socket
 import time
 import uuid
 
@@ -272,6 +273,30 @@ def test_a_port_is_removed_and_at_once_added_again(cable, two_cables):
         f"TTLs as they were sent: {said}; {len(requests)} PDUs of the bridge are acknowledged {len(acks)} times: {acks}"
     assert evbd.state(vsi) == "associated" and bridges[1].holds(vsi)
     assert {each: evbd.state(each) for each in vsis} == dict.fromkeys(vsis, "associated") and not released(wires[0])
+
+
+# MARK: the log
+
+
+def test_the_level_of_the_log_changes_for_every_part(cable):
+    """A reload changes the log's level for the parts that have loggers of their own too, such as the control socket's."""
+    evbd = cable.evbd(log={"level": "notice"})
+    line = "control client broke the protocol"
+
+    def break_it():
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(evbd.socket))
+            client.sendall(b"no varlink\0")
+            client.settimeout(5)
+            assert client.recv(1) == b"", "evbd hangs up"
+
+    break_it()
+    evbd.config["log"] = {"level": "debug"}
+    evbd.write_config()
+    hang_up(evbd)
+    assert line not in evbd.process.output()
+    break_it()
+    eventually(lambda: line in evbd.process.output(), 5, "a debug line of the control socket")
 
 
 # MARK: mistakes

@@ -9,17 +9,23 @@ public struct DaemonLogHandler: LogHandler {
     /// Characters of one value, and of one message: what a peer says is not longer, and what is longer is of no use in a log.
     private static let longestValue = 4096
 
-    public var logLevel: Logger.Level
+    /// The level of all loggers, or this one's own once it is set.
+    public var logLevel: Logger.Level {
+        get { own ?? threshold.level }
+        set { own = newValue }
+    }
+    private var own: Logger.Level?
+    private let threshold: LogThreshold
     public var metadata: Logger.Metadata = [:]
     private let output: LogOutput
 
     /// Makes a handler.
     ///
     /// - Parameters:
-    ///   - level: the least severe level that is written.
+    ///   - threshold: the least severe level that is written.
     ///   - output: where lines go.
-    public init(level: Logger.Level, output: LogOutput) {
-        logLevel = level
+    public init(threshold: LogThreshold, output: LogOutput) {
+        self.threshold = threshold
         self.output = output
     }
 

@@ -132,7 +132,7 @@ import Testing
         defer { for end in [reading, writing] { close(end) } }
         let output = LogOutput(LogDescriptor(writing), quota: LogQuota())
         defer { output.end() }
-        let logger = Logger(label: "test") { _ in DaemonLogHandler(level: .info, output: output) }
+        let logger = Logger(label: "test") { _ in DaemonLogHandler(threshold: LogThreshold(.info), output: output) }
         let hostile = "a\u{1B}[2J\u{9B}1m\u{202E}\u{2066}\u{61C}\u{2028}\nb\u{7F}"
         logger.notice("m\(hostile)", metadata: ["name": "\(hostile)"])
         logger.debug("not seen")
@@ -152,7 +152,7 @@ import Testing
         let limits = LogQuota.Limits(ownBurst: 2, reserve: 1, firstSummary: .milliseconds(100))
         let output = LogOutput(LogDescriptor(writing), quota: LogQuota(limits))
         defer { output.end() }
-        let logger = Logger(label: "test") { _ in DaemonLogHandler(level: .info, output: output) }
+        let logger = Logger(label: "test") { _ in DaemonLogHandler(threshold: LogThreshold(.info), output: output) }
         for number in 0..<10 {
             logger.notice("VSI associated", metadata: ["port": "uplink0", "vsi": "\(number)"])
         }
@@ -166,5 +166,25 @@ import Testing
         }
         #expect(text.split(separator: "\n").count == 4)
         #expect(text.hasSuffix(" warning log lines were left out: 7 VSI associated source=uplink0\n"))
+    }
+
+    @Test("a change of the level reaches loggers that were copied before, unless the command line has set it")
+    func threshold() throws {
+        let (reading, writing) = try Self.ends(.pipe)
+        defer { for end in [reading, writing] { close(end) } }
+        let output = LogOutput(LogDescriptor(writing), quota: LogQuota())
+        defer { output.end() }
+        let threshold = LogThreshold(.notice)
+        let logger = Logger(label: "test") { _ in DaemonLogHandler(threshold: threshold, output: output) }
+        var copy = logger
+        copy[metadataKey: "port"] = "uplink0"
+        #expect(copy.logLevel == .notice)
+        threshold.follow(.debug)
+        #expect(logger.logLevel == .debug && copy.logLevel == .debug)
+        copy.logLevel = .error
+        #expect(logger.logLevel == .debug && copy.logLevel == .error, "a logger's own level is its own")
+        let fixed = LogThreshold(.trace, isFixed: true)
+        fixed.follow(.error)
+        #expect(fixed.level == .trace)
     }
 }
