@@ -1,5 +1,4 @@
 internal import ArgumentParser
-internal import EVBProtocol
 internal import EVBSimulation
 internal import EVBTime
 
