@@ -23,8 +23,8 @@ final class TypedAdmission: VSIAdmission {
     /// Changes that may wait where one is about what is inherited of a VSI that holds nothing.
     static let disinheritancesMax = 1024
     /// Filter entries of the changes that are made together. A port's next changes wait until the other ports had their turn, so
-    /// this is what one port may have them wait for. A change with more entries is made alone.
-    static let batchEntriesMax = 128
+    /// this is what one port may have them wait for: some 8 ms. A change with more entries is made alone.
+    static let batchEntriesMax = 64
 
     /// Addresses that one change may tell of one by one.
     static let takenMax = 16
