@@ -31,6 +31,8 @@ public final class Daemon {
 
     /// How long a stop waits for the bridge to release VSIs where `deassociate-on-stop` asks for that.
     private static let releasePatience = Interval.seconds(5)
+    /// How long a bridge's port that leaves may take to give back what it holds in the kernel, which answers in any case.
+    private static let leavePatience = Interval.seconds(60)
 
     private(set) var configuration: Configuration
     private let configurationPath: String
@@ -259,6 +261,11 @@ public final class Daemon {
             admission: database == nil ? AcceptingAdmission(registry: registry) : types, registry: registry)
         let name = port.name
         port.onNews = { [weak self, weak port] in self?.publish($0, port: name, since: port?.timeOfNews) }
+        port.onReleased = { [weak self, weak port] in
+            guard let self, let port else { return }
+            closeIfReleased(port)
+            finishIfReleased()
+        }
         port.start()
         return port
     }
@@ -347,16 +354,19 @@ public final class Daemon {
     private func leave(_ port: any ManagedPort) {
         publish(PortNews(kind: .port, to: "removed", message: "the port is given up"), port: port.name)
         let timer = timers.timer { [weak self, weak port] in self?.releaseTakesTooLong(port) }
-        timer.set(timers.now + Self.releasePatience)
+        let isBridge = port.configuration.role == .bridge
+        timer.set(timers.now + (isBridge ? Self.leavePatience : Self.releasePatience))
         leaving.append(Leaving(port, timer))
-        port.releaseAll()
+        port.beginToLeave()
         closeIfReleased(port)
     }
 
     /// The bridge has not answered in time. What evbd has set up goes nevertheless, then the port is closed.
     private func releaseTakesTooLong(_ port: (any ManagedPort)?) {
         guard let port, let leaving = leaving.first(where: { $0.port === port }) else { return }
-        guard !leaving.isAbandoned, !port.isReleased else { return closeLeaving { $0 === port } }
+        guard !leaving.isAbandoned, !port.isReleased, port.configuration.role == .station else {
+            return closeLeaving { $0 === port }
+        }
         logger.warning(
             "the bridge did not release all VSIs of a removed port in time; removing their links",
             metadata: ["port": "\(port.name)"])

@@ -36,7 +36,9 @@ protocol ManagedPort: VSISource {
     func linkChanged(_ changed: String)
     /// Begins to give back all that the port holds at its peer, where that takes the peer's answer.
     func releaseAll()
-    /// Whether there is nothing that `releaseAll` would wait for.
+    /// Begins to leave: gives back all that the port holds, in parts if it is much.
+    func beginToLeave()
+    /// Whether there is nothing that `releaseAll` or `beginToLeave` would wait for.
     var isReleased: Bool { get }
     /// Gives up all that the port holds at its peer without waiting for the peer's answer any longer.
     func abandonAll()
@@ -58,6 +60,8 @@ protocol ManagedPort: VSISource {
 }
 
 extension ManagedPort {
+    func beginToLeave() { releaseAll() }
+
     func abandonAll() {}
 
     var name: String { transport.name }

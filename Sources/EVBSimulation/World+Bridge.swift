@@ -134,7 +134,7 @@ extension World {
         note(.note("bridge starts"), index)
         if random.flag() { pairs[index].typeVLAN = UInt16(random.within(2...4000)) }
         let settings = pairs[index].bridgeSettings
-        pairs[index].bridge = BridgePort(configuration: settings, firstSequence: sequence())
+        pairs[index].bridge = bridgePort(index, settings)
         pairs[index].bridgeMonitor = ECPMonitor(retries: settings.evb.timers.retries)
         pairs[index].isBridgeRunning = true
         if pairs[index].isLinkUp { try bridgeDoes(index) { [now] in $0.setLink(up: true, at: now) } }

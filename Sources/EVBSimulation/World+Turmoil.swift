@@ -157,7 +157,7 @@ extension World {
 
     private mutating func bridgeLeaves(_ index: Int) throws(Ledger.Breach) {
         guard pairs[index].isBridgeRunning else { return }
-        try bridgeDoes(index) { $0.shutdown() }
+        try bridgeDoes(index) { [now] in $0.shutdown(at: now) }
         try killBridge(index, returningAfter: .milliseconds(UInt64(random.within(1...60_000))))
     }
 

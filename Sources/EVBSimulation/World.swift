@@ -107,7 +107,7 @@ struct World {
                 Pair(
                     station: Port(configuration: station, firstSequence: sequence()),
                     stationMonitor: ECPMonitor(retries: station.evb.timers.retries), stationSettings: station,
-                    bridge: BridgePort(configuration: bridge, firstSequence: sequence()),
+                    bridge: bridgePort(index, bridge),
                     bridgeMonitor: ECPMonitor(retries: bridge.evb.timers.retries), bridgeSettings: bridge,
                     ledger: Ledger(swarm: swarm, vsis: options.vsis)))
         }
@@ -191,6 +191,13 @@ struct World {
         let (effects, deadline) = Self.driven(&pairs[index].station, action)
         for effect in effects { try carryOut(effect, index) }
         try arm(2 * index, deadline)
+    }
+
+    /// A port that deals with one to three VSIs in a call where something concerns them all, so that much happens in between.
+    mutating func bridgePort(_ index: Int, _ settings: BridgePortConfiguration) -> BridgePort {
+        var port = BridgePort(configuration: settings, firstSequence: sequence())
+        port.placesPerCall = 1 + index % 3
+        return port
     }
 
     mutating func armStation(_ index: Int) throws(Ledger.Breach) {

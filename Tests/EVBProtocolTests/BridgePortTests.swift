@@ -343,7 +343,7 @@ extension [BridgeEffect] {
         _ = bench.port.setLink(up: true, at: bench.now)
         _ = bench.lldp()
         _ = try bench.grant(.associate)
-        let left = bench.port.shutdown()
+        let left = bench.port.shutdown(at: bench.now)
         #expect(left.releases == [.stationLost])
         #expect(left.relay == [false])
         #expect(bench.port.nextDeadline == nil)

@@ -37,44 +37,80 @@ struct AddressLedger {
         case own(MACAddress)
     }
 
-    private struct Slot: Hashable {
-        let claim: UInt64
+    private struct Address: Hashable {
+        let mac: MACAddress
         let vid: UInt16
+        var isShared: Bool
     }
 
-    /// The claims on one MAC address, and whether each may be shared. Most addresses have one, which costs no memory of its own.
+    /// What claims one MAC address. Most addresses have one claim in one VLAN, which costs no memory of its own.
     private struct Bucket {
-        var first: (slot: Slot, isShared: Bool)?
-        var others: [Slot: Bool] = [:]
+        /// The claim, as long as there has not been a second one.
+        var only: (claim: UInt64, vid: UInt16, isShared: Bool)?
+        /// All claims, once there has been a second one.
+        var groups: [GroupKey: Group] = [:]
 
-        var isEmpty: Bool { first == nil && others.isEmpty }
+        var isEmpty: Bool { only == nil && groups.isEmpty }
+    }
 
-        mutating func set(_ slot: Slot, _ isShared: Bool) {
-            if first == nil || first?.slot == slot { first = (slot, isShared) } else { others[slot] = isShared }
+    /// Which claims on one address stand together. Thousands may share an address, and are one step for a VSI that may share it too.
+    private struct GroupKey: Hashable {
+        let port: String
+        let isShared: Bool
+    }
+
+    /// The VSIs that claim one address on one port, by how many claims each does so.
+    private struct Group {
+        private var vsis: [VSIID: Int] = [:]
+        private var vsisOfVLAN: [UInt16: [VSIID: Int]] = [:]
+
+        var isEmpty: Bool { vsis.isEmpty }
+        var vsiIDs: some Collection<VSIID> { vsis.keys }
+
+        mutating func add(_ vsiID: VSIID, _ vid: UInt16) {
+            vsis[vsiID, default: 0] += 1
+            vsisOfVLAN[vid, default: [:]][vsiID, default: 0] += 1
         }
 
-        mutating func remove(_ slot: Slot) {
-            if first?.slot == slot { first = nil } else { others[slot] = nil }
+        mutating func remove(_ vsiID: VSIID, _ vid: UInt16) {
+            Self.remove(vsiID, from: &vsis)
+            Self.remove(vsiID, from: &vsisOfVLAN[vid, default: [:]])
+            if vsisOfVLAN[vid]?.isEmpty == true { vsisOfVLAN[vid] = nil }
         }
 
-        func first(where isMeant: (Slot, Bool) -> Bool) -> Slot? {
-            if let first, isMeant(first.slot, first.isShared) { return first.slot }
-            return others.first { isMeant($0.key, $0.value) }?.key
+        private static func remove(_ vsiID: VSIID, from counts: inout [VSIID: Int]) {
+            guard let count = counts[vsiID] else { return }
+            counts[vsiID] = count > 1 ? count - 1 : nil
+        }
+
+        /// Another VSI than this one, and a VLAN in which it has the address.
+        ///
+        /// - Parameters:
+        ///   - vsiID: this one.
+        ///   - vid: the VLAN in which the other stands in the way, as one of untagged frames does too; nil is any.
+        /// - Returns: the other; nil where there is none.
+        func another(than vsiID: VSIID, in vid: UInt16?) -> (VSIID, vid: UInt16)? {
+            func other(_ counts: [VSIID: Int]?) -> VSIID? { counts?.first { $0.key != vsiID }?.key }
+            guard let vid else {
+                guard let found = other(vsis) else { return nil }
+                return (found, vsisOfVLAN.first { $0.value[found] != nil }?.key ?? 0)
+            }
+            if let found = other(vsisOfVLAN[vid]) { return (found, vid) }
+            return other(vsisOfVLAN[0]).map { ($0, 0) }
         }
     }
 
     private struct Record {
         let holder: Holder
-        let addresses: [Address]
-    }
+        var addresses: [Address]
 
-    private struct Address: Hashable {
-        let mac: MACAddress
-        let vid: UInt16
+        /// What it claims, as a filter.
+        var entries: [FilterEntry] { addresses.map { FilterEntry(vid: $0.vid, macAddress: $0.mac) } }
     }
 
     private var buckets: [MACAddress: Bucket] = [:]
     private var records: [UInt64: Record] = [:]
+    private var claimsOfPort: [String: Set<UInt64>] = [:]
     private var lastNumber: UInt64 = 0
 
     /// Claims the addresses of a filter; entries without an address claim nothing.
@@ -91,47 +127,79 @@ struct AddressLedger {
     ) throws(Obstacle) -> Claim {
         try check(entries, for: holder, isShared: isShared, domain: domain)
         lastNumber &+= 1
-        let addresses = Set(entries.compactMap { entry in entry.macAddress.map { Address(mac: $0, vid: entry.vid) } })
+        let addresses = Set(
+            entries.compactMap { entry in
+                entry.macAddress.map { Address(mac: $0, vid: entry.vid, isShared: isShared($0)) }
+            })
         records[lastNumber] = Record(holder: holder, addresses: Array(addresses))
-        for address in addresses {
-            buckets[address.mac, default: Bucket()].set(
-                Slot(claim: lastNumber, vid: address.vid), isShared(address.mac))
-        }
+        claimsOfPort[holder.port, default: []].insert(lastNumber)
+        for address in addresses { add(address, lastNumber, holder) }
         return Claim(number: lastNumber)
     }
 
-    /// Finds out whether the addresses of a filter could be claimed.
+    private mutating func add(_ address: Address, _ claim: UInt64, _ holder: Holder) {
+        guard buckets[address.mac] != nil else {
+            buckets[address.mac] = Bucket(only: (claim, address.vid, address.isShared))
+            return
+        }
+        if let first = buckets[address.mac]?.only, let owner = records[first.claim]?.holder {
+            buckets[address.mac]?.only = nil
+            group(Address(mac: address.mac, vid: first.vid, isShared: first.isShared), owner)
+        }
+        group(address, holder)
+    }
+
+    private mutating func group(_ address: Address, _ holder: Holder) {
+        let key = GroupKey(port: holder.port, isShared: address.isShared)
+        buckets[address.mac, default: Bucket()].groups[key, default: Group()].add(holder.vsiID, address.vid)
+    }
+
+    private mutating func remove(_ address: Address, _ holder: Holder) {
+        let key = GroupKey(port: holder.port, isShared: address.isShared)
+        if buckets[address.mac]?.only != nil {
+            buckets[address.mac] = nil
+        } else {
+            buckets[address.mac]?.groups[key]?.remove(holder.vsiID, address.vid)
+            if buckets[address.mac]?.groups[key]?.isEmpty == true { buckets[address.mac]?.groups[key] = nil }
+            if buckets[address.mac]?.isEmpty == true { buckets[address.mac] = nil }
+        }
+    }
+
+    /// Finds out whether the addresses of a filter could be claimed. What it costs does not grow with how many share an address.
     func check(
         _ entries: [FilterEntry], for holder: Holder, isShared: (MACAddress) -> Bool, domain: (String) -> Domain
     ) throws(Obstacle) {
         let here = domain(holder.port)
         for entry in entries {
             guard let mac = entry.macAddress, let bucket = buckets[mac] else { continue }
+            // The VLAN of untagged frames is the port's own, which may be any.
+            let vid = here.filtersVLANs && entry.vid != 0 ? entry.vid : nil
             let isShared = isShared(mac)
-            let rival = bucket.first { slot, isSharedThere in
-                // The VLAN of untagged frames is the port's own, which may be any.
-                let overlaps = !here.filtersVLANs || slot.vid == entry.vid || slot.vid == 0 || entry.vid == 0
-                guard overlaps, !(isShared && isSharedThere), let other = records[slot.claim]?.holder else {
-                    return false
-                }
-                return other.vsiID != holder.vsiID && domain(other.port).bridgeIndex == here.bridgeIndex
+            if let only = bucket.only, let other = records[only.claim]?.holder {
+                let overlaps = vid == nil || only.vid == vid || only.vid == 0
+                guard overlaps, !(isShared && only.isShared) else { continue }
+                guard other.vsiID != holder.vsiID, domain(other.port).bridgeIndex == here.bridgeIndex else { continue }
+                throw .held(mac, vid: only.vid, by: other)
             }
-            if let rival, let other = records[rival.claim]?.holder { throw .held(mac, vid: rival.vid, by: other) }
+            for (key, group) in bucket.groups where !(isShared && key.isShared) {
+                guard let rival = group.another(than: holder.vsiID, in: vid) else { continue }
+                guard domain(key.port).bridgeIndex == here.bridgeIndex else { continue }
+                throw .held(mac, vid: rival.vid, by: Holder(vsiID: rival.0, port: key.port))
+            }
         }
     }
 
     /// Ends a claim; one that has ended changes nothing.
     mutating func release(_ claim: Claim) {
         guard let record = records.removeValue(forKey: claim.number) else { return }
-        for address in record.addresses {
-            buckets[address.mac]?.remove(Slot(claim: claim.number, vid: address.vid))
-            if buckets[address.mac]?.isEmpty == true { buckets[address.mac] = nil }
-        }
+        claimsOfPort[record.holder.port]?.remove(claim.number)
+        if claimsOfPort[record.holder.port]?.isEmpty == true { claimsOfPort[record.holder.port] = nil }
+        for address in record.addresses { remove(address, record.holder) }
     }
 
     /// Ends all claims on a port.
     mutating func releaseAll(on port: String) {
-        for (number, record) in records where record.holder.port == port { release(Claim(number: number)) }
+        for number in claimsOfPort[port] ?? [] { release(Claim(number: number)) }
     }
 
     /// Lets the addresses of a claim be shared, or no longer.
@@ -140,23 +208,31 @@ struct AddressLedger {
     mutating func setSharing(
         _ claim: Claim, isShared: (MACAddress) -> Bool, domain: (String) -> Domain
     ) throws(Obstacle) {
-        guard let record = records[claim.number] else { return }
-        let entries = record.addresses.map { FilterEntry(vid: $0.vid, macAddress: $0.mac) }
-        try check(entries, for: record.holder, isShared: isShared, domain: domain)
-        for address in record.addresses {
-            buckets[address.mac]?.set(Slot(claim: claim.number, vid: address.vid), isShared(address.mac))
+        guard var record = records[claim.number] else { return }
+        try check(record.entries, for: record.holder, isShared: isShared, domain: domain)
+        for place in record.addresses.indices {
+            let isShared = isShared(record.addresses[place].mac)
+            guard isShared != record.addresses[place].isShared else { continue }
+            remove(record.addresses[place], record.holder)
+            record.addresses[place].isShared = isShared
+            add(record.addresses[place], claim.number, record.holder)
         }
+        records[claim.number] = record
     }
 
     /// The VSIs on a port that hold what others hold too, as happens when a port comes into another bridge, or its bridge
     /// tells VLANs apart no longer.
     func conflicts(on port: String, domain: (String) -> Domain) -> [VSIID: Obstacle] {
         var found: [VSIID: Obstacle] = [:]
-        for (number, record) in records where record.holder.port == port && found[record.holder.vsiID] == nil {
-            let entries = record.addresses.map { FilterEntry(vid: $0.vid, macAddress: $0.mac) }
+        // Of each port once: it takes longer to find out than all else here.
+        let domains = Dictionary(uniqueKeysWithValues: claimsOfPort.keys.map { ($0, domain($0)) })
+        for number in claimsOfPort[port] ?? [] {
+            guard let record = records[number], found[record.holder.vsiID] == nil else { continue }
             do throws(Obstacle) {
+                let shared = Set(record.addresses.lazy.filter(\.isShared).map(\.mac))
                 try check(
-                    entries, for: record.holder, isShared: { isShared($0, number) }, domain: domain)
+                    record.entries, for: record.holder, isShared: { shared.contains($0) },
+                    domain: { domains[$0] ?? Domain() })
             } catch {
                 found[record.holder.vsiID] = error
             }
@@ -167,18 +243,16 @@ struct AddressLedger {
     /// The VSIs on a port that hold one of some addresses.
     func holders(of addresses: Set<MACAddress>, on port: String) -> [VSIID: MACAddress] {
         var found: [VSIID: MACAddress] = [:]
-        for record in records.values where record.holder.port == port {
-            for address in record.addresses where addresses.contains(address.mac) {
-                found[record.holder.vsiID] = address.mac
+        for mac in addresses {
+            guard let bucket = buckets[mac] else { continue }
+            if let holder = bucket.only.flatMap({ records[$0.claim]?.holder }), holder.port == port {
+                found[holder.vsiID] = mac
+            }
+            for (key, group) in bucket.groups where key.port == port {
+                for vsiID in group.vsiIDs { found[vsiID] = mac }
             }
         }
         return found
-    }
-
-    private func isShared(_ mac: MACAddress, _ claim: UInt64) -> Bool {
-        guard let bucket = buckets[mac] else { return false }
-        if let first = bucket.first, first.slot.claim == claim { return first.isShared }
-        return bucket.others.first { $0.key.claim == claim }?.value ?? false
     }
 
     /// How many claims there are, and how many MAC addresses are claimed.

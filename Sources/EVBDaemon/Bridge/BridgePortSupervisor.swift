@@ -11,6 +11,8 @@ internal import Netlink
 /// Files: this one joins protocol, interface and timer; `BridgePortSupervisor+Effects.swift` carries effects out,
 /// `BridgePortSupervisor+Status.swift` shows the port.
 final class BridgePortSupervisor: ManagedPort {
+    /// How often a port that leaves looks whether all is taken back.
+    private static let leavePause = Interval.milliseconds(10)
     /// Frames that a slow bridge keeps for later; more are lost, and sent again.
     private static let heldMax = 4096
 
@@ -35,6 +37,9 @@ final class BridgePortSupervisor: ManagedPort {
     /// evbd stops, and what the port has in force stays.
     private(set) var isStopping = false
     private var timer: Timers.Timer?
+    private var leaveTimer: Timers.Timer?
+    /// Called when the port is leaving and has given all back.
+    var onReleased: (() -> Void)?
     /// Effects that are to be carried out.
     private lazy var queue = transport.workQueue { [weak self] (effect: BridgeEffect) in self?.carryOut(effect) }
     private var sequences: SequenceReserve
@@ -173,10 +178,24 @@ final class BridgePortSupervisor: ManagedPort {
         perform(port.decided(ticket, decision, at: now))
     }
 
-    /// A bridge's port gives everything back when it closes, and waits for nobody.
+    /// Nothing that a bridge's port holds takes the station's answer to give back.
     func releaseAll() {}
 
-    var isReleased: Bool { true }
+    /// Says good-bye by LLDP and gives everything back in parts: with thousands of VSIs it would keep the other ports and the
+    /// clients waiting.
+    func beginToLeave() {
+        isClosing = true
+        mischiefTimer = nil
+        forgetHeld()
+        perform(port.shutdown(at: now))
+        leaveTimer = transport.surroundings.timers.timer { [weak self] in
+            guard let self else { return }
+            if isReleased { onReleased?() } else { leaveTimer?.set(now + Self.leavePause) }
+        }
+        leaveTimer?.set(now + Self.leavePause)
+    }
+
+    var isReleased: Bool { !isClosing || !port.isReleasing && queue.isEmpty && admission.isSettled(on: name) }
 
     /// Says good-bye by LLDP, which ends all that the station was granted, and stops listening.
     func leave() {
@@ -194,11 +213,13 @@ final class BridgePortSupervisor: ManagedPort {
 
     private func end() {
         isClosing = true
-        perform(port.shutdown())
+        perform(port.shutdown(at: now))
+        while port.isReleasing { perform(port.advance(to: now)) }
         // Also what was left for later turns: there is none for this port.
         queue.finish()
         flag.want(false)
         timer = nil
+        leaveTimer = nil
         mischiefTimer = nil
         heldTimer = nil
         transport.close()
@@ -274,6 +295,7 @@ final class BridgePortSupervisor: ManagedPort {
     // MARK: The interface
 
     private func follow() {
+        guard !isClosing else { return }
         guard case .present(let link, let isUp, let isAnother) = transport.follow() else {
             perform(port.setLink(up: false, at: now))
             flag.linkChanged()

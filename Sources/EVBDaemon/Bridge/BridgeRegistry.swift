@@ -113,10 +113,10 @@ final class BridgeRegistry {
     /// - Returns: the claim, which a Pre-Associate without reservation does not get: it takes no place.
     /// - Throws: what is in the way.
     func claim(
-        _ filter: FilterInfo, for request: BridgeRequest, on port: String, shared: [MACPattern] = []
+        _ filter: FilterInfo, for request: BridgeRequest, on port: String, shared: MACPatterns = []
     ) throws(AddressLedger.Obstacle) -> AddressLedger.Claim? {
         let holder = AddressLedger.Holder(vsiID: request.vsiID, port: port)
-        let isShared = { (mac: MACAddress) in shared.contains { $0.matches(mac) } }
+        let isShared = { (mac: MACAddress) in shared.matches(mac) }
         do throws(AddressLedger.Obstacle) {
             for mac in filter.entries.compactMap(\.macAddress) {
                 if allProtected.contains(mac) { throw .protected(mac) }
@@ -140,9 +140,9 @@ final class BridgeRegistry {
     }
 
     /// Lets the addresses of a claim be shared, or no longer.
-    func setSharing(_ claim: AddressLedger.Claim?, _ shared: [MACPattern]) throws(AddressLedger.Obstacle) {
+    func setSharing(_ claim: AddressLedger.Claim?, _ shared: MACPatterns) throws(AddressLedger.Obstacle) {
         guard let claim else { return }
-        try ledger.setSharing(claim, isShared: { mac in shared.contains { $0.matches(mac) } }) {
+        try ledger.setSharing(claim, isShared: { shared.matches($0) }) {
             self.domain(of: $0)
         }
     }

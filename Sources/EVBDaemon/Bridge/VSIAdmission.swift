@@ -18,6 +18,8 @@ protocol VSIAdmission: AnyObject {
     func release(_ vsiID: VSIID, on port: String)
     /// The station has ended a VSI that had nothing: what an evbd before this one may have left in force for it goes.
     func departed(_ vsiID: VSIID, _ filter: FilterInfo, on port: String)
+    /// Whether all that was released on a port is out of force.
+    func isSettled(on port: String) -> Bool
     /// The port closes: nothing of what was put into force there is to stay.
     func leave(_ port: String)
 }
@@ -57,6 +59,8 @@ final class AcceptingAdmission: VSIAdmission {
     func release(_ vsiID: VSIID, on port: String) {
         for ended in granted.removeValue(forKey: vsiID) ?? [] { registry.release(ended.claim) }
     }
+
+    func isSettled(on port: String) -> Bool { true }
 
     func departed(_ vsiID: VSIID, _ filter: FilterInfo, on port: String) {}
 

@@ -13,14 +13,18 @@ extension TypedAdmission {
     /// VSIs that the database allows stay, under what it imposes now; the others are told to ``onRevoked``, after this returns at
     /// the earliest.
     func configure(_ name: String, _ database: VSITypeDatabase) {
-        if ports[name] == nil {
+        guard let port = ports[name] else {
             ports[name] = Port(database: database, loop: loop)
             attach(name)
-        } else {
-            guard ports[name]?.database != database else { return }
-            ports[name]?.database = database
-            for key in held.keys where key.port == name { review(key, database) }
+            return configured(name, database)
         }
+        guard port.database != database else { return configured(name, database) }
+        port.database = database
+        for vsiID in port.held.keys { review(Key(port: name, vsiID: vsiID), database) }
+        configured(name, database)
+    }
+
+    private func configured(_ name: String, _ database: VSITypeDatabase) {
         registry.protect(database.protectedAddresses, by: .types(of: name))
         claimStations(name, database)
     }
@@ -29,7 +33,6 @@ extension TypedAdmission {
     func leave(_ name: String) {
         guard let port = ports.removeValue(forKey: name) else { return }
         if ports.isEmpty { endWatch() }
-        for key in held.keys where key.port == name { held[key] = nil }
         let error = EnforcementError(description: "the port is leaving")
         port.told.finish()
         for waiting in port.waiting.removeAll() { waiting.completion?(error) }
@@ -126,7 +129,7 @@ extension TypedAdmission {
 
     /// Sees whether a VSI may stay as it is, and imposes what its type imposes now.
     private func review(_ key: Key, _ database: VSITypeDatabase) {
-        guard let grant = held[key] else { return }
+        guard let grant = ports[key.port]?.held[key.vsiID] else { return }
         var request = grant.request
         request.filter = grant.filter
         // Not more than a type may have now: what has a place keeps it.
@@ -146,7 +149,7 @@ extension TypedAdmission {
         let frames = GrantedFrames(entries: grant.filter.entries, profile: type.profile)
         change(key.port, .grant(token, frames), entries: frames.entries.count) { [weak self] error in
             guard let self else { return }
-            guard let current = held[key], current.token == grant.token else {
+            guard let current = ports[key.port]?.held[key.vsiID], current.token == grant.token else {
                 return change(key.port, .withdraw(token), nil)
             }
             if let error { return revoke(key, "what its VSI type imposes now is not in force: \(error)") }
@@ -291,7 +294,7 @@ extension TypedAdmission {
     }
 
     private func replace(_ key: Key, _ former: Grant, _ grant: Grant) {
-        held[key] = grant
+        ports[key.port]?.held[key.vsiID] = grant
         recount(former, grant, key.vsiID)
         if let token = former.token, token != grant.token {
             change(key.port, .withdraw(token), entries: former.filter.entries.count, nil)

@@ -24,8 +24,8 @@ final class TypedAdmission: VSIAdmission {
     /// Changes that may wait where one is about what is inherited of a VSI that holds nothing.
     static let disinheritancesMax = 1024
     /// Filter entries of the changes that are made together. A port's next changes wait until the other ports had their turn, so
-    /// this is what one port may have them wait for. A change with more entries is made alone.
-    static let batchEntriesMax = 128
+    /// this is what one port may have them wait for: some 8 ms. A change with more entries is made alone.
+    static let batchEntriesMax = 64
 
     /// Addresses that one change may tell of one by one.
     static let takenMax = 16
@@ -77,6 +77,9 @@ final class TypedAdmission: VSIAdmission {
         /// Ends what was inherited.
         var patience: Timers.Timer?
 
+        /// What holds.
+        var held: [VSIID: Grant] = [:]
+
         /// Tells what became of changes. One for each port: what another has to be told is not waited for.
         let told: WorkQueue<() -> Void>
 
@@ -109,8 +112,6 @@ final class TypedAdmission: VSIAdmission {
     let registry: BridgeRegistry
     var logger: Logger
     var ports: [String: Port] = [:]
-    /// What holds.
-    var held: [Key: Grant] = [:]
     /// What was granted and is not bound yet, or is being put into force, the latest last.
     var proposed: [Key: [Grant]] = [:]
     /// How often each VSI counts for its type: on each port, for what holds and for what is proposed.
@@ -180,7 +181,7 @@ final class TypedAdmission: VSIAdmission {
         let place = settled.lastIndex { $0.request == request }
         if let place {
             let meant = settled.remove(at: place)
-            let former = held.updateValue(meant, forKey: key)
+            let former = ports[port]?.held.updateValue(meant, forKey: vsiID)
             if let former { forget(former, key) }
             logger.debug(
                 "VSI admitted", metadata: ["vsi": "\(vsiID)", "port": "\(port)", "type": "\(meant.type.name)"])
@@ -193,10 +194,15 @@ final class TypedAdmission: VSIAdmission {
 
     func release(_ vsiID: VSIID, on port: String) {
         let key = Key(port: port, vsiID: vsiID)
-        if let former = held.removeValue(forKey: key) { forget(former, key) }
+        if let former = ports[port]?.held.removeValue(forKey: vsiID) { forget(former, key) }
         for grant in proposed[key, default: []] where grant.isInForce { forget(grant, key) }
         proposed[key]?.removeAll(where: \.isInForce)
         if proposed[key]?.isEmpty == true { proposed[key] = nil }
+    }
+
+    func isSettled(on port: String) -> Bool {
+        guard let port = ports[port] else { return true }
+        return !port.isBusy && port.waiting.isEmpty && port.told.isEmpty
     }
 
     func departed(_ vsiID: VSIID, _ filter: FilterInfo, on port: String) {

@@ -134,7 +134,7 @@ extension VSIType {
             if profile.antiSpoofing || !addresses.isEmpty { throw .addressMissing(type: name) }
             return
         }
-        guard addresses.isEmpty || addresses.contains(where: { $0.matches(address) }) else {
+        guard addresses.isEmpty || addresses.matches(address) else {
             throw .addressNotAllowed(address, type: name)
         }
     }

@@ -256,12 +256,13 @@ extension ConfigurationReader {
     }
 
     /// `true`, which is every address, `false`, or a list of addresses and beginnings of some.
-    private mutating func sharedAddresses(_ node: YAMLNode, _ path: String) -> [MACPattern] {
+    private mutating func sharedAddresses(_ node: YAMLNode, _ path: String) -> MACPatterns {
         guard case .sequence(let items) = node.content else {
             return boolean(node, path) == true ? [.all] : []
         }
         let remedy = "give true, or addresses such as 00:00:5e:00:01:00/40, those of VRRP"
-        return items.enumerated().compactMap { index, item in pattern(item, "\(path)[\(index)]", remedy) }
+        return MACPatterns(
+            items.enumerated().compactMap { index, item in pattern(item, "\(path)[\(index)]", remedy) })
     }
 
     private mutating func ports(_ node: YAMLNode, _ path: String) -> Set<String>? {

@@ -125,7 +125,7 @@ struct VSIType: Sendable, Hashable {
     /// VSIs of this type that there may be, on all ports together.
     var vsisMax: Int?
     /// Addresses that its VSIs may have; empty allows every address.
-    var addresses: [MACPattern] = []
+    var addresses: MACPatterns = []
     /// Ports where there may be VSIs of the type; nil is every port.
     var ports: Set<String>?
     /// What is imposed on the frames of its VSIs.
@@ -147,42 +147,8 @@ struct VSIProfile: Sendable, Hashable {
     var etherTypes: Set<UInt16>?
     /// Addresses that its VSIs may share with others that may as well, such as a virtual router's (VRRP). The bridge learns where
     /// such an address is.
-    var sharedAddresses: [MACPattern] = []
+    var sharedAddresses: MACPatterns = []
 
     /// Whether the address may be shared.
-    func shares(_ address: MACAddress) -> Bool { sharedAddresses.contains { $0.matches(address) } }
-}
-
-/// Addresses that begin alike.
-struct MACPattern: Sendable, Hashable {
-    var address: MACAddress
-    /// How many of its bits count, 1 to 48; 0 only for every address.
-    var prefixLength: Int
-
-    /// Every address.
-    static let all = MACPattern(address: MACAddress(truncating: 0), prefixLength: 0)
-
-    /// The bits that count.
-    var mask: UInt64 { ~0 << UInt64(48 - prefixLength) & 0xFFFF_FFFF_FFFF }
-
-    func matches(_ other: MACAddress) -> Bool { (other.rawValue ^ address.rawValue) & mask == 0 }
-}
-
-extension MACPattern: LosslessStringConvertible {
-    /// Reads an address, or an address and a prefix length after a slash; the bits behind the prefix are zero.
-    init?(_ text: String) {
-        let parts = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
-        guard let address = MACAddress(String(parts[0])) else { return nil }
-        var length = 48
-        if parts.count == 2 {
-            guard let number = Int(parts[1]), (1...48).contains(number), parts[1].allSatisfy(\.isNumber) else {
-                return nil
-            }
-            length = number
-        }
-        self.init(address: address, prefixLength: length)
-        guard address.rawValue & ~mask == 0 else { return nil }
-    }
-
-    var description: String { prefixLength == 48 ? address.description : "\(address)/\(prefixLength)" }
+    func shares(_ address: MACAddress) -> Bool { sharedAddresses.matches(address) }
 }

@@ -99,7 +99,9 @@ public struct BridgePort {
     }
 
     /// Whether a decision is still waited for: it has been neither made nor cancelled.
-    public func awaits(_ ticket: DecisionTicket) -> Bool { vdp.slotOfTicket[ticket] != nil }
+    public func awaits(_ ticket: DecisionTicket) -> Bool {
+        vdp.slotOfTicket[ticket].flatMap { vdp.slots[$0] }.map { !vdp.isLost($0) } ?? false
+    }
 
     /// Takes a VSI back: the station is told by a De-Associate that it did not ask for.
     ///
@@ -140,11 +142,22 @@ public struct BridgePort {
 
     /// Says good-bye by LLDP: the station is to forget what it was granted. All VSIs are released, and nothing is reflected
     /// any more. The port is then as if its link were down.
-    public mutating func shutdown() -> [BridgeEffect] {
+    ///
+    /// Of many VSIs some are released by ``advance(to:)``, while ``isReleasing``.
+    public mutating func shutdown(at now: Instant) -> [BridgeEffect] {
         guard isLinkUp else { return [] }
         transmitLLDP(timeToLive: 0)
-        // With the link down nothing is left that would need the time.
-        return setLink(up: false, at: Instant(nanoseconds: 0))
+        return setLink(up: false, at: now)
+    }
+
+    /// Whether VSIs of a station that is gone have still to be released: ``nextDeadline`` is past then. They are not shown, and
+    /// nothing holds for them.
+    public var isReleasing: Bool { vdp.isReleasing }
+
+    /// Places for VSIs that are gone through in one call where something concerns them all; for the simulation.
+    package var placesPerCall: Int {
+        get { vdp.placesPerCall }
+        set { vdp.placesPerCall = newValue }
     }
 
     /// When ``advance(to:)`` is wanted next.
@@ -154,24 +167,26 @@ public struct BridgePort {
 
     // MARK: What can be seen
 
+    private func isShown(_ vsi: VDPBridge.VSI) -> Bool { vsi.machine.state != .initial && !vdp.isLost(vsi) }
+
     /// The VSI of that name.
     public func vsi(_ vsiID: VSIID) -> BridgeVSISnapshot? {
-        vdp.slotOf[vsiID].flatMap { vdp.slots[$0] }.flatMap { $0.machine.state == .initial ? nil : $0.snapshot }
+        vdp.slotOf[vsiID].flatMap { vdp.slots[$0] }.flatMap { isShown($0) ? $0.snapshot : nil }
     }
 
     /// All VSIs of which something holds or is decided, in no certain order.
     public var vsis: [BridgeVSISnapshot] {
-        vdp.slots.compactMap { $0 }.filter { $0.machine.state != .initial }.map(\.snapshot)
+        vdp.slots.compactMap { $0 }.filter(isShown).map(\.snapshot)
     }
 
     /// The names of all VSIs of which something holds or is decided, in no certain order.
     public var vsiIDs: [VSIID] {
-        vdp.slots.compactMap { $0.flatMap { $0.machine.state == .initial ? nil : $0.vsiID } }
+        vdp.slots.compactMap { $0.flatMap { isShown($0) ? $0.vsiID : nil } }
     }
 
     /// What has been granted to each VSI of which something holds or is decided; nil for nothing yet.
     public var grantedCommands: some Sequence<VDPCommand?> {
-        vdp.slots.lazy.compactMap { $0 }.filter { $0.machine.state != .initial }.map { $0.bound?.grant.command }
+        vdp.slots.lazy.compactMap { $0 }.filter(isShown).map { $0.bound?.grant.command }
     }
 
     /// The number of the next ECPDU.
@@ -189,10 +204,10 @@ public struct BridgePort {
             isLinkUp: isLinkUp, station: station,
             neighbour: neighbour.map { NeighbourSnapshot(lldpdu: $0.lldpdu, heard: $0.lastHeard) },
             dialect: negotiation.dialect,
-            localTLVs: negotiation.outgoing(vsis: vdp.livingCount), localTLV: negotiation.ratified.outgoing,
+            localTLVs: negotiation.outgoing(vsis: vdp.presentCount), localTLV: negotiation.ratified.outgoing,
             timers: negotiation.operational, times: negotiation.times,
             keepAliveTimeout: negotiation.keepAliveTimeout, usesGroupIDs: negotiation.usesGroupIDs,
-            reflectsFrames: negotiation.reflectsFrames, vsiCount: vdp.livingCount, statistics: counted)
+            reflectsFrames: negotiation.reflectsFrames, vsiCount: vdp.presentCount, statistics: counted)
     }
 
     // MARK: What comes out
@@ -225,7 +240,7 @@ public struct BridgePort {
 
     private mutating func transmitLLDP(timeToLive: UInt16 = LLDPAgent.timeToLive) {
         statistics.lldpSent &+= 1
-        let tlvs = negotiation.outgoing(vsis: vdp.livingCount)
+        let tlvs = negotiation.outgoing(vsis: vdp.presentCount)
         let lldpdu = LLDPDU(
             chassisID: .chassis(configuration.address),
             portID: LLDPIdentifier(

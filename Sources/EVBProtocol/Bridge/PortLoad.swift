@@ -44,9 +44,11 @@ extension BridgePort {
             vsis: vdp.slotOf.count, places: vdp.slots.count, queued: vdp.queue.count, deadlines: vdp.deadlines.count,
             neighbours: agent.neighbours.count,
             isConsistent: vdp.livingCount == vsis.count { $0.machine.state != .initial }
+                && vdp.lostCount == vsis.count { vdp.isLost($0) && $0.machine.state != .initial }
                 && vdp.entryCount == vsis.reduce(0) { $0 + $1.filterEntries }
                 && vdp.slotOfTicket.count == vsis.count { $0.ticket != nil }
-                && vdp.queue.count == vsis.count { $0.message != nil } && vsis.count == vdp.slotOf.count
+                && vdp.queue.count == vsis.count { $0.message != nil && !vdp.isLost($0) }
+                && vsis.count == vdp.slotOf.count
                 && vdp.slots.count == vdp.slotOf.count + vdp.freeSlots.count)
     }
 }

@@ -52,7 +52,7 @@ extension VDPBridge {
             feed(slot, .repeated(tlv.command), at: now)
         } else if let mistake = mistake(in: request) {
             feed(slot, .invalid(tlv.command, mistake.reason, isHard: mistake.isHard), at: now)
-        } else if let limit = limit(exceededBy: request, of: vsi) {
+        } else if let limit = limit(exceededBy: request, of: vsi, at: now) {
             refuse(request, slot, for: limit, at: now)
         } else {
             slots[slot]?.pending = request

@@ -15,7 +15,14 @@ extension VDPBridge {
     }
 
     /// The limit that a request would exceed. What a VSI has taken already it may keep and ask for again.
-    func limit(exceededBy request: BridgeRequest, of vsi: VSI) -> ResourceLimit? {
+    ///
+    /// VSIs of a station that is gone make room first.
+    mutating func limit(exceededBy request: BridgeRequest, of vsi: VSI, at now: Instant) -> ResourceLimit? {
+        if isReleasing, exceededLimit(request, vsi) != nil { goOn(at: now) }
+        return exceededLimit(request, vsi)
+    }
+
+    private func exceededLimit(_ request: BridgeRequest, _ vsi: VSI) -> ResourceLimit? {
         if vsi.machine.state == .initial {
             if livingCount >= vsisMax { return .vsisPerPort }
             if livingCount >= room.vsis { return .vsis }
@@ -41,9 +48,13 @@ extension VDPBridge {
 
     /// Refuses a grant that there is no room for: with the VLANs of its type a filter may have more entries than were asked for.
     mutating func judge(_ ticket: DecisionTicket, _ decision: BridgeDecision) -> BridgeDecision {
-        guard case .grant(let filter) = decision, let slot = slotOfTicket[ticket], let vsi = slots[slot],
+        guard case .grant(let filter) = decision, let slot = slotOfTicket[ticket], let vsi = slots[slot], !isLost(vsi),
             !hasRoom(for: filter, of: vsi)
         else { return decision }
+        if let round, isReleasing {
+            goOn(at: round.workedAt)
+            if hasRoom(for: filter, of: vsi) { return decision }
+        }
         note(.filterEntries)
         return .refuse(Refusal(reason: .insufficientResources, isHard: false, isKept: true))
     }

@@ -7,7 +7,8 @@ internal import EVBWire
 /// any time later. What is to be said waits for ECP, at most one thing for each VSI: something newer takes the place of what
 /// has not left yet. How VDPDUs are written and read is the matter of the station's ``WireDialect``.
 ///
-/// Files: this one has the VSIs, their events and their timers, `VDPBridge+Exchange.swift` what arrives and what leaves.
+/// Files: this one has the VSIs, their events and their timers, `VDPBridge+Exchange.swift` what arrives and what leaves,
+/// `VDPBridge+Rounds.swift` what concerns all VSIs at once.
 struct VDPBridge {
     /// VSIs of which nothing holds and that are kept until they have been answered, above those that the port may have.
     static let answersMax = 256
@@ -57,6 +58,10 @@ struct VDPBridge {
         var counters = VSICommandCounters()
         /// Filter entries that it counts for.
         var countedEntries = 0
+        /// The station that it is of, by ``VDPBridge/era``.
+        var era: UInt64
+        /// The latest of the changes of toutKeepAlive that its wait accounts for, by ``VDPBridge/timing``.
+        var timing: UInt64 = 0
 
         /// Filter entries that it asks for or holds, whichever are more.
         var filterEntries: Int {
@@ -104,8 +109,19 @@ struct VDPBridge {
     var slots: [VSI?] = []
     var slotOf: [VSIID: Int] = [:]
     var freeSlots: [Int] = []
-    /// VSIs whose machine is not in INIT.
+    /// VSIs whose machine is not in INIT. Those of a station that is gone take their places until they are released.
     var livingCount = 0
+    /// Those among them that are of a station that is gone.
+    var lostCount = 0
+    /// Counts the stations that were lost.
+    var era: UInt64 = 0
+    /// Counts the changes of toutKeepAlive.
+    var timing: UInt64 = 0
+    var retimings: [Retiming] = []
+    /// The walk through all VSIs that is under way.
+    var round: Round?
+    /// Places that are gone through in one call.
+    var placesPerCall = VDPBridge.placesPerCall
     var deadlines = DeadlineHeap()
     var queue = TransmitQueue()
     /// Slots whose TLVs are in the ECPDU that is outstanding.
@@ -125,6 +141,7 @@ struct VDPBridge {
         guard let slot = slotOfTicket[ticket], let vsi = slots[slot], let pending = vsi.pending else { return }
         slotOfTicket[ticket] = nil
         slots[slot]?.ticket = nil
+        guard !isLost(vsi) else { return }
         switch decision {
         case .grant(let filter):
             statistics.commandsSucceeded &+= 1
@@ -139,56 +156,32 @@ struct VDPBridge {
 
     /// An operator takes a VSI back. False when nothing is known of it.
     mutating func deassociate(_ vsiID: VSIID, at now: Instant) -> Bool {
-        guard let slot = slotOf[vsiID], slots[slot]?.machine.state != .initial else { return false }
+        guard let slot = place(of: vsiID, at: now), slots[slot]?.machine.state != .initial else { return false }
         feed(slot, .retracted, at: now)
         return true
     }
 
     /// A VSI is associated on another port now: nothing holds for it here, and nothing is said of it.
     mutating func moved(_ vsiID: VSIID, at now: Instant) {
-        guard let slot = slotOf[vsiID] else { return }
+        guard let slot = place(of: vsiID, at: now) else { return }
         setMessage(slot, nil)
         feed(slot, .moved, at: now)
         forgetIfOver(slot)
     }
 
-    /// The station is not heard any more: nothing that it was granted holds.
-    mutating func stationLost(at now: Instant) {
-        station = nil
-        toldLimits = []
-        inFlight = []
-        for slot in slots.indices where slots[slot] != nil {
-            slots[slot]?.messageInFlight = nil
-            setMessage(slot, nil)
-            feed(slot, .stationLost, at: now)
-            forgetIfOver(slot)
-        }
-    }
-
-    /// What was agreed with the station has changed. What runs is timed anew from when the station was last heard; it ends
-    /// sooner only once the station had time to learn of it.
-    mutating func stationChanged(_ changed: Station, at now: Instant) {
-        let former = station
-        station = changed
-        guard let former, former.keepAliveTimeout != changed.keepAliveTimeout else { return }
-        for slot in slots.indices {
-            guard let vsi = slots[slot], case .keepAlive(let heard, let until) = vsi.wait else { continue }
-            let renewed = heard + changed.keepAliveTimeout
-            let sooner = max(renewed, now + changed.keepAliveTimeout + Self.newsDelay)
-            setWait(slot, .keepAlive(heard: heard, until: renewed > until ? renewed : min(until, sooner)))
-        }
-    }
-
     // MARK: Time
 
     /// The next moment at which ``advance(to:)`` has something to do.
-    var nextDeadline: Instant? { deadlines.next?.deadline }
+    var nextDeadline: Instant? { Instant.earliest(round?.workedAt, deadlines.next?.deadline) }
 
     /// Lets time pass. Of many VSIs whose time has come at once some have their turn, and ``nextDeadline`` is past for the rest.
     mutating func advance(to now: Instant) {
+        goOn(at: now)
         var left = Self.expiriesMax
         while left > 0, let next = deadlines.next, next.deadline <= now {
             left -= 1
+            bringUpToDate(next.member, at: now)
+            guard let due = deadlines.next, due == next else { continue }
             guard let wait = slots[next.member]?.wait else {
                 deadlines.set(next.member, nil)
                 continue
@@ -219,6 +212,7 @@ struct VDPBridge {
         if action.cancel { cancelDecision(slot) }
         if let answer = action.answer { answerStation(slot, answer) }
         if action.startKeepAlive, let station {
+            slots[slot]?.timing = timing
             setWait(slot, .keepAlive(heard: now, until: now + station.keepAliveTimeout))
         }
         if action.decide != nil { askForDecision(slot, at: now) } else { settlePending(slot) }
@@ -265,11 +259,18 @@ struct VDPBridge {
 
     // MARK: Slots
 
+    /// Where a VSI stands; nil for one of which nothing is known, or nothing any more.
+    private mutating func place(of vsiID: VSIID, at now: Instant) -> Int? {
+        guard let known = slotOf[vsiID] else { return nil }
+        bringUpToDate(known, at: now)
+        return slotOf[vsiID]
+    }
+
     /// Where a VSI stands; a new one is given a place.
     mutating func slot(for vsiID: VSIID, manager: VSIManagerID, at now: Instant) -> Int {
-        if let known = slotOf[vsiID] { return known }
+        if let known = place(of: vsiID, at: now) { return known }
         let machine = VDPBridgeMachine(canKeep: station?.dialect.saysKeep ?? true)
-        let vsi = VSI(vsiID: vsiID, createdAt: now, managerID: manager, machine: machine)
+        let vsi = VSI(vsiID: vsiID, createdAt: now, managerID: manager, machine: machine, era: era)
         let slot: Int
         if let free = freeSlots.popLast() {
             slot = free

@@ -92,6 +92,37 @@ extension AddressLedger {
         #expect(throws: Obstacle.self) { try ledger.take([at(9)], vsi(2), "port1", shared: virtual) }
     }
 
+    @Test("SEC-712 an address that thousands share is one look for each port, also for who may not share it")
+    func crowd() throws {
+        var ledger = AddressLedger()
+        var looks = 0
+        let domain = { (port: String) in
+            looks += 1
+            return AddressLedger.Domain(bridgeIndex: port == "far" ? 2 : 1, filtersVLANs: true)
+        }
+        var claims: [AddressLedger.Claim] = []
+        for number in 1...5000 as ClosedRange<UInt64> {
+            claims.append(
+                try ledger.take([at(9, 10)], vsi(number), "port\(number % 4)", shared: [mac(9)], in: domain))
+        }
+        #expect(looks == 5000, "its own port, and no other")
+        looks = 0
+        #expect(throws: Never.self) { try ledger.take([at(9, 10)], vsi(1), "far", in: domain) }
+        #expect(throws: Obstacle.self) { try ledger.take([at(9, 10)], vsi(9999), in: domain) }
+        #expect(throws: Obstacle.self) { try ledger.take([at(9)], vsi(9999), in: domain) }
+        #expect(looks <= 3 * 6, "\(looks)")
+        #expect(ledger.holders(of: [mac(9)], on: "port1").count == 1250)
+        looks = 0
+        #expect(ledger.conflicts(on: "port1", domain: domain).isEmpty && looks <= 5)
+        // The last one that shares it may have it alone.
+        for claim in claims.dropLast() { ledger.release(claim) }
+        ledger.releaseAll(on: "far")
+        #expect(throws: Never.self) { try ledger.setSharing(claims[4999], isShared: { _ in false }, domain: domain) }
+        #expect(throws: Obstacle.self) { try ledger.take([at(9, 10)], vsi(1), shared: [mac(9)], in: domain) }
+        ledger.release(claims[4999])
+        #expect(ledger.load == (0, 0))
+    }
+
     /// What the ledger says is what looking through all claims says, whatever is claimed and released.
     @Test("SEC-22 random claims and releases agree with a list")
     func randomWalk() throws {
@@ -125,6 +156,16 @@ extension AddressLedger {
             let claim = try? ledger.claim(entries, for: holder, isShared: { shared.contains($0) }, domain: domain)
             #expect((claim != nil) == isFree, "seed \(seed), step \(step)")
             if let claim { list.append((claim, holder, entries, shared)) }
+            guard random.below(10) == 0 else { continue }
+            let local = list.filter { $0.holder.port == holder.port }
+            let wanted: Set<MACAddress> = [mac(0), mac(3)]
+            let holders = local.filter { item in item.entries.contains { $0.macAddress.map(wanted.contains) ?? false } }
+            #expect(Set(ledger.holders(of: wanted, on: holder.port).keys) == Set(holders.map(\.holder.vsiID)))
+            #expect(ledger.conflicts(on: holder.port, domain: domain).isEmpty, "seed \(seed), step \(step)")
+            guard random.below(5) == 0 else { continue }
+            ledger.releaseAll(on: holder.port)
+            list.removeAll { $0.holder.port == holder.port }
+            #expect(ledger.load.claims == list.count)
         }
         for item in list { ledger.release(item.claim) }
         #expect(ledger.load == (0, 0), "seed \(seed)")

@@ -76,6 +76,28 @@ import Testing
         }
     }
 
+    @Test("SEC-713 a list of thousands of addresses is looked through by the lengths of its entries")
+    func lists() throws {
+        var patterns = MACPatterns()
+        for number in 0..<5000 as Range<UInt64> {
+            let address = MACAddress(truncating: 0x5254_0000_0000 + number * 2)
+            patterns.append(MACPattern(address: address, prefixLength: 48))
+        }
+        patterns.append(try #require(MACPattern("02:11:00:00:00:00/17")))
+        #expect(patterns.count == 5001 && patterns.lookupsMax == 2)
+        let seed = UInt64.random(in: 1 ... .max)
+        var state = seed
+        for _ in 0..<300 {
+            state ^= state << 13
+            state ^= state >> 7
+            state ^= state << 17
+            let high: UInt64 = state % 3 == 0 ? 0x0211_0000_0000 : 0x5254_0000_0000
+            let address = MACAddress(truncating: high + (state >> 8) % 20_000)
+            #expect(patterns.matches(address) == patterns.contains { $0.matches(address) }, "seed \(seed): \(address)")
+        }
+        #expect(MACPatterns([.all]).matches(MACAddress(truncating: 7)) && !MACPatterns().matches(.init(truncating: 7)))
+    }
+
     private func hexadecimal(_ number: Int) -> String {
         let digits = String(number, radix: 16)
         return String(repeating: "0", count: 8 - digits.count) + digits

@@ -59,6 +59,11 @@ private final class Bench {
     }
 }
 
+extension TypedAdmission {
+    /// What holds on all ports.
+    fileprivate var held: [VSIID: Grant] { ports.values.reduce(into: [:]) { $0.merge($1.held) { first, _ in first } } }
+}
+
 extension EnforcementTests {
     @Suite struct TypedAdmissionTests {
         private let shortage = BridgeDecision.refuse(
