@@ -122,6 +122,9 @@ public final class Daemon {
         HairpinFlag.takeBack(surroundings) { !bridgePorts.contains($0) }
         types.onRevoked = { [weak self] vsiID, port in (self?.port(port) as? BridgePortSupervisor)?.deassociate(vsiID) }
         types.onNotice = { [weak self] text, port in (self?.port(port) as? BridgePortSupervisor)?.notice(text) }
+        registry.onRevoked = { [weak self] vsiID, port, obstacle in
+            (self?.port(port) as? BridgePortSupervisor)?.revoke(vsiID, because: obstacle)
+        }
         registry.onMoved = { [weak self] vsiID, loser, winner in
             (self?.port(loser) as? BridgePortSupervisor)?.moved(vsiID, to: winner)
         }
@@ -250,9 +253,9 @@ public final class Daemon {
     private func makeBridgePort(_ configuration: PortConfiguration) -> BridgePortSupervisor {
         let database = configuration.vsiTypes.flatMap { self.configuration.vsiTypes[$0] }
         if let database { types.configure(configuration.interface, database) }
-        let port = BridgePortSupervisor(
-            configuration, surroundings,
-            admission: database == nil ? AcceptingAdmission(registry: registry) : types, registry: registry)
+        let admission: any VSIAdmission = database == nil ? AcceptingAdmission(registry: registry) : types
+        let seat = BridgeSeat(configuration.interface, admission: admission, registry: registry)
+        let port = BridgePortSupervisor(configuration, surroundings, seat)
         let name = port.name
         port.onNews = { [weak self] in self?.publish($0, port: name) }
         port.start()

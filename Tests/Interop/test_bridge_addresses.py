@@ -251,6 +251,24 @@ def test_SEC_125_inherited_rules_go_with_their_vsi(typed):
     assert held() == (1, 1) and len(typed.rules.forwarding(third, "porta")) == 1
 
 
+def test_SEC_26_what_becomes_protected_is_taken_back_everywhere(two):
+    """A reload protects an address that a VSI of another port has: it is taken back. So it is where the port that names it has no interface."""
+    mine, theirs = new_vsi(), new_vsi()
+    assert two.ask(two.b, mine).returncode == OK
+    absent = {"role": "bridge", "interface": "absent0", "protected-macs": [OTHER]}
+    if two.typed:
+        two.types.write_text(yaml(TYPES | {"protected-macs": [GATEWAY, GUEST]}) + "\n")
+    else:
+        two.bridge.config["ports"][0]["protected-macs"] = [GATEWAY, GUEST]
+    two.bridge.config["ports"].append(absent)
+    two.bridge.write_config()
+    two.bridge.process.signal(signal.SIGHUP)
+    eventually(lambda: two.port_of(mine) == [] and two.b.state(mine) != "associated", 10, "taken back")
+    assert re.search(rf"VSI revoked.*port=portb .*vsi={mine}", two.log()), two.log()
+    assert two.ask(two.b, theirs, OTHER).returncode == FAILED
+    assert two.b.ctl_json("vsi", "show", theirs)["vsidb"]["operHard"] is True
+
+
 def test_SEC_126_without_spanning_tree_one_station_is_warned_for_too(cable):
     """The warning says what another host on the bridge can do, and it comes with one station as well."""
     switch = Switch(cable.lab, cable.switch)

@@ -164,13 +164,11 @@ struct AddressLedger {
         return found
     }
 
-    /// The VSIs on a port that hold one of some addresses.
-    func holders(of addresses: Set<MACAddress>, on port: String) -> [VSIID: MACAddress] {
-        var found: [VSIID: MACAddress] = [:]
-        for record in records.values where record.holder.port == port {
-            for address in record.addresses where addresses.contains(address.mac) {
-                found[record.holder.vsiID] = address.mac
-            }
+    /// The VSIs that hold one of some addresses, each with one of those.
+    func holders(of addresses: Set<MACAddress>) -> [Holder: MACAddress] {
+        var found: [Holder: MACAddress] = [:]
+        for record in records.values {
+            for address in record.addresses where addresses.contains(address.mac) { found[record.holder] = address.mac }
         }
         return found
     }

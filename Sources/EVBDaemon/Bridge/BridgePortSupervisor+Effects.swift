@@ -13,8 +13,7 @@ extension BridgePortSupervisor {
         case .vsi(.bound(let vsiID, let grant)): bound(vsiID, grant)
         case .vsi(.released(let vsiID, let release)): released(vsiID, release)
         case .vsi(.departed(let vsiID, let filter)):
-            registry.departed(vsiID, from: name)
-            admission.departed(vsiID, filter, on: name)
+            seat.departed(vsiID, filter)
         case .reflectiveRelay(let isOn): reflect(isOn)
         case .station(let change): tell(change)
         case .timers(let timers):
@@ -50,7 +49,7 @@ extension BridgePortSupervisor {
 
     private func decide(_ ticket: DecisionTicket, _ request: BridgeRequest) {
         decisions.asked(ticket, request.vsiID)
-        guard case .moved(let holder, let isNews) = registry.judge(request, on: name) else {
+        guard case .moved(let holder, let isNews) = seat.judge(request) else {
             return ask(ticket, request)
         }
         if isNews { tellContest(over: request.vsiID, with: holder) }
@@ -60,7 +59,7 @@ extension BridgePortSupervisor {
     private func ask(_ ticket: DecisionTicket, _ request: BridgeRequest) {
         // Strongly: a port that is given up takes back what is granted too late.
         var isLater = false
-        admission.decide(request, on: name) { [self] decision in
+        seat.decide(request) { [self] decision in
             let began = now
             take(decision, on: request, ticket)
             // What is done at once is paid for by who carries the effect out.
@@ -92,16 +91,16 @@ extension BridgePortSupervisor {
         guard decisions.settled(vsiID, isForNobody: isForNobody) else { return }
         // What was granted to nobody may be in force.
         if let vsi = port.vsi(vsiID), let grant = vsi.grant, let held = vsi.request {
-            admission.bind(vsiID, grant, request: held, on: name)
+            seat.bind(vsiID, grant, request: held)
         } else {
-            admission.release(vsiID, on: name)
+            seat.withdraw(vsiID)
         }
     }
 
     private func bound(_ vsiID: VSIID, _ grant: BridgeGrant) {
         // It may have been released since, which follows.
         guard let request = port.vsi(vsiID)?.request else { return }
-        admission.bind(vsiID, grant, request: request, on: name)
+        seat.bind(vsiID, grant, request: request)
         let state = EVBControl.VSIState(grant.command)
         log(
             .notice, "VSI \(state.rawValue)",
@@ -111,12 +110,12 @@ extension BridgePortSupervisor {
             ])
         tell(vsiID, state, nil, "VSI \(vsiID) is \(state.rawValue)")
         // Where it was before it ends after it is here, in the log and for who watches too.
-        registry.bound(vsiID, grant.command, on: name)
+        seat.bound(vsiID, grant.command)
     }
 
     private func released(_ vsiID: VSIID, _ release: VDPBridgeMachine.Release) {
-        if !isStopping { admission.release(vsiID, on: name) }
-        registry.released(vsiID, on: name)
+        // What it holds as evbd stops it is to hold for the next evbd.
+        if !isStopping { seat.released(vsiID) }
         let (code, words) = reason(release)
         let isLoss = release != .station && release != .moved
         log(

@@ -78,7 +78,7 @@ extension BridgePortSupervisor {
             "SocketStrays": transport.strays, "EcpRxOtherDestination": statistics.ecpRxOtherDestination,
             "LldpRxOtherDestination": statistics.lldpRxOtherDestination,
         ]
-        .merging(registry.counters(of: name)) { first, _ in first }
+        .merging(seat.counters) { first, _ in first }
         return StatisticsReport(
             interface: name, counters: values.mapValues { Int(clamping: $0) },
             counterDiscontinuity: now.since(createdAt).hundredths)

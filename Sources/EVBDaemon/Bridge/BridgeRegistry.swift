@@ -10,7 +10,7 @@ internal import Netlink
 /// links, the configuration and the log.
 final class BridgeRegistry {
     private(set) var ledger = AddressLedger()
-    private var places = VSIPlaces()
+    private(set) var places = VSIPlaces()
     private let table: LinkTable?
     private let now: () -> Instant
     private let logger: Logger?
@@ -22,6 +22,10 @@ final class BridgeRegistry {
     /// Requests refused for an address of another VSI, and for a VSI that is elsewhere, by port. They wrap.
     private var refused: [String: (addresses: UInt64, places: UInt64)] = [:]
 
+    /// The ports that there are now, by name.
+    private var seats: [String: UInt64] = [:]
+    private var lastSeat: UInt64 = 0
+
     /// What protects addresses.
     enum Protection: Hashable {
         case port(String)
@@ -29,6 +33,8 @@ final class BridgeRegistry {
         case types(of: String)
     }
 
+    /// Called with a VSI that may not stay on its port, and why.
+    var onRevoked: ((_ vsiID: VSIID, _ port: String, _ obstacle: AddressLedger.Obstacle) -> Void)?
     /// Called with a VSI that is associated on another port now, the port that has lost it, and the other.
     var onMoved: ((_ vsiID: VSIID, _ loser: String, _ winner: String) -> Void)?
 
@@ -46,29 +52,45 @@ final class BridgeRegistry {
 
     // MARK: Ports
 
-    /// Follows a port: its bridge, or the addresses that no VSI may have there, may have changed.
+    /// Follows a port, whose bridge may have changed.
     ///
     /// - Returns: its VSIs that may not stay, and why.
-    func follow(_ port: String, protected addresses: Set<MACAddress>) -> [VSIID: AddressLedger.Obstacle] {
+    func follow(_ port: String) -> [VSIID: AddressLedger.Obstacle] {
         let domain = domain(of: port)
-        let isNew = domains.updateValue(domain, forKey: port) != domain
-        let added = protect(addresses, by: .port(port))
-        var found = isNew ? ledger.conflicts(on: port) { self.domain(of: $0) } : [:]
-        guard !added.isEmpty else { return found }
-        for (vsiID, mac) in ledger.holders(of: added, on: port) { found[vsiID] = .protected(mac) }
-        return found
+        guard domains.updateValue(domain, forKey: port) != domain else { return [:] }
+        return ledger.conflicts(on: port) { self.domain(of: $0) }
     }
 
     /// Protects addresses, on all ports, in place of those that the same part of the configuration has named before.
     ///
-    /// - Returns: those that are new there.
-    @discardableResult
-    func protect(_ addresses: Set<MACAddress>, by part: Protection) -> Set<MACAddress> {
+    /// Calls ``onRevoked`` for each VSI that holds one of them, on whichever port.
+    func protect(_ addresses: Set<MACAddress>, by part: Protection) {
         let former = protected[part] ?? []
-        guard addresses != former else { return [] }
+        guard addresses != former else { return }
         protected[part] = addresses.isEmpty ? nil : addresses
         allProtected = protected.values.reduce(into: []) { $0.formUnion($1) }
-        return addresses.subtracting(former)
+        let added = addresses.subtracting(former)
+        guard !added.isEmpty else { return }
+        for (holder, mac) in ledger.holders(of: added) { onRevoked?(holder.vsiID, holder.port, .protected(mac)) }
+    }
+
+    // MARK: Seats
+
+    /// A port has the name from now on, and no former one.
+    ///
+    /// - Returns: the number of its seat.
+    func takeSeat(_ port: String) -> UInt64 {
+        lastSeat &+= 1
+        seats[port] = lastSeat
+        return lastSeat
+    }
+
+    /// Whether a seat is the one of its port.
+    func isSeated(_ port: String, _ number: UInt64) -> Bool { seats[port] == number }
+
+    /// A seat ends; one that has ended changes nothing.
+    func endSeat(_ port: String, _ number: UInt64) {
+        if isSeated(port, number) { seats[port] = nil }
     }
 
     /// Forgets a port.

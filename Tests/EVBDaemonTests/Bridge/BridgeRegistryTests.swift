@@ -51,19 +51,44 @@ import Testing
         let registry = BridgeRegistry()
         let admission = AcceptingAdmission(registry: registry)
         let address = try #require(MACAddress(machineOne))
-        #expect(registry.follow("port0", protected: []).isEmpty)
+        var revoked: [String: AddressLedger.Obstacle] = [:]
+        registry.onRevoked = { revoked["\($0 == vsi(1)) \($1)"] = $2 }
+        registry.protect([], by: .port("port0"))
+        #expect(registry.follow("port0").isEmpty)
         let asked = try request([entry(machineOne, 0)])
         #expect(decide(admission, asked, on: "port0") == .grant(asked.filter))
-        #expect(registry.follow("port0", protected: [address]) == [vsi(1): .protected(address)])
-        #expect(registry.follow("port0", protected: [address]).isEmpty, "told once")
+        registry.protect([address], by: .port("port0"))
+        #expect(revoked == ["true port0": .protected(address)])
+        revoked = [:]
+        registry.protect([address], by: .port("port0"))
+        #expect(revoked.isEmpty && registry.follow("port0").isEmpty, "told once")
         admission.release(vsi(1), on: "port0")
         #expect(
             decide(admission, asked, on: "port0")
                 == .refuse(Refusal(reason: .invalidFilter, isHard: true, isKept: true)))
-        #expect(registry.follow("port1", protected: []).isEmpty)
+        registry.protect([], by: .port("port1"))
         #expect(decide(admission, asked, on: "port1") != .grant(asked.filter), "nor another port's")
         registry.leave("port0")
         #expect(decide(admission, asked, on: "port1") == .grant(asked.filter))
+    }
+
+    @Test(
+        "SEC-26 an address that becomes protected is taken back on all ports, whichever part of the configuration says so"
+    )
+    func protectedEverywhere() throws {
+        let address = try #require(MACAddress(machineOne))
+        for part in [BridgeRegistry.Protection.port("port0"), .types(of: "port0"), .port("port1")] {
+            let registry = BridgeRegistry()
+            let admission = AcceptingAdmission(registry: registry)
+            var revoked: [String] = []
+            registry.onRevoked = { revoked.append("\($0 == vsi(1)) \($1) \($2 == .protected(address))") }
+            for port in ["port1", "port2"] {
+                let asked = try request([entry(machineOne, 0), entry(machineTwo, 0)])
+                #expect(decide(admission, asked, on: port) == .grant(asked.filter))
+            }
+            registry.protect([address], by: part)
+            #expect(revoked.sorted() == ["true port1 true", "true port2 true"])
+        }
     }
 
     @Test("SEC-21 who loses a VSI is told which, and a VSI that is not associated is at no place")
