@@ -65,6 +65,8 @@ public final class Daemon {
     private let types: TypedAdmission
     /// What the bridge ports know together.
     private let registry: BridgeRegistry
+    /// Ends what is kept for VSIs of the run before.
+    private var reservationTimer: Timers.Timer?
 
     /// evbd's process.
     let processID = Processes.ownID
@@ -99,7 +101,10 @@ public final class Daemon {
             timers = Timers(loop: loop)
             table = try LinkTable(loop: loop, timers: timers, logger: logger)
             programmer = try LinkProgrammer(loop: loop)
-            registry = BridgeRegistry(table: table, logger: logger) { [timers] in timers.now }
+            let journal = HoldingsJournal(
+                runtimeDirectory: runtimeDirectory, limits: configuration.limits, loop: loop, timers: timers,
+                logger: logger)
+            registry = BridgeRegistry(table: table, journal: journal, logger: logger) { [timers] in timers.now }
             types = TypedAdmission(
                 programmer: programmer, timers: timers, loop: loop, runtimeDirectory: runtimeDirectory,
                 registry: registry, logger: logger)
@@ -128,6 +133,9 @@ public final class Daemon {
         registry.onMoved = { [weak self] vsiID, loser, winner in
             (self?.port(loser) as? BridgePortSupervisor)?.moved(vsiID, to: winner)
         }
+        reservationTimer = timers.timer { [weak self] in self?.registry.endReservations() }
+        registry.onDeadline = { [weak self] in self?.reservationTimer?.set($0) }
+        registry.restore(ports: bridgePorts)
         types.removeLeftovers(keeping: Set(configuration.ports.lazy.filter { $0.vsiTypes != nil }.map(\.interface)))
         for port in configuration.ports { ports.append(makePort(port)) }
         for index in claimed { claims.giveBack(index) }
@@ -296,6 +304,7 @@ public final class Daemon {
         logger.logLevel = Logger.Level(fresh.logLevel)
         let hasOtherLimits = fresh.limits != configuration.limits
         resources.limits = fresh.limits
+        registry.journal?.limits = fresh.limits
         resources.portCount = fresh.ports.count
         configuration = fresh
         let wanted = Dictionary(uniqueKeysWithValues: fresh.ports.map { ($0.interface, $0) })
@@ -410,6 +419,7 @@ public final class Daemon {
         for port in ports { port.stop() }
         for item in leaving { item.port.leave() }
         leaving = []
+        registry.finish()
         guestFilter.finish()
         programmer.finish()
         for server in controlServers { server.close() }

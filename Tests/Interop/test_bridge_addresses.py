@@ -251,6 +251,62 @@ def test_SEC_125_inherited_rules_go_with_their_vsi(typed):
     assert held() == (1, 1) and len(typed.rules.forwarding(third, "porta")) == 1
 
 
+def killed_bridge(two):
+    """The first station has a VSI with the guest's address, and the bridge's evbd is killed."""
+    mine = new_vsi()
+    assert two.ask(two.a, mine).returncode == OK
+    journal = two.bridge.directory / "holdings"
+    eventually(lambda: journal.exists() and f"+ porta {mine} associated {GUEST}/" in journal.read_text(), 5, "it is noted")
+    two.bridge.process.kill()
+    return mine
+
+
+def refused(two, vsi):
+    """The rival asks first, and does not get the address; another it does."""
+    two.bridge.start()
+    two.b.wait_for_bridge()
+    assert two.ask(two.b, vsi).returncode == FAILED
+    details = two.b.ctl_json("vsi", "show", vsi)["vsidb"]
+    assert details["operReasonCode"] == 5 and details["operHard"] is False
+    assert two.ask(two.b, new_vsi(), OTHER).returncode == OK
+    return True
+
+
+def test_SEC_25_a_restart_gives_no_address_away(two):
+    """The bridge's evbd is killed, and its first station is cut off for a while: another station that asks first does not get the address
+    of that station's VSI. Its holder comes back and has it, and the other gets it when that ends it."""
+    mine, theirs = killed_bridge(two), new_vsi()
+    two.switch_ns.ip("link", "set", "porta", "down")
+    assert refused(two, theirs)
+    assert re.search(rf"belongs to VSI {mine} on porta, whose station has not asked for it since evbd began", two.log()), two.log()
+    assert two.port_of(mine) == [] and two.port_of(theirs) == []
+    two.switch_ns.ip("link", "set", "porta", "up")
+    eventually(lambda: two.port_of(mine) == ["porta"] and two.a.state(mine) == "associated", 20, "the holder has it again")
+    assert two.ask(two.b, theirs).returncode == FAILED
+    assert two.a.ctl("vsi", "deassociate", mine).returncode == OK
+    eventually(lambda: two.port_of(theirs) == ["portb"], 20, "it asks again, and has it")
+    assert two.bridge.terminate() == 0
+    assert f"+ portb {theirs} associated {GUEST}/" in (two.bridge.directory / "holdings").read_text(), "kept over a stop in order too"
+
+
+def test_SEC_25_what_its_holder_does_not_ask_for_is_free_in_the_end(new_lab):
+    """The holder has ended while the bridge's evbd was not there. Its station is heard and does not ask: the other gets the address when the
+    station had time enough, and no sooner. A port that the configuration has no more keeps nothing."""
+    two = TwoStations(new_lab(), typed=False)
+    mine, theirs = killed_bridge(two), new_vsi()
+    two.a.ctl("vsi", "deassociate", mine)
+    began = time.monotonic()
+    assert refused(two, theirs)
+    eventually(lambda: two.port_of(theirs) == ["portb"] or (two.ask(two.b, theirs) and False), 40, "free", every=0.5)
+    assert time.monotonic() - began > 9, "not before its time is over"
+    assert "have not been asked for again" in two.log()
+    two.bridge.process.kill()
+    two.bridge.config["ports"].pop()
+    two.bridge.write_config()
+    two.bridge.start()
+    assert two.ask(two.a, mine).returncode == OK, "nothing is kept for a port that is no more"
+
+
 def test_SEC_26_what_becomes_protected_is_taken_back_everywhere(two):
     """A reload protects an address that a VSI of another port has: it is taken back. So it is where the port that names it has no interface."""
     mine, theirs = new_vsi(), new_vsi()

@@ -17,6 +17,7 @@ extension BridgePortSupervisor {
         case .reflectiveRelay(let isOn): reflect(isOn)
         case .station(let change): tell(change)
         case .timers(let timers):
+            if port.station != nil { seat.heard(isFound: false, keepAlive: port.snapshot.keepAliveTimeout) }
             log(
                 .info, "timers agreed",
                 [
@@ -179,6 +180,7 @@ extension BridgePortSupervisor {
         let news: PortNews
         switch change {
         case .found(let station):
+            seat.heard(isFound: true, keepAlive: port.snapshot.keepAliveTimeout)
             let chassis = station.chassisID.text(isChassis: true)
             log(
                 .notice, "EVB station found",
@@ -186,6 +188,8 @@ extension BridgePortSupervisor {
             news = PortNews(kind: .peer, to: chassis, message: "EVB station \(chassis) is heard")
         case .lost(let loss):
             forgetHeld()
+            // A station that is found at once in the other dialect asks again for what it had.
+            if !isStopping, loss != .dialectChanged { seat.lost() }
             let reason = isClosing ? "the port is given up" : loss.rawValue
             log(isClosing ? .notice : .warning, "EVB station lost", ["reason": "\(reason)"])
             news = PortNews(kind: .peer, reason: reason, message: "the EVB station is lost: \(reason)")

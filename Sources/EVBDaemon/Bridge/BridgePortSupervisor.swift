@@ -83,6 +83,7 @@ final class BridgePortSupervisor: ManagedPort {
     /// Begins to follow the interface; what is news is told from now on.
     func start() {
         if configuration.misbehave != .none { misbehave(configuration.misbehave) }
+        seat.begin(keepAlive: port.snapshot.keepAliveTimeout)
         // Whether there is an interface or not: other ports' VSIs may not have them either.
         seat.protect(configuration.protectedAddresses)
         follow()

@@ -8,12 +8,20 @@ internal import Netlink
 ///
 /// Used on the thread of the loop. The rules are those of ``AddressLedger`` and ``VSIPlaces``; this joins them with the kernel's
 /// links, the configuration and the log.
+///
+/// Files: this one has ports, addresses and places, `BridgeRegistry+Holdings.swift` what outlives the process.
 final class BridgeRegistry {
-    private(set) var ledger = AddressLedger()
-    private(set) var places = VSIPlaces()
+    var ledger = AddressLedger()
+    var places = VSIPlaces()
     private let table: LinkTable?
-    private let now: () -> Instant
-    private let logger: Logger?
+    let now: () -> Instant
+    let logger: Logger?
+    /// Keeps who holds what for the next run.
+    let journal: HoldingsJournal?
+    /// What the run before has left to VSIs that have not spoken yet.
+    var reservations = Reservations()
+    /// Called when ``endReservations()`` is wanted at another time; nil for never.
+    var onDeadline: ((Instant?) -> Void)?
     /// Addresses that no VSI may have on any port, by the port and the part of the configuration that says so.
     private var protected: [Protection: Set<MACAddress>] = [:]
     private var allProtected: Set<MACAddress> = []
@@ -42,10 +50,15 @@ final class BridgeRegistry {
     ///
     /// - Parameters:
     ///   - table: the kernel's links; nil is one bridge that does not tell VLANs apart, for tests.
+    ///   - journal: keeps who holds what for the next run; nil keeps nothing.
     ///   - logger: where a refusal is logged with both VSIs.
     ///   - now: the time.
-    init(table: LinkTable? = nil, logger: Logger? = nil, now: @escaping () -> Instant = { Instant(nanoseconds: 0) }) {
+    init(
+        table: LinkTable? = nil, journal: HoldingsJournal? = nil, logger: Logger? = nil,
+        now: @escaping () -> Instant = { Instant(nanoseconds: 0) }
+    ) {
         self.table = table
+        self.journal = journal
         self.logger = logger
         self.now = now
     }
@@ -95,7 +108,9 @@ final class BridgeRegistry {
 
     /// Forgets a port.
     func leave(_ port: String) {
+        endReservations(on: port)
         ledger.releaseAll(on: port)
+        journal?.removeAll(on: port)
         protect([], by: .port(port))
         protect([], by: .types(of: port))
         domains[port] = nil
@@ -172,29 +187,42 @@ final class BridgeRegistry {
     func log(_ request: BridgeRequest, on port: String, because obstacle: AddressLedger.Obstacle) {
         logger?.notice(
             "VSI not admitted",
-            metadata: ["vsi": "\(request.vsiID)", "port": "\(port)", "reason": "\(obstacle)"])
+            metadata: ["vsi": "\(request.vsiID)", "port": "\(port)", "reason": "\(obstacle)\(remark(on: obstacle))"])
     }
 
     // MARK: Places
 
     /// Judges a request by where its VSI is.
     func judge(_ request: BridgeRequest, on port: String) -> VSIPlaces.Verdict {
-        let verdict = places.judge(request, on: port, at: now())
+        let verdict = changePlaces(of: request.vsiID) { $0.judge(request, on: port, at: now()) }
         if case .moved = verdict { refused[port, default: (0, 0)].places &+= 1 }
         return verdict
     }
 
     /// A VSI has what was granted to it on a port.
     func bound(_ vsiID: VSIID, _ command: VDPCommand, on port: String) {
-        guard command == .associate else { return places.ended(vsiID, on: port) }
-        if let loser = places.associated(vsiID, on: port, at: now()) { onMoved?(vsiID, loser, port) }
+        forgetReservation(AddressLedger.Holder(vsiID: vsiID, port: port))
+        guard command == .associate else { return changePlaces(of: vsiID) { $0.ended(vsiID, on: port) } }
+        let loser = changePlaces(of: vsiID) { $0.associated(vsiID, on: port, at: now()) }
+        guard let loser else { return }
+        forgetReservation(AddressLedger.Holder(vsiID: vsiID, port: loser))
+        onMoved?(vsiID, loser, port)
     }
 
     /// A VSI has nothing on a port any more.
-    func released(_ vsiID: VSIID, on port: String) { places.ended(vsiID, on: port) }
+    func released(_ vsiID: VSIID, on port: String) {
+        let holder = AddressLedger.Holder(vsiID: vsiID, port: port)
+        forgetReservation(holder)
+        changePlaces(of: vsiID) { $0.ended(vsiID, on: port) }
+        // A former port is noted as such.
+        if !places.formerPorts(of: vsiID).contains(port) { journal?.set(holder, nil) }
+    }
 
     /// The station on a port has ended a VSI that had nothing there.
-    func departed(_ vsiID: VSIID, from port: String) { places.departed(vsiID, from: port) }
+    func departed(_ vsiID: VSIID, from port: String) {
+        endReservation(AddressLedger.Holder(vsiID: vsiID, port: port))
+        changePlaces(of: vsiID) { $0.departed(vsiID, from: port) }
+    }
 
     /// What a port's counters tell.
     func counters(of port: String) -> [String: UInt64] {

@@ -79,6 +79,21 @@ final class BridgeSeat {
 
     // MARK: The port
 
+    /// The port begins; `keepAlive` is toutKeepAlive, as the configuration has it.
+    func begin(keepAlive: Interval) {
+        if isOpen { registry.begin(name, keepAlive: keepAlive) }
+    }
+
+    /// The station is heard, or other timers are agreed with it.
+    func heard(isFound: Bool, keepAlive: Interval) {
+        if isOpen { registry.heard(name, isFound: isFound, keepAlive: keepAlive) }
+    }
+
+    /// The station is gone, and with it what was kept for its VSIs.
+    func lost() {
+        if isOpen { registry.endReservations(on: name) }
+    }
+
     /// No VSI may have these addresses, in place of those that the port has named before.
     func protect(_ addresses: Set<MACAddress>) {
         if isOpen { registry.protect(addresses, by: .port(name)) }

@@ -46,6 +46,19 @@ struct VSIPlaces {
     /// VSIs that are associated.
     var count: Int { places.count }
 
+    /// The ports that have lost a VSI, as far as that matters still.
+    func formerPorts(of vsiID: VSIID) -> Set<String> { places[vsiID].map { Set($0.former.keys) } ?? [] }
+
+    /// A VSI was associated on a port when evbd ended, and on these ports before that.
+    mutating func restore(_ vsiID: VSIID, on port: String, formerPorts: Set<String>, at now: Instant) {
+        guard places[vsiID] == nil else { return }
+        var place = Place(port: port)
+        for former in formerPorts where former != port {
+            place.former[former] = Former(lastAsked: now, movedAt: now)
+        }
+        places[vsiID] = place
+    }
+
     /// Whether stations on other ports keep a VSI alive that is associated on this one, or this one's on another.
     func isContested(_ vsiID: VSIID) -> Bool {
         places[vsiID]?.former.values.contains { $0.isReported } ?? false

@@ -145,6 +145,8 @@ extension TypedAdmission {
         } catch {
             return revoke(key, "its VSI type does not let it share addresses any more: \(error)")
         }
+        registry.note(
+            key.vsiID, grant.request.command, grant.filter, on: key.port, shared: type.profile.sharedAddresses)
         guard grant.token != nil, type.profile != grant.type.profile else {
             return replace(key, grant, grant.of(type, grant.token, port.edition))
         }

@@ -161,7 +161,8 @@ final class TypedAdmission: VSIAdmission {
             do throws(AddressLedger.Obstacle) {
                 addresses = try registry.claim(filter, for: request, on: port, shared: type.profile.sharedAddresses)
             } catch {
-                return refuse(request, on: port, because: "\(error)", error.refusal, completion)
+                let reason = "\(error)\(registry.remark(on: error))"
+                return refuse(request, on: port, because: reason, error.refusal, completion)
             }
             let isAssociated = request.command == .associate
             let token = isAssociated ? makeToken() : nil
@@ -201,6 +202,8 @@ final class TypedAdmission: VSIAdmission {
         proposed[key]?.removeAll(where: \.isInForce)
         if proposed[key]?.isEmpty == true { proposed[key] = nil }
         for grant in settled { forget(grant, key) }
+        registry.note(
+            vsiID, grant.command, grant.filter, on: port, shared: held[key]?.type.profile.sharedAddresses ?? [])
         // The database may have become another since it was decided.
         review(key)
     }

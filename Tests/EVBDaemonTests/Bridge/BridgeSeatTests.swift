@@ -28,6 +28,7 @@ import Testing
         former.withdraw(vsi(1))
         former.released(vsi(1))
         former.departed(vsi(1), asked.filter)
+        former.lost()
         former.bound(vsi(1), .preAssociate)
         former.protect([try #require(MACAddress(machineTwo))])
         former.leave()
