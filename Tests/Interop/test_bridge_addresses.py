@@ -58,6 +58,9 @@ class TwoStations:
         """The ports where the bridge has a VSI."""
         return sorted(item["port"] for item in self.bridge.ctl_json("vsi", "list") if item["vsiID"] == vsi and item["state"] == "associated")
 
+    def problems(self, port):
+        return self.bridge.ctl_json("port", "show", port)["problems"]
+
     def log(self):
         return self.bridge.process.output()
 
@@ -86,11 +89,15 @@ def check_holders(two):
     assert re.search(rf"not admitted.*port=portb .*belongs to VSI {mine} on porta.*vsi={theirs}", two.log()), two.log()
     assert two.port_of(mine) == ["porta"] and two.a.state(mine) == "associated"
     assert two.bridge.ctl_json("stats", "portb")[0]["counters"]["VdpAddressConflicts"] >= 1
+    problem = {"kind": "address-conflict", "vsiID": theirs, "otherVSIID": mine, "otherPort": "porta", "address": GUEST}
+    assert [problem] == [{key: one[key] for key in problem} for one in two.problems("portb")]
+    assert f"PROBLEM: VSI {theirs} asks for address {GUEST}" in two.bridge.ctl("port", "show", "portb").stdout
     assert two.a.ctl("vsi", "deassociate", mine).returncode == OK
     eventually(lambda: two.port_of(theirs) == ["portb"], 20, "it asks again, and has it")
+    assert two.problems("portb") == [], "it is over"
 
 
-def test_SEC_22_SEC_24_an_address_is_one_vsis_and_some_are_none(two):
+def test_SEC_22_SEC_24_SEC_27_an_address_is_one_vsis_and_some_are_none(two):
     """Another VSI that asks for an address, on another port or the same, is refused with reason 5 and not for good; both are logged;
     it gets the address by itself when the holder has gone. A protected address, that of the bridge and of its ports are no VSI's;
     a learned one is, and that is told."""
@@ -112,7 +119,7 @@ def test_SEC_22_SEC_24_an_address_is_one_vsis_and_some_are_none(two):
     eventually(lambda: any(f"address {OTHER} was learned behind porta" in event["message"] for _, event in events.seen), 5, "the event")
 
 
-def test_SEC_21_a_vsi_moves_once(typed):
+def test_SEC_21_SEC_27_a_vsi_moves_once(typed):
     """Two stations that both keep one VSI alive do not take it from each other by turns, which is told."""
     two = typed
     vsi = new_vsi()
@@ -128,6 +135,12 @@ def test_SEC_21_a_vsi_moves_once(typed):
     assert two.log().count("asks for it on and on") == 1
     assert any(event["kind"] == "notice" and event["port"] == "porta" and vsi in event["message"] for _, event in events.seen)
     assert two.bridge.ctl_json("stats", "porta")[0]["counters"]["VdpMovesRefused"] >= 2
+    for port, other in (("porta", "portb"), ("portb", "porta")):
+        assert [(one["kind"], one["vsiID"], one["otherPort"]) for one in two.problems(port)] == [("vsi-contest", vsi, other)]
+        shown = two.bridge.ctl("port", "show", port).stdout
+        assert f"PROBLEM: VSI {vsi} is associated " in shown and "end it at one of the two" in shown
+    assert two.b.ctl("vsi", "deassociate", vsi).returncode == OK
+    eventually(lambda: two.problems("porta") == two.problems("portb") == [], 5, "it is over")
 
 
 def test_SEC_23_migrations_types_for_ports_and_shared_addresses(typed):

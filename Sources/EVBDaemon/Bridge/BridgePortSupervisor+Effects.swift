@@ -72,8 +72,7 @@ extension BridgePortSupervisor {
     /// Two stations keep one VSI alive: one of them is not what it claims to be, or a machine runs twice.
     private func tellContest(over vsiID: VSIID, with holder: String) {
         let text =
-            "VSI \(vsiID) is associated on \(holder), and the station here asks for it on and on: end it at one of the two; "
-            + "to keep a type to certain ports, give ports in its VSI type"
+            "VSI \(vsiID) is associated on \(holder), and the station here asks for it on and on: \(VSIPlaces.Contest.remedy)"
         log(.warning, text, ["vsi": "\(vsiID)"])
         onNews?(PortNews(kind: .notice, vsiID: vsiID, message: text))
     }

@@ -43,7 +43,7 @@ extension BridgePortSupervisor {
         let local = isTransmitted ? snapshot.localTLVs : []
         let remote = snapshot.neighbour?.lldpdu.received(snapshot.dialect == .draft ? .draftEVB : .evb)
         return PortDetails(
-            port: status,
+            port: status, problems: seat.problems,
             evbTLV: EVBTLVPair(
                 local: local.lazy.compactMap(\.ratified).first.map { EVBTLVStatus($0) },
                 remote: snapshot.station?.tlv.map { EVBTLVStatus($0) }),

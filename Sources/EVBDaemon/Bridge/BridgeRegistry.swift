@@ -30,6 +30,8 @@ final class BridgeRegistry {
     /// Requests refused for an address of another VSI, and for a VSI that is elsewhere, by port. They wrap.
     private var refused: [String: (addresses: UInt64, places: UInt64)] = [:]
 
+    /// VSIs that ask for addresses of others, by the port where they ask.
+    private(set) var conflicts: [String: AddressConflicts] = [:]
     /// The ports that there are now, by name.
     private var seats: [String: UInt64] = [:]
     private var lastSeat: UInt64 = 0
@@ -115,6 +117,13 @@ final class BridgeRegistry {
         protect([], by: .types(of: port))
         domains[port] = nil
         refused[port] = nil
+        conflicts[port] = nil
+    }
+
+    /// The station on a port is gone: nothing is kept for its VSIs, and it asks for nothing.
+    func stationLost(on port: String) {
+        endReservations(on: port)
+        conflicts[port] = nil
     }
 
     /// The name of a link.
@@ -159,13 +168,17 @@ final class BridgeRegistry {
                 if isOwn(mac, on: port) { throw .own(mac) }
             }
             let domain = { self.domain(of: $0) }
-            guard request.command != .preAssociate else {
+            var claim: AddressLedger.Claim?
+            if request.command == .preAssociate {
                 try ledger.check(filter.entries, for: holder, isShared: isShared, domain: domain)
-                return nil
+            } else {
+                claim = try ledger.claim(filter.entries, for: holder, isShared: isShared, domain: domain)
             }
-            return try ledger.claim(filter.entries, for: holder, isShared: isShared, domain: domain)
+            conflicts[port]?.settled(request.vsiID)
+            return claim
         } catch {
             refused[port, default: (0, 0)].addresses &+= 1
+            conflicts[port, default: AddressConflicts()].refused(request.vsiID, because: error, at: now())
             throw error
         }
     }
@@ -221,6 +234,7 @@ final class BridgeRegistry {
     /// The station on a port has ended a VSI that had nothing there.
     func departed(_ vsiID: VSIID, from port: String) {
         endReservation(AddressLedger.Holder(vsiID: vsiID, port: port))
+        conflicts[port]?.settled(vsiID)
         changePlaces(of: vsiID) { $0.departed(vsiID, from: port) }
     }
 

@@ -1,3 +1,4 @@
+internal import EVBControl
 internal import EVBProtocol
 internal import EVBWire
 
@@ -91,7 +92,7 @@ final class BridgeSeat {
 
     /// The station is gone, and with it what was kept for its VSIs.
     func lost() {
-        if isOpen { registry.endReservations(on: name) }
+        if isOpen { registry.stationLost(on: name) }
     }
 
     /// No VSI may have these addresses, in place of those that the port has named before.
@@ -106,4 +107,7 @@ final class BridgeSeat {
 
     /// What the port's counters tell.
     var counters: [String: UInt64] { isOpen ? registry.counters(of: name) : [:] }
+
+    /// What is wrong between VSIs on the port now.
+    var problems: [PortProblem] { isOpen ? registry.problems(of: name) : [] }
 }

@@ -106,4 +106,68 @@ import Testing
         registry.bound(vsi(1), .preAssociate, on: "b")
         #expect(registry.judge(try request([entry(machineOne, 0)]), on: "a") == .free)
     }
+
+    @Test(
+        "SEC-27 a contest and a conflict are shown at their ports while they last, with what to do, and not without bound"
+    )
+    func problems() throws {
+        var time = Instant(nanoseconds: 0)
+        let registry = BridgeRegistry { time }
+        let admission = AcceptingAdmission(registry: registry)
+        func ask(_ number: UInt64, _ address: String, on port: String) throws {
+            let asked = try request(id: vsi(number), [entry(address, 0)])
+            guard registry.judge(asked, on: port) == .free,
+                case .grant(let filter)? = decide(admission, asked, on: port)
+            else { return }
+            let grant = BridgeGrant(command: .associate, filter: filter)
+            admission.bind(vsi(number), grant, request: asked, on: port)
+            registry.bound(vsi(number), .associate, on: port)
+        }
+        try ask(1, machineOne, on: "a")
+        try ask(2, machineOne, on: "b")
+        let conflict = registry.problems(of: "b")
+        #expect(conflict.map(\.kind) == [.addressConflict] && conflict.map(\.otherPort) == ["a"])
+        #expect(conflict.map(\.vsiID) == ["\(vsi(2))"] && conflict.map(\.otherVSIID) == ["\(vsi(1))"])
+        #expect(
+            conflict.map(\.address) == [machineOne] && conflict.allSatisfy { $0.hint.contains("end VSI \(vsi(1))") })
+        #expect(registry.problems(of: "a").isEmpty, "it is asked for at the other")
+        time = time + .seconds(330)
+        #expect(registry.problems(of: "b").count == 1)
+        time = time + .seconds(1)
+        #expect(registry.problems(of: "b").isEmpty, "it is not asked for any more")
+        for over in 0..<4 {
+            try ask(2, machineOne, on: "b")
+            #expect(registry.problems(of: "b").count == 1)
+            switch over {
+            case 0: registry.departed(vsi(2), from: "b")
+            case 1: try ask(2, machineTwo, on: "b")
+            case 2: registry.stationLost(on: "b")
+            default: registry.leave("b")
+            }
+            #expect(registry.problems(of: "b").isEmpty, "\(over)")
+        }
+        for number in 0..<1000 as Range<UInt64> {
+            time = time + .milliseconds(1)
+            try ask(10 + number, machineOne, on: "b")
+        }
+        let many = registry.problems(of: "b")
+        #expect(many.count == AddressConflicts.countMax && many.first?.vsiID == "\(vsi(1009))")
+        registry.stationLost(on: "b")
+
+        try ask(1, machineOne, on: "b")
+        #expect(registry.problems(of: "a").isEmpty, "a migration is none")
+        for _ in 0..<2 { try ask(1, machineOne, on: "a") }
+        for (port, other) in [("a", "b"), ("b", "a")] {
+            let contest = registry.problems(of: port)
+            #expect(contest.map(\.kind) == [.vsiContest] && contest.map(\.otherPort) == [other])
+            #expect(contest.allSatisfy { $0.hint.contains("end it at one of the two") })
+        }
+        #expect(registry.problems(of: "c").isEmpty)
+        time = time + .seconds(701)
+        #expect(registry.problems(of: "a").isEmpty && registry.problems(of: "b").isEmpty)
+        time = time + .seconds(1)
+        registry.bound(vsi(1), .associate, on: "b")
+        registry.departed(vsi(1), from: "a")
+        #expect(registry.problems(of: "b").isEmpty)
+    }
 }
