@@ -225,7 +225,19 @@ public enum ControlInterface {
         # Of LLDP-EXT-DOT1-EVB-EXTENSIONS-MIB. TLVs are hexadecimal digits, with their headers.
         type Xdot1 (evbConfigEvbTxEnable: bool, locEvbTlvString: ?string, remEvbTlvString: ?string)
 
-        # A port in full.
+        # Something between VSIs that is wrong on a bridge port now. kind: vsi-contest (stations on two ports keep one VSI
+        # alive) or address-conflict (the VSI asks for an address that another VSI holds). hint: what to do about it.
+        type Problem (
+          kind: string,
+          vsiID: string,
+          otherPort: string,
+          otherVSIID: ?string,
+          address: ?string,
+          message: string,
+          hint: string
+        )
+
+        # A port in full. Of many problems it has some.
         type PortDetails (
           interface: string,
           role: (station, bridge),
@@ -236,6 +248,7 @@ public enum ControlInterface {
           timers: Timers,
           vsis: VSICounts,
           misbehaviour: ?Misbehaviour,
+          problems: []Problem,
           evbTLV: (local: ?EVBTLV, remote: ?EVBTLV),
           lldpNeighbour: ?Neighbour,
           sys: Sys,

@@ -125,6 +125,8 @@ public struct NeighbourStatus: Codable, Sendable, Equatable {
 public struct PortDetails: Codable, Sendable, Equatable {
     /// The port in brief; its keys stand on the same level as those below.
     public var port: PortStatus
+    /// What is wrong between VSIs on a bridge's port now; some of it, where there is much.
+    public var problems: [PortProblem]
     /// The EVB TLVs of both sides.
     public var evbTLV: EVBTLVPair
     /// The LLDP neighbour; nil where there is none.
@@ -144,10 +146,12 @@ public struct PortDetails: Codable, Sendable, Equatable {
 
     /// Makes the details of a port.
     public init(
-        port: PortStatus, evbTLV: EVBTLVPair, lldpNeighbour: NeighbourStatus?, sys: SysObjects, urp: URPObjects?,
-        sbp: SBPObjects? = nil, ecp: ECPObjects, xdot1: Xdot1Objects, counterDiscontinuity: Int
+        port: PortStatus, problems: [PortProblem] = [], evbTLV: EVBTLVPair, lldpNeighbour: NeighbourStatus?,
+        sys: SysObjects, urp: URPObjects?, sbp: SBPObjects? = nil, ecp: ECPObjects, xdot1: Xdot1Objects,
+        counterDiscontinuity: Int
     ) {
         self.port = port
+        self.problems = problems
         self.evbTLV = evbTLV
         self.lldpNeighbour = lldpNeighbour
         self.sys = sys
@@ -159,14 +163,16 @@ public struct PortDetails: Codable, Sendable, Equatable {
     }
 
     private enum CodingKeys: String, CodingKey {
-        case evbTLV, lldpNeighbour, sys, urp, sbp, ecp, xdot1, counterDiscontinuity
+        case problems, evbTLV, lldpNeighbour, sys, urp, sbp, ecp, xdot1, counterDiscontinuity
     }
 
     /// Reads the details.
     public init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: CodingKeys.self)
         self.init(
-            port: try PortStatus(from: decoder), evbTLV: try container.decode(EVBTLVPair.self, forKey: .evbTLV),
+            port: try PortStatus(from: decoder),
+            problems: try container.decodeIfPresent([PortProblem].self, forKey: .problems) ?? [],
+            evbTLV: try container.decode(EVBTLVPair.self, forKey: .evbTLV),
             lldpNeighbour: try container.decodeIfPresent(NeighbourStatus.self, forKey: .lldpNeighbour),
             sys: try container.decode(SysObjects.self, forKey: .sys),
             urp: try container.decodeIfPresent(URPObjects.self, forKey: .urp),
@@ -180,6 +186,7 @@ public struct PortDetails: Codable, Sendable, Equatable {
     public func encode(to encoder: any Encoder) throws {
         try port.encode(to: encoder)
         var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(problems, forKey: .problems)
         try container.encode(evbTLV, forKey: .evbTLV)
         try container.encode(Nullable(wrappedValue: lldpNeighbour), forKey: .lldpNeighbour)
         try container.encode(sys, forKey: .sys)

@@ -69,6 +69,8 @@ public final class Daemon {
     private let types: TypedAdmission
     /// What the bridge ports know together.
     private let registry: BridgeRegistry
+    /// Ends what is kept for VSIs of the run before.
+    private var reservationTimer: Timers.Timer?
 
     /// evbd's process.
     let processID = Processes.ownID
@@ -105,7 +107,10 @@ public final class Daemon {
             timers = Timers(loop: loop)
             table = try LinkTable(loop: loop, timers: timers, logger: logger)
             programmer = try LinkProgrammer(loop: loop)
-            registry = BridgeRegistry(table: table, logger: logger) { [timers] in timers.now }
+            let journal = HoldingsJournal(
+                runtimeDirectory: runtimeDirectory, limits: configuration.limits, loop: loop, timers: timers,
+                logger: logger)
+            registry = BridgeRegistry(table: table, journal: journal, logger: logger) { [timers] in timers.now }
             types = TypedAdmission(
                 programmer: programmer, timers: timers, loop: loop, runtimeDirectory: runtimeDirectory,
                 registry: registry, logger: logger)
@@ -128,9 +133,15 @@ public final class Daemon {
         HairpinFlag.takeBack(surroundings) { !bridgePorts.contains($0) }
         types.onRevoked = { [weak self] vsiID, port in (self?.port(port) as? BridgePortSupervisor)?.deassociate(vsiID) }
         types.onNotice = { [weak self] text, port in (self?.port(port) as? BridgePortSupervisor)?.notice(text) }
+        registry.onRevoked = { [weak self] vsiID, port, obstacle in
+            (self?.port(port) as? BridgePortSupervisor)?.revoke(vsiID, because: obstacle)
+        }
         registry.onMoved = { [weak self] vsiID, loser, winner in
             (self?.port(loser) as? BridgePortSupervisor)?.moved(vsiID, to: winner)
         }
+        reservationTimer = timers.timer { [weak self] in self?.registry.endReservations() }
+        registry.onDeadline = { [weak self] in self?.reservationTimer?.set($0) }
+        registry.restore(ports: bridgePorts)
         types.removeLeftovers(keeping: Set(configuration.ports.lazy.filter { $0.vsiTypes != nil }.map(\.interface)))
         for port in configuration.ports { ports.append(makePort(port)) }
         for index in claimed { claims.giveBack(index) }
@@ -256,9 +267,9 @@ public final class Daemon {
     private func makeBridgePort(_ configuration: PortConfiguration) -> BridgePortSupervisor {
         let database = configuration.vsiTypes.flatMap { self.configuration.vsiTypes[$0] }
         if let database { types.configure(configuration.interface, database) }
-        let port = BridgePortSupervisor(
-            configuration, surroundings,
-            admission: database == nil ? AcceptingAdmission(registry: registry) : types, registry: registry)
+        let admission: any VSIAdmission = database == nil ? AcceptingAdmission(registry: registry) : types
+        let seat = BridgeSeat(configuration.interface, admission: admission, registry: registry)
+        let port = BridgePortSupervisor(configuration, surroundings, seat)
         let name = port.name
         port.onNews = { [weak self, weak port] in self?.publish($0, port: name, since: port?.timeOfNews) }
         port.onReleased = { [weak self, weak port] in
@@ -307,6 +318,7 @@ public final class Daemon {
         threshold.follow(Logger.Level(fresh.logLevel))
         let hasOtherLimits = fresh.limits != configuration.limits
         resources.limits = fresh.limits
+        registry.journal?.limits = fresh.limits
         resources.portCount = fresh.ports.count
         configuration = fresh
         let wanted = Dictionary(uniqueKeysWithValues: fresh.ports.map { ($0.interface, $0) })
@@ -423,6 +435,7 @@ public final class Daemon {
         for port in ports { port.stop() }
         for item in leaving { item.port.leave() }
         leaving = []
+        registry.finish()
         guestFilter.finish()
         programmer.finish()
         for server in controlServers { server.close() }

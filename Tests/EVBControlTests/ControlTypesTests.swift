@@ -38,6 +38,22 @@ import Testing
                 + "vsiID,vsiIDFormat}")
     }
 
+    @Test("SEC-27 problems of a port come with what to do, and an evbd that knows none has none")
+    func problems() throws {
+        var details = Samples.details
+        details.problems = [Samples.contest, Samples.conflict]
+        let written = try json(details)
+        #expect(keys(written).contains(",problems[{address=null,hint,kind,message,otherPort,otherVSIID=null,vsiID}],"))
+        #expect(try JSONCoding.decode(PortDetails.self, from: written) == details)
+        #expect(keys(try json(details.problems[1])) == "{address,hint,kind,message,otherPort,otherVSIID,vsiID}")
+        guard case .object(var members) = written else {
+            Issue.record("no object")
+            return
+        }
+        members.removeAll { $0.key == "problems" }
+        #expect(try JSONCoding.decode(PortDetails.self, from: .object(members)).problems.isEmpty)
+    }
+
     @Test func misbehaviourIsToldInFull() throws {
         var port = Samples.barePort
         port.misbehaviour = Misbehaviour(refuse: .reserved, hard: true, delay: 5)

@@ -34,6 +34,19 @@ import Testing
         #expect(presenter.misbehaviour(report.ports[0]) == "eth0 behaves")
     }
 
+    @Test("SEC-27 problems of a port are shown before all else, loudly")
+    func problems() {
+        var details = Samples.details
+        details.problems = [Samples.contest, Samples.conflict]
+        let shown = presenter.port(details).components(separatedBy: "\n\n")
+        #expect(
+            shown.prefix(2) == [
+                "PROBLEM: VSI 1 is associated on port1, and the station here asks for it on and on: end one",
+                "PROBLEM: VSI 1 asks for an address of VSI 2: give it another",
+            ])
+        #expect(Presenter(colour: true).port(details).hasPrefix("\u{1B}[31mPROBLEM: "))
+    }
+
     @Test func port() {
         #expect(
             presenter.port(Samples.details) == """

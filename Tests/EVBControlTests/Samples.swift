@@ -74,6 +74,14 @@ enum Samples {
         xdot1: Xdot1Objects(evbConfigEvbTxEnable: false, locEvbTlvString: nil, remEvbTlvString: nil),
         counterDiscontinuity: 0)
 
+    static let contest = PortProblem(
+        kind: .vsiContest, vsiID: fullVSI.vsiID, otherPort: "port1",
+        message: "VSI 1 is associated on port1, and the station here asks for it on and on", hint: "end one")
+
+    static let conflict = PortProblem(
+        kind: .addressConflict, vsiID: fullVSI.vsiID, otherPort: "port1", otherVSIID: bareVSI.vsiID,
+        address: "52:54:00:00:c7:3e", message: "VSI 1 asks for an address of VSI 2", hint: "give it another")
+
     static let event = ControlEvent(
         timeMilliseconds: 1_795_237_612_123, kind: .vsi, port: "eth0", vsiID: fullVSI.vsiID, from: "pending",
         to: "associated", reason: "success", message: "pending -> associated")

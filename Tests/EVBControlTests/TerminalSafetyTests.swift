@@ -81,6 +81,11 @@ struct TerminalSafetyTests {
         port.misbehaviour = Misbehaviour(vsiID: hostile)
         var details = Samples.details
         details.port = port
+        details.problems = [
+            PortProblem(
+                kind: .vsiContest, vsiID: hostile, otherPort: hostile, otherVSIID: hostile, address: hostile,
+                message: hostile, hint: hostile)
+        ]
         details.lldpNeighbour?.systemName = hostile
         details.lldpNeighbour?.systemDescription = hostile
         details.lldpNeighbour?.portDescription = hostile

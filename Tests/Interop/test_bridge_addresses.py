@@ -58,6 +58,9 @@ class TwoStations:
         """The ports where the bridge has a VSI."""
         return sorted(item["port"] for item in self.bridge.ctl_json("vsi", "list") if item["vsiID"] == vsi and item["state"] == "associated")
 
+    def problems(self, port):
+        return self.bridge.ctl_json("port", "show", port)["problems"]
+
     def log(self):
         return self.bridge.process.output()
 
@@ -86,11 +89,15 @@ def check_holders(two):
     assert re.search(rf"not admitted.*port=portb .*belongs to VSI {mine} on porta.*vsi={theirs}", two.log()), two.log()
     assert two.port_of(mine) == ["porta"] and two.a.state(mine) == "associated"
     assert two.bridge.ctl_json("stats", "portb")[0]["counters"]["VdpAddressConflicts"] >= 1
+    problem = {"kind": "address-conflict", "vsiID": theirs, "otherVSIID": mine, "otherPort": "porta", "address": GUEST}
+    assert [problem] == [{key: one[key] for key in problem} for one in two.problems("portb")]
+    assert f"PROBLEM: VSI {theirs} asks for address {GUEST}" in two.bridge.ctl("port", "show", "portb").stdout
     assert two.a.ctl("vsi", "deassociate", mine).returncode == OK
     eventually(lambda: two.port_of(theirs) == ["portb"], 20, "it asks again, and has it")
+    assert two.problems("portb") == [], "it is over"
 
 
-def test_SEC_22_SEC_24_an_address_is_one_vsis_and_some_are_none(two):
+def test_SEC_22_SEC_24_SEC_27_an_address_is_one_vsis_and_some_are_none(two):
     """Another VSI that asks for an address, on another port or the same, is refused with reason 5 and not for good; both are logged;
     it gets the address by itself when the holder has gone. A protected address, that of the bridge and of its ports are no VSI's;
     a learned one is, and that is told."""
@@ -112,7 +119,7 @@ def test_SEC_22_SEC_24_an_address_is_one_vsis_and_some_are_none(two):
     eventually(lambda: any(f"address {OTHER} was learned behind porta" in event["message"] for _, event in events.seen), 5, "the event")
 
 
-def test_SEC_21_a_vsi_moves_once(typed):
+def test_SEC_21_SEC_27_a_vsi_moves_once(typed):
     """Two stations that both keep one VSI alive do not take it from each other by turns, which is told."""
     two = typed
     vsi = new_vsi()
@@ -128,6 +135,12 @@ def test_SEC_21_a_vsi_moves_once(typed):
     assert two.log().count("asks for it on and on") == 1
     assert any(event["kind"] == "notice" and event["port"] == "porta" and vsi in event["message"] for _, event in events.seen)
     assert two.bridge.ctl_json("stats", "porta")[0]["counters"]["VdpMovesRefused"] >= 2
+    for port, other in (("porta", "portb"), ("portb", "porta")):
+        assert [(one["kind"], one["vsiID"], one["otherPort"]) for one in two.problems(port)] == [("vsi-contest", vsi, other)]
+        shown = two.bridge.ctl("port", "show", port).stdout
+        assert f"PROBLEM: VSI {vsi} is associated " in shown and "end it at one of the two" in shown
+    assert two.b.ctl("vsi", "deassociate", vsi).returncode == OK
+    eventually(lambda: two.problems("porta") == two.problems("portb") == [], 5, "it is over")
 
 
 def test_SEC_23_migrations_types_for_ports_and_shared_addresses(typed):
@@ -249,6 +262,80 @@ def test_SEC_125_inherited_rules_go_with_their_vsi(typed):
     assert typed.a.ctl("vsi", "deassociate", ended).returncode == OK
     eventually(lambda: len(typed.rules.forwarding(OTHER, "porta")) == 0, 5, "gone")
     assert held() == (1, 1) and len(typed.rules.forwarding(third, "porta")) == 1
+
+
+def killed_bridge(two):
+    """The first station has a VSI with the guest's address, and the bridge's evbd is killed."""
+    mine = new_vsi()
+    assert two.ask(two.a, mine).returncode == OK
+    journal = two.bridge.directory / "holdings"
+    eventually(lambda: journal.exists() and f"+ porta {mine} associated {GUEST}/" in journal.read_text(), 5, "it is noted")
+    two.bridge.process.kill()
+    return mine
+
+
+def refused(two, vsi):
+    """The rival asks first, and does not get the address; another it does."""
+    two.bridge.start()
+    two.b.wait_for_bridge()
+    assert two.ask(two.b, vsi).returncode == FAILED
+    details = two.b.ctl_json("vsi", "show", vsi)["vsidb"]
+    assert details["operReasonCode"] == 5 and details["operHard"] is False
+    assert two.ask(two.b, new_vsi(), OTHER).returncode == OK
+    return True
+
+
+def test_SEC_25_a_restart_gives_no_address_away(two):
+    """The bridge's evbd is killed, and its first station is cut off for a while: another station that asks first does not get the address
+    of that station's VSI. Its holder comes back and has it, and the other gets it when that ends it."""
+    mine, theirs = killed_bridge(two), new_vsi()
+    two.switch_ns.ip("link", "set", "porta", "down")
+    assert refused(two, theirs)
+    assert re.search(rf"belongs to VSI {mine} on porta, whose station has not asked for it since evbd began", two.log()), two.log()
+    assert two.port_of(mine) == [] and two.port_of(theirs) == []
+    two.switch_ns.ip("link", "set", "porta", "up")
+    eventually(lambda: two.port_of(mine) == ["porta"] and two.a.state(mine) == "associated", 20, "the holder has it again")
+    assert two.ask(two.b, theirs).returncode == FAILED
+    assert two.a.ctl("vsi", "deassociate", mine).returncode == OK
+    eventually(lambda: two.port_of(theirs) == ["portb"], 20, "it asks again, and has it")
+    assert two.bridge.terminate() == 0
+    assert f"+ portb {theirs} associated {GUEST}/" in (two.bridge.directory / "holdings").read_text(), "kept over a stop in order too"
+
+
+def test_SEC_25_what_its_holder_does_not_ask_for_is_free_in_the_end(new_lab):
+    """The holder has ended while the bridge's evbd was not there. Its station is heard and does not ask: the other gets the address when the
+    station had time enough, and no sooner. A port that the configuration has no more keeps nothing."""
+    two = TwoStations(new_lab(), typed=False)
+    mine, theirs = killed_bridge(two), new_vsi()
+    two.a.ctl("vsi", "deassociate", mine)
+    began = time.monotonic()
+    assert refused(two, theirs)
+    eventually(lambda: two.port_of(theirs) == ["portb"] or (two.ask(two.b, theirs) and False), 40, "free", every=0.5)
+    assert time.monotonic() - began > 9, "not before its time is over"
+    assert "have not been asked for again" in two.log()
+    two.bridge.process.kill()
+    two.bridge.config["ports"].pop()
+    two.bridge.write_config()
+    two.bridge.start()
+    assert two.ask(two.a, mine).returncode == OK, "nothing is kept for a port that is no more"
+
+
+def test_SEC_26_what_becomes_protected_is_taken_back_everywhere(two):
+    """A reload protects an address that a VSI of another port has: it is taken back. So it is where the port that names it has no interface."""
+    mine, theirs = new_vsi(), new_vsi()
+    assert two.ask(two.b, mine).returncode == OK
+    absent = {"role": "bridge", "interface": "absent0", "protected-macs": [OTHER]}
+    if two.typed:
+        two.types.write_text(yaml(TYPES | {"protected-macs": [GATEWAY, GUEST]}) + "\n")
+    else:
+        two.bridge.config["ports"][0]["protected-macs"] = [GATEWAY, GUEST]
+    two.bridge.config["ports"].append(absent)
+    two.bridge.write_config()
+    two.bridge.process.signal(signal.SIGHUP)
+    eventually(lambda: two.port_of(mine) == [] and two.b.state(mine) != "associated", 10, "taken back")
+    assert re.search(rf"VSI revoked.*port=portb .*vsi={mine}", two.log()), two.log()
+    assert two.ask(two.b, theirs, OTHER).returncode == FAILED
+    assert two.b.ctl_json("vsi", "show", theirs)["vsidb"]["operHard"] is True
 
 
 def test_SEC_126_without_spanning_tree_one_station_is_warned_for_too(cable):

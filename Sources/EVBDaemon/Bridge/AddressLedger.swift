@@ -240,16 +240,14 @@ struct AddressLedger {
         return found
     }
 
-    /// The VSIs on a port that hold one of some addresses.
-    func holders(of addresses: Set<MACAddress>, on port: String) -> [VSIID: MACAddress] {
-        var found: [VSIID: MACAddress] = [:]
+    /// The VSIs that hold one of some addresses, each with one of those.
+    func holders(of addresses: Set<MACAddress>) -> [Holder: MACAddress] {
+        var found: [Holder: MACAddress] = [:]
         for mac in addresses {
             guard let bucket = buckets[mac] else { continue }
-            if let holder = bucket.only.flatMap({ records[$0.claim]?.holder }), holder.port == port {
-                found[holder.vsiID] = mac
-            }
-            for (key, group) in bucket.groups where key.port == port {
-                for vsiID in group.vsiIDs { found[vsiID] = mac }
+            if let holder = bucket.only.flatMap({ records[$0.claim]?.holder }) { found[holder] = mac }
+            for (key, group) in bucket.groups {
+                for vsiID in group.vsiIDs { found[Holder(vsiID: vsiID, port: key.port)] = mac }
             }
         }
         return found

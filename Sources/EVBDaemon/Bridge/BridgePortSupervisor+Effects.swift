@@ -14,11 +14,11 @@ extension BridgePortSupervisor {
         case .vsi(.bound(let vsiID, let grant)): bound(vsiID, grant)
         case .vsi(.released(let vsiID, let release)): released(vsiID, release)
         case .vsi(.departed(let vsiID, let filter)):
-            registry.departed(vsiID, from: name)
-            admission.departed(vsiID, filter, on: name)
+            seat.departed(vsiID, filter)
         case .reflectiveRelay(let isOn): reflect(isOn)
         case .station(let change): tell(change)
         case .timers(let timers):
+            if port.station != nil { seat.heard(isFound: false, keepAlive: port.snapshot.keepAliveTimeout) }
             log(
                 .info, "timers agreed",
                 [
@@ -51,7 +51,7 @@ extension BridgePortSupervisor {
 
     private func decide(_ ticket: DecisionTicket, _ request: BridgeRequest) {
         decisions.asked(ticket, request.vsiID)
-        guard case .moved(let holder, let isNews) = registry.judge(request, on: name) else {
+        guard case .moved(let holder, let isNews) = seat.judge(request) else {
             return ask(ticket, request)
         }
         if isNews { tellContest(over: request.vsiID, with: holder) }
@@ -61,7 +61,7 @@ extension BridgePortSupervisor {
     private func ask(_ ticket: DecisionTicket, _ request: BridgeRequest) {
         // Strongly: a port that is given up takes back what is granted too late.
         var isLater = false
-        admission.decide(request, on: name) { [self] decision in
+        seat.decide(request) { [self] decision in
             let began = now
             take(decision, on: request, ticket)
             // What is done at once is paid for by who carries the effect out.
@@ -73,8 +73,7 @@ extension BridgePortSupervisor {
     /// Two stations keep one VSI alive: one of them is not what it claims to be, or a machine runs twice.
     private func tellContest(over vsiID: VSIID, with holder: String) {
         let text =
-            "VSI \(vsiID) is associated on \(holder), and the station here asks for it on and on: end it at one of the two; "
-            + "to keep a type to certain ports, give ports in its VSI type"
+            "VSI \(vsiID) is associated on \(holder), and the station here asks for it on and on: \(VSIPlaces.Contest.remedy)"
         log(.warning, text, ["vsi": "\(vsiID)"])
         onNews?(PortNews(kind: .notice, vsiID: vsiID, message: text))
     }
@@ -93,16 +92,16 @@ extension BridgePortSupervisor {
         guard decisions.settled(vsiID, isForNobody: isForNobody) else { return }
         // What was granted to nobody may be in force.
         if let vsi = port.vsi(vsiID), let grant = vsi.grant, let held = vsi.request {
-            admission.bind(vsiID, grant, request: held, on: name)
+            seat.bind(vsiID, grant, request: held)
         } else {
-            admission.release(vsiID, on: name)
+            seat.withdraw(vsiID)
         }
     }
 
     private func bound(_ vsiID: VSIID, _ grant: BridgeGrant) {
         // It may have been released since, which follows.
         guard let request = port.vsi(vsiID)?.request else { return }
-        admission.bind(vsiID, grant, request: request, on: name)
+        seat.bind(vsiID, grant, request: request)
         let state = EVBControl.VSIState(grant.command)
         log(
             .notice, "VSI \(state.rawValue)",
@@ -112,12 +111,12 @@ extension BridgePortSupervisor {
             ])
         tell(vsiID, state, nil, "VSI \(vsiID) is \(state.rawValue)")
         // Where it was before it ends after it is here, in the log and for who watches too.
-        registry.bound(vsiID, grant.command, on: name)
+        seat.bound(vsiID, grant.command)
     }
 
     private func released(_ vsiID: VSIID, _ release: VDPBridgeMachine.Release) {
-        if !isStopping { admission.release(vsiID, on: name) }
-        registry.released(vsiID, on: name)
+        // What it holds as evbd stops it is to hold for the next evbd.
+        if !isStopping { seat.released(vsiID) }
         let (code, words) = reason(release)
         let isLoss = release != .station && release != .moved
         log(
@@ -181,6 +180,7 @@ extension BridgePortSupervisor {
         let news: PortNews
         switch change {
         case .found(let station):
+            seat.heard(isFound: true, keepAlive: port.snapshot.keepAliveTimeout)
             let chassis = station.chassisID.text(isChassis: true)
             log(
                 .notice, "EVB station found",
@@ -188,6 +188,8 @@ extension BridgePortSupervisor {
             news = PortNews(kind: .peer, to: chassis, message: "EVB station \(chassis) is heard")
         case .lost(let loss):
             forgetHeld()
+            // A station that is found at once in the other dialect asks again for what it had.
+            if !isStopping, loss != .dialectChanged { seat.lost() }
             let reason = isClosing ? "the port is given up" : loss.rawValue
             log(isClosing ? .notice : .warning, "EVB station lost", ["reason": "\(reason)"])
             news = PortNews(kind: .peer, reason: reason, message: "the EVB station is lost: \(reason)")

@@ -44,7 +44,7 @@ extension BridgePortSupervisor {
         let local = isTransmitted ? snapshot.localTLVs : []
         let remote = snapshot.neighbour?.lldpdu.received(snapshot.dialect == .draft ? .draftEVB : .evb)
         return PortDetails(
-            port: status,
+            port: status, problems: seat.problems,
             evbTLV: EVBTLVPair(
                 local: local.lazy.compactMap(\.ratified).first.map { EVBTLVStatus($0) },
                 remote: snapshot.station?.tlv.map { EVBTLVStatus($0) }),
@@ -79,7 +79,7 @@ extension BridgePortSupervisor {
             "SocketStrays": transport.strays, "EcpRxOtherDestination": statistics.ecpRxOtherDestination,
             "LldpRxOtherDestination": statistics.lldpRxOtherDestination,
         ]
-        .merging(registry.counters(of: name)) { first, _ in first }
+        .merging(seat.counters) { first, _ in first }
         return StatisticsReport(
             interface: name, counters: values.mapValues { Int(clamping: $0) },
             counterDiscontinuity: now.since(createdAt).hundredths)

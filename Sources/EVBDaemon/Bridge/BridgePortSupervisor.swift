@@ -19,8 +19,8 @@ final class BridgePortSupervisor: ManagedPort {
     let transport: PortTransport
     private(set) var configuration: PortConfiguration
     private(set) var port: BridgePort
-    let admission: any VSIAdmission
-    let registry: BridgeRegistry
+    /// Who decides, and what the bridge ports know together.
+    let seat: BridgeSeat
     /// Called with everything that is news.
     var onNews: ((PortNews) -> Void)?
     var timeOfNews: UInt64? { queue.workAddedAt }
@@ -61,12 +61,10 @@ final class BridgePortSupervisor: ManagedPort {
 
     /// Sets a port up. Its interface may come later.
     init(
-        _ configuration: PortConfiguration, _ surroundings: PortSurroundings, admission: any VSIAdmission,
-        registry: BridgeRegistry
+        _ configuration: PortConfiguration, _ surroundings: PortSurroundings, _ seat: BridgeSeat
     ) {
         self.configuration = configuration
-        self.admission = admission
-        self.registry = registry
+        self.seat = seat
         let name = configuration.interface
         transport = PortTransport(configuration, surroundings)
         sequences = surroundings.store.sequences(port: name)
@@ -92,6 +90,9 @@ final class BridgePortSupervisor: ManagedPort {
     /// Begins to follow the interface; what is news is told from now on.
     func start() {
         if configuration.misbehave != .none { misbehave(configuration.misbehave) }
+        seat.begin(keepAlive: port.snapshot.keepAliveTimeout)
+        // Whether there is an interface or not: other ports' VSIs may not have them either.
+        seat.protect(configuration.protectedAddresses)
         follow()
     }
 
@@ -123,6 +124,7 @@ final class BridgePortSupervisor: ManagedPort {
         if configuration.misbehave != self.configuration.misbehave { misbehave(configuration.misbehave) }
         self.configuration = configuration
         transport.reconfigure(configuration)
+        seat.protect(configuration.protectedAddresses)
         // The station is to hear at once, and what it was granted ends.
         if isSwitched { perform(port.setLink(up: false, at: now)) }
         follow()
@@ -160,6 +162,13 @@ final class BridgePortSupervisor: ManagedPort {
         perform(port.deassociate(vsiID, at: now))
     }
 
+    /// Takes back a VSI that may not stay, by a De-Associate to the station.
+    func revoke(_ vsiID: VSIID, because obstacle: AddressLedger.Obstacle) {
+        guard holds(vsiID) else { return }
+        log(.warning, "VSI revoked", ["vsi": "\(vsiID)", "reason": "\(obstacle)"])
+        deassociate(vsiID)
+    }
+
     /// A VSI is associated on another port of this evbd now: it has nothing here any more.
     func moved(_ vsiID: VSIID, to winner: String) {
         destination = winner
@@ -195,13 +204,12 @@ final class BridgePortSupervisor: ManagedPort {
         leaveTimer?.set(now + Self.leavePause)
     }
 
-    var isReleased: Bool { !isClosing || !port.isReleasing && queue.isEmpty && admission.isSettled(on: name) }
+    var isReleased: Bool { !isClosing || !port.isReleasing && queue.isEmpty && seat.isSettled }
 
     /// Says good-bye by LLDP, which ends all that the station was granted, and stops listening.
     func leave() {
         end()
-        admission.leave(name)
-        registry.leave(name)
+        seat.leave()
     }
 
     /// Says good-bye by LLDP and stops listening, as evbd stops. What VSI types impose stays in force, as after a crash: a port
@@ -231,6 +239,8 @@ final class BridgePortSupervisor: ManagedPort {
 
     /// Carries effects out, those that come of carrying them out last, and waits for the next moment that the protocol wants.
     private func perform(_ effects: [BridgeEffect]) {
+        // Another port may have the name, and what goes by it.
+        guard seat.isOpen else { return }
         resources.set(port.use, of: name)
         // An acknowledgement waits for nothing, or the station sends again. An answer follows what it is about.
         func isAcknowledgement(_ effect: BridgeEffect) -> Bool {
@@ -312,13 +322,9 @@ final class BridgePortSupervisor: ManagedPort {
         flag.linkChanged()
     }
 
-    /// Takes VSIs back whose addresses are another's, or protected, since the port's bridge or the configuration has changed.
+    /// Takes VSIs back whose addresses are another's in the port's bridge, since that has changed.
     private func judgeAddresses() {
-        let found = registry.follow(name, protected: configuration.protectedAddresses)
-        for (vsiID, obstacle) in found {
-            log(.warning, "VSI revoked", ["vsi": "\(vsiID)", "reason": "\(obstacle)"])
-            deassociate(vsiID)
-        }
+        for (vsiID, obstacle) in seat.follow() { revoke(vsiID, because: obstacle) }
     }
 
     /// Why frames cannot be reflected on the port.

@@ -9,12 +9,20 @@ internal import Netlink
 ///
 /// Used on the thread of the loop. The rules are those of ``AddressLedger`` and ``VSIPlaces``; this joins them with the kernel's
 /// links, the configuration and the log.
+///
+/// Files: this one has ports, addresses and places, `BridgeRegistry+Holdings.swift` what outlives the process.
 final class BridgeRegistry {
-    private(set) var ledger = AddressLedger()
-    private var places = VSIPlaces()
+    var ledger = AddressLedger()
+    var places = VSIPlaces()
     private let table: LinkTable?
-    private let now: () -> Instant
-    private let logger: Logger?
+    let now: () -> Instant
+    let logger: Logger?
+    /// Keeps who holds what for the next run.
+    let journal: HoldingsJournal?
+    /// What the run before has left to VSIs that have not spoken yet.
+    var reservations = Reservations()
+    /// Called when ``endReservations()`` is wanted at another time; nil for never.
+    var onDeadline: ((Instant?) -> Void)?
     /// Addresses that no VSI may have on any port, by the port and the part of the configuration that says so.
     private var protected: [Protection: Set<MACAddress>] = [:]
     private var allProtected: Set<MACAddress> = []
@@ -23,6 +31,12 @@ final class BridgeRegistry {
     /// Requests refused for an address of another VSI, and for a VSI that is elsewhere, by port. They wrap.
     private var refused: [String: (addresses: UInt64, places: UInt64)] = [:]
 
+    /// VSIs that ask for addresses of others, by the port where they ask.
+    private(set) var conflicts: [String: AddressConflicts] = [:]
+    /// The ports that there are now, by name.
+    private var seats: [String: UInt64] = [:]
+    private var lastSeat: UInt64 = 0
+
     /// What protects addresses.
     enum Protection: Hashable {
         case port(String)
@@ -30,6 +44,8 @@ final class BridgeRegistry {
         case types(of: String)
     }
 
+    /// Called with a VSI that may not stay on its port, and why.
+    var onRevoked: ((_ vsiID: VSIID, _ port: String, _ obstacle: AddressLedger.Obstacle) -> Void)?
     /// Called with a VSI that is associated on another port now, the port that has lost it, and the other.
     var onMoved: ((_ vsiID: VSIID, _ loser: String, _ winner: String) -> Void)?
 
@@ -37,48 +53,78 @@ final class BridgeRegistry {
     ///
     /// - Parameters:
     ///   - table: the kernel's links; nil is one bridge that does not tell VLANs apart, for tests.
+    ///   - journal: keeps who holds what for the next run; nil keeps nothing.
     ///   - logger: where a refusal is logged with both VSIs.
     ///   - now: the time.
-    init(table: LinkTable? = nil, logger: Logger? = nil, now: @escaping () -> Instant = { Instant(nanoseconds: 0) }) {
+    init(
+        table: LinkTable? = nil, journal: HoldingsJournal? = nil, logger: Logger? = nil,
+        now: @escaping () -> Instant = { Instant(nanoseconds: 0) }
+    ) {
         self.table = table
+        self.journal = journal
         self.logger = logger
         self.now = now
     }
 
     // MARK: Ports
 
-    /// Follows a port: its bridge, or the addresses that no VSI may have there, may have changed.
+    /// Follows a port, whose bridge may have changed.
     ///
     /// - Returns: its VSIs that may not stay, and why.
-    func follow(_ port: String, protected addresses: Set<MACAddress>) -> [VSIID: AddressLedger.Obstacle] {
+    func follow(_ port: String) -> [VSIID: AddressLedger.Obstacle] {
         let domain = domain(of: port)
-        let isNew = domains.updateValue(domain, forKey: port) != domain
-        let added = protect(addresses, by: .port(port))
-        var found = isNew ? ledger.conflicts(on: port) { self.domain(of: $0) } : [:]
-        guard !added.isEmpty else { return found }
-        for (vsiID, mac) in ledger.holders(of: added, on: port) { found[vsiID] = .protected(mac) }
-        return found
+        guard domains.updateValue(domain, forKey: port) != domain else { return [:] }
+        return ledger.conflicts(on: port) { self.domain(of: $0) }
     }
 
     /// Protects addresses, on all ports, in place of those that the same part of the configuration has named before.
     ///
-    /// - Returns: those that are new there.
-    @discardableResult
-    func protect(_ addresses: Set<MACAddress>, by part: Protection) -> Set<MACAddress> {
+    /// Calls ``onRevoked`` for each VSI that holds one of them, on whichever port.
+    func protect(_ addresses: Set<MACAddress>, by part: Protection) {
         let former = protected[part] ?? []
-        guard addresses != former else { return [] }
+        guard addresses != former else { return }
         protected[part] = addresses.isEmpty ? nil : addresses
         allProtected = protected.values.reduce(into: []) { $0.formUnion($1) }
-        return addresses.subtracting(former)
+        let added = addresses.subtracting(former)
+        guard !added.isEmpty else { return }
+        for (holder, mac) in ledger.holders(of: added) { onRevoked?(holder.vsiID, holder.port, .protected(mac)) }
+    }
+
+    // MARK: Seats
+
+    /// A port has the name from now on, and no former one.
+    ///
+    /// - Returns: the number of its seat.
+    func takeSeat(_ port: String) -> UInt64 {
+        lastSeat &+= 1
+        seats[port] = lastSeat
+        return lastSeat
+    }
+
+    /// Whether a seat is the one of its port.
+    func isSeated(_ port: String, _ number: UInt64) -> Bool { seats[port] == number }
+
+    /// A seat ends; one that has ended changes nothing.
+    func endSeat(_ port: String, _ number: UInt64) {
+        if isSeated(port, number) { seats[port] = nil }
     }
 
     /// Forgets a port.
     func leave(_ port: String) {
+        endReservations(on: port)
         ledger.releaseAll(on: port)
+        journal?.removeAll(on: port)
         protect([], by: .port(port))
         protect([], by: .types(of: port))
         domains[port] = nil
         refused[port] = nil
+        conflicts[port] = nil
+    }
+
+    /// The station on a port is gone: nothing is kept for its VSIs, and it asks for nothing.
+    func stationLost(on port: String) {
+        endReservations(on: port)
+        conflicts[port] = nil
     }
 
     /// The name of a link.
@@ -123,13 +169,17 @@ final class BridgeRegistry {
                 if isOwn(mac, on: port) { throw .own(mac) }
             }
             let domain = { self.domain(of: $0) }
-            guard request.command != .preAssociate else {
+            var claim: AddressLedger.Claim?
+            if request.command == .preAssociate {
                 try ledger.check(filter.entries, for: holder, isShared: isShared, domain: domain)
-                return nil
+            } else {
+                claim = try ledger.claim(filter.entries, for: holder, isShared: isShared, domain: domain)
             }
-            return try ledger.claim(filter.entries, for: holder, isShared: isShared, domain: domain)
+            conflicts[port]?.settled(request.vsiID)
+            return claim
         } catch {
             refused[port, default: (0, 0)].addresses &+= 1
+            conflicts[port, default: AddressConflicts()].refused(request.vsiID, because: error, at: now())
             throw error
         }
     }
@@ -151,29 +201,43 @@ final class BridgeRegistry {
     func log(_ request: BridgeRequest, on port: String, because obstacle: AddressLedger.Obstacle) {
         logger?.notice(
             "VSI not admitted",
-            metadata: ["vsi": "\(request.vsiID)", "port": "\(port)", "reason": "\(obstacle)"])
+            metadata: ["vsi": "\(request.vsiID)", "port": "\(port)", "reason": "\(obstacle)\(remark(on: obstacle))"])
     }
 
     // MARK: Places
 
     /// Judges a request by where its VSI is.
     func judge(_ request: BridgeRequest, on port: String) -> VSIPlaces.Verdict {
-        let verdict = places.judge(request, on: port, at: now())
+        let verdict = changePlaces(of: request.vsiID) { $0.judge(request, on: port, at: now()) }
         if case .moved = verdict { refused[port, default: (0, 0)].places &+= 1 }
         return verdict
     }
 
     /// A VSI has what was granted to it on a port.
     func bound(_ vsiID: VSIID, _ command: VDPCommand, on port: String) {
-        guard command == .associate else { return places.ended(vsiID, on: port) }
-        if let loser = places.associated(vsiID, on: port, at: now()) { onMoved?(vsiID, loser, port) }
+        forgetReservation(AddressLedger.Holder(vsiID: vsiID, port: port))
+        guard command == .associate else { return changePlaces(of: vsiID) { $0.ended(vsiID, on: port) } }
+        let loser = changePlaces(of: vsiID) { $0.associated(vsiID, on: port, at: now()) }
+        guard let loser else { return }
+        forgetReservation(AddressLedger.Holder(vsiID: vsiID, port: loser))
+        onMoved?(vsiID, loser, port)
     }
 
     /// A VSI has nothing on a port any more.
-    func released(_ vsiID: VSIID, on port: String) { places.ended(vsiID, on: port) }
+    func released(_ vsiID: VSIID, on port: String) {
+        let holder = AddressLedger.Holder(vsiID: vsiID, port: port)
+        forgetReservation(holder)
+        changePlaces(of: vsiID) { $0.ended(vsiID, on: port) }
+        // A former port is noted as such.
+        if !places.formerPorts(of: vsiID).contains(port) { journal?.set(holder, nil) }
+    }
 
     /// The station on a port has ended a VSI that had nothing there.
-    func departed(_ vsiID: VSIID, from port: String) { places.departed(vsiID, from: port) }
+    func departed(_ vsiID: VSIID, from port: String) {
+        endReservation(AddressLedger.Holder(vsiID: vsiID, port: port))
+        conflicts[port]?.settled(vsiID)
+        changePlaces(of: vsiID) { $0.departed(vsiID, from: port) }
+    }
 
     /// What a port's counters tell.
     func counters(of port: String) -> [String: UInt64] {

@@ -49,6 +49,7 @@ final class AcceptingAdmission: VSIAdmission {
     }
 
     func bind(_ vsiID: VSIID, _ grant: BridgeGrant, request: BridgeRequest, on port: String) {
+        registry.note(vsiID, grant.command, grant.filter, on: port)
         // The same may have been granted twice: the latest has all that is claimed.
         guard let place = granted[vsiID]?.lastIndex(where: { $0.request == request }) else { return }
         let meant = granted[vsiID]?.remove(at: place)

@@ -39,7 +39,18 @@ struct VSIPlaces {
         var former: [String: Former] = [:]
     }
 
+    /// Stations on two ports keep one VSI alive.
+    struct Contest: Hashable {
+        let vsiID: VSIID
+        /// Where it is associated.
+        let holder: String
+        /// Where it is asked for.
+        let asker: String
+    }
+
     private var places: [VSIID: Place] = [:]
+    /// VSIs with a former port that was reported; there may be more of them here.
+    private var contested: Set<VSIID> = []
 
     /// Where a VSI is associated.
     func port(of vsiID: VSIID) -> String? { places[vsiID]?.port }
@@ -47,9 +58,44 @@ struct VSIPlaces {
     /// VSIs that are associated.
     var count: Int { places.count }
 
+    /// The ports that have lost a VSI, as far as that matters still.
+    func formerPorts(of vsiID: VSIID) -> Set<String> { places[vsiID].map { Set($0.former.keys) } ?? [] }
+
+    /// A VSI was associated on a port when evbd ended, and on these ports before that.
+    mutating func restore(_ vsiID: VSIID, on port: String, formerPorts: Set<String>, at now: Instant) {
+        guard places[vsiID] == nil else { return }
+        var place = Place(port: port)
+        for former in formerPorts where former != port {
+            place.former[former] = Former(lastAsked: now, movedAt: now)
+        }
+        places[vsiID] = place
+    }
+
     /// Whether stations on other ports keep a VSI alive that is associated on this one, or this one's on another.
     func isContested(_ vsiID: VSIID) -> Bool {
         places[vsiID]?.former.values.contains { $0.isReported } ?? false
+    }
+
+    /// The contests that a port has a part in and that are not over, in no certain order.
+    func contests(on port: String, at now: Instant, limit: Int) -> [Contest] {
+        var found: [Contest] = []
+        for vsiID in contested {
+            guard let place = places[vsiID] else { continue }
+            for (asker, former) in place.former
+            where former.isReported && (asker == port || place.port == port)
+                && now.since(former.lastAsked) <= Self.silenceMax
+            {
+                guard found.count < limit else { return found }
+                found.append(Contest(vsiID: vsiID, holder: place.port, asker: asker))
+            }
+        }
+        return found
+    }
+
+    /// A former port is none any more.
+    private mutating func forgetFormer(_ port: String, of vsiID: VSIID) {
+        guard places[vsiID]?.former.removeValue(forKey: port) != nil else { return }
+        if !isContested(vsiID) { contested.remove(vsiID) }
     }
 
     /// Judges a request by where the VSI is.
@@ -61,7 +107,7 @@ struct VSIPlaces {
             request.command == .preAssociate || request.command == .preAssociateWithReservation
             || now.since(former.lastAsked) > Self.silenceMax
         guard !isNewMigration else {
-            places[request.vsiID]?.former[port] = nil
+            forgetFormer(port, of: request.vsiID)
             return .free
         }
         former.lastAsked = now
@@ -70,7 +116,10 @@ struct VSIPlaces {
         let isContested =
             former.refusals > 1 || (former.refusals == 1 && now.since(former.movedAt) > Self.crossing)
         let isNews = isContested && !former.isReported
-        if isNews { former.isReported = true }
+        if isNews {
+            former.isReported = true
+            contested.insert(request.vsiID)
+        }
         places[request.vsiID]?.former[port] = former
         return .moved(to: place.port, isNews: isNews)
     }
@@ -85,8 +134,9 @@ struct VSIPlaces {
         }
         guard place.port != port else { return nil }
         let loser = place.port
-        place.port = port
+        forgetFormer(port, of: vsiID)
         place.former[port] = nil
+        place.port = port
         place.former[loser] = Former(lastAsked: now, movedAt: now)
         places[vsiID] = place
         return loser
@@ -94,11 +144,13 @@ struct VSIPlaces {
 
     /// A VSI is not associated on a port any more.
     mutating func ended(_ vsiID: VSIID, on port: String) {
-        if places[vsiID]?.port == port { places[vsiID] = nil }
+        guard places[vsiID]?.port == port else { return }
+        places[vsiID] = nil
+        contested.remove(vsiID)
     }
 
     /// The station on a port has de-associated a VSI that it had lost.
     mutating func departed(_ vsiID: VSIID, from port: String) {
-        places[vsiID]?.former[port] = nil
+        forgetFormer(port, of: vsiID)
     }
 }

@@ -138,7 +138,7 @@ final class VSIStore {
     /// Makes sure of a directory that nobody else can write to.
     private func prepare() throws(SystemError) {
         guard !isUsable else { return }
-        if let status = try? Files.status(directory), !Self.isOurs(status, kind: .directory) {
+        if let status = try? Files.status(directory), !status.isOurs(.directory) {
             let aside = "\(directory).rejected.\(Processes.ownID)"
             try systemCall("rename \(directory)") { rename(directory, aside) }
             logger.warning(
@@ -147,11 +147,6 @@ final class VSIStore {
         }
         try Files.makeDirectory(directory, mode: 0o700)
         isUsable = true
-    }
-
-    /// Whether something is evbd's own, or root's, and nobody else can change it.
-    private static func isOurs(_ status: Files.Status, kind: Files.Status.Kind) -> Bool {
-        status.kind == kind && (status.owner == geteuid() || status.owner == 0) && status.mode & 0o022 == 0
     }
 
     private func readAll() {
@@ -175,7 +170,7 @@ final class VSIStore {
     private func readOne(_ name: String) {
         let path = "\(directory)/\(name)"
         do throws(SystemError) {
-            guard Self.isOurs(try Files.status(path), kind: .regular) else {
+            guard try Files.status(path).isOurs(.regular) else {
                 return setAside(name, "others could have written it")
             }
             let octets = try Files.read(path, limit: Self.lengthMax)
@@ -199,5 +194,12 @@ final class VSIStore {
         logger.warning(
             "a stored VSI is not taken; its file is set aside", metadata: ["file": "\(to)", "cause": "\(cause)"])
         _ = try? systemCall("rename \(from)") { () -> Int32 in rename(from, to) }
+    }
+}
+
+extension Files.Status {
+    /// Whether it is such a thing and evbd's own, or root's, and no other user can change it.
+    func isOurs(_ kind: Kind) -> Bool {
+        self.kind == kind && (owner == Processes.ownUser || owner == 0) && mode & 0o022 == 0
     }
 }

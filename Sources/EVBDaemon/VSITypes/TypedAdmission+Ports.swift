@@ -14,13 +14,14 @@ extension TypedAdmission {
     /// the earliest.
     func configure(_ name: String, _ database: VSITypeDatabase) {
         guard let port = ports[name] else {
-            ports[name] = Port(database: database, loop: loop)
-            attach(name)
+            let port = Port(database: database, loop: loop)
+            ports[name] = port
+            attach(port, name)
             return configured(name, database)
         }
-        guard port.database != database else { return configured(name, database) }
-        port.database = database
-        for vsiID in port.held.keys { review(Key(port: name, vsiID: vsiID), database) }
+        guard port.database != database else { return }
+        port.replace(database)
+        for vsiID in port.held.keys { review(Key(port: name, vsiID: vsiID)) }
         configured(name, database)
     }
 
@@ -33,6 +34,7 @@ extension TypedAdmission {
     func leave(_ name: String) {
         guard let port = ports.removeValue(forKey: name) else { return }
         if ports.isEmpty { endWatch() }
+        for key in reviews.keys where key.port == name { reviews[key] = nil }
         let error = EnforcementError(description: "the port is leaving")
         port.told.finish()
         for waiting in port.waiting.removeAll() { waiting.completion?(error) }
@@ -73,21 +75,22 @@ extension TypedAdmission {
         _ = programmer.submit(.perform(LinkTask { enforcer.removeLeftovers(keeping: names) })) { _ in }
     }
 
-    private func attach(_ name: String) {
+    private func attach(_ port: Port, _ name: String) {
         watchRules()
-        ports[name]?.isBusy = true
+        port.isBusy = true
         try? Files.writeAtomically(note, [], mode: 0o644)
-        attempt(name, { enforcer throws(EnforcementError) in try enforcer.attach(name) }) { [weak self] result in
-            self?.attached(name, result)
+        attempt(name, { enforcer throws(EnforcementError) in try enforcer.attach(name) }) { [weak self, weak port] in
+            if let port { self?.attached(port, name, $0) }
         }
     }
 
-    private func attached(_ name: String, _ result: Result<Bool, EnforcementError>) {
-        guard ports[name] != nil else { return }
-        ports[name]?.isBusy = false
+    private func attached(_ port: Port, _ name: String, _ result: Result<Bool, EnforcementError>) {
+        // Another may have the name by now, and waits for an answer of its own.
+        guard ports[name] === port else { return }
+        port.isBusy = false
         switch result {
         case .success(let hasInherited):
-            ports[name]?.isAttached = true
+            port.isAttached = true
             if hasInherited { endInheritance(of: name) }
         case .failure(let error):
             logger.error(
@@ -127,34 +130,52 @@ extension TypedAdmission {
 
     // MARK: Another database
 
-    /// Sees whether a VSI may stay as it is, and imposes what its type imposes now.
-    private func review(_ key: Key, _ database: VSITypeDatabase) {
-        guard let grant = ports[key.port]?.held[key.vsiID] else { return }
+    /// Sees whether a VSI may stay as it is by its port's database, and imposes what its type imposes now.
+    ///
+    /// While that is being put into force the database may become another. Then the VSI is reviewed again, after it.
+    func review(_ key: Key) {
+        guard let port = ports[key.port], let grant = port.held[key.vsiID], grant.edition != port.edition,
+            reviews[key] == nil
+        else { return }
         var request = grant.request
         request.filter = grant.filter
         // Not more than a type may have now: what has a place keeps it.
-        guard case .allowed(_, let type) = database.decide(request, on: key.port, vsisOfType: { _ in .min }) else {
+        let decision = port.database.decide(request, on: key.port, vsisOfType: { _ in .min })
+        guard case .allowed(_, let type) = decision else {
             return revoke(key, "its VSI type is gone or does not allow it any more")
         }
-        guard type != grant.type else { return }
+        guard type != grant.type else { return replace(key, grant, grant.of(type, grant.token, port.edition)) }
         do throws(AddressLedger.Obstacle) {
             try registry.setSharing(grant.addresses, type.profile.sharedAddresses)
         } catch {
             return revoke(key, "its VSI type does not let it share addresses any more: \(error)")
         }
+        registry.note(
+            key.vsiID, grant.request.command, grant.filter, on: key.port, shared: type.profile.sharedAddresses)
         guard grant.token != nil, type.profile != grant.type.profile else {
-            return replace(key, grant, grant.of(type, grant.token))
+            return replace(key, grant, grant.of(type, grant.token, port.edition))
         }
         let token = makeToken()
+        let renewed = grant.of(type, token, port.edition)
         let frames = GrantedFrames(entries: grant.filter.entries, profile: type.profile)
+        reviews[key] = token
         change(key.port, .grant(token, frames), entries: frames.entries.count) { [weak self] error in
-            guard let self else { return }
-            guard let current = ports[key.port]?.held[key.vsiID], current.token == grant.token else {
-                return change(key.port, .withdraw(token), nil)
-            }
-            if let error { return revoke(key, "what its VSI type imposes now is not in force: \(error)") }
-            replace(key, current, current.of(type, token))
+            self?.reviewed(key, former: grant, renewed, error)
         }
+    }
+
+    /// What a VSI's type imposes now is in force, or cannot be.
+    private func reviewed(_ key: Key, former: Grant, _ renewed: Grant, _ error: EnforcementError?) {
+        // Otherwise the port has left, and another may have its name.
+        guard reviews[key] == renewed.token else { return }
+        reviews[key] = nil
+        guard let current = ports[key.port]?.held[key.vsiID], current.token == former.token else {
+            if let token = renewed.token { change(key.port, .withdraw(token), nil) }
+            return review(key)
+        }
+        if let error { return revoke(key, "what its VSI type imposes now is not in force: \(error)") }
+        replace(key, current, renewed)
+        review(key)
     }
 
     private func revoke(_ key: Key, _ reason: String) {
@@ -193,7 +214,7 @@ extension TypedAdmission {
     private func flush(_ name: String) {
         guard let port = ports[name], !port.isBusy, !port.waiting.isEmpty else { return }
         // Whatever was in the way may be gone.
-        guard port.isAttached else { return attachAgain(name) }
+        guard port.isAttached else { return attachAgain(port, name) }
         port.isBusy = true
         let batch = port.takeBatch()
         let changes = batch.map(\.change)
@@ -208,21 +229,15 @@ extension TypedAdmission {
             // Not before all are told: a port that asks for more than the loop gets told of waits itself.
             var all: [() -> Void] = []
             for waiting in batch { all.append { [weak self] in self?.tell(name, waiting, outcome) } }
-            all.append { [weak self] in self?.changed(name) }
-            tell(name, all)
+            all.append { [weak self, weak port] in if let port { self?.changed(port, name) } }
+            port.told.append(contentsOf: all)
         }
     }
 
     /// The changes that were under way are made.
-    private func changed(_ name: String) {
-        ports[name]?.isBusy = false
-        flush(name)
-    }
-
-    /// Has some told, bit by bit; at once where the port has left.
-    private func tell(_ name: String, _ all: [() -> Void]) {
-        guard let port = ports[name] else { return all.forEach { $0() } }
-        port.told.append(contentsOf: all)
+    private func changed(_ port: Port, _ name: String) {
+        port.isBusy = false
+        if ports[name] === port { flush(name) }
     }
 
     /// Tells what became of a change.
@@ -255,16 +270,15 @@ extension TypedAdmission {
             metadata: ["port": "\(name)"])
     }
 
-    private func attachAgain(_ name: String) {
-        ports[name]?.isBusy = true
-        attempt(name, { enforcer throws(EnforcementError) in try enforcer.attach(name) }) { [weak self] result in
-            guard let self, ports[name] != nil else { return }
-            if case .failure(let error) = result {
-                ports[name]?.isBusy = false
-                let batch = ports[name]?.waiting.removeAll() ?? []
-                for waiting in batch { waiting.completion?(error) }
+    private func attachAgain(_ port: Port, _ name: String) {
+        port.isBusy = true
+        attempt(name, { enforcer throws(EnforcementError) in try enforcer.attach(name) }) { [weak self, weak port] in
+            guard let self, let port, ports[name] === port else { return }
+            if case .failure(let error) = $0 {
+                port.isBusy = false
+                for waiting in port.waiting.removeAll() { waiting.completion?(error) }
             } else {
-                attached(name, result)
+                attached(port, name, $0)
             }
         }
     }

@@ -47,11 +47,14 @@ final class TypedAdmission: VSIAdmission {
         let addresses: AddressLedger.Claim?
         /// Whether the kernel has it.
         var isInForce: Bool
+        /// The edition of the port's database that has allowed it.
+        let edition: UInt64
 
         /// The same as a VSI of another type, or of one that imposes something else, which is in force as `token`.
-        func of(_ type: VSIType, _ token: ClaimToken?) -> Grant {
+        func of(_ type: VSIType, _ token: ClaimToken?, _ edition: UInt64) -> Grant {
             Grant(
-                type: type, request: request, filter: filter, token: token, addresses: addresses, isInForce: true)
+                type: type, request: request, filter: filter, token: token, addresses: addresses, isInForce: true,
+                edition: edition)
         }
     }
 
@@ -65,7 +68,9 @@ final class TypedAdmission: VSIAdmission {
 
     /// One port. A class, so that to change one part of it copies no other.
     final class Port {
-        var database: VSITypeDatabase
+        private(set) var database: VSITypeDatabase
+        /// Counts the databases that it has had.
+        private(set) var edition: UInt64 = 0
         var stations: ClaimToken?
         /// Whether the enforcer has taken it over.
         var isAttached = false
@@ -86,6 +91,12 @@ final class TypedAdmission: VSIAdmission {
         init(database: VSITypeDatabase, loop: EventLoop) {
             self.database = database
             told = WorkQueue(loop: loop) { $0() }
+        }
+
+        /// Decides by another database from now on.
+        func replace(_ database: VSITypeDatabase) {
+            self.database = database
+            edition &+= 1
         }
 
         /// Takes out what is to be changed next, together.
@@ -114,6 +125,8 @@ final class TypedAdmission: VSIAdmission {
     var ports: [String: Port] = [:]
     /// What was granted and is not bound yet, or is being put into force, the latest last.
     var proposed: [Key: [Grant]] = [:]
+    /// VSIs of which something else is being put into force since the database has become another.
+    var reviews: [Key: ClaimToken] = [:]
     /// How often each VSI counts for its type: on each port, for what holds and for what is proposed.
     private var members: [VSIType.Key: [VSIID: Int]] = [:]
     private var lastToken = ClaimToken.inherited.number
@@ -139,7 +152,7 @@ final class TypedAdmission: VSIAdmission {
     // MARK: VSIAdmission
 
     func decide(_ request: BridgeRequest, on port: String, completion: @escaping (BridgeDecision) -> Void) {
-        guard let database = ports[port]?.database else {
+        guard let (database, edition) = ports[port].map({ ($0.database, $0.edition) }) else {
             return refuse(request, on: port, because: "the port is leaving", .shortage, completion)
         }
         switch database.decide(request, on: port, vsisOfType: { self.count(of: $0, without: request.vsiID) }) {
@@ -150,7 +163,8 @@ final class TypedAdmission: VSIAdmission {
             do throws(AddressLedger.Obstacle) {
                 addresses = try registry.claim(filter, for: request, on: port, shared: type.profile.sharedAddresses)
             } catch {
-                return refuse(request, on: port, because: "\(error)", error.refusal, completion)
+                let reason = "\(error)\(registry.remark(on: error))"
+                return refuse(request, on: port, because: reason, error.refusal, completion)
             }
             let isAssociated = request.command == .associate
             let token = isAssociated ? makeToken() : nil
@@ -158,7 +172,7 @@ final class TypedAdmission: VSIAdmission {
                 key,
                 Grant(
                     type: type, request: request, filter: filter, token: token, addresses: addresses,
-                    isInForce: !isAssociated))
+                    isInForce: !isAssociated, edition: edition))
             guard let token else { return completion(.grant(filter)) }
             let frames = GrantedFrames(entries: filter.entries, profile: type.profile)
             change(port, .grant(token, frames), entries: frames.entries.count) { [weak self] error in
@@ -190,6 +204,10 @@ final class TypedAdmission: VSIAdmission {
         proposed[key]?.removeAll(where: \.isInForce)
         if proposed[key]?.isEmpty == true { proposed[key] = nil }
         for grant in settled { forget(grant, key) }
+        registry.note(
+            vsiID, grant.command, grant.filter, on: port, shared: ports[port]?.held[vsiID]?.type.profile.sharedAddresses ?? [])
+        // The database may have become another since it was decided.
+        review(key)
     }
 
     func release(_ vsiID: VSIID, on port: String) {

@@ -9,6 +9,9 @@ public import EVBWire
 /// Files: this one joins the parts; `BridgePort+Receive.swift` takes frames in, `BridgePort+Station.swift` follows the
 /// station.
 public struct BridgePort {
+    /// How long a station that is there may not be heard: as long as an LLDPDU holds that says nothing special.
+    public static let stationSilenceMax = Interval.seconds(UInt64(LLDPAgent.timeToLive))
+
     public internal(set) var configuration: BridgePortConfiguration
     var isLinkUp = false
     var agent = LLDPAgent()

@@ -98,7 +98,13 @@ struct Presenter {
                     + "\(ecp.rxFrameCount) received, in \(Units.span(hundredths: details.counterDiscontinuity))"),
         ])
         let warning = port.misbehaviour == nil ? [] : [misbehaviour(port)]
-        return (warning + [facts.rendered(colour: colour), tlvs(details.evbTLV), objects(details.managedObjects)])
+        let problems = details.problems.map {
+            Cell("PROBLEM: \($0.message): \($0.hint)", .bad).rendered(colour: colour)
+        }
+        return
+            (warning + problems + [
+                facts.rendered(colour: colour), tlvs(details.evbTLV), objects(details.managedObjects),
+            ])
             .joined(separator: "\n\n")
     }
 

@@ -17,7 +17,7 @@ private func frames(_ addresses: UInt64..., profile: VSIProfile = VSIProfile()) 
 }
 
 /// A bridge with two ports, deleted at the end of its life.
-private final class Switch {
+final class Switch {
     let bridge: String
     let ports: [String]
     let kernel: BridgePorts

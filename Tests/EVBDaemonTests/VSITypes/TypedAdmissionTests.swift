@@ -1,3 +1,4 @@
+import EVBTime
 import EVBWire
 import EventLoop
 import Glibc
@@ -16,6 +17,7 @@ private final class Bench {
     let registry = BridgeRegistry()
     private let timers: Timers
     private let directory: String
+    private var timer: Timers.Timer?
     var revoked: [VSIID] = []
 
     init(_ types: String, ports: [String] = ["nfp0"]) throws {
@@ -48,6 +50,20 @@ private final class Bench {
         isRunning = decision == nil
         if isRunning { try loop.run() }
         return decision
+    }
+
+    /// Runs the loop until the kernel has all that was to be changed.
+    func settle() throws {
+        let timer = timers.timer { [unowned self] in check() }
+        self.timer = timer
+        check()
+        try loop.run()
+        self.timer = nil
+    }
+
+    private func check() {
+        let isIdle = admission.ports.values.allSatisfy { !$0.isBusy && $0.waiting.isEmpty && $0.told.isEmpty }
+        if isIdle { loop.later { [loop] in loop.stop() } } else { timer?.set(timers.now + .milliseconds(2)) }
     }
 
     /// Decides, and binds what was granted.
@@ -179,6 +195,54 @@ extension EnforcementTests {
             #expect(try bench.grant(request(command: .preAssociateWithReservation, id: vsi(2), [entry(machineTwo, 0)])))
             bench.admission.leave("nfp0")
             #expect(try bench.decide(asked) == shortage)
+        }
+
+        private func types(_ etherType: String, _ more: String = "") -> String {
+            "types: [{ type: 100, ethertypes: [\(etherType)] }\(more)]"
+        }
+
+        @Test("SEC-28 VSIs have what the last of two databases imposes, however soon that follows the one before")
+        func twoReloads() throws {
+            let bench = try Switch("nft")
+            let port = bench.ports[0]
+            for (second, value) in [("ipv6", 0x86DD), ("ipv4", 0x0800)] as [(String, UInt16)] {
+                let admission = try Bench(types("ipv4"), ports: [port])
+                #expect(try admission.grant(request([entry(machineOne, 0)]), on: port))
+                // The loop does not run in between: the kernel has neither.
+                admission.admission.configure(port, try database(types("arp")))
+                admission.admission.configure(port, try database(types(second)))
+                try admission.settle()
+                #expect(admission.admission.ports[port]?.held[vsi(1)]?.type.profile.etherTypes == [value])
+                #expect(admission.admission.reviews.isEmpty && admission.revoked.isEmpty)
+                let address = try #require(MACAddress(machineOne))
+                #expect(admission.admission.enforcer.ports[port]?.actual[.untagged(address)] == .pass([value]))
+                admission.admission.release(vsi(1), on: port)
+                admission.admission.leave(port)
+            }
+        }
+
+        @Test("SEC-28 what was decided by the database before is judged by the new one when it is bound")
+        func reloadWhileDeciding() throws {
+            let bench = try Switch("nfu")
+            let port = bench.ports[0]
+            let admission = try Bench(types("ipv4", ", { type: 101 }"), ports: [port])
+            let first = try request([entry(machineOne, 0)])
+            let second = try request(id: vsi(2), type: 101, [entry(machineTwo, 0)])
+            var granted = 0
+            for asked in [first, second] {
+                admission.admission.decide(asked, on: port) { if case .grant = $0 { granted += 1 } }
+            }
+            admission.admission.configure(port, try database(types("arp")))
+            try admission.settle()
+            #expect(granted == 2, "as it was decided")
+            for asked in [first, second] {
+                admission.admission.bind(
+                    asked.vsiID, BridgeGrant(command: .associate, filter: asked.filter), request: asked, on: port)
+            }
+            #expect(admission.revoked == [vsi(2)])
+            try admission.settle()
+            #expect(admission.admission.ports[port]?.held[vsi(1)]?.type.profile.etherTypes == [0x0806])
+            admission.admission.leave(port)
         }
     }
 }

@@ -1,0 +1,41 @@
+public import JSON
+
+/// Something between VSIs that is wrong on a bridge's port now, and that an operator has to put right.
+public struct PortProblem: Codable, Sendable, Equatable {
+    /// What is wrong.
+    public enum Kind: String, Codable, Sendable, CaseIterable {
+        /// Stations on two ports keep one VSI alive.
+        case vsiContest = "vsi-contest"
+        /// A VSI asks for an address that another VSI holds.
+        case addressConflict = "address-conflict"
+    }
+
+    /// What is wrong.
+    public var kind: Kind
+    /// The VSI that is asked for.
+    public var vsiID: String
+    /// The other port of a contest, or the port of the VSI that holds the address.
+    public var otherPort: String
+    /// The VSI that holds the address; nil in a contest.
+    @Nullable public var otherVSIID: String?
+    /// The address; nil in a contest.
+    @Nullable public var address: String?
+    /// What is wrong, for people.
+    public var message: String
+    /// What to do about it.
+    public var hint: String
+
+    /// Makes a problem.
+    public init(
+        kind: Kind, vsiID: String, otherPort: String, otherVSIID: String? = nil, address: String? = nil,
+        message: String, hint: String
+    ) {
+        self.kind = kind
+        self.vsiID = vsiID
+        self.otherPort = otherPort
+        self._otherVSIID = Nullable(wrappedValue: otherVSIID)
+        self._address = Nullable(wrappedValue: address)
+        self.message = message
+        self.hint = hint
+    }
+}
