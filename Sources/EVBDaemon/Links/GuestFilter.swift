@@ -312,7 +312,7 @@ final class GuestFilter {
         for index in ports.sorted() where !wanted.contains(GuestRules.chains("port", index).out) {
             release(port: index)
         }
-        if former.ruleCounts["host-in"] != nil, !wanted.contains(GuestRules.hostTables[0]) { letHostOn() }
+        if former.keepsHostOff, !wanted.contains(GuestRules.hostTables[0]) { letHostOn() }
         self.wanted = nil
     }
 
