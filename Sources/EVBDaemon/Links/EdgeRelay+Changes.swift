@@ -9,8 +9,9 @@ extension EdgeRelay {
     /// A link has changed, or is gone.
     func linkChanged(_ name: String) {
         guests.linkChanged(name)
+        gate.linkChanged(name)
         // What the port is in may run another protocol now.
-        if let link = table[name], guests.isAround(link) || gate.isBeside(link) { gate.follow() }
+        if let link = table[name], guests.isAround(link) { gate.follow() }
         var concerned: [VSIID] = []
         if let vsiID = vsiOfName[name] { concerned.append(vsiID) }
         if let link = table[name] {

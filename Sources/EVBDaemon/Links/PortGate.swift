@@ -26,6 +26,7 @@ final class PortGate {
     private var isOn: Bool
     private var groupAddress: HardwareAddress?
     private(set) var closed: ClosedAddresses
+    private var cards = BridgeCards()
     /// The addresses that an earlier evbd had closed at this port.
     let formerlyClosed: Set<HardwareAddress>
     /// Called with evbd's mark when its socket has to bear it, and with nil when it need not any more.
@@ -66,10 +67,13 @@ final class PortGate {
         guard isOn, let port = table[portName] else { return }
         let master = port.masterIndex.flatMap { table[$0] }
         let hasSpanningTree = master?.spanningTree == true
+        cards.setBridge(master?.kind == "bridge" ? master?.index : nil, port: port.index) { bridge in
+            table.all { $0.masterIndex == bridge }
+        }
         let wanted = GuestRules.Gate(
             index: port.index, name: port.name, mark: mark, groupAddress: groupAddress,
             spanningTreeSource: hasSpanningTree ? port.address : nil,
-            forwardsSpanningTree: !hasSpanningTree && isBesideCard(port), hasLoneGuest: hasLoneGuest(),
+            forwardsSpanningTree: !hasSpanningTree && !cards.isEmpty, hasLoneGuest: hasLoneGuest(),
             isBonded: master?.kind == "bond")
         send(closed.setExempt(Set([port.address, master?.address].compactMap { $0 })))
         guard wanted != rules || phase == .failed else { return }
@@ -82,18 +86,8 @@ final class PortGate {
         filter.protect(wanted) { [weak self] problem in self?.raised(wanted, problem) }
     }
 
-    /// Whether a link is in the bridge of the port, so that what the gate lets pass may depend on it.
-    func isBeside(_ link: Link) -> Bool {
-        link.masterIndex != nil && link.masterIndex == table[portName]?.masterIndex
-    }
-
-    /// Whether the port's bridge has another way to the network.
-    private func isBesideCard(_ port: Link) -> Bool {
-        guard let master = port.masterIndex, table[master]?.kind == "bridge" else { return false }
-        return table.first { link in
-            link.masterIndex == master && link.index != port.index && !["tun", "veth"].contains(link.kind)
-        } != nil
-    }
+    /// A link has changed, or is gone: the port's bridge may have another way to the network now, or none any more.
+    func linkChanged(_ name: String) { if cards.linkChanged(name, table[name]) { follow() } }
 
     private func raised(_ gate: GuestRules.Gate, _ problem: String?) {
         guard rules == gate else { return }
@@ -135,7 +129,7 @@ final class PortGate {
         send(closed.set(vsiID, open: open, closed: addresses), isUrgent: isUrgent)
     }
 
-    /// Nothing is known of a VSI any more, and no link of it is there.
+    /// Nothing is known of a VSI any more.
     func forget(_ vsiID: VSIID) { send(closed.forget(vsiID)) }
 
     /// A VSI is given up while its link stays.
