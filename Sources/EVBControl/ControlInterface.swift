@@ -225,6 +225,10 @@ public enum ControlInterface {
         # Of LLDP-EXT-DOT1-EVB-EXTENSIONS-MIB. TLVs are hexadecimal digits, with their headers.
         type Xdot1 (evbConfigEvbTxEnable: bool, locEvbTlvString: ?string, remEvbTlvString: ?string)
 
+        # Addresses on a station's port that neither a VSI nor a link that the host sees has, such as those of containers:
+        # how many, and the first of them. No VSI filters their frames.
+        type UnknownAddresses (count: int, addresses: []string)
+
         # A port in full.
         type PortDetails (
           interface: string,
@@ -243,7 +247,8 @@ public enum ControlInterface {
           sbp: ?SBP,
           ecp: ECP,
           xdot1: Xdot1,
-          counterDiscontinuity: int
+          counterDiscontinuity: int,
+          unknownAddresses: ?UnknownAddresses
         )
 
         # One entry of a filter. vlan 0 asks the bridge for a VID; mac as 52:54:00:00:c7:3e.

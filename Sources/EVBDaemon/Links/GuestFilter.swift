@@ -123,6 +123,9 @@ final class GuestFilter {
     /// Closes again what is missing, and returns whether anything is.
     var refillClosed: [Int32: (Set<HardwareAddress>) -> Bool] = [:]
 
+    /// Ports that are evbd's no longer and whose gates stay for now, by their names.
+    var lingering: [String: EdgeRelay] = [:]
+
     /// Reads the rules that an earlier evbd has left, and makes none yet.
     init(programmer: LinkProgrammer, loop: EventLoop, timers: Timers, logger: Logger) {
         self.programmer = programmer

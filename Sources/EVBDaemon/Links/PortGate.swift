@@ -46,6 +46,9 @@ final class PortGate {
         formerlyClosed = table[portName].map { filter.closedQueue.installed(port: $0.index) } ?? []
     }
 
+    /// Whether the rules are in force, or are about to be.
+    var isRaised: Bool { phase == .raised || phase == .raising }
+
     /// Whether an earlier evbd had one of these addresses closed.
     func wasClosed(_ addresses: Set<HardwareAddress>) -> Bool { !formerlyClosed.isDisjoint(with: addresses) }
 
@@ -129,6 +132,9 @@ final class PortGate {
         send(closed.set(vsiID, open: open, closed: addresses), isUrgent: isUrgent)
     }
 
+    /// All addresses of a VSI.
+    func addresses(of vsiID: VSIID) -> Set<HardwareAddress> { closed.addresses(of: vsiID) }
+
     /// Nothing is known of a VSI any more.
     func forget(_ vsiID: VSIID) { send(closed.forget(vsiID)) }
 
@@ -139,6 +145,17 @@ final class PortGate {
     func keepClosed(_ addresses: Set<HardwareAddress>, link index: Int32) {
         send(closed.keepClosed(addresses, link: index))
     }
+
+    /// Keeps addresses closed for links that the host may not see, until a read of the port's table after that one.
+    func keepClosedUnseen(_ addresses: Set<HardwareAddress>, after read: UInt64) {
+        send(closed.keepClosedUnseen(addresses, after: read))
+    }
+
+    /// A link that keeps addresses closed has gone to another network namespace.
+    func linkDeparted(_ index: Int32, after read: UInt64) { send(closed.linkDeparted(index, after: read)) }
+
+    /// The port's own forwarding table was read.
+    func tableRead(_ number: UInt64, _ present: Set<HardwareAddress>) { send(closed.tableRead(number, present)) }
 
     /// A link is gone.
     func linkGone(_ index: Int32) { if closed.keepsClosed(link: index) { send(closed.linkGone(index)) } }
