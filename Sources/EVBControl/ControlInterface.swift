@@ -237,6 +237,10 @@ public enum ControlInterface {
           hint: string
         )
 
+        # Addresses on a station's port that neither a VSI nor a link that the host sees has, such as those of containers:
+        # how many, and the first of them. No VSI filters their frames.
+        type UnknownAddresses (count: int, addresses: []string)
+
         # A port in full. Of many problems it has some.
         type PortDetails (
           interface: string,
@@ -256,7 +260,8 @@ public enum ControlInterface {
           sbp: ?SBP,
           ecp: ECP,
           xdot1: Xdot1,
-          counterDiscontinuity: int
+          counterDiscontinuity: int,
+          unknownAddresses: ?UnknownAddresses
         )
 
         # One entry of a filter. vlan 0 asks the bridge for a VID; mac as 52:54:00:00:c7:3e.

@@ -121,6 +121,23 @@ public struct NeighbourStatus: Codable, Sendable, Equatable {
     }
 }
 
+/// Addresses on a station's port that neither a VSI nor a link that the host sees has. Most are those of containers.
+public struct UnknownAddresses: Codable, Sendable, Equatable {
+    /// Addresses that are listed at most.
+    public static let listedMax = 32
+
+    /// How many there are.
+    public var count: Int
+    /// The first of them, as 52:54:00:00:c7:3e.
+    public var addresses: [String]
+
+    /// Makes a list of some of `count` addresses, of which the first are kept.
+    public init(count: Int, addresses: [String]) {
+        self.count = count
+        self.addresses = Array(addresses.prefix(Self.listedMax))
+    }
+}
+
 /// A port in full: the keys of PORT, and beside them what follows.
 public struct PortDetails: Codable, Sendable, Equatable {
     /// The port in brief; its keys stand on the same level as those below.
@@ -143,12 +160,14 @@ public struct PortDetails: Codable, Sendable, Equatable {
     public var xdot1: Xdot1Objects
     /// How long the port's counters have been counting, in hundredths of a second.
     public var counterDiscontinuity: Int
+    /// Addresses on the port that neither a VSI nor a link that the host sees has; nil in a bridge.
+    public var unknownAddresses: UnknownAddresses?
 
     /// Makes the details of a port.
     public init(
         port: PortStatus, problems: [PortProblem] = [], evbTLV: EVBTLVPair, lldpNeighbour: NeighbourStatus?,
         sys: SysObjects, urp: URPObjects?, sbp: SBPObjects? = nil, ecp: ECPObjects, xdot1: Xdot1Objects,
-        counterDiscontinuity: Int
+        counterDiscontinuity: Int, unknownAddresses: UnknownAddresses? = nil
     ) {
         self.port = port
         self.problems = problems
@@ -160,10 +179,11 @@ public struct PortDetails: Codable, Sendable, Equatable {
         self.ecp = ecp
         self.xdot1 = xdot1
         self.counterDiscontinuity = counterDiscontinuity
+        self.unknownAddresses = unknownAddresses
     }
 
     private enum CodingKeys: String, CodingKey {
-        case problems, evbTLV, lldpNeighbour, sys, urp, sbp, ecp, xdot1, counterDiscontinuity
+        case problems, evbTLV, lldpNeighbour, sys, urp, sbp, ecp, xdot1, counterDiscontinuity, unknownAddresses
     }
 
     /// Reads the details.
@@ -179,7 +199,8 @@ public struct PortDetails: Codable, Sendable, Equatable {
             sbp: try container.decodeIfPresent(SBPObjects.self, forKey: .sbp),
             ecp: try container.decode(ECPObjects.self, forKey: .ecp),
             xdot1: try container.decode(Xdot1Objects.self, forKey: .xdot1),
-            counterDiscontinuity: try container.decode(Int.self, forKey: .counterDiscontinuity))
+            counterDiscontinuity: try container.decode(Int.self, forKey: .counterDiscontinuity),
+            unknownAddresses: try container.decodeIfPresent(UnknownAddresses.self, forKey: .unknownAddresses))
     }
 
     /// Writes the details.
@@ -195,6 +216,7 @@ public struct PortDetails: Codable, Sendable, Equatable {
         try container.encode(ecp, forKey: .ecp)
         try container.encode(xdot1, forKey: .xdot1)
         try container.encode(counterDiscontinuity, forKey: .counterDiscontinuity)
+        try container.encode(Nullable(wrappedValue: unknownAddresses), forKey: .unknownAddresses)
     }
 }
 

@@ -131,13 +131,13 @@ public final class Daemon {
         table.onChange = { [weak self] in self?.linkChanged($0) }
         let bridgePorts = Set(configuration.ports.lazy.filter { $0.role == .bridge }.map(\.interface))
         HairpinFlag.takeBack(surroundings) { !bridgePorts.contains($0) }
-        types.onRevoked = { [weak self] vsiID, port in (self?.port(port) as? BridgePortSupervisor)?.deassociate(vsiID) }
-        types.onNotice = { [weak self] text, port in (self?.port(port) as? BridgePortSupervisor)?.notice(text) }
+        types.onRevoked = { [weak self] vsiID, port in self?.bridgePort(port)?.deassociate(vsiID) }
+        types.onNotice = { [weak self] text, port in self?.bridgePort(port)?.notice(text) }
         registry.onRevoked = { [weak self] vsiID, port, obstacle in
-            (self?.port(port) as? BridgePortSupervisor)?.revoke(vsiID, because: obstacle)
+            self?.bridgePort(port)?.revoke(vsiID, because: obstacle)
         }
         registry.onMoved = { [weak self] vsiID, loser, winner in
-            (self?.port(loser) as? BridgePortSupervisor)?.moved(vsiID, to: winner)
+            self?.bridgePort(loser)?.moved(vsiID, to: winner)
         }
         reservationTimer = timers.timer { [weak self] in self?.registry.endReservations() }
         registry.onDeadline = { [weak self] in self?.reservationTimer?.set($0) }
@@ -248,6 +248,8 @@ public final class Daemon {
         case .bridge: makeBridgePort(configuration)
         }
     }
+
+    private func bridgePort(_ name: String) -> BridgePortSupervisor? { port(name) as? BridgePortSupervisor }
 
     private func makeStation(_ configuration: PortConfiguration) -> PortSupervisor {
         let port = PortSupervisor(configuration, surroundings)

@@ -2,6 +2,7 @@ internal import EVBControl
 internal import EVBProtocol
 internal import EVBTime
 internal import EVBWire
+internal import LinuxSystem
 
 // The managed objects of the EVB MIB, made from the protocol's own snapshots; `StatusReports.swift` has the rest.
 
@@ -9,6 +10,7 @@ extension PortSupervisor {
     /// The port in full. It is the port of that `number`, from 1, of the `count` that the daemon has.
     func details(number: Int, of count: Int) -> PortDetails {
         let snapshot = port.snapshot
+        let unknown = relay.unseen.unknownNow(limit: UnknownAddresses.listedMax)
         return PortDetails(
             port: status,
             evbTLV: EVBTLVPair(
@@ -19,7 +21,9 @@ extension PortSupervisor {
             urp: URPObjects(
                 snapshot, ifIndex: Int(interfaceIndex ?? 0), number: number, isManual: configuration.evb.manual),
             ecp: ECPObjects(snapshot), xdot1: Xdot1Objects(snapshot, isTransmitted: configuration.evb.transmit),
-            counterDiscontinuity: now.since(createdAt).hundredths)
+            counterDiscontinuity: now.since(createdAt).hundredths,
+            unknownAddresses: UnknownAddresses(
+                count: unknown.count, addresses: unknown.addresses.map(\.description)))
     }
 
     /// A VSI with its managed objects; nil if there is none.

@@ -138,11 +138,14 @@ extension PortSupervisor {
 
     private func forgotten(_ vsiID: VSIID) {
         guard let managed = vsis.removeValue(forKey: vsiID) else { return }
+        let addresses = relay.gate.addresses(of: vsiID)
         relay.remove(vsiID) { [weak self] result in
-            // Not before its link is gone; and not if somebody has asked for it anew meanwhile.
-            if self?.vsis[vsiID] == nil {
-                self?.relay.gate.forget(vsiID)
-                self?.unkeep(vsiID)
+            // Not before its link is gone; and not if it was asked for again meanwhile.
+            if let self, vsis[vsiID] == nil {
+                var isDeleted = false
+                if case .success = result { isDeleted = true }
+                relay.forgetAddresses(vsiID, addresses, isLinkDeleted: isDeleted)
+                unkeep(vsiID)
             }
             switch result {
             case .success: self?.end(managed.waiters, .outcome(.released))

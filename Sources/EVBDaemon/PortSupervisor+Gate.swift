@@ -15,19 +15,18 @@ extension PortSupervisor {
         // After a restart traffic goes on as it was until the bridge has spoken.
         let isAsBefore = managed.isRestored && managed.isStoredAsGranted && !relay.gate.wasClosed(granted)
         let isOpen = !vsi.isWithdrawn && (vsi.state == .associated || isAsBefore)
-        relay.gate.set(vsiID, open: isOpen ? granted : [], closed: isOpen ? asked.subtracting(granted) : asked)
+        relay.setAddresses(
+            vsiID, open: isOpen ? granted : [], closed: isOpen ? asked.subtracting(granted) : asked)
     }
 
-    /// Addresses that an earlier evbd had closed and that no VSI has stay closed while a machine's link has them.
+    /// Addresses that an earlier evbd had closed and that no VSI has stay closed while a link has them.
     func closeFormerLinks() {
         let former = relay.gate.formerlyClosed
         guard !former.isEmpty else { return }
         let known = vsis.keys.compactMap { port.vsi($0) }.reduce(into: Set<HardwareAddress>()) { known, vsi in
             known.formUnion(Self.addresses(vsi.request.filter).union(Self.addresses(vsi.filter)))
         }
-        for address in former.subtracting(known) {
-            for link in relay.guestLinks(of: address) { relay.gate.keepClosed([address], link: link.index) }
-        }
+        relay.stayClosed(former.subtracting(known))
     }
 
     private static func addresses(_ filter: FilterInfo) -> Set<HardwareAddress> {

@@ -39,12 +39,13 @@ final class PortSupervisor: ManagedPort {
                 configuration, link: transport.link, vsisMax: surroundings.resources.limits.vsisPerPort),
             firstSequence: sequences.first)
         relay = EdgeRelay(
-            programmer: surroundings.programmer, table: surroundings.table, filter: surroundings.guestFilter,
-            portName: name, policy: RelayPolicy(configuration, isReflected: false), isPort: surroundings.isPort,
-            logger: transport.logger)
+            programmer: surroundings.programmer, table: surroundings.table, timers: surroundings.timers,
+            filter: surroundings.guestFilter, portName: name, policy: RelayPolicy(configuration, isReflected: false),
+            isPort: surroundings.isPort, logger: transport.logger)
         relay.gate.onMark = { [weak self] in self?.transport.setMark($0) }
         relay.onTrouble = { [weak self] in self?.onNews?(PortNews(kind: .notice, vsiID: $0, message: $1)) }
         relay.onDeparture = { [weak self] in self?.keep($0) }
+        relay.isWanted = { [weak self] in self?.vsis[$0] != nil }
         transport.onFrame = { [weak self] frame in
             guard let self else { return }
             perform(port.receive(frame, at: now))
@@ -54,8 +55,10 @@ final class PortSupervisor: ManagedPort {
         transport.onTrouble = { [weak self] in self?.onNews?(PortNews(kind: .notice, message: $0)) }
         timer = surroundings.timers.timer { [weak self] in self?.advance() }
         restore()
-        relay.portChanged()
+        // Before the gate: it opens at once what it does not know of.
+        relay.guests.portChanged()
         closeFormerLinks()
+        relay.portChanged()
         follow()
     }
 
@@ -159,6 +162,7 @@ final class PortSupervisor: ManagedPort {
         let former = vsis[request.vsiID]
         let effects: [PortEffect]
         port.room = resources.room(for: name)
+        port.room.filterEntries -= relay.gate.closed.keptCount
         do throws(VSIRequestError) {
             try port.check(request)
         } catch {
@@ -277,7 +281,9 @@ final class PortSupervisor: ManagedPort {
 
     /// Carries effects out, and waits for the next moment that the protocol wants.
     func perform(_ effects: [PortEffect]) {
-        resources.set(port.use, of: name)
+        var use = port.use
+        use.filterEntries += relay.gate.closed.keptCount
+        resources.set(use, of: name)
         // The neighbour waits for frames no longer than it must, whatever else there is to do.
         for case .transmit(let frame) in effects { transport.send(frame) }
         queue.append(

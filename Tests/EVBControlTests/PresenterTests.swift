@@ -64,6 +64,7 @@ import Testing
                 LLDP neighbour       00:1b:21:aa:bb:cc ge-0/0/1, heard 7 s ago, lives 121 s
                   System             leaf\\u{1B}1
                 ECP                  10 sent, 1 sent again, 0 given up, 9 received, in 1 d 1 h
+                Without VSI          \((10..<42).map { "52:54:00:00:00:\($0)" }.joined(separator: ", ")) and 8 more: not filtered by a VSI, associate them
 
                 EVB TLV   LOCAL        REMOTE
                 EVB mode  station      -

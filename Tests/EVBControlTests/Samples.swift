@@ -49,7 +49,8 @@ enum Samples {
             rxFrameCount: 9),
         xdot1: Xdot1Objects(
             evbConfigEvbTxEnable: true, locEvbTlvString: "fe090080c20d070d6e9434", remEvbTlvString: nil),
-        counterDiscontinuity: 9_006_100)
+        counterDiscontinuity: 9_006_100,
+        unknownAddresses: UnknownAddresses(count: 40, addresses: (10..<50).map { "52:54:00:00:00:\($0)" }))
 
     static let vsidb = VSIDBObjects(
         timeSinceCreate: 31_250, vdpOperCmd: .associate, operRevert: true, operHard: false, operReason: .otherfailure,

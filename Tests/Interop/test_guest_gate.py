@@ -51,8 +51,8 @@ def open_macvtap(cable, name):
 class Inside:
     """A container whose macvlan is made in its own namespace, so that the host has no news of it."""
 
-    def __init__(self, cable, address=GUEST, mode="vepa"):
-        self.namespace = cable.lab.namespace("guest")
+    def __init__(self, cable, address=GUEST, mode="vepa", name="guest"):
+        self.namespace = cable.lab.namespace(name)
         cable.host.ip("link", "add", "link", "uplink0", "name", "eth0", "netns", self.namespace.name, "address", address,
                       "type", "macvlan", "mode", mode)
         self.namespace.ip("link", "set", "eth0", "up")

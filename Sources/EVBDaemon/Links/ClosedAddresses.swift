@@ -14,6 +14,10 @@ struct ClosedAddresses {
         case vsi(VSIID)
         /// A link whose VSI was given up.
         case link(Int32)
+        /// A link that the host may not see has this address.
+        case unseen(HardwareAddress)
+
+        var isVSI: Bool { if case .vsi = self { true } else { false } }
     }
 
     private struct Claim: Equatable {
@@ -24,16 +28,20 @@ struct ClosedAddresses {
     private struct Count {
         var open = 0
         var closed = 0
+        /// How many of these are VSIs' claims.
+        var ofVSIs = 0
     }
-
-    /// Links that were handed back with their VSIs given up, of which addresses are remembered.
-    static let formerLinksMax = 16_384
 
     private var claims: [Holder: Claim] = [:]
     private var counts: [HardwareAddress: Count] = [:]
-    /// The links without VSIs that keep an address closed.
-    private var formerLinks: [HardwareAddress: Set<Int32>] = [:]
-    private var formerLinkCount = 0
+    /// What keeps an address closed without a VSI.
+    private var keepers: [HardwareAddress: Set<Holder>] = [:]
+    /// Addresses of links that the host may not see, with the number of the last read of the port's table that does not
+    /// count for them.
+    private var unseen: [HardwareAddress: UInt64] = [:]
+    /// Addresses that stay closed without a VSI, counted once for each link. Closing has no limit of its own: these count as
+    /// filter entries, so that no VSIs are added beyond the limit of those.
+    private(set) var keptCount = 0
     /// The addresses of the host itself, which are never closed: the host would be cut off.
     private(set) var exempt: Set<HardwareAddress> = []
     /// Whether any address is closed.
@@ -59,20 +67,31 @@ struct ClosedAddresses {
     /// The addresses of a VSI that are to pass.
     func openAddresses(of vsiID: VSIID) -> Set<HardwareAddress> { claims[.vsi(vsiID)]?.open ?? [] }
 
+    /// All addresses of a VSI.
+    func addresses(of vsiID: VSIID) -> Set<HardwareAddress> {
+        claims[.vsi(vsiID)].map { $0.open.union($0.closed) } ?? []
+    }
+
+    /// Whether a VSI has an address.
+    func isOfVSI(_ address: HardwareAddress) -> Bool { counts[address].map { $0.ofVSIs > 0 } ?? false }
+
     /// Nothing is known of a VSI any more.
     mutating func forget(_ vsiID: VSIID) -> [Change] { replace(.vsi(vsiID), nil) }
 
     /// A VSI is given up while its link stays: the addresses stay closed until the link is gone or a VSI claims them.
     mutating func handBack(_ vsiID: VSIID, link index: Int32) -> [Change] {
-        guard let claim = claims[.vsi(vsiID)] else { return [] }
-        let changes = keepClosed(claim.open.union(claim.closed), link: index)
+        guard claims[.vsi(vsiID)] != nil else { return [] }
+        let changes = keepClosed(addresses(of: vsiID), link: index)
         return changes + forget(vsiID)
     }
 
-    /// Keeps addresses closed for a link that no VSI has.
+    // MARK: Without VSIs
+
+    /// Keeps addresses closed for a link that no VSI has, beside those that it keeps closed already.
     mutating func keepClosed(_ addresses: Set<HardwareAddress>, link index: Int32) -> [Change] {
-        guard claims[.link(index)] != nil || formerLinkCount < Self.formerLinksMax else { return [] }
-        return replace(.link(index), Claim(closed: addresses))
+        guard !addresses.isEmpty else { return [] }
+        let kept = claims[.link(index)]?.closed ?? []
+        return replace(.link(index), Claim(closed: kept.union(addresses)))
     }
 
     /// A link is gone.
@@ -80,6 +99,38 @@ struct ClosedAddresses {
 
     /// Whether a link keeps its addresses closed.
     func keepsClosed(link index: Int32) -> Bool { claims[.link(index)] != nil }
+
+    /// Whether an address stays closed for a link that the host may not see.
+    var hasUnseen: Bool { !unseen.isEmpty }
+
+    /// Keeps addresses closed for links that the host may not see.
+    ///
+    /// - Parameters:
+    ///   - addresses: The addresses.
+    ///   - read: The number of the last read of the port's table that may be too early to have them.
+    /// - Returns: What changes by it.
+    mutating func keepClosedUnseen(_ addresses: Set<HardwareAddress>, after read: UInt64) -> [Change] {
+        addresses.flatMap { address in
+            unseen[address] = max(unseen[address] ?? 0, read)
+            return replace(.unseen(address), Claim(closed: [address]))
+        }
+    }
+
+    /// A link that keeps addresses closed has gone to another network namespace.
+    mutating func linkDeparted(_ index: Int32, after read: UInt64) -> [Change] {
+        let changes = keepClosedUnseen(claims[.link(index)]?.closed ?? [], after: read)
+        return changes + linkGone(index)
+    }
+
+    /// The port's table was read: links that the host does not see have no other addresses.
+    mutating func tableRead(_ number: UInt64, _ present: Set<HardwareAddress>) -> [Change] {
+        unseen(goneBy: number, present).flatMap { replace(.unseen($0), nil) }
+    }
+
+    /// The addresses that such a read opens, unless something else keeps them closed.
+    func unseen(goneBy number: UInt64, _ present: Set<HardwareAddress>) -> [HardwareAddress] {
+        unseen.filter { $0.value < number && !present.contains($0.key) }.map(\.key)
+    }
 
     mutating func setOn(_ isOn: Bool) -> [Change] {
         self.isOn = isOn
@@ -106,42 +157,45 @@ struct ClosedAddresses {
         let old = claims[holder]
         guard old != claim else { return [] }
         claims[holder] = claim
-        count(old, by: -1)
-        count(claim, by: 1)
-        if case .link(let index) = holder { register(index, old, claim) }
+        count(old, by: -1, isVSI: holder.isVSI)
+        count(claim, by: 1, isVSI: holder.isVSI)
+        register(holder, old, claim)
         let changes = release(claim, of: holder)
         let touched = [old, claim].compactMap { $0 }.flatMap { $0.open.union($0.closed) }
         return changes + settle(Array(Set(touched)))
     }
 
-    private mutating func register(_ index: Int32, _ old: Claim?, _ new: Claim?) {
-        formerLinkCount += (new == nil ? 0 : 1) - (old == nil ? 0 : 1)
+    private mutating func register(_ holder: Holder, _ old: Claim?, _ new: Claim?) {
+        guard !holder.isVSI else { return }
+        keptCount += (new?.closed.count ?? 0) - (old?.closed.count ?? 0)
         for address in old?.closed ?? [] {
-            formerLinks[address]?.remove(index)
-            if formerLinks[address]?.isEmpty == true { formerLinks[address] = nil }
+            keepers[address]?.remove(holder)
+            if keepers[address]?.isEmpty == true { keepers[address] = nil }
         }
-        for address in new?.closed ?? [] { formerLinks[address, default: []].insert(index) }
+        for address in new?.closed ?? [] { keepers[address, default: []].insert(holder) }
+        if case .unseen(let address) = holder, new == nil { unseen[address] = nil }
     }
 
-    /// A VSI has addresses of a link that no VSI had: that link does not hold them any more.
+    /// A VSI has addresses that stayed closed without one: nothing else keeps them closed any more.
     private mutating func release(_ claim: Claim?, of holder: Holder) -> [Change] {
-        guard case .vsi = holder, let claim, !formerLinks.isEmpty else { return [] }
+        guard holder.isVSI, let claim, !keepers.isEmpty else { return [] }
         var changes: [Change] = []
         for address in claim.open.union(claim.closed) {
-            for index in formerLinks[address] ?? [] {
-                guard var rest = claims[.link(index)] else { continue }
+            for keeper in keepers[address] ?? [] {
+                guard var rest = claims[keeper] else { continue }
                 rest.closed.remove(address)
-                changes += replace(.link(index), rest.closed.isEmpty ? nil : rest)
+                changes += replace(keeper, rest.closed.isEmpty ? nil : rest)
             }
         }
         return changes
     }
 
-    private mutating func count(_ claim: Claim?, by step: Int) {
+    private mutating func count(_ claim: Claim?, by step: Int, isVSI: Bool) {
         guard let claim else { return }
         for address in claim.open { counts[address, default: Count()].open += step }
         for address in claim.closed { counts[address, default: Count()].closed += step }
         for address in claim.open.union(claim.closed) {
+            if isVSI { counts[address, default: Count()].ofVSIs += step }
             if let count = counts[address], count.open <= 0, count.closed <= 0 { counts[address] = nil }
         }
     }

@@ -16,6 +16,9 @@ final class ClosedQueue {
     private var opening: [Int32: Set<HardwareAddress>] = [:]
     /// The changes of the transaction under way.
     private var underWay: [Int32: [HardwareAddress: Bool]] = [:]
+    /// Commands that delete a port's set and are still to be given to the kernel, by port. What is asked of the set since
+    /// then comes after them.
+    private var releases: [Int32: Int] = [:]
     private var waiters: [Waiter] = []
 
     /// Whether anything waits for the end of a change.
@@ -44,12 +47,20 @@ final class ClosedQueue {
         }
     }
 
-    /// A port's set is removed.
+    /// A port's set is to be deleted, by a command that waits. What is asked for from now on is for the set after it.
     func forget(port index: Int32) {
         pending[index] = nil
         installed[index] = nil
         opening[index] = nil
+        underWay[index] = nil
+        releases[index, default: 0] += 1
         callBack()
+    }
+
+    /// The command that deletes a port's set is given to the kernel, before what is taken from now on.
+    func releaseBegins(port index: Int32) {
+        guard let count = releases[index] else { return }
+        releases[index] = count > 1 ? count - 1 : nil
     }
 
     /// Whether one of the addresses is closed in the kernel and about to be opened.
@@ -64,11 +75,12 @@ final class ClosedQueue {
         waiters.append(Waiter(addresses: addresses, portIndex: index, then: then))
     }
 
-    /// Takes all changes for the next transaction.
+    /// Takes changes for the next transaction: all but those of ports whose sets are deleted first. May be called again for
+    /// the same transaction, after `releaseBegins`.
     func take() -> [GuestRules.Change] {
-        let taken = pending
-        pending = [:]
-        underWay = taken
+        let taken = pending.filter { releases[$0.key] == nil }
+        pending = pending.filter { releases[$0.key] != nil }
+        underWay.merge(taken) { _, new in new }
         return taken.keys.sorted().map { index in
             let changes = taken[index, default: [:]]
             let closing = changes.filter { $0.value }.map(\.key)

@@ -9,8 +9,10 @@ extension EdgeRelay {
     /// A link has changed, or is gone.
     func linkChanged(_ name: String) {
         guests.linkChanged(name)
+        gate.linkChanged(name)
         // What the port is in may run another protocol now.
-        if let link = table[name], guests.isAround(link) || gate.isBeside(link) { gate.follow() }
+        if let link = table[name], guests.isAround(link) { gate.follow() }
+        lookForUnseen(after: name)
         var concerned: [VSIID] = []
         if let vsiID = vsiOfName[name] { concerned.append(vsiID) }
         if let link = table[name] {
@@ -19,6 +21,7 @@ extension EdgeRelay {
                 let vsiID = VSIID(String(alias.dropFirst(Self.aliasPrefix.count)))
             {
                 concerned.append(vsiID)
+                discardReturned(vsiID, link)
             }
         }
         for vsiID in Set(concerned) { look(vsiID) }
@@ -30,8 +33,8 @@ extension EdgeRelay {
             entries[vsiID]?.hasNews = true
             return
         }
-        guard let link = entry.link else { return lookForOne(vsiID, entry) }
         if entry.isElsewhere { return lookForReturn(vsiID, entry) }
+        guard let link = entry.link else { return lookForOne(vsiID, entry) }
         guard let current = table[link.index] else {
             if table.isElsewhere(link.index) { return departed(vsiID, link) }
             return verify(vsiID)
@@ -168,15 +171,54 @@ extension EdgeRelay {
     }
 
     private func lookForReturn(_ vsiID: VSIID, _ entry: Entry) {
-        guard let link = entry.link, let current = table[link.name] else { return }
-        let isIt =
-            entry.isMade
-            ? current.alias == Self.alias(vsiID)
-            : candidate(for: vsiID, entry)?.index == current.index
-        guard isIt else { return }
+        guard let current = returned(vsiID, entry) else { return }
         logger.notice(
             "the link of a VSI is back", metadata: ["vsi": "\(vsiID)", "link": "\(current.name)"])
+        if case .make = entry.demand, !entry.isMade {
+            entries[vsiID]?.isMade = true
+            if let vid = entry.vid, current.parentIndex != table[portName]?.index {
+                entries[vsiID]?.usedVLAN = vid
+                vlanUsers[vid, default: 0] += 1
+            }
+        }
         setLink(vsiID, current)
+        onDeparture?(vsiID)
         step(vsiID)
+    }
+
+    /// The link of a VSI that was in another network namespace, if the host sees it again: it may have another index and
+    /// another name. Of one that was there already when evbd began nothing is known but what was asked for.
+    private func returned(_ vsiID: VSIID, _ entry: Entry) -> Link? {
+        switch entry.demand {
+        case .make(let specification):
+            let named = [entry.link?.name, specification.name].compactMap { $0.flatMap { table[$0] } }
+            let address = HardwareAddress(specification.address.rawValue)
+            return (named + table.links(of: address)).first {
+                $0.alias == Self.alias(vsiID) && $0.index != entry.discarded
+            }
+        case .find: return candidate(for: vsiID, entry)
+        case .function: return nil
+        }
+    }
+
+    /// Whether a link is on the port or on a VLAN's device there, which is no port of evbd itself.
+    private func isOnPort(_ link: Link) -> Bool {
+        guard let port = table[portName], let parent = link.parentIndex else { return false }
+        if parent == port.index { return true }
+        guard let device = table[parent], device.kind == "vlan" else { return false }
+        return device.parentIndex == port.index && !isPort(device.name)
+    }
+
+    /// A link that evbd has made comes back from another network namespace, and its VSI was given up meanwhile: it goes.
+    private func discardReturned(_ vsiID: VSIID, _ link: Link) {
+        guard entries[vsiID] == nil, !isWanted(vsiID), link.macvlanMode != nil, isOnPort(link) else { return }
+        logger.notice(
+            "a link that evbd has made is back, and its VSI was given up; deleting it",
+            metadata: ["vsi": "\(vsiID)", "link": "\(link.name)"])
+        _ = programmer.submit(.delete(index: link.index), of: portName) { [logger] result in
+            if case .failure(let error) = result, error.kind != .notFound {
+                logger.warning("a link cannot be deleted", metadata: ["error": "\(error)"])
+            }
+        }
     }
 }

@@ -7,6 +7,8 @@ internal import Netlink
 extension EdgeRelay {
     /// The bridge does not go on with a VSI of the run before: its traffic stops, if there is a link.
     func cutFormer(_ vsiID: VSIID, _ demand: Demand, vid: UInt16?) {
+        // It is cut once it comes back.
+        if isElsewhere(vsiID) { return cut(vsiID) }
         guard isThere(vsiID, demand, vid: vid) else { return }
         raise(vsiID, demand, vid: vid) { _ in }
         cut(vsiID)
@@ -24,8 +26,9 @@ extension EdgeRelay {
     func isElsewhere(_ vsiID: VSIID) -> Bool { entries[vsiID]?.isElsewhere ?? false }
 
     /// The link of a VSI was in another network namespace when the run before ended. It is out of reach, and none is made in
-    /// its place.
+    /// its place, unless it has come back meanwhile.
     func resumeElsewhere(_ vsiID: VSIID, _ demand: Demand, vid: UInt16?) {
+        guard !isThere(vsiID, demand, vid: vid) else { return }
         var entry = Entry(demand: demand)
         (entry.vid, entry.wish, entry.isElsewhere) = (vid, .up, true)
         entries[vsiID] = entry

@@ -35,16 +35,8 @@ extension EdgeRelay {
     /// A link in another network namespace is out of reach, but for what the port's gate lets pass.
     private func stepElsewhere(_ vsiID: VSIID, _ entry: Entry) {
         guard entry.wish == .absent else { return finishWhenOpen(vsiID, entry) }
-        // No news comes of its end.
-        gate.handBack(vsiID, link: entry.link?.index ?? unknownLink())
         forgetLink(vsiID)
         finish(vsiID, .success(()))
-    }
-
-    /// A number for a link of which evbd knows no index: it was in another network namespace before evbd began.
-    private func unknownLink() -> Int32 {
-        lastUnknownLink = lastUnknownLink == .min ? -1 : lastUnknownLink - 1
-        return lastUnknownLink
     }
 
     /// All is done about a link. An associated VSI's addresses pass before its manager hears of that.

@@ -101,13 +101,18 @@ final class EdgeRelay {
     let filter: GuestFilter
     let gate: PortGate
     let guests: GuestLinks
+    let unseen: UnseenLinks
     let functions: VirtualFunctions
     let portName: String
     let logger: Logger
     /// Called with what a manager should know of its VSI's link.
     var onTrouble: ((VSIID, String) -> Void)?
-    /// Called when the link of a VSI has gone to another network namespace.
+    /// Called when the link of a VSI has gone to another network namespace, or has come back.
     var onDeparture: ((VSIID) -> Void)?
+    /// Whether a VSI is known, with a link or without.
+    var isWanted: (VSIID) -> Bool = { _ in true }
+    /// Whether an interface is one of evbd's ports.
+    let isPort: (String) -> Bool
 
     private(set) var policy: RelayPolicy
     var entries: [VSIID: Entry] = [:]
@@ -121,8 +126,6 @@ final class EdgeRelay {
     var discardedVLANs: Set<Int32> = []
     /// VSIs of the run before, which may have been killed before it had marked their links as evbd's.
     var resumed: Set<VSIID> = []
-    /// The number of the last link of which evbd knows no index; such numbers are negative.
-    var lastUnknownLink: Int32 = 0
     var hasToldOfVLANs = false
     var hasToldOfFilter = false
     /// The host's IP is kept off the links that evbd makes, as far as that can be.
@@ -130,14 +133,17 @@ final class EdgeRelay {
 
     /// Has no links yet.
     init(
-        programmer: LinkProgrammer, table: LinkTable, filter: GuestFilter, portName: String, policy: RelayPolicy,
-        isPort: @escaping (String) -> Bool, logger: Logger
+        programmer: LinkProgrammer, table: LinkTable, timers: Timers, filter: GuestFilter, portName: String,
+        policy: RelayPolicy, isPort: @escaping (String) -> Bool, logger: Logger
     ) {
+        // An earlier life of the port, whose gate has stayed, ends here.
+        filter.lingering[portName] = nil
         self.programmer = programmer
         self.table = table
         self.filter = filter
         self.portName = portName
         self.policy = policy
+        self.isPort = isPort
         self.logger = logger
         let gate = PortGate(filter: filter, portName: portName, table: table, policy: policy, logger: logger)
         let guests = GuestLinks(
@@ -146,11 +152,16 @@ final class EdgeRelay {
         gate.hasLoneGuest = { [weak guests] in guests?.hasLoneGuest ?? false }
         guests.onLoneGuest = { [weak gate] in gate?.follow() }
         guests.onGone = { [weak gate] in gate?.linkGone($0) }
+        let unseen = UnseenLinks(
+            programmer: programmer, timers: timers, portName: portName, portIndex: { table[portName]?.index },
+            logger: logger)
         self.gate = gate
         self.guests = guests
+        self.unseen = unseen
         functions = VirtualFunctions(
             programmer: programmer, portName: portName, portIndex: { table[portName]?.index }, policy: policy,
             logger: logger)
+        followUnseen()
     }
 
     /// Whether there is no link to care for.
@@ -247,6 +258,7 @@ final class EdgeRelay {
     func portChanged() {
         guests.portChanged()
         gate.follow()
+        unseen.look()
     }
 
     /// evbd stops. Links stay as they are, and so do the rules on them and on the port.
@@ -255,11 +267,11 @@ final class EdgeRelay {
         gate.onMark = nil
     }
 
-    /// The port is evbd's no longer: its rules go.
+    /// The port is evbd's no longer: its rules go, those of its gate not before the last link that they keep out.
     func portLeaves() {
         portCloses()
         guests.lower()
-        gate.lower()
+        if gate.closed.hasUnseen { linger() } else { gate.lower() }
     }
 
     /// The link of a VSI as managers see it; nil while there is none.

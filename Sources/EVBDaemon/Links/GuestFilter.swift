@@ -91,7 +91,15 @@ final class GuestFilter {
 
     private let programmer: LinkProgrammer
     private let session = Session()
-    private var waiting: [(change: GuestRules.Change, then: Completion)] = []
+    /// A change that waits for its transaction.
+    private struct Waiting {
+        var change: GuestRules.Change
+        /// The port whose set of closed addresses it deletes.
+        var releasedPort: Int32?
+        var then: Completion
+    }
+
+    private var waiting: [Waiting] = []
     let closedQueue = ClosedQueue()
     private var flushTimer: Timers.Timer?
     /// When the changes of closed addresses that wait are made at the latest.
@@ -115,6 +123,9 @@ final class GuestFilter {
     /// Called with the closed addresses that a port has after another process changed something, by the ports' indices.
     /// Closes again what is missing, and returns whether anything is.
     var refillClosed: [Int32: (Set<HardwareAddress>) -> Bool] = [:]
+
+    /// Ports that are evbd's no longer and whose gates stay for now, by their names.
+    var lingering: [String: EdgeRelay] = [:]
 
     /// Reads the rules that an earlier evbd has left, and makes none yet.
     init(programmer: LinkProgrammer, loop: EventLoop, timers: Timers, logger: Logger) {
@@ -150,7 +161,7 @@ final class GuestFilter {
     func release(port index: Int32) {
         closedQueue.forget(port: index)
         refillClosed[index] = nil
-        release(GuestRules.chains("port", index).out, GuestRules.release(port: index))
+        release(GuestRules.chains("port", index).out, GuestRules.release(port: index), port: index)
     }
 
     /// Keeps the host's IP off all links of the group that evbd gives to its own.
@@ -188,10 +199,10 @@ final class GuestFilter {
         for then in waiting { then(problem) }
     }
 
-    private func release(_ key: String, _ commands: String) {
+    private func release(_ key: String, _ commands: String, port: Int32? = nil) {
         inForce[key] = nil
         // What was under way for it ends before this.
-        change(GuestRules.Change(commands: commands)) { [weak self] _ in self?.inForce[key] = nil }
+        change(GuestRules.Change(commands: commands), releasing: port) { [weak self] _ in self?.inForce[key] = nil }
     }
 
     private func enforce(_ key: String, _ rules: GuestRules.Change?, _ name: String, then: @escaping Completion) {
@@ -305,7 +316,7 @@ final class GuestFilter {
         for index in ports.sorted() where !wanted.contains(GuestRules.chains("port", index).out) {
             release(port: index)
         }
-        if former.ruleCounts["host-in"] != nil, !wanted.contains(GuestRules.hostTables[0]) { letHostOn() }
+        if former.keepsHostOff, !wanted.contains(GuestRules.hostTables[0]) { letHostOn() }
         self.wanted = nil
     }
 
@@ -317,39 +328,60 @@ final class GuestFilter {
 
     // MARK: The worker
 
-    private func change(_ change: GuestRules.Change, then: @escaping Completion) {
-        waiting.append((change, then))
+    private func change(_ change: GuestRules.Change, releasing port: Int32? = nil, then: @escaping Completion) {
+        waiting.append(Waiting(change: change, releasedPort: port, then: then))
         submit()
+    }
+
+    /// What goes to the worker together, in this order.
+    private struct Batch {
+        /// Closed addresses. First: a link that is about to be set up has its address open by then.
+        var closed: [GuestRules.Change] = []
+        var items: [Waiting] = []
+        /// Closed addresses of ports whose sets are deleted by these items, and begin again.
+        var closedAfter: [GuestRules.Change] = []
+
+        var changes: [GuestRules.Change] { closed + items.map(\.change) + closedAfter }
+    }
+
+    private func nextBatch() -> Batch {
+        var batch = Batch(closed: closedQueue.take(), items: Array(waiting.prefix(Self.batchMax)))
+        waiting.removeFirst(batch.items.count)
+        let released = batch.items.compactMap(\.releasedPort)
+        guard !released.isEmpty else { return batch }
+        for index in released { closedQueue.releaseBegins(port: index) }
+        batch.closedAfter = closedQueue.take()
+        return batch
     }
 
     private func submit() {
         guard !isBusy, !waiting.isEmpty || !closedQueue.isEmpty else { return }
-        // First: a link that is about to be set up has its address open by then.
-        let closed = closedQueue.take()
-        let batch = Array(waiting.prefix(Self.batchMax))
-        waiting.removeFirst(batch.count)
+        let batch = nextBatch()
         let outcome = Outcome()
         let session = session
-        let changes = closed + batch.map(\.change)
+        let changes = batch.changes
         isBusy = true
         let isTaken = programmer.submit(.perform(LinkTask { outcome.problems = session.run(changes) })) {
             [weak self] result in
             self?.isBusy = false
-            if let problem = outcome.problems.prefix(closed.count).compactMap(\.self).first {
-                self?.closingFailed(problem)
-            }
-            var problems = Array(outcome.problems.dropFirst(closed.count))
-            // The worker has ended before it came to this.
-            if case .failure(let error) = result { problems = batch.map { _ in "\(error)" } }
-            self?.lastChangeAt = self?.timers.now
-            self?.closedQueue.done()
-            for (item, problem) in zip(batch, problems) { item.then(problem) }
-            self?.goOn()
+            self?.ended(batch, result, outcome.problems)
         }
         guard !isTaken else { return }
         isBusy = false
         closedQueue.done()
-        for item in batch { item.then("evbd is stopping") }
+        for item in batch.items { item.then("evbd is stopping") }
+    }
+
+    private func ended(_ batch: Batch, _ result: Result<Link?, NetlinkError>, _ problems: [String?]) {
+        var ofItems = Array(problems.dropFirst(batch.closed.count).prefix(batch.items.count))
+        let ofClosed = problems.prefix(batch.closed.count) + problems.suffix(batch.closedAfter.count)
+        if let problem = ofClosed.compactMap(\.self).first { closingFailed(problem) }
+        // The worker has ended before it came to this.
+        if case .failure(let error) = result { ofItems = batch.items.map { _ in "\(error)" } }
+        lastChangeAt = timers.now
+        closedQueue.done()
+        for (item, problem) in zip(batch.items, ofItems) { item.then(problem) }
+        goOn()
     }
 
     /// Closed addresses are not as they are to be; the changes are tried again.
@@ -364,9 +396,7 @@ final class GuestFilter {
     /// Gives all that waits to the worker, which is about to end: evbd stops.
     func finish() {
         while !waiting.isEmpty || !closedQueue.isEmpty {
-            let batch = waiting.prefix(Self.batchMax).map(\.change)
-            let changes = closedQueue.take() + batch
-            waiting.removeFirst(batch.count)
+            let changes = nextBatch().changes
             let session = session
             guard programmer.submit(.perform(LinkTask { _ = session.run(changes) }), completion: { _ in }) else {
                 return

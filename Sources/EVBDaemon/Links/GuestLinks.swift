@@ -77,6 +77,8 @@ final class GuestLinks {
     var onLoneGuest: (() -> Void)?
     /// Called with the index of a link that is gone.
     var onGone: ((Int32) -> Void)?
+    /// Called with the index of a link that has gone to another network namespace, where its machine may go on.
+    var onDeparted: ((Int32) -> Void)?
 
     /// Knows no links before `portChanged`.
     init(
@@ -129,8 +131,7 @@ final class GuestLinks {
             indices[name] = nil
             if table[index] == nil {
                 drop(index)
-                // In another network namespace its machine could go on.
-                if !table.isElsewhere(index) { onGone?(index) }
+                if table.isElsewhere(index) { onDeparted?(index) } else { onGone?(index) }
             }
         }
         guard let link = table[name] else { return findPlacesIfLost() }

@@ -53,9 +53,12 @@ enum GuestRules {
         /// Commands in nft's language, or in JSON where nft cannot have a name between quotation marks.
         var commands: String
         var isJSON = false
-        /// The number of rules by the names of chains.
+        /// The number of rules by the keys of chains.
         var ruleCounts: [String: Int] = [:]
     }
+
+    /// What a chain is counted by: its name, with the family of its table before it where that is not netdev.
+    static func key(_ chain: String, family: String) -> String { family == "netdev" ? chain : "\(family) \(chain)" }
 
     // MARK: What all links share
 
@@ -175,7 +178,8 @@ enum GuestRules {
     /// Keeps the host's IP off all links of a group, in one family. A macvtap hands its machine's frames over before
     /// these hooks, so that only what the host itself would take or send is dropped.
     static func keepHostOff(group: UInt32, table: String) -> Change {
-        let isARP = table.hasPrefix("arp")
+        let family = String(table.prefix { $0 != " " })
+        let isARP = family == "arp"
         let hook = isARP ? "input" : "prerouting"
         return Change(
             commands: """
@@ -185,7 +189,7 @@ enum GuestRules {
                 add rule \(table) host-in meta iifgroup \(group) counter drop
                 add chain \(table) host-out { type filter hook output priority -500; }
                 add rule \(table) host-out meta oifgroup \(group) counter drop
-                """, ruleCounts: ["host-in": 1, "host-out": 1])
+                """, ruleCounts: [key("host-in", family: family): 1, key("host-out", family: family): 1])
     }
 
     static func removeTable(_ table: String) -> String { "add table \(table)\ndelete table \(table)" }

@@ -4,7 +4,7 @@ internal import LinuxSystem
 
 /// What nftables lists of the guest filter, which may come from an earlier run of evbd.
 struct GuestRulesListing: Equatable {
-    /// The number of rules by chain, those without rules among them.
+    /// The number of rules by chain (`GuestRules.key`), those without rules among them.
     var ruleCounts: [String: Int] = [:]
     /// The marks that the gates of ports let pass, by the ports' indices.
     var marks: [Int32: UInt32] = [:]
@@ -29,6 +29,11 @@ struct GuestRulesListing: Equatable {
     /// The ports that have chains.
     var ports: [Int32] { indices("port") }
 
+    /// Whether there are rules that keep the host's IP off links, in one family at least.
+    var keepsHostOff: Bool {
+        ["inet", "arp"].contains { ruleCounts[GuestRules.key("host-in", family: $0)] != nil }
+    }
+
     private func indices(_ what: String) -> [Int32] {
         let found = ruleCounts.keys.compactMap { name -> Int32? in
             let parts = name.split(separator: "-")
@@ -38,9 +43,11 @@ struct GuestRulesListing: Equatable {
     }
 
     private mutating func take(_ object: JSONValue) {
-        if let name = Self.string(object["chain"]?["name"]) { ruleCounts[name, default: 0] += 0 }
+        if let chain = object["chain"], let name = Self.string(chain["name"]) {
+            ruleCounts[Self.key(name, in: chain), default: 0] += 0
+        }
         if let rule = object["rule"], let chain = Self.string(rule["chain"]) {
-            ruleCounts[chain, default: 0] += 1
+            ruleCounts[Self.key(chain, in: rule), default: 0] += 1
             takeMark(rule, chain)
         }
         if let set = object["set"], let name = Self.string(set["name"]), name.hasPrefix("closed-"),
@@ -65,6 +72,10 @@ struct GuestRulesListing: Equatable {
             else { continue }
             marks[index] = mark
         }
+    }
+
+    private static func key(_ chain: String, in object: JSONValue) -> String {
+        GuestRules.key(chain, family: string(object["family"]) ?? "netdev")
     }
 
     private static func string(_ value: JSONValue?) -> String? {

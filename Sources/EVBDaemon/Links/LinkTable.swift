@@ -48,6 +48,9 @@ final class LinkTable {
         holders[address, default: []].sorted().compactMap { links[$0] }
     }
 
+    /// Whether a link has an address.
+    func hasLink(of address: HardwareAddress) -> Bool { holders[address] != nil }
+
     /// The first link of which something is true, by its index. Looks at all of them.
     func first(where isMeant: (Link) -> Bool) -> Link? {
         links.values.filter(isMeant).min { $0.index < $1.index }

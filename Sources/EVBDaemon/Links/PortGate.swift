@@ -26,6 +26,7 @@ final class PortGate {
     private var isOn: Bool
     private var groupAddress: HardwareAddress?
     private(set) var closed: ClosedAddresses
+    private var cards = BridgeCards()
     /// The addresses that an earlier evbd had closed at this port.
     let formerlyClosed: Set<HardwareAddress>
     /// Called with evbd's mark when its socket has to bear it, and with nil when it need not any more.
@@ -44,6 +45,9 @@ final class PortGate {
         closed = ClosedAddresses(isOn: policy.gate == .down)
         formerlyClosed = table[portName].map { filter.closedQueue.installed(port: $0.index) } ?? []
     }
+
+    /// Whether the rules are in force, or are about to be.
+    var isRaised: Bool { phase == .raised || phase == .raising }
 
     /// Whether an earlier evbd had one of these addresses closed.
     func wasClosed(_ addresses: Set<HardwareAddress>) -> Bool { !formerlyClosed.isDisjoint(with: addresses) }
@@ -66,10 +70,13 @@ final class PortGate {
         guard isOn, let port = table[portName] else { return }
         let master = port.masterIndex.flatMap { table[$0] }
         let hasSpanningTree = master?.spanningTree == true
+        cards.setBridge(master?.kind == "bridge" ? master?.index : nil, port: port.index) { bridge in
+            table.all { $0.masterIndex == bridge }
+        }
         let wanted = GuestRules.Gate(
             index: port.index, name: port.name, mark: mark, groupAddress: groupAddress,
             spanningTreeSource: hasSpanningTree ? port.address : nil,
-            forwardsSpanningTree: !hasSpanningTree && isBesideCard(port), hasLoneGuest: hasLoneGuest(),
+            forwardsSpanningTree: !hasSpanningTree && !cards.isEmpty, hasLoneGuest: hasLoneGuest(),
             isBonded: master?.kind == "bond")
         send(closed.setExempt(Set([port.address, master?.address].compactMap { $0 })))
         guard wanted != rules || phase == .failed else { return }
@@ -82,18 +89,8 @@ final class PortGate {
         filter.protect(wanted) { [weak self] problem in self?.raised(wanted, problem) }
     }
 
-    /// Whether a link is in the bridge of the port, so that what the gate lets pass may depend on it.
-    func isBeside(_ link: Link) -> Bool {
-        link.masterIndex != nil && link.masterIndex == table[portName]?.masterIndex
-    }
-
-    /// Whether the port's bridge has another way to the network.
-    private func isBesideCard(_ port: Link) -> Bool {
-        guard let master = port.masterIndex, table[master]?.kind == "bridge" else { return false }
-        return table.first { link in
-            link.masterIndex == master && link.index != port.index && !["tun", "veth"].contains(link.kind)
-        } != nil
-    }
+    /// A link has changed, or is gone: the port's bridge may have another way to the network now, or none any more.
+    func linkChanged(_ name: String) { if cards.linkChanged(name, table[name]) { follow() } }
 
     private func raised(_ gate: GuestRules.Gate, _ problem: String?) {
         guard rules == gate else { return }
@@ -135,7 +132,10 @@ final class PortGate {
         send(closed.set(vsiID, open: open, closed: addresses), isUrgent: isUrgent)
     }
 
-    /// Nothing is known of a VSI any more, and no link of it is there.
+    /// All addresses of a VSI.
+    func addresses(of vsiID: VSIID) -> Set<HardwareAddress> { closed.addresses(of: vsiID) }
+
+    /// Nothing is known of a VSI any more.
     func forget(_ vsiID: VSIID) { send(closed.forget(vsiID)) }
 
     /// A VSI is given up while its link stays.
@@ -145,6 +145,17 @@ final class PortGate {
     func keepClosed(_ addresses: Set<HardwareAddress>, link index: Int32) {
         send(closed.keepClosed(addresses, link: index))
     }
+
+    /// Keeps addresses closed for links that the host may not see, until a read of the port's table after that one.
+    func keepClosedUnseen(_ addresses: Set<HardwareAddress>, after read: UInt64) {
+        send(closed.keepClosedUnseen(addresses, after: read))
+    }
+
+    /// A link that keeps addresses closed has gone to another network namespace.
+    func linkDeparted(_ index: Int32, after read: UInt64) { send(closed.linkDeparted(index, after: read)) }
+
+    /// The port's own forwarding table was read.
+    func tableRead(_ number: UInt64, _ present: Set<HardwareAddress>) { send(closed.tableRead(number, present)) }
 
     /// A link is gone.
     func linkGone(_ index: Int32) { if closed.keepsClosed(link: index) { send(closed.linkGone(index)) } }

@@ -204,8 +204,8 @@ final class TypedAdmission: VSIAdmission {
         proposed[key]?.removeAll(where: \.isInForce)
         if proposed[key]?.isEmpty == true { proposed[key] = nil }
         for grant in settled { forget(grant, key) }
-        registry.note(
-            vsiID, grant.command, grant.filter, on: port, shared: ports[port]?.held[vsiID]?.type.profile.sharedAddresses ?? [])
+        let shared = ports[port]?.held[vsiID]?.type.profile.sharedAddresses ?? []
+        registry.note(vsiID, grant.command, grant.filter, on: port, shared: shared)
         // The database may have become another since it was decided.
         review(key)
     }

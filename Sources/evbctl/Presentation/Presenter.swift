@@ -97,6 +97,11 @@ struct Presenter {
                 "\(ecp.txFrameCount) sent, \(ecp.txRetryCount) sent again, \(ecp.txFailures) given up, "
                     + "\(ecp.rxFrameCount) received, in \(Units.span(hundredths: details.counterDiscontinuity))"),
         ])
+        if let unknown = details.unknownAddresses, unknown.count > 0 {
+            let rest = unknown.count - unknown.addresses.count
+            let list = unknown.addresses.joined(separator: ", ") + (rest > 0 ? " and \(rest) more" : "")
+            facts.rows.append([Cell("Without VSI"), Cell("\(list): not filtered by a VSI, associate them", .warning)])
+        }
         let warning = port.misbehaviour == nil ? [] : [misbehaviour(port)]
         let problems = details.problems.map {
             Cell("PROBLEM: \($0.message): \($0.hint)", .bad).rendered(colour: colour)

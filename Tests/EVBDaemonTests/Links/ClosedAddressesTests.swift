@@ -70,15 +70,38 @@ import Testing
         #expect(closed.adopt([]) == [change(first, true)])
     }
 
-    @Test("SEC-506 links without VSIs are remembered up to a bound")
-    func bounded() {
+    @Test("SEC-506 closing has no limit: each link without a VSI keeps all its addresses closed, and they are counted")
+    func unlimited() {
         var closed = ClosedAddresses(isOn: true)
-        for index in 0..<Int32(ClosedAddresses.formerLinksMax) {
-            _ = closed.keepClosed([HardwareAddress(UInt64(index))], link: index)
+        let count = 20_000
+        for index in 0..<Int32(count) {
+            #expect(closed.keepClosed([HardwareAddress(UInt64(index) + 1)], link: index).count == 1)
         }
-        #expect(closed.keepClosed([first], link: -1).isEmpty)
-        _ = closed.linkGone(0)
-        #expect(closed.keepClosed([first], link: -1) == [change(first, true)])
+        #expect(closed.current.count == count && closed.keptCount == count)
+        #expect(closed.keepClosed([first], link: 7) == [change(first, true)])
+        #expect(closed.keptCount == count + 1, "beside what the link keeps closed already")
+        #expect(closed.linkGone(7) == [change(HardwareAddress(8), false), change(first, false)])
+        #expect(closed.keptCount == count - 1)
+    }
+
+    @Test("SEC-512 an address of a link that the host may not see is closed while the port's table has it, or a VSI")
+    func unseenLinks() {
+        var closed = ClosedAddresses(isOn: true)
+        #expect(closed.keepClosedUnseen([first, second], after: 3).count == 2)
+        #expect(closed.hasUnseen)
+        #expect(closed.tableRead(3, []).isEmpty, "that read began before")
+        #expect(closed.tableRead(4, [second]) == [change(first, false)])
+        #expect(closed.tableRead(5, [second]).isEmpty)
+        #expect(closed.set(one, open: [second], closed: []) == [change(second, false)])
+        #expect(!closed.hasUnseen && closed.keptCount == 0 && closed.isOfVSI(second) && !closed.isOfVSI(first))
+        #expect(closed.forget(one).isEmpty, "claimed once, it is that VSI's")
+        #expect(!closed.isOfVSI(second))
+        #expect(closed.keepClosed([first], link: 9) == [change(first, true)])
+        #expect(closed.linkDeparted(9, after: 6).isEmpty)
+        #expect(closed.keptCount == 1)
+        #expect(closed.tableRead(6, []).isEmpty)
+        #expect(closed.tableRead(7, []) == [change(first, false)])
+        #expect(closed.keptCount == 0)
     }
 
     @Test("SEC-507 random walks agree with a count of all claims")
@@ -114,7 +137,7 @@ import Testing
             case 2:
                 changes = closed.handBack(Self.vsi(number), link: index)
                 if let granted = open[number] {
-                    links[index] = granted.union(shut[number] ?? [])
+                    links[index, default: []].formUnion(granted.union(shut[number] ?? []))
                     open[number] = nil
                     shut[number] = nil
                 }

@@ -62,4 +62,21 @@ import Testing
         queue.forget(port: 2)
         #expect(calls == 1 && queue.isEmpty && queue.installed(port: 2).isEmpty)
     }
+
+    @Test("SEC-511 what is asked of a set that is deleted first waits for the last of its deletions")
+    func released() {
+        queue.adopt([one], port: 2)
+        queue.forget(port: 2)
+        queue.forget(port: 2)
+        set(one, true)
+        queue.set(ClosedAddresses.Change(address: two, isClosed: true), port: 3)
+        #expect(queue.take().map(\.commands) == [GuestRules.closed(3, adding: [two], removing: [])])
+        queue.releaseBegins(port: 2)
+        #expect(queue.take().isEmpty && !queue.isEmpty)
+        queue.releaseBegins(port: 2)
+        queue.releaseBegins(port: 2)
+        #expect(queue.take().map(\.commands) == [GuestRules.closed(2, adding: [one], removing: [])])
+        queue.failed()
+        #expect(queue.take().count == 2, "both belong to one transaction")
+    }
 }

@@ -160,4 +160,20 @@ import Testing
         #expect(listing.links == [9] && listing.ports == [2])
         #expect(GuestRulesListing(json: ["null"]) == GuestRulesListing())
     }
+
+    @Test("SEC-415 chains of one name in tables of several families are counted apart")
+    func families() throws {
+        let listing = GuestRulesListing(
+            json: ["inet", "arp"].map { family in
+                let place = #""family": "\#(family)", "table": "evbd-guests""#
+                let chain = #"{"chain": {\#(place), "name": "host-in"}}"#
+                let rule = #"{"rule": {\#(place), "chain": "host-in", "expr": []}}"#
+                return #"{"nftables": [\#(chain), \#(rule)]}"#
+            })
+        let changes = GuestRules.hostTables.map { GuestRules.keepHostOff(group: 77, table: $0) }
+        for change in changes { for (key, _) in change.ruleCounts { #expect(listing.ruleCounts[key] ?? 1 == 1) } }
+        #expect(listing.ruleCounts == ["inet host-in": 1, "arp host-in": 1] && listing.keepsHostOff)
+        #expect(Set(changes[0].ruleCounts.keys).isDisjoint(with: changes[1].ruleCounts.keys))
+        #expect(!GuestRulesListing().keepsHostOff)
+    }
 }
