@@ -1,8 +1,8 @@
-internal import EVBProtocol
 internal import EVBTime
 internal import LinuxSystem
 internal import Logging
 internal import Netlink
+internal import Synchronization
 
 /// Links on a port that the host does not see, which are in other network namespaces: a container's. The port's own
 /// forwarding table has their addresses while they are up, and the kernel sends no news of it, so that it is read again
@@ -20,21 +20,23 @@ final class UnseenLinks {
     /// Addresses that a log line of their own tells of after one read.
     private static let linesMax = 8
 
-    /// The worker's socket. Used on the worker's thread only, which is why it can be handed there.
-    private final class Reader: @unchecked Sendable {
-        private var table: ForwardingTable?
+    /// The worker's socket.
+    private final class Reader: Sendable {
+        private let table = Mutex<ForwardingTable?>(nil)
 
         func read(_ index: Int32) -> Result<OwnAddresses, NetlinkError> {
             Result { () throws(NetlinkError) in
-                if table == nil { table = try ForwardingTable() }
-                return try table?.ownAddresses(index: index, limit: UnseenLinks.addressesMax) ?? OwnAddresses()
+                try table.withLock { table throws(NetlinkError) in
+                    if table == nil { table = try ForwardingTable() }
+                    return try table?.ownAddresses(index: index, limit: UnseenLinks.addressesMax) ?? OwnAddresses()
+                }
             }
         }
     }
 
-    /// What the worker's thread leaves behind for the loop's; the queue between them puts the one after the other.
-    private final class Outcome: @unchecked Sendable {
-        var result: Result<OwnAddresses, NetlinkError>?
+    /// What the worker's thread leaves behind for the loop's.
+    private final class Outcome: Sendable {
+        let result = Mutex<Result<OwnAddresses, NetlinkError>?>(nil)
     }
 
     private let programmer: LinkProgrammer
@@ -97,10 +99,14 @@ final class UnseenLinks {
         let reader = reader
         // In a lane of its own: the port's may be long.
         isUnderWay = programmer.submit(
-            .perform(LinkTask { outcome.result = reader.read(index) }), of: "addresses of \(portName)"
+            .perform(
+                LinkTask {
+                    let result = reader.read(index)
+                    outcome.result.withLock { $0 = result }
+                }), of: "addresses of \(portName)"
         ) { [weak self] _ in
             self?.isUnderWay = false
-            self?.ended(number, outcome.result)
+            self?.ended(number, outcome.result.withLock { $0 })
         }
     }
 
