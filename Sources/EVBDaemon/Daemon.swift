@@ -35,7 +35,7 @@ public final class Daemon {
     private static let leavePatience = Interval.seconds(60)
 
     private(set) var configuration: Configuration
-    private let configurationPath: String
+    private let loader: ConfigurationLoader
     private let runtimeDirectory: String
     /// Held for life: one evbd for one runtime directory.
     private let lock: LockFile?
@@ -90,7 +90,6 @@ public final class Daemon {
         log: LogOutput, threshold: LogThreshold
     ) throws {
         self.configuration = configuration
-        self.configurationPath = configurationPath
         resources = ResourcePool(limits: configuration.limits)
         resources.portCount = configuration.ports.count
         self.runtimeDirectory = runtimeDirectory
@@ -115,6 +114,7 @@ public final class Daemon {
                 programmer: programmer, timers: timers, loop: loop, runtimeDirectory: runtimeDirectory,
                 registry: registry, logger: logger)
             guestFilter = GuestFilter(programmer: programmer, loop: loop, timers: timers, logger: logger)
+            loader = ConfigurationLoader(path: configurationPath, loop: loop, logger: logger)
             store = VSIStore(runtimeDirectory: runtimeDirectory, timers: timers, logger: logger)
         } catch {
             throw StartError(description: "\(error)")
@@ -131,6 +131,7 @@ public final class Daemon {
         table.onChange = { [weak self] in self?.linkChanged($0) }
         let bridgePorts = Set(configuration.ports.lazy.filter { $0.role == .bridge }.map(\.interface))
         HairpinFlag.takeBack(surroundings) { !bridgePorts.contains($0) }
+        loader.onLoad = { [weak self] in self?.follow($0) }
         types.onRevoked = { [weak self] vsiID, port in self?.bridgePort(port)?.deassociate(vsiID) }
         types.onNotice = { [weak self] text, port in self?.bridgePort(port)?.notice(text) }
         registry.onRevoked = { [weak self] vsiID, port, obstacle in
@@ -300,20 +301,14 @@ public final class Daemon {
 
     private func receive(signal: Int32) {
         switch signal {
-        case SIGHUP: if !isStopping { reload() }
+        case SIGHUP: loader.load()
         default: stop()
         }
     }
 
-    /// Reads the configuration again: ports come, go and change; the others are not touched.
-    private func reload() {
-        let fresh: Configuration
-        do {
-            fresh = try Configuration.load(configurationPath)
-        } catch {
-            logger.error("the configuration has mistakes, the old one stays", metadata: ["mistakes": "\(error)"])
-            return
-        }
+    /// Ports come, go and change; the others are not touched.
+    private func follow(_ fresh: Configuration) {
+        guard !isStopping else { return }
         if fresh.control != configuration.control || fresh.libvirt != configuration.libvirt {
             logger.warning("control and libvirt change only with a restart of evbd")
         }

@@ -1,0 +1,84 @@
+internal import CLinux
+internal import Glibc
+public import LinuxSystem
+internal import Synchronization
+
+/// One piece of work that takes long, on a thread of its own. What comes of it is handed to the loop's thread.
+///
+/// All methods are for the thread of the loop. The work of a task that is let go ends by itself, and `completion` is not called.
+public final class BackgroundTask<Value: Sendable> {
+    /// What both threads touch.
+    private final class Shared: Sendable {
+        let result = Mutex<Value?>(nil)
+        let body: @Sendable () -> Value
+        let signal: FileDescriptor
+
+        init(signal: consuming FileDescriptor, body: @escaping @Sendable () -> Value) {
+            self.signal = signal
+            self.body = body
+        }
+
+        func run() {
+            let value = body()
+            result.withLock { $0 = value }
+            // Fails only when the count would overflow, and it is written once.
+            var one: UInt64 = 1
+            _ = write(signal.rawValue, &one, 8)
+        }
+    }
+
+    private let shared: Shared
+    private var watch: EventLoop.Watch?
+
+    /// Starts the work.
+    ///
+    /// - Parameters:
+    ///   - loop: whose thread hears of the end.
+    ///   - body: the work. It blocks no other.
+    ///   - completion: is called once, on the thread of the loop.
+    /// - Throws: `SystemError`, if there is no thread or no descriptor to be had.
+    public init(
+        on loop: EventLoop, _ body: @escaping @Sendable () -> Value, completion: @escaping (Value) -> Void
+    ) throws(SystemError) {
+        let number = try systemCall("eventfd") { eventfd(0, Int32(EFD_CLOEXEC | EFD_NONBLOCK)) }
+        shared = Shared(signal: FileDescriptor(owning: number), body: body)
+        watch = try loop.watch(shared.signal.rawValue, for: .readable) { [weak self] _ in
+            guard let self, let value = shared.result.withLock({ $0 }) else { return }
+            watch?.cancel()
+            watch = nil
+            completion(value)
+        }
+        try Self.start(shared)
+    }
+
+    deinit { watch?.cancel() }
+
+    private static func start(_ shared: Shared) throws(SystemError) {
+        // A thread inherits the signals that are blocked, and signals are the loop's alone.
+        var all = sigset_t()
+        var before = sigset_t()
+        sigfillset(&all)
+        pthread_sigmask(SIG_SETMASK, &all, &before)
+        defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
+        // A closure for C can have no generic type: it gets another one, which has.
+        let box = Unmanaged.passRetained(Body { shared.run() })
+        var thread = pthread_t()
+        let code = pthread_create(
+            &thread, nil,
+            { context in
+                if let context { Unmanaged<Body>.fromOpaque(context).takeRetainedValue().run() }
+                return nil
+            }, box.toOpaque())
+        guard code == 0 else {
+            box.release()
+            throw SystemError(call: "pthread_create", code: code)
+        }
+        pthread_detach(thread)
+    }
+}
+
+private final class Body: Sendable {
+    let run: @Sendable () -> Void
+
+    init(_ run: @escaping @Sendable () -> Void) { self.run = run }
+}
