@@ -60,6 +60,8 @@ public final class Daemon {
     private var watchdog: Timers.Timer?
     private var stopTimer: Timers.Timer?
     private var isStopping = false
+    /// When the loop's clock was 0, in nanoseconds since 1970 (UTC).
+    private var clockOrigin = 0
     private var isFinished = false
     /// Ports that the configuration has no more, while their VSIs are being released.
     private var leaving: [Leaving] = []
@@ -284,13 +286,16 @@ public final class Daemon {
         return port
     }
 
-    /// Sends news to the monitors, with the time at which it happened: now, or since `moment` of the loop's clock.
+    /// Sends news to the monitors, with the time at which it happened: now, or at `moment` of the loop's clock.
     private func publish(_ news: PortNews, port: String, since moment: UInt64? = nil) {
+        let now = loop.now()
         var clock = timespec()
         clock_gettime(CLOCK_REALTIME, &clock)
-        let now = clock.tv_sec * 1000 + clock.tv_nsec / 1_000_000
-        let age = moment.map { Int(clamping: (loop.now() &- $0) / 1_000_000) } ?? 0
-        service?.publish(news, port: port, timeMilliseconds: now - age)
+        let origin = clock.tv_sec * 1_000_000_000 + clock.tv_nsec - Int(clamping: now)
+        // Within a millisecond it is the same, so that what happened at one moment has one time.
+        if abs(origin - clockOrigin) > 1_000_000 { clockOrigin = origin }
+        service?.publish(
+            news, port: port, timeMilliseconds: (clockOrigin + Int(clamping: moment ?? now)) / 1_000_000)
     }
 
     private func linkChanged(_ name: String) {
