@@ -69,7 +69,8 @@ def test_VDP_32_TLV_20_TLV_21_mutations_leave_it_alive_and_associated(cable):
     # Or it is a valid refusal for good, which is left with the bridge's reason until a manager asks anew.
     settle = lambda: evbd.state(vsi) == "associated" or is_refused_for_good(evbd, vsi)     # noqa: E731
     # A neighbour of the mutations that has taken the bridge's place is outlived after three LLDPDUs, found by the fourth: 120 s.
-    eventually(settle, 180, f"{vsi} is associated, or refused for good: {evbd.vsi(vsi)}, {evbd.port()}; {hint}")
+    # After many refusals that are not for good the next request follows within 340 s.
+    eventually(settle, 120 + 340 + 60, f"{vsi} is associated, or refused for good: {evbd.vsi(vsi)}, {evbd.port()}; {hint}")
     if evbd.state(vsi) != "associated":
         print("refused for good by a mutation; asked for anew")
         evbd.associate(vsi, "--link", "vm0")
