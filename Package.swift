@@ -31,8 +31,10 @@ let package = Package(
         .target(name: "EVBTime", swiftSettings: strict),
         .target(name: "TerminalText", swiftSettings: strict),
         .target(name: "JSON", dependencies: ["TerminalText"], swiftSettings: strict),
-        .target(name: "EVBModel", dependencies: ["JSON"], swiftSettings: strict),
+        .target(name: "EVBModel", dependencies: ["JSON", "TerminalText"], swiftSettings: strict),
         .target(name: "EVBWire", swiftSettings: strict),
+        .target(
+            name: "EVBSettings", dependencies: ["EVBModel", "EVBWire", "LinuxSystem"], swiftSettings: strict),
         .target(name: "EVBProtocol", dependencies: ["EVBTime", "EVBWire"], swiftSettings: strict),
         .target(name: "EVBSimulation", dependencies: ["EVBProtocol", "EVBTime", "EVBWire"], swiftSettings: strict),
         .executableTarget(
@@ -46,12 +48,16 @@ let package = Package(
         .systemLibrary(name: "CNftables", pkgConfig: "libnftables", providers: [.apt(["libnftables-dev"])]),
         .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
         .target(name: "LinuxSystem", dependencies: ["CLinux"], swiftSettings: strict),
-        .target(name: "EventLoop", dependencies: ["LinuxSystem", "CLinux"], swiftSettings: strict),
+        .target(name: "EventLoop", dependencies: ["EVBTime", "LinuxSystem", "CLinux"], swiftSettings: strict),
         .target(name: "PacketSocket", dependencies: ["LinuxSystem", "CLinux"], swiftSettings: strict),
         .target(name: "Nftables", dependencies: ["CNftables", "LinuxSystem", "CLinux"], swiftSettings: strict),
         .target(name: "Netlink", dependencies: ["LinuxSystem", "CLinux", "CNetlink"], swiftSettings: strict),
 
         // The daemon and its client.
+        .target(
+            name: "SettingsFile",
+            dependencies: ["EVBSettings", "EVBModel", "EVBWire", "LinuxSystem", "TerminalText", "CYAML"],
+            swiftSettings: strict),
         .target(
             name: "EVBControl", dependencies: ["EVBModel", "JSON", "LinuxSystem", "CLinux", "TerminalText"],
             swiftSettings: strict),
@@ -60,11 +66,12 @@ let package = Package(
             dependencies: [
                 "EVBProtocol", "EVBTime", "EVBWire", "LinuxSystem", "CLinux", "EventLoop", "PacketSocket", "Netlink",
                 "Nftables",
-                "EVBControl", "EVBModel", "JSON", "TerminalText", "CYAML", logging,
+                "EVBControl", "EVBModel", "EVBSettings", "SettingsFile", "JSON", "TerminalText", logging,
             ],
             swiftSettings: strict),
         .executableTarget(
-            name: "evbd", dependencies: ["EVBDaemon", "EVBModel", argumentParser], swiftSettings: strict),
+            name: "evbd", dependencies: ["EVBDaemon", "EVBModel", "EVBSettings", "SettingsFile", argumentParser],
+            swiftSettings: strict),
         .executableTarget(
             name: "evbctl", dependencies: ["EVBControl", "EVBModel", "JSON", "TerminalText", argumentParser],
             swiftSettings: strict),
@@ -88,7 +95,8 @@ let package = Package(
         .testTarget(
             name: "EVBDaemonTests",
             dependencies: [
-                "EVBDaemon", "EVBProtocol", "EVBTime", "EVBWire", "EVBControl", "EVBModel", "EventLoop", "JSON",
+                "EVBDaemon", "EVBProtocol", "EVBTime", "EVBWire", "EVBControl", "EVBModel", "EVBSettings",
+                "SettingsFile", "EventLoop", "JSON",
                 "TerminalText",
                 "LinuxSystem",
                 "Netlink",

@@ -1,19 +1,20 @@
 internal import EVBModel
 internal import EVBProtocol
+package import EVBSettings
 internal import EVBTime
 internal import EVBWire
 internal import EventLoop
 internal import Glibc
 internal import LinuxSystem
-public import Logging
+package import Logging
 internal import Netlink
 
 /// One evbd: its ports, its two front doors, and the loop that all of it runs on.
-public final class Daemon {
+package final class Daemon {
     /// Why a daemon does not start.
-    public struct StartError: Error, CustomStringConvertible {
+    package struct StartError: Error, CustomStringConvertible {
         /// What failed and what to do about it.
-        public let description: String
+        package let description: String
     }
 
     /// A port that the configuration has no more.
@@ -34,7 +35,7 @@ public final class Daemon {
     /// How long a bridge's port that leaves may take to give back what it holds in the kernel, which answers in any case.
     private static let leavePatience = Interval.seconds(60)
 
-    private(set) var configuration: Configuration
+    private(set) var configuration: DaemonSettings
     private let loader: ConfigurationLoader
     private let runtimeDirectory: String
     /// Held for life: one evbd for one runtime directory.
@@ -66,7 +67,7 @@ public final class Daemon {
     /// Ports that the configuration has no more, while their VSIs are being released.
     private var leaving: [Leaving] = []
     /// Ports that have got another role, or VSI types or none, until the one that they were has left.
-    private var successors: [String: PortConfiguration] = [:]
+    private var successors: [String: PortSettings] = [:]
     /// Decides for the ports that have VSI types.
     private let types: TypedAdmission
     /// What the bridge ports know together.
@@ -87,8 +88,8 @@ public final class Daemon {
     ///   - log: what the logger writes to.
     ///   - threshold: the level of `logger`, which a reload changes.
     /// - Throws: `StartError`, with what to do.
-    public init(
-        configuration: Configuration, configurationPath: String, runtimeDirectory: String, logger: Logger,
+    package init(
+        configuration: DaemonSettings, configurationPath: String, runtimeDirectory: String, logger: Logger,
         log: LogOutput, threshold: LogThreshold
     ) throws {
         self.configuration = configuration
@@ -205,7 +206,7 @@ public final class Daemon {
     /// Runs until it is told to stop.
     ///
     /// - Throws: `SystemError` when the loop fails.
-    public func run() throws {
+    package func run() throws {
         logger.notice(
             "evbd \(Release.version) runs",
             metadata: [
@@ -245,7 +246,7 @@ public final class Daemon {
             isPort: { [weak self] name in self?.configuration.ports.contains { $0.interface == name } ?? false })
     }
 
-    private func makePort(_ configuration: PortConfiguration) -> any ManagedPort {
+    private func makePort(_ configuration: PortSettings) -> any ManagedPort {
         switch configuration.role {
         case .station: makeStation(configuration)
         case .bridge: makeBridgePort(configuration)
@@ -254,7 +255,7 @@ public final class Daemon {
 
     private func bridgePort(_ name: String) -> BridgePortSupervisor? { port(name) as? BridgePortSupervisor }
 
-    private func makeStation(_ configuration: PortConfiguration) -> PortSupervisor {
+    private func makeStation(_ configuration: PortSettings) -> PortSupervisor {
         let port = PortSupervisor(configuration, surroundings)
         let name = port.name
         port.onNews = { [weak self, weak port] in self?.publish($0, port: name, since: port?.timeOfNews) }
@@ -269,7 +270,7 @@ public final class Daemon {
         return port
     }
 
-    private func makeBridgePort(_ configuration: PortConfiguration) -> BridgePortSupervisor {
+    private func makeBridgePort(_ configuration: PortSettings) -> BridgePortSupervisor {
         let database = configuration.vsiTypes.flatMap { self.configuration.vsiTypes[$0] }
         if let database { types.configure(configuration.interface, database) }
         let admission: any VSIAdmission = database == nil ? AcceptingAdmission(registry: registry) : types
@@ -312,7 +313,7 @@ public final class Daemon {
     }
 
     /// Ports come, go and change; the others are not touched.
-    private func follow(_ fresh: Configuration) {
+    private func follow(_ fresh: DaemonSettings) {
         guard !isStopping else { return }
         if fresh.control != configuration.control || fresh.libvirt != configuration.libvirt {
             logger.warning("control and libvirt change only with a restart of evbd")
@@ -458,16 +459,16 @@ public final class Daemon {
     }
 }
 
-extension PortConfiguration {
+extension PortSettings {
     /// Whether a port with these settings can go on with the others. The role, and who decides on VSIs, are a port's for life.
-    fileprivate func isSameKind(as other: PortConfiguration) -> Bool {
+    fileprivate func isSameKind(as other: PortSettings) -> Bool {
         role == other.role && (vsiTypes == nil) == (other.vsiTypes == nil)
     }
 }
 
 extension Logger.Level {
     /// The level of the configuration.
-    public init(_ level: LogLevel) {
+    package init(_ level: LogLevel) {
         self =
             switch level {
             case .trace: .trace

@@ -3,6 +3,7 @@ internal import EVBModel
 internal import EVBProtocol
 internal import EVBTime
 internal import EVBWire
+internal import EventLoop
 internal import Logging
 internal import Netlink
 

@@ -1,7 +1,9 @@
 internal import EVBControl
 internal import EVBModel
 internal import EVBProtocol
+internal import EVBSettings
 internal import EVBWire
+internal import EventLoop
 internal import LinuxSystem
 internal import Logging
 internal import Netlink
@@ -11,7 +13,7 @@ internal import Netlink
 /// Files: this one joins protocol, interface and timer; `PortSupervisor+Effects.swift` carries effects out.
 final class PortSupervisor: ManagedPort {
     let transport: PortTransport
-    private(set) var configuration: PortConfiguration
+    private(set) var configuration: PortSettings
     private(set) var port: Port
     let relay: EdgeRelay
     var vsis: [VSIID: ManagedVSI] = [:]
@@ -29,7 +31,7 @@ final class PortSupervisor: ManagedPort {
     private lazy var queue = transport.workQueue { [weak self] (effect: PortEffect) in self?.carryOut(effect) }
 
     /// Sets a port up. Its interface may come later.
-    init(_ configuration: PortConfiguration, _ surroundings: PortSurroundings) {
+    init(_ configuration: PortSettings, _ surroundings: PortSurroundings) {
         self.configuration = configuration
         let name = configuration.interface
         transport = PortTransport(configuration, surroundings)
@@ -102,7 +104,7 @@ final class PortSupervisor: ManagedPort {
     }
 
     private static func settings(
-        _ configuration: PortConfiguration, link: Link?, vsisMax: Int
+        _ configuration: PortSettings, link: Link?, vsisMax: Int
     ) -> EVBProtocol.PortConfiguration {
         let timers = OperationalTimers(
             retries: UInt8(clamping: configuration.ecp.retries), rte: UInt8(clamping: configuration.ecp.rte),
@@ -135,7 +137,7 @@ final class PortSupervisor: ManagedPort {
     }
 
     /// Changes the settings of the port while it runs; its VSIs stay.
-    func reconfigure(_ configuration: PortConfiguration) {
+    func reconfigure(_ configuration: PortSettings) {
         self.configuration = configuration
         transport.reconfigure(configuration)
         // At once; what the bridge makes of it comes as an effect.

@@ -9,6 +9,7 @@ import Testing
 
 @testable import EVBDaemon
 @testable import EVBModel
+@testable import EVBSettings
 @testable import Netlink
 
 @Suite struct QueueTests {

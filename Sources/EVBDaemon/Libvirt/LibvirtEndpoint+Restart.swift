@@ -1,5 +1,6 @@
 internal import EVBProtocol
 internal import EVBWire
+internal import EventLoop
 
 // VSIs that the run of evbd before this one had for libvirt.
 

@@ -1,4 +1,5 @@
 internal import EVBTime
+internal import EventLoop
 internal import LinuxSystem
 internal import Logging
 internal import Netlink

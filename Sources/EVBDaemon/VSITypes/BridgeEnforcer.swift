@@ -1,5 +1,6 @@
 // Puts what bridge ports have granted into force in the kernel. Everything here runs on the link worker's thread.
 
+internal import EVBSettings
 internal import EVBWire
 internal import Glibc
 internal import LinuxSystem

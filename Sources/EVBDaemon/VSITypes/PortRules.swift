@@ -14,13 +14,13 @@
 // six of its addresses and VLAN, all of them in hash tables; and a change is an element put in or taken out. An evbd that takes
 // over the table of an older one finds the sets of that under the same names and types, and none of its rules.
 
+internal import EVBSettings
 internal import EVBWire
 
 /// Names and texts of the rules of one port.
 struct PortRules {
     static let table = "bridge evbd"
-    /// EtherTypes with which a tag begins: 802.1Q, 802.1ad, three of its forerunners, 802.1ah's I-TAG, 802.1BR's E-TAG, VN-Tag.
-    static let tagTypes: Set<UInt16> = [0x8100, 0x88A8, 0x9100, 0x9200, 0x9300, 0x88E7, 0x893F, 0x8926]
+    static let tagTypes = VSIProfile.tagTypes
     /// The command that finds out whether the table is there.
     static let tableListing = "list chain \(table) arriving"
 

@@ -1,6 +1,8 @@
 internal import EVBProtocol
+internal import EVBSettings
 internal import EVBTime
 internal import EVBWire
+internal import EventLoop
 internal import LinuxSystem
 internal import Logging
 internal import Netlink

@@ -6,6 +6,7 @@ import Nftables
 import Testing
 
 @testable import EVBDaemon
+@testable import EVBSettings
 
 /// Tests that change the kernel run only in a network namespace that was made for them.
 private let inOwnNamespace = getenv("EVBD_TEST_NETNS").map { String(cString: $0) } == "1"
