@@ -10,11 +10,27 @@ package import Logging
 internal import Netlink
 
 /// One evbd: its ports, its two front doors, and the loop that all of it runs on.
-package final class Daemon {
+package final class Daemon: PortDirectory {
     /// Why a daemon does not start.
     package struct StartError: Error, CustomStringConvertible {
         /// What failed and what to do about it.
         package let description: String
+    }
+
+    /// A port of the configuration, by the type of its side.
+    private enum Running {
+        case station(PortSupervisor)
+        case bridge(BridgePortSupervisor)
+
+        var control: EVBPort {
+            switch self {
+            case .station(let port): .station(port)
+            case .bridge(let port): .bridge(port)
+            }
+        }
+
+        var port: any ManagedPort { control.common }
+        var name: String { port.name }
     }
 
     /// A port that the configuration has no more.
@@ -53,7 +69,7 @@ package final class Daemon {
     private let store: VSIStore
     private let resources: ResourcePool
     private let serviceManager = ServiceManager()
-    private(set) var ports: [any ManagedPort] = []
+    private var running: [Running] = []
     private var service: DaemonService?
     private var controlServers: [ControlServer] = []
     private var libvirt: LibvirtEndpoint?
@@ -147,7 +163,7 @@ package final class Daemon {
         registry.onDeadline = { [weak self] in self?.reservationTimer?.set($0) }
         registry.restore(ports: bridgePorts)
         types.removeLeftovers(keeping: Set(configuration.ports.lazy.filter { $0.vsiTypes != nil }.map(\.interface)))
-        for port in configuration.ports { ports.append(makePort(port)) }
+        for port in configuration.ports { running.append(makePort(port)) }
         for index in claimed { claims.giveBack(index) }
         keepGuestFilter()
         for name in store.untakenPorts {
@@ -165,7 +181,12 @@ package final class Daemon {
 
     /// Opens the front doors and listens for signals.
     private func open(_ endpoint: NetlinkEndpoint?) throws {
-        let service = DaemonService(daemon: self, timers: timers)
+        let service = DaemonService(
+            directory: self, timers: timers, ownCounters: { [log] in Self.counters(of: log) },
+            furtherCounters: { [weak self] port in
+                guard case .station = port else { return [:] }
+                return self?.libvirt?.counters(of: port.name) ?? [:]
+            })
         self.service = service
         let control = configuration.control
         for path in [control.socket, control.readOnly?.socket].compactMap(\.self) {
@@ -183,7 +204,7 @@ package final class Daemon {
         }
         if let endpoint {
             libvirt = try LibvirtEndpoint(
-                daemon: self, endpoint: endpoint, loop: loop, timers: timers, logger: logger)
+                directory: self, endpoint: endpoint, loop: loop, timers: timers, logger: logger)
             try claimPIDFile(configuration.libvirt.pidFile, endpoint.port)
         }
         try loop.watchSignals([SIGTERM, SIGINT, SIGHUP]) { [weak self] in self?.receive(signal: $0) }
@@ -213,26 +234,20 @@ package final class Daemon {
                 "pid": "\(processID)", "ports": "\(configuration.ports.map(\.interface).joined(separator: ","))",
             ])
         startWatchdog()
-        serviceManager.notify("READY=1\nSTATUS=\(ports.count) ports")
+        serviceManager.notify("READY=1\nSTATUS=\(running.count) ports")
         try loop.run()
     }
 
-    /// The port on that interface.
-    func port(_ name: String) -> (any ManagedPort)? {
-        ports.first { $0.name == name }
+    var ports: [EVBPort] { running.map(\.control) }
+
+    func port(_ interface: String) -> EVBPort? { running.first { $0.name == interface }?.control }
+
+    private func bridgePort(_ interface: String) -> BridgePortSupervisor? {
+        guard case .bridge(let port) = running.first(where: { $0.name == interface }) else { return nil }
+        return port
     }
 
-    /// A port's counters, with those of its libvirt side.
-    func counters(of port: any ManagedPort) -> StatisticsReport {
-        var report = port.counters
-        if let libvirt, port.configuration.role == .station {
-            report.counters.merge(libvirt.counters(of: port.name)) { first, _ in first }
-        }
-        return report
-    }
-
-    /// The counters of the daemon itself.
-    var ownCounters: [String: Int] {
+    private static func counters(of log: LogOutput) -> [String: Int] {
         let counters = log.counters
         return ["LogLinesLost": Int(clamping: counters.lost), "LogLinesLeftOut": Int(clamping: counters.leftOut)]
     }
@@ -246,14 +261,12 @@ package final class Daemon {
             isPort: { [weak self] name in self?.configuration.ports.contains { $0.interface == name } ?? false })
     }
 
-    private func makePort(_ configuration: PortSettings) -> any ManagedPort {
+    private func makePort(_ configuration: PortSettings) -> Running {
         switch configuration.role {
-        case .station: makeStation(configuration)
-        case .bridge: makeBridgePort(configuration)
+        case .station: .station(makeStation(configuration))
+        case .bridge: .bridge(makeBridgePort(configuration))
         }
     }
-
-    private func bridgePort(_ name: String) -> BridgePortSupervisor? { port(name) as? BridgePortSupervisor }
 
     private func makeStation(_ configuration: PortSettings) -> PortSupervisor {
         let port = PortSupervisor(configuration, surroundings)
@@ -262,7 +275,7 @@ package final class Daemon {
         port.onForgotten = { [weak self, weak port] vsiID, managed in
             guard let self, let port else { return }
             // It knows which were its own; another manager may have asked for one of them since.
-            libvirt?.forgotten(vsiID, on: port)
+            libvirt?.forgotten(vsiID, on: port.name)
             closeIfReleased(port)
             finishIfReleased()
         }
@@ -300,7 +313,7 @@ package final class Daemon {
     }
 
     private func linkChanged(_ name: String) {
-        for port in ports + leaving.map(\.port) { port.linkChanged(name) }
+        for port in running.map(\.port) + leaving.map(\.port) { port.linkChanged(name) }
     }
 
     // MARK: Signals
@@ -327,26 +340,27 @@ package final class Daemon {
         let wanted = Dictionary(uniqueKeysWithValues: fresh.ports.map { ($0.interface, $0) })
         successors = successors.filter { wanted[$0.key] != nil }
         let isKept = { (port: any ManagedPort) in wanted[port.name]?.isSameKind(as: port.configuration) == true }
-        for port in ports where !isKept(port) {
+        for port in running.map(\.port) where !isKept(port) {
             // The old one gives back what it holds before the new one speaks, and not longer than that is waited for.
             successors[port.name] = wanted[port.name]
             leave(port)
         }
-        let kept = ports.filter(isKept)
-        ports = fresh.ports.compactMap { settings in
+        let kept = running.filter { isKept($0.port) }
+        running = fresh.ports.compactMap { settings in
             if successors[settings.interface] != nil {
                 successors[settings.interface] = settings
                 return nil
             }
-            guard let port = kept.first(where: { $0.name == settings.interface }) else {
+            guard let known = kept.first(where: { $0.name == settings.interface }) else {
                 // The old one says good-bye to the bridge before the new one speaks, not after.
                 closeLeaving { $0.name == settings.interface }
                 publish(PortNews(kind: .port, to: "added", message: "the port is new"), port: settings.interface)
                 return makePort(settings)
             }
+            let port = known.port
             if port.configuration != settings || hasOtherLimits { port.reconfigure(settings) }
             if let database = settings.vsiTypes.flatMap({ fresh.vsiTypes[$0] }) { types.configure(port.name, database) }
-            return port
+            return known
         }
         logger.notice("configuration read again", metadata: ["ports": "\(fresh.ports.count)"])
     }
@@ -359,10 +373,10 @@ package final class Daemon {
             guard let settings = successors.removeValue(forKey: name) else { continue }
             publish(
                 PortNews(kind: .port, to: "added", message: "the port is set up anew as \(settings.role)"), port: name)
-            ports.append(makePort(settings))
+            running.append(makePort(settings))
         }
         let order = configuration.ports.map(\.interface)
-        ports.sort { order.firstIndex(of: $0.name) ?? order.count < order.firstIndex(of: $1.name) ?? order.count }
+        running.sort { order.firstIndex(of: $0.name) ?? order.count < order.firstIndex(of: $1.name) ?? order.count }
     }
 
     /// Gives a port up: its VSIs are released at the bridge as far as that answers, then it says good-bye.
@@ -412,7 +426,7 @@ package final class Daemon {
         guard !isStopping else { return finish() }
         isStopping = true
         serviceManager.notify("STOPPING=1")
-        let isHeld = configuration.deassociateOnStop && ports.contains { !$0.isReleased }
+        let isHeld = configuration.deassociateOnStop && running.contains { !$0.port.isReleased }
         guard isHeld || !leaving.isEmpty else { return finish() }
         logger.notice("releasing all VSIs before stopping")
         stopTimer = timers.timer { [weak self] in
@@ -420,12 +434,12 @@ package final class Daemon {
             self?.finish()
         }
         stopTimer?.set(timers.now + Self.releasePatience)
-        if isHeld { for port in ports { port.releaseAll() } }
+        if isHeld { for port in running.map(\.port) { port.releaseAll() } }
     }
 
     private func finishIfReleased() {
         guard isStopping else { return }
-        let isReleased = !configuration.deassociateOnStop || ports.allSatisfy { $0.isReleased }
+        let isReleased = !configuration.deassociateOnStop || running.allSatisfy { $0.port.isReleased }
         guard stopTimer != nil, leaving.isEmpty, isReleased else { return }
         stopTimer = nil
         finish()
@@ -435,7 +449,7 @@ package final class Daemon {
         guard !isFinished else { return }
         isFinished = true
         libvirt?.stop()
-        for port in ports { port.stop() }
+        for port in running.map(\.port) { port.stop() }
         for item in leaving { item.port.leave() }
         leaving = []
         registry.finish()

@@ -12,7 +12,7 @@ internal import Netlink
 ///
 /// Files: this one joins protocol, interface and timer; `BridgePortSupervisor+Effects.swift` carries effects out,
 /// `BridgePortSupervisor+Status.swift` shows the port.
-final class BridgePortSupervisor: ManagedPort {
+final class BridgePortSupervisor: BridgePortControl {
     /// How often a port that leaves looks whether all is taken back.
     private static let leavePause = Interval.milliseconds(10)
     /// Frames that a slow bridge keeps for later; more are lost, and sent again.
