@@ -50,6 +50,10 @@ let package = Package(
         .target(name: "Nftables", dependencies: ["CNftables", "LinuxSystem", "CLinux"], swiftSettings: strict),
         .target(name: "Netlink", dependencies: ["LinuxSystem", "CLinux", "CNetlink"], swiftSettings: strict),
 
+        // What the kernel is told: operations as data, and the thread that performs them.
+        .target(
+            name: "Dataplane", dependencies: ["Netlink", "Nftables", "LinuxSystem", "CLinux"], swiftSettings: strict),
+
         // The daemon and its client.
         .target(
             name: "EVBControl", dependencies: ["JSON", "LinuxSystem", "CLinux", "TerminalText"], swiftSettings: strict),
@@ -57,7 +61,7 @@ let package = Package(
             name: "EVBDaemon",
             dependencies: [
                 "EVBProtocol", "EVBTime", "EVBWire", "LinuxSystem", "CLinux", "EventLoop", "PacketSocket", "Netlink",
-                "Nftables",
+                "Nftables", "Dataplane",
                 "EVBControl", "JSON", "TerminalText", "CYAML", logging,
             ],
             swiftSettings: strict),
@@ -76,7 +80,11 @@ let package = Package(
         .testTarget(
             name: "PacketSocketTests", dependencies: ["PacketSocket", "LinuxSystem", "CLinux"],
             swiftSettings: strictTests),
-        .testTarget(name: "NetlinkTests", dependencies: ["Netlink", "LinuxSystem"], swiftSettings: strictTests),
+        .testTarget(
+            name: "NetlinkTests", dependencies: ["Netlink", "Dataplane", "LinuxSystem"], swiftSettings: strictTests),
+        .testTarget(
+            name: "DataplaneTests", dependencies: ["Dataplane", "Netlink", "Nftables", "LinuxSystem"],
+            swiftSettings: strictTests),
         .testTarget(
             name: "EVBControlTests", dependencies: ["EVBControl", "JSON", "TerminalText", "evbctl"], exclude: ["Help"],
             swiftSettings: strictTests),
@@ -86,7 +94,7 @@ let package = Package(
                 "EVBDaemon", "EVBProtocol", "EVBTime", "EVBWire", "EVBControl", "EventLoop", "JSON", "TerminalText",
                 "LinuxSystem",
                 "Netlink",
-                "Nftables", "PacketSocket", logging,
+                "Nftables", "Dataplane", "PacketSocket", logging,
             ],
             swiftSettings: strictTests),
     ]

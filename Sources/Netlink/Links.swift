@@ -1,5 +1,5 @@
 // Asks for links and changes them, one request after the other. Some of these block for tens of milliseconds inside the
-// kernel (delete does): from an event loop, go by `LinkWorker`.
+// kernel (delete does): from an event loop, go by a `LinkCommand`.
 
 internal import CNetlink
 internal import Glibc

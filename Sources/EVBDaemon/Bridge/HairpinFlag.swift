@@ -13,7 +13,7 @@ final class HairpinFlag {
 
     private let portName: String
     private let notes: HairpinNotes
-    private let programmer: LinkProgrammer
+    private let programmer: KernelQueue
     private let table: LinkTable
     private let timers: Timers
     private let logger: Logger

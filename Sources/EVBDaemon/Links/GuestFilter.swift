@@ -3,6 +3,7 @@
 //
 // `GuestRules` writes the rules. `PortGate` decides about those of a port, `GuestLinks` about those of links.
 
+internal import Dataplane
 internal import EVBProtocol
 internal import EVBTime
 internal import EventLoop
@@ -28,60 +29,6 @@ final class GuestFilter {
     /// How long after a refusal by nftables closed addresses are tried again.
     private static let closedRetry = Interval.seconds(1)
 
-    /// nftables' session. Used on the worker's thread only, which is why it can be handed there.
-    private final class Session: @unchecked Sendable {
-        private var session: NftablesSession?
-
-        private func open() throws(NftablesError) -> NftablesSession {
-            if let session { return session }
-            let session = try NftablesSession()
-            self.session = session
-            return session
-        }
-
-        private func run(_ commands: String) -> String? {
-            do throws(NftablesError) {
-                try open().run(GuestRules.declaration + "\n" + commands)
-                return nil
-            } catch {
-                return error.description
-            }
-        }
-
-        private func runJSON(_ commands: String) -> String? {
-            if let problem = run("") { return problem }
-            do throws(NftablesError) {
-                try open().run(json: commands)
-                return nil
-            } catch {
-                return error.description
-            }
-        }
-
-        /// Makes changes together, or one by one where that fails, so that one that cannot be made spoils no other.
-        func run(_ changes: [GuestRules.Change]) -> [String?] {
-            let plain = changes.filter { !$0.isJSON }
-            let together = plain.isEmpty ? nil : run(plain.map(\.commands).joined(separator: "\n"))
-            return changes.map { change in
-                if change.isJSON { return runJSON(change.commands) }
-                if together == nil || plain.count == 1 { return together }
-                return run(change.commands)
-            }
-        }
-
-        func list() -> GuestRulesListing {
-            guard let session = try? open() else { return GuestRulesListing() }
-            let tables = [GuestRules.table] + GuestRules.hostTables
-            return GuestRulesListing(json: tables.compactMap { try? session.list("list table \($0)") })
-        }
-    }
-
-    /// What the worker's thread leaves behind for the loop's; the queue between them puts the one after the other.
-    private final class Outcome: @unchecked Sendable {
-        var problems: [String?] = []
-        var listing = GuestRulesListing()
-    }
-
     /// Whether the host's IP is kept off evbd's links.
     private enum HostShield {
         case none
@@ -89,8 +36,7 @@ final class GuestFilter {
         case settled(String?)
     }
 
-    private let programmer: LinkProgrammer
-    private let session = Session()
+    private let programmer: KernelQueue
     /// A change that waits for its transaction.
     private struct Waiting {
         var change: GuestRules.Change
@@ -128,13 +74,12 @@ final class GuestFilter {
     var lingering: [String: EdgeRelay] = [:]
 
     /// Reads the rules that an earlier evbd has left, and makes none yet.
-    init(programmer: LinkProgrammer, loop: EventLoop, timers: Timers, logger: Logger) {
+    init(programmer: KernelQueue, loop: EventLoop, timers: Timers, logger: Logger) {
         self.programmer = programmer
         self.loop = loop
         self.timers = timers
         self.logger = logger
-        // The worker does not have the session yet.
-        former = session.list()
+        former = Self.listing(Self.list.perform(in: NftablesOperation.makeContext()))
         mark = former.marks.values.first ?? UInt32.random(in: 1 ... .max)
         for (index, addresses) in former.closed { closedQueue.adopt(addresses, port: index) }
         flushTimer = timers.timer { [weak self] in self?.flush() }
@@ -250,7 +195,7 @@ final class GuestFilter {
     private func watchRules() {
         guard watch == nil else { return }
         do {
-            let monitor = try TableMonitor(table: "evbd-guests", exceptBy: LinkWorker.threadName)
+            let monitor = try TableMonitor(table: "evbd-guests", exceptBy: KernelWorker.threadName)
             watch = try loop.watch(monitor.descriptor, for: .readable) { [weak self] _ in
                 if monitor.drain() { self?.lookForRules() }
             }
@@ -266,12 +211,10 @@ final class GuestFilter {
             looksAgain = true
             return
         }
-        let session = session
-        let outcome = Outcome()
-        isLooking = programmer.submit(.perform(LinkTask { outcome.listing = session.list() })) { [weak self] _ in
+        isLooking = programmer.perform(Self.list) { [weak self] answer in
             guard let self else { return }
             isLooking = false
-            restore(outcome.listing)
+            restore(Self.listing(answer))
             guard looksAgain else { return }
             looksAgain = false
             lookForRules()
@@ -328,6 +271,19 @@ final class GuestFilter {
 
     // MARK: The worker
 
+    private static let list = NftablesOperation.list(
+        ([GuestRules.table] + GuestRules.hostTables).map { "table \($0)" })
+
+    private static func listing(_ answer: NftablesOperation.Answer?) -> GuestRulesListing {
+        if case .listed(let listings)? = answer { GuestRulesListing(json: listings) } else { GuestRulesListing() }
+    }
+
+    private static func operation(_ changes: [GuestRules.Change]) -> NftablesOperation {
+        .change(
+            changes.map { NftablesOperation.Change(commands: $0.commands, isJSON: $0.isJSON) },
+            declaration: GuestRules.declaration)
+    }
+
     private func change(_ change: GuestRules.Change, releasing port: Int32? = nil, then: @escaping Completion) {
         waiting.append(Waiting(change: change, releasedPort: port, then: then))
         submit()
@@ -357,14 +313,10 @@ final class GuestFilter {
     private func submit() {
         guard !isBusy, !waiting.isEmpty || !closedQueue.isEmpty else { return }
         let batch = nextBatch()
-        let outcome = Outcome()
-        let session = session
-        let changes = batch.changes
         isBusy = true
-        let isTaken = programmer.submit(.perform(LinkTask { outcome.problems = session.run(changes) })) {
-            [weak self] result in
+        let isTaken = programmer.perform(Self.operation(batch.changes)) { [weak self] answer in
             self?.isBusy = false
-            self?.ended(batch, result, outcome.problems)
+            self?.ended(batch, answer)
         }
         guard !isTaken else { return }
         isBusy = false
@@ -372,12 +324,13 @@ final class GuestFilter {
         for item in batch.items { item.then("evbd is stopping") }
     }
 
-    private func ended(_ batch: Batch, _ result: Result<Link?, NetlinkError>, _ problems: [String?]) {
-        var ofItems = Array(problems.dropFirst(batch.closed.count).prefix(batch.items.count))
+    private func ended(_ batch: Batch, _ answer: NftablesOperation.Answer?) {
+        // Without an answer the worker has ended before it came to this.
+        let cancelled = batch.changes.map { _ in Optional("evbd is stopping") }
+        let problems = if case .changed(let problems)? = answer { problems } else { cancelled }
+        let ofItems = Array(problems.dropFirst(batch.closed.count).prefix(batch.items.count))
         let ofClosed = problems.prefix(batch.closed.count) + problems.suffix(batch.closedAfter.count)
         if let problem = ofClosed.compactMap(\.self).first { closingFailed(problem) }
-        // The worker has ended before it came to this.
-        if case .failure(let error) = result { ofItems = batch.items.map { _ in "\(error)" } }
         lastChangeAt = timers.now
         closedQueue.done()
         for (item, problem) in zip(batch.items, ofItems) { item.then(problem) }
@@ -396,11 +349,7 @@ final class GuestFilter {
     /// Gives all that waits to the worker, which is about to end: evbd stops.
     func finish() {
         while !waiting.isEmpty || !closedQueue.isEmpty {
-            let changes = nextBatch().changes
-            let session = session
-            guard programmer.submit(.perform(LinkTask { _ = session.run(changes) }), completion: { _ in }) else {
-                return
-            }
+            guard programmer.perform(Self.operation(nextBatch().changes), completion: { _ in }) else { return }
         }
     }
 

@@ -33,8 +33,8 @@ enum ClaimChange: Sendable {
 ///
 /// Files: this one has the ports and their claims, `BridgeEnforcer+Settle.swift` the steps by which the kernel follows.
 ///
-/// `@unchecked` because the compiler cannot see that only tasks of the link worker touch it, which run one after the other.
-final class BridgeEnforcer: @unchecked Sendable {
+/// The context of ``BridgeOperation``s: it never leaves the thread of the link worker.
+final class BridgeEnforcer {
     /// What became of changes.
     struct Outcome: Sendable {
         /// What could not be put into force, by its claim. A withdrawal is never among them.

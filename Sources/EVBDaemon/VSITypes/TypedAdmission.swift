@@ -112,14 +112,13 @@ final class TypedAdmission: VSIAdmission {
         }
     }
 
-    let programmer: LinkProgrammer
+    let programmer: KernelQueue
     let timers: Timers
     let loop: EventLoop
     /// Tells when somebody flushes all rules; there while there are ports.
     private var monitor: (TableMonitor, EventLoop.Watch)?
     /// A file that is there while rules may be, so that an evbd without VSI types need not look for them.
     let note: String
-    let enforcer = BridgeEnforcer()
     let registry: BridgeRegistry
     var logger: Logger
     var ports: [String: Port] = [:]
@@ -138,7 +137,7 @@ final class TypedAdmission: VSIAdmission {
 
     /// An admission without ports.
     init(
-        programmer: LinkProgrammer, timers: Timers, loop: EventLoop, runtimeDirectory: String, registry: BridgeRegistry,
+        programmer: KernelQueue, timers: Timers, loop: EventLoop, runtimeDirectory: String, registry: BridgeRegistry,
         logger: Logger
     ) {
         self.loop = loop
