@@ -28,6 +28,9 @@ final class GuestFilter {
     private static let closedGap = Interval.milliseconds(20)
     /// How long after a refusal by nftables closed addresses are tried again.
     private static let closedRetry = Interval.seconds(1)
+    /// How far apart listings of all rules are, as news may be lost; they take at most one part in so many of the time.
+    private static let comparisonPeriod = Interval.seconds(30)
+    private static let spentShare: UInt64 = 100
 
     /// Whether the host's IP is kept off evbd's links.
     private enum HostShield {
@@ -52,7 +55,7 @@ final class GuestFilter {
     private var flushAt: Instant?
     private var lastChangeAt: Instant?
     private let timers: Timers
-    private var isBusy = false
+    private var changing = Reconciler<Batch>()
     private var hostShield = HostShield.none
     /// The changes that have made the rules in force, by the links and ports that they are at.
     private var inForce: [String: GuestRules.Change] = [:]
@@ -60,8 +63,10 @@ final class GuestFilter {
     private let logger: Logger
     /// Tells when another process removes rules; there once there are any of ours.
     private var watch: EventLoop.Watch?
-    private var isLooking = false
-    private var looksAgain = false
+    private var looking = Reconciler<Set<String>>()
+    /// Chains of which another process has removed something, and which are to be made again whatever they have now.
+    private var suspects: Set<String> = []
+    private var comparisonTimer: Timers.Timer?
     /// What an earlier evbd has left.
     let former: GuestRulesListing
     /// What evbd's frames are known by at all ports. The one of an earlier run still passes the rules of that run.
@@ -197,38 +202,49 @@ final class GuestFilter {
         do {
             let monitor = try TableMonitor(table: "evbd-guests", exceptBy: KernelWorker.threadName)
             watch = try loop.watch(monitor.descriptor, for: .readable) { [weak self] _ in
-                if monitor.drain() { self?.lookForRules() }
+                guard monitor.drain() else { return }
+                self?.suspects.formUnion(monitor.takeLostChains())
+                self?.lookForRules()
             }
         } catch {
             logger.warning("evbd will not notice when the guest filter is flushed", metadata: ["reason": "\(error)"])
         }
+        comparisonTimer = timers.timer { [weak self] in self?.lookForRules() }
+        comparisonTimer?.set(timers.now + Self.comparisonPeriod)
     }
 
     private func lookForRules() {
-        guard !inForce.isEmpty else { return }
-        // The listing under way may be older than this removal.
-        guard !isLooking else {
-            looksAgain = true
-            return
-        }
-        isLooking = programmer.perform(Self.list) { [weak self] answer in
-            guard let self else { return }
-            isLooking = false
-            restore(Self.listing(answer))
-            guard looksAgain else { return }
-            looksAgain = false
-            lookForRules()
+        let began = timers.now
+        comparisonTimer?.set(began + Self.comparisonPeriod)
+        guard !inForce.isEmpty else { return suspects = [] }
+        // The listing under way may be older than this removal; then there is another after it.
+        let (all, next) = (suspects, looking.next { suspects })
+        guard let (_, turn) = next else { return }
+        suspects = []
+        _ = programmer.perform(Self.list) { [weak self] answer in
+            guard let self, let ended = looking.ended(turn) else { return }
+            restore(Self.listing(answer), suspects: all)
+            let spent = timers.now.since(began)
+            comparisonTimer?.set(began + max(Self.comparisonPeriod, spent * Self.spentShare))
+            if ended.mustCompare { lookForRules() }
         }
     }
 
-    private func restore(_ listing: GuestRulesListing) {
+    private func restore(_ listing: GuestRulesListing, suspects: Set<String>) {
+        // A rule that was replaced is as good as gone.
+        let areSharedGone = !suspects.isDisjoint(with: GuestRules.declaredRuleCounts.keys)
         let missing = inForce.filter { _, rules in
-            rules.ruleCounts.merging(GuestRules.declaredRuleCounts) { first, _ in first }.contains { chain, count in
+            if areSharedGone || !suspects.isEmpty && rules.ruleCounts.keys.contains(where: { Self.isOf(suspects, $0) })
+            {
+                return true
+            }
+            return rules.ruleCounts.merging(GuestRules.declaredRuleCounts) { first, _ in first }.contains {
+                chain, count in
                 listing.ruleCounts[chain, default: 0] < count
             }
         }
         // What is under way may be missing too, which is nothing to tell.
-        let isSettled = closedQueue.isEmpty && !isBusy
+        let isSettled = closedQueue.isEmpty && !changing.isBusy
         let refilled = refillClosed.filter { index, refill in
             let present = listing.closed[index] ?? []
             closedQueue.lost(allBut: present, port: index)
@@ -244,6 +260,11 @@ final class GuestFilter {
                 logger.error("the guest filter cannot be set up again", metadata: ["problem": "\(problem)"])
             }
         }
+    }
+
+    /// Whether a chain is among some that are named without the family of their table.
+    private static func isOf(_ names: Set<String>, _ key: String) -> Bool {
+        names.contains(key.split(separator: " ").last.map(String.init) ?? key)
     }
 
     // MARK: What an earlier evbd has left
@@ -311,15 +332,13 @@ final class GuestFilter {
     }
 
     private func submit() {
-        guard !isBusy, !waiting.isEmpty || !closedQueue.isEmpty else { return }
-        let batch = nextBatch()
-        isBusy = true
+        let next = changing.next { waiting.isEmpty && closedQueue.isEmpty ? nil : nextBatch() }
+        guard let (batch, turn) = next else { return }
         let isTaken = programmer.perform(Self.operation(batch.changes)) { [weak self] answer in
-            self?.isBusy = false
-            self?.ended(batch, answer)
+            if self?.changing.ended(turn) != nil { self?.ended(batch, answer) }
         }
         guard !isTaken else { return }
-        isBusy = false
+        changing.reset()
         closedQueue.done()
         for item in batch.items { item.then("evbd is stopping") }
     }
