@@ -10,8 +10,10 @@ enum BridgeOperation: KernelOperation {
     case removeLeftovers(keeping: Set<String>)
     /// Changes the claims on a port.
     case change(String, [ClaimChange])
-    /// Sets the rules up again if they have been flushed.
+    /// Sets the rules of all ports up again.
     case restoreRules
+    /// Compares what a port is to have with what the kernel has, and puts back what is missing.
+    case compare(String, Comparison)
 
     /// What comes of an operation.
     enum Answer: Sendable {
@@ -20,8 +22,9 @@ enum BridgeOperation: KernelOperation {
         /// A port was taken over; it may have something in force from an earlier run.
         case attached(hasInherited: Bool)
         case changed(BridgeEnforcer.Outcome)
-        /// The rules are there; they may have been missing.
+        /// The rules are there; the whole table may have been missing.
         case restored(wereMissing: Bool)
+        case compared(Repair)
     }
 
     static func makeContext() -> BridgeEnforcer { BridgeEnforcer() }
@@ -33,6 +36,7 @@ enum BridgeOperation: KernelOperation {
         case .removeLeftovers: "remove leftovers at bridge ports"
         case .change: "change claims at bridge port"
         case .restoreRules: "restore rules of bridge ports"
+        case .compare: "compare bridge port"
         }
     }
 
@@ -44,6 +48,7 @@ enum BridgeOperation: KernelOperation {
             case .removeLeftovers(let names): enforcer.removeLeftovers(keeping: names)
             case .change(let name, let changes): return .changed(enforcer.change(name, changes))
             case .restoreRules: return .restored(wereMissing: try enforcer.restoreRules())
+            case .compare(let name, let comparison): return .compared(enforcer.compare(name, comparison))
             }
             return .done
         } catch {
@@ -55,6 +60,7 @@ enum BridgeOperation: KernelOperation {
         switch answer {
         case .failed(let error): error.description
         case .changed(let outcome): outcome.failures.values.first?.description
+        case .compared(let repair): repair.problem?.description ?? repair.failures.values.first?.description
         case .done, .attached, .restored: nil
         }
     }

@@ -47,21 +47,6 @@ extension TypedAdmission {
         }
     }
 
-    /// Sets the rules up again, if somebody has flushed them.
-    func restoreRules() {
-        _ = programmer.perform(BridgeOperation.restoreRules) { [weak self] answer in
-            switch answer {
-            case .restored(wereMissing: true):
-                self?.logger.warning("somebody has flushed evbd's rules; they are set up again")
-            case .failed(let error):
-                self?.logger.error(
-                    "somebody has flushed evbd's rules, and they cannot be set up again",
-                    metadata: ["reason": "\(error)"])
-            case .done, .attached, .changed, .restored, nil: break
-            }
-        }
-    }
-
     /// Takes back what an evbd before this one has left on ports that have no VSI types now.
     func removeLeftovers(keeping names: Set<String>) {
         guard !names.isEmpty || (try? Files.read(note, limit: 0)) != nil else { return }
@@ -71,17 +56,16 @@ extension TypedAdmission {
 
     private func attach(_ port: Port, _ name: String) {
         watchRules()
-        port.isBusy = true
         try? Files.writeAtomically(note, [], mode: 0o644)
+        let turn = port.changing.begin(.attach)
         _ = programmer.perform(BridgeOperation.attach(name), of: name) { [weak self, weak port] answer in
-            if let port, let answer { self?.attached(port, name, answer) }
+            // Another may have the name by now, and waits for an answer of its own.
+            guard let self, let port, let answer, ports[name] === port, port.changing.ended(turn) != nil else { return }
+            attached(port, name, answer)
         }
     }
 
     private func attached(_ port: Port, _ name: String, _ answer: BridgeOperation.Answer) {
-        // Another may have the name by now, and waits for an answer of its own.
-        guard ports[name] === port else { return }
-        port.isBusy = false
         switch answer {
         case .attached(let hasInherited):
             port.isAttached = true
@@ -90,7 +74,7 @@ extension TypedAdmission {
             logger.error(
                 "what VSI types impose cannot be put into force here: every association is refused",
                 metadata: ["port": "\(name)", "reason": "\(error)"])
-        case .done, .changed, .restored: break
+        case .done, .changed, .restored, .compared: break
         }
         flush(name)
     }
@@ -207,11 +191,16 @@ extension TypedAdmission {
     }
 
     private func flush(_ name: String) {
-        guard let port = ports[name], !port.isBusy, !port.waiting.isEmpty else { return }
-        // Whatever was in the way may be gone.
-        guard port.isAttached else { return attachAgain(port, name) }
-        port.isBusy = true
-        let batch = port.takeBatch()
+        guard let port = ports[name] else { return }
+        let next = port.changing.next { port.nextStep() }
+        switch next {
+        case (.attach, let turn)?: attachAgain(port, name, turn)
+        case (.change(let batch), let turn)?: make(batch, port, name, turn)
+        case nil: break
+        }
+    }
+
+    private func make(_ batch: [Waiting], _ port: Port, _ name: String, _ turn: Reconciler<Step>.Turn) {
         let operation = BridgeOperation.change(name, batch.map(\.change))
         _ = programmer.perform(operation, of: name) { [weak self, weak port] answer in
             guard case .changed(let outcome)? = answer else { return }
@@ -225,15 +214,14 @@ extension TypedAdmission {
             // Not before all are told: a port that asks for more than the loop gets told of waits itself.
             var all: [() -> Void] = []
             for waiting in batch { all.append { [weak self] in self?.tell(name, waiting, outcome) } }
-            all.append { [weak self, weak port] in if let port { self?.changed(port, name) } }
+            all.append { [weak self, weak port] in if let port { self?.changed(port, name, turn) } }
             port.told.append(contentsOf: all)
         }
     }
 
     /// The changes that were under way are made.
-    private func changed(_ port: Port, _ name: String) {
-        port.isBusy = false
-        if ports[name] === port { flush(name) }
+    private func changed(_ port: Port, _ name: String, _ turn: Reconciler<Step>.Turn) {
+        if port.changing.ended(turn) != nil, ports[name] === port { flush(name) }
     }
 
     /// Tells what became of a change.
@@ -266,12 +254,10 @@ extension TypedAdmission {
             metadata: ["port": "\(name)"])
     }
 
-    private func attachAgain(_ port: Port, _ name: String) {
-        port.isBusy = true
+    private func attachAgain(_ port: Port, _ name: String, _ turn: Reconciler<Step>.Turn) {
         _ = programmer.perform(BridgeOperation.attach(name), of: name) { [weak self, weak port] answer in
-            guard let self, let port, let answer, ports[name] === port else { return }
+            guard let self, let port, let answer, ports[name] === port, port.changing.ended(turn) != nil else { return }
             if case .failed(let error) = answer {
-                port.isBusy = false
                 for waiting in port.waiting.removeAll() { waiting.completion?(error) }
             } else {
                 attached(port, name, answer)
