@@ -12,7 +12,7 @@ final class HairpinFlag {
     /// How long after somebody has cleared the flag it is set again: two who fight over it do so slowly.
     private static let patience = Interval.milliseconds(500)
     /// How far apart the kernel is asked for the flag, as news of it may be lost.
-    private static let period = Interval.seconds(30)
+    private let period: Interval
 
     private let portName: String
     private let notes: HairpinNotes
@@ -41,7 +41,8 @@ final class HairpinFlag {
     private var commanded: Bool? { setting.underWay ?? done }
 
     /// Takes back what an earlier evbd has left set.
-    init(_ surroundings: PortSurroundings, portName: String, logger: Logger) {
+    init(_ surroundings: PortSurroundings, portName: String, logger: Logger, period: Interval = .seconds(30)) {
+        self.period = period
         self.portName = portName
         notes = HairpinNotes(runtimeDirectory: surroundings.runtimeDirectory)
         programmer = surroundings.programmer
@@ -64,7 +65,7 @@ final class HairpinFlag {
 
     /// Sets the flag, or makes it what it was.
     func want(_ isWanted: Bool) {
-        if isWanted != self.isWanted { comparisonTimer?.set(isWanted ? timers.now + Self.period : nil) }
+        if isWanted != self.isWanted { comparisonTimer?.set(isWanted ? timers.now + period : nil) }
         self.isWanted = isWanted
         step()
     }
@@ -157,7 +158,7 @@ final class HairpinFlag {
     /// Asks the kernel for the flag.
     private func compare() {
         guard isWanted else { return }
-        comparisonTimer?.set(timers.now + Self.period)
+        comparisonTimer?.set(timers.now + period)
         guard done == true, let held = note else { return }
         _ = programmer.submit(.look(index: held.portIndex), of: portName) { [weak self] result in
             guard let self, isWanted, done == true, note == held, case .success(let link?) = result,

@@ -331,6 +331,9 @@ final class GuestFilter {
         return batch
     }
 
+    /// Whether the kernel has all that was asked for.
+    var isSettled: Bool { !changing.isBusy && waiting.isEmpty && closedQueue.isEmpty }
+
     private func submit() {
         let next = changing.next { waiting.isEmpty && closedQueue.isEmpty ? nil : nextBatch() }
         guard let (batch, turn) = next else { return }
