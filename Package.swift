@@ -53,6 +53,10 @@ let package = Package(
         .target(name: "Nftables", dependencies: ["CNftables", "LinuxSystem", "CLinux"], swiftSettings: strict),
         .target(name: "Netlink", dependencies: ["LinuxSystem", "CLinux", "CNetlink"], swiftSettings: strict),
 
+        // What the kernel is told: operations as data, and the thread that performs them.
+        .target(
+            name: "Dataplane", dependencies: ["Netlink", "Nftables", "LinuxSystem", "CLinux"], swiftSettings: strict),
+
         // The daemon and its client.
         .target(
             name: "SettingsFile",
@@ -65,7 +69,7 @@ let package = Package(
             name: "EVBDaemon",
             dependencies: [
                 "EVBProtocol", "EVBTime", "EVBWire", "LinuxSystem", "CLinux", "EventLoop", "PacketSocket", "Netlink",
-                "Nftables",
+                "Nftables", "Dataplane",
                 "EVBControl", "EVBModel", "EVBSettings", "SettingsFile", "JSON", "TerminalText", logging,
             ],
             swiftSettings: strict),
@@ -87,7 +91,11 @@ let package = Package(
         .testTarget(
             name: "PacketSocketTests", dependencies: ["PacketSocket", "LinuxSystem", "CLinux"],
             swiftSettings: strictTests),
-        .testTarget(name: "NetlinkTests", dependencies: ["Netlink", "LinuxSystem"], swiftSettings: strictTests),
+        .testTarget(
+            name: "NetlinkTests", dependencies: ["Netlink", "Dataplane", "LinuxSystem"], swiftSettings: strictTests),
+        .testTarget(
+            name: "DataplaneTests", dependencies: ["Dataplane", "Netlink", "Nftables", "LinuxSystem"],
+            swiftSettings: strictTests),
         .testTarget(
             name: "EVBControlTests", dependencies: ["EVBControl", "EVBModel", "JSON", "TerminalText", "evbctl"],
             exclude: ["Help"],
@@ -100,7 +108,7 @@ let package = Package(
                 "TerminalText",
                 "LinuxSystem",
                 "Netlink",
-                "Nftables", "PacketSocket", logging,
+                "Nftables", "Dataplane", "PacketSocket", logging,
             ],
             swiftSettings: strictTests),
     ]

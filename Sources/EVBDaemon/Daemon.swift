@@ -64,7 +64,7 @@ package final class Daemon: PortDirectory {
     private let loop: EventLoop
     private let timers: Timers
     private let table: LinkTable
-    private let programmer: LinkProgrammer
+    private let programmer: KernelQueue
     private let guestFilter: GuestFilter
     private let store: VSIStore
     private let resources: ResourcePool
@@ -124,7 +124,7 @@ package final class Daemon: PortDirectory {
             loop = try EventLoop()
             timers = Timers(loop: loop)
             table = try LinkTable(loop: loop, timers: timers, logger: logger)
-            programmer = try LinkProgrammer(loop: loop)
+            programmer = try KernelQueue(loop: loop, logger: logger)
             let journal = HoldingsJournal(
                 runtimeDirectory: runtimeDirectory, limits: configuration.limits, loop: loop, timers: timers,
                 logger: logger)

@@ -13,7 +13,7 @@ struct PortSurroundings {
     let loop: EventLoop
     let timers: Timers
     let table: LinkTable
-    let programmer: LinkProgrammer
+    let programmer: KernelQueue
     let guestFilter: GuestFilter
     let logger: Logger
     /// The directory for what lives until the next boot.

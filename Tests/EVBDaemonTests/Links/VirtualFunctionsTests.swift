@@ -37,15 +37,14 @@ import Testing
 
     private final class Bench {
         let card = Card()
-        let programmer: LinkProgrammer
+        let programmer: KernelQueue
         let functions: VirtualFunctions
         private let loop: EventLoop
 
         init(_ change: (inout PortSettings) -> Void = { _ in }) throws {
             let card = card
             loop = try EventLoop()
-            programmer = try LinkProgrammer(
-                loop: loop, worker: LinkWorker(capacity: 16) { card.perform($0) })
+            programmer = try KernelQueue(loop: loop) { card.perform($0) }
             var configuration = PortSettings(interface: "eth0")
             change(&configuration)
             functions = VirtualFunctions(
