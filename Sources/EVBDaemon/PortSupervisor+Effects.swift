@@ -7,7 +7,7 @@ internal import Netlink
 
 extension PortSupervisor {
     /// Carries one effect out.
-    func carryOut(_ effect: PortEffect) {
+    func carryOut(_ effect: StationEffect) {
         switch effect {
         case .transmit(let frame): transport.send(frame)
         case .vsi(.changed(let change)): changed(change)
@@ -181,7 +181,7 @@ extension PortSupervisor {
         onNews?(PortNews(kind: .reflectiveRelay, to: grant, message: "reflective relay is \(grant)"))
     }
 
-    private static func text(_ notice: PortNotice) -> String {
+    private static func text(_ notice: StationNotice) -> String {
         switch notice {
         case .severalBridges(let count):
             "\(count) EVB bridges are heard on one link; the first is spoken with: look for a hub or a bridge between"

@@ -11,7 +11,7 @@ internal import Netlink
 final class PortSupervisor: ManagedPort {
     let transport: PortTransport
     private(set) var configuration: PortConfiguration
-    private(set) var port: Port
+    private(set) var port: StationPort
     let relay: EdgeRelay
     var vsis: [VSIID: ManagedVSI] = [:]
     private var lastTurn: UInt64 = 0
@@ -25,7 +25,7 @@ final class PortSupervisor: ManagedPort {
 
     private var timer: Timers.Timer?
     /// Effects that are to be carried out.
-    private lazy var queue = transport.workQueue { [weak self] (effect: PortEffect) in self?.carryOut(effect) }
+    private lazy var queue = transport.workQueue { [weak self] (effect: StationEffect) in self?.carryOut(effect) }
 
     /// Sets a port up. Its interface may come later.
     init(_ configuration: PortConfiguration, _ surroundings: PortSurroundings) {
@@ -34,7 +34,7 @@ final class PortSupervisor: ManagedPort {
         transport = PortTransport(configuration, surroundings)
         store = surroundings.store
         sequences = store.sequences(port: name)
-        port = Port(
+        port = StationPort(
             configuration: Self.settings(
                 configuration, link: transport.link, vsisMax: surroundings.resources.limits.vsisPerPort),
             firstSequence: sequences.first)
@@ -102,14 +102,14 @@ final class PortSupervisor: ManagedPort {
 
     private static func settings(
         _ configuration: PortConfiguration, link: Link?, vsisMax: Int
-    ) -> EVBProtocol.PortConfiguration {
+    ) -> StationPortConfiguration {
         let timers = OperationalTimers(
             retries: UInt8(clamping: configuration.ecp.retries), rte: UInt8(clamping: configuration.ecp.rte),
             rwd: UInt8(clamping: configuration.vdp.rwd), rka: UInt8(clamping: configuration.vdp.rka))
-        return EVBProtocol.PortConfiguration(
+        return StationPortConfiguration(
             address: MACAddress(truncating: link?.address?.value ?? 0), interfaceName: configuration.interface,
             mtu: Int(link?.mtu ?? 1500),
-            evb: EVBNegotiation.Configuration(
+            evb: EVBStationNegotiation.Configuration(
                 timers: timers, requestsReflectiveRelay: configuration.edgeRelay == .vepa,
                 groupIDs: configuration.groupIDs, isManual: configuration.evb.manual,
                 isTransmitted: configuration.evb.transmit),
@@ -117,7 +117,7 @@ final class PortSupervisor: ManagedPort {
             ecpSource: ECPSource(configuration.ecp.source), addresses: GroupAddresses(configuration))
     }
 
-    private func settings(_ link: Link?) -> EVBProtocol.PortConfiguration {
+    private func settings(_ link: Link?) -> StationPortConfiguration {
         Self.settings(configuration, link: link, vsisMax: resources.limits.vsisPerPort)
     }
 
@@ -160,7 +160,7 @@ final class PortSupervisor: ManagedPort {
     ) throws(RequestRefusal) {
         settle(request.vsiID)
         let former = vsis[request.vsiID]
-        let effects: [PortEffect]
+        let effects: [StationEffect]
         port.room = resources.room(for: name)
         port.room.filterEntries -= relay.gate.closed.keptCount
         do throws(VSIRequestError) {
@@ -280,7 +280,7 @@ final class PortSupervisor: ManagedPort {
     }
 
     /// Carries effects out, and waits for the next moment that the protocol wants.
-    func perform(_ effects: [PortEffect]) {
+    func perform(_ effects: [StationEffect]) {
         var use = port.use
         use.filterEntries += relay.gate.closed.keptCount
         resources.set(use, of: name)

@@ -9,7 +9,7 @@ struct Trace {
         case lost(byBridge: Bool, [UInt8])
         case arrived(atBridge: Bool, Frame)
         case unreadable(atBridge: Bool, WireError)
-        case station(PortEffect)
+        case station(StationEffect)
         case bridge(BridgeEffect)
         case request(VSIRequest)
         case decision(DecisionTicket, BridgeDecision)
@@ -124,7 +124,7 @@ struct Trace {
             + " RKA\(timers.reinitKeepAliveExponent)"
     }
 
-    private static func text(_ effect: PortEffect) -> String {
+    private static func text(_ effect: StationEffect) -> String {
         switch effect {
         case .transmit(let frame): "transmit \(text(frame, false))"
         case .vsi(.changed(let change)):

@@ -220,7 +220,7 @@ struct DestinationTests {
 
     @Test("SEC-17 a further group address is spoken and heard where it is configured, and only that one")
     func furtherStation() throws {
-        var configuration = PortConfiguration.test()
+        var configuration = StationPortConfiguration.test()
         configuration.addresses.further = Self.further
         let bench = Bench(configuration).start()
         try bench.request(.vsi(1))

@@ -298,6 +298,6 @@ struct DraftPortTests {
         bench.say()
         bench.run(for: .milliseconds(1))
         #expect(bench.bridge.acknowledgements == [0x0100])
-        #expect(bench.statistics.vdp == VDPStatistics())
+        #expect(bench.statistics.vdp == StationVDPStatistics())
     }
 }

@@ -45,15 +45,16 @@ struct DraftReplayTests {
     /// Replays a capture: the bridge's frames go to a port, and the station's are what the port has to send, octet for
     /// octet, LLDP and empty PDUs aside. `manager` is called before each request of the station with its command.
     static func replay(
-        _ name: String, firstSequence: UInt16, _ manager: (inout Port, VDPCommand, Instant) throws -> [PortEffect]
-    ) throws -> [PortEffect] {
-        var port = Port(
-            configuration: PortConfiguration(
+        _ name: String, firstSequence: UInt16,
+        _ manager: (inout StationPort, VDPCommand, Instant) throws -> [StationEffect]
+    ) throws -> [StationEffect] {
+        var port = StationPort(
+            configuration: StationPortConfiguration(
                 address: station, interfaceName: "eth0",
-                evb: EVBNegotiation.Configuration(), dialect: .draft), firstSequence: firstSequence)
-        var effects: [PortEffect] = []
+                evb: EVBStationNegotiation.Configuration(), dialect: .draft), firstSequence: firstSequence)
+        var effects: [StationEffect] = []
         var waiting: [[UInt8]] = []
-        func take(_ list: [PortEffect]) {
+        func take(_ list: [StationEffect]) {
             effects += list
             for case .transmit(let frame) in list {
                 if case .draftECP = frame.payload { waiting.append(frame.encoded()) }
@@ -92,7 +93,7 @@ struct DraftReplayTests {
         }
         let id = try Self.request().vsiID
         let events = effects.compactMap { if case .vsi(let event) = $0 { event } else { nil } }
-        func changed(_ from: VSIState, _ to: VSIState, _ reason: VSIReason?) -> VSIEvent {
+        func changed(_ from: VSIState, _ to: VSIState, _ reason: VSIReason?) -> StationVSIEvent {
             .changed(VSIChange(vsiID: id, from: from, to: to, reason: reason))
         }
         #expect(

@@ -329,7 +329,7 @@ import Testing
 
     @Test("ECP-19 frames from any address are taken where the policy is that")
     func anySource() throws {
-        var configuration = PortConfiguration.test()
+        var configuration = StationPortConfiguration.test()
         configuration.ecpSource = .any
         let bench = Bench(configuration).start()
         bench.receive(answer(1, [try tlv(99)]), from: MACAddress(truncating: 0x0200_0000_00FF))

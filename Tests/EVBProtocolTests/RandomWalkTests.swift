@@ -125,7 +125,7 @@ import Testing
             rwd: UInt8(12 + walk.random.below(6)), rka: UInt8(14 + walk.random.below(6)))
     }
 
-    private func configuration(_ walk: Walk) -> PortConfiguration {
+    private func configuration(_ walk: Walk) -> StationPortConfiguration {
         .test(timers: timers(walk), relay: walk.random.chance(50), groupIDs: walk.random.chance(80))
     }
 

@@ -11,7 +11,7 @@ import Testing
         let bench = PairBench(station: .ratified, bridge: .ratified).start()
         bench.run(for: .seconds(40))
         let begin = {
-            bench.station = Port(configuration: DraftBench.configuration(.ratified), firstSequence: 77)
+            bench.station = StationPort(configuration: DraftBench.configuration(.ratified), firstSequence: 77)
             bench.stationDoes { $0.setLink(up: true, at: $1) }
         }
         bench.losesFromBridge = { if case .lldp = $0.payload { true } else { false } }

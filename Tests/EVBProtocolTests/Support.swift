@@ -163,14 +163,14 @@ extension MACAddress {
     static let bridge = MACAddress(truncating: 0x0200_0000_00B1)
 }
 
-extension PortConfiguration {
+extension StationPortConfiguration {
     static func test(
         timers: OperationalTimers = OperationalTimers(), relay: Bool = true, groupIDs: Bool = true,
-        isManual: Bool = false, mtu: Int = 1500, dialect: PortConfiguration.Dialect = .automatic
-    ) -> PortConfiguration {
-        PortConfiguration(
+        isManual: Bool = false, mtu: Int = 1500, dialect: StationPortConfiguration.Dialect = .automatic
+    ) -> StationPortConfiguration {
+        StationPortConfiguration(
             address: .station, interfaceName: "eth0", mtu: mtu,
-            evb: EVBNegotiation.Configuration(
+            evb: EVBStationNegotiation.Configuration(
                 timers: timers, requestsReflectiveRelay: relay, groupIDs: groupIDs, isManual: isManual),
             dialect: dialect)
     }

@@ -18,7 +18,7 @@ struct PortDriver {
     /// FUZZ_TRACE=1 shows what an input makes of the port.
     private static let isTraced = getenv("FUZZ_TRACE") != nil
 
-    private var port: Port
+    private var port: StationPort
     private var now = Instant(nanoseconds: 1_000_000_000)
     private var input: ArraySlice<UInt8>
     private var isLinkUp = false
@@ -33,7 +33,7 @@ struct PortDriver {
 
     private init(_ octets: [UInt8]) {
         input = octets[...]
-        port = Port(configuration: Self.configuration(0), firstSequence: 0xFFFE)
+        port = StationPort(configuration: Self.configuration(0), firstSequence: 0xFFFE)
     }
 
     static func run(_ octets: [UInt8]) {
@@ -232,10 +232,10 @@ struct PortDriver {
         return VSIID(format: format, high: 7, low: UInt64(number % vsiCount))
     }
 
-    private static func configuration(_ bits: UInt8) -> PortConfiguration {
-        PortConfiguration(
+    private static func configuration(_ bits: UInt8) -> StationPortConfiguration {
+        StationPortConfiguration(
             address: own, interfaceName: "eth0", mtu: mtu,
-            evb: EVBNegotiation.Configuration(
+            evb: EVBStationNegotiation.Configuration(
                 timers: OperationalTimers(
                     retries: bits & 0x07, rte: bits & 0x08 == 0 ? 14 : 0, rwd: bits & 0x10 == 0 ? 20 : 31,
                     rka: bits & 0x20 == 0 ? 20 : 8),
@@ -304,7 +304,7 @@ struct PortDriver {
     ///   - effects: what it gave.
     ///   - transmitsMax: frames that it may send.
     ///   - more: effects that it may have beyond a few for each VSI.
-    private mutating func take(_ effects: [PortEffect], transmitsMax: Int, more: Int = 0) {
+    private mutating func take(_ effects: [StationEffect], transmitsMax: Int, more: Int = 0) {
         require(effects.count <= 24 + 4 * Int(Self.vsiCount) * 5 + more, "\(effects.count) effects")
         var transmits = 0
         for effect in effects {
@@ -334,7 +334,7 @@ struct PortDriver {
         }
     }
 
-    private mutating func note(_ event: VSIEvent) {
+    private mutating func note(_ event: StationVSIEvent) {
         switch event {
         case .changed(let change):
             let state = told[change.vsiID] ?? .deassociated

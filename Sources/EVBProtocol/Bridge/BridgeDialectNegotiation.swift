@@ -1,7 +1,7 @@
 internal import EVBTime
 internal import EVBWire
 
-/// The bridge's negotiation by EVB TLVs in the dialect that is spoken: ``DialectNegotiation`` for the other side.
+/// The bridge's negotiation by EVB TLVs in the dialect that is spoken: ``StationDialectNegotiation`` for the other side.
 ///
 /// A station that may speak either dialect follows the bridge, and the bridge follows the station. The facts say who has to
 /// begin: lldpad's draft sends its TLV whether it hears one or not, and so does any station that has one dialect alone. A

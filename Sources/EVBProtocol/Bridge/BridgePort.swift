@@ -3,7 +3,7 @@ public import EVBWire
 
 /// An EVB bridge's station-facing port: the LLDP agent, the EVB negotiation, ECP and VDP of one interface, joined.
 ///
-/// It is the other side of ``Port`` and is driven in the same way: frames, decisions and the time go in, and every call gives
+/// It is the other side of ``StationPort`` and is driven in the same way: frames, decisions and the time go in, and every call gives
 /// the effects that follow, in order. After each call ``nextDeadline`` tells when ``advance(to:)`` is wanted.
 ///
 /// Files: this one joins the parts; `BridgePort+Receive.swift` takes frames in, `BridgePort+Station.swift` follows the

@@ -16,7 +16,7 @@ package struct PortLoad: Equatable, Sendable {
     package var isConsistent: Bool
 }
 
-extension Port {
+extension StationPort {
     /// How full the station's tables are.
     package var load: PortLoad {
         let vsis = vdp.slots.compactMap { $0 }

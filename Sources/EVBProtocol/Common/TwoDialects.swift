@@ -16,7 +16,7 @@ protocol RatifiedNegotiation {
     mutating func forget()
 }
 
-extension EVBNegotiation: RatifiedNegotiation {}
+extension EVBStationNegotiation: RatifiedNegotiation {}
 extension EVBBridgeNegotiation: RatifiedNegotiation {}
 
 /// A negotiation by EVB TLVs in either dialect, as far as it is the same for both sides.

@@ -2,7 +2,7 @@ public import EVBWire
 
 /// The generation of EVB, ECP and VDP that is on the wire.
 ///
-/// The machines are the same for both. All that differs is here and in ``DialectNegotiation``: how ECPDUs and VDPDUs are
+/// The machines are the same for both. All that differs is here and in ``StationDialectNegotiation``: how ECPDUs and VDPDUs are
 /// written, and what the draft cannot say.
 public enum WireDialect: String, Hashable, Sendable, CaseIterable {
     /// IEEE 802.1Qbg as ratified, now 802.1Q clauses 40 to 43.

@@ -6,7 +6,7 @@ public import EVBWire
 /// R, RTE, RWD and RKA are each the larger of the two sides' own proposals. A peer may echo ours, so a value with the ROL
 /// bit that we did not get from it as its own is no proposal: without that rule two sides that echo each other could never
 /// come down again.
-public struct EVBNegotiation: Sendable {
+public struct EVBStationNegotiation: Sendable {
     /// What the operator configured.
     public struct Configuration: Hashable, Sendable {
         /// The four numbers that this side proposes.

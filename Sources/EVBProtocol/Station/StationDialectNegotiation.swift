@@ -2,7 +2,7 @@ internal import EVBWire
 
 extension DraftNegotiation.Configuration {
     /// A station's.
-    init(_ station: EVBNegotiation.Configuration) {
+    init(_ station: EVBStationNegotiation.Configuration) {
         self.init(
             timers: station.timers, supportsReflectiveRelay: station.requestsReflectiveRelay,
             isManual: station.isManual)
@@ -10,24 +10,24 @@ extension DraftNegotiation.Configuration {
 }
 
 /// The station's negotiation by EVB TLVs in the dialect that is spoken.
-struct DialectNegotiation: TwoDialects {
+struct StationDialectNegotiation: TwoDialects {
     /// Which dialects may be spoken.
     var choice: DialectChoice {
         didSet { if choice != oldValue, !isHeard { dialect = choice.initial } }
     }
     /// The one that is: the bridge's, or the one to begin with.
     var dialect: WireDialect
-    var ratified: EVBNegotiation
+    var ratified: EVBStationNegotiation
     var draft: DraftNegotiation
 
-    init(configuration: PortConfiguration) {
+    init(configuration: StationPortConfiguration) {
         choice = configuration.dialect
         dialect = choice.initial
-        ratified = EVBNegotiation(configuration: configuration.evb)
+        ratified = EVBStationNegotiation(configuration: configuration.evb)
         draft = DraftNegotiation(configuration: DraftNegotiation.Configuration(configuration.evb))
     }
 
-    var configuration: EVBNegotiation.Configuration {
+    var configuration: EVBStationNegotiation.Configuration {
         get { ratified.configuration }
         set {
             ratified.configuration = newValue
@@ -39,7 +39,7 @@ struct DialectNegotiation: TwoDialects {
     func offer(of lldpdu: LLDPDU) -> DialectTLV? { choice.offer(of: lldpdu, as: .bridge) }
 
     /// What is wrong with a neighbour that offers nothing.
-    func obstacle(in lldpdu: LLDPDU) -> PortNotice? {
+    func obstacle(in lldpdu: LLDPDU) -> StationNotice? {
         switch choice.obstacle(in: lldpdu, to: .station) {
         case .unusableTLV(let defect): .unusableTLV(defect)
         case .sameSide: .stationNeighbour

@@ -2,11 +2,11 @@ public import EVBTime
 public import EVBWire
 
 /// What a port wants done or known. Effects are to be carried out in their order.
-public enum PortEffect: Equatable, Sendable {
+public enum StationEffect: Equatable, Sendable {
     /// Send this.
     case transmit(Frame)
     /// A VSI has changed, or a request for it has ended.
-    case vsi(VSIEvent)
+    case vsi(StationVSIEvent)
     /// The EVB bridge was found, is gone, or says something else.
     case peer(PeerChange)
     /// RRSTAT has changed.
@@ -14,7 +14,7 @@ public enum PortEffect: Equatable, Sendable {
     /// The numbers agreed with the bridge have changed.
     case timers(OperationalTimers)
     /// Something that an operator should know.
-    case notice(PortNotice)
+    case notice(StationNotice)
 }
 
 /// What became of the EVB bridge on a port.
@@ -53,7 +53,7 @@ public struct EVBPeer: Hashable, Sendable {
 }
 
 /// What is not as it should be on a port. Each is told when it begins, not for every frame.
-public enum PortNotice: Hashable, Sendable {
+public enum StationNotice: Hashable, Sendable {
     /// More than one EVB bridge is heard; the first stays the one that is spoken with.
     case severalBridges(Int)
     /// The neighbour is an EVB station too, so that nobody can answer.
@@ -75,7 +75,7 @@ public enum PortNotice: Hashable, Sendable {
 }
 
 /// What a port has counted since it was set up. All of these wrap.
-public struct PortStatistics: Hashable, Sendable {
+public struct StationPortStatistics: Hashable, Sendable {
     /// LLDPDUs sent and received, and frames with the EtherType of LLDP that could not be read.
     public var lldpSent: UInt64 = 0
     public var lldpReceived: UInt64 = 0
@@ -107,7 +107,7 @@ public struct PortStatistics: Hashable, Sendable {
     /// ECP and LLDP frames to an address that is not that protocol's on this port, which were dropped.
     public var ecpRxOtherDestination: UInt64 = 0
     public var lldpRxOtherDestination: UInt64 = 0
-    public var vdp = VDPStatistics()
+    public var vdp = StationVDPStatistics()
 
     /// Starts at zero.
     public init() {}
@@ -144,7 +144,7 @@ public struct NeighbourSnapshot: Sendable {
 }
 
 /// A port as it stands, for those who show it.
-public struct PortSnapshot: Sendable {
+public struct StationPortSnapshot: Sendable {
     public let isLinkUp: Bool
     public let peer: EVBPeer?
     /// Who is heard on the nearest-customer-bridge address: the bridge in use, or else the first of all, EVB or not.
@@ -162,5 +162,5 @@ public struct PortSnapshot: Sendable {
     public let usesGroupIDs: Bool
     public let reflectiveRelay: ReflectiveRelayStatus
     public let hasDraftNeighbour: Bool
-    public let statistics: PortStatistics
+    public let statistics: StationPortStatistics
 }

@@ -1,9 +1,9 @@
 public import EVBTime
 public import EVBWire
 
-extension Port {
+extension StationPort {
     /// Takes in a frame from the wire.
-    public mutating func receive(_ frame: Frame, at now: Instant) -> [PortEffect] {
+    public mutating func receive(_ frame: Frame, at now: Instant) -> [StationEffect] {
         // Our own frame, given back by a reflective relay or a loop, is nobody's word but ours.
         guard isLinkUp, frame.source != configuration.address else { return [] }
         guard configuration.addresses.includes(frame.header) else {

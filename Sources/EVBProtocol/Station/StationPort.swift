@@ -6,24 +6,24 @@ public import EVBWire
 /// It is driven from outside and knows no socket and no clock: frames, requests and the time go in, and every call gives
 /// the effects that follow, in order. After each call ``nextDeadline`` tells when ``advance(to:)`` is wanted.
 ///
-/// Files: this one joins the parts; `Port+Receive.swift` takes frames in.
-public struct Port {
-    public private(set) var configuration: PortConfiguration
+/// Files: this one joins the parts; `StationPort+Receive.swift` takes frames in.
+public struct StationPort {
+    public private(set) var configuration: StationPortConfiguration
     var isLinkUp = false
     var agent = LLDPAgent()
-    var negotiation: DialectNegotiation
+    var negotiation: StationDialectNegotiation
     var transmitter: ECPTransmitter
     var receiver = ECPReceiver()
     var vdp = VDPStation()
     /// The bridge that is spoken with; it stays so until it is lost, whoever else is heard.
     public internal(set) var peer: EVBPeer?
-    var statistics = PortStatistics()
-    var notices: Set<PortNotice> = []
+    var statistics = StationPortStatistics()
+    var notices: Set<StationNotice> = []
     /// Where ECP frames have come from that are not the bridge's.
     var foreignECP: MACAddress?
     /// The first address that is not ECP's and to which ECP came since the link is up.
     var misaddressedECP: MACAddress?
-    var effects: [PortEffect] = []
+    var effects: [StationEffect] = []
 
     /// What was last told, so that only changes are.
     private var toldTLV: DialectTLV
@@ -37,9 +37,9 @@ public struct Port {
     /// - Parameters:
     ///   - configuration: its settings.
     ///   - firstSequence: the number of the first ECPDU, different from those that an earlier run used last.
-    public init(configuration: PortConfiguration, firstSequence: UInt16) {
+    public init(configuration: StationPortConfiguration, firstSequence: UInt16) {
         self.configuration = configuration
-        negotiation = DialectNegotiation(configuration: configuration)
+        negotiation = StationDialectNegotiation(configuration: configuration)
         transmitter = ECPTransmitter(firstSequence: firstSequence)
         toldTLV = negotiation.outgoing(vsis: 0)
         toldTimers = negotiation.operational
@@ -50,7 +50,7 @@ public struct Port {
     // MARK: What goes in
 
     /// The link came up or went down.
-    public mutating func setLink(up: Bool, at now: Instant) -> [PortEffect] {
+    public mutating func setLink(up: Bool, at now: Instant) -> [StationEffect] {
         guard up != isLinkUp else { return [] }
         isLinkUp = up
         if up {
@@ -65,7 +65,7 @@ public struct Port {
     }
 
     /// Changes the settings of a running port. VSIs stay.
-    public mutating func reconfigure(_ configuration: PortConfiguration, at now: Instant) -> [PortEffect] {
+    public mutating func reconfigure(_ configuration: StationPortConfiguration, at now: Instant) -> [StationEffect] {
         let isNewToBridge =
             configuration.evb.isTransmitted != self.configuration.evb.isTransmitted
             || configuration.address != self.configuration.address
@@ -93,7 +93,7 @@ public struct Port {
     /// - Throws: when the request cannot be taken; nothing has changed then.
     public mutating func request(
         _ request: VSIRequest, isResumed: Bool = false, at now: Instant
-    ) throws(VSIRequestError) -> [PortEffect] {
+    ) throws(VSIRequestError) -> [StationEffect] {
         try check(request)
         try vdp.request(request, isResumed: isResumed, at: now)
         return finish(at: now)
@@ -116,13 +116,13 @@ public struct Port {
     /// Takes back what a manager wanted: the VSI is de-associated. That it is comes as an effect.
     ///
     /// - Throws: `unknownVSI` when there is no such VSI.
-    public mutating func withdraw(_ vsiID: VSIID, at now: Instant) throws(VSIRequestError) -> [PortEffect] {
+    public mutating func withdraw(_ vsiID: VSIID, at now: Instant) throws(VSIRequestError) -> [StationEffect] {
         try vdp.withdraw(vsiID, at: now)
         return finish(at: now)
     }
 
     /// Lets time pass, up to `now`.
-    public mutating func advance(to now: Instant) -> [PortEffect] {
+    public mutating func advance(to now: Instant) -> [StationEffect] {
         let due = agent.advance(to: now)
         statistics.lldpAgeouts &+= UInt64(due.agedCount)
         if due.aged { selectPeer(otherwise: .aged, at: now) }
@@ -143,7 +143,7 @@ public struct Port {
     }
 
     /// Says good-bye by LLDP: what the bridge knows of this station is to be forgotten. VSIs are left as they are.
-    public mutating func shutdown() -> [PortEffect] {
+    public mutating func shutdown() -> [StationEffect] {
         guard isLinkUp else { return [] }
         transmitLLDP(timeToLive: 0)
         agent.stop()
@@ -159,12 +159,12 @@ public struct Port {
     // MARK: What can be seen
 
     /// The VSI of that name.
-    public func vsi(_ vsiID: VSIID) -> VSISnapshot? {
+    public func vsi(_ vsiID: VSIID) -> StationVSISnapshot? {
         vdp.slotOf[vsiID].flatMap { vdp.slots[$0] }?.snapshot
     }
 
     /// All VSIs, in no certain order.
-    public var vsis: [VSISnapshot] {
+    public var vsis: [StationVSISnapshot] {
         vdp.slots.compactMap { $0?.snapshot }
     }
 
@@ -187,14 +187,14 @@ public struct Port {
     public var nextSequence: UInt16 { transmitter.sequence }
 
     /// Everything about the port but its VSIs.
-    public var snapshot: PortSnapshot {
+    public var snapshot: StationPortSnapshot {
         let inUse = agent.neighbours.first {
             $0.lldpdu.chassisID == peer?.chassisID && $0.lldpdu.portID == peer?.portID
         }
         let neighbour = inUse ?? agent.neighbours.first
         var counted = statistics
         counted.vdp = vdp.statistics
-        return PortSnapshot(
+        return StationPortSnapshot(
             isLinkUp: isLinkUp, peer: peer,
             neighbour: neighbour.map { NeighbourSnapshot(lldpdu: $0.lldpdu, heard: $0.lastHeard) },
             neighbourCount: agent.neighbours.count,
@@ -311,7 +311,7 @@ public struct Port {
 
     /// Works out what is not as it should be, and tells what has begun to be so.
     private mutating func updateNotices(bridges: Int) {
-        var current: Set<PortNotice> = []
+        var current: Set<StationNotice> = []
         if bridges > 1 { current.insert(.severalBridges(bridges)) }
         if let peer {
             let asked = configuration.evb.requestsReflectiveRelay
@@ -331,7 +331,7 @@ public struct Port {
     // MARK: What comes out
 
     /// Sends what VDP has ready if ECP can take it, and hands the effects over.
-    mutating func finish(at now: Instant) -> [PortEffect] {
+    mutating func finish(at now: Instant) -> [StationEffect] {
         vdp.endHold(at: now)
         if isLinkUp, peer != nil, toldDialect == negotiation.dialect, transmitter.isIdle,
             let payload = vdp.nextPayload(at: now)

@@ -1,7 +1,7 @@
 public import EVBWire
 
 /// What a port is told once and may be told anew while it runs.
-public struct PortConfiguration: Hashable, Sendable {
+public struct StationPortConfiguration: Hashable, Sendable {
     /// VSIs that a port may have unless it is told otherwise.
     public static let vsisMaxDefault = 16_384
 
@@ -11,7 +11,7 @@ public struct PortConfiguration: Hashable, Sendable {
     public var interfaceName: String
     /// Octets of payload that a frame may have; ECP keeps within it, and within 1500 in any case.
     public var mtu: Int
-    public var evb: EVBNegotiation.Configuration
+    public var evb: EVBStationNegotiation.Configuration
     /// VSIs that the port may have.
     public var vsisMax: Int
     /// Which dialects may be spoken.
@@ -26,8 +26,8 @@ public struct PortConfiguration: Hashable, Sendable {
 
     /// Joins the settings of a port.
     public init(
-        address: MACAddress, interfaceName: String, mtu: Int = 1500, evb: EVBNegotiation.Configuration,
-        vsisMax: Int = PortConfiguration.vsisMaxDefault, dialect: Dialect = .automatic,
+        address: MACAddress, interfaceName: String, mtu: Int = 1500, evb: EVBStationNegotiation.Configuration,
+        vsisMax: Int = StationPortConfiguration.vsisMaxDefault, dialect: Dialect = .automatic,
         ecpSource: ECPSource = .neighbour, addresses: GroupAddresses = GroupAddresses()
     ) {
         self.address = address

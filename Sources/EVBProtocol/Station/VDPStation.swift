@@ -5,14 +5,14 @@ internal import EVBWire
 ///
 /// Each VSI has a machine of its own, so that a slow one holds up no other. What they have to say shares the one ECPDU that
 /// may be outstanding: TLVs that become ready meanwhile wait and leave together. This type owns the timers and the queue;
-/// `Port` owns ECP.
+/// `StationPort` owns ECP.
 ///
 /// Files: this one has the VSIs and the requests for them, `VDPStation+Transmit.swift` what leaves,
 /// `VDPStation+Receive.swift` what arrives, `VDPStation+Time.swift` what time brings,
 /// `VDPStation+Pacing.swift` how much the bridge is given at once.
 struct VDPStation {
     /// VSIs that one port can have unless it is told otherwise.
-    static let vsisMax = PortConfiguration.vsisMaxDefault
+    static let vsisMax = StationPortConfiguration.vsisMaxDefault
     /// The shortest keep-alive period that is kept, whatever the exponents say.
     static let keepAliveMin = Interval.milliseconds(100)
 
@@ -141,8 +141,8 @@ struct VDPStation {
     var peer: Peer?
     /// How long a request waits for a bridge to be heard before its manager is told.
     var bridgeWait = OperationalTimers().responseWaitDelay
-    var events: [VSIEvent] = []
-    var statistics = VDPStatistics()
+    var events: [StationVSIEvent] = []
+    var statistics = StationVDPStatistics()
 
     // MARK: Requests
 
@@ -458,8 +458,8 @@ extension VDPStation.VSI {
         }
     }
 
-    var snapshot: VSISnapshot {
-        VSISnapshot(
+    var snapshot: StationVSISnapshot {
+        StationVSISnapshot(
             request: request, state: state, reason: reason,
             filter: machine.operCommand == nil ? request.filter : bound?.filter ?? request.filter,
             isWithdrawn: isWithdrawn, createdAt: createdAt, command: command, operCommand: machine.operCommand,

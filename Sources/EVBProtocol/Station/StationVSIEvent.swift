@@ -2,7 +2,7 @@ public import EVBTime
 public import EVBWire
 
 /// What happens to a VSI, for whoever shows, programs or wants it.
-public enum VSIEvent: Hashable, Sendable {
+public enum StationVSIEvent: Hashable, Sendable {
     /// Its state has changed.
     case changed(VSIChange)
     /// A request for it has ended; each that was taken ends once.
@@ -29,7 +29,7 @@ public struct VSIChange: Hashable, Sendable {
 }
 
 /// A VSI as it stands.
-public struct VSISnapshot: Sendable, Hashable {
+public struct StationVSISnapshot: Sendable, Hashable {
     /// What its manager wants.
     public let request: VSIRequest
     public let state: VSIState
@@ -74,7 +74,7 @@ public struct VSICommandCounters: Hashable, Sendable {
 }
 
 /// What VDP has counted on a port since it was set up. All of these wrap.
-public struct VDPStatistics: Hashable, Sendable {
+public struct StationVDPStatistics: Hashable, Sendable {
     /// Commands that the bridge granted (the MIB's VDPCommandsSucceeded, over all VSIs).
     public var commandsSucceeded: UInt64 = 0
     /// Commands that failed (VDPCommandsFailed).
