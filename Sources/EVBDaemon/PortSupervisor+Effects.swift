@@ -168,8 +168,9 @@ extension PortSupervisor {
                 ["chassis": "\(chassis)", "bridge port": "\(peer.portID.text(isChassis: false))"])
             news = PortNews(kind: .peer, to: chassis, message: "EVB bridge \(chassis) is heard")
         case .lost(let loss):
-            log(.warning, "EVB bridge lost", ["reason": "\(loss.rawValue)"])
-            news = PortNews(kind: .peer, reason: loss.rawValue, message: "the EVB bridge is lost: \(loss.rawValue)")
+            let reason = loss.text(of: .bridge)
+            log(.warning, "EVB bridge lost", ["reason": "\(reason)"])
+            news = PortNews(kind: .peer, reason: reason, message: "the EVB bridge is lost: \(reason)")
         }
         onNews?(news)
     }

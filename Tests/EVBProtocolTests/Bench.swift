@@ -302,7 +302,7 @@ extension Bench {
         case .vsi(.ended(let vsiID, let outcome)): return "\(vsiID.testName) ended: \(outcome)"
         case .vsi(.forgotten(let vsiID)): return "\(vsiID.testName) is forgotten"
         case .peer(.found): return "bridge found"
-        case .peer(.lost(let loss)): return "bridge lost: \(loss.rawValue)"
+        case .peer(.lost(let loss)): return "bridge lost: \(loss.text(of: .bridge))"
         case .reflectiveRelay, .timers, .notice: return nil
         }
     }

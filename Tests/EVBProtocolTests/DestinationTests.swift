@@ -55,10 +55,10 @@ struct DestinationTests {
         let bench = Bench().start()
         bench.bridge.isAlive = false
         try bench.request(.vsi(1))
-        let sequence = bench.port.transmitter.sequence
+        let sequence = bench.port.link.transmitter.sequence
         let ack = Frame.Payload.ecp(ECPDU(operation: .acknowledgement, sequence: sequence))
         for destination in Self.others(bench.port.configuration.address) { Self.send(ack, to: destination, bench) }
-        #expect(!bench.port.transmitter.isIdle && bench.statistics.ecpRxStrayAcks == 0)
+        #expect(!bench.port.link.transmitter.isIdle && bench.statistics.ecpRxStrayAcks == 0)
     }
 
     @Test("SEC-14 a station drops LLDP to any other address and counts it, without a word")

@@ -263,11 +263,11 @@ struct DraftPortTests {
         try receive(.draftECP(DraftECPDU(operation: .acknowledgement, sequence: 1)))
         try receive(.draftECP(DraftECPDU(operation: .acknowledgement, sequence: 3)))
         try receive(.ecp(ECPDU(operation: .acknowledgement, sequence: 2)))
-        #expect(!bench.port.transmitter.isIdle)
+        #expect(!bench.port.link.transmitter.isIdle)
         #expect(bench.statistics.ecpRxStrayAcks == 2)
         #expect(bench.statistics.ecpRxDiscarded == 1)
         try receive(.draftECP(DraftECPDU(operation: .acknowledgement, sequence: 2)))
-        #expect(bench.port.transmitter.isIdle)
+        #expect(bench.port.link.transmitter.isIdle)
     }
 
     @Test("A duplicate is acknowledged and not delivered; each ack is its request with zeros")

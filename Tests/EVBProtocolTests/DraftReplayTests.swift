@@ -136,7 +136,7 @@ struct DraftReplayTests {
             let frame = try Frame(decoding: octets)
             if frame.source != Self.station { try bench.receive(octets) }
         }
-        #expect(bench.port.transmitter.isIdle)
+        #expect(bench.port.link.transmitter.isIdle)
         bench.run(for: .milliseconds(2900))
         #expect(!bench.effects.contains(.vsi(.ended(id, .timedOut))))
         bench.run(for: .milliseconds(200))

@@ -106,9 +106,9 @@ import Testing
         }
         #expect(bench.statistics.ecpRxStrayAcks == 2)
         #expect(bench.statistics.ecpRxDiscarded == 1)
-        #expect(!bench.port.transmitter.isIdle)
+        #expect(!bench.port.link.transmitter.isIdle)
         bench.receive(.ecp(ECPDU(operation: .acknowledgement, sequence: 1)))
-        #expect(bench.port.transmitter.isIdle)
+        #expect(bench.port.link.transmitter.isIdle)
         bench.receive(.ecp(ECPDU(operation: .acknowledgement, sequence: 1)))
         #expect(bench.statistics.ecpRxStrayAcks == 3)
         bench.run(for: .seconds(1))
@@ -252,9 +252,9 @@ import Testing
         bench.bridge.isAlive = false
         bench.receive(answer(3, [try tlv(99)]))
         try bench.request(.vsi(1))
-        #expect(!bench.port.transmitter.isIdle)
+        #expect(!bench.port.link.transmitter.isIdle)
         bench.setLink(up: false)
-        #expect(bench.port.transmitter.isIdle)
+        #expect(bench.port.link.transmitter.isIdle)
         bench.clearLog()
         bench.run(for: .seconds(5))
         #expect(bench.sent.isEmpty)
@@ -307,7 +307,7 @@ import Testing
         bench.receive(header + [0x14])
         #expect(bench.statistics.ecpRxDiscarded == 2)
         bench.receive(header + [0x14, 0x01, 0, 1])
-        #expect(bench.port.transmitter.isIdle)
+        #expect(bench.port.link.transmitter.isIdle)
     }
 
     @Test("ECP-19 frames from an address that is not the bridge's are left, counted, and told of once")

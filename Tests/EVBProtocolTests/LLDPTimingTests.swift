@@ -96,7 +96,7 @@ import Testing
         bench.bridge.announce(at: bench.now)
         bench.run(for: .seconds(1))
         #expect(bench.trace.last?.hasSuffix("bridge lost: it sends no EVB TLV of a bridge any more") == true)
-        #expect(bench.port.agent.neighbours.count == 1)
+        #expect(bench.port.link.agent.neighbours.count == 1)
     }
 
     @Test("a shutdown of ours says TTL 0 and nothing else, and nothing after it")
@@ -118,7 +118,7 @@ import Testing
         bench.receive(.lldp(bench.bridge.lldpdu))
         bench.run(for: .seconds(100))
         #expect(bench.sent.isEmpty)
-        #expect(bench.port.agent.neighbours.count == 0)
+        #expect(bench.port.link.agent.neighbours.count == 0)
         #expect(bench.port.nextDeadline == nil)
     }
 
@@ -129,7 +129,7 @@ import Testing
         var lldpdu = FakeBridge().lldpdu
         lldpdu.chassisID = .chassis(.station)
         bench.receive(.lldp(lldpdu), from: .station)
-        #expect(bench.port.agent.neighbours.count == 0)
+        #expect(bench.port.link.agent.neighbours.count == 0)
     }
 
     @Test("LLDP to another group address is not ours")
@@ -138,7 +138,7 @@ import Testing
         bench.setLink(up: true)
         let frame = Frame(destination: .nearestBridge, source: .bridge, payload: .lldp(FakeBridge().lldpdu))
         bench.receive(frame.encoded())
-        #expect(bench.port.agent.neighbours.count == 0)
+        #expect(bench.port.link.agent.neighbours.count == 0)
         #expect(bench.statistics.lldpReceived == 0)
     }
 
@@ -150,7 +150,7 @@ import Testing
         bench.bridge.portName = "1/2"
         bench.bridge.announce(at: bench.now)
         bench.run(for: .seconds(200))
-        #expect(bench.port.agent.neighbours.count == 1)
+        #expect(bench.port.link.agent.neighbours.count == 1)
         #expect(bench.trace.filter { $0.contains("bridge lost") } == [])
         #expect(bench.state(1) == .associated)
     }
@@ -165,7 +165,7 @@ import Testing
             bench.receive(.lldp(lldpdu), from: hasBridgeAddress ? .bridge : address)
             bench.run(for: .milliseconds(100))
         }
-        #expect(bench.port.agent.neighbours.count == LLDPAgent.neighboursMax)
+        #expect(bench.port.link.agent.neighbours.count == LLDPAgent.neighboursMax)
         #expect(bench.port.snapshot.peer?.address == .bridge)
         #expect(bench.trace.filter { $0.contains("bridge lost") } == [])
         #expect(bench.state(1) == .associated)

@@ -138,7 +138,7 @@ extension PairBench {
         bridgeEffects.compactMap { if case .vsi(.released(_, let release)) = $0 { release } else { nil } }
     }
 
-    var stationLosses: [StationLoss] {
+    var stationLosses: [PeerLoss] {
         bridgeEffects.compactMap { if case .station(.lost(let loss)) = $0 { loss } else { nil } }
     }
 

@@ -295,7 +295,7 @@ struct BridgeDriver {
             case .vsi(.departed(let vsiID, _)):
                 require(held[vsiID] == nil, "\(vsiID) has departed and was held")
             case .notice(.unusableTLV(let error)):
-                requirePrintable(error.map { "\($0)" } ?? "", longest: 200)
+                requirePrintable("\(error)", longest: 200)
             case .reflectiveRelay, .station, .timers, .notice: break
             }
         }

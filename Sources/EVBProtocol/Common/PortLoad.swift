@@ -28,7 +28,7 @@ extension StationPort {
         }
         return PortLoad(
             vsis: vdp.slotOf.count, places: vdp.slots.count, queued: vdp.queue.count, deadlines: vdp.deadlines.count,
-            neighbours: agent.neighbours.count,
+            neighbours: link.agent.neighbours.count,
             isConsistent: vdp.outstanding == sent && vdp.recovering == vsis.count { $0.isStalled }
                 && vdp.entryCount == vsis.reduce(0) { $0 + $1.filterEntries } && vdp.queue.count == waiting
                 && vsis.count == vdp.slotOf.count
@@ -42,7 +42,7 @@ extension BridgePort {
         let vsis = vdp.slots.compactMap { $0 }
         return PortLoad(
             vsis: vdp.slotOf.count, places: vdp.slots.count, queued: vdp.queue.count, deadlines: vdp.deadlines.count,
-            neighbours: agent.neighbours.count,
+            neighbours: link.agent.neighbours.count,
             isConsistent: vdp.livingCount == vsis.count { $0.machine.state != .initial }
                 && vdp.lostCount == vsis.count { vdp.isLost($0) && $0.machine.state != .initial }
                 && vdp.entryCount == vsis.reduce(0) { $0 + $1.filterEntries }

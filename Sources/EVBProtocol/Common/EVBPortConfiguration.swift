@@ -1,9 +1,9 @@
 public import EVBWire
 
-/// What a port is told once and may be told anew while it runs.
-public struct StationPortConfiguration: Hashable, Sendable {
-    /// VSIs that a port may have unless it is told otherwise.
-    public static let vsisMaxDefault = 16_384
+/// The settings of a port of either role. They may change while the port runs.
+public struct EVBPortConfiguration<EVB: Hashable & Sendable>: Hashable, Sendable {
+    /// VSIs that a port may have by default.
+    public static var vsisMaxDefault: Int { 16_384 }
 
     /// The interface's own address: the source of its frames, and its name as a chassis.
     public var address: MACAddress
@@ -11,8 +11,8 @@ public struct StationPortConfiguration: Hashable, Sendable {
     public var interfaceName: String
     /// Octets of payload that a frame may have; ECP keeps within it, and within 1500 in any case.
     public var mtu: Int
-    public var evb: EVBStationNegotiation.Configuration
-    /// VSIs that the port may have.
+    public var evb: EVB
+    /// VSIs that the port may have. A bridge refuses what is asked for beyond for lack of resources.
     public var vsisMax: Int
     /// Which dialects may be spoken.
     public var dialect: Dialect
@@ -21,13 +21,12 @@ public struct StationPortConfiguration: Hashable, Sendable {
     /// By which addresses the port speaks and is spoken to.
     public var addresses: GroupAddresses
 
-    /// Which dialects a port may speak.
     public typealias Dialect = DialectChoice
 
-    /// Joins the settings of a port.
+    /// A negative `vsisMax` counts as 0.
     public init(
-        address: MACAddress, interfaceName: String, mtu: Int = 1500, evb: EVBStationNegotiation.Configuration,
-        vsisMax: Int = StationPortConfiguration.vsisMaxDefault, dialect: Dialect = .automatic,
+        address: MACAddress, interfaceName: String, mtu: Int = 1500, evb: EVB,
+        vsisMax: Int = Self.vsisMaxDefault, dialect: Dialect = .automatic,
         ecpSource: ECPSource = .neighbour, addresses: GroupAddresses = GroupAddresses()
     ) {
         self.address = address
@@ -43,3 +42,6 @@ public struct StationPortConfiguration: Hashable, Sendable {
     /// Octets that an ECPDU's payload may have.
     func payloadMax(_ dialect: WireDialect) -> Int { dialect.payloadMax(mtu: mtu) }
 }
+
+public typealias StationPortConfiguration = EVBPortConfiguration<EVBStationNegotiation.Configuration>
+public typealias BridgePortConfiguration = EVBPortConfiguration<EVBBridgeNegotiation.Configuration>

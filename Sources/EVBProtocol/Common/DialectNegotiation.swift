@@ -2,8 +2,19 @@ internal import EVBWire
 
 /// One side's negotiation by the ratified EVB TLV, as far as it is the same for both sides.
 protocol RatifiedNegotiation {
+    associatedtype Configuration: Hashable, Sendable
+    /// Which side it is, and the side that it negotiates with.
+    static var ownRole: EVBMode { get }
+    static var peerRole: EVBMode { get }
+    /// Whether a port that may speak either dialect announces both, until the other side is heard in the ratified one.
+    static var announcesBothDialects: Bool { get }
+
+    init(configuration: Configuration)
+    var configuration: Configuration { get set }
     /// The other side's last TLV; nil while it is not heard.
     var remote: EVBTLV? { get }
+    /// The TLV to send.
+    var outgoing: EVBTLV { get }
     /// The numbers that hold.
     var operational: OperationalTimers { get }
     /// The times that ECP and VDP keep by them.
@@ -14,24 +25,63 @@ protocol RatifiedNegotiation {
     mutating func hear(_ tlv: EVBTLV)
     /// The other side is gone, or has withdrawn its TLV.
     mutating func forget()
+    /// What a port with these settings says in the draft.
+    static func draft(_ port: EVBPortConfiguration<Configuration>) -> DraftNegotiation.Configuration
 }
 
-extension EVBStationNegotiation: RatifiedNegotiation {}
-extension EVBBridgeNegotiation: RatifiedNegotiation {}
-
-/// A negotiation by EVB TLVs in either dialect, as far as it is the same for both sides.
-protocol TwoDialects {
-    associatedtype Ratified: RatifiedNegotiation
-
+/// A side's negotiation by EVB TLVs in the dialect that is spoken.
+///
+/// What only one side has is in `StationDialectNegotiation.swift` and `BridgeDialectNegotiation.swift`.
+struct DialectNegotiation<Ratified: RatifiedNegotiation> {
     /// Which dialects may be spoken.
-    var choice: DialectChoice { get }
+    private(set) var choice: DialectChoice {
+        didSet { if choice != oldValue, !isHeard { dialect = choice.initial } }
+    }
     /// The one that is: the other side's, or the one to begin with.
-    var dialect: WireDialect { get set }
-    var ratified: Ratified { get set }
-    var draft: DraftNegotiation { get set }
-}
+    private(set) var dialect: WireDialect
+    private(set) var ratified: Ratified
+    private(set) var draft: DraftNegotiation
 
-extension TwoDialects {
+    init(configuration: EVBPortConfiguration<Ratified.Configuration>) {
+        choice = configuration.dialect
+        dialect = choice.initial
+        ratified = Ratified(configuration: configuration.evb)
+        draft = DraftNegotiation(configuration: Ratified.draft(configuration))
+    }
+
+    /// The operator has configured something else.
+    mutating func reconfigure(_ configuration: EVBPortConfiguration<Ratified.Configuration>) {
+        ratified.configuration = configuration.evb
+        draft.configuration = Ratified.draft(configuration)
+        choice = configuration.dialect
+    }
+
+    var configuration: Ratified.Configuration { ratified.configuration }
+
+    /// A neighbour's TLV as one of the other side, in the one dialect that is to be spoken with it.
+    func offer(of lldpdu: LLDPDU) -> DialectTLV? { choice.offer(of: lldpdu, as: Ratified.peerRole) }
+
+    /// What is wrong with a neighbour that offers nothing.
+    func obstacle(in lldpdu: LLDPDU) -> DialectObstacle? { choice.obstacle(in: lldpdu, to: Ratified.ownRole) }
+
+    /// The TLV for this many VSIs in the dialect that is spoken.
+    func spoken(vsis: Int) -> DialectTLV { outgoing(dialect, vsis: vsis) }
+
+    private func outgoing(_ dialect: WireDialect, vsis: Int) -> DialectTLV {
+        switch dialect {
+        case .ratified: .ratified(ratified.outgoing)
+        case .draft: .draft(draft.outgoing(vsis: vsis))
+        }
+    }
+
+    /// The TLVs to send for this many VSIs.
+    func outgoing(vsis: Int) -> [DialectTLV] {
+        guard Ratified.announcesBothDialects else { return [spoken(vsis: vsis)] }
+        return choice.allowed.filter { $0 == .ratified || dialect == .draft || !isHeard }.map {
+            outgoing($0, vsis: vsis)
+        }
+    }
+
     /// Whether the other side has been heard, in whichever dialect.
     var isHeard: Bool { ratified.remote != nil || draft.remote != nil }
 
