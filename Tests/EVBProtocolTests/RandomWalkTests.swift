@@ -191,7 +191,7 @@ import Testing
         }
         let vsis = station.slots.compactMap { $0 }
         check(station.outstanding == vsis.count { $0.isSent && !$0.isOverdue }, "outstanding")
-        check(station.recovering == vsis.count(where: \.isStalled), "recovering")
+        check(station.recovering == vsis.count(where: \.exchange.isRecovering), "recovering")
         check(station.queue.count == vsis.count(where: \.isQueued), "queue")
         check(station.slotOf.count == vsis.count, "slotOf")
         check(station.freeSlots.count == station.slots.count - vsis.count, "freeSlots")
@@ -212,26 +212,26 @@ import Testing
 
     private func checkMachine(_ vsi: VDPStation.VSI, hasPeer: Bool, _ check: (Bool, String) -> Void) {
         check(vsi.reported == vsi.state, "its state was not told")
-        let waits = vsi.wait != .none || vsi.transmission != .idle
-        if vsi.hasOpenRequest { check(waits, "an open request waits for nothing") }
+        let waits = vsi.wait != .none || vsi.exchange != .idle
+        if vsi.openRequest != nil { check(waits, "an open request waits for nothing") }
         if vsi.isSent, case .response = vsi.wait {} else { check(!vsi.isSent, "sent without a time for its answer") }
-        if vsi.isStalled || vsi.isOverdue { check(vsi.transmission != .idle, "idle and stalled or overdue") }
+        if vsi.exchange.isRecovering || vsi.isOverdue { check(vsi.exchange != .idle, "idle and stalled or overdue") }
         if vsi.request.filter.format.hasGroupID, !hasPeer { check(vsi.machine.state == .initial, "bound to nobody") }
         switch vsi.machine.state {
         case .initial:
-            check(vsi.transmission == .idle, "INIT and something to say")
+            check(vsi.exchange == .idle, "INIT and something to say")
             check(vsi.bound == nil, "INIT and bound")
-            check(!vsi.isWithdrawn, "withdrawn and still there")
-            if hasPeer, !vsi.isRefusedForGood {
+            check(vsi.interest != .withdrawn, "withdrawn and still there")
+            if hasPeer, vsi.interest != .refusedForGood {
                 if case .retry = vsi.wait {} else { check(false, "nobody will try again") }
             }
         case .waitSystemCommand:
-            check(vsi.transmission == .idle, "WAIT_SYSTEM_CMD and something to say")
+            check(vsi.exchange == .idle, "WAIT_SYSTEM_CMD and something to say")
             check(vsi.bound != nil && vsi.machine.operCommand != nil, "bound to nothing")
             if case .keepAlive = vsi.wait {} else { check(false, "no keep-alive") }
-            check(!vsi.hasOpenRequest, "bound and a request open")
+            check(vsi.openRequest == nil, "bound and a request open")
         case .processing, .transmitKeepAlive, .transmitDeassociate:
-            check(vsi.transmission != .idle, "waits for the answer to nothing")
+            check(vsi.exchange != .idle, "waits for the answer to nothing")
             check(hasPeer, "waits for nobody")
         }
     }
@@ -269,6 +269,7 @@ import Testing
 }
 
 extension VDPStation.VSI {
-    fileprivate var isSent: Bool { if case .sent = transmission { true } else { false } }
-    fileprivate var isQueued: Bool { if case .queued = transmission { true } else { false } }
+    fileprivate var isSent: Bool { if case .awaiting = exchange { true } else { false } }
+    fileprivate var isOverdue: Bool { if case .awaiting(_, _, .overdue) = exchange { true } else { false } }
+    fileprivate var isQueued: Bool { if case .queued = exchange { true } else { false } }
 }

@@ -20,16 +20,14 @@ extension StationPort {
     /// How full the station's tables are.
     package var load: PortLoad {
         let vsis = vdp.slots.compactMap { $0 }
-        let sent = vsis.count { vsi in
-            if case .sent = vsi.transmission, !vsi.isOverdue { true } else { false }
-        }
         let waiting = vsis.count { vsi in
-            if case .queued = vsi.transmission { true } else { false }
+            if case .queued = vsi.exchange { true } else { false }
         }
         return PortLoad(
             vsis: vdp.slotOf.count, places: vdp.slots.count, queued: vdp.queue.count, deadlines: vdp.deadlines.count,
             neighbours: link.agent.neighbours.count,
-            isConsistent: vdp.outstanding == sent && vdp.recovering == vsis.count { $0.isStalled }
+            isConsistent: vdp.outstanding == vsis.count { $0.exchange.isOutstanding }
+                && vdp.recovering == vsis.count { $0.exchange.isRecovering }
                 && vdp.entryCount == vsis.reduce(0) { $0 + $1.filterEntries } && vdp.queue.count == waiting
                 && vsis.count == vdp.slotOf.count
                 && vdp.slots.count == vdp.slotOf.count + vdp.freeSlots.count)

@@ -16,7 +16,7 @@ public enum StationEffect: Equatable, Sendable {
     case notice(StationNotice)
 }
 
-/// What is not as it should be on a station's port. Each is told when it begins, not for every frame.
+/// What is not as it should be on a station's port. There is a notice when it begins, not for every frame.
 public enum StationNotice: Hashable, Sendable {
     /// More than one EVB bridge is heard; the first stays the one that is spoken with.
     case severalBridges(Int)

@@ -43,7 +43,7 @@ extension VDPStation {
 
     /// The bridge binds a VSI further or less far than it was: that is kept alive, until the manager asks anew.
     private mutating func adopt(_ slot: Int, _ vsi: VSI, _ tlv: VSITLV, reason: VSIReason, at now: Instant) {
-        setTransmission(slot, .idle)
+        setExchange(slot, .idle)
         setWait(slot, .none)
         modify(slot) {
             $0.bound = VSI.Bound(request: vsi.carried, filter: tlv.filter)

@@ -82,17 +82,16 @@ extension VDPStation {
     mutating func resendStalled(at now: Instant) {
         stallDeadline = nil
         for slot in slots.indices {
-            guard let vsi = slots[slot], !vsi.isOverdue, case .sent(_, let sentAt) = vsi.transmission,
+            guard let vsi = slots[slot], case .awaiting(_, let sentAt, let patience) = vsi.exchange,
+                patience != .overdue,
                 case .response(_, let repeatAt, let failures) = vsi.wait
             else { continue }
             let silence = now.since(sentAt)
-            if vsi.isStalled || pacing == .lockstep, silence >= lockstepPatience {
+            if patience == .repeated || pacing == .lockstep, silence >= lockstepPatience {
                 becomeOverdue(slot)
-            } else if !vsi.isStalled, sentAt < lastAnswer || recovering > 0, silence >= lockstepPatience {
-                slots[slot]?.isStalled = true
-                recovering += 1
+            } else if patience == .normal, sentAt < lastAnswer || recovering > 0, silence >= lockstepPatience {
                 isLossConfirmed = false
-                sendAgain(slot, failures: failures, repeatAt: repeatAt)
+                sendAgain(slot, failures: failures, repeatAt: repeatAt, isLost: true)
             }
         }
         if outstanding > 0 { armStall(at: now) }
@@ -103,7 +102,7 @@ extension VDPStation {
     /// answer may have to wait for those of the others.
     var keepAlivePatience: Interval {
         let timers = peer?.timers ?? OperationalTimers().times
-        let others = timers.answerInterval * UInt64(max(outstanding, 0) + 1)
+        let others = timers.answerInterval * UInt64(outstanding + 1)
         return min(max(timers.reinitKeepAlive / 5, others, Self.keepAliveMin), timers.responseWaitDelay / 2)
     }
 
@@ -113,13 +112,10 @@ extension VDPStation {
         let next = now + keepAlivePatience
         let repeatAt = next < until ? next : nil
         setWait(slot, .response(until: until, repeatAt: repeatAt, failures: failures))
-        guard let vsi = slots[slot], case .sent = vsi.transmission else { return }
-        sendAgain(slot, failures: failures, repeatAt: repeatAt)
-        // Others have waited for this one already, in vain.
-        guard !vsi.isOverdue, !vsi.isStalled else { return }
-        slots[slot]?.isStalled = true
-        recovering += 1
-        isLossConfirmed = false
+        guard case .awaiting(_, _, let patience) = slots[slot]?.exchange else { return }
+        // Others have waited for an overdue one already, in vain.
+        if patience == .normal { isLossConfirmed = false }
+        sendAgain(slot, failures: failures, repeatAt: repeatAt, isLost: patience == .normal)
     }
 
     /// The longest that keep-alives wait after one that did not get across.
@@ -139,18 +135,14 @@ extension VDPStation {
     }
 
     mutating func becomeOverdue(_ slot: Int) {
-        if slots[slot]?.isStalled == true { recovering -= 1 }
-        modify(slot) {
-            $0.isOverdue = true
-            $0.isStalled = false
-        }
-        outstanding -= 1
+        guard case .awaiting(let command, let since, _) = slots[slot]?.exchange else { return }
+        setExchange(slot, .awaiting(command, since: since, .overdue))
     }
 
     /// An answer has come for `vsi`. If it was asked again and answered at once, the bridge had lost the first request, and
     /// is asked more carefully from now on.
     mutating func noteRecovery(_ vsi: VSI, at now: Instant) {
-        guard vsi.isStalled, !isLossConfirmed, case .sent(_, let sentAt) = vsi.transmission,
+        guard !isLossConfirmed, case .awaiting(_, let sentAt, .repeated) = vsi.exchange,
             now.since(sentAt) <= lockstepPatience
         else { return }
         isLossConfirmed = true

@@ -42,7 +42,7 @@ extension VDPStation {
             return
         }
         // What has not been sent cannot have been answered: this is for a command that a newer one has overtaken.
-        if case .queued = vsi.transmission, vsi.wait == .none {
+        if case .queued = vsi.exchange, vsi.wait == .none {
             statistics.unsolicited &+= 1
             return
         }
@@ -118,7 +118,7 @@ extension VDPStation {
         }
         noteRecovery(before, at: now)
         regainTrust(at: now)
-        setTransmission(slot, .idle)
+        setExchange(slot, .idle)
         setWait(slot, .none)
         feed(slot, event, at: now)
         report(slot)

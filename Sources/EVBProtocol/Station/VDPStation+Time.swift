@@ -30,7 +30,7 @@ extension VDPStation {
             if vsi.machine.state == .initial { settle(slot, at: now) }
         case .response(let until, let repeatAt, let failures):
             if until <= now {
-                setTransmission(slot, .idle)
+                setExchange(slot, .idle)
                 feed(slot, .responseTimeout, at: now)
             } else if vsi.machine.state == .transmitKeepAlive {
                 repeatKeepAlive(slot, until: until, failures: failures, at: now)
@@ -96,9 +96,9 @@ extension VDPStation {
         pacing = .batch
         trustPatience = Self.trustPatienceMin
         for slot in slots.indices {
-            guard let vsi = slots[slot], vsi.machine.state == .initial, !vsi.isWithdrawn else { continue }
+            guard let vsi = slots[slot], vsi.machine.state == .initial, vsi.interest != .withdrawn else { continue }
             modify(slot) {
-                $0.isRefusedForGood = false
+                $0.interest = .wanted
                 $0.failures = 0
             }
             begin(slot, at: now)
@@ -115,7 +115,7 @@ extension VDPStation {
         payloadsLost = 0
         for slot in slots.indices {
             guard let vsi = slots[slot] else { continue }
-            setTransmission(slot, .idle)
+            setExchange(slot, .idle)
             if vsi.machine.state == .initial {
                 modify(slot) { $0.reason = .bridgeLost }
                 settle(slot, at: now)
@@ -146,8 +146,12 @@ extension VDPStation {
         for slot in slots.indices {
             guard let vsi = slots[slot] else { continue }
             if vsi.request.filter.format.hasGroupID, former.usesGroupIDs != changed.usesGroupIDs {
-                modify(slot) { $0.isRefusedForGood = false }
-                if vsi.isWithdrawn { feed(slot, .peerLost, at: now) } else { begin(slot, at: now) }
+                if vsi.interest == .withdrawn {
+                    feed(slot, .peerLost, at: now)
+                } else {
+                    modify(slot) { $0.interest = .wanted }
+                    begin(slot, at: now)
+                }
                 report(slot)
             } else if isSooner, case .keepAlive(let due) = vsi.wait {
                 startKeepAlive(slot, at: now)

@@ -8,10 +8,12 @@ extension VDPStation {
     /// Puts what a VSI has to say into the queue.
     mutating func enqueue(_ slot: Int, _ command: VDPCommand) {
         guard let vsi = slots[slot] else { return }
-        if case .sent(let former, _) = vsi.transmission, former != command { slots[slot]?.overtakenCommand = former }
-        setTransmission(slot, .idle)
+        if case .awaiting(let former, _, _) = vsi.exchange, former != command {
+            slots[slot]?.overtakenCommand = former
+        }
+        setExchange(slot, .idle)
         setWait(slot, .none)
-        setTransmission(slot, .queued(command))
+        setExchange(slot, .queued(command, isRepeated: false))
         queue.append(slot, isKeepAlive: vsi.machine.state == .transmitKeepAlive)
     }
 
@@ -87,7 +89,8 @@ extension VDPStation {
     private func tlv(_ slot: Int) -> VSITLV? { slots[slot]?.tlv }
 
     private mutating func markSent(_ slot: Int, _ command: VDPCommand, timers: ProtocolTimes, at now: Instant) {
-        setTransmission(slot, .sent(command, at: now))
+        let isRepeated = slots[slot]?.exchange.isRecovering ?? false
+        setExchange(slot, .awaiting(command, since: now, isRepeated ? .repeated : .normal))
         if command == .deAssociate { slots[slot]?.isReleaseUnanswered = true }
         if slots[slot]?.machine.state == .transmitKeepAlive { statistics.keepAlives &+= 1 }
         if effectivePacing == .lockstep { stallDeadline = now + lockstepPatience }
@@ -101,12 +104,18 @@ extension VDPStation {
     }
 
     /// Puts what has been sent into the queue once more; how long its answer has been awaited goes on counting.
-    mutating func sendAgain(_ slot: Int, failures: Int, repeatAt: Instant?) {
-        guard let vsi = slots[slot], case .sent(let command, _) = vsi.transmission,
+    ///
+    /// - Parameters:
+    ///   - slot: the VSI's place.
+    ///   - failures: how often ECP has failed to get the command across.
+    ///   - repeatAt: when the command is sent once more, if it is.
+    ///   - isLost: the bridge seems to have lost the command.
+    mutating func sendAgain(_ slot: Int, failures: Int, repeatAt: Instant?, isLost: Bool = false) {
+        guard let vsi = slots[slot], case .awaiting(let command, _, _) = vsi.exchange,
             case .response(let until, _, _) = vsi.wait
         else { return }
         statistics.repeats &+= 1
-        setTransmission(slot, .queued(command))
+        setExchange(slot, .queued(command, isRepeated: isLost || vsi.exchange.isRecovering))
         setWait(slot, .response(until: until, repeatAt: repeatAt, failures: failures))
         queue.append(slot, isKeepAlive: vsi.machine.state == .transmitKeepAlive)
     }
@@ -135,14 +144,14 @@ extension VDPStation {
         // Commands that fail do not make keep-alives wait longer than these do themselves.
         if slots.contains(where: { self.slots[$0]?.machine.state == .transmitKeepAlive }) { holdKeepAlives(at: now) }
         for slot in slots {
-            guard let vsi = self.slots[slot], case .sent = vsi.transmission,
+            guard let vsi = self.slots[slot], case .awaiting(_, _, let patience) = vsi.exchange,
                 case .response(_, let repeatAt, let failures) = vsi.wait
             else { continue }
             if failures + 1 < Self.transportFailuresMax {
                 sendAgain(slot, failures: failures + 1, repeatAt: repeatAt)
             } else if vsi.machine.state == .transmitKeepAlive {
                 // It is said again when its time comes; until then nobody waits for it.
-                if !vsi.isOverdue { becomeOverdue(slot) }
+                if patience != .overdue { becomeOverdue(slot) }
             } else {
                 feed(slot, .responseTimeout, at: now)
                 report(slot)
@@ -171,9 +180,9 @@ extension VDPStation.VSI {
 
     /// The TLV that waits to be sent.
     var tlv: VSITLV? {
-        switch transmission {
+        switch exchange {
         case .idle: nil
-        case .queued(let command), .sent(let command, _): carried.tlv(command, filter: carriedFilter)
+        case .queued(let command, _), .awaiting(let command, _, _): carried.tlv(command, filter: carriedFilter)
         }
     }
 

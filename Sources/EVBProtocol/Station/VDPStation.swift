@@ -30,28 +30,20 @@ struct VDPStation {
     struct VSI {
         /// What its manager wants.
         var request: VSIRequest
-        /// The manager wants it no more; it goes as soon as the bridge has released it.
-        var isWithdrawn = false
-        /// A request whose end its manager has not been told.
-        var hasOpenRequest = false
-        /// When that request was made.
-        var requestedAt = Instant(nanoseconds: 0)
+        var interest = Interest.wanted
+        /// When the request was made of which its manager still awaits the end.
+        var openRequest: Instant?
         var machine = VDPStationMachine()
         /// What the bridge has granted: the request as it was then, and the filter as the bridge filled it in.
         var bound: Bound?
         var reason: VSIReason?
-        /// The latest refusal said that the same request will always fail.
-        var isRefusedForGood = false
         /// Failures since it last was bound for a while; they space out what is tried again.
         var failures: UInt64 = 0
         var boundSince: Instant?
         var reported = VSIState.deassociated
-        var transmission = Transmission.idle
+        /// ``VDPStation/setExchange(_:_:)`` is the only writer.
+        fileprivate(set) var exchange = Exchange.idle
         var wait = Wait.none
-        /// It was asked again because others were answered and it was not.
-        var isStalled = false
-        /// It has been silent so long that others need not wait for it; it does not count as outstanding.
-        var isOverdue = false
         /// A command that was sent, and that another one overtook before it was answered.
         var overtakenCommand: VDPCommand?
         /// A De-Associate has been sent and its answer has not come.
@@ -79,12 +71,48 @@ struct VDPStation {
         init(request: VSIRequest) { self.request = request }
     }
 
-    /// How far what a VSI has to say has got.
-    enum Transmission: Equatable {
+    /// What its manager wants of a VSI.
+    enum Interest {
+        case wanted
+        /// The manager wants it no more; it goes as soon as the bridge has released it.
+        case withdrawn
+        /// The latest refusal said that the same request will always fail.
+        case refusedForGood
+    }
+
+    /// What is under way with the bridge about a VSI.
+    enum Exchange: Equatable {
         case idle
-        case queued(VDPCommand)
+        /// Waits for a PDU. `isRepeated`: the bridge seems to have lost it the first time.
+        case queued(VDPCommand, isRepeated: Bool)
         /// Sent, and its answer is awaited.
-        case sent(VDPCommand, at: Instant)
+        case awaiting(VDPCommand, since: Instant, Patience)
+
+        /// How far the silence about it is believed to be a loss.
+        enum Patience {
+            case normal
+            /// It was asked again because others were answered and it was not.
+            case repeated
+            /// It has been silent so long that others need not wait for it.
+            case overdue
+        }
+
+        /// Others may have to wait for its answer.
+        var isOutstanding: Bool {
+            switch self {
+            case .awaiting(_, _, .normal), .awaiting(_, _, .repeated): true
+            case .idle, .queued, .awaiting(_, _, .overdue): false
+            }
+        }
+
+        /// It was asked again, or will be, because the bridge seems to have lost it.
+        var isRecovering: Bool {
+            switch self {
+            case .queued(_, let isRepeated): isRepeated
+            case .awaiting(_, _, let patience): patience == .repeated
+            case .idle: false
+            }
+        }
     }
 
     /// What a VSI's one deadline is for.
@@ -122,15 +150,15 @@ struct VDPStation {
     var queue = TransmitQueue()
     /// Slots whose TLVs are in the ECPDU that is outstanding.
     var inFlight: [Int] = []
-    /// VSIs that wait for an answer and are not overdue.
-    var outstanding = 0
+    /// VSIs whose exchange is outstanding. ``setExchange(_:_:)`` keeps both counters.
+    private(set) var outstanding = 0
     /// How much the bridge has shown that it can take.
     var pacing = Pacing.batch
     /// When it is trusted with more again, and how long it has to go without a loss for that.
     var trustDeadline = Instant(nanoseconds: 0)
     var trustPatience = VDPStation.trustPatienceMin
-    /// VSIs that were asked again because the bridge seemed to have lost them.
-    var recovering = 0
+    /// VSIs whose exchange is recovering.
+    private(set) var recovering = 0
     /// The bridge has answered at once what it was asked a second time, so the first was lost and not slow.
     var isLossConfirmed = false
     var lastAnswer = Instant(nanoseconds: 0)
@@ -162,10 +190,8 @@ struct VDPStation {
         }
         modify(slot) {
             $0.request = request
-            $0.isWithdrawn = false
-            $0.hasOpenRequest = true
-            $0.requestedAt = now
-            $0.isRefusedForGood = false
+            $0.interest = .wanted
+            $0.openRequest = now
             $0.failures = 0
             if isResumed { $0.boundSince = now }
         }
@@ -198,8 +224,8 @@ struct VDPStation {
         guard let slot = slotOf[vsiID] else { throw .unknownVSI }
         endRequest(slot, .superseded)
         modify(slot) {
-            $0.isWithdrawn = true
-            $0.hasOpenRequest = true
+            $0.interest = .withdrawn
+            $0.openRequest = now
         }
         feed(slot, .command(.deAssociate), at: now)
         report(slot)
@@ -226,7 +252,7 @@ struct VDPStation {
     /// A request waits for a bridge so long and no longer, however often one comes and goes meanwhile.
     private mutating func waitForBridge(_ slot: Int, at now: Instant) {
         guard let vsi = slots[slot] else { return }
-        setWait(slot, vsi.hasOpenRequest ? .bridge(until: max(vsi.requestedAt + bridgeWait, now)) : .none)
+        setWait(slot, vsi.openRequest.map { .bridge(until: max($0 + bridgeWait, now)) } ?? .none)
     }
 
     /// Group IDs are never sent to a bridge that cannot use them (D.2.12, BGID and SGID), nor anything that its dialect
@@ -234,7 +260,7 @@ struct VDPStation {
     private mutating func refuse(_ slot: Int, _ outcome: RequestOutcome, at now: Instant) {
         let isFilter = outcome == .groupIDsUnavailable || outcome == .inexpressible(.filterFormat)
         countFailure(slot)
-        modify(slot) { $0.isRefusedForGood = true }
+        modify(slot) { if $0.interest == .wanted { $0.interest = .refusedForGood } }
         // What is bound and can be named is released. Not even a De-Associate may carry group IDs: what is bound with them
         // ends here, and with the bridge when its keep-alives stay away.
         let isReleasable = slots[slot]?.bound.map { !$0.filter.format.hasGroupID } ?? false
@@ -279,8 +305,8 @@ struct VDPStation {
                 $0.reason = VSIReason(refusal.reason)
                 if refusal.isKept, let bound = $0.bound {
                     $0.request = bound.request
-                } else {
-                    $0.isRefusedForGood = refusal.isHard
+                } else if $0.interest != .withdrawn {
+                    $0.interest = refusal.isHard ? .refusedForGood : .wanted
                 }
             }
             endRequest(slot, .refused(refusal))
@@ -289,8 +315,8 @@ struct VDPStation {
         case .timedOut: fail(slot, .timeout, .timedOut)
         case .peerLost: modify(slot) { $0.reason = .bridgeLost }
         case .released:
-            modify(slot) { if $0.isWithdrawn { $0.reason = nil } }
-            if slots[slot]?.isWithdrawn == true { endRequest(slot, .released) }
+            modify(slot) { if $0.interest == .withdrawn { $0.reason = nil } }
+            if slots[slot]?.interest == .withdrawn { endRequest(slot, .released) }
         }
     }
 
@@ -308,21 +334,22 @@ struct VDPStation {
     /// Decides what becomes of a VSI whose machine is in INIT.
     mutating func settle(_ slot: Int, at now: Instant) {
         guard let vsi = slots[slot] else { return }
-        setTransmission(slot, .idle)
+        setExchange(slot, .idle)
         modify(slot) {
             $0.isReleaseUnanswered = false
             $0.overtaken = nil
             $0.overtakenCommand = nil
         }
-        if vsi.isWithdrawn { endRequest(slot, .released) }
+        let isWithdrawn = vsi.interest == .withdrawn
+        if isWithdrawn { endRequest(slot, .released) }
         // What a bridge took along when it went is asked of the next one, also where it was wanted only once.
         let isCarriedOver = peer == nil && vsi.boundSince != nil
-        let isOver = vsi.request.persistence == .once && !vsi.hasOpenRequest && !isCarriedOver
-        if vsi.isWithdrawn || isOver {
+        let isOver = vsi.request.persistence == .once && vsi.openRequest == nil && !isCarriedOver
+        if isWithdrawn || isOver {
             forget(slot)
         } else if peer == nil {
             waitForBridge(slot, at: now)
-        } else if vsi.isRefusedForGood {
+        } else if vsi.interest == .refusedForGood {
             setWait(slot, .none)
         } else {
             setWait(slot, .retry(at: now + backoff(slot, at: now)))
@@ -332,8 +359,8 @@ struct VDPStation {
     /// Tells the manager how its request ended, if it has not been told; before that, the change of state that goes with it,
     /// so that links are as they should be when the manager goes on.
     mutating func endRequest(_ slot: Int, _ outcome: RequestOutcome) {
-        guard let vsi = slots[slot], vsi.hasOpenRequest else { return }
-        slots[slot]?.hasOpenRequest = false
+        guard let vsi = slots[slot], vsi.openRequest != nil else { return }
+        slots[slot]?.openRequest = nil
         if outcome != .superseded { report(slot) }
         events.append(.ended(vsi.request.vsiID, outcome))
     }
@@ -377,7 +404,7 @@ struct VDPStation {
 
     private mutating func forget(_ slot: Int) {
         guard let vsi = slots[slot] else { return }
-        setTransmission(slot, .idle)
+        setExchange(slot, .idle)
         setWait(slot, .none)
         if vsi.reported != .deassociated {
             events.append(
@@ -406,19 +433,13 @@ struct VDPStation {
         deadlines.set(slot, wait.deadline)
     }
 
-    /// Moves a VSI's transmission on and keeps count of those that wait for an answer.
-    mutating func setTransmission(_ slot: Int, _ transmission: Transmission) {
-        guard var vsi = slots[slot] else { return }
-        if case .sent = vsi.transmission, !vsi.isOverdue { outstanding -= 1 }
-        if case .sent = transmission { outstanding += 1 }
-        if case .queued = vsi.transmission, transmission == .idle { queue.remove(slot) }
-        vsi.isOverdue = false
-        if transmission == .idle, vsi.isStalled {
-            vsi.isStalled = false
-            recovering = max(0, recovering - 1)
-        }
-        vsi.transmission = transmission
-        slots[slot] = vsi
+    /// Moves a VSI's exchange on, and keeps count of those that are outstanding and recovering.
+    mutating func setExchange(_ slot: Int, _ exchange: Exchange) {
+        guard let former = slots[slot]?.exchange else { return }
+        if case .queued = former, exchange == .idle { queue.remove(slot) }
+        outstanding += (exchange.isOutstanding ? 1 : 0) - (former.isOutstanding ? 1 : 0)
+        recovering += (exchange.isRecovering ? 1 : 0) - (former.isRecovering ? 1 : 0)
+        slots[slot]?.exchange = exchange
     }
 }
 
@@ -435,7 +456,9 @@ extension VDPStation.VSI {
     /// The state that managers are told.
     var state: VSIState {
         // What is being released does not count as bound any more, whoever wanted that.
-        if machine.state == .processing(.deAssociate) || isWithdrawn && machine.state != .initial { return .pending }
+        if machine.state == .processing(.deAssociate) || interest == .withdrawn && machine.state != .initial {
+            return .pending
+        }
         switch machine.operCommand {
         case .associate: return .associated
         case .preAssociateWithReservation: return .preassociatedWithReservation
@@ -444,7 +467,7 @@ extension VDPStation.VSI {
         }
         switch machine.state {
         case .processing: return .pending
-        case .initial where hasOpenRequest: return .pending
+        case .initial where openRequest != nil: return .pending
         case .initial, .waitSystemCommand, .transmitKeepAlive, .transmitDeassociate: return .deassociated
         }
     }
@@ -462,7 +485,8 @@ extension VDPStation.VSI {
         StationVSISnapshot(
             request: request, state: state, reason: reason,
             filter: machine.operCommand == nil ? request.filter : bound?.filter ?? request.filter,
-            isWithdrawn: isWithdrawn, createdAt: createdAt, command: command, operCommand: machine.operCommand,
+            isWithdrawn: interest == .withdrawn, createdAt: createdAt, command: command,
+            operCommand: machine.operCommand,
             answer: answer, counters: counters)
     }
 }
