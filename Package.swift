@@ -31,6 +31,7 @@ let package = Package(
         .target(name: "EVBTime", swiftSettings: strict),
         .target(name: "TerminalText", swiftSettings: strict),
         .target(name: "JSON", dependencies: ["TerminalText"], swiftSettings: strict),
+        .target(name: "EVBModel", dependencies: ["JSON"], swiftSettings: strict),
         .target(name: "EVBWire", swiftSettings: strict),
         .target(name: "EVBProtocol", dependencies: ["EVBTime", "EVBWire"], swiftSettings: strict),
         .target(name: "EVBSimulation", dependencies: ["EVBProtocol", "EVBTime", "EVBWire"], swiftSettings: strict),
@@ -52,18 +53,21 @@ let package = Package(
 
         // The daemon and its client.
         .target(
-            name: "EVBControl", dependencies: ["JSON", "LinuxSystem", "CLinux", "TerminalText"], swiftSettings: strict),
+            name: "EVBControl", dependencies: ["EVBModel", "JSON", "LinuxSystem", "CLinux", "TerminalText"],
+            swiftSettings: strict),
         .target(
             name: "EVBDaemon",
             dependencies: [
                 "EVBProtocol", "EVBTime", "EVBWire", "LinuxSystem", "CLinux", "EventLoop", "PacketSocket", "Netlink",
                 "Nftables",
-                "EVBControl", "JSON", "TerminalText", "CYAML", logging,
+                "EVBControl", "EVBModel", "JSON", "TerminalText", "CYAML", logging,
             ],
             swiftSettings: strict),
-        .executableTarget(name: "evbd", dependencies: ["EVBDaemon", argumentParser], swiftSettings: strict),
         .executableTarget(
-            name: "evbctl", dependencies: ["EVBControl", "JSON", "TerminalText", argumentParser], swiftSettings: strict),
+            name: "evbd", dependencies: ["EVBDaemon", "EVBModel", argumentParser], swiftSettings: strict),
+        .executableTarget(
+            name: "evbctl", dependencies: ["EVBControl", "EVBModel", "JSON", "TerminalText", argumentParser],
+            swiftSettings: strict),
 
         .testTarget(name: "EVBWireTests", dependencies: ["EVBWire"], swiftSettings: strictTests),
         .testTarget(
@@ -78,12 +82,14 @@ let package = Package(
             swiftSettings: strictTests),
         .testTarget(name: "NetlinkTests", dependencies: ["Netlink", "LinuxSystem"], swiftSettings: strictTests),
         .testTarget(
-            name: "EVBControlTests", dependencies: ["EVBControl", "JSON", "TerminalText", "evbctl"], exclude: ["Help"],
+            name: "EVBControlTests", dependencies: ["EVBControl", "EVBModel", "JSON", "TerminalText", "evbctl"],
+            exclude: ["Help"],
             swiftSettings: strictTests),
         .testTarget(
             name: "EVBDaemonTests",
             dependencies: [
-                "EVBDaemon", "EVBProtocol", "EVBTime", "EVBWire", "EVBControl", "EventLoop", "JSON", "TerminalText",
+                "EVBDaemon", "EVBProtocol", "EVBTime", "EVBWire", "EVBControl", "EVBModel", "EventLoop", "JSON",
+                "TerminalText",
                 "LinuxSystem",
                 "Netlink",
                 "Nftables", "PacketSocket", logging,

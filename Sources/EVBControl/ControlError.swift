@@ -1,5 +1,6 @@
 // The errors of io.evbd: a name and parameters for programs, a message and a hint for people.
 
+public import EVBModel
 public import JSON
 
 /// Why evbd does not do what it was asked to.

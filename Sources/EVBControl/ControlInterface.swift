@@ -1,5 +1,7 @@
 // The interface io.evbd in varlink's own language, and the standard interface of every varlink service.
 
+internal import EVBModel
+
 /// The methods of io.evbd.
 public enum ControlMethod: String, Sendable, CaseIterable {
     case getVersion = "GetVersion"

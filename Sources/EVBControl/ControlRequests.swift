@@ -1,5 +1,6 @@
 // The parameters of the methods, checked while they are read: what does not fit names its key.
 
+public import EVBModel
 internal import FoundationEssentials
 public import JSON
 
@@ -377,5 +378,32 @@ extension KeyedDecodingContainer {
 
     fileprivate func wait(_ key: Key) throws -> Int {
         try integer(key, in: 0...3_600_000) ?? 0
+    }
+}
+
+/// The parameters of Misbehave.
+public struct MisbehaveRequest: Codable, Sendable, Equatable {
+    /// The port, one in the role bridge.
+    public var interface: String
+    /// What it is to do wrong from now on, in place of what it did; nil has it behave.
+    @Nullable public var misbehaviour: Misbehaviour?
+
+    /// Makes a request.
+    public init(interface: String, misbehaviour: Misbehaviour?) {
+        self.interface = interface
+        self._misbehaviour = Nullable(wrappedValue: misbehaviour)
+    }
+
+    enum CodingKeys: String, CodingKey, CaseIterable {
+        case interface, misbehaviour
+    }
+
+    /// Reads a request.
+    public init(from decoder: any Decoder) throws {
+        try decoder.refuseKeys(besides: CodingKeys.self)
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        self.init(
+            interface: try container.interface(.interface),
+            misbehaviour: try container.decodeIfPresent(Misbehaviour.self, forKey: .misbehaviour))
     }
 }

@@ -1,4 +1,5 @@
 internal import EVBControl
+internal import EVBModel
 internal import EVBProtocol
 internal import EVBTime
 internal import EVBWire
@@ -119,7 +120,7 @@ final class DaemonService: ControlService {
         return port
     }
 
-    private func list(port name: String?, state: EVBControl.VSIState?, _ reply: ControlReplyHandle)
+    private func list(port name: String?, state: EVBModel.VSIState?, _ reply: ControlReplyHandle)
         throws(ControlError)
     {
         let ports = try name.map { name throws(ControlError) in [try port(name)] } ?? daemon.ports
@@ -372,7 +373,7 @@ final class DaemonService: ControlService {
 
     private static func error(_ outcome: RequestOutcome, port: String, vsiID: VSIID, waited: Int) -> ControlError {
         let name = vsiID.description
-        func refused(_ reason: EVBControl.VSIReason, _ message: String, _ hint: String) -> ControlError {
+        func refused(_ reason: EVBModel.VSIReason, _ message: String, _ hint: String) -> ControlError {
             ControlError(
                 .refused(port: port, vsiID: name, reason: reason, hard: false, kept: false), message: message,
                 hint: hint)
@@ -381,7 +382,7 @@ final class DaemonService: ControlService {
         case .refused(let refusal):
             return ControlError(
                 .refused(
-                    port: port, vsiID: name, reason: EVBControl.VSIReason(EVBProtocol.VSIReason(refusal.reason)),
+                    port: port, vsiID: name, reason: EVBModel.VSIReason(EVBProtocol.VSIReason(refusal.reason)),
                     hard: refusal.isHard, kept: refusal.isKept))
         case .timedOut: return ControlError(.noAnswer(port: port, vsiID: name, waitedMilliseconds: waited))
         case .noBridge: return ControlError(.noBridge(port: port, vsiID: name))

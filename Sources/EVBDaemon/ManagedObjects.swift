@@ -1,4 +1,4 @@
-internal import EVBControl
+internal import EVBModel
 internal import EVBProtocol
 internal import EVBTime
 internal import EVBWire

@@ -1,4 +1,4 @@
-internal import EVBControl
+internal import EVBModel
 internal import EVBProtocol
 internal import EVBTime
 internal import EVBWire
@@ -13,7 +13,7 @@ protocol VSISource: AnyObject {
     /// All VSIs, in no certain order.
     var vsiIDs: [VSIID] { get }
     /// The state of a VSI as managers see it; nil if there is none.
-    func vsiState(_ vsiID: VSIID) -> EVBControl.VSIState?
+    func vsiState(_ vsiID: VSIID) -> EVBModel.VSIState?
     /// A VSI as managers see it; nil if there is none.
     func vsiStatus(_ vsiID: VSIID) -> VSIStatus?
 }

@@ -1,4 +1,4 @@
-internal import EVBControl
+internal import EVBModel
 internal import EVBProtocol
 internal import EVBWire
 internal import EventLoop
@@ -207,7 +207,7 @@ extension PortSupervisor {
 
 extension EVBWire.ReflectiveRelayStatus {
     /// What it is to managers.
-    var grant: EVBControl.ReflectiveRelayStatus.Grant {
+    var grant: EVBModel.ReflectiveRelayStatus.Grant {
         switch self {
         case .on: .granted
         case .off: .refused

@@ -1,4 +1,4 @@
-internal import EVBControl
+internal import EVBModel
 internal import EVBProtocol
 internal import EVBTime
 internal import EVBWire
@@ -29,7 +29,7 @@ extension PortSupervisor {
                     chassisID: $0.chassisID.text(isChassis: true), portID: $0.portID.text(isChassis: false),
                     evbMode: ($0.tlv?.mode ?? .bridge).name)
             },
-            reflectiveRelay: EVBControl.ReflectiveRelayStatus(
+            reflectiveRelay: EVBModel.ReflectiveRelayStatus(
                 requested: configuration.edgeRelay == .vepa,
                 status: snapshot.reflectiveRelay.grant),
             timers: TimerStatus(
@@ -68,8 +68,8 @@ extension PortSupervisor {
 
     var vsiIDs: [VSIID] { port.vsiIDs }
 
-    func vsiState(_ vsiID: VSIID) -> EVBControl.VSIState? {
-        port.vsi(vsiID).map { EVBControl.VSIState($0.state) }
+    func vsiState(_ vsiID: VSIID) -> EVBModel.VSIState? {
+        port.vsi(vsiID).map { EVBModel.VSIState($0.state) }
     }
 
     func holds(_ vsiID: VSIID) -> Bool { port.vsi(vsiID) != nil }
@@ -85,10 +85,10 @@ extension VSIStatus {
         let request = snapshot.request
         self.init(
             vsiID: request.vsiID.description,
-            vsiIDFormat: EVBControl.VSIIDFormat(rawValue: request.vsiID.format.name) ?? .local, port: port,
+            vsiIDFormat: EVBModel.VSIIDFormat(rawValue: request.vsiID.format.name) ?? .local, port: port,
             managerID: request.managerID == .unspecified ? nil : request.managerID.description,
             typeID: Int(request.typeID), typeVersion: Int(request.typeVersion),
-            state: EVBControl.VSIState(snapshot.state), reason: snapshot.reason.map { EVBControl.VSIReason($0) },
+            state: EVBModel.VSIState(snapshot.state), reason: snapshot.reason.map { EVBModel.VSIReason($0) },
             filters: snapshot.filter.entries.map { VSIFilter($0) }, link: link)
     }
 
@@ -110,7 +110,7 @@ extension VSIFilter {
     }
 }
 
-extension EVBControl.VSIState {
+extension EVBModel.VSIState {
     init(_ state: EVBProtocol.VSIState) {
         self =
             switch state {
@@ -123,7 +123,7 @@ extension EVBControl.VSIState {
     }
 }
 
-extension EVBControl.VSIReason {
+extension EVBModel.VSIReason {
     init(_ reason: EVBProtocol.VSIReason) {
         self =
             switch reason {

@@ -2,6 +2,7 @@
 
 internal import ArgumentParser
 internal import EVBControl
+internal import EVBModel
 internal import Glibc
 internal import TerminalText
 

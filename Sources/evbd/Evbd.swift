@@ -1,6 +1,6 @@
 internal import ArgumentParser
-internal import EVBControl
 internal import EVBDaemon
+internal import EVBModel
 internal import Glibc
 internal import Logging
 internal import TerminalText

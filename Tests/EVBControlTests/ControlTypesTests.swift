@@ -1,3 +1,4 @@
+import EVBModel
 import JSON
 import Testing
 

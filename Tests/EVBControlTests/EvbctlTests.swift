@@ -1,5 +1,6 @@
 import ArgumentParser
 import EVBControl
+import EVBModel
 import JSON
 import Testing
 

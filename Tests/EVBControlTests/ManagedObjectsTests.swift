@@ -1,4 +1,5 @@
 import EVBControl
+import EVBModel
 import JSON
 import Testing
 

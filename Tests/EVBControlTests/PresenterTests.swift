@@ -1,4 +1,5 @@
 import EVBControl
+import EVBModel
 import Testing
 
 @testable import evbctl

@@ -1,4 +1,5 @@
 import EVBControl
+import EVBModel
 
 /// Replies as a daemon might give them, in full and as bare as can be.
 enum Samples {

@@ -1,4 +1,5 @@
 import EVBControl
+import EVBModel
 import Glibc
 import JSON
 import TerminalText

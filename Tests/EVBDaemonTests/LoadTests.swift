@@ -8,6 +8,7 @@ import Synchronization
 import Testing
 
 @testable import EVBDaemon
+@testable import EVBModel
 @testable import Netlink
 
 @Suite struct QueueTests {
@@ -151,7 +152,7 @@ private final class Source: VSISource {
         vsiIDs = numbers.map { VSIID(format: .uuid, high: 1, low: $0) }
     }
 
-    func vsiState(_ vsiID: VSIID) -> EVBControl.VSIState? { vsiID.low % 1000 == 7 ? .pending : .associated }
+    func vsiState(_ vsiID: VSIID) -> EVBModel.VSIState? { vsiID.low % 1000 == 7 ? .pending : .associated }
 
     func vsiStatus(_ vsiID: VSIID) -> VSIStatus? {
         built += 1

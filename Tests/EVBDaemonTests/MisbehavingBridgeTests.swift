@@ -5,6 +5,7 @@ import EVBWire
 import Testing
 
 @testable import EVBDaemon
+@testable import EVBModel
 
 private let station = MACAddress(truncating: 0x02_00_00_00_00_01)
 private let vsi = VSIID(format: .uuid, high: 0x5ab5_c6a6_9f4b_4d27, low: 0xa1bb_3b8d_9d7b_6a51)

@@ -1,4 +1,4 @@
-internal import EVBControl
+internal import EVBModel
 internal import EVBProtocol
 internal import EVBTime
 internal import EVBWire
@@ -102,7 +102,7 @@ extension BridgePortSupervisor {
         // It may have been released since, which follows.
         guard let request = port.vsi(vsiID)?.request else { return }
         seat.bind(vsiID, grant, request: request)
-        let state = EVBControl.VSIState(grant.command)
+        let state = EVBModel.VSIState(grant.command)
         log(
             .notice, "VSI \(state.rawValue)",
             [
@@ -124,7 +124,7 @@ extension BridgePortSupervisor {
         tell(vsiID, .deassociated, code, "VSI \(vsiID) is deassociated: \(words)")
     }
 
-    private func tell(_ vsiID: VSIID, _ state: EVBControl.VSIState, _ reason: String?, _ message: String) {
+    private func tell(_ vsiID: VSIID, _ state: EVBModel.VSIState, _ reason: String?, _ message: String) {
         let former = told[vsiID] ?? .deassociated
         told[vsiID] = state == .deassociated ? nil : state
         onNews?(
@@ -133,7 +133,7 @@ extension BridgePortSupervisor {
     }
 
     private func tellRefusal(_ request: BridgeRequest, _ refusal: Refusal) {
-        let reason = EVBControl.VSIReason(EVBProtocol.VSIReason(refusal.reason)).rawValue
+        let reason = EVBModel.VSIReason(EVBProtocol.VSIReason(refusal.reason)).rawValue
         let isKept = refusal.isKept && request.holding != nil
         log(
             .warning, "VSI refused",
@@ -155,7 +155,7 @@ extension BridgePortSupervisor {
         case .station: (nil, "the station de-associated it")
         case .refused(let refusal):
             (
-                EVBControl.VSIReason(EVBProtocol.VSIReason(refusal.reason)).rawValue,
+                EVBModel.VSIReason(EVBProtocol.VSIReason(refusal.reason)).rawValue,
                 "a change of it was refused (reason \(refusal.reason.rawValue))"
             )
         case .keepAliveTimeout: ("timeout", "the station has sent no keep-alive")
@@ -216,7 +216,7 @@ extension BridgePortSupervisor {
     }
 }
 
-extension EVBControl.VSIState {
+extension EVBModel.VSIState {
     /// The state of a VSI for which a command holds.
     init(_ command: VDPCommand) {
         self =

@@ -1,4 +1,4 @@
-internal import EVBControl
+internal import EVBModel
 internal import EVBProtocol
 internal import EVBTime
 internal import EVBWire
@@ -11,7 +11,7 @@ extension BridgePortSupervisor {
         let snapshot = port.snapshot
         var counts = VSICounts()
         for command in port.grantedCommands {
-            switch EVBControl.VSIState(granted: command) {
+            switch EVBModel.VSIState(granted: command) {
             case .associated: counts.associated += 1
             case .preassociated, .preassociatedRR: counts.preassociated += 1
             case .pending: counts.pending += 1
@@ -28,7 +28,7 @@ extension BridgePortSupervisor {
                     chassisID: $0.chassisID.text(isChassis: true), portID: $0.portID.text(isChassis: false),
                     evbMode: ($0.tlv?.mode ?? .station).name)
             },
-            reflectiveRelay: EVBControl.ReflectiveRelayStatus(
+            reflectiveRelay: EVBModel.ReflectiveRelayStatus(
                 requested: isRequested,
                 status: snapshot.station == nil ? .unknown : snapshot.reflectsFrames ? .granted : .refused),
             timers: TimerStatus(
@@ -87,8 +87,8 @@ extension BridgePortSupervisor {
 
     var vsiIDs: [VSIID] { port.vsiIDs }
 
-    func vsiState(_ vsiID: VSIID) -> EVBControl.VSIState? {
-        port.vsi(vsiID).map { EVBControl.VSIState(granted: $0.grant?.command) }
+    func vsiState(_ vsiID: VSIID) -> EVBModel.VSIState? {
+        port.vsi(vsiID).map { EVBModel.VSIState(granted: $0.grant?.command) }
     }
 
     func holds(_ vsiID: VSIID) -> Bool { port.vsi(vsiID) != nil }
@@ -120,10 +120,10 @@ extension BridgePortSupervisor {
     }
 }
 
-extension EVBControl.VSIState {
+extension EVBModel.VSIState {
     /// What holds; while nothing does, the request is pending.
     fileprivate init(granted command: VDPCommand?) {
-        self = command.map { EVBControl.VSIState($0) } ?? .pending
+        self = command.map { EVBModel.VSIState($0) } ?? .pending
     }
 }
 
@@ -133,10 +133,10 @@ extension VSIStatus {
         guard let request = snapshot.request ?? snapshot.pending else { return nil }
         self.init(
             vsiID: snapshot.vsiID.description,
-            vsiIDFormat: EVBControl.VSIIDFormat(rawValue: snapshot.vsiID.format.name) ?? .local, port: port,
+            vsiIDFormat: EVBModel.VSIIDFormat(rawValue: snapshot.vsiID.format.name) ?? .local, port: port,
             managerID: request.managerID == .unspecified ? nil : request.managerID.description,
             typeID: Int(request.typeID), typeVersion: Int(request.typeVersion),
-            state: EVBControl.VSIState(granted: snapshot.grant?.command),
+            state: EVBModel.VSIState(granted: snapshot.grant?.command),
             reason: snapshot.grant == nil ? nil : .success,
             filters: (snapshot.grant?.filter ?? request.filter).entries.map { VSIFilter($0) }, link: nil)
     }

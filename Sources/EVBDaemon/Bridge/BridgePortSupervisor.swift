@@ -1,4 +1,4 @@
-internal import EVBControl
+internal import EVBModel
 internal import EVBProtocol
 internal import EVBTime
 internal import EVBWire
@@ -57,7 +57,7 @@ final class BridgePortSupervisor: ManagedPort {
     /// Where the VSI goes that leaves for another port just now.
     private(set) var destination: String?
     /// What was last told of VSIs of which something holds.
-    var told: [VSIID: EVBControl.VSIState] = [:]
+    var told: [VSIID: EVBModel.VSIState] = [:]
 
     /// Sets a port up. Its interface may come later.
     init(

@@ -1,6 +1,7 @@
 // What an evbd process is told to do. Values only: reading the file is ConfigurationReader's job.
 
 public import EVBControl
+public import EVBModel
 internal import EVBWire
 public import LinuxSystem
 

@@ -1,6 +1,5 @@
 // What is wrong with a configuration file, told so that its author can put it right without reading any code.
 
-internal import EVBControl
 internal import TerminalText
 
 /// One mistake in a configuration file: where it is, what is wrong, and what would be right.

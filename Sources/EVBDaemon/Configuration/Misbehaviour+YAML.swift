@@ -1,6 +1,6 @@
 // The keys of ports[].misbehave.
 
-internal import EVBControl
+internal import EVBModel
 internal import EVBWire
 
 extension ConfigurationReader {

@@ -5,6 +5,7 @@
 // anything.
 
 internal import EVBControl
+internal import EVBModel
 internal import EventLoop
 internal import JSON
 internal import LinuxSystem

@@ -1,6 +1,7 @@
 // Where the answer to one call goes. It outlives the client: then it swallows what it is given, and says so.
 
 public import EVBControl
+public import EVBModel
 internal import EventLoop
 internal import JSON
 

@@ -1,6 +1,7 @@
 // What the control server asks of the daemon: one call with a typed request, answered at once or later.
 
 public import EVBControl
+public import EVBModel
 internal import JSON
 
 /// A call to io.evbd that has been read and checked.

@@ -1,4 +1,4 @@
-internal import EVBControl
+internal import EVBModel
 internal import EVBWire
 internal import LinuxSystem
 internal import Logging

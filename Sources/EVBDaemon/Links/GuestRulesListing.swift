@@ -1,4 +1,3 @@
-internal import EVBControl
 internal import JSON
 internal import LinuxSystem
 

@@ -1,4 +1,3 @@
-internal import EVBControl
 public import Logging
 internal import TerminalText
 

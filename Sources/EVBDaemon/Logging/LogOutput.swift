@@ -1,4 +1,3 @@
-internal import EVBControl
 internal import EVBTime
 internal import Glibc
 internal import LinuxSystem

@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import EVBControl
+internal import EVBModel
 
 struct Status: ParsableCommand {
     static let configuration = CommandConfiguration(

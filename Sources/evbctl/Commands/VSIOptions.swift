@@ -2,6 +2,7 @@
 
 internal import ArgumentParser
 internal import EVBControl
+internal import EVBModel
 
 /// How long to wait for the bridge.
 struct WaitOptions: ParsableArguments {

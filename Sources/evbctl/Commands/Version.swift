@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import EVBControl
+internal import EVBModel
 internal import JSON
 internal import TerminalText
 

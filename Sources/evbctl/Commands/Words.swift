@@ -1,7 +1,7 @@
 // The words of the interface as arguments.
 
 public import ArgumentParser
-public import EVBControl
+internal import EVBModel
 
 extension LinkKind: ExpressibleByArgument {}
 extension LinkMode: ExpressibleByArgument {}

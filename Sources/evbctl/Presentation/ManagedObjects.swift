@@ -1,7 +1,7 @@
 // The managed objects of the EVB MIB under their names there, for people who compare them with what a network management system
 // or a switch shows.
 
-internal import EVBControl
+internal import EVBModel
 
 /// One object: its name without `ieee8021BridgeEvb`, and its value.
 struct ManagedObject: Equatable {

@@ -1,6 +1,6 @@
 // Replies as people read them. Nothing is printed here: every method gives the text.
 
-internal import EVBControl
+internal import EVBModel
 internal import TerminalText
 
 struct Presenter {

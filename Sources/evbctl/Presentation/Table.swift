@@ -1,6 +1,5 @@
 // Columns that line up. Widths are of what is seen: colours count for nothing, and no line ends in spaces.
 
-internal import EVBControl
 internal import TerminalText
 
 /// A colour with a meaning.

@@ -6,6 +6,7 @@ import Logging
 import Testing
 
 @testable import EVBDaemon
+@testable import EVBModel
 @testable import EVBProtocol
 
 /// A runtime directory of a test's own, and what was logged about it.

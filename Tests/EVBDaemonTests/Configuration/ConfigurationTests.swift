@@ -3,6 +3,7 @@ import LinuxSystem
 import Testing
 
 @testable import EVBDaemon
+@testable import EVBModel
 
 private func parse(_ text: String) throws -> Configuration {
     try Configuration.parse(Array(text.utf8), file: "evbd.yaml")

@@ -4,6 +4,7 @@ import LinuxSystem
 import Testing
 
 @testable import EVBDaemon
+@testable import EVBModel
 
 @Suite struct ControlAdmissionTests {
     private let limits = ControlServer.Limits(clients: 6, clientsPerUser: 3)

@@ -9,6 +9,7 @@ import Logging
 import Testing
 
 @testable import EVBDaemon
+@testable import EVBModel
 
 final class FakeService: ControlService {
     var seen: [(request: ControlRequest, peer: PeerCredentials, reply: ControlReplyHandle)] = []

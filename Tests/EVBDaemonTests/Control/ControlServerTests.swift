@@ -6,6 +6,7 @@ import LinuxSystem
 import Testing
 
 @testable import EVBDaemon
+@testable import EVBModel
 
 @Suite struct ControlServerCallTests {
     @Test func requestsReachTheServiceWithThePeer() throws {

@@ -53,7 +53,7 @@ public struct VSIFilter: Codable, Sendable, Equatable {
         self._group = Nullable(wrappedValue: group)
     }
 
-    enum CodingKeys: String, CodingKey, CaseIterable {
+    package enum CodingKeys: String, CodingKey, CaseIterable {
         case mac, vlan, pcp, group
     }
 }
@@ -84,7 +84,7 @@ public struct VSILink: Codable, Sendable, Equatable {
         self._mode = Nullable(wrappedValue: mode)
     }
 
-    enum CodingKeys: String, CodingKey, CaseIterable {
+    package enum CodingKeys: String, CodingKey, CaseIterable {
         case name, kind, mode
     }
 }

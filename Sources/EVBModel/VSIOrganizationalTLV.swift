@@ -16,7 +16,7 @@ public struct VSIOrganizationalTLV: Codable, Sendable, Equatable {
         self.data = data
     }
 
-    enum CodingKeys: String, CodingKey, CaseIterable {
+    package enum CodingKeys: String, CodingKey, CaseIterable {
         case oui, data
     }
 
