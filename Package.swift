@@ -69,6 +69,13 @@ let package = Package(
             name: "evbctl", dependencies: ["EVBControl", "EVBModel", "JSON", "TerminalText", argumentParser],
             swiftSettings: strict),
 
+        // What tests share: namespaces of the network, and replies of a daemon.
+        .target(
+            name: "NetnsSupport", dependencies: ["LinuxSystem"], path: "Tests/NetnsSupport", swiftSettings: strictTests),
+        .target(
+            name: "ControlSamples", dependencies: ["EVBControl", "EVBModel"], path: "Tests/ControlSamples",
+            swiftSettings: strictTests),
+
         .testTarget(name: "EVBWireTests", dependencies: ["EVBWire"], swiftSettings: strictTests),
         .testTarget(
             name: "EVBProtocolTests", dependencies: ["EVBProtocol", "EVBTime", "EVBWire"], exclude: ["Snapshots"],
@@ -78,20 +85,30 @@ let package = Package(
             swiftSettings: strictTests),
         .testTarget(name: "EventLoopTests", dependencies: ["EventLoop", "LinuxSystem"], swiftSettings: strictTests),
         .testTarget(
-            name: "PacketSocketTests", dependencies: ["PacketSocket", "LinuxSystem", "CLinux"],
+            name: "PacketSocketTests", dependencies: ["PacketSocket", "LinuxSystem", "CLinux", "EVBTime", "NetnsSupport"],
             swiftSettings: strictTests),
-        .testTarget(name: "NetlinkTests", dependencies: ["Netlink", "LinuxSystem"], swiftSettings: strictTests),
         .testTarget(
-            name: "EVBControlTests", dependencies: ["EVBControl", "EVBModel", "JSON", "TerminalText", "evbctl"],
-            exclude: ["Help"],
+            name: "NetlinkTests", dependencies: ["Netlink", "LinuxSystem", "NetnsSupport"], swiftSettings: strictTests),
+        .testTarget(name: "LinuxSystemTests", dependencies: ["LinuxSystem"], swiftSettings: strictTests),
+        .testTarget(
+            name: "NftablesTests", dependencies: ["Nftables", "LinuxSystem", "NetnsSupport"], swiftSettings: strictTests),
+        .testTarget(
+            name: "EVBControlTests",
+            dependencies: ["EVBControl", "EVBModel", "JSON", "LinuxSystem", "TerminalText", "ControlSamples"],
             swiftSettings: strictTests),
+        .testTarget(
+            name: "evbctlTests",
+            dependencies: [
+                "evbctl", "EVBControl", "EVBModel", "JSON", "LinuxSystem", "TerminalText", "ControlSamples", argumentParser,
+            ],
+            exclude: ["Help"], swiftSettings: strictTests),
         .testTarget(
             name: "EVBDaemonTests",
             dependencies: [
                 "EVBDaemon", "EVBProtocol", "EVBTime", "EVBWire", "EVBControl", "EVBModel", "EventLoop", "JSON",
                 "TerminalText",
                 "LinuxSystem",
-                "Netlink",
+                "Netlink", "NetnsSupport",
                 "Nftables", "PacketSocket", logging,
             ],
             swiftSettings: strictTests),

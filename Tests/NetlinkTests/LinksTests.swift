@@ -1,3 +1,4 @@
+import NetnsSupport
 import Glibc
 import LinuxSystem
 import Netlink

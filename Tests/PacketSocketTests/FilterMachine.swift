@@ -1,3 +1,4 @@
+import NetnsSupport
 import CLinux
 
 @testable import PacketSocket

@@ -1,3 +1,4 @@
+import NetnsSupport
 import CLinux
 import Glibc
 import LinuxSystem

@@ -1,18 +1,20 @@
 import Glibc
 import LinuxSystem
-import Testing
 
 /// Tests that change links run only in a network namespace that was made for them.
-let inOwnNamespace = getenv("EVBD_TEST_NETNS").map { String(cString: $0) } == "1"
+package let inOwnNamespace = getenv("EVBD_TEST_NETNS").map { String(cString: $0) } == "1"
 
-struct CommandFailed: Error {
-    let command: String
-    let status: Int32
+package struct CommandFailed: Error {
+    package let command: String
+    package let status: Int32
 }
 
+/// Runs a command, whose words have spaces between them, and throws unless it succeeds.
+package func run(_ command: String) throws { try run(command.split(separator: " ").map(String.init)) }
+
 /// Runs a command and throws unless it succeeds.
-func run(_ command: String) throws {
-    var arguments = (["/usr/bin/env"] + command.split(separator: " ").map(String.init)).map { strdup($0) }
+package func run(_ words: [String]) throws {
+    var arguments = (["/usr/bin/env"] + words).map { strdup($0) }
     defer { arguments.forEach { free($0) } }
     arguments.append(nil)
     var child: pid_t = 0
@@ -23,20 +25,20 @@ func run(_ command: String) throws {
     var status: Int32 = 0
     try systemCall("waitpid") { waitpid(child, &status, 0) }
     guard status == 0 else {
-        throw CommandFailed(command: command, status: status)
+        throw CommandFailed(command: words.joined(separator: " "), status: status)
     }
 }
 
 /// A pair of veths that are up, deleted at the end of its life.
 ///
 /// The names are the test's own.
-final class VethPair {
-    let one: String
-    let two: String
-    let oneIndex: Int32
-    let twoIndex: Int32
+package final class VethPair {
+    package let one: String
+    package let two: String
+    package let oneIndex: Int32
+    package let twoIndex: Int32
 
-    init(_ name: String, mtu: Int = 1500) throws {
+    package init(_ name: String, mtu: Int = 1500) throws {
         one = "\(name)-a"
         two = "\(name)-b"
         try run("ip link add \(one) mtu \(mtu) type veth peer name \(two) mtu \(mtu)")
@@ -50,7 +52,7 @@ final class VethPair {
     }
 
     /// Waits until both ends are running: before that, what is sent may be lost.
-    func waitForCarrier() throws {
+    package func waitForCarrier() throws {
         let areRunning = try eventually {
             var list: UnsafeMutablePointer<ifaddrs>?
             try systemCall("getifaddrs") { getifaddrs(&list) }
@@ -76,7 +78,7 @@ final class VethPair {
 }
 
 /// Waits until a condition holds; false after ten seconds.
-func eventually(_ condition: () throws -> Bool) rethrows -> Bool {
+package func eventually(_ condition: () throws -> Bool) rethrows -> Bool {
     let limit = MonotonicClock.now() + 10_000_000_000
     while MonotonicClock.now() < limit {
         if try condition() {
@@ -85,4 +87,23 @@ func eventually(_ condition: () throws -> Bool) rethrows -> Bool {
         usleep(500)
     }
     return false
+}
+
+/// What a command prints.
+package func output(_ command: String) throws -> String {
+    var template = Array("/tmp/evbd-output-XXXXXX".utf8CString)
+    let file = FileDescriptor(owning: try systemCall("mkstemp") { mkstemp(&template) })
+    let path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    defer { unlink(path) }
+    _ = consume file
+    try runShell("\(command) > \(path)")
+    return String(decoding: try Files.read(path, limit: 1 << 20), as: UTF8.self)
+}
+
+/// Runs a line by the shell and throws unless it succeeds.
+package func runShell(_ line: String) throws {
+    let status = system(line)
+    guard status == 0 else {
+        throw CommandFailed(command: line, status: status)
+    }
 }

@@ -1,3 +1,4 @@
+import ControlSamples
 import EVBControl
 import EVBModel
 import Glibc
