@@ -76,7 +76,7 @@ let package = Package(
             name: "ControlSamples", dependencies: ["EVBControl", "EVBModel"], path: "Tests/ControlSamples",
             swiftSettings: strictTests),
 
-        .testTarget(name: "EVBWireTests", dependencies: ["EVBWire"], swiftSettings: strictTests),
+        .testTarget(name: "EVBWireTests", dependencies: ["EVBWire", "EVBTime"], swiftSettings: strictTests),
         .testTarget(
             name: "EVBProtocolTests", dependencies: ["EVBProtocol", "EVBTime", "EVBWire"], exclude: ["Snapshots"],
             swiftSettings: strictTests),
@@ -85,13 +85,15 @@ let package = Package(
             swiftSettings: strictTests),
         .testTarget(name: "EventLoopTests", dependencies: ["EventLoop", "LinuxSystem"], swiftSettings: strictTests),
         .testTarget(
-            name: "PacketSocketTests", dependencies: ["PacketSocket", "LinuxSystem", "CLinux", "EVBTime", "NetnsSupport"],
+            name: "PacketSocketTests",
+            dependencies: ["PacketSocket", "LinuxSystem", "CLinux", "EVBTime", "NetnsSupport"],
             swiftSettings: strictTests),
         .testTarget(
             name: "NetlinkTests", dependencies: ["Netlink", "LinuxSystem", "NetnsSupport"], swiftSettings: strictTests),
         .testTarget(name: "LinuxSystemTests", dependencies: ["LinuxSystem"], swiftSettings: strictTests),
         .testTarget(
-            name: "NftablesTests", dependencies: ["Nftables", "LinuxSystem", "NetnsSupport"], swiftSettings: strictTests),
+            name: "NftablesTests", dependencies: ["Nftables", "LinuxSystem", "NetnsSupport"], swiftSettings: strictTests
+        ),
         .testTarget(
             name: "EVBControlTests",
             dependencies: ["EVBControl", "EVBModel", "JSON", "LinuxSystem", "TerminalText", "ControlSamples"],
@@ -99,7 +101,8 @@ let package = Package(
         .testTarget(
             name: "evbctlTests",
             dependencies: [
-                "evbctl", "EVBControl", "EVBModel", "JSON", "LinuxSystem", "TerminalText", "ControlSamples", argumentParser,
+                "evbctl", "EVBControl", "EVBModel", "JSON", "LinuxSystem", "TerminalText", "ControlSamples",
+                argumentParser,
             ],
             exclude: ["Help"], swiftSettings: strictTests),
         .testTarget(

@@ -1,19 +1,6 @@
-/// The generator of Steele, Lea and Flood: small, fast, and the same everywhere, so that a seed is all that a run needs.
-public struct SplitMix64: RandomNumberGenerator, Sendable {
-    private var state: UInt64
+internal import EVBTime
 
-    /// Starts the sequence that `seed` names.
-    public init(seed: UInt64) { state = seed }
-
-    /// The next 64 bits.
-    public mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var word = state
-        word = (word ^ word >> 30) &* 0xBF58_476D_1CE4_E5B9
-        word = (word ^ word >> 27) &* 0x94D0_49BB_1331_11EB
-        return word ^ word >> 31
-    }
-
+extension SplitMix64 {
     /// A number from 0 to just under `bound`; 0 where there is none.
     mutating func below(_ bound: Int) -> Int { bound > 1 ? Int(next() % UInt64(bound)) : 0 }
 

@@ -1,7 +1,7 @@
-import NetnsSupport
 import Glibc
 import LinuxSystem
 import Netlink
+import NetnsSupport
 import Testing
 
 @Suite struct NetlinkEndpointTests {

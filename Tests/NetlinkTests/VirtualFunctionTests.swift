@@ -1,6 +1,6 @@
-import NetnsSupport
 import Glibc
 import LinuxSystem
+import NetnsSupport
 import Testing
 
 @testable import Netlink

@@ -80,12 +80,9 @@ extension VDPStation {
         return whole / 1000 * (875 + Self.scatter(UInt64(slot), failures) % 250)
     }
 
-    /// A number that differs from VSI to VSI and from time to time, and yet is the same in each run (SplitMix64).
+    /// A number that differs from VSI to VSI and from time to time, and yet is the same in each run.
     private static func scatter(_ first: UInt64, _ second: UInt64) -> UInt64 {
-        var mixed = (first &* 0x9E37_79B9_7F4A_7C15) ^ (second &* 0xD1B5_4A32_D192_ED03)
-        mixed = (mixed ^ mixed >> 30) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ mixed >> 27) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ mixed >> 31
+        SplitMix64.mix((first &* 0x9E37_79B9_7F4A_7C15) ^ (second &* 0xD1B5_4A32_D192_ED03))
     }
 
     // MARK: The bridge comes and goes
