@@ -12,7 +12,7 @@ struct DraftReplayTests {
 
     /// The frames of LLDP and draft ECP in a capture, with their times.
     static func frames(_ name: String) throws -> [(at: Instant, octets: [UInt8])] {
-        let folder = "/" + #filePath.split(separator: "/").dropLast(2).joined(separator: "/") + "/Captures/"
+        let folder = "/" + #filePath.split(separator: "/").dropLast(3).joined(separator: "/") + "/Captures/"
         let file = try #require(fopen(folder + name, "r"))
         defer { fclose(file) }
         var octets = [UInt8](repeating: 0, count: 1 << 20)
