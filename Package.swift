@@ -80,7 +80,14 @@ let package = Package(
             name: "evbctl", dependencies: ["EVBControl", "EVBModel", "JSON", "TerminalText", argumentParser],
             swiftSettings: strict),
 
-        .testTarget(name: "EVBWireTests", dependencies: ["EVBWire"], swiftSettings: strictTests),
+        // What tests share: namespaces of the network, and replies of a daemon.
+        .target(
+            name: "NetnsSupport", dependencies: ["LinuxSystem"], path: "Tests/NetnsSupport", swiftSettings: strictTests),
+        .target(
+            name: "ControlSamples", dependencies: ["EVBControl", "EVBModel"], path: "Tests/ControlSamples",
+            swiftSettings: strictTests),
+
+        .testTarget(name: "EVBWireTests", dependencies: ["EVBWire", "EVBTime"], swiftSettings: strictTests),
         .testTarget(
             name: "EVBProtocolTests", dependencies: ["EVBProtocol", "EVBTime", "EVBWire"], exclude: ["Snapshots"],
             swiftSettings: strictTests),
@@ -89,17 +96,31 @@ let package = Package(
             swiftSettings: strictTests),
         .testTarget(name: "EventLoopTests", dependencies: ["EventLoop", "LinuxSystem"], swiftSettings: strictTests),
         .testTarget(
-            name: "PacketSocketTests", dependencies: ["PacketSocket", "LinuxSystem", "CLinux"],
+            name: "PacketSocketTests",
+            dependencies: ["PacketSocket", "LinuxSystem", "CLinux", "EVBTime", "NetnsSupport"],
             swiftSettings: strictTests),
         .testTarget(
-            name: "NetlinkTests", dependencies: ["Netlink", "Dataplane", "LinuxSystem"], swiftSettings: strictTests),
-        .testTarget(
-            name: "DataplaneTests", dependencies: ["Dataplane", "Netlink", "Nftables", "LinuxSystem"],
+            name: "DataplaneTests",
+            dependencies: ["Dataplane", "Netlink", "Nftables", "LinuxSystem", "NetnsSupport"],
             swiftSettings: strictTests),
         .testTarget(
-            name: "EVBControlTests", dependencies: ["EVBControl", "EVBModel", "JSON", "TerminalText", "evbctl"],
-            exclude: ["Help"],
+            name: "NetlinkTests", dependencies: ["Netlink", "Dataplane", "LinuxSystem", "NetnsSupport"],
             swiftSettings: strictTests),
+        .testTarget(name: "LinuxSystemTests", dependencies: ["LinuxSystem"], swiftSettings: strictTests),
+        .testTarget(
+            name: "NftablesTests", dependencies: ["Nftables", "LinuxSystem", "NetnsSupport"], swiftSettings: strictTests
+        ),
+        .testTarget(
+            name: "EVBControlTests",
+            dependencies: ["EVBControl", "EVBModel", "JSON", "LinuxSystem", "TerminalText", "ControlSamples"],
+            swiftSettings: strictTests),
+        .testTarget(
+            name: "evbctlTests",
+            dependencies: [
+                "evbctl", "EVBControl", "EVBModel", "JSON", "LinuxSystem", "TerminalText", "ControlSamples",
+                argumentParser,
+            ],
+            exclude: ["Help"], swiftSettings: strictTests),
         .testTarget(
             name: "EVBDaemonTests",
             dependencies: [
@@ -107,7 +128,7 @@ let package = Package(
                 "SettingsFile", "EventLoop", "JSON",
                 "TerminalText",
                 "LinuxSystem",
-                "Netlink",
+                "Netlink", "NetnsSupport",
                 "Nftables", "Dataplane", "PacketSocket", logging,
             ],
             swiftSettings: strictTests),

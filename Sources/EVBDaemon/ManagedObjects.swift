@@ -46,7 +46,7 @@ extension SysObjects {
 }
 
 extension URPObjects {
-    init(_ snapshot: PortSnapshot, ifIndex: Int, number: Int, isManual: Bool) {
+    init(_ snapshot: StationPortSnapshot, ifIndex: Int, number: Int, isManual: Bool) {
         let isNegotiated = snapshot.dialect == .ratified
         self.init(
             ifIndex: ifIndex, bindToISSPort: number, lldpManual: isManual,
@@ -57,7 +57,7 @@ extension URPObjects {
 }
 
 extension ECPObjects {
-    init(_ snapshot: PortSnapshot) {
+    init(_ snapshot: StationPortSnapshot) {
         let statistics = snapshot.statistics
         self.init(
             operAckTimerInitExp: snapshot.dialect == .ratified ? Int(snapshot.timers.retransmissionExponent) : nil,
@@ -68,7 +68,7 @@ extension ECPObjects {
 }
 
 extension Xdot1Objects {
-    init(_ snapshot: PortSnapshot, isTransmitted: Bool) {
+    init(_ snapshot: StationPortSnapshot, isTransmitted: Bool) {
         let remote = snapshot.neighbour?.lldpdu.received(snapshot.dialect == .draft ? .draftEVB : .evb)
         self.init(
             evbConfigEvbTxEnable: isTransmitted,
@@ -78,7 +78,7 @@ extension Xdot1Objects {
 }
 
 extension VSIDBObjects {
-    init(_ snapshot: VSISnapshot, at now: Instant) {
+    init(_ snapshot: StationVSISnapshot, at now: Instant) {
         let status = snapshot.answer?.status
         self.init(
             timeSinceCreate: now.since(snapshot.createdAt).hundredths, vdpOperCmd: Command(snapshot.command),

@@ -7,7 +7,7 @@ internal import Netlink
 
 extension PortSupervisor {
     /// Carries one effect out.
-    func carryOut(_ effect: PortEffect) {
+    func carryOut(_ effect: StationEffect) {
         switch effect {
         case .transmit(let frame): transport.send(frame)
         case .vsi(.changed(let change)): changed(change)
@@ -168,8 +168,9 @@ extension PortSupervisor {
                 ["chassis": "\(chassis)", "bridge port": "\(peer.portID.text(isChassis: false))"])
             news = PortNews(kind: .peer, to: chassis, message: "EVB bridge \(chassis) is heard")
         case .lost(let loss):
-            log(.warning, "EVB bridge lost", ["reason": "\(loss.rawValue)"])
-            news = PortNews(kind: .peer, reason: loss.rawValue, message: "the EVB bridge is lost: \(loss.rawValue)")
+            let reason = loss.text(of: .bridge)
+            log(.warning, "EVB bridge lost", ["reason": "\(reason)"])
+            news = PortNews(kind: .peer, reason: reason, message: "the EVB bridge is lost: \(reason)")
         }
         onNews?(news)
     }
@@ -181,7 +182,7 @@ extension PortSupervisor {
         onNews?(PortNews(kind: .reflectiveRelay, to: grant, message: "reflective relay is \(grant)"))
     }
 
-    private static func text(_ notice: PortNotice) -> String {
+    private static func text(_ notice: StationNotice) -> String {
         switch notice {
         case .severalBridges(let count):
             "\(count) EVB bridges are heard on one link; the first is spoken with: look for a hub or a bridge between"

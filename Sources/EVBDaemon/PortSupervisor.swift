@@ -14,7 +14,7 @@ internal import Netlink
 final class PortSupervisor: StationPortControl {
     let transport: PortTransport
     private(set) var configuration: PortSettings
-    private(set) var port: Port
+    private(set) var port: StationPort
     let relay: EdgeRelay
     var vsis: [VSIID: ManagedVSI] = [:]
     private var lastTurn: UInt64 = 0
@@ -28,7 +28,7 @@ final class PortSupervisor: StationPortControl {
 
     private var timer: Timers.Timer?
     /// Effects that are to be carried out.
-    private lazy var queue = transport.workQueue { [weak self] (effect: PortEffect) in self?.carryOut(effect) }
+    private lazy var queue = transport.workQueue { [weak self] (effect: StationEffect) in self?.carryOut(effect) }
 
     /// Sets a port up. Its interface may come later.
     init(_ configuration: PortSettings, _ surroundings: PortSurroundings) {
@@ -37,7 +37,7 @@ final class PortSupervisor: StationPortControl {
         transport = PortTransport(configuration, surroundings)
         store = surroundings.store
         sequences = store.sequences(port: name)
-        port = Port(
+        port = StationPort(
             configuration: Self.settings(
                 configuration, link: transport.link, vsisMax: surroundings.resources.limits.vsisPerPort),
             firstSequence: sequences.first)
@@ -105,14 +105,14 @@ final class PortSupervisor: StationPortControl {
 
     private static func settings(
         _ configuration: PortSettings, link: Link?, vsisMax: Int
-    ) -> EVBProtocol.PortConfiguration {
+    ) -> StationPortConfiguration {
         let timers = OperationalTimers(
             retries: UInt8(clamping: configuration.ecp.retries), rte: UInt8(clamping: configuration.ecp.rte),
             rwd: UInt8(clamping: configuration.vdp.rwd), rka: UInt8(clamping: configuration.vdp.rka))
-        return EVBProtocol.PortConfiguration(
+        return StationPortConfiguration(
             address: MACAddress(truncating: link?.address?.value ?? 0), interfaceName: configuration.interface,
             mtu: Int(link?.mtu ?? 1500),
-            evb: EVBNegotiation.Configuration(
+            evb: EVBStationNegotiation.Configuration(
                 timers: timers, requestsReflectiveRelay: configuration.edgeRelay == .vepa,
                 groupIDs: configuration.groupIDs, isManual: configuration.evb.manual,
                 isTransmitted: configuration.evb.transmit),
@@ -120,7 +120,7 @@ final class PortSupervisor: StationPortControl {
             ecpSource: ECPSource(configuration.ecp.source), addresses: GroupAddresses(configuration))
     }
 
-    private func settings(_ link: Link?) -> EVBProtocol.PortConfiguration {
+    private func settings(_ link: Link?) -> StationPortConfiguration {
         Self.settings(configuration, link: link, vsisMax: resources.limits.vsisPerPort)
     }
 
@@ -170,7 +170,7 @@ final class PortSupervisor: StationPortControl {
         let link = try spec.map { spec throws(RequestRefusal) in try demand(spec, for: request) }
         settle(request.vsiID)
         let former = vsis[request.vsiID]
-        let effects: [PortEffect]
+        let effects: [StationEffect]
         port.room = resources.room(for: name)
         port.room.filterEntries -= relay.gate.closed.keptCount
         do throws(VSIRequestError) {
@@ -287,7 +287,7 @@ final class PortSupervisor: StationPortControl {
     }
 
     /// Carries effects out, and waits for the next moment that the protocol wants.
-    func perform(_ effects: [PortEffect]) {
+    func perform(_ effects: [StationEffect]) {
         var use = port.use
         use.filterEntries += relay.gate.closed.keptCount
         resources.set(use, of: name)

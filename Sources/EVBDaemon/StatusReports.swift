@@ -82,7 +82,7 @@ extension PortSupervisor {
 }
 
 extension VSIStatus {
-    init(_ snapshot: VSISnapshot, port: String, link: VSILink?) {
+    init(_ snapshot: StationVSISnapshot, port: String, link: VSILink?) {
         let request = snapshot.request
         self.init(
             vsiID: request.vsiID.description,

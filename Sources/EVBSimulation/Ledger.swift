@@ -96,7 +96,7 @@ struct Ledger {
         }
     }
 
-    mutating func stationSays(_ event: VSIEvent, at now: Instant) throws(Breach) {
+    mutating func stationSays(_ event: StationVSIEvent, at now: Instant) throws(Breach) {
         switch event {
         case .ended(let vsiID, let outcome):
             try update(vsiID, at: now) { line throws(Breach) in

@@ -9,7 +9,7 @@ struct Trace {
         case lost(byBridge: Bool, [UInt8])
         case arrived(atBridge: Bool, Frame)
         case unreadable(atBridge: Bool, WireError)
-        case station(PortEffect)
+        case station(StationEffect)
         case bridge(BridgeEffect)
         case request(VSIRequest)
         case decision(DecisionTicket, BridgeDecision)
@@ -124,7 +124,7 @@ struct Trace {
             + " RKA\(timers.reinitKeepAliveExponent)"
     }
 
-    private static func text(_ effect: PortEffect) -> String {
+    private static func text(_ effect: StationEffect) -> String {
         switch effect {
         case .transmit(let frame): "transmit \(text(frame, false))"
         case .vsi(.changed(let change)):
@@ -133,7 +133,7 @@ struct Trace {
         case .vsi(.ended(let vsiID, let outcome)): "\(name(vsiID)) request ended: \(outcome)"
         case .vsi(.forgotten(let vsiID)): "\(name(vsiID)) forgotten"
         case .peer(.found): "bridge found"
-        case .peer(.lost(let loss)): "bridge lost: \(loss.rawValue)"
+        case .peer(.lost(let loss)): "bridge lost: \(loss.text(of: .bridge))"
         case .reflectiveRelay(let status): "RRSTAT \(status)"
         case .timers(let timers): "operational \(text(timers))"
         case .notice(let notice): "notice \(notice)"
@@ -152,7 +152,7 @@ struct Trace {
         case .vsi(.departed(let vsiID, _)): "\(name(vsiID)) de-associated, though it had nothing"
         case .reflectiveRelay(let isOn): "RRCTR \(isOn)"
         case .station(.found): "station found"
-        case .station(.lost(let loss)): "station lost: \(loss.rawValue)"
+        case .station(.lost(let loss)): "station lost: \(loss.text(of: .station))"
         case .timers(let timers): "operational \(text(timers))"
         case .notice(let notice): "notice \(notice)"
         }

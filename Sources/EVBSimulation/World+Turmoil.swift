@@ -112,7 +112,7 @@ extension World {
     }
 
     /// Carries out what follows from a request: first comes the end of the one before it, if that was still open.
-    private mutating func follow(_ effects: [PortEffect], of vsiID: VSIID, _ index: Int) throws(Ledger.Breach) {
+    private mutating func follow(_ effects: [StationEffect], of vsiID: VSIID, _ index: Int) throws(Ledger.Breach) {
         var rest = effects[...]
         if pairs[index].ledger.lines[vsiID]?.isOpen == true {
             let end = rest.firstIndex { effect in
@@ -148,7 +148,7 @@ extension World {
         current = index
         note(.note("station starts"), index)
         let settings = pairs[index].stationSettings
-        pairs[index].station = Port(configuration: settings, firstSequence: sequence())
+        pairs[index].station = StationPort(configuration: settings, firstSequence: sequence())
         pairs[index].stationMonitor = ECPMonitor(retries: settings.evb.timers.retries)
         pairs[index].isStationRunning = true
         if pairs[index].isLinkUp { try stationDoes(index) { [now] in $0.setLink(up: true, at: now) } }

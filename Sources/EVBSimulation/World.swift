@@ -4,7 +4,7 @@ internal import EVBWire
 
 /// Stations and a bridge on a virtual clock.
 ///
-/// Every station has a link of its own to a port of the bridge. Both sides are the daemon's own code, ``Port`` and
+/// Every station has a link of its own to a port of the bridge. Both sides are the daemon's own code, ``StationPort`` and
 /// ``BridgePort``; between them go encoded frames. All that happens follows from one seed.
 ///
 /// Files: this one has the clock and the two sides, `World+Links.swift` what happens to frames, `World+Turmoil.swift` what
@@ -12,10 +12,10 @@ internal import EVBWire
 struct World {
     /// One link with what is on both of its ends. A class, because as a value it would be copied for many a look at it.
     final class Pair {
-        var station: Port
+        var station: StationPort
         var isStationRunning = true
         var stationMonitor: ECPMonitor
-        var stationSettings: PortConfiguration
+        var stationSettings: StationPortConfiguration
         /// What the station's managers want, as the daemon's store has it.
         var wanted: [VSIID: VSIRequest] = [:]
 
@@ -44,7 +44,8 @@ struct World {
         var lastAdvance = Instant(nanoseconds: 0)
 
         init(
-            station: Port, stationMonitor: ECPMonitor, stationSettings: PortConfiguration, bridge: BridgePort,
+            station: StationPort, stationMonitor: ECPMonitor, stationSettings: StationPortConfiguration,
+            bridge: BridgePort,
             bridgeMonitor: ECPMonitor, bridgeSettings: BridgePortConfiguration, ledger: Ledger
         ) {
             self.station = station
@@ -105,7 +106,7 @@ struct World {
             (station.dialect, bridge.dialect) = initialDialects()
             pairs.append(
                 Pair(
-                    station: Port(configuration: station, firstSequence: sequence()),
+                    station: StationPort(configuration: station, firstSequence: sequence()),
                     stationMonitor: ECPMonitor(retries: station.evb.timers.retries), stationSettings: station,
                     bridge: bridgePort(index, bridge),
                     bridgeMonitor: ECPMonitor(retries: bridge.evb.timers.retries), bridgeSettings: bridge,
@@ -186,7 +187,7 @@ struct World {
     }
 
     /// Has the station do something, carries out what follows, and looks at its next deadline.
-    mutating func stationDoes(_ index: Int, _ action: (inout Port) -> [PortEffect]) throws(Ledger.Breach) {
+    mutating func stationDoes(_ index: Int, _ action: (inout StationPort) -> [StationEffect]) throws(Ledger.Breach) {
         guard pairs[index].isStationRunning else { return }
         let (effects, deadline) = Self.driven(&pairs[index].station, action)
         for effect in effects { try carryOut(effect, index) }
@@ -220,8 +221,8 @@ struct World {
 
     /// Asks for the next deadline while the port is held for writing: read from the array, all of it would be copied first.
     private static func driven(
-        _ port: inout Port, _ action: (inout Port) -> [PortEffect]
-    ) -> ([PortEffect], Instant?) {
+        _ port: inout StationPort, _ action: (inout StationPort) -> [StationEffect]
+    ) -> ([StationEffect], Instant?) {
         (action(&port), port.nextDeadline)
     }
 
@@ -240,7 +241,7 @@ struct World {
         deadlines.set(member, deadline)
     }
 
-    mutating func carryOut(_ effect: PortEffect, _ index: Int) throws(Ledger.Breach) {
+    mutating func carryOut(_ effect: StationEffect, _ index: Int) throws(Ledger.Breach) {
         if case .transmit(let frame) = effect {
             note(.sent(byBridge: false, frame), index)
             try pairs[index].stationMonitor.sent(frame)
@@ -260,7 +261,7 @@ struct World {
     }
 
     /// Keeps the daemon's store as the daemon would.
-    private mutating func remember(_ event: VSIEvent, _ index: Int) {
+    private mutating func remember(_ event: StationVSIEvent, _ index: Int) {
         switch event {
         case .forgotten(let vsiID): pairs[index].wanted[vsiID] = nil
         case .ended(let vsiID, .refused(let refusal)) where refusal.isKept:
@@ -303,11 +304,11 @@ struct World {
         return random.pick(choices) ?? (.automatic, .automatic)
     }
 
-    mutating func stationSettings(_ index: Int) -> PortConfiguration {
-        PortConfiguration(
+    mutating func stationSettings(_ index: Int) -> StationPortConfiguration {
+        StationPortConfiguration(
             address: MACAddress(truncating: 0x0200_0000_0000 + UInt64(index)), interfaceName: "eth\(index)",
             mtu: random.chance(200) ? 576 : 1500,
-            evb: EVBNegotiation.Configuration(
+            evb: EVBStationNegotiation.Configuration(
                 timers: randomTimers(), requestsReflectiveRelay: random.chance(800), groupIDs: random.chance(800)))
     }
 

@@ -1,3 +1,4 @@
+import ControlSamples
 import EVBModel
 import JSON
 import Testing

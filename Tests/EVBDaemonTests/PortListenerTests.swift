@@ -3,12 +3,12 @@ import EVBTime
 import EventLoop
 import Glibc
 import LinuxSystem
+import NetnsSupport
 import PacketSocket
 import Testing
 
 @testable import EVBDaemon
 
-private let inOwnNamespace = getenv("EVBD_TEST_NETNS").map { String(cString: $0) } == "1"
 private let ecp: UInt16 = 0x8940
 private let group = HardwareAddress(0x0180_C200_0000)
 private let neighbour = HardwareAddress(0x0200_0000_0001)
@@ -25,24 +25,13 @@ private final class Bench {
         self.name = name
         loop = try EventLoop()
         timers = Timers(loop: loop)
-        try Self.run("ip", "link", "add", "\(name)-a", "type", "veth", "peer", "name", "\(name)-b")
-        for end in ["\(name)-a", "\(name)-b"] { try Self.run("ip", "link", "set", end, "addrgenmode", "none", "up") }
+        try run("ip link add \(name)-a type veth peer name \(name)-b")
+        for end in ["\(name)-a", "\(name)-b"] { try run("ip link set \(end) addrgenmode none up") }
         sender = try PacketSocket(
             interfaceIndex: Int32(if_nametoindex("\(name)-a")), etherTypes: [0x9999], groups: [], tap: .protocols)
     }
 
-    deinit { try? Self.run("ip", "link", "delete", "\(name)-a") }
-
-    private static func run(_ words: String...) throws {
-        var arguments = (["/usr/bin/env"] + words).map { strdup($0) }
-        defer { arguments.forEach { free($0) } }
-        arguments.append(nil)
-        var child: pid_t = 0
-        try #require(posix_spawn(&child, "/usr/bin/env", nil, nil, arguments, environ) == 0)
-        var status: Int32 = 0
-        try systemCall("waitpid") { waitpid(child, &status, 0) }
-        try #require(status == 0, "\(words)")
-    }
+    deinit { try? run("ip link delete \(name)-a") }
 
     func listen(
         _ sources: FrameSources, _ allowance: PortListener.Allowance, take: @escaping (UInt8) -> Void,

@@ -9,7 +9,7 @@ import Testing
 /// Frames cross the wire as octets. The bench also watches what must hold in every test: contiguous changes of state, one
 /// end for each request, one ECPDU at a time, repeated without a change and not too often.
 final class Bench {
-    var port: Port
+    var port: StationPort
     var bridges: [FakeBridge]
     private(set) var now = Instant.origin
     /// How long a frame is under way.
@@ -28,7 +28,7 @@ final class Bench {
     var keepsLog = true
     /// What the station sent, also if it was lost.
     private(set) var sent: [(at: Instant, frame: Frame)] = []
-    private(set) var effects: [(at: Instant, effect: PortEffect)] = []
+    private(set) var effects: [(at: Instant, effect: StationEffect)] = []
     private(set) var states: [VSIID: VSIState] = [:]
     private(set) var open: [VSIID: Int] = [:]
     private(set) var requestPDUs = 0
@@ -37,10 +37,10 @@ final class Bench {
     private var wire = WireQueue()
 
     init(
-        _ configuration: PortConfiguration = .test(), bridges: [FakeBridge] = [FakeBridge()],
+        _ configuration: StationPortConfiguration = .test(), bridges: [FakeBridge] = [FakeBridge()],
         firstSequence: UInt16 = 1
     ) {
-        port = Port(configuration: configuration, firstSequence: firstSequence)
+        port = StationPort(configuration: configuration, firstSequence: firstSequence)
         self.bridges = bridges
     }
 
@@ -77,7 +77,7 @@ final class Bench {
         perform(effects)
     }
 
-    func reconfigure(_ configuration: PortConfiguration) {
+    func reconfigure(_ configuration: StationPortConfiguration) {
         perform(port.reconfigure(configuration, at: now))
     }
 
@@ -158,7 +158,7 @@ final class Bench {
         }
     }
 
-    func perform(_ list: [PortEffect]) {
+    func perform(_ list: [StationEffect]) {
         for effect in list {
             if keepsLog { effects.append((now, effect)) }
             switch effect {
@@ -200,7 +200,7 @@ final class Bench {
         transmissionsMax = max(transmissionsMax, outstanding?.count ?? 0)
     }
 
-    private func watch(_ event: VSIEvent) {
+    private func watch(_ event: StationVSIEvent) {
         switch event {
         case .changed(let change):
             let known = states[change.vsiID] ?? .deassociated
@@ -235,7 +235,7 @@ extension Bench {
 
     var associatedCount: Int { port.vsis.count { $0.state == .associated } }
 
-    var statistics: PortStatistics { port.snapshot.statistics }
+    var statistics: StationPortStatistics { port.snapshot.statistics }
 
     /// How the requests for a VSI have ended.
     func outcomes(_ number: UInt64) -> [RequestOutcome] {
@@ -252,7 +252,7 @@ extension Bench {
         }
     }
 
-    var notices: [PortNotice] {
+    var notices: [StationNotice] {
         effects.compactMap { if case .notice(let notice) = $0.effect { notice } else { nil } }
     }
 
@@ -291,7 +291,7 @@ extension Bench {
         }
     }
 
-    private static func text(_ effect: PortEffect) -> String? {
+    private static func text(_ effect: StationEffect) -> String? {
         switch effect {
         case .transmit(let frame):
             guard case .ecp(let ecpdu) = frame.payload, ecpdu.operation == .request else { return nil }
@@ -302,7 +302,7 @@ extension Bench {
         case .vsi(.ended(let vsiID, let outcome)): return "\(vsiID.testName) ended: \(outcome)"
         case .vsi(.forgotten(let vsiID)): return "\(vsiID.testName) is forgotten"
         case .peer(.found): return "bridge found"
-        case .peer(.lost(let loss)): return "bridge lost: \(loss.rawValue)"
+        case .peer(.lost(let loss)): return "bridge lost: \(loss.text(of: .bridge))"
         case .reflectiveRelay, .timers, .notice: return nil
         }
     }

@@ -124,29 +124,30 @@ final class DraftBridge {
 
 /// A station port and a ``DraftBridge``, a wire between them that takes 50 us, and a clock of their own.
 final class DraftBench {
-    var port: Port
+    var port: StationPort
     let bridge = DraftBridge()
     private(set) var now = Instant(nanoseconds: 0)
     /// Which frames the wire loses.
     var losesFromStation: (Frame) -> Bool = { _ in false }
     var losesFromBridge: (Frame) -> Bool = { _ in false }
     private(set) var sent: [(at: Instant, frame: Frame)] = []
-    private(set) var effects: [PortEffect] = []
+    private(set) var effects: [StationEffect] = []
     private var wire: [(at: Instant, isToStation: Bool, octets: [UInt8])] = []
 
     init(
-        _ dialect: PortConfiguration.Dialect = .draft, relay: Bool = true, mtu: Int = 1500, firstSequence: UInt16 = 1
+        _ dialect: StationPortConfiguration.Dialect = .draft, relay: Bool = true, mtu: Int = 1500,
+        firstSequence: UInt16 = 1
     ) {
-        port = Port(
+        port = StationPort(
             configuration: Self.configuration(dialect, relay: relay, mtu: mtu), firstSequence: firstSequence)
     }
 
     static func configuration(
-        _ dialect: PortConfiguration.Dialect, relay: Bool = true, mtu: Int = 1500
-    ) -> PortConfiguration {
-        PortConfiguration(
+        _ dialect: StationPortConfiguration.Dialect, relay: Bool = true, mtu: Int = 1500
+    ) -> StationPortConfiguration {
+        StationPortConfiguration(
             address: MACAddress(truncating: 0x0200_0000_AA01), interfaceName: "eth0", mtu: mtu,
-            evb: EVBNegotiation.Configuration(requestsReflectiveRelay: relay), dialect: dialect)
+            evb: EVBStationNegotiation.Configuration(requestsReflectiveRelay: relay), dialect: dialect)
     }
 
     /// Sets the link up and lets bridge and station find each other.
@@ -173,7 +174,7 @@ final class DraftBench {
 
     func withdraw(_ number: UInt64) throws { perform(try port.withdraw(Self.id(number), at: now)) }
 
-    func reconfigure(_ configuration: PortConfiguration) { perform(port.reconfigure(configuration, at: now)) }
+    func reconfigure(_ configuration: StationPortConfiguration) { perform(port.reconfigure(configuration, at: now)) }
 
     func receive(_ octets: [UInt8]) throws { perform(port.receive(try Frame(decoding: octets), at: now)) }
 
@@ -204,7 +205,7 @@ final class DraftBench {
         perform(port.advance(to: now))
     }
 
-    private func perform(_ list: [PortEffect]) {
+    private func perform(_ list: [StationEffect]) {
         for effect in list {
             effects.append(effect)
             guard case .transmit(let frame) = effect else { continue }
@@ -259,7 +260,7 @@ extension DraftBench {
     func state(_ number: UInt64) -> VSIState? { port.vsi(Self.id(number))?.state }
     func reason(_ number: UInt64) -> VSIReason? { port.vsi(Self.id(number))?.reason }
 
-    var statistics: PortStatistics { port.snapshot.statistics }
+    var statistics: StationPortStatistics { port.snapshot.statistics }
 
     func outcomes(_ number: UInt64) -> [RequestOutcome] {
         effects.compactMap { effect in
@@ -279,7 +280,7 @@ extension DraftBench {
         effects.compactMap { if case .peer(.lost(let loss)) = $0 { loss } else { nil } }
     }
 
-    var notices: [PortNotice] {
+    var notices: [StationNotice] {
         effects.compactMap { if case .notice(let notice) = $0 { notice } else { nil } }
     }
 

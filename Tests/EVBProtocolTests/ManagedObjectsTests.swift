@@ -157,7 +157,7 @@ import Testing
 
     @Test("TLV-26 no LLDPDU is sent to the nearest bridge address, whatever the dialect", arguments: [false, true])
     func silenceThere(_ isDraft: Bool) throws {
-        var configuration = PortConfiguration.test()
+        var configuration = StationPortConfiguration.test()
         configuration.dialect = isDraft ? .draft : .automatic
         let bench = Bench(configuration)
         bench.start()

@@ -9,7 +9,7 @@ final class PairBench {
     static let wireDelay = Interval(nanoseconds: 50_000)
     static let bridgeAddress = MACAddress(truncating: 0x0200_0000_BB01)
 
-    var station: Port
+    var station: StationPort
     var bridge: BridgePort
     private(set) var now = Instant(nanoseconds: 0)
     /// What the bridge's owner decides; nil decides nothing.
@@ -17,14 +17,14 @@ final class PairBench {
     /// Which frames the wire loses.
     var losesFromStation: (Frame) -> Bool = { _ in false }
     var losesFromBridge: (Frame) -> Bool = { _ in false }
-    private(set) var stationEffects: [PortEffect] = []
+    private(set) var stationEffects: [StationEffect] = []
     private(set) var bridgeEffects: [BridgeEffect] = []
     private(set) var sentByStation: [(at: Instant, frame: Frame)] = []
     private(set) var sentByBridge: [(at: Instant, frame: Frame)] = []
     private var wire: [(at: Instant, isToStation: Bool, octets: [UInt8])] = []
 
     init(station: DialectChoice = .automatic, bridge: DialectChoice = .automatic, vsisMax: Int = 100) {
-        self.station = Port(configuration: DraftBench.configuration(station), firstSequence: 1)
+        self.station = StationPort(configuration: DraftBench.configuration(station), firstSequence: 1)
         self.bridge = BridgePort(
             configuration: Self.bridgeConfiguration(bridge, vsisMax: vsisMax), firstSequence: 0x0101)
     }
@@ -52,7 +52,7 @@ final class PairBench {
         bridgeDoes { $0.setLink(up: up, at: $1) }
     }
 
-    func stationDoes(_ action: (inout Port, Instant) throws -> [PortEffect]) rethrows {
+    func stationDoes(_ action: (inout StationPort, Instant) throws -> [StationEffect]) rethrows {
         for effect in try action(&station, now) {
             stationEffects.append(effect)
             guard case .transmit(let frame) = effect else { continue }
@@ -138,7 +138,7 @@ extension PairBench {
         bridgeEffects.compactMap { if case .vsi(.released(_, let release)) = $0 { release } else { nil } }
     }
 
-    var stationLosses: [StationLoss] {
+    var stationLosses: [PeerLoss] {
         bridgeEffects.compactMap { if case .station(.lost(let loss)) = $0 { loss } else { nil } }
     }
 

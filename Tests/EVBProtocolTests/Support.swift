@@ -10,20 +10,7 @@ import Testing
     import Musl
 #endif
 
-/// Numbers that look random and are the same for the same seed.
-struct SplitMix64: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ mixed >> 30) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ mixed >> 27) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ mixed >> 31
-    }
-
+extension SplitMix64 {
     /// Whether something happens that does so in `percent` of a hundred cases.
     mutating func chance(_ percent: UInt64) -> Bool { next() % 100 < percent }
 
@@ -163,14 +150,14 @@ extension MACAddress {
     static let bridge = MACAddress(truncating: 0x0200_0000_00B1)
 }
 
-extension PortConfiguration {
+extension StationPortConfiguration {
     static func test(
         timers: OperationalTimers = OperationalTimers(), relay: Bool = true, groupIDs: Bool = true,
-        isManual: Bool = false, mtu: Int = 1500, dialect: PortConfiguration.Dialect = .automatic
-    ) -> PortConfiguration {
-        PortConfiguration(
+        isManual: Bool = false, mtu: Int = 1500, dialect: StationPortConfiguration.Dialect = .automatic
+    ) -> StationPortConfiguration {
+        StationPortConfiguration(
             address: .station, interfaceName: "eth0", mtu: mtu,
-            evb: EVBNegotiation.Configuration(
+            evb: EVBStationNegotiation.Configuration(
                 timers: timers, requestsReflectiveRelay: relay, groupIDs: groupIDs, isManual: isManual),
             dialect: dialect)
     }

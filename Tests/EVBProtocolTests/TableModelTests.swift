@@ -1,3 +1,4 @@
+import EVBTime
 import Testing
 
 @testable import EVBProtocol

@@ -1,3 +1,4 @@
+import EVBTime
 import EVBWire
 import Testing
 

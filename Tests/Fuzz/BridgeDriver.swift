@@ -20,7 +20,7 @@ struct BridgeDriver {
 
     private var port: BridgePort
     private var now = Instant(nanoseconds: 1_000_000_000)
-    private var input: ArraySlice<UInt8>
+    private var input: DriverInput
     private var isLinkUp = false
     /// The station's ECP sequence number.
     private var stationSequence: UInt16 = 0
@@ -32,7 +32,7 @@ struct BridgeDriver {
     private var held: [VSIID: BridgeGrant] = [:]
 
     private init(_ octets: [UInt8]) {
-        input = octets[...]
+        input = DriverInput(octets)
         port = BridgePort(configuration: Self.configuration(0), firstSequence: 0xFFFE)
     }
 
@@ -47,21 +47,21 @@ struct BridgeDriver {
     }
 
     private mutating func step() {
-        let instruction = next() % 16
+        let instruction = input.next() % 16
         if Self.isTraced { print("\(now.nanoseconds) instruction \(instruction)") }
         switch instruction {
-        case 0: receive(octets(Int(word() % 1515)))
+        case 0: receive(input.octets(Int(input.word() % 1515)))
         case 1: announce()
         case 2: announceDraft()
-        case 3: send(.request, payload: octets(Int(word() % 1497)))
-        case 4: acknowledge(distance: UInt16(next() % 4))
-        case 5: pass(.exponent(next() % 32))
+        case 3: send(.request, payload: input.octets(Int(input.word() % 1497)))
+        case 4: acknowledge(distance: UInt16(input.next() % 4))
+        case 5: pass(.exponent(input.next() % 32))
         case 6: passToDeadline()
         case 7: ask()
-        case 8: decide(next(), next())
+        case 8: decide(input.next(), input.next())
         case 9: flipLink()
         case 10:
-            let bits = next()
+            let bits = input.next()
             act(transmitsMax: 1) { [now] in $0.reconfigure(Self.configuration(bits), at: now) }
         case 11: retract()
         default:
@@ -82,22 +82,7 @@ struct BridgeDriver {
         require(port.nextDeadline == nil, "something to do on a dead link")
     }
 
-    // MARK: Input
-
-    private mutating func next() -> UInt8 { input.popFirst() ?? 0 }
-
-    private mutating func word() -> UInt16 { UInt16(next()) << 8 | UInt16(next()) }
-
-    private mutating func octets(_ count: Int) -> [UInt8] {
-        defer { input = input.dropFirst(count) }
-        return Array(input.prefix(count))
-    }
-
     // MARK: The station
-
-    private static func station(_ number: UInt8) -> MACAddress {
-        MACAddress(truncating: 0x0200_0000_0000 | UInt64(number % 16))
-    }
 
     private mutating func receive(_ octets: [UInt8]) {
         do {
@@ -111,38 +96,19 @@ struct BridgeDriver {
 
     /// An LLDPDU of a station, with any EVB TLV.
     private mutating func announce() {
-        let number = next()
-        let (stationStatus, retry, delay, keepAlive) = (next(), next(), next(), next())
-        let tlv = EVBTLV(
-            bridgeStatus: [],
-            stationStatus: StationStatus(
-                groupIDs: stationStatus & 0x08 != 0, reflectiveRelayRequest: stationStatus & 0x04 != 0,
-                reflectiveRelayStatus: ReflectiveRelayStatus(rawValue: stationStatus & 0x03) ?? .unknown),
-            retries: retry >> 5, retransmissionExponent: retry, mode: EVBMode(rawValue: delay >> 6) ?? .station,
-            resourceWaitDelay: NegotiatedExponent(delay, isRemote: delay & 0x20 != 0),
-            reinitKeepAlive: NegotiatedExponent(keepAlive, isRemote: keepAlive & 0x20 != 0))
-        let copies = Int(keepAlive >> 6)
-        announce(number, Array(repeating: .evb(tlv), count: copies == 0 ? 1 : copies - 1))
+        let number = input.next()
+        let tlvs = input.evbTLVs([], otherwise: .station)
+        receive(input.lldpdu(of: number, tlvs).encoded())
     }
 
     /// An LLDPDU of a station with the draft's EVB TLV.
     private mutating func announceDraft() {
-        let (number, modes, capable) = (next(), next(), next())
+        let (number, modes, capable) = (input.next(), input.next(), input.next())
         let tlv = DraftEVBTLV(
             supportedModes: .init(rawValue: modes), supportedCapabilities: .init(rawValue: capable),
             configuredModes: .init(rawValue: modes), configuredCapabilities: .init(rawValue: capable),
             supportedVSIs: 3295, configuredVSIs: 0, retransmissionExponent: capable >> 3)
-        announce(number, [.draftEVB(tlv)])
-    }
-
-    /// The name moves on its own in the high bits of the number, the address in the low ones.
-    private mutating func announce(_ number: UInt8, _ tlvs: [LLDPDU.OptionalTLV]) {
-        let lldpdu = LLDPDU(
-            chassisID: .chassis(Self.station(number >> 4)), portID: LLDPIdentifier(subtype: 5, octets: [0x70]),
-            timeToLive: word(), optional: tlvs)
-        let frame = Frame(
-            destination: .nearestCustomerBridge, source: Self.station(number), payload: .lldp(lldpdu))
-        receive(frame.encoded())
+        receive(input.lldpdu(of: number, [.draftEVB(tlv)]).encoded())
     }
 
     private var isDraft: Bool { port.snapshot.station?.advertised.dialect == .draft }
@@ -150,13 +116,8 @@ struct BridgeDriver {
     private mutating func send(_ operation: ECPDU.Operation, sequence: UInt16? = nil, payload: [UInt8] = []) {
         if operation == .request { stationSequence &+= 1 }
         let number = sequence ?? stationSequence
-        let source = port.snapshot.station?.address ?? Self.station(0)
-        let content: Frame.Payload =
-            isDraft
-            ? .draftECP(DraftECPDU(operation: operation, sequence: number, payload: payload))
-            : .ecp(ECPDU(operation: operation, sequence: number, payload: payload))
-        let destination: MACAddress = isDraft ? .nearestBridge : .nearestCustomerBridge
-        receive(Frame(destination: destination, source: source, payload: content).encoded(padded: false))
+        let ecpdu = ECPDU(operation: operation, sequence: number, payload: payload)
+        receive(Frame.ecp(ecpdu, from: port.snapshot.station?.address, isDraft: isDraft).encoded(padded: false))
     }
 
     /// Acknowledges what the port sent last, or something near it.
@@ -167,7 +128,7 @@ struct BridgeDriver {
 
     /// Asks for something that is well-formed, for one VSI or for two.
     private mutating func ask() {
-        let (name, kind, shape) = (next(), next(), next())
+        let (name, kind, shape) = (input.next(), input.next(), input.next())
         var entries: [FilterEntry] = []
         for index in 0..<UInt64(shape & 0x03) + 1 {
             entries.append(
@@ -248,7 +209,7 @@ struct BridgeDriver {
     }
 
     private mutating func retract() {
-        let vsiID = VSIID(format: .uuid, high: 7, low: UInt64(next() % 12))
+        let vsiID = VSIID(format: .uuid, high: 7, low: UInt64(input.next() % 12))
         let isKnown = port.vsi(vsiID) != nil
         act(transmitsMax: 1) { [now] in $0.deassociate(vsiID, at: now) }
         require(port.vsi(vsiID) == nil, "taken back and still there")
@@ -295,7 +256,7 @@ struct BridgeDriver {
             case .vsi(.departed(let vsiID, _)):
                 require(held[vsiID] == nil, "\(vsiID) has departed and was held")
             case .notice(.unusableTLV(let error)):
-                requirePrintable(error.map { "\($0)" } ?? "", longest: 200)
+                requirePrintable("\(error)", longest: 200)
             case .reflectiveRelay, .station, .timers, .notice: break
             }
         }

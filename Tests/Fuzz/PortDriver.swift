@@ -18,9 +18,9 @@ struct PortDriver {
     /// FUZZ_TRACE=1 shows what an input makes of the port.
     private static let isTraced = getenv("FUZZ_TRACE") != nil
 
-    private var port: Port
+    private var port: StationPort
     private var now = Instant(nanoseconds: 1_000_000_000)
-    private var input: ArraySlice<UInt8>
+    private var input: DriverInput
     private var isLinkUp = false
     /// The bridge's ECP sequence number.
     private var bridgeSequence: UInt16 = 0
@@ -32,8 +32,8 @@ struct PortDriver {
     private var told: [VSIID: VSIState] = [:]
 
     private init(_ octets: [UInt8]) {
-        input = octets[...]
-        port = Port(configuration: Self.configuration(0), firstSequence: 0xFFFE)
+        input = DriverInput(octets)
+        port = StationPort(configuration: Self.configuration(0), firstSequence: 0xFFFE)
     }
 
     static func run(_ octets: [UInt8]) {
@@ -47,21 +47,21 @@ struct PortDriver {
     }
 
     private mutating func step() {
-        let instruction = next() % 16
+        let instruction = input.next() % 16
         if Self.isTraced { print("\(now.nanoseconds) instruction \(instruction)") }
         switch instruction {
-        case 0: receive(octets(Int(word() % 1515)))
+        case 0: receive(input.octets(Int(input.word() % 1515)))
         case 1: announce()
-        case 2: request(payload: octets(Int(word() % 1497)))
+        case 2: request(payload: input.octets(Int(input.word() % 1497)))
         case 3: acknowledge()
         case 4: answer()
-        case 5: pass(.exponent(next() % 32))
+        case 5: pass(.exponent(input.next() % 32))
         case 6: passToDeadline()
         case 7: ask()
         case 8: withdraw()
         case 9: flipLink()
         case 12: announceDraft()
-        case 10: take(port.reconfigure(Self.configuration(next()), at: now), transmitsMax: 1)
+        case 10: take(port.reconfigure(Self.configuration(input.next()), at: now), transmitsMax: 1)
         default:
             // What a bridge does right, all at once: an acknowledgement, and the answer that was asked for.
             acknowledge(distance: 0)
@@ -77,22 +77,7 @@ struct PortDriver {
         require(open.values.allSatisfy { $0 == 0 }, "requests without an end: \(open)")
     }
 
-    // MARK: Input
-
-    private mutating func next() -> UInt8 { input.popFirst() ?? 0 }
-
-    private mutating func word() -> UInt16 { UInt16(next()) << 8 | UInt16(next()) }
-
-    private mutating func octets(_ count: Int) -> [UInt8] {
-        defer { input = input.dropFirst(count) }
-        return Array(input.prefix(count))
-    }
-
     // MARK: The peer
-
-    private static func bridge(_ number: UInt8) -> MACAddress {
-        MACAddress(truncating: 0x0200_0000_0000 | UInt64(number % 16))
-    }
 
     private mutating func receive(_ octets: [UInt8]) {
         do {
@@ -106,50 +91,26 @@ struct PortDriver {
 
     /// An LLDPDU of a bridge, with any EVB TLV.
     private mutating func announce() {
-        let number = next()
-        let source = Self.bridge(number)
-        let (bridgeStatus, stationStatus, retry, delay, keepAlive) = (next(), next(), next(), next(), next())
-        let tlv = EVBTLV(
-            bridgeStatus: BridgeStatus(rawValue: bridgeStatus & 0x07),
-            stationStatus: StationStatus(
-                groupIDs: stationStatus & 0x08 != 0, reflectiveRelayRequest: stationStatus & 0x04 != 0,
-                reflectiveRelayStatus: ReflectiveRelayStatus(rawValue: stationStatus & 0x03) ?? .unknown),
-            retries: retry >> 5, retransmissionExponent: retry, mode: EVBMode(rawValue: delay >> 6) ?? .bridge,
-            resourceWaitDelay: NegotiatedExponent(delay, isRemote: delay & 0x20 != 0),
-            reinitKeepAlive: NegotiatedExponent(keepAlive, isRemote: keepAlive & 0x20 != 0))
-        let copies = Int(keepAlive >> 6)
-        let lldpdu = LLDPDU(
-            // The name moves on its own in the high bits, the address in the low ones.
-            chassisID: .chassis(Self.bridge(number >> 4)), portID: LLDPIdentifier(subtype: 5, octets: [0x70]),
-            timeToLive: word(), optional: Array(repeating: .evb(tlv), count: copies == 0 ? 1 : copies - 1))
-        receive(
-            Frame(destination: .nearestCustomerBridge, source: source, payload: .lldp(lldpdu)).encoded())
+        let number = input.next()
+        let tlvs = input.evbTLVs(BridgeStatus(rawValue: input.next() & 0x07), otherwise: .bridge)
+        receive(input.lldpdu(of: number, tlvs).encoded())
     }
 
     /// An LLDPDU of a bridge with the draft's EVB TLV.
     private mutating func announceDraft() {
-        let number = next()
-        let (supported, configured, capable, agreed) = (next(), next(), next(), next())
+        let number = input.next()
+        let (supported, configured, capable, agreed) = (input.next(), input.next(), input.next(), input.next())
         let tlv = DraftEVBTLV(
             supportedModes: .init(rawValue: supported), supportedCapabilities: .init(rawValue: capable),
             configuredModes: .init(rawValue: configured), configuredCapabilities: .init(rawValue: agreed),
-            supportedVSIs: word(), configuredVSIs: word(), retransmissionExponent: next())
-        let lldpdu = LLDPDU(
-            chassisID: .chassis(Self.bridge(number >> 4)), portID: LLDPIdentifier(subtype: 5, octets: [0x70]),
-            timeToLive: word(), optional: [.draftEVB(tlv)])
-        receive(
-            Frame(destination: .nearestCustomerBridge, source: Self.bridge(number), payload: .lldp(lldpdu)).encoded())
+            supportedVSIs: input.word(), configuredVSIs: input.word(), retransmissionExponent: input.next())
+        receive(input.lldpdu(of: number, [.draftEVB(tlv)]).encoded())
     }
 
     private mutating func send(_ ecpdu: ECPDU) {
-        let source = port.snapshot.peer?.address ?? Self.bridge(0)
-        let isDraft = port.snapshot.peer?.advertised.dialect == .draft
-        let payload: Frame.Payload =
-            isDraft
-            ? .draftECP(DraftECPDU(operation: ecpdu.operation, sequence: ecpdu.sequence, payload: ecpdu.payload))
-            : .ecp(ecpdu)
-        let destination: MACAddress = isDraft ? .nearestBridge : .nearestCustomerBridge
-        receive(Frame(destination: destination, source: source, payload: payload).encoded(padded: false))
+        let peer = port.snapshot.peer
+        let isDraft = peer?.advertised.dialect == .draft
+        receive(Frame.ecp(ecpdu, from: peer?.address, isDraft: isDraft).encoded(padded: false))
     }
 
     private mutating func request(payload: [UInt8]) {
@@ -158,7 +119,7 @@ struct PortDriver {
     }
 
     /// Acknowledges what the port sent last, or something near it.
-    private mutating func acknowledge() { acknowledge(distance: UInt16(next() % 4)) }
+    private mutating func acknowledge() { acknowledge(distance: UInt16(input.next() % 4)) }
 
     private mutating func acknowledge(distance: UInt16) {
         guard let sequence = outstanding?.ecpdu.sequence else { return }
@@ -167,7 +128,7 @@ struct PortDriver {
 
     /// Answers what the port sent last, some of it, in one way or another.
     private mutating func answer() {
-        let (status, omitted, vid) = (next(), next(), word())
+        let (status, omitted, vid) = (input.next(), input.next(), input.word())
         answer(status: VDPStatus(rawValue: status), omitted: omitted, vid: vid)
     }
 
@@ -232,10 +193,10 @@ struct PortDriver {
         return VSIID(format: format, high: 7, low: UInt64(number % vsiCount))
     }
 
-    private static func configuration(_ bits: UInt8) -> PortConfiguration {
-        PortConfiguration(
+    private static func configuration(_ bits: UInt8) -> StationPortConfiguration {
+        StationPortConfiguration(
             address: own, interfaceName: "eth0", mtu: mtu,
-            evb: EVBNegotiation.Configuration(
+            evb: EVBStationNegotiation.Configuration(
                 timers: OperationalTimers(
                     retries: bits & 0x07, rte: bits & 0x08 == 0 ? 14 : 0, rwd: bits & 0x10 == 0 ? 20 : 31,
                     rka: bits & 0x20 == 0 ? 20 : 8),
@@ -243,7 +204,7 @@ struct PortDriver {
     }
 
     private mutating func ask() {
-        let (name, kind, shape) = (next(), next(), next())
+        let (name, kind, shape) = (input.next(), input.next(), input.next())
         var entries: [FilterEntry] = []
         for index in 0..<UInt64(shape & 0x03) + 1 {
             entries.append(
@@ -275,7 +236,7 @@ struct PortDriver {
 
     private mutating func withdraw() {
         let vsis = port.vsis.map(\.request.vsiID).sorted { ($0.format.rawValue, $0.low) < ($1.format.rawValue, $1.low) }
-        let choice = Int(next())
+        let choice = Int(input.next())
         withdraw(vsis.isEmpty ? Self.vsiID(0) : vsis[choice % vsis.count])
     }
 
@@ -304,7 +265,7 @@ struct PortDriver {
     ///   - effects: what it gave.
     ///   - transmitsMax: frames that it may send.
     ///   - more: effects that it may have beyond a few for each VSI.
-    private mutating func take(_ effects: [PortEffect], transmitsMax: Int, more: Int = 0) {
+    private mutating func take(_ effects: [StationEffect], transmitsMax: Int, more: Int = 0) {
         require(effects.count <= 24 + 4 * Int(Self.vsiCount) * 5 + more, "\(effects.count) effects")
         var transmits = 0
         for effect in effects {
@@ -334,7 +295,7 @@ struct PortDriver {
         }
     }
 
-    private mutating func note(_ event: VSIEvent) {
+    private mutating func note(_ event: StationVSIEvent) {
         switch event {
         case .changed(let change):
             let state = told[change.vsiID] ?? .deassociated

@@ -1,4 +1,4 @@
 # ECP: an acknowledgement of another PDU is taken for the one that is waited for.
-# file: Sources/EVBProtocol/ECPTransmitter.swift
+# file: Sources/EVBProtocol/Common/ECPTransmitter.swift
 # runs: 40
 s/guard sent\.sequence == ecpdu\.sequence, sent/guard sent/

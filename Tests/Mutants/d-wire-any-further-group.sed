@@ -1,4 +1,4 @@
 # Port: with a further group address configured every group address counts.
-# file: Sources/EVBProtocol/GroupAddresses.swift
+# file: Sources/EVBProtocol/Common/GroupAddresses.swift
 # swift: DestinationTests
 s/if let further, header\.destination == further/if further != nil, header.destination.isGroup/

@@ -1,4 +1,4 @@
 # Bridge: frames to any address count.
-# file: Sources/EVBProtocol/Bridge/BridgePort+Receive.swift
+# file: Sources/EVBProtocol/Common/PeerLinkPort.swift
 # swift: DestinationTests
-s/guard configuration\.addresses\.includes\(frame\.header\) else/guard configuration.addresses.includes(frame.header) || isLinkUp else/
+s/guard link\.configuration\.addresses\.includes\(frame\.header\) else/guard link.configuration.addresses.includes(frame.header) || Role.Negotiation.ownRole == .bridge else/

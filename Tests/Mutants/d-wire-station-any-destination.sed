@@ -1,4 +1,4 @@
 # Station: frames to any address count.
-# file: Sources/EVBProtocol/Port+Receive.swift
+# file: Sources/EVBProtocol/Common/PeerLinkPort.swift
 # swift: DestinationTests
-s/guard configuration\.addresses\.includes\(frame\.header\) else/guard configuration.addresses.includes(frame.header) || isLinkUp else/
+s/guard link\.configuration\.addresses\.includes\(frame\.header\) else/guard link.configuration.addresses.includes(frame.header) || Role.Negotiation.ownRole == .station else/

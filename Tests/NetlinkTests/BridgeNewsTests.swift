@@ -1,5 +1,6 @@
 import Glibc
 import LinuxSystem
+import NetnsSupport
 import Testing
 
 @testable import Netlink

@@ -1,6 +1,7 @@
 import Glibc
 import LinuxSystem
 import Netlink
+import NetnsSupport
 import Testing
 
 /// The addresses that a link takes frames for beside its own.

@@ -2,6 +2,7 @@ import Dataplane
 import Glibc
 import LinuxSystem
 import Netlink
+import NetnsSupport
 import Testing
 
 @Suite(.enabled(if: inOwnNamespace, "needs root in a network namespace of its own: EVBD_TEST_NETNS=1 unshare -n"))

@@ -1,6 +1,7 @@
 import Glibc
 import LinuxSystem
 import Netlink
+import NetnsSupport
 import Testing
 
 @Suite struct NetlinkEndpointTests {

@@ -1,4 +1,5 @@
 import CLinux
+import NetnsSupport
 
 @testable import PacketSocket
 
@@ -73,18 +74,5 @@ extension PacketFilter {
     /// Lets everything through, as if there were no filter.
     static var acceptingAll: PacketFilter {
         PacketFilter(raw: [sock_filter(code: UInt16(BPF_RET | BPF_K), jt: 0, jf: 0, k: .max)])
-    }
-}
-
-/// Numbers that a seed repeats (SplitMix64).
-struct SeededGenerator: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ mixed >> 30) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ mixed >> 27) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ mixed >> 31
     }
 }

@@ -1,3 +1,4 @@
+import NetnsSupport
 import PacketSocket
 import Testing
 

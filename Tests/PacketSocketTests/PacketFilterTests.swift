@@ -1,6 +1,8 @@
 import CLinux
+import EVBTime
 import Glibc
 import LinuxSystem
+import NetnsSupport
 import Testing
 
 @testable import PacketSocket
@@ -98,7 +100,7 @@ struct PacketFilterTests {
     func property() throws {
         let seed = getenv("EVBD_SEED").flatMap { UInt64(String(cString: $0)) } ?? UInt64.random(in: 0...UInt64.max)
         print("PacketFilterTests: EVBD_SEED=\(seed)")
-        var random = SeededGenerator(state: seed)
+        var random = SplitMix64(seed: seed)
         for round in 0..<4000 {
             let rule = Rule(&random)
             let program = rule.filter.instructions

@@ -177,7 +177,7 @@ extension BridgePortSupervisor {
                 message: "reflective relay is \(isOn ? "on" : "off")"))
     }
 
-    private func tell(_ change: StationChange) {
+    private func tell(_ change: PeerChange) {
         let news: PortNews
         switch change {
         case .found(let station):
@@ -191,7 +191,7 @@ extension BridgePortSupervisor {
             forgetHeld()
             // A station that is found at once in the other dialect asks again for what it had.
             if !isStopping, loss != .dialectChanged { seat.lost() }
-            let reason = isClosing ? "the port is given up" : loss.rawValue
+            let reason = isClosing ? "the port is given up" : loss.text(of: .station)
             log(isClosing ? .notice : .warning, "EVB station lost", ["reason": "\(reason)"])
             news = PortNews(kind: .peer, reason: reason, message: "the EVB station is lost: \(reason)")
         }
@@ -212,7 +212,7 @@ extension BridgePortSupervisor {
         case .misaddressedECP(let destination):
             "dropping ECP to \(destination), which is not its group address here: if the station is to be heard there, give group-address: \(destination)"
         case .unusableTLV(let error):
-            "the neighbour's EVB TLV is unusable: \(error.map { "\($0)" } ?? "there are several")"
+            "the neighbour's EVB TLV is unusable: \(error)"
         }
     }
 }

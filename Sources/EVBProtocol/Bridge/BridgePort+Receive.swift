@@ -4,119 +4,44 @@ public import EVBWire
 extension BridgePort {
     /// Takes in a frame from the wire.
     public mutating func receive(_ frame: Frame, at now: Instant) -> [BridgeEffect] {
-        // Our own frame, given back by a loop, is nobody's word but ours.
-        guard isLinkUp, frame.source != configuration.address else { return [] }
-        guard configuration.addresses.includes(frame.header) else {
-            refuseMisaddressed(frame.header)
-            return finish(at: now)
-        }
-        switch frame.payload {
-        case .lldp(let lldpdu): receive(lldpdu, from: frame.source, at: now)
-        case .ecp(let ecpdu): receive(ecpdu, in: .ratified, from: frame.source, at: now)
-        case .draftECP(let ecpdu): receive(ECPDU(draft: ecpdu), in: .draft, from: frame.source, at: now)
-        }
+        // A loop returns the port's own frames.
+        guard link.isUp, frame.source != configuration.address else { return [] }
+        take(frame, at: now)
         return finish(at: now)
     }
 
-    /// Counts a frame that could not be read; one to another address is not the neighbour's.
+    /// Counts a frame that could not be read; one to another address is not the station's.
     ///
     /// - Parameters:
     ///   - error: why the frame could not be read.
     ///   - header: the frame's header; nil where the frame is too short to have one.
-    public mutating func countUnreadable(_ error: WireError, _ header: FrameHeader?) {
-        guard let header, header.source != configuration.address else { return }
-        guard configuration.addresses.includes(header) else {
-            statistics.countMisaddressed(header.etherType)
-            return
-        }
-        if header.etherType == EtherType.lldp {
-            statistics.lldpDiscarded &+= 1
-        } else {
-            statistics.ecpRxDiscarded &+= 1
-        }
-    }
+    public mutating func countUnreadable(_ error: WireError, _ header: FrameHeader?) { link.countUnreadable(header) }
 
-    /// Drops a frame that was sent to another address; the first ECP frame of them is told of.
-    private mutating func refuseMisaddressed(_ header: FrameHeader) {
-        statistics.countMisaddressed(header.etherType)
-        // LLDP to other addresses is the business of other agents.
-        guard header.etherType != EtherType.lldp, misaddressedECP == nil else { return }
-        misaddressedECP = header.destination
-        notices.insert(.misaddressedECP(header.destination))
-        effects.append(.notice(.misaddressedECP(header.destination)))
-    }
+    mutating func payloadAcknowledged() { vdp.pduAcknowledged() }
 
-    private mutating func receive(_ lldpdu: LLDPDU, from source: MACAddress, at now: Instant) {
-        statistics.lldpReceived &+= 1
-        if let defect = lldpdu.evbDefect ?? lldpdu.draftEVBDefect {
-            statistics.evbTLVsDiscarded &+= 1
-            if notices.insert(.unusableTLV(defect)).inserted { effects.append(.notice(.unusableTLV(defect))) }
-            // What the station said before holds until its time is over: one bad frame does not take its VSIs down.
-            let isSpoken = negotiation.dialect.defect(in: lldpdu) != nil
-            if isSpoken, source == station?.address, lldpdu.timeToLive > 0 { return }
-        }
-        switch agent.receive(lldpdu, from: source, keeping: station, at: now) {
-        case .ignored: break
-        case .added, .updated, .refreshed:
-            selectStation(otherwise: .withdrawn, at: now)
-            answerStation(at: now)
-        case .withdrawn: selectStation(otherwise: .shutdown, at: now)
-        }
-    }
+    mutating func payloadFailed(at now: Instant) { vdp.pduFailed() }
 
-    private mutating func receive(
-        _ ecpdu: ECPDU, in dialect: WireDialect, from source: MACAddress, at now: Instant
-    ) {
-        // Who has not said by LLDP that it is an EVB station with VDP, in this dialect, has nothing to ask.
-        guard let station, dialect == negotiation.dialect, negotiation.isVDPAgreed, ecpdu.subtype == .vdp else {
-            statistics.ecpRxDiscarded &+= 1
-            return
-        }
-        guard configuration.ecpSource.takes(source, with: station) else {
-            refuseForeign(source)
-            return
-        }
-        switch ecpdu.operation {
-        case .acknowledgement:
-            if transmitter.acknowledge(ecpdu) {
-                vdp.pduAcknowledged()
-            } else {
-                statistics.ecpRxStrayAcks &+= 1
-            }
-        case .request: receiveRequest(ecpdu, in: dialect, at: now)
-        }
-    }
-
-    private mutating func receiveRequest(_ ecpdu: ECPDU, in dialect: WireDialect, at now: Instant) {
-        statistics.ecpRxFrames &+= 1
-        var informed = receiver
-        guard informed.isNew(ecpdu, timers: negotiation.times, at: now) else {
-            statistics.ecpRxDuplicates &+= 1
-            transmit(dialect.acknowledgement(of: ecpdu))
+    mutating func receiveRequest(_ ecpdu: ECPDU, at now: Instant) {
+        let dialect = link.negotiation.dialect
+        var informed = link.receiver
+        guard informed.isNew(ecpdu, timers: link.negotiation.times, at: now) else {
+            link.statistics.ecpRxDuplicates &+= 1
+            link.transmit(dialect.acknowledgement(of: ecpdu))
             return
         }
         guard let reading = try? dialect.read(ecpdu.payload, from: .station) else {
             // It has arrived, and will not get better by being sent again.
-            receiver = informed
+            link.receiver = informed
             vdp.statistics.malformed &+= 1
-            transmit(dialect.acknowledgement(of: ecpdu))
+            link.transmit(dialect.acknowledgement(of: ecpdu))
             return
         }
         guard vdp.canTake(reading) else {
-            statistics.ecpRxRefused &+= 1
+            link.statistics.ecpRxRefused &+= 1
             return
         }
-        receiver = informed
-        transmit(dialect.acknowledgement(of: ecpdu))
+        link.receiver = informed
+        link.transmit(dialect.acknowledgement(of: ecpdu))
         vdp.receive(reading, at: now)
-    }
-
-    /// Leaves an ECP frame that is not the station's; the first of them is told of.
-    private mutating func refuseForeign(_ source: MACAddress) {
-        statistics.ecpRxOtherSource &+= 1
-        guard foreignECP == nil else { return }
-        foreignECP = source
-        notices.insert(.foreignECP(source))
-        effects.append(.notice(.foreignECP(source)))
     }
 }

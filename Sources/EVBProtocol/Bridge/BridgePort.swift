@@ -3,7 +3,7 @@ public import EVBWire
 
 /// An EVB bridge's station-facing port: the LLDP agent, the EVB negotiation, ECP and VDP of one interface, joined.
 ///
-/// It is the other side of ``Port`` and is driven in the same way: frames, decisions and the time go in, and every call gives
+/// It is the other side of ``StationPort`` and is driven in the same way: frames, decisions and the time go in, and every call gives
 /// the effects that follow, in order. After each call ``nextDeadline`` tells when ``advance(to:)`` is wanted.
 ///
 /// Files: this one joins the parts; `BridgePort+Receive.swift` takes frames in, `BridgePort+Station.swift` follows the
@@ -12,27 +12,10 @@ public struct BridgePort {
     /// How long a station that is there may not be heard: as long as an LLDPDU holds that says nothing special.
     public static let stationSilenceMax = Interval.seconds(UInt64(LLDPAgent.timeToLive))
 
-    public internal(set) var configuration: BridgePortConfiguration
-    var isLinkUp = false
-    var agent = LLDPAgent()
-    var negotiation: BridgeDialectNegotiation
-    var transmitter: ECPTransmitter
-    var receiver = ECPReceiver()
+    var link: PeerLink<BridgeRole>
     var vdp: VDPBridge
-    /// The station that is spoken with; it stays so until it is lost, whoever else is heard.
-    public internal(set) var station: EVBPeer?
-    var statistics = BridgePortStatistics()
-    var notices: Set<BridgeNotice> = []
-    /// Where ECP frames have come from that are not the station's.
-    var foreignECP: MACAddress?
-    /// The first address that is not ECP's and to which ECP came since the link is up.
-    var misaddressedECP: MACAddress?
-    var effects: [BridgeEffect] = []
-
-    /// What was last told, so that only changes are.
-    var toldTLVs: [DialectTLV]
-    var toldTimers: OperationalTimers
-    var toldReflection = false
+    /// What was published last, so that only changes are.
+    var publishedReflection = false
 
     /// A port whose link is down.
     ///
@@ -40,28 +23,16 @@ public struct BridgePort {
     ///   - configuration: its settings.
     ///   - firstSequence: the number of the first ECPDU, different from those that an earlier run used last.
     public init(configuration: BridgePortConfiguration, firstSequence: UInt16) {
-        self.configuration = configuration
-        negotiation = BridgeDialectNegotiation(configuration: configuration)
-        transmitter = ECPTransmitter(firstSequence: firstSequence)
+        link = PeerLink(configuration: configuration, firstSequence: firstSequence, vdp: BridgeVDPStatistics())
         vdp = VDPBridge(vsisMax: configuration.vsisMax)
-        toldTLVs = negotiation.outgoing(vsis: 0)
-        toldTimers = negotiation.operational
     }
 
     // MARK: What goes in
 
     /// The link came up or went down. When it goes down, all VSIs are released.
     public mutating func setLink(up: Bool, at now: Instant) -> [BridgeEffect] {
-        guard up != isLinkUp else { return [] }
-        isLinkUp = up
-        if up {
-            agent.start(at: now)
-        } else {
-            agent.stop()
-            loseStation(.linkDown, at: now)
-            notices = []
-            misaddressedECP = nil
-        }
+        guard up != link.isUp else { return [] }
+        followLink(up: up, at: now)
         return finish(at: now)
     }
 
@@ -69,12 +40,12 @@ public struct BridgePort {
     /// dialect of their station may not be spoken any more.
     public mutating func reconfigure(_ configuration: BridgePortConfiguration, at now: Instant) -> [BridgeEffect] {
         // A station at the new address is to hear this side soon.
-        if configuration.addresses != self.configuration.addresses { agent.localChange(at: now) }
-        self.configuration = configuration
-        let isNewDialect = configuration.dialect != negotiation.choice
-        negotiation.reconfigure(configuration)
+        if configuration.addresses != self.configuration.addresses { link.agent.localChange(at: now) }
+        link.configuration = configuration
+        let isNewDialect = configuration.dialect != link.negotiation.choice
+        link.negotiation.reconfigure(configuration)
         vdp.vsisMax = configuration.vsisMax
-        if isNewDialect { selectStation(otherwise: .dialectChanged, at: now) }
+        if isNewDialect { selectPeer(otherwise: .dialectChanged, at: now) }
         applyNegotiation(at: now)
         return finish(at: now)
     }
@@ -125,20 +96,7 @@ public struct BridgePort {
 
     /// Lets time pass, up to `now`.
     public mutating func advance(to now: Instant) -> [BridgeEffect] {
-        let due = agent.advance(to: now)
-        if due.aged { selectStation(otherwise: .aged, at: now) }
-        if due.transmit { transmitLLDP() }
-        switch transmitter.advance(
-            to: now, timers: negotiation.times, renumbering: negotiation.dialect.renumbersRetransmissions)
-        {
-        case .none: break
-        case .retransmit(let ecpdu):
-            statistics.ecpTxRetries &+= 1
-            transmit(ecpdu)
-        case .failed:
-            statistics.ecpTxFailures &+= 1
-            vdp.pduFailed()
-        }
+        advanceLink(to: now)
         vdp.advance(to: now)
         return finish(at: now)
     }
@@ -148,8 +106,8 @@ public struct BridgePort {
     ///
     /// Of many VSIs some are released by ``advance(to:)``, while ``isReleasing``.
     public mutating func shutdown(at now: Instant) -> [BridgeEffect] {
-        guard isLinkUp else { return [] }
-        transmitLLDP(timeToLive: 0)
+        guard link.isUp else { return [] }
+        link.transmitLLDP(vsis: nil, timeToLive: 0)
         return setLink(up: false, at: now)
     }
 
@@ -165,10 +123,15 @@ public struct BridgePort {
 
     /// When ``advance(to:)`` is wanted next.
     public var nextDeadline: Instant? {
-        Instant.earliest(agent.nextDeadline, Instant.earliest(transmitter.nextDeadline, vdp.nextDeadline))
+        Instant.earliest(link.nextDeadline, vdp.nextDeadline)
     }
 
     // MARK: What can be seen
+
+    public var configuration: BridgePortConfiguration { link.configuration }
+
+    /// The station that is spoken with. It stays so until it is lost, also when others are heard.
+    public var station: EVBPeer? { link.peer }
 
     private func isShown(_ vsi: VDPBridge.VSI) -> Bool { vsi.machine.state != .initial && !vdp.isLost(vsi) }
 
@@ -193,20 +156,15 @@ public struct BridgePort {
     }
 
     /// The number of the next ECPDU.
-    public var nextSequence: UInt16 { transmitter.sequence }
+    public var nextSequence: UInt16 { link.transmitter.sequence }
 
     /// Everything about the port but its VSIs.
     public var snapshot: BridgePortSnapshot {
-        var counted = statistics
+        let negotiation = link.negotiation
+        var counted = link.statistics
         counted.vdp = vdp.statistics
-        let inUse = agent.neighbours.first {
-            $0.lldpdu.chassisID == station?.chassisID && $0.lldpdu.portID == station?.portID
-        }
-        let neighbour = inUse ?? agent.neighbours.first
         return BridgePortSnapshot(
-            isLinkUp: isLinkUp, station: station,
-            neighbour: neighbour.map { NeighbourSnapshot(lldpdu: $0.lldpdu, heard: $0.lastHeard) },
-            dialect: negotiation.dialect,
+            isLinkUp: link.isUp, station: station, neighbour: link.neighbour, dialect: negotiation.dialect,
             localTLVs: negotiation.outgoing(vsis: vdp.presentCount), localTLV: negotiation.ratified.outgoing,
             timers: negotiation.operational, times: negotiation.times,
             keepAliveTimeout: negotiation.keepAliveTimeout, usesGroupIDs: negotiation.usesGroupIDs,
@@ -218,40 +176,16 @@ public struct BridgePort {
     /// Sends what VDP has ready if ECP can take it, and hands the effects over.
     mutating func finish(at now: Instant) -> [BridgeEffect] {
         takeEffects()
-        if isLinkUp, station != nil, transmitter.isIdle, let payload = vdp.nextPayload() {
-            statistics.ecpTxFrames &+= 1
-            transmit(transmitter.send(payload, subtype: .vdp, timers: negotiation.times, at: now))
+        if link.isUp, station != nil, link.transmitter.isIdle, let payload = vdp.nextPayload() {
+            link.send(payload, at: now)
         }
-        defer { effects = [] }
-        return effects
+        defer { link.effects = [] }
+        return link.effects
     }
 
     /// What VDP has found goes behind what was found before it.
     mutating func takeEffects() {
-        effects += vdp.effects
+        link.effects += vdp.effects
         vdp.effects = []
-    }
-
-    mutating func transmit(_ ecpdu: ECPDU) {
-        let dialect = negotiation.dialect
-        effects.append(
-            .transmit(
-                Frame(
-                    destination: configuration.addresses.ecp(dialect), source: configuration.address,
-                    payload: dialect.payload(ecpdu))))
-    }
-
-    private mutating func transmitLLDP(timeToLive: UInt16 = LLDPAgent.timeToLive) {
-        statistics.lldpSent &+= 1
-        let tlvs = negotiation.outgoing(vsis: vdp.presentCount)
-        let lldpdu = LLDPDU(
-            chassisID: .chassis(configuration.address),
-            portID: LLDPIdentifier(
-                subtype: LLDPIdentifier.portInterfaceName, octets: Array(configuration.interfaceName.utf8)),
-            timeToLive: timeToLive, optional: timeToLive == 0 ? [] : tlvs.map(\.optionalTLV))
-        effects.append(
-            .transmit(
-                Frame(
-                    destination: configuration.addresses.lldp, source: configuration.address, payload: .lldp(lldpdu))))
     }
 }

@@ -2,7 +2,7 @@ public import EVBWire
 
 /// The bridge's side of the EVB TLV (802.1Q D.2.12): what is sent, what holds.
 ///
-/// The four numbers are agreed on exactly as the station's side does it, ``EVBNegotiation``: each is the larger of the two
+/// The four numbers are agreed on exactly as the station's side does it, ``EVBStationNegotiation``: each is the larger of the two
 /// sides' own proposals, and an echo is no proposal. This type adds the bridge's status octet and the echo of the station's.
 public struct EVBBridgeNegotiation: Sendable {
     /// What the operator configured.
@@ -28,8 +28,8 @@ public struct EVBBridgeNegotiation: Sendable {
         }
 
         /// What agrees on the numbers; the station's flags in it are not used.
-        fileprivate var numbers: EVBNegotiation.Configuration {
-            EVBNegotiation.Configuration(timers: timers, groupIDs: groupIDs, isManual: isManual)
+        fileprivate var numbers: EVBStationNegotiation.Configuration {
+            EVBStationNegotiation.Configuration(timers: timers, groupIDs: groupIDs, isManual: isManual)
         }
     }
 
@@ -38,12 +38,12 @@ public struct EVBBridgeNegotiation: Sendable {
         didSet { numbers.configuration = configuration.numbers }
     }
 
-    private var numbers: EVBNegotiation
+    private var numbers: EVBStationNegotiation
 
     /// Starts with no station.
     public init(configuration: Configuration) {
         self.configuration = configuration
-        numbers = EVBNegotiation(configuration: configuration.numbers)
+        numbers = EVBStationNegotiation(configuration: configuration.numbers)
     }
 
     /// The station's last TLV; nil while there is no station.

@@ -1,4 +1,5 @@
 import EVBControl
+import EVBTime
 import EVBWire
 import Glibc
 import Testing
@@ -108,7 +109,7 @@ struct LibvirtMessageTests {
         let whole = try #require(try RecordedMessage.load(Self.recordings[0]).first).octets
         let seed = getenv("EVBD_SEED").flatMap { UInt64(String(cString: $0)) } ?? UInt64.random(in: .min ... .max)
         print("EVBD_SEED=\(seed) repeats the mutated netlink messages")
-        var random = SplitMix64(state: seed)
+        var random = SplitMix64(seed: seed)
         for _ in 0..<20_000 {
             var octets = whole
             for _ in 0..<Int.random(in: 1...4, using: &random) {
@@ -153,17 +154,5 @@ struct LibvirtMessageTests {
 
     private func index(of pattern: [UInt8], in octets: [UInt8]) throws -> Int {
         try #require(octets.indices.first { octets[$0...].starts(with: pattern) })
-    }
-}
-
-/// A generator that a seed repeats (SplitMix64).
-struct SplitMix64: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = (state ^ state >> 30) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ mixed >> 27) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ mixed >> 31
     }
 }

@@ -2,14 +2,12 @@ import EVBWire
 import Glibc
 import LinuxSystem
 import Netlink
+import NetnsSupport
 import Nftables
 import Testing
 
 @testable import EVBDaemon
 @testable import EVBSettings
-
-/// Tests that change the kernel run only in a network namespace that was made for them.
-private let inOwnNamespace = getenv("EVBD_TEST_NETNS").map { String(cString: $0) } == "1"
 
 private func mac(_ number: UInt64) -> MACAddress { MACAddress(truncating: 0x5254_0000_0000 | number) }
 
@@ -40,18 +38,8 @@ final class Switch {
         for link in ports + [bridge] { try? command("ip", "link", "delete", link) }
     }
 
-    func command(_ words: String...) throws {
-        var arguments = (["/usr/bin/env"] + words).map { strdup($0) }
-        defer { arguments.forEach { free($0) } }
-        arguments.append(nil)
-        var child: pid_t = 0
-        try #require(posix_spawn(&child, "/usr/bin/env", nil, nil, arguments, environ) == 0)
-        var status: Int32 = 0
-        try systemCall("waitpid") { waitpid(child, &status, 0) }
-        try #require(status == 0, "\(words)")
-    }
+    func command(_ words: String...) throws { try run(words) }
 
-    /// Has the bridge take an address for learned behind a port, as soon as that forwards.
     func learn(_ number: UInt64, behind port: String) throws {
         let script =
             "for n in $(seq 200); do bridge fdb add \(mac(number)) dev \(port) master dynamic 2>/dev/null && exit; sleep 0.05; done; exit 1"

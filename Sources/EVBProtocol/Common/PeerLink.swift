@@ -1,0 +1,239 @@
+internal import EVBTime
+internal import EVBWire
+
+/// What distinguishes the two roles in ``PeerLink``.
+protocol EVBRole {
+    associatedtype Negotiation: RatifiedNegotiation
+    associatedtype VDP: Hashable, Sendable
+    associatedtype Effect: PeerLinkEffect
+}
+
+/// The effects that ports of both roles have.
+protocol PeerLinkEffect {
+    associatedtype Notice: PeerLinkNotice
+    static func transmit(_ frame: Frame) -> Self
+    static func peer(_ change: PeerChange) -> Self
+    static func timers(_ timers: OperationalTimers) -> Self
+    static func notice(_ notice: Notice) -> Self
+}
+
+/// The notices that ports of both roles have.
+protocol PeerLinkNotice: Hashable {
+    static func severalPeers(_ count: Int) -> Self
+    static func unusableTLV(_ error: WireError) -> Self
+    static func foreignECP(_ source: MACAddress) -> Self
+    static func misaddressedECP(_ destination: MACAddress) -> Self
+    static var sameSide: Self { get }
+    static var draftNeighbour: Self { get }
+    static var ratifiedNeighbour: Self { get }
+}
+
+/// A port's link to its peer, the same for both roles: LLDP, the negotiation, ECP, and what is wrong with the neighbours.
+///
+/// It sends and counts. ``PeerLinkPort`` decides who the peer is; VDP is the port's.
+struct PeerLink<Role: EVBRole> {
+    typealias Configuration = EVBPortConfiguration<Role.Negotiation.Configuration>
+    typealias Notice = Role.Effect.Notice
+
+    var configuration: Configuration
+    var isUp = false
+    var agent = LLDPAgent()
+    var negotiation: DialectNegotiation<Role.Negotiation>
+    var transmitter: ECPTransmitter
+    var receiver = ECPReceiver()
+    /// The peer that is spoken with. It stays so until it is lost, also when others are heard.
+    private(set) var peer: EVBPeer?
+    var statistics: PortStatistics<Role.VDP>
+    private(set) var notices: Set<Notice> = []
+    /// The first source of ECP frames that is not the peer's, since the peer was found.
+    private var foreignECP: MACAddress?
+    /// The first address that is not ECP's and to which ECP came, since the link is up.
+    private var misaddressedECP: MACAddress?
+    var effects: [Role.Effect] = []
+
+    /// What was published last, so that only changes are.
+    private var publishedTLVs: [DialectTLV]
+    private var publishedTimers: OperationalTimers
+    /// The dialect of the last LLDPDU. A peer that has not heard that its dialect is spoken would not listen.
+    private(set) var sentDialect = WireDialect.ratified
+
+    init(configuration: Configuration, firstSequence: UInt16, vdp: Role.VDP) {
+        self.configuration = configuration
+        negotiation = DialectNegotiation(configuration: configuration)
+        transmitter = ECPTransmitter(firstSequence: firstSequence)
+        statistics = PortStatistics(vdp: vdp)
+        publishedTLVs = negotiation.outgoing(vsis: 0)
+        publishedTimers = negotiation.operational
+    }
+
+    /// When the LLDP agent or ECP has something to do.
+    var nextDeadline: Instant? { Instant.earliest(agent.nextDeadline, transmitter.nextDeadline) }
+
+    /// The LLDP neighbour to show: the peer, or else the first of all, EVB or not.
+    var neighbour: NeighbourSnapshot? {
+        let shown = agent.neighbours.first { peer != nil && $0.isSame(as: peer) } ?? agent.neighbours.first
+        return shown.map { NeighbourSnapshot(lldpdu: $0.lldpdu, heard: $0.lastHeard) }
+    }
+
+    // MARK: The peer
+
+    /// The neighbours that are peers in a dialect that may be spoken, the latest first: of one address that goes by several
+    /// names, the peer was renamed, or a stray frame came.
+    var candidates: [EVBPeer] {
+        agent.neighbours.sorted { $0.lastHeard > $1.lastHeard }.compactMap(candidate)
+    }
+
+    func candidate(_ neighbour: LLDPAgent.Neighbour) -> EVBPeer? {
+        negotiation.offer(of: neighbour.lldpdu).map {
+            EVBPeer(
+                chassisID: neighbour.lldpdu.chassisID, portID: neighbour.lldpdu.portID, address: neighbour.source,
+                advertised: $0)
+        }
+    }
+
+    /// Speaks with this peer from now on.
+    mutating func find(_ found: EVBPeer) {
+        hear(found)
+        receiver.reset()
+        foreignECP = nil
+        effects.append(.peer(.found(found)))
+    }
+
+    /// Takes in what the peer says of itself now.
+    mutating func hear(_ current: EVBPeer) {
+        peer = current
+        negotiation.hear(current.advertised)
+    }
+
+    mutating func forgetPeer(_ loss: PeerLoss) {
+        peer = nil
+        negotiation.forget()
+        receiver.reset()
+        effects.append(.peer(.lost(loss)))
+    }
+
+    /// Publishes what the negotiation has come to: to the peer by LLDP, and the timers as an effect.
+    mutating func publishNegotiation(at now: Instant) {
+        // The number of VSIs goes with the next LLDPDU, and is no reason to send one.
+        let outgoing = negotiation.outgoing(vsis: 0)
+        if outgoing != publishedTLVs {
+            publishedTLVs = outgoing
+            agent.localChange(at: now)
+        }
+        if negotiation.operational != publishedTimers {
+            publishedTimers = negotiation.operational
+            transmitter.shorten(to: negotiation.times, at: now)
+            effects.append(.timers(publishedTimers))
+        }
+    }
+
+    // MARK: Notices
+
+    /// Works out what is not as it should be, and gives notice of what has begun to be so.
+    mutating func updateNotices(peers: Int, besides own: Set<Notice>) {
+        var current = own
+        if peers > 1 { current.insert(.severalPeers(peers)) }
+        if let foreignECP, peer != nil { current.insert(.foreignECP(foreignECP)) }
+        if let misaddressedECP { current.insert(.misaddressedECP(misaddressedECP)) }
+        for neighbour in agent.neighbours where candidate(neighbour) == nil {
+            switch negotiation.obstacle(in: neighbour.lldpdu) {
+            case .unusableTLV(let defect): current.insert(.unusableTLV(defect))
+            case .sameSide: current.insert(.sameSide)
+            case .draftAlone: current.insert(.draftNeighbour)
+            case .ratifiedAlone: current.insert(.ratifiedNeighbour)
+            case nil: break
+            }
+        }
+        effects += current.subtracting(notices).map { .notice($0) }
+        notices = current
+    }
+
+    /// The link is down: what was wrong with the neighbours is over.
+    mutating func endNotices() {
+        notices = []
+        misaddressedECP = nil
+    }
+
+    private mutating func notice(_ notice: Notice) {
+        if notices.insert(notice).inserted { effects.append(.notice(notice)) }
+    }
+
+    // MARK: Frames that are of no use
+
+    /// Counts a frame that could not be read. One to another address is not the peer's.
+    mutating func countUnreadable(_ header: FrameHeader?) {
+        guard let header, header.source != configuration.address else { return }
+        guard configuration.addresses.includes(header) else {
+            statistics.countMisaddressed(header.etherType)
+            return
+        }
+        if header.etherType == EtherType.lldp {
+            statistics.lldpDiscarded &+= 1
+        } else {
+            statistics.ecpRxDiscarded &+= 1
+        }
+    }
+
+    /// Drops a frame that was sent to another address; there is a notice of the first ECP frame of them.
+    mutating func refuseMisaddressed(_ header: FrameHeader) {
+        statistics.countMisaddressed(header.etherType)
+        // LLDP to other addresses is the business of other agents.
+        guard header.etherType != EtherType.lldp, misaddressedECP == nil else { return }
+        misaddressedECP = header.destination
+        notice(.misaddressedECP(header.destination))
+    }
+
+    /// Drops an ECP frame that is not the peer's; there is a notice of the first.
+    mutating func refuseForeign(_ source: MACAddress) {
+        statistics.ecpRxOtherSource &+= 1
+        guard foreignECP == nil else { return }
+        foreignECP = source
+        notice(.foreignECP(source))
+    }
+
+    /// Counts an LLDPDU whose EVB TLV is defective.
+    ///
+    /// - Returns: whether the LLDPDU is to be dropped: what the peer said before holds until its time is over, so that one
+    ///   bad frame does not end its VSIs.
+    mutating func countDefect(in lldpdu: LLDPDU, from source: MACAddress) -> Bool {
+        guard let defect = lldpdu.evbDefect ?? lldpdu.draftEVBDefect else { return false }
+        statistics.evbTLVsDiscarded &+= 1
+        notice(.unusableTLV(defect))
+        return negotiation.dialect.defect(in: lldpdu) != nil && source == peer?.address && lldpdu.timeToLive > 0
+    }
+
+    // MARK: What comes out
+
+    /// Sends a VDPDU by ECP.
+    ///
+    /// - Precondition: `transmitter.isIdle`.
+    mutating func send(_ payload: [UInt8], at now: Instant) {
+        statistics.ecpTxFrames &+= 1
+        transmit(transmitter.send(payload, subtype: .vdp, timers: negotiation.times, at: now))
+    }
+
+    mutating func transmit(_ ecpdu: ECPDU) {
+        let dialect = negotiation.dialect
+        effects.append(
+            .transmit(
+                Frame(
+                    destination: configuration.addresses.ecp(dialect), source: configuration.address,
+                    payload: dialect.payload(ecpdu))))
+    }
+
+    /// Sends an LLDPDU, with the EVB TLVs for this many VSIs; nil for none.
+    mutating func transmitLLDP(vsis: Int?, timeToLive: UInt16 = LLDPAgent.timeToLive) {
+        statistics.lldpSent &+= 1
+        sentDialect = negotiation.dialect
+        let tlvs = timeToLive > 0 ? vsis.map(negotiation.outgoing) ?? [] : []
+        let lldpdu = LLDPDU(
+            chassisID: .chassis(configuration.address),
+            portID: LLDPIdentifier(
+                subtype: LLDPIdentifier.portInterfaceName, octets: Array(configuration.interfaceName.utf8)),
+            timeToLive: timeToLive, optional: tlvs.map(\.optionalTLV))
+        effects.append(
+            .transmit(
+                Frame(
+                    destination: configuration.addresses.lldp, source: configuration.address, payload: .lldp(lldpdu))))
+    }
+}

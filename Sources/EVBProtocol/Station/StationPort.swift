@@ -1,0 +1,251 @@
+public import EVBTime
+public import EVBWire
+
+/// An EVB station's uplink port: the LLDP agent, the EVB negotiation, ECP and VDP of one interface, joined.
+///
+/// It is driven from outside and knows no socket and no clock: frames, requests and the time go in, and every call gives
+/// the effects that follow, in order. After each call ``nextDeadline`` tells when ``advance(to:)`` is wanted.
+///
+/// Files: this one joins the parts; `StationPort+Receive.swift` takes frames in.
+public struct StationPort {
+    var link: PeerLink<StationRole>
+    var vdp = VDPStation()
+    /// What was published last, so that only changes are.
+    private var publishedRelay = ReflectiveRelayStatus.unknown
+
+    /// A port whose link is down.
+    ///
+    /// - Parameters:
+    ///   - configuration: its settings.
+    ///   - firstSequence: the number of the first ECPDU, different from those that an earlier run used last.
+    public init(configuration: StationPortConfiguration, firstSequence: UInt16) {
+        link = PeerLink(configuration: configuration, firstSequence: firstSequence, vdp: StationVDPStatistics())
+        vdp.bridgeWait = link.negotiation.operational.responseWaitDelay
+        vdp.vsisMax = configuration.vsisMax
+    }
+
+    // MARK: What goes in
+
+    /// The link came up or went down.
+    public mutating func setLink(up: Bool, at now: Instant) -> [StationEffect] {
+        guard up != link.isUp else { return [] }
+        followLink(up: up, at: now)
+        return finish(at: now)
+    }
+
+    /// Changes the settings of a running port. VSIs stay.
+    public mutating func reconfigure(_ configuration: StationPortConfiguration, at now: Instant) -> [StationEffect] {
+        let isNewToBridge =
+            configuration.evb.isTransmitted != self.configuration.evb.isTransmitted
+            || configuration.address != self.configuration.address
+            || configuration.interfaceName != self.configuration.interfaceName
+            || configuration.addresses != self.configuration.addresses
+        link.configuration = configuration
+        vdp.vsisMax = configuration.vsisMax
+        if isNewToBridge { link.agent.localChange(at: now) }
+        let isNewDialect = configuration.dialect != link.negotiation.choice
+        link.negotiation.reconfigure(configuration)
+        selectPeer(otherwise: isNewDialect ? .dialectChanged : .disabled, at: now)
+        applyNegotiation(at: now)
+        return finish(at: now)
+    }
+
+    /// Takes what a manager wants for a VSI. How it ends comes as an effect, of this call or of a later one.
+    ///
+    /// - Parameters:
+    ///   - request: what is wanted.
+    ///   - isResumed: whether the bridge had granted it to a former life of this station: it is then asked for until a bridge
+    ///     has answered, also where it is wanted only once.
+    ///   - now: the time.
+    /// - Returns: what follows.
+    /// - Throws: when the request cannot be taken; nothing has changed then.
+    public mutating func request(
+        _ request: VSIRequest, isResumed: Bool = false, at now: Instant
+    ) throws(VSIRequestError) -> [StationEffect] {
+        try check(request)
+        try vdp.request(request, isResumed: isResumed, at: now)
+        return finish(at: now)
+    }
+
+    /// Whether a request can be taken, as things are now.
+    ///
+    /// - Throws: what ``request(_:isResumed:at:)`` would throw.
+    public func check(_ request: VSIRequest) throws(VSIRequestError) {
+        let tlv = request.tlv(request.target.command, filter: request.filter)
+        // The bridge may come to speak another dialect than now.
+        for dialect in configuration.dialect.allowed {
+            let length = dialect.vdpOverhead + dialect.encodedLength(of: tlv)
+            let most = configuration.payloadMax(dialect)
+            guard length <= most else { throw .tooLong(length, most: most) }
+        }
+        try vdp.check(request)
+    }
+
+    /// Takes back what a manager wanted: the VSI is de-associated. That it is comes as an effect.
+    ///
+    /// - Throws: `unknownVSI` when there is no such VSI.
+    public mutating func withdraw(_ vsiID: VSIID, at now: Instant) throws(VSIRequestError) -> [StationEffect] {
+        try vdp.withdraw(vsiID, at: now)
+        return finish(at: now)
+    }
+
+    /// Lets time pass, up to `now`.
+    public mutating func advance(to now: Instant) -> [StationEffect] {
+        advanceLink(to: now)
+        vdp.advance(to: now)
+        return finish(at: now)
+    }
+
+    /// Says good-bye by LLDP: what the bridge knows of this station is to be forgotten. VSIs are left as they are.
+    public mutating func shutdown() -> [StationEffect] {
+        guard link.isUp else { return [] }
+        link.transmitLLDP(vsis: nil, timeToLive: 0)
+        link.agent.stop()
+        defer { link.effects = [] }
+        return link.effects
+    }
+
+    /// When ``advance(to:)`` is wanted next.
+    public var nextDeadline: Instant? {
+        Instant.earliest(link.nextDeadline, vdp.nextDeadline)
+    }
+
+    // MARK: What can be seen
+
+    public var configuration: StationPortConfiguration { link.configuration }
+
+    /// The bridge that is spoken with. It stays so until it is lost, also when others are heard.
+    public var peer: EVBPeer? { link.peer }
+
+    /// The VSI of that name.
+    public func vsi(_ vsiID: VSIID) -> StationVSISnapshot? {
+        vdp.slotOf[vsiID].flatMap { vdp.slots[$0] }?.snapshot
+    }
+
+    /// All VSIs, in no certain order.
+    public var vsis: [StationVSISnapshot] {
+        vdp.slots.compactMap { $0?.snapshot }
+    }
+
+    /// What the VSIs of the port may take, given what those of other ports take. VSIs stay, also where they take more.
+    public var room: ResourceRoom {
+        get { vdp.room }
+        set { vdp.room = newValue }
+    }
+
+    /// What the VSIs of the port take.
+    public var use: ResourceUse { vdp.use }
+
+    /// The names of all VSIs, in no certain order.
+    public var vsiIDs: [VSIID] { vdp.slots.compactMap { $0?.request.vsiID } }
+
+    /// The states of all VSIs, in no certain order.
+    public var vsiStates: some Sequence<VSIState> { vdp.slots.lazy.compactMap { $0?.state } }
+
+    /// The number of the next ECPDU.
+    public var nextSequence: UInt16 { link.transmitter.sequence }
+
+    /// Everything about the port but its VSIs.
+    public var snapshot: StationPortSnapshot {
+        let negotiation = link.negotiation
+        var counted = link.statistics
+        counted.vdp = vdp.statistics
+        return StationPortSnapshot(
+            isLinkUp: link.isUp, peer: peer, neighbour: link.neighbour, neighbourCount: link.agent.neighbours.count,
+            dialect: negotiation.dialect, localTLV: negotiation.spoken(vsis: announcedVSIs),
+            timers: negotiation.operational, times: negotiation.times, usesGroupIDs: negotiation.usesGroupIDs,
+            reflectiveRelay: negotiation.reflectiveRelay, hasDraftNeighbour: link.notices.contains(.draftNeighbour),
+            statistics: counted)
+    }
+
+    // MARK: What comes out
+
+    /// Sends what VDP has ready if ECP can take it, and hands the effects over.
+    mutating func finish(at now: Instant) -> [StationEffect] {
+        vdp.endHold(at: now)
+        if link.isUp, peer != nil, link.sentDialect == link.negotiation.dialect, link.transmitter.isIdle,
+            let payload = vdp.nextPayload(at: now)
+        {
+            link.send(payload, at: now)
+        }
+        let events = vdp.events
+        vdp.events = []
+        link.effects += events.map { .vsi($0) }
+        defer { link.effects = [] }
+        return link.effects
+    }
+}
+
+/// A station's side of ``PeerLink``.
+enum StationRole: EVBRole {
+    typealias Negotiation = EVBStationNegotiation
+    typealias VDP = StationVDPStatistics
+    typealias Effect = StationEffect
+}
+
+// MARK: The bridge
+
+extension StationPort: PeerLinkPort {
+    var isEVBOn: Bool { configuration.evb.isTransmitted }
+    var takesECP: Bool { true }
+    var announcedVSIs: Int { vdp.slotOf.count }
+
+    var ownNotices: Set<StationNotice> {
+        guard let peer else { return [] }
+        let asked = configuration.evb.requestsReflectiveRelay
+        var own: Set<StationNotice> = []
+        if peer.advertised.reflects, !asked { own.insert(.reflectsUnasked) }
+        if peer.advertised.refusesReflection, asked { own.insert(.reflectiveRelayRefused) }
+        return own
+    }
+
+    mutating func follow(_ current: EVBPeer, at now: Instant) {
+        let isForgotten = isForgotten(by: current)
+        link.hear(current)
+        applyNegotiation(at: now)
+        guard isForgotten else { return }
+        // The bridge is to hear this side soon, as it listens to no stranger.
+        link.agent.localChange(at: now)
+        vdp.bridgeForgot(at: now)
+    }
+
+    /// Whether the bridge in use had heard this station and now, by its TLV, has not.
+    private func isForgotten(by bridge: EVBPeer) -> Bool {
+        let isTraced = link.negotiation.spoken(vsis: 0).showsStation
+        return isTraced && peer?.advertised.showsStation == true && !bridge.advertised.showsStation
+    }
+
+    mutating func answerNeighbour(at now: Instant) {}
+
+    mutating func endVDP(at now: Instant) { applyNegotiation(at: now) }
+
+    mutating func applyNegotiation(at now: Instant) {
+        applyPeer(at: now)
+        vdp.bridgeWait = link.negotiation.configuration.timers.responseWaitDelay
+        link.publishNegotiation(at: now)
+        if link.negotiation.reflectiveRelay != publishedRelay {
+            publishedRelay = link.negotiation.reflectiveRelay
+            link.effects.append(.reflectiveRelay(publishedRelay))
+        }
+    }
+
+    /// The bridge as VDP's peer; nil while VDP is not agreed with it.
+    private var vdpPeer: VDPStation.Peer? {
+        let negotiation = link.negotiation
+        guard peer != nil, negotiation.isVDPAgreed else { return nil }
+        return VDPStation.Peer(
+            timers: negotiation.times, usesGroupIDs: negotiation.usesGroupIDs,
+            payloadMax: configuration.payloadMax(negotiation.dialect), dialect: negotiation.dialect)
+    }
+
+    private mutating func applyPeer(at now: Instant) {
+        switch (vdp.peer, vdpPeer) {
+        case (nil, nil): break
+        case (nil, let found?): vdp.peerAppeared(found, at: now)
+        case (_?, let changed?): vdp.peerChanged(changed, at: now)
+        case (_?, nil):
+            link.transmitter.reset()
+            vdp.peerLost(at: now)
+        }
+    }
+}

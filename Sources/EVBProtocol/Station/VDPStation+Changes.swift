@@ -1,0 +1,60 @@
+internal import EVBTime
+internal import EVBWire
+
+// The draft marks no answer as one. What a bridge says of a VSI unasked looks like the answer to a command that was not
+// given, and means that the bridge has changed the VSI.
+
+extension VDPStation {
+    /// Takes in a grant of another command than the one that is asked for or in force.
+    ///
+    /// - Returns: whether it was one; any other grant is the caller's.
+    mutating func receiveChange(_ slot: Int, _ vsi: VSI, _ tlv: VSITLV, at now: Instant) -> Bool {
+        let expected: VDPCommand?
+        switch vsi.machine.state {
+        case .processing(let command): expected = command
+        case .waitSystemCommand, .transmitKeepAlive: expected = vsi.machine.operCommand
+        case .initial, .transmitDeassociate: expected = nil
+        }
+        guard let expected, expected != .deAssociate else { return false }
+        guard tlv.command != expected else {
+            // A bridge answers in order: what was asked before will not be answered any more.
+            modify(slot) {
+                $0.overtakenCommand = nil
+                $0.isReleaseUnanswered = false
+            }
+            return false
+        }
+        guard tlv.command != vsi.overtakenCommand else {
+            slots[slot]?.overtakenCommand = nil
+            statistics.unsolicited &+= 1
+            return true
+        }
+        // Who asks for an association and gets less has not got it.
+        let isLess = tlv.command.rawValue < expected.rawValue
+        if case .processing = vsi.machine.state, isLess {
+            answered(slot, .mismatched(expected), at: now)
+        } else if vsi.carried.isGranted(by: tlv.filter) {
+            adopt(slot, vsi, tlv, reason: isLess ? .bridgeDeassociated : .success, at: now)
+        } else {
+            statistics.mismatchedAnswers &+= 1
+        }
+        return true
+    }
+
+    /// The bridge binds a VSI further or less far than it was: that is kept alive, until the manager asks anew.
+    private mutating func adopt(_ slot: Int, _ vsi: VSI, _ tlv: VSITLV, reason: VSIReason, at now: Instant) {
+        setExchange(slot, .idle)
+        setWait(slot, .none)
+        modify(slot) {
+            $0.bound = VSI.Bound(request: vsi.carried, filter: tlv.filter)
+            // As if the command had been given and granted; there is nothing to send.
+            _ = $0.machine.handle(.command(tlv.command))
+            _ = $0.machine.handle(.granted(tlv.command))
+            $0.reason = reason
+        }
+        startKeepAlive(slot, at: now)
+        endRequest(slot, .granted)
+        report(slot)
+        armStall(at: now)
+    }
+}

@@ -1,0 +1,127 @@
+internal import EVBTime
+internal import EVBWire
+
+extension VDPStation {
+    /// Takes in an ECPDU's payload from the bridge.
+    mutating func receive(_ payload: [UInt8], at now: Instant) {
+        guard let dialect = peer?.dialect else { return }
+        do throws(WireError) {
+            let decoded = try dialect.decode(payload)
+            statistics.malformed &+= UInt64(decoded.rejected)
+            for association in decoded.associations {
+                receive(association.tlv, from: association.managerID, in: dialect, at: now)
+            }
+        } catch {
+            statistics.malformed &+= 1
+        }
+    }
+
+    private mutating func receive(
+        _ tlv: VSITLV, from manager: VSIManagerID, in dialect: WireDialect, at now: Instant
+    ) {
+        guard let slot = slotOf[tlv.vsiID], let vsi = slots[slot] else {
+            statistics.unknownVSI &+= 1
+            return
+        }
+        guard tlv.status.contains(.answer) else {
+            // Only the De-Associate may come unasked.
+            guard tlv.command == .deAssociate else {
+                statistics.unsolicited &+= 1
+                return
+            }
+            answered(slot, .bridgeDeassociate, at: now)
+            return
+        }
+        lastAnswer = max(lastAnswer, now)
+        if tlv.command == .deAssociate {
+            // What ends a disagreement says nothing of what was refused; nor does an answer that nobody waits for.
+            if vsi.machine.state != .transmitDeassociate, vsi.machine.state != .initial {
+                slots[slot]?.answer = VSIAnswer(tlv.status, in: dialect)
+            }
+            receiveReleaseAnswer(slot, vsi, at: now)
+            return
+        }
+        // What has not been sent cannot have been answered: this is for a command that a newer one has overtaken.
+        if case .queued = vsi.exchange, vsi.wait == .none {
+            statistics.unsolicited &+= 1
+            return
+        }
+        guard dialect.matches(vsi.carried, tlv, from: manager) else {
+            statistics.mismatchedAnswers &+= 1
+            return
+        }
+        if let overtaken = vsi.overtaken, overtaken.isGranted(by: tlv.filter), !vsi.carried.isGranted(by: tlv.filter) {
+            slots[slot]?.overtaken = nil
+            statistics.mismatchedAnswers &+= 1
+            return
+        }
+        if vsi.machine.state != .initial { slots[slot]?.answer = VSIAnswer(tlv.status, in: dialect) }
+        guard tlv.status.reason == .success else {
+            let refusal = Refusal(
+                reason: tlv.status.reason, isHard: tlv.status.contains(.hard), isKept: tlv.status.contains(.keep))
+            let isKeepAlive = vsi.machine.state == .transmitKeepAlive
+            answered(slot, .refused(tlv.command, refusal), at: now)
+            // The bridge refuses what it is said to hold, and holds something: its VLANs may have been misunderstood.
+            if isKeepAlive, slots[slot]?.machine.state == .waitSystemCommand { slots[slot]?.isAskedAnew = true }
+            return
+        }
+        if dialect.bridgeChangesCommands, receiveChange(slot, vsi, tlv, at: now) { return }
+        receiveGrant(slot, vsi, tlv, at: now)
+    }
+
+    mutating func receiveGrant(_ slot: Int, _ vsi: VSI, _ tlv: VSITLV, at now: Instant) {
+        let carried = vsi.carried
+        guard carried.isGranted(by: tlv.filter) else {
+            // A grant of an older filter may still be under way when a newer one is asked for.
+            if vsi.bound?.request.isGranted(by: tlv.filter) == true, vsi.machine.state != .transmitKeepAlive {
+                statistics.mismatchedAnswers &+= 1
+            } else {
+                answered(slot, .mismatched(tlv.command), at: now)
+            }
+            return
+        }
+        switch vsi.machine.state {
+        case .processing(tlv.command), .transmitKeepAlive:
+            slots[slot]?.bound = VSI.Bound(request: carried, filter: tlv.filter)
+            countEntries(slot)
+            slots[slot]?.overtaken = nil
+            slots[slot]?.isAskedAnew = false
+        case .initial, .processing, .waitSystemCommand, .transmitDeassociate: break
+        }
+        answered(slot, .granted(tlv.command), at: now)
+    }
+
+    /// An answer with the type De-Associate: to ours, or the bridge's way of refusing something else.
+    private mutating func receiveReleaseAnswer(_ slot: Int, _ vsi: VSI, at now: Instant) {
+        switch vsi.machine.state {
+        case .processing(.deAssociate), .transmitDeassociate:
+            slots[slot]?.isReleaseUnanswered = false
+            answered(slot, .granted(.deAssociate), at: now)
+        case .initial, .processing, .waitSystemCommand, .transmitKeepAlive:
+            if vsi.isReleaseUnanswered {
+                // The answer to a De-Associate that a newer command has overtaken.
+                slots[slot]?.isReleaseUnanswered = false
+            } else {
+                answered(slot, .bridgeDeassociate, at: now)
+            }
+        }
+    }
+
+    /// Gives what the bridge said to the machine; if it was waited for, the waiting is over.
+    mutating func answered(_ slot: Int, _ event: VDPStationMachine.Event, at now: Instant) {
+        guard let before = slots[slot] else { return }
+        var probe = before.machine
+        let action = probe.handle(event)
+        if probe == before.machine, action == .none {
+            statistics.unsolicited &+= 1
+            return
+        }
+        noteRecovery(before, at: now)
+        regainTrust(at: now)
+        setExchange(slot, .idle)
+        setWait(slot, .none)
+        feed(slot, event, at: now)
+        report(slot)
+        armStall(at: now)
+    }
+}

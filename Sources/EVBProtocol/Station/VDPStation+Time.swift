@@ -1,0 +1,167 @@
+internal import EVBTime
+internal import EVBWire
+
+extension VDPStation {
+    /// The next moment at which ``advance(to:)`` has something to do.
+    var nextDeadline: Instant? {
+        Instant.earliest(deadlines.next?.deadline, Instant.earliest(stallDeadline, queue.isEmpty ? nil : heldUntil))
+    }
+
+    /// Lets time pass.
+    mutating func advance(to now: Instant) {
+        if let stallDeadline, stallDeadline <= now { resendStalled(at: now) }
+        while let next = deadlines.next, next.deadline <= now {
+            expire(next.member, at: now)
+            report(next.member)
+        }
+    }
+
+    private mutating func expire(_ slot: Int, at now: Instant) {
+        guard let vsi = slots[slot] else {
+            deadlines.set(slot, nil)
+            return
+        }
+        setWaitExpired(slot)
+        switch vsi.wait {
+        case .none: break
+        case .bridge:
+            modify(slot) { $0.reason = .bridgeLost }
+            endRequest(slot, .noBridge)
+            if vsi.machine.state == .initial { settle(slot, at: now) }
+        case .response(let until, let repeatAt, let failures):
+            if until <= now {
+                setExchange(slot, .idle)
+                feed(slot, .responseTimeout, at: now)
+            } else if vsi.machine.state == .transmitKeepAlive {
+                repeatKeepAlive(slot, until: until, failures: failures, at: now)
+            } else if repeatAt != nil {
+                setWait(slot, .response(until: until, repeatAt: nil, failures: failures))
+                sendAgain(slot, failures: failures, repeatAt: nil)
+            }
+        case .keepAlive: feed(slot, .keepAliveDue, at: now)
+        case .retry: begin(slot, at: now)
+        }
+    }
+
+    /// Disarms a deadline that has passed; what happens next may arm another.
+    private mutating func setWaitExpired(_ slot: Int) {
+        deadlines.set(slot, nil)
+        if case .response = slots[slot]?.wait { return }
+        slots[slot]?.wait = .none
+    }
+
+    // MARK: Keep-alives and second tries
+
+    /// Starts the time of the next keep-alive, somewhere between 65 and 90 % of reinitKeepAlive: sooner than it has to be,
+    /// so that many VSIs of one moment drift apart, and that a lost frame or two are made up before the bridge gives up.
+    mutating func startKeepAlive(_ slot: Int, at now: Instant) {
+        guard let peer, let vsi = slots[slot] else { return }
+        slots[slot]?.keepAlives = vsi.keepAlives &+ 1
+        let period = peer.timers.reinitKeepAlive
+        let share = 650 + Self.scatter(UInt64(slot), vsi.keepAlives) % 250
+        setWait(slot, .keepAlive(at: now + max(period / 1000 * share, Self.keepAliveMin)))
+    }
+
+    /// How long to wait before a failed request is tried again: twice as long after each failure, at most five minutes.
+    /// A bridge that refuses is left alone for a keep-alive period at least.
+    mutating func backoff(_ slot: Int, at now: Instant) -> Interval {
+        guard let vsi = slots[slot] else { return .seconds(1) }
+        let wasStable = vsi.boundSince.map { now.since($0) >= .seconds(60) } ?? false
+        let failures = wasStable ? 0 : vsi.failures
+        modify(slot) {
+            $0.failures = failures + 1
+            $0.boundSince = nil
+        }
+        let isRefusal = vsi.reason != .timeout && vsi.reason != .bridgeDeassociated && vsi.reason != .bridgeLost
+        let period = peer?.timers.reinitKeepAlive ?? .seconds(10)
+        let base = isRefusal ? max(period, .seconds(1)) : .seconds(1)
+        let ceiling = max(base, .seconds(300))
+        let whole = min(base * (1 << min(failures, 12)), ceiling)
+        return whole / 1000 * (875 + Self.scatter(UInt64(slot), failures) % 250)
+    }
+
+    /// A number that differs from VSI to VSI and from time to time, and yet is the same in each run.
+    private static func scatter(_ first: UInt64, _ second: UInt64) -> UInt64 {
+        SplitMix64.mix((first &* 0x9E37_79B9_7F4A_7C15) ^ (second &* 0xD1B5_4A32_D192_ED03))
+    }
+
+    // MARK: The bridge comes and goes
+
+    /// A bridge is heard: what is wanted is asked for, all of it from the beginning.
+    mutating func peerAppeared(_ peer: Peer, at now: Instant) {
+        self.peer = peer
+        pacing = .batch
+        trustPatience = Self.trustPatienceMin
+        for slot in slots.indices {
+            guard let vsi = slots[slot], vsi.machine.state == .initial, vsi.interest != .withdrawn else { continue }
+            modify(slot) {
+                $0.interest = .wanted
+                $0.failures = 0
+            }
+            begin(slot, at: now)
+            report(slot)
+        }
+    }
+
+    /// The bridge is not heard any more: nothing that it granted holds.
+    mutating func peerLost(at now: Instant) {
+        peer = nil
+        inFlight = []
+        stallDeadline = nil
+        heldUntil = nil
+        payloadsLost = 0
+        for slot in slots.indices {
+            guard let vsi = slots[slot] else { continue }
+            setExchange(slot, .idle)
+            if vsi.machine.state == .initial {
+                modify(slot) { $0.reason = .bridgeLost }
+                settle(slot, at: now)
+            } else {
+                feed(slot, .peerLost, at: now)
+            }
+            report(slot)
+        }
+    }
+
+    /// The bridge knows nothing of this station any more, although it answers: it has begun anew, or had not heard this side for
+    /// long. What it had granted is asked for again at once, before somebody misses it.
+    mutating func bridgeForgot(at now: Instant) {
+        for slot in slots.indices {
+            guard let vsi = slots[slot], case .keepAlive = vsi.wait else { continue }
+            modify(slot) { $0.isAskedAnew = true }
+            setWait(slot, .none)
+            feed(slot, .keepAliveDue, at: now)
+        }
+    }
+
+    /// The bridge is the same, what was agreed with it has changed. Times that run already run out as they are, unless they
+    /// would now end sooner.
+    mutating func peerChanged(_ changed: Peer, at now: Instant) {
+        guard let former = peer, former != changed else { return }
+        peer = changed
+        let isSooner = changed.timers.reinitKeepAlive < former.timers.reinitKeepAlive
+        for slot in slots.indices {
+            guard let vsi = slots[slot] else { continue }
+            if vsi.request.filter.format.hasGroupID, former.usesGroupIDs != changed.usesGroupIDs {
+                if vsi.interest == .withdrawn {
+                    feed(slot, .peerLost, at: now)
+                } else {
+                    modify(slot) { $0.interest = .wanted }
+                    begin(slot, at: now)
+                }
+                report(slot)
+            } else if isSooner, case .keepAlive(let due) = vsi.wait {
+                startKeepAlive(slot, at: now)
+                // A shorter period from now on may still end later than what is left of the longer one.
+                if case .keepAlive(let anew) = slots[slot]?.wait { setWait(slot, .keepAlive(at: min(due, anew))) }
+            } else if case .response(let until, let repeatAt, let failures) = vsi.wait {
+                // An answer is not waited for any longer than it would be now.
+                let limit = now + changed.timers.responseWaitDelay
+                let half = now + changed.timers.responseWaitDelay / 2
+                setWait(
+                    slot,
+                    .response(until: min(until, limit), repeatAt: repeatAt.map { min($0, half) }, failures: failures))
+            }
+        }
+    }
+}

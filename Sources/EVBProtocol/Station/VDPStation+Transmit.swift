@@ -1,0 +1,191 @@
+internal import EVBTime
+internal import EVBWire
+
+extension VDPStation {
+    /// VSIs that are looked at to fill one PDU.
+    static let gatherMax = 512
+
+    /// Puts what a VSI has to say into the queue.
+    mutating func enqueue(_ slot: Int, _ command: VDPCommand) {
+        guard let vsi = slots[slot] else { return }
+        if case .awaiting(let former, _, _) = vsi.exchange, former != command {
+            slots[slot]?.overtakenCommand = former
+        }
+        setExchange(slot, .idle)
+        setWait(slot, .none)
+        setExchange(slot, .queued(command, isRepeated: false))
+        queue.append(slot, isKeepAlive: vsi.machine.state == .transmitKeepAlive)
+    }
+
+    /// Builds the next PDU's octets, if there is something to say and the bridge may be told it now.
+    ///
+    /// Called when ECP has nothing outstanding.
+    mutating func nextPayload(at now: Instant) -> [UInt8]? {
+        guard let peer else { return nil }
+        var room = window(peer) - outstanding
+        guard room > 0, let first = queue.popFirst(holdingKeepAlives: heldUntil != nil), let leader = slots[first]
+        else {
+            return nil
+        }
+        let manager = leader.carried.managerID
+        var members = [first]
+        let dialect = peer.dialect
+        var length = dialect.vdpOverhead + (tlv(first).map(dialect.encodedLength) ?? 0)
+        room -= 1
+        if effectivePacing == .batch {
+            members += gather(manager, room: &room, length: &length, peer, at: now)
+        }
+        var associations: [WireDialect.Association] = []
+        for slot in members {
+            guard let vsi = slots[slot], let tlv = vsi.tlv else { continue }
+            associations.append(WireDialect.Association(managerID: vsi.carried.managerID, tlv: tlv))
+            markSent(slot, tlv.command, timers: peer.timers, at: now)
+        }
+        inFlight = members
+        return dialect.encode(associations)
+    }
+
+    /// More VSIs for a PDU, of the same manager where the dialect wants that: those that wait, then those whose keep-alive is due soon.
+    private mutating func gather(
+        _ manager: VSIManagerID, room: inout Int, length: inout Int, _ peer: Peer, at now: Instant
+    ) -> [Int] {
+        let dialect = peer.dialect
+        var (space, octets) = (room, length)
+        let waiting = queue.take(limit: Self.gatherMax) { [slots] slot in
+            guard space > 0 else { return .stop }
+            guard let vsi = slots[slot], dialect.canJoin(vsi.carried.managerID, manager), let tlv = vsi.tlv else {
+                return .skip
+            }
+            let own = dialect.encodedLength(of: tlv)
+            guard octets + own <= peer.payloadMax else { return .stop }
+            space -= 1
+            octets += own
+            return .take
+        }
+        (room, length) = (space, octets)
+        return waiting + gatherKeepAlives(manager, room: &room, length: &length, peer, at: now)
+    }
+
+    /// Keep-alives that are due within a sixteenth of their period, so that those of many VSIs leave together.
+    private mutating func gatherKeepAlives(
+        _ manager: VSIManagerID, room: inout Int, length: inout Int, _ peer: Peer, at now: Instant
+    ) -> [Int] {
+        let horizon = now + peer.timers.reinitKeepAlive / 16
+        var early: [Int] = []
+        while room > 0, let next = deadlines.next, next.deadline <= horizon, let vsi = slots[next.member],
+            case .keepAlive = vsi.wait, peer.dialect.canJoin(vsi.carried.managerID, manager)
+        {
+            let own = peer.dialect.encodedLength(of: vsi.keepAliveTLV)
+            guard length + own <= peer.payloadMax else { break }
+            feed(next.member, .keepAliveDue, at: now)
+            queue.remove(next.member)
+            early.append(next.member)
+            room -= 1
+            length += own
+        }
+        return early
+    }
+
+    private func tlv(_ slot: Int) -> VSITLV? { slots[slot]?.tlv }
+
+    private mutating func markSent(_ slot: Int, _ command: VDPCommand, timers: ProtocolTimes, at now: Instant) {
+        let isRepeated = slots[slot]?.exchange.isRecovering ?? false
+        setExchange(slot, .awaiting(command, since: now, isRepeated ? .repeated : .normal))
+        if command == .deAssociate { slots[slot]?.isReleaseUnanswered = true }
+        if slots[slot]?.machine.state == .transmitKeepAlive { statistics.keepAlives &+= 1 }
+        if effectivePacing == .lockstep { stallDeadline = now + lockstepPatience }
+        if case .response(let until, let repeatAt, let failures) = slots[slot]?.wait {
+            setWait(slot, .response(until: until, repeatAt: repeatAt, failures: failures))
+        } else {
+            let delay = timers.responseWaitDelay
+            let patience = slots[slot]?.machine.state == .transmitKeepAlive ? keepAlivePatience : delay / 2
+            setWait(slot, .response(until: now + delay, repeatAt: now + patience, failures: 0))
+        }
+    }
+
+    /// Puts what has been sent into the queue once more; how long its answer has been awaited goes on counting.
+    ///
+    /// - Parameters:
+    ///   - slot: the VSI's place.
+    ///   - failures: how often ECP has failed to get the command across.
+    ///   - repeatAt: when the command is sent once more, if it is.
+    ///   - isLost: the bridge seems to have lost the command.
+    mutating func sendAgain(_ slot: Int, failures: Int, repeatAt: Instant?, isLost: Bool = false) {
+        guard let vsi = slots[slot], case .awaiting(let command, _, _) = vsi.exchange,
+            case .response(let until, _, _) = vsi.wait
+        else { return }
+        statistics.repeats &+= 1
+        setExchange(slot, .queued(command, isRepeated: isLost || vsi.exchange.isRecovering))
+        setWait(slot, .response(until: until, repeatAt: repeatAt, failures: failures))
+        queue.append(slot, isKeepAlive: vsi.machine.state == .transmitKeepAlive)
+    }
+
+    // MARK: What ECP says
+
+    /// PDUs in which ECP may fail to get a command across before the VSI is given up.
+    static let transportFailuresMax = 3
+
+    /// The outstanding PDU has been acknowledged: it has reached the bridge's VDP.
+    mutating func payloadAcknowledged() {
+        inFlight = []
+        payloadsLost = 0
+        heldUntil = nil
+    }
+
+    /// ECP has given the outstanding PDU up.
+    ///
+    /// One lost PDU of many VSIs must not cut them all off while there is time, so it is made up anew twice. What the bridge
+    /// has granted it holds for toutKeepAlive, however short ECP's times are: a keep-alive is said again until
+    /// respWaitDelay is over.
+    mutating func payloadFailed(at now: Instant) {
+        let slots = inFlight
+        inFlight = []
+        payloadsLost = min(payloadsLost + 1, 16)
+        // Commands that fail do not make keep-alives wait longer than these do themselves.
+        if slots.contains(where: { self.slots[$0]?.machine.state == .transmitKeepAlive }) { holdKeepAlives(at: now) }
+        for slot in slots {
+            guard let vsi = self.slots[slot], case .awaiting(_, _, let patience) = vsi.exchange,
+                case .response(_, let repeatAt, let failures) = vsi.wait
+            else { continue }
+            if failures + 1 < Self.transportFailuresMax {
+                sendAgain(slot, failures: failures + 1, repeatAt: repeatAt)
+            } else if vsi.machine.state == .transmitKeepAlive {
+                // It is said again when its time comes; until then nobody waits for it.
+                if patience != .overdue { becomeOverdue(slot) }
+            } else {
+                feed(slot, .responseTimeout, at: now)
+                report(slot)
+            }
+        }
+    }
+}
+
+extension VDPStation.VSI {
+    /// The request that the TLV to be sent speaks for: the one granted where it is kept alive or released, else the one
+    /// wanted.
+    var carried: VSIRequest {
+        switch machine.state {
+        case .processing(.deAssociate), .transmitKeepAlive, .waitSystemCommand, .transmitDeassociate:
+            bound?.request ?? request
+        case .initial, .processing: request
+        }
+    }
+
+    /// The filter that goes with it: VLANs that the bridge filled in are used from then on, as long as the same is asked
+    /// for and the bridge has not taken it back.
+    private var carriedFilter: FilterInfo {
+        guard let bound, !isAskedAnew, carried.filter == bound.request.filter else { return carried.filter }
+        return bound.filter
+    }
+
+    /// The TLV that waits to be sent.
+    var tlv: VSITLV? {
+        switch exchange {
+        case .idle: nil
+        case .queued(let command, _), .awaiting(let command, _, _): carried.tlv(command, filter: carriedFilter)
+        }
+    }
+
+    /// A TLV as long as the one that would keep it alive.
+    var keepAliveTLV: VSITLV { carried.tlv(.associate, filter: carriedFilter) }
+}

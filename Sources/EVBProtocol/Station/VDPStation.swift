@@ -1,0 +1,492 @@
+internal import EVBTime
+internal import EVBWire
+
+/// All VSIs of one station port: what managers want of each, how far the bridge has granted it, and what is to be sent.
+///
+/// Each VSI has a machine of its own, so that a slow one holds up no other. What they have to say shares the one ECPDU that
+/// may be outstanding: TLVs that become ready meanwhile wait and leave together. This type owns the timers and the queue;
+/// `StationPort` owns ECP.
+///
+/// Files: this one has the VSIs and the requests for them, `VDPStation+Transmit.swift` what leaves,
+/// `VDPStation+Receive.swift` what arrives, `VDPStation+Time.swift` what time brings,
+/// `VDPStation+Pacing.swift` how much the bridge is given at once.
+struct VDPStation {
+    /// VSIs that one port can have unless it is told otherwise.
+    static let vsisMax = StationPortConfiguration.vsisMaxDefault
+    /// The shortest keep-alive period that is kept, whatever the exponents say.
+    static let keepAliveMin = Interval.milliseconds(100)
+
+    /// The bridge, as far as VDP needs to know it.
+    struct Peer: Equatable {
+        var timers: ProtocolTimes
+        var usesGroupIDs: Bool
+        /// Octets that an ECPDU's payload may have.
+        var payloadMax: Int
+        /// How VDPDUs are written and read.
+        var dialect = WireDialect.ratified
+    }
+
+    /// One VSI.
+    struct VSI {
+        /// What its manager wants.
+        var request: VSIRequest
+        var interest = Interest.wanted
+        /// When the request was made of which its manager still awaits the end.
+        var openRequest: Instant?
+        var machine = VDPStationMachine()
+        /// What the bridge has granted: the request as it was then, and the filter as the bridge filled it in.
+        var bound: Bound?
+        var reason: VSIReason?
+        /// Failures since it last was bound for a while; they space out what is tried again.
+        var failures: UInt64 = 0
+        var boundSince: Instant?
+        var reported = VSIState.deassociated
+        /// ``VDPStation/setExchange(_:_:)`` is the only writer.
+        fileprivate(set) var exchange = Exchange.idle
+        var wait = Wait.none
+        /// A command that was sent, and that another one overtook before it was answered.
+        var overtakenCommand: VDPCommand?
+        /// A De-Associate has been sent and its answer has not come.
+        var isReleaseUnanswered = false
+        /// The request whose answer was awaited when a newer one took its place.
+        var overtaken: VSIRequest?
+        var keepAlives: UInt64 = 0
+        /// The bridge has forgotten it: what it once filled in is left open again.
+        var isAskedAnew = false
+        /// When its manager first asked for it.
+        var createdAt = Instant(nanoseconds: 0)
+        var answer: VSIAnswer?
+        var counters = VSICommandCounters()
+        /// Filter entries that it counts for.
+        var countedEntries = 0
+
+        /// Filter entries that it asks for or holds, whichever are more.
+        var filterEntries: Int { max(request.filter.entries.count, bound?.filter.entries.count ?? 0) }
+
+        struct Bound {
+            var request: VSIRequest
+            var filter: FilterInfo
+        }
+
+        init(request: VSIRequest) { self.request = request }
+    }
+
+    /// What its manager wants of a VSI.
+    enum Interest {
+        case wanted
+        /// The manager wants it no more; it goes as soon as the bridge has released it.
+        case withdrawn
+        /// The latest refusal said that the same request will always fail.
+        case refusedForGood
+    }
+
+    /// What is under way with the bridge about a VSI.
+    enum Exchange: Equatable {
+        case idle
+        /// Waits for a PDU. `isRepeated`: the bridge seems to have lost it the first time.
+        case queued(VDPCommand, isRepeated: Bool)
+        /// Sent, and its answer is awaited.
+        case awaiting(VDPCommand, since: Instant, Patience)
+
+        /// How far the silence about it is believed to be a loss.
+        enum Patience {
+            case normal
+            /// It was asked again because others were answered and it was not.
+            case repeated
+            /// It has been silent so long that others need not wait for it.
+            case overdue
+        }
+
+        /// Others may have to wait for its answer.
+        var isOutstanding: Bool {
+            switch self {
+            case .awaiting(_, _, .normal), .awaiting(_, _, .repeated): true
+            case .idle, .queued, .awaiting(_, _, .overdue): false
+            }
+        }
+
+        /// It was asked again, or will be, because the bridge seems to have lost it.
+        var isRecovering: Bool {
+            switch self {
+            case .queued(_, let isRepeated): isRepeated
+            case .awaiting(_, _, let patience): patience == .repeated
+            case .idle: false
+            }
+        }
+    }
+
+    /// What a VSI's one deadline is for.
+    enum Wait: Equatable {
+        case none
+        /// A bridge is to be heard, or the manager is told that there is none.
+        case bridge(until: Instant)
+        /// The answer: half of respWaitDelay passed, the command is repeated once; all of it, it is given up.
+        case response(until: Instant, repeatAt: Instant?, failures: Int)
+        case keepAlive(at: Instant)
+        /// A failed request is tried again.
+        case retry(at: Instant)
+
+        var deadline: Instant? {
+            switch self {
+            case .none: nil
+            case .bridge(let until): until
+            case .response(let until, let repeatAt, _): repeatAt.map { min($0, until) } ?? until
+            case .keepAlive(let at), .retry(let at): at
+            }
+        }
+    }
+
+    /// VSIs that the port may have.
+    var vsisMax = VDPStation.vsisMax
+    /// What its VSIs may take, given what those of other ports take.
+    var room = ResourceRoom()
+    /// Filter entries of all VSIs.
+    var entryCount = 0
+    /// Slots are reused; `VSI` is nil in a free one.
+    var slots: [VSI?] = []
+    var slotOf: [VSIID: Int] = [:]
+    var freeSlots: [Int] = []
+    var deadlines = DeadlineHeap()
+    var queue = TransmitQueue()
+    /// Slots whose TLVs are in the ECPDU that is outstanding.
+    var inFlight: [Int] = []
+    /// VSIs whose exchange is outstanding. ``setExchange(_:_:)`` keeps both counters.
+    private(set) var outstanding = 0
+    /// How much the bridge has shown that it can take.
+    var pacing = Pacing.batch
+    /// When it is trusted with more again, and how long it has to go without a loss for that.
+    var trustDeadline = Instant(nanoseconds: 0)
+    var trustPatience = VDPStation.trustPatienceMin
+    /// VSIs whose exchange is recovering.
+    private(set) var recovering = 0
+    /// The bridge has answered at once what it was asked a second time, so the first was lost and not slow.
+    var isLossConfirmed = false
+    var lastAnswer = Instant(nanoseconds: 0)
+    /// PDUs in a row that ECP has given up, and until when keep-alives wait because of that.
+    var payloadsLost = 0
+    var heldUntil: Instant?
+    var stallDeadline: Instant?
+    var peer: Peer?
+    /// How long a request waits for a bridge to be heard before its manager is told.
+    var bridgeWait = OperationalTimers().responseWaitDelay
+    var events: [StationVSIEvent] = []
+    var statistics = StationVDPStatistics()
+
+    // MARK: Requests
+
+    /// Takes what a manager wants for a VSI, new or known.
+    ///
+    /// - Throws: when the port is full, or when the VSI would have to go back from an association.
+    mutating func request(_ request: VSIRequest, isResumed: Bool = false, at now: Instant) throws(VSIRequestError) {
+        try check(request)
+        let slot: Int
+        if let known = slotOf[request.vsiID], let vsi = slots[known] {
+            slot = known
+            endRequest(slot, .superseded)
+            if case .response = vsi.wait { slots[slot]?.overtaken = vsi.carried }
+        } else {
+            slot = allocate(request)
+            slots[slot]?.createdAt = now
+        }
+        modify(slot) {
+            $0.request = request
+            $0.interest = .wanted
+            $0.openRequest = now
+            $0.failures = 0
+            if isResumed { $0.boundSince = now }
+        }
+        begin(slot, at: now)
+        report(slot)
+    }
+
+    /// Whether a request can be taken.
+    ///
+    /// - Throws: what ``request(_:isResumed:at:)`` would throw.
+    func check(_ request: VSIRequest) throws(VSIRequestError) {
+        if let known = slotOf[request.vsiID], let vsi = slots[known] {
+            if let held = vsi.heldCommand, request.target.command.rawValue < held.rawValue {
+                throw .goesBackward(from: held)
+            }
+        } else {
+            guard slotOf.count < vsisMax else { throw .tooManyVSIs(limit: vsisMax) }
+            guard slotOf.count < room.vsis else { throw .noRoom(.vsis) }
+        }
+        let (own, count) = (
+            slotOf[request.vsiID].flatMap { slots[$0]?.countedEntries } ?? 0, request.filter.entries.count
+        )
+        guard count <= own || entryCount - own + count <= room.filterEntries else { throw .noRoom(.filterEntries) }
+    }
+
+    /// Takes back what a manager wanted: the VSI is de-associated and then forgotten.
+    ///
+    /// - Throws: `unknownVSI` when there is no such VSI.
+    mutating func withdraw(_ vsiID: VSIID, at now: Instant) throws(VSIRequestError) {
+        guard let slot = slotOf[vsiID] else { throw .unknownVSI }
+        endRequest(slot, .superseded)
+        modify(slot) {
+            $0.interest = .withdrawn
+            $0.openRequest = now
+        }
+        feed(slot, .command(.deAssociate), at: now)
+        report(slot)
+    }
+
+    /// Gives the command for what is wanted, or waits for a bridge to give it to.
+    mutating func begin(_ slot: Int, at now: Instant) {
+        guard let vsi = slots[slot] else { return }
+        guard let peer else {
+            waitForBridge(slot, at: now)
+            return
+        }
+        if let limit = peer.dialect.limit(for: vsi.request) {
+            refuse(slot, .inexpressible(limit), at: now)
+            return
+        }
+        guard peer.usesGroupIDs || !vsi.request.filter.format.hasGroupID else {
+            refuse(slot, .groupIDsUnavailable, at: now)
+            return
+        }
+        feed(slot, .command(vsi.request.target.command), at: now)
+    }
+
+    /// A request waits for a bridge so long and no longer, however often one comes and goes meanwhile.
+    private mutating func waitForBridge(_ slot: Int, at now: Instant) {
+        guard let vsi = slots[slot] else { return }
+        setWait(slot, vsi.openRequest.map { .bridge(until: max($0 + bridgeWait, now)) } ?? .none)
+    }
+
+    /// Group IDs are never sent to a bridge that cannot use them (D.2.12, BGID and SGID), nor anything that its dialect
+    /// cannot say.
+    private mutating func refuse(_ slot: Int, _ outcome: RequestOutcome, at now: Instant) {
+        let isFilter = outcome == .groupIDsUnavailable || outcome == .inexpressible(.filterFormat)
+        countFailure(slot)
+        modify(slot) { if $0.interest == .wanted { $0.interest = .refusedForGood } }
+        // What is bound and can be named is released. Not even a De-Associate may carry group IDs: what is bound with them
+        // ends here, and with the bridge when its keep-alives stay away.
+        let isReleasable = slots[slot]?.bound.map { !$0.filter.format.hasGroupID } ?? false
+        feed(slot, isReleasable ? .command(.deAssociate) : .peerLost, at: now)
+        modify(slot) { $0.reason = isFilter ? .invalidFilter : .invalidFormat }
+        endRequest(slot, outcome)
+        if slots[slot]?.machine.state == .initial { settle(slot, at: now) }
+    }
+
+    // MARK: The machine's owner
+
+    /// Gives an event to a VSI's machine and does what it says.
+    mutating func feed(_ slot: Int, _ event: VDPStationMachine.Event, at now: Instant) {
+        guard var vsi = slots[slot] else { return }
+        let action = vsi.machine.handle(event)
+        // A De-Associate still names what had been granted.
+        if vsi.machine.operCommand == nil, vsi.machine.state != .transmitDeassociate { vsi.bound = nil }
+        slots[slot] = vsi
+        countEntries(slot)
+        if let command = action.send { enqueue(slot, command) }
+        if action.startKeepAlive { startKeepAlive(slot, at: now) }
+        if let outcome = action.outcome { conclude(slot, outcome, at: now) }
+        if slots[slot]?.machine.state == .initial { settle(slot, at: now) }
+    }
+
+    /// Records how a command ended and tells its manager.
+    private mutating func conclude(_ slot: Int, _ outcome: VDPStationMachine.Outcome, at now: Instant) {
+        switch outcome {
+        case .bound:
+            statistics.commandsSucceeded &+= 1
+            modify(slot) {
+                $0.counters.succeeded &+= 1
+                $0.reason = .success
+                $0.boundSince = $0.boundSince ?? now
+            }
+            endRequest(slot, .granted)
+        case .refused(let refusal):
+            countFailure(slot)
+            if refusal.isKept { statistics.commandReverts &+= 1 }
+            modify(slot) {
+                $0.counters.reverted &+= refusal.isKept ? 1 : 0
+                $0.reason = VSIReason(refusal.reason)
+                if refusal.isKept, let bound = $0.bound {
+                    $0.request = bound.request
+                } else if $0.interest != .withdrawn {
+                    $0.interest = refusal.isHard ? .refusedForGood : .wanted
+                }
+            }
+            endRequest(slot, .refused(refusal))
+        case .mismatched: fail(slot, .otherFailure, .mismatched)
+        case .bridgeDeassociated: fail(slot, .bridgeDeassociated, .bridgeDeassociated)
+        case .timedOut: fail(slot, .timeout, .timedOut)
+        case .peerLost: modify(slot) { $0.reason = .bridgeLost }
+        case .released:
+            modify(slot) { if $0.interest == .withdrawn { $0.reason = nil } }
+            if slots[slot]?.interest == .withdrawn { endRequest(slot, .released) }
+        }
+    }
+
+    private mutating func fail(_ slot: Int, _ reason: VSIReason, _ outcome: RequestOutcome) {
+        countFailure(slot)
+        modify(slot) { $0.reason = reason }
+        endRequest(slot, outcome)
+    }
+
+    private mutating func countFailure(_ slot: Int) {
+        statistics.commandsFailed &+= 1
+        modify(slot) { $0.counters.failed &+= 1 }
+    }
+
+    /// Decides what becomes of a VSI whose machine is in INIT.
+    mutating func settle(_ slot: Int, at now: Instant) {
+        guard let vsi = slots[slot] else { return }
+        setExchange(slot, .idle)
+        modify(slot) {
+            $0.isReleaseUnanswered = false
+            $0.overtaken = nil
+            $0.overtakenCommand = nil
+        }
+        let isWithdrawn = vsi.interest == .withdrawn
+        if isWithdrawn { endRequest(slot, .released) }
+        // What a bridge took along when it went is asked of the next one, also where it was wanted only once.
+        let isCarriedOver = peer == nil && vsi.boundSince != nil
+        let isOver = vsi.request.persistence == .once && vsi.openRequest == nil && !isCarriedOver
+        if isWithdrawn || isOver {
+            forget(slot)
+        } else if peer == nil {
+            waitForBridge(slot, at: now)
+        } else if vsi.interest == .refusedForGood {
+            setWait(slot, .none)
+        } else {
+            setWait(slot, .retry(at: now + backoff(slot, at: now)))
+        }
+    }
+
+    /// Tells the manager how its request ended, if it has not been told; before that, the change of state that goes with it,
+    /// so that links are as they should be when the manager goes on.
+    mutating func endRequest(_ slot: Int, _ outcome: RequestOutcome) {
+        guard let vsi = slots[slot], vsi.openRequest != nil else { return }
+        slots[slot]?.openRequest = nil
+        if outcome != .superseded { report(slot) }
+        events.append(.ended(vsi.request.vsiID, outcome))
+    }
+
+    /// Tells of a change of state, if there was one since it last was told.
+    mutating func report(_ slot: Int) {
+        guard let vsi = slots[slot] else { return }
+        let state = vsi.state
+        guard state != vsi.reported else { return }
+        slots[slot]?.reported = state
+        events.append(.changed(VSIChange(vsiID: vsi.request.vsiID, from: vsi.reported, to: state, reason: vsi.reason)))
+    }
+
+    // MARK: Slots
+
+    private mutating func allocate(_ request: VSIRequest) -> Int {
+        let slot: Int
+        if let free = freeSlots.popLast() {
+            slot = free
+            slots[slot] = VSI(request: request)
+        } else {
+            slot = slots.count
+            slots.append(VSI(request: request))
+        }
+        slotOf[request.vsiID] = slot
+        countEntries(slot)
+        return slot
+    }
+
+    /// What the VSIs of the port take.
+    var use: ResourceUse { ResourceUse(vsis: slotOf.count, filterEntries: entryCount) }
+
+    /// Counts the filter entries of a VSI again.
+    mutating func countEntries(_ slot: Int) {
+        guard let vsi = slots[slot] else { return }
+        let count = vsi.filterEntries
+        guard count != vsi.countedEntries else { return }
+        entryCount += count - vsi.countedEntries
+        slots[slot]?.countedEntries = count
+    }
+
+    private mutating func forget(_ slot: Int) {
+        guard let vsi = slots[slot] else { return }
+        setExchange(slot, .idle)
+        setWait(slot, .none)
+        if vsi.reported != .deassociated {
+            events.append(
+                .changed(
+                    VSIChange(vsiID: vsi.request.vsiID, from: vsi.reported, to: .deassociated, reason: vsi.reason)))
+        }
+        events.append(.forgotten(vsi.request.vsiID))
+        slotOf[vsi.request.vsiID] = nil
+        slots[slot] = nil
+        entryCount -= vsi.countedEntries
+        // Whatever still names the slot must not take the next VSI in it for this one.
+        inFlight.removeAll { $0 == slot }
+        queue.remove(slot)
+        freeSlots.append(slot)
+    }
+
+    mutating func modify(_ slot: Int, _ change: (inout VSI) -> Void) {
+        guard var vsi = slots[slot] else { return }
+        change(&vsi)
+        slots[slot] = vsi
+        countEntries(slot)
+    }
+
+    mutating func setWait(_ slot: Int, _ wait: Wait) {
+        slots[slot]?.wait = wait
+        deadlines.set(slot, wait.deadline)
+    }
+
+    /// Moves a VSI's exchange on, and keeps count of those that are outstanding and recovering.
+    mutating func setExchange(_ slot: Int, _ exchange: Exchange) {
+        guard let former = slots[slot]?.exchange else { return }
+        if case .queued = former, exchange == .idle { queue.remove(slot) }
+        outstanding += (exchange.isOutstanding ? 1 : 0) - (former.isOutstanding ? 1 : 0)
+        recovering += (exchange.isRecovering ? 1 : 0) - (former.isRecovering ? 1 : 0)
+        slots[slot]?.exchange = exchange
+    }
+}
+
+extension VDPStation.VSI {
+    /// The most that the bridge may hold of it: what it has granted, or what is on its way there. Nothing once a
+    /// De-Associate has left.
+    var heldCommand: VDPCommand? {
+        guard case .processing(let command) = machine.state, case .response = wait else { return machine.operCommand }
+        guard command != .deAssociate else { return nil }
+        guard let oper = machine.operCommand, oper.rawValue > command.rawValue else { return command }
+        return oper
+    }
+
+    /// The state that managers are told.
+    var state: VSIState {
+        // What is being released does not count as bound any more, whoever wanted that.
+        if machine.state == .processing(.deAssociate) || interest == .withdrawn && machine.state != .initial {
+            return .pending
+        }
+        switch machine.operCommand {
+        case .associate: return .associated
+        case .preAssociateWithReservation: return .preassociatedWithReservation
+        case .preAssociate: return .preassociated
+        case .deAssociate, nil: break
+        }
+        switch machine.state {
+        case .processing: return .pending
+        case .initial where openRequest != nil: return .pending
+        case .initial, .waitSystemCommand, .transmitKeepAlive, .transmitDeassociate: return .deassociated
+        }
+    }
+
+    /// The command that is under way, or else the one in force.
+    private var command: VDPCommand? {
+        switch machine.state {
+        case .processing(let command): command
+        case .transmitDeassociate: .deAssociate
+        case .initial, .waitSystemCommand, .transmitKeepAlive: machine.operCommand
+        }
+    }
+
+    var snapshot: StationVSISnapshot {
+        StationVSISnapshot(
+            request: request, state: state, reason: reason,
+            filter: machine.operCommand == nil ? request.filter : bound?.filter ?? request.filter,
+            isWithdrawn: interest == .withdrawn, createdAt: createdAt, command: command,
+            operCommand: machine.operCommand,
+            answer: answer, counters: counters)
+    }
+}

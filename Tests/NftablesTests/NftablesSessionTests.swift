@@ -1,0 +1,71 @@
+import Glibc
+import LinuxSystem
+import NetnsSupport
+import Testing
+
+@testable import Nftables
+
+@Suite(.enabled(if: inOwnNamespace, "needs root in a network namespace of its own: nftables' tables are the kernel's"))
+struct NftablesSessionTests {
+    @Test func aTransactionIsInForceAsAWholeOrNotAtAll() throws {
+        let session = try NftablesSession()
+        try session.run("add table inet evbd-whole\nadd chain inet evbd-whole one")
+        defer { try? session.run("delete table inet evbd-whole") }
+        // The second line cannot be: there is no such chain.
+        let refused = "add chain inet evbd-whole two\nadd rule inet evbd-whole three accept"
+        let error = #expect(throws: NftablesError.self) { try session.run(refused) }
+        #expect(error?.description.contains("No such file or directory") == true)
+        #expect(error?.description.contains("\n") == false)
+        let listing = try session.list("list table inet evbd-whole")
+        #expect(listing.contains(#""name": "one""#))
+        #expect(!listing.contains("two"))
+    }
+
+    @Test func anErrorIsOfItsOwnCommandAlone() throws {
+        let session = try NftablesSession()
+        #expect(throws: NftablesError.self) { try session.run("no command") }
+        #expect(throws: NftablesError.self) { try session.list("list table inet evbd-missing") }
+        // The session goes on, and neither words nor output of the former commands come along.
+        #expect(throws: Never.self) { try session.run("add table inet evbd-after\ndelete table inet evbd-after") }
+        #expect(!(try session.list("list tables")).contains("evbd-missing"))
+    }
+
+    @Test func commandsInJSONAndInWordsTakeTurns() throws {
+        let session = try NftablesSession()
+        try session.run(json: #"{"nftables": [{"add": {"table": {"family": "inet", "name": "evbd-json"}}}]}"#)
+        #expect(try session.list("list tables").contains("evbd-json"))
+        try session.run("delete table inet evbd-json")
+        #expect(!(try session.list("list tables")).contains("evbd-json"))
+    }
+}
+
+@Suite(
+    .enabled(if: inOwnNamespace, "needs root in a network namespace of its own: it hears of nftables' changes there"))
+struct TableMonitorTests {
+    private static func waits(_ monitor: TableMonitor) -> Bool {
+        var descriptor = pollfd(fd: monitor.descriptor, events: Int16(POLLIN), revents: 0)
+        return poll(&descriptor, 1, 10_000) == 1
+    }
+
+    @Test func aTableThatGoesIsNewsAndOneThatComesIsNone() throws {
+        let session = try NftablesSession()
+        let monitor = try TableMonitor(table: "evbd-watched")
+        try session.run("add table inet evbd-watched")
+        #expect(Self.waits(monitor))
+        #expect(!monitor.drain())
+        try session.run("delete table inet evbd-watched")
+        #expect(Self.waits(monitor))
+        #expect(monitor.drain())
+        #expect(!monitor.drain(), "it is news once")
+    }
+
+    @Test func itsOwnThreadAndOtherTablesAreNoNews() throws {
+        let session = try NftablesSession()
+        let name = String(decoding: try Files.read("/proc/thread-self/comm", limit: 64).dropLast(), as: UTF8.self)
+        let (own, others) = (try TableMonitor(table: "evbd-own", exceptBy: name), try TableMonitor(table: "evbd-other"))
+        try session.run("add table inet evbd-own")
+        try session.run("delete table inet evbd-own")
+        #expect(Self.waits(own) && Self.waits(others))
+        #expect(!own.drain() && !others.drain())
+    }
+}
