@@ -10,7 +10,9 @@ internal import Nftables
 extension TypedAdmission {
     /// How long news of a bridge are gathered: evbd's own changes are among them, and where many VLANs change there are many.
     private static let newsDelay = Interval.milliseconds(100)
-    /// Comparisons take at most one part in so many of the worker's time.
+    /// Comparisons because of news take at most about one part in so many of the worker's time.
+    private static let newsShare: UInt64 = 10
+    /// Regular comparisons take at most one part in so many of the worker's time.
     private static let spentShare: UInt64 = 100
     /// Items that a log line names.
     private static let namesMax = 8
@@ -99,9 +101,9 @@ extension TypedAdmission {
                 compareNext(port, name)
             }
         }
-        // Whole comparisons take their time, and own changes ask for them too.
+        // Whole comparisons take their time, and own changes of VLANs ask for them too.
         let spent = Interval(nanoseconds: port.watch.spent)
-        port.watch.timer?.set(timers.now + max(Self.newsDelay, spent + spent))
+        port.watch.timer?.set(timers.now + max(Self.newsDelay, spent * Self.newsShare))
     }
 
     // MARK: Comparisons
