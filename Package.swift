@@ -31,8 +31,10 @@ let package = Package(
         .target(name: "EVBTime", swiftSettings: strict),
         .target(name: "TerminalText", swiftSettings: strict),
         .target(name: "JSON", dependencies: ["TerminalText"], swiftSettings: strict),
-        .target(name: "EVBModel", dependencies: ["JSON"], swiftSettings: strict),
+        .target(name: "EVBModel", dependencies: ["JSON", "TerminalText"], swiftSettings: strict),
         .target(name: "EVBWire", swiftSettings: strict),
+        .target(
+            name: "EVBSettings", dependencies: ["EVBModel", "EVBWire", "LinuxSystem"], swiftSettings: strict),
         .target(name: "EVBProtocol", dependencies: ["EVBTime", "EVBWire"], swiftSettings: strict),
         .target(name: "EVBSimulation", dependencies: ["EVBProtocol", "EVBTime", "EVBWire"], swiftSettings: strict),
         .executableTarget(
@@ -46,12 +48,20 @@ let package = Package(
         .systemLibrary(name: "CNftables", pkgConfig: "libnftables", providers: [.apt(["libnftables-dev"])]),
         .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
         .target(name: "LinuxSystem", dependencies: ["CLinux"], swiftSettings: strict),
-        .target(name: "EventLoop", dependencies: ["LinuxSystem", "CLinux"], swiftSettings: strict),
+        .target(name: "EventLoop", dependencies: ["EVBTime", "LinuxSystem", "CLinux"], swiftSettings: strict),
         .target(name: "PacketSocket", dependencies: ["LinuxSystem", "CLinux"], swiftSettings: strict),
         .target(name: "Nftables", dependencies: ["CNftables", "LinuxSystem", "CLinux"], swiftSettings: strict),
         .target(name: "Netlink", dependencies: ["LinuxSystem", "CLinux", "CNetlink"], swiftSettings: strict),
 
+        // What the kernel is told: operations as data, and the thread that performs them.
+        .target(
+            name: "Dataplane", dependencies: ["Netlink", "Nftables", "LinuxSystem", "CLinux"], swiftSettings: strict),
+
         // The daemon and its client.
+        .target(
+            name: "SettingsFile",
+            dependencies: ["EVBSettings", "EVBModel", "EVBWire", "LinuxSystem", "TerminalText", "CYAML"],
+            swiftSettings: strict),
         .target(
             name: "EVBControl", dependencies: ["EVBModel", "JSON", "LinuxSystem", "CLinux", "TerminalText"],
             swiftSettings: strict),
@@ -59,12 +69,13 @@ let package = Package(
             name: "EVBDaemon",
             dependencies: [
                 "EVBProtocol", "EVBTime", "EVBWire", "LinuxSystem", "CLinux", "EventLoop", "PacketSocket", "Netlink",
-                "Nftables",
-                "EVBControl", "EVBModel", "JSON", "TerminalText", "CYAML", logging,
+                "Nftables", "Dataplane",
+                "EVBControl", "EVBModel", "EVBSettings", "SettingsFile", "JSON", "TerminalText", logging,
             ],
             swiftSettings: strict),
         .executableTarget(
-            name: "evbd", dependencies: ["EVBDaemon", "EVBModel", argumentParser], swiftSettings: strict),
+            name: "evbd", dependencies: ["EVBDaemon", "EVBModel", "EVBSettings", "SettingsFile", argumentParser],
+            swiftSettings: strict),
         .executableTarget(
             name: "evbctl", dependencies: ["EVBControl", "EVBModel", "JSON", "TerminalText", argumentParser],
             swiftSettings: strict),
@@ -89,7 +100,11 @@ let package = Package(
             dependencies: ["PacketSocket", "LinuxSystem", "CLinux", "EVBTime", "NetnsSupport"],
             swiftSettings: strictTests),
         .testTarget(
-            name: "NetlinkTests", dependencies: ["Netlink", "LinuxSystem", "NetnsSupport"], swiftSettings: strictTests),
+            name: "NetlinkTests", dependencies: ["Netlink", "Dataplane", "LinuxSystem", "NetnsSupport"],
+            swiftSettings: strictTests),
+        .testTarget(
+            name: "DataplaneTests", dependencies: ["Dataplane", "Netlink", "Nftables", "LinuxSystem", "NetnsSupport"],
+            swiftSettings: strictTests),
         .testTarget(name: "LinuxSystemTests", dependencies: ["LinuxSystem"], swiftSettings: strictTests),
         .testTarget(
             name: "NftablesTests", dependencies: ["Nftables", "LinuxSystem", "NetnsSupport"], swiftSettings: strictTests
@@ -108,11 +123,12 @@ let package = Package(
         .testTarget(
             name: "EVBDaemonTests",
             dependencies: [
-                "EVBDaemon", "EVBProtocol", "EVBTime", "EVBWire", "EVBControl", "EVBModel", "EventLoop", "JSON",
+                "EVBDaemon", "EVBProtocol", "EVBTime", "EVBWire", "EVBControl", "EVBModel", "EVBSettings",
+                "SettingsFile", "EventLoop", "JSON",
                 "TerminalText",
                 "LinuxSystem",
                 "Netlink", "NetnsSupport",
-                "Nftables", "PacketSocket", logging,
+                "Nftables", "Dataplane", "PacketSocket", logging,
             ],
             swiftSettings: strictTests),
     ]

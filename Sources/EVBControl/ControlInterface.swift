@@ -90,14 +90,6 @@ public enum ControlInterface {
     /// Its name.
     public static let name = "io.evbd"
 
-    /// Where its socket is, unless evbd is told otherwise.
-    public static let defaultSocket = "/run/evbd/evbd.sock"
-
-    /// Where the read-only socket beside a control socket is, unless evbd is told otherwise: `-ro` before its `.sock`.
-    public static func readOnlySocket(beside socket: String) -> String {
-        socket.hasSuffix(".sock") ? "\(socket.dropLast(5))-ro.sock" : "\(socket)-ro"
-    }
-
     /// Its description.
     public static let description = types + methods + errors
 

@@ -1,3 +1,4 @@
+internal import EVBModel
 internal import TerminalText
 
 extension InterfaceName {

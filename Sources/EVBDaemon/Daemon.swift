@@ -1,19 +1,36 @@
 internal import EVBModel
 internal import EVBProtocol
+package import EVBSettings
 internal import EVBTime
 internal import EVBWire
 internal import EventLoop
 internal import Glibc
 internal import LinuxSystem
-public import Logging
+package import Logging
 internal import Netlink
 
 /// One evbd: its ports, its two front doors, and the loop that all of it runs on.
-public final class Daemon {
+package final class Daemon: PortDirectory {
     /// Why a daemon does not start.
-    public struct StartError: Error, CustomStringConvertible {
+    package struct StartError: Error, CustomStringConvertible {
         /// What failed and what to do about it.
-        public let description: String
+        package let description: String
+    }
+
+    /// A port of the configuration, by the type of its side.
+    private enum Running {
+        case station(PortSupervisor)
+        case bridge(BridgePortSupervisor)
+
+        var control: EVBPort {
+            switch self {
+            case .station(let port): .station(port)
+            case .bridge(let port): .bridge(port)
+            }
+        }
+
+        var port: any ManagedPort { control.common }
+        var name: String { port.name }
     }
 
     /// A port that the configuration has no more.
@@ -34,7 +51,7 @@ public final class Daemon {
     /// How long a bridge's port that leaves may take to give back what it holds in the kernel, which answers in any case.
     private static let leavePatience = Interval.seconds(60)
 
-    private(set) var configuration: Configuration
+    private(set) var configuration: DaemonSettings
     private let loader: ConfigurationLoader
     private let runtimeDirectory: String
     /// Held for life: one evbd for one runtime directory.
@@ -47,12 +64,12 @@ public final class Daemon {
     private let loop: EventLoop
     private let timers: Timers
     private let table: LinkTable
-    private let programmer: LinkProgrammer
+    private let programmer: KernelQueue
     private let guestFilter: GuestFilter
     private let store: VSIStore
     private let resources: ResourcePool
     private let serviceManager = ServiceManager()
-    private(set) var ports: [any ManagedPort] = []
+    private var running: [Running] = []
     private var service: DaemonService?
     private var controlServers: [ControlServer] = []
     private var libvirt: LibvirtEndpoint?
@@ -66,7 +83,7 @@ public final class Daemon {
     /// Ports that the configuration has no more, while their VSIs are being released.
     private var leaving: [Leaving] = []
     /// Ports that have got another role, or VSI types or none, until the one that they were has left.
-    private var successors: [String: PortConfiguration] = [:]
+    private var successors: [String: PortSettings] = [:]
     /// Decides for the ports that have VSI types.
     private let types: TypedAdmission
     /// What the bridge ports know together.
@@ -87,8 +104,8 @@ public final class Daemon {
     ///   - log: what the logger writes to.
     ///   - threshold: the level of `logger`, which a reload changes.
     /// - Throws: `StartError`, with what to do.
-    public init(
-        configuration: Configuration, configurationPath: String, runtimeDirectory: String, logger: Logger,
+    package init(
+        configuration: DaemonSettings, configurationPath: String, runtimeDirectory: String, logger: Logger,
         log: LogOutput, threshold: LogThreshold
     ) throws {
         self.configuration = configuration
@@ -107,7 +124,7 @@ public final class Daemon {
             loop = try EventLoop()
             timers = Timers(loop: loop)
             table = try LinkTable(loop: loop, timers: timers, logger: logger)
-            programmer = try LinkProgrammer(loop: loop)
+            programmer = try KernelQueue(loop: loop, logger: logger)
             let journal = HoldingsJournal(
                 runtimeDirectory: runtimeDirectory, limits: configuration.limits, loop: loop, timers: timers,
                 logger: logger)
@@ -146,7 +163,7 @@ public final class Daemon {
         registry.onDeadline = { [weak self] in self?.reservationTimer?.set($0) }
         registry.restore(ports: bridgePorts)
         types.removeLeftovers(keeping: Set(configuration.ports.lazy.filter { $0.vsiTypes != nil }.map(\.interface)))
-        for port in configuration.ports { ports.append(makePort(port)) }
+        for port in configuration.ports { running.append(makePort(port)) }
         for index in claimed { claims.giveBack(index) }
         keepGuestFilter()
         for name in store.untakenPorts {
@@ -164,7 +181,12 @@ public final class Daemon {
 
     /// Opens the front doors and listens for signals.
     private func open(_ endpoint: NetlinkEndpoint?) throws {
-        let service = DaemonService(daemon: self, timers: timers)
+        let service = DaemonService(
+            directory: self, timers: timers, ownCounters: { [log] in Self.counters(of: log) },
+            furtherCounters: { [weak self] port in
+                guard case .station = port else { return [:] }
+                return self?.libvirt?.counters(of: port.name) ?? [:]
+            })
         self.service = service
         let control = configuration.control
         for path in [control.socket, control.readOnly?.socket].compactMap(\.self) {
@@ -182,7 +204,7 @@ public final class Daemon {
         }
         if let endpoint {
             libvirt = try LibvirtEndpoint(
-                daemon: self, endpoint: endpoint, loop: loop, timers: timers, logger: logger)
+                directory: self, endpoint: endpoint, loop: loop, timers: timers, logger: logger)
             try claimPIDFile(configuration.libvirt.pidFile, endpoint.port)
         }
         try loop.watchSignals([SIGTERM, SIGINT, SIGHUP]) { [weak self] in self?.receive(signal: $0) }
@@ -205,33 +227,27 @@ public final class Daemon {
     /// Runs until it is told to stop.
     ///
     /// - Throws: `SystemError` when the loop fails.
-    public func run() throws {
+    package func run() throws {
         logger.notice(
             "evbd \(Release.version) runs",
             metadata: [
                 "pid": "\(processID)", "ports": "\(configuration.ports.map(\.interface).joined(separator: ","))",
             ])
         startWatchdog()
-        serviceManager.notify("READY=1\nSTATUS=\(ports.count) ports")
+        serviceManager.notify("READY=1\nSTATUS=\(running.count) ports")
         try loop.run()
     }
 
-    /// The port on that interface.
-    func port(_ name: String) -> (any ManagedPort)? {
-        ports.first { $0.name == name }
+    var ports: [EVBPort] { running.map(\.control) }
+
+    func port(_ interface: String) -> EVBPort? { running.first { $0.name == interface }?.control }
+
+    private func bridgePort(_ interface: String) -> BridgePortSupervisor? {
+        guard case .bridge(let port) = running.first(where: { $0.name == interface }) else { return nil }
+        return port
     }
 
-    /// A port's counters, with those of its libvirt side.
-    func counters(of port: any ManagedPort) -> StatisticsReport {
-        var report = port.counters
-        if let libvirt, port.configuration.role == .station {
-            report.counters.merge(libvirt.counters(of: port.name)) { first, _ in first }
-        }
-        return report
-    }
-
-    /// The counters of the daemon itself.
-    var ownCounters: [String: Int] {
+    private static func counters(of log: LogOutput) -> [String: Int] {
         let counters = log.counters
         return ["LogLinesLost": Int(clamping: counters.lost), "LogLinesLeftOut": Int(clamping: counters.leftOut)]
     }
@@ -245,23 +261,21 @@ public final class Daemon {
             isPort: { [weak self] name in self?.configuration.ports.contains { $0.interface == name } ?? false })
     }
 
-    private func makePort(_ configuration: PortConfiguration) -> any ManagedPort {
+    private func makePort(_ configuration: PortSettings) -> Running {
         switch configuration.role {
-        case .station: makeStation(configuration)
-        case .bridge: makeBridgePort(configuration)
+        case .station: .station(makeStation(configuration))
+        case .bridge: .bridge(makeBridgePort(configuration))
         }
     }
 
-    private func bridgePort(_ name: String) -> BridgePortSupervisor? { port(name) as? BridgePortSupervisor }
-
-    private func makeStation(_ configuration: PortConfiguration) -> PortSupervisor {
+    private func makeStation(_ configuration: PortSettings) -> PortSupervisor {
         let port = PortSupervisor(configuration, surroundings)
         let name = port.name
         port.onNews = { [weak self, weak port] in self?.publish($0, port: name, since: port?.timeOfNews) }
         port.onForgotten = { [weak self, weak port] vsiID, managed in
             guard let self, let port else { return }
             // It knows which were its own; another manager may have asked for one of them since.
-            libvirt?.forgotten(vsiID, on: port)
+            libvirt?.forgotten(vsiID, on: port.name)
             closeIfReleased(port)
             finishIfReleased()
         }
@@ -269,7 +283,7 @@ public final class Daemon {
         return port
     }
 
-    private func makeBridgePort(_ configuration: PortConfiguration) -> BridgePortSupervisor {
+    private func makeBridgePort(_ configuration: PortSettings) -> BridgePortSupervisor {
         let database = configuration.vsiTypes.flatMap { self.configuration.vsiTypes[$0] }
         if let database { types.configure(configuration.interface, database) }
         let admission: any VSIAdmission = database == nil ? AcceptingAdmission(registry: registry) : types
@@ -299,7 +313,7 @@ public final class Daemon {
     }
 
     private func linkChanged(_ name: String) {
-        for port in ports + leaving.map(\.port) { port.linkChanged(name) }
+        for port in running.map(\.port) + leaving.map(\.port) { port.linkChanged(name) }
     }
 
     // MARK: Signals
@@ -312,7 +326,7 @@ public final class Daemon {
     }
 
     /// Ports come, go and change; the others are not touched.
-    private func follow(_ fresh: Configuration) {
+    private func follow(_ fresh: DaemonSettings) {
         guard !isStopping else { return }
         if fresh.control != configuration.control || fresh.libvirt != configuration.libvirt {
             logger.warning("control and libvirt change only with a restart of evbd")
@@ -326,26 +340,27 @@ public final class Daemon {
         let wanted = Dictionary(uniqueKeysWithValues: fresh.ports.map { ($0.interface, $0) })
         successors = successors.filter { wanted[$0.key] != nil }
         let isKept = { (port: any ManagedPort) in wanted[port.name]?.isSameKind(as: port.configuration) == true }
-        for port in ports where !isKept(port) {
+        for port in running.map(\.port) where !isKept(port) {
             // The old one gives back what it holds before the new one speaks, and not longer than that is waited for.
             successors[port.name] = wanted[port.name]
             leave(port)
         }
-        let kept = ports.filter(isKept)
-        ports = fresh.ports.compactMap { settings in
+        let kept = running.filter { isKept($0.port) }
+        running = fresh.ports.compactMap { settings in
             if successors[settings.interface] != nil {
                 successors[settings.interface] = settings
                 return nil
             }
-            guard let port = kept.first(where: { $0.name == settings.interface }) else {
+            guard let known = kept.first(where: { $0.name == settings.interface }) else {
                 // The old one says good-bye to the bridge before the new one speaks, not after.
                 closeLeaving { $0.name == settings.interface }
                 publish(PortNews(kind: .port, to: "added", message: "the port is new"), port: settings.interface)
                 return makePort(settings)
             }
+            let port = known.port
             if port.configuration != settings || hasOtherLimits { port.reconfigure(settings) }
             if let database = settings.vsiTypes.flatMap({ fresh.vsiTypes[$0] }) { types.configure(port.name, database) }
-            return port
+            return known
         }
         logger.notice("configuration read again", metadata: ["ports": "\(fresh.ports.count)"])
     }
@@ -358,10 +373,10 @@ public final class Daemon {
             guard let settings = successors.removeValue(forKey: name) else { continue }
             publish(
                 PortNews(kind: .port, to: "added", message: "the port is set up anew as \(settings.role)"), port: name)
-            ports.append(makePort(settings))
+            running.append(makePort(settings))
         }
         let order = configuration.ports.map(\.interface)
-        ports.sort { order.firstIndex(of: $0.name) ?? order.count < order.firstIndex(of: $1.name) ?? order.count }
+        running.sort { order.firstIndex(of: $0.name) ?? order.count < order.firstIndex(of: $1.name) ?? order.count }
     }
 
     /// Gives a port up: its VSIs are released at the bridge as far as that answers, then it says good-bye.
@@ -411,7 +426,7 @@ public final class Daemon {
         guard !isStopping else { return finish() }
         isStopping = true
         serviceManager.notify("STOPPING=1")
-        let isHeld = configuration.deassociateOnStop && ports.contains { !$0.isReleased }
+        let isHeld = configuration.deassociateOnStop && running.contains { !$0.port.isReleased }
         guard isHeld || !leaving.isEmpty else { return finish() }
         logger.notice("releasing all VSIs before stopping")
         stopTimer = timers.timer { [weak self] in
@@ -419,12 +434,12 @@ public final class Daemon {
             self?.finish()
         }
         stopTimer?.set(timers.now + Self.releasePatience)
-        if isHeld { for port in ports { port.releaseAll() } }
+        if isHeld { for port in running.map(\.port) { port.releaseAll() } }
     }
 
     private func finishIfReleased() {
         guard isStopping else { return }
-        let isReleased = !configuration.deassociateOnStop || ports.allSatisfy { $0.isReleased }
+        let isReleased = !configuration.deassociateOnStop || running.allSatisfy { $0.port.isReleased }
         guard stopTimer != nil, leaving.isEmpty, isReleased else { return }
         stopTimer = nil
         finish()
@@ -434,7 +449,7 @@ public final class Daemon {
         guard !isFinished else { return }
         isFinished = true
         libvirt?.stop()
-        for port in ports { port.stop() }
+        for port in running.map(\.port) { port.stop() }
         for item in leaving { item.port.leave() }
         leaving = []
         registry.finish()
@@ -458,16 +473,16 @@ public final class Daemon {
     }
 }
 
-extension PortConfiguration {
+extension PortSettings {
     /// Whether a port with these settings can go on with the others. The role, and who decides on VSIs, are a port's for life.
-    fileprivate func isSameKind(as other: PortConfiguration) -> Bool {
+    fileprivate func isSameKind(as other: PortSettings) -> Bool {
         role == other.role && (vsiTypes == nil) == (other.vsiTypes == nil)
     }
 }
 
 extension Logger.Level {
     /// The level of the configuration.
-    public init(_ level: LogLevel) {
+    package init(_ level: LogLevel) {
         self =
             switch level {
             case .trace: .trace

@@ -3,6 +3,8 @@ internal import EVBModel
 internal import EVBProtocol
 internal import EVBTime
 internal import EVBWire
+internal import EventLoop
+internal import LinuxSystem
 internal import Logging
 internal import Netlink
 
@@ -11,16 +13,27 @@ final class DaemonService: ControlService {
     /// Requests of clients that may wait for a bridge at the same time.
     static let waitsMax = 20_000
 
-    private let daemon: Daemon
+    private let directory: any PortDirectory
+    /// The counters of the daemon itself, which are no port's.
+    private let ownCounters: () -> [String: Int]
+    /// Counters of a port that another part of the daemon keeps.
+    private let furtherCounters: (EVBPort) -> [String: Int]
     private let timers: Timers
     private let startedAt: Instant
     private var monitors: [ObjectIdentifier: ControlReplyHandle] = [:]
     private var waitCount = 0
 
-    /// Serves for `daemon`, which owns it.
-    init(daemon: Daemon, timers: Timers) {
-        self.daemon = daemon
+    /// Serves for the ports of `directory`.
+    ///
+    /// The closures are called during a call only; whoever owns the service and `directory` ends both together.
+    init(
+        directory: any PortDirectory, timers: Timers, ownCounters: @escaping () -> [String: Int],
+        furtherCounters: @escaping (EVBPort) -> [String: Int]
+    ) {
+        self.directory = directory
         self.timers = timers
+        self.ownCounters = ownCounters
+        self.furtherCounters = furtherCounters
         startedAt = timers.now
     }
 
@@ -36,7 +49,7 @@ final class DaemonService: ControlService {
         switch request {
         case .getVersion: reply.answer(.version(VersionReport(version: Release.version)))
         case .getStatus: reply.answer(.status(status))
-        case .listPorts: reply.answer(.ports(daemon.ports.map(\.status)))
+        case .listPorts: reply.answer(.ports(directory.ports.map(\.common.status)))
         case .getPort(let interface): reply.answer(.port(try details(interface)))
         case .listVSIs(let port, let state): try list(port: port, state: state, reply)
         case .getVSI(let vsiID): try show(vsiID, reply)
@@ -50,12 +63,12 @@ final class DaemonService: ControlService {
                 if let reply { self?.monitors[ObjectIdentifier(reply)] = nil }
             }
         case .getStatistics(let interface):
-            let ports = try interface.map { name throws(ControlError) in [try port(name)] } ?? daemon.ports
-            var reports = ports.map { daemon.counters(of: $0) }
+            let ports = try interface.map { name throws(ControlError) in [try port(name)] } ?? directory.ports
+            var reports = ports.map { counters(of: $0) }
             if interface == nil {
                 reports.append(
                     StatisticsReport(
-                        interface: nil, counters: daemon.ownCounters,
+                        interface: nil, counters: ownCounters(),
                         counterDiscontinuity: timers.now.since(startedAt).hundredths))
             }
             reply.answer(.statistics(reports))
@@ -79,29 +92,36 @@ final class DaemonService: ControlService {
 
     // MARK: Looking
 
+    private func counters(of port: EVBPort) -> StatisticsReport {
+        var report = port.common.counters
+        report.counters.merge(furtherCounters(port)) { first, _ in first }
+        return report
+    }
+
     private var status: StatusReport {
         let uptime = timers.now.since(startedAt).nanoseconds / 1_000_000_000
         return StatusReport(
             daemon: DaemonStatus(
-                version: Release.version, pid: Int(daemon.processID), uptimeSeconds: Int(clamping: uptime)),
-            ports: daemon.ports.map(\.status))
+                version: Release.version, pid: Int(Processes.ownID), uptimeSeconds: Int(clamping: uptime)),
+            ports: directory.ports.map(\.common.status))
     }
 
-    private func port(_ name: String) throws(ControlError) -> any ManagedPort {
-        guard let port = daemon.port(name) else { throw ControlError(.noSuchPort(port: name)) }
+    private func port(_ name: String) throws(ControlError) -> EVBPort {
+        guard let port = directory.port(name) else { throw ControlError(.noSuchPort(port: name)) }
         return port
     }
 
     private func details(_ interface: String) throws(ControlError) -> PortDetails {
-        guard let index = daemon.ports.firstIndex(where: { $0.name == interface }) else {
+        let ports = directory.ports
+        guard let index = ports.firstIndex(where: { $0.name == interface }) else {
             throw ControlError(.noSuchPort(port: interface))
         }
-        return daemon.ports[index].details(number: index + 1, of: daemon.ports.count)
+        return ports[index].common.details(number: index + 1, of: ports.count)
     }
 
     /// A port on which VSIs can be asked for.
-    private func station(_ name: String) throws(ControlError) -> PortSupervisor {
-        guard let station = try port(name) as? PortSupervisor else {
+    private func station(_ name: String) throws(ControlError) -> any StationPortControl {
+        guard case .station(let station) = try port(name) else {
             throw ControlError(
                 .invalidArgument(argument: "port"),
                 message: "\(name) is a bridge port: its VSIs are asked for by the station at the other end of the link",
@@ -111,8 +131,8 @@ final class DaemonService: ControlService {
     }
 
     /// A port that can be told to misbehave.
-    private func bridgePort(_ name: String) throws(ControlError) -> BridgePortSupervisor {
-        guard let port = try port(name) as? BridgePortSupervisor else {
+    private func bridgePort(_ name: String) throws(ControlError) -> any BridgePortControl {
+        guard case .bridge(let port) = try port(name) else {
             throw ControlError(
                 .invalidArgument(argument: "interface"), message: "\(name) is a station's port, and always behaves",
                 hint: "name a port of role bridge; see evbctl port list")
@@ -123,15 +143,15 @@ final class DaemonService: ControlService {
     private func list(port name: String?, state: EVBModel.VSIState?, _ reply: ControlReplyHandle)
         throws(ControlError)
     {
-        let ports = try name.map { name throws(ControlError) in [try port(name)] } ?? daemon.ports
-        reply.answer(lookingAt: VSIListing(ports, state: state))
+        let ports = try name.map { name throws(ControlError) in [try port(name)] } ?? directory.ports
+        reply.answer(lookingAt: VSIListing(ports.map(\.common), state: state))
     }
 
     /// The port that has a VSI, where only one may be meant.
-    private func locate(_ text: String, port name: String?) throws(ControlError) -> (any ManagedPort, VSIID) {
+    private func locate(_ text: String, port name: String?) throws(ControlError) -> (EVBPort, VSIID) {
         guard let vsiID = VSIID(text) else { throw Self.unreadableVSIID(text) }
-        let ports = try name.map { name throws(ControlError) in [try port(name)] } ?? daemon.ports
-        let holders = ports.filter { $0.holds(vsiID) }
+        let ports = try name.map { name throws(ControlError) in [try port(name)] } ?? directory.ports
+        let holders = ports.filter { $0.common.holds(vsiID) }
         guard let holder = holders.first else { throw ControlError(.noSuchVSI(vsiID: text, port: name)) }
         guard holders.count == 1 else {
             throw ControlError(
@@ -144,7 +164,9 @@ final class DaemonService: ControlService {
 
     private func show(_ text: String, _ reply: ControlReplyHandle) throws(ControlError) {
         let (port, vsiID) = try locate(text, port: nil)
-        guard let details = port.vsiDetails(vsiID) else { throw ControlError(.noSuchVSI(vsiID: text, port: nil)) }
+        guard let details = port.common.vsiDetails(vsiID) else {
+            throw ControlError(.noSuchVSI(vsiID: text, port: nil))
+        }
         reply.answer(.vsiDetails(details))
     }
 
@@ -155,14 +177,16 @@ final class DaemonService: ControlService {
     ) throws(ControlError) {
         let port = try station(call.port)
         let request = try read(call, target: target, placement: port.managerIDPlacement)
-        let link = try call.link.map { link throws(ControlError) in
-            try demand(link, of: call, request, on: port)
+        let link = call.link.map {
+            LinkSpec(
+                name: $0.name, kind: $0.kind, mode: $0.mode, mtu: call.linkMTU,
+                sources: call.linkSources.compactMap { MACAddress($0) })
         }
         let waiter = try wait(call.waitMilliseconds, port, request.vsiID, reply) { [weak port] in
             port?.vsiStatus(request.vsiID)
         }
         do {
-            try port.request(request, link: link, owner: .control, waiter: waiter)
+            try port.request(request, link: link, owner: .control, eventPort: 0, waiter: waiter)
         } catch {
             reply.fail(Self.error(error, port: port.name, vsiID: request.vsiID))
             // It is answered already; this ends its waiting.
@@ -174,14 +198,16 @@ final class DaemonService: ControlService {
 
     private func deassociate(_ call: DeassociateRequest, _ reply: ControlReplyHandle) throws(ControlError) {
         let (holder, vsiID) = try locate(call.vsiID, port: call.port)
-        guard let before = holder.vsiStatus(vsiID) else {
+        guard let before = holder.common.vsiStatus(vsiID) else {
             throw ControlError(.noSuchVSI(vsiID: call.vsiID, port: call.port))
         }
-        guard let port = holder as? PortSupervisor else {
-            // The bridge's word is final: the station is told, and not asked.
-            (holder as? BridgePortSupervisor)?.deassociate(vsiID)
+        let port: any StationPortControl
+        switch holder {
+        case .bridge(let bridge):
+            bridge.deassociate(vsiID)
             reply.answer(.vsi(before.released()))
             return
+        case .station(let station): port = station
         }
         let waiter = try wait(call.waitMilliseconds, port, vsiID, reply) { before.released() }
         do {
@@ -197,7 +223,7 @@ final class DaemonService: ControlService {
 
     /// Someone who answers `reply` when the request has ended, or when `milliseconds` have passed; nil for no time.
     private func wait(
-        _ milliseconds: Int, _ port: PortSupervisor, _ vsiID: VSIID, _ reply: ControlReplyHandle,
+        _ milliseconds: Int, _ port: any StationPortControl, _ vsiID: VSIID, _ reply: ControlReplyHandle,
         status: @escaping () -> VSIStatus?
     ) throws(ControlError) -> ManagedVSI.Waiter? {
         guard milliseconds > 0 else { return nil }
@@ -214,7 +240,7 @@ final class DaemonService: ControlService {
         let name = port.name
         timer = timers.timer { [weak port] in
             finish()
-            let hasBridge = port?.port.snapshot.peer != nil
+            let hasBridge = port?.hasBridge ?? false
             reply.fail(
                 ControlError(
                     hasBridge
@@ -288,48 +314,6 @@ final class DaemonService: ControlService {
         }
     }
 
-    /// What the client wants of the link.
-    private func demand(
-        _ link: VSILink, of call: EVBControl.VSIRequest, _ request: EVBProtocol.VSIRequest, on port: PortSupervisor
-    ) throws(ControlError) -> EdgeRelay.Demand {
-        let addresses = request.filter.entries.compactMap(\.macAddress)
-        let demand: EdgeRelay.Demand
-        if let number = VirtualFunctions.Demand.number(in: link.name) {
-            guard link.kind == nil, link.mode == nil, call.linkMTU == nil else {
-                throw ControlError(
-                    .invalidArgument(argument: "link"), message: "\(link.name) has neither kind, mode nor MTU",
-                    hint: "leave --link-kind, --link-mode and --link-mtu out")
-            }
-            demand = .function(
-                VirtualFunctions.Demand(
-                    number: number, address: try address(for: link, addresses),
-                    priority: request.filter.entries.lazy.compactMap(\.pcp).first))
-        } else if link.kind == nil, link.mode == nil, port.relay.bridge != nil {
-            demand = .find(name: link.name, addresses: addresses)
-        } else {
-            demand = .make(
-                EdgeRelay.Specification(
-                    name: link.name, kind: link.kind == .macvlan ? .macvlan : .macvtap,
-                    mode: link.mode.map { MacvlanMode($0) }, address: try address(for: link, addresses),
-                    mtu: call.linkMTU.map { UInt32(clamping: $0) },
-                    sources: call.linkSources.compactMap { MACAddress($0) }))
-        }
-        if let conflict = port.relay.conflict(demand, for: request.vsiID) {
-            throw ControlError(
-                .invalidArgument(argument: "link"), message: conflict, hint: "see evbctl vsi list and ip -d link")
-        }
-        return demand
-    }
-
-    private func address(for link: VSILink, _ addresses: [MACAddress]) throws(ControlError) -> MACAddress {
-        guard let address = addresses.first else {
-            throw ControlError(
-                .invalidArgument(argument: "link"), message: "the link \(link.name) needs a MAC address",
-                hint: "give one in the filter, as in --filter mac=52:54:00:00:00:01")
-        }
-        return address
-    }
-
     private static func unreadableVSIID(_ text: String) -> ControlError {
         ControlError(
             .invalidArgument(argument: "vsiID"), message: "\(text) is no VSIID",
@@ -341,6 +325,8 @@ final class DaemonService: ControlService {
     private static func error(_ refusal: RequestRefusal, port: String, vsiID: VSIID) -> ControlError {
         switch refusal {
         case .unfit(let error): Self.error(error, port: port, vsiID: vsiID)
+        case .unusableLink(let problem, let remedy):
+            ControlError(.invalidArgument(argument: "link"), message: problem, hint: remedy)
         case .unstored(let error):
             ControlError(
                 .busy(limit: "storage"),
@@ -420,18 +406,5 @@ extension FilterEntry {
         self.init(
             vid: UInt16(clamping: filter.vlan ?? 0), pcp: filter.pcp.map { UInt8(clamping: $0) },
             macAddress: filter.mac.flatMap { MACAddress($0) }, groupID: filter.group.map { UInt32(clamping: $0) })
-    }
-}
-
-extension MacvlanMode {
-    /// The mode that a manager names.
-    init(_ mode: LinkMode) {
-        switch mode {
-        case .vepa: self = .vepa
-        case .bridge: self = .bridge
-        case .private: self = .private
-        case .passthru: self = .passthru
-        case .source: self = .source
-        }
     }
 }

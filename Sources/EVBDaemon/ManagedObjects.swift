@@ -1,5 +1,6 @@
 internal import EVBModel
 internal import EVBProtocol
+internal import EVBSettings
 internal import EVBTime
 internal import EVBWire
 internal import LinuxSystem
@@ -34,7 +35,7 @@ extension PortSupervisor {
 }
 
 extension SysObjects {
-    init(_ configuration: PortConfiguration, ports: Int) {
+    init(_ configuration: PortSettings, ports: Int) {
         self.init(
             type: configuration.role == .bridge ? .evbBridge : .evbStation, numExternalPorts: ports,
             evbLldpTxEnable: configuration.evb.transmit, evbLldpManual: configuration.evb.manual,

@@ -1,5 +1,6 @@
 internal import EVBModel
 internal import EVBProtocol
+internal import EVBSettings
 internal import EVBTime
 internal import EVBWire
 internal import LinuxSystem
@@ -23,7 +24,7 @@ protocol VSISource: AnyObject {
 /// The station's side is ``PortSupervisor``, the bridge's ``BridgePortSupervisor``.
 protocol ManagedPort: VSISource {
     var transport: PortTransport { get }
-    var configuration: PortConfiguration { get }
+    var configuration: PortSettings { get }
     /// Called with everything that is news.
     var onNews: ((PortNews) -> Void)? { get set }
     /// When that happened which the port's news are about, in nanoseconds of the loop's clock; nil where it happens now. A
@@ -31,7 +32,7 @@ protocol ManagedPort: VSISource {
     var timeOfNews: UInt64? { get }
 
     /// Changes the settings of the port while it runs; its role and its interface stay.
-    func reconfigure(_ configuration: PortConfiguration)
+    func reconfigure(_ configuration: PortSettings)
     /// Something about the port's interface, or about a link, has changed.
     func linkChanged(_ changed: String)
     /// Begins to give back all that the port holds at its peer, where that takes the peer's answer.
@@ -102,19 +103,19 @@ extension ManagedPort {
 
 extension ECPSource {
     /// What the configuration says.
-    init(_ source: PortConfiguration.ECP.Source) { self = source == .any ? .any : .neighbour }
+    init(_ source: PortSettings.ECP.Source) { self = source == .any ? .any : .neighbour }
 }
 
 extension GroupAddresses {
     /// What the configuration says.
-    init(_ configuration: PortConfiguration) {
+    init(_ configuration: PortSettings) {
         self.init(further: configuration.groupAddress.map { MACAddress(truncating: $0.value) })
     }
 }
 
 extension DialectChoice {
     /// What the configuration says.
-    init(_ dialect: PortConfiguration.Dialect) {
+    init(_ dialect: PortSettings.Dialect) {
         self =
             switch dialect {
             case .auto: .automatic

@@ -45,6 +45,8 @@ struct ManagedVSI {
 enum RequestRefusal: Error {
     /// It cannot be asked of any bridge, or not now.
     case unfit(VSIRequestError)
+    /// The link that is wanted cannot be had on this port; with what to do.
+    case unusableLink(String, remedy: String)
     /// It cannot be stored, and a restart of evbd would lose it.
     case unstored(SystemError)
 }

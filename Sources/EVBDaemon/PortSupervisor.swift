@@ -1,7 +1,9 @@
 internal import EVBControl
 internal import EVBModel
 internal import EVBProtocol
+internal import EVBSettings
 internal import EVBWire
+internal import EventLoop
 internal import LinuxSystem
 internal import Logging
 internal import Netlink
@@ -9,9 +11,9 @@ internal import Netlink
 /// Runs one port of a station: gives frames, requests and time to its protocol, and carries out what comes of it.
 ///
 /// Files: this one joins protocol, interface and timer; `PortSupervisor+Effects.swift` carries effects out.
-final class PortSupervisor: ManagedPort {
+final class PortSupervisor: StationPortControl {
     let transport: PortTransport
-    private(set) var configuration: PortConfiguration
+    private(set) var configuration: PortSettings
     private(set) var port: StationPort
     let relay: EdgeRelay
     var vsis: [VSIID: ManagedVSI] = [:]
@@ -29,7 +31,7 @@ final class PortSupervisor: ManagedPort {
     private lazy var queue = transport.workQueue { [weak self] (effect: StationEffect) in self?.carryOut(effect) }
 
     /// Sets a port up. Its interface may come later.
-    init(_ configuration: PortConfiguration, _ surroundings: PortSurroundings) {
+    init(_ configuration: PortSettings, _ surroundings: PortSurroundings) {
         self.configuration = configuration
         let name = configuration.interface
         transport = PortTransport(configuration, surroundings)
@@ -102,7 +104,7 @@ final class PortSupervisor: ManagedPort {
     }
 
     private static func settings(
-        _ configuration: PortConfiguration, link: Link?, vsisMax: Int
+        _ configuration: PortSettings, link: Link?, vsisMax: Int
     ) -> StationPortConfiguration {
         let timers = OperationalTimers(
             retries: UInt8(clamping: configuration.ecp.retries), rte: UInt8(clamping: configuration.ecp.rte),
@@ -129,13 +131,22 @@ final class PortSupervisor: ManagedPort {
         configuration.managerIDPlacement == .first ? .first : .last
     }
 
+    var hasBridge: Bool { port.snapshot.peer != nil }
+
+    var restoredForLibvirt: [(request: EVBProtocol.VSIRequest, eventPort: UInt32)] {
+        vsis.compactMap { vsiID, managed in
+            guard managed.owner == .libvirt, managed.isRestored, let vsi = port.vsi(vsiID) else { return nil }
+            return (vsi.request, managed.eventPort)
+        }
+    }
+
     /// The links follow what is configured and what the bridge grants.
     func applyRelay() {
         relay.apply(RelayPolicy(configuration, isReflected: port.snapshot.reflectiveRelay == .on))
     }
 
     /// Changes the settings of the port while it runs; its VSIs stay.
-    func reconfigure(_ configuration: PortConfiguration) {
+    func reconfigure(_ configuration: PortSettings) {
         self.configuration = configuration
         transport.reconfigure(configuration)
         // At once; what the bridge makes of it comes as an effect.
@@ -152,13 +163,11 @@ final class PortSupervisor: ManagedPort {
         follow()
     }
 
-    /// Takes a request for a VSI; `waiter` hears how it ends.
-    ///
-    /// - Throws: when it cannot be taken; nothing has changed then, and `waiter` is not called.
     func request(
-        _ request: EVBProtocol.VSIRequest, link: EdgeRelay.Demand?, owner: ManagedVSI.Owner,
-        eventPort: UInt32 = 0, waiter: ManagedVSI.Waiter?
+        _ request: EVBProtocol.VSIRequest, link spec: LinkSpec?, owner: ManagedVSI.Owner, eventPort: UInt32,
+        waiter: ManagedVSI.Waiter?
     ) throws(RequestRefusal) {
+        let link = try spec.map { spec throws(RequestRefusal) in try demand(spec, for: request) }
         settle(request.vsiID)
         let former = vsis[request.vsiID]
         let effects: [StationEffect]
@@ -197,9 +206,6 @@ final class PortSupervisor: ManagedPort {
         perform(effects.filter { $0 != .vsi(.ended(request.vsiID, .superseded)) })
     }
 
-    /// Takes a VSI back; `waiter` hears when it is gone.
-    ///
-    /// - Throws: `unknownVSI`.
     func withdraw(_ vsiID: VSIID, waiter: ManagedVSI.Waiter?) throws(VSIRequestError) {
         settle(vsiID)
         // First: one that is not bound is known no more afterwards, and its file goes with its link, which takes a while.

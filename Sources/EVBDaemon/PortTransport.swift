@@ -1,4 +1,5 @@
 internal import EVBProtocol
+internal import EVBSettings
 internal import EVBTime
 internal import EVBWire
 internal import EventLoop
@@ -12,7 +13,7 @@ struct PortSurroundings {
     let loop: EventLoop
     let timers: Timers
     let table: LinkTable
-    let programmer: LinkProgrammer
+    let programmer: KernelQueue
     let guestFilter: GuestFilter
     let logger: Logger
     /// The directory for what lives until the next boot.
@@ -67,7 +68,7 @@ final class PortTransport {
     private var heard: EVBPeer?
     private var neighbour: [HardwareAddress] = []
     /// Whose ECP is taken.
-    private var ecpSource: PortConfiguration.ECP.Source
+    private var ecpSource: PortSettings.ECP.Source
     /// The group addresses by which the port is spoken to.
     private var groups: [MACAddress]
     /// How the sockets have been opened.
@@ -82,7 +83,7 @@ final class PortTransport {
         let index: Int32
         let tapsAll: Bool
         let mark: UInt32?
-        let ecpSource: PortConfiguration.ECP.Source
+        let ecpSource: PortSettings.ECP.Source
         let groups: [MACAddress]
 
         var tap: PacketSocket.Tap { tapsAll ? .everything : .protocols }
@@ -105,7 +106,7 @@ final class PortTransport {
     private var formerStrays: UInt64 = 0
 
     /// Hears nothing before `follow` is called.
-    init(_ configuration: PortConfiguration, _ surroundings: PortSurroundings) {
+    init(_ configuration: PortSettings, _ surroundings: PortSurroundings) {
         name = configuration.interface
         ecpSource = configuration.ecp.source
         groups = GroupAddresses(configuration).all
@@ -257,7 +258,7 @@ final class PortTransport {
     }
 
     /// Takes ECP from the sources, and frames to the group addresses, that a port's new settings name.
-    func reconfigure(_ configuration: PortConfiguration) {
+    func reconfigure(_ configuration: PortSettings) {
         ecpSource = configuration.ecp.source
         groups = GroupAddresses(configuration).all
         if let link, listener != nil { open(link) }

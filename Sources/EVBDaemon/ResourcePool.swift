@@ -1,4 +1,5 @@
 internal import EVBProtocol
+internal import EVBSettings
 
 /// What the VSIs of all ports take, so that each port is told what is left for it.
 ///

@@ -86,6 +86,39 @@ public final class BridgePorts {
         return entry
     }
 
+    /// The static entries that point to a port.
+    ///
+    /// - Throws: `NetlinkError`.
+    public func fixedEntries(portIndex: Int32) throws(NetlinkError) -> Set<BridgeEntry> {
+        var entries: Set<BridgeEntry> = []
+        try requests.dump(
+            "list the forwarding entries of interface \(portIndex)", start: { entries = [] },
+            // With the header of a link, by which the kernel lists that port's alone.
+            request: { LinkMessage(type: RTM_GETNEIGH, flags: NLM_F_DUMP, index: portIndex, family: AF_BRIDGE) },
+            reader: { header in if let entry = Self.fixedEntry(header, portIndex) { entries.insert(entry) } })
+        return entries
+    }
+
+    private static func fixedEntry(_ header: UnsafeMutablePointer<nlmsghdr>, _ portIndex: Int32) -> BridgeEntry? {
+        let length = Int32(MemoryLayout<ndmsg>.size)
+        guard Int(header.pointee.nlmsg_type) == RTM_NEWNEIGH, nlmsg_valid_hdr(header, length) != 0,
+            let payload = nlmsg_data(header)
+        else { return nil }
+        let entry = payload.loadUnaligned(as: ndmsg.self)
+        guard entry.ndm_ifindex == portIndex, Int32(entry.ndm_flags) & NTF_SELF == 0,
+            Int32(entry.ndm_state) & NUD_NOARP != 0
+        else { return nil }
+        var address: HardwareAddress?
+        var vid: UInt16 = 0
+        Attributes(first: nlmsg_attrdata(header, length), length: nlmsg_attrlen(header, length)).forEach { attribute in
+            if attribute.type == Int(NDA_LLADDR) { address = HardwareAddress(octets: attribute.octets) }
+            if attribute.type == Int(NDA_VLAN), attribute.octets.count >= 2 {
+                vid = attribute.octets.loadUnaligned(as: UInt16.self)
+            }
+        }
+        return address.map { BridgeEntry(address: $0, vid: vid) }
+    }
+
     /// Makes a static entry, which neither ages nor moves when another port sends from the address.
     ///
     /// - Parameters:

@@ -1,5 +1,5 @@
 // Asks for links and changes them, one request after the other. Some of these block for tens of milliseconds inside the
-// kernel (delete does): from an event loop, go by `LinkWorker`.
+// kernel (delete does): from an event loop, go by a `LinkCommand`.
 
 internal import CNetlink
 internal import Glibc
@@ -296,8 +296,8 @@ public final class Links {
         !name.isEmpty && name.utf8.count <= MacvlanSpec.nameLengthMax && !name.utf8.contains(0)
     }
 
-    /// The name of a link for an error's text.
-    static func name(ofIndex index: Int32) -> String {
+    /// The name of a link for an error's text: `interface 5`, say, where there is none.
+    package static func name(ofIndex index: Int32) -> String {
         withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(IF_NAMESIZE)) { buffer in
             guard index > 0, let start = buffer.baseAddress, if_indextoname(UInt32(index), start) != nil else {
                 return "interface \(index)"

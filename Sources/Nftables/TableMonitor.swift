@@ -46,6 +46,9 @@ public final class TableMonitor {
 
     deinit { buffer.deallocate() }
 
+    /// Gives the chains, once, from which another process has removed rules as far as that was told; the names without tables.
+    public func takeLostChains() -> Set<String> { reader.takeLostChains() }
+
     /// Readable when there is something to take in.
     public var descriptor: Int32 { socketDescriptor.rawValue }
 
@@ -83,6 +86,11 @@ struct TableNewsReader {
     /// The name of a table in each of the removals (NFTA_TABLE_NAME and its like), and NFTA_GEN_PROC_NAME.
     private static let tableAttribute: UInt16 = 1
     private static let processNameAttribute: UInt16 = 3
+    /// NFT_MSG_DELRULE, and the name of the chain in it (NFTA_RULE_CHAIN).
+    private static let ruleRemoval: UInt16 = 8
+    private static let chainAttribute: UInt16 = 2
+    /// Names that are kept. Where more chains lose rules, the count of those shows it.
+    private static let chainsMax = 4096
     /// struct nlmsghdr and struct nfgenmsg.
     private static let headerLength = 16
     private static let familyLength = 4
@@ -91,6 +99,9 @@ struct TableNewsReader {
     let thread: String?
     /// The transaction that is being told of has removed something.
     private var hasRemoval = false
+    /// The chains from which it has removed rules.
+    private var chains: Set<String> = []
+    private var lostChains: Set<String> = []
 
     init(table: String?, thread: String?) {
         self.table = table
@@ -118,12 +129,25 @@ struct TableNewsReader {
     private mutating func take(_ type: UInt16, _ attributes: UnsafeRawBufferPointer) -> Bool {
         guard let table else { return type == Self.tableRemoval }
         if Self.removals.contains(type) {
-            if Self.string(Self.tableAttribute, in: attributes) == table { hasRemoval = true }
+            guard Self.string(Self.tableAttribute, in: attributes) == table else { return false }
+            hasRemoval = true
+            if type == Self.ruleRemoval, chains.count < Self.chainsMax,
+                let chain = Self.string(Self.chainAttribute, in: attributes)
+            {
+                chains.insert(chain)
+            }
             return false
         }
         guard type == Self.generation else { return false }
-        defer { hasRemoval = false }
-        return hasRemoval && Self.string(Self.processNameAttribute, in: attributes) != thread
+        defer { (hasRemoval, chains) = (false, []) }
+        guard hasRemoval, Self.string(Self.processNameAttribute, in: attributes) != thread else { return false }
+        if lostChains.count < Self.chainsMax { lostChains.formUnion(chains) }
+        return true
+    }
+
+    mutating func takeLostChains() -> Set<String> {
+        defer { lostChains = [] }
+        return lostChains
     }
 
     private static func string(_ type: UInt16, in attributes: UnsafeRawBufferPointer) -> String? {

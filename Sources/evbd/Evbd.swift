@@ -1,8 +1,10 @@
 internal import ArgumentParser
 internal import EVBDaemon
 internal import EVBModel
+internal import EVBSettings
 internal import Glibc
 internal import Logging
+internal import SettingsFile
 internal import TerminalText
 
 @main
@@ -50,9 +52,9 @@ struct Evbd: ParsableCommand {
         // A reader of standard error that goes away does not take the daemon along.
         signal(SIGPIPE, SIG_IGN)
         let log = LogOutput()
-        let configuration: Configuration
+        let configuration: DaemonSettings
         do {
-            configuration = try Configuration.load(configurationPath)
+            configuration = try DaemonSettings.load(configurationPath)
         } catch {
             fail("\(error)", log)
         }

@@ -9,6 +9,7 @@ import Testing
 
 @testable import EVBDaemon
 @testable import EVBModel
+@testable import EVBSettings
 @testable import Netlink
 
 @Suite struct QueueTests {
@@ -41,11 +42,10 @@ import Testing
     func lanes() throws {
         let made = Mutex<[Int32]>([])
         let loop = try EventLoop()
-        let worker = try LinkWorker(capacity: 16) { command in
+        let programmer = try KernelQueue(loop: loop) { command in
             if case .look(let index) = command { made.withLock { $0.append(index) } }
             return .success(nil)
         }
-        let programmer = try LinkProgrammer(loop: loop, worker: worker)
         var order: [Int32] = []
         for number in 1...1000 as ClosedRange<Int32> {
             #expect(programmer.submit(.look(index: number), of: "busy") { _ in order.append(number) })
@@ -60,7 +60,7 @@ import Testing
         #expect(all.filter { $0 > 0 } == Array(1...1000) && all.filter { $0 < 0 } == [-3, -2, -1])
         // Ahead of the quiet port's first are those that the worker had, and one in turn before each of the others.
         let places = all.indices.filter { all[$0] < 0 }
-        #expect(places.last.map { $0 <= LinkProgrammer.windowMax + 6 } == true, "at \(places)")
+        #expect(places.last.map { $0 <= KernelQueue.windowMax + 6 } == true, "at \(places)")
         programmer.finish()
     }
 

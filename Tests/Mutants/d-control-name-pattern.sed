@@ -1,4 +1,4 @@
 # Names of interfaces: a pattern of the kernel's passes.
-# file: Sources/EVBControl/InterfaceName.swift
+# file: Sources/EVBModel/InterfaceName.swift
 # swift: namesAreCheckedAtTheSocket|TerminalSafetyTests
 s/if name\.utf8\.contains\(UInt8\(ascii: "%"\)\)/if name == "%"/

@@ -1,4 +1,4 @@
-# Link programmer: one queue for all ports.
-# file: Sources/EVBDaemon/Links/LinkProgrammer.swift
+# Kernel queue: one queue for all ports.
+# file: Sources/EVBDaemon/Links/KernelQueue.swift
 # swift: QueueTests
 s/to: lane\)/to: "")/

@@ -1,3 +1,4 @@
+import Dataplane
 import Glibc
 import LinuxSystem
 import Netlink
@@ -284,30 +285,30 @@ struct LinksTests {
 
     @Test func theWorkerChangesLinks() throws {
         let pair = try VethPair("nlwork")
-        let worker = try LinkWorker(capacity: 10)
-        var outcomes: [LinkOutcome] = []
+        let worker = try KernelWorker(capacity: 10)
+        var outcomes: [KernelWorker.Outcome] = []
         func next() throws -> Result<Link?, NetlinkError> {
             let before = outcomes.count
             _ = eventually {
                 outcomes += worker.drain()
                 return outcomes.count > before
             }
-            return try #require(outcomes.dropFirst(before).first).result
+            return try #require(outcomes.dropFirst(before).first?.answer as? LinkCommand.Answer)
         }
         let spec = MacvlanSpec(name: "nlwork-tap", kind: .macvtap, mode: .vepa, parentIndex: pair.oneIndex, up: true)
-        #expect(worker.submit(.create(spec), ticket: 1))
+        #expect(worker.submit(LinkCommand.create(spec), ticket: 1))
         let created = try #require(try next().get())
         #expect(created.name == "nlwork-tap")
-        #expect(worker.submit(.create(spec), ticket: 2))
+        #expect(worker.submit(LinkCommand.create(spec), ticket: 2))
         #expect(throws: NetlinkError.self) { try next().get() }
-        #expect(worker.submit(.setMacvlanMode(index: created.index, .bridge), ticket: 3))
+        #expect(worker.submit(LinkCommand.setMacvlanMode(index: created.index, .bridge), ticket: 3))
         #expect(try next().get()?.macvlanMode == .bridge)
-        #expect(worker.submit(.setUp(index: created.index, false), ticket: 4))
+        #expect(worker.submit(LinkCommand.setUp(index: created.index, false), ticket: 4))
         #expect(try next().get()?.isUp == false)
-        #expect(worker.submit(.delete(index: created.index), ticket: 5))
+        #expect(worker.submit(LinkCommand.delete(index: created.index), ticket: 5))
         #expect(try next().get() == nil)
         #expect(if_nametoindex("nlwork-tap") == 0)
         #expect(outcomes.map(\.ticket) == [1, 2, 3, 4, 5])
-        #expect(worker.shutDown(finishing: 0) == [])
+        #expect(worker.shutDown(finishing: 0).isEmpty)
     }
 }

@@ -43,6 +43,21 @@ import Testing
         #expect(take(&any, message(2, attribute(1, "theirs"))) && !take(&any, message(8, attribute(1, "theirs"))))
     }
 
+    @Test("SEC-1127 the chains that lose rules by another process are named, once")
+    func chains() {
+        var reader = TableNewsReader(table: "ours", thread: "evbd-links")
+        func removal(_ table: String, _ chain: String) -> [UInt8] {
+            message(8, attribute(1, table) + attribute(2, chain))
+        }
+        let own = removal("ours", "own") + message(15, attribute(3, "evbd-links"))
+        #expect(!take(&reader, own))
+        let theirs = removal("ours", "guests") + removal("theirs", "x") + message(15, attribute(3, "nft"))
+        #expect(take(&reader, theirs))
+        let lost = reader.takeLostChains()
+        let again = reader.takeLostChains()
+        #expect(lost == ["guests"] && again.isEmpty)
+    }
+
     @Test("SEC-410 news that is cut short anywhere is left")
     func short() {
         let whole = message(8, attribute(1, "ours")) + message(15, attribute(3, "nft"))

@@ -114,6 +114,24 @@ def test_membership_follows_the_vsis(cable):
     assert bench.vlans() == {1: ["Egress Untagged", "PVID"], 20: ["Egress Untagged"]}
 
 
+def test_SEC_1126_a_removed_membership_comes_back(cable):
+    """SEC-1126 A VLAN that another process takes from the port is back with its entries, also after the port has left its bridge."""
+    bench = Vlans(cable)
+    bench.associate(ONE, 10)
+    bench.associate(THREE, 20)
+    is_whole = lambda: {10, 20} <= set(bench.vlans()) and all([e["vlan"] for e in bench.rules.forwarding(mac)] == [vid]   # noqa: E731
+                                                               for mac, vid in ((ONE, 10), (THREE, 20)))
+    assert is_whole()
+    bench.bridge_command("vlan", "del", "dev", "port0", "vid", "10")
+    eventually(is_whole, 10, "put back")
+    eventually(lambda: "VLAN 10" in bench.bridge.process.output().split("VLANs of VSIs were gone")[-1], 5, "the log says what")
+    bench.switch.leave("port0")
+    eventually(lambda: "is in no Linux bridge" in bench.bridge.process.output(), 10, "the log says so")
+    bench.switch.join("port0")
+    eventually(is_whole, 10, "put back")
+    eventually(lambda: bench.bridge.process.output().count("VLANs of VSIs were gone") >= 2, 5, "the log says what")
+
+
 def test_membership_after_a_crash(cable):
     """An evbd that begins where another died takes back the VLANs that this one had added, and no others."""
     bench = Vlans(cable)

@@ -1,5 +1,6 @@
 internal import EVBModel
 internal import EVBProtocol
+internal import EVBSettings
 internal import EVBTime
 internal import EVBWire
 

@@ -1,7 +1,9 @@
 internal import EVBModel
 internal import EVBProtocol
+internal import EVBSettings
 internal import EVBTime
 internal import EVBWire
+internal import EventLoop
 internal import LinuxSystem
 internal import Logging
 internal import Netlink
@@ -10,14 +12,14 @@ internal import Netlink
 ///
 /// Files: this one joins protocol, interface and timer; `BridgePortSupervisor+Effects.swift` carries effects out,
 /// `BridgePortSupervisor+Status.swift` shows the port.
-final class BridgePortSupervisor: ManagedPort {
+final class BridgePortSupervisor: BridgePortControl {
     /// How often a port that leaves looks whether all is taken back.
     private static let leavePause = Interval.milliseconds(10)
     /// Frames that a slow bridge keeps for later; more are lost, and sent again.
     private static let heldMax = 4096
 
     let transport: PortTransport
-    private(set) var configuration: PortConfiguration
+    private(set) var configuration: PortSettings
     private(set) var port: BridgePort
     /// Who decides, and what the bridge ports know together.
     let seat: BridgeSeat
@@ -61,7 +63,7 @@ final class BridgePortSupervisor: ManagedPort {
 
     /// Sets a port up. Its interface may come later.
     init(
-        _ configuration: PortConfiguration, _ surroundings: PortSurroundings, _ seat: BridgeSeat
+        _ configuration: PortSettings, _ surroundings: PortSurroundings, _ seat: BridgeSeat
     ) {
         self.configuration = configuration
         self.seat = seat
@@ -97,7 +99,7 @@ final class BridgePortSupervisor: ManagedPort {
     }
 
     private static func settings(
-        _ configuration: PortConfiguration, link: Link?, offersRelay: Bool, vsisMax: Int
+        _ configuration: PortSettings, link: Link?, offersRelay: Bool, vsisMax: Int
     ) -> BridgePortConfiguration {
         let timers = OperationalTimers(
             retries: UInt8(clamping: configuration.ecp.retries), rte: UInt8(clamping: configuration.ecp.rte),
@@ -119,7 +121,7 @@ final class BridgePortSupervisor: ManagedPort {
     }
 
     /// Changes the settings of the port while it runs; its VSIs stay, unless EVB is switched on or off.
-    func reconfigure(_ configuration: PortConfiguration) {
+    func reconfigure(_ configuration: PortSettings) {
         let isSwitched = configuration.evb.transmit != self.configuration.evb.transmit
         if configuration.misbehave != self.configuration.misbehave { misbehave(configuration.misbehave) }
         self.configuration = configuration

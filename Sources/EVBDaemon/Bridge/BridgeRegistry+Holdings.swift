@@ -1,4 +1,5 @@
 internal import EVBProtocol
+internal import EVBSettings
 internal import EVBTime
 internal import EVBWire
 internal import Logging

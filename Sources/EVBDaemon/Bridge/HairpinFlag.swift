@@ -1,4 +1,6 @@
+internal import Dataplane
 internal import EVBTime
+internal import EventLoop
 internal import LinuxSystem
 internal import Logging
 internal import Netlink
@@ -10,14 +12,17 @@ internal import Netlink
 final class HairpinFlag {
     /// How long after somebody has cleared the flag it is set again: two who fight over it do so slowly.
     private static let patience = Interval.milliseconds(500)
+    /// How far apart the kernel is asked for the flag, as news of it may be lost.
+    private let period: Interval
 
     private let portName: String
     private let notes: HairpinNotes
-    private let programmer: LinkProgrammer
+    private let programmer: KernelQueue
     private let table: LinkTable
     private let timers: Timers
     private let logger: Logger
     private var timer: Timers.Timer?
+    private var comparisonTimer: Timers.Timer?
     /// Called when the kernel does not let the flag be set.
     var onFailure: ((NetlinkError) -> Void)?
     /// Called when somebody else has cleared the flag, which is then set again.
@@ -26,17 +31,19 @@ final class HairpinFlag {
     private var isWanted = false
     /// What is to be restored; nil while the flag is not ours.
     private var note: HairpinNotes.Note?
-    /// What the kernel was told last; nil when it was an earlier evbd that did.
-    private var commanded: Bool?
-    /// The kernel has done it.
-    private var isDone = false
+    /// The command that is under way; a later one overtakes it.
+    private var setting = Reconciler<Bool>()
+    /// What the kernel has done last; nil while it is at it, and when it was an earlier evbd that had it done.
+    private var done: Bool?
     /// The timer runs.
     private var isWatching = false
-    /// Counts the commands, so that what came of an earlier one is not taken for the last one's.
-    private var turn: UInt64 = 0
+
+    /// What the kernel was told last.
+    private var commanded: Bool? { setting.underWay ?? done }
 
     /// Takes back what an earlier evbd has left set.
-    init(_ surroundings: PortSurroundings, portName: String, logger: Logger) {
+    init(_ surroundings: PortSurroundings, portName: String, logger: Logger, period: Interval = .seconds(30)) {
+        self.period = period
         self.portName = portName
         notes = HairpinNotes(runtimeDirectory: surroundings.runtimeDirectory)
         programmer = surroundings.programmer
@@ -45,6 +52,7 @@ final class HairpinFlag {
         self.logger = logger
         note = notes.read(portName)
         timer = timers.timer { [weak self] in self?.insist() }
+        comparisonTimer = timers.timer { [weak self] in self?.compare() }
         step()
     }
 
@@ -58,6 +66,7 @@ final class HairpinFlag {
 
     /// Sets the flag, or makes it what it was.
     func want(_ isWanted: Bool) {
+        if isWanted != self.isWanted { comparisonTimer?.set(isWanted ? timers.now + period : nil) }
         self.isWanted = isWanted
         step()
     }
@@ -77,7 +86,7 @@ final class HairpinFlag {
         if let held = note {
             let isMeant = isWanted && table[portName]?.index == held.portIndex
             let target = isMeant || held.wasOn
-            if commanded != target || (!isMeant && isDone) { command(held, target, isLast: !isMeant) }
+            if commanded != target || (!isMeant && done != nil) { command(held, target, isLast: !isMeant) }
         } else if isWanted, let link = table[portName], let bridge = link.masterIndex {
             begin(HairpinNotes.Note(portIndex: link.index, bridgeIndex: bridge, wasOn: link.hairpin ?? false))
         }
@@ -95,16 +104,14 @@ final class HairpinFlag {
     }
 
     private func command(_ held: HairpinNotes.Note, _ isOn: Bool, isLast: Bool) {
-        commanded = isOn
-        isDone = false
-        turn &+= 1
-        let turn = turn
+        done = nil
+        let turn = setting.begin(isOn)
         // Strongly: who has given the port up does not wait for the end.
         _ = programmer.submit(.setHairpin(portIndex: held.portIndex, isOn), of: portName) { [self] result in
-            guard turn == self.turn else { return }
+            guard setting.ended(turn) != nil else { return }
             switch result {
             case .success:
-                isDone = true
+                done = isOn
                 logger.debug("hairpin \(isOn ? "on" : "off")")
                 if isLast { forget() }
                 // What has been wanted since.
@@ -116,7 +123,7 @@ final class HairpinFlag {
     }
 
     private func failed(_ error: NetlinkError, _ isOn: Bool) {
-        commanded = nil
+        done = nil
         guard error.kind != .notFound else { return forget() }
         logger.error(
             "the port's hairpin flag cannot be \(isOn ? "set" : "cleared")", metadata: ["error": "\(error)"])
@@ -130,9 +137,8 @@ final class HairpinFlag {
     private func forget() {
         guard note != nil else { return }
         note = nil
-        commanded = nil
-        isDone = false
-        turn &+= 1
+        done = nil
+        setting.reset()
         notes.remove(portName)
     }
 
@@ -140,7 +146,7 @@ final class HairpinFlag {
 
     /// Whether somebody else has cleared the flag.
     private var isOverridden: Bool {
-        isWanted && isDone && commanded == true && note.map { table[$0.portIndex]?.hairpin == false } ?? false
+        isWanted && done == true && note.map { table[$0.portIndex]?.hairpin == false } ?? false
     }
 
     private func watchOver() {
@@ -148,6 +154,20 @@ final class HairpinFlag {
         guard isOverridden, !isWatching else { return }
         isWatching = true
         timer?.set(timers.now + Self.patience)
+    }
+
+    /// Asks the kernel for the flag.
+    private func compare() {
+        guard isWanted else { return }
+        comparisonTimer?.set(timers.now + period)
+        guard done == true, let held = note else { return }
+        _ = programmer.submit(.look(index: held.portIndex), of: portName) { [weak self] result in
+            guard let self, isWanted, done == true, note == held, case .success(let link?) = result,
+                link.masterIndex == held.bridgeIndex, link.hairpin == false
+            else { return }
+            onOverridden?()
+            command(held, true, isLast: false)
+        }
     }
 
     private func insist() {

@@ -1,4 +1,5 @@
 internal import EVBProtocol
+internal import EVBSettings
 internal import EVBTime
 internal import EventLoop
 internal import LinuxSystem

@@ -1,9 +1,11 @@
+internal import EVBSettings
 internal import EventLoop
 internal import Logging
+internal import SettingsFile
 
 /// Reads the configuration again, on a thread of its own: a file with thousands of VSI types takes long.
 final class ConfigurationLoader {
-    private typealias Reading = Result<Configuration, ConfigurationMistakes>
+    private typealias Reading = Result<DaemonSettings, ConfigurationMistakes>
 
     private let path: String
     private let loop: EventLoop
@@ -13,7 +15,7 @@ final class ConfigurationLoader {
     /// The file may have changed since that began.
     private var readsAgain = false
     /// Called with what the file says, on the thread of the loop. Mistakes are in the log.
-    var onLoad: ((Configuration) -> Void)?
+    var onLoad: ((DaemonSettings) -> Void)?
 
     init(path: String, loop: EventLoop, logger: Logger) {
         self.path = path
@@ -29,7 +31,7 @@ final class ConfigurationLoader {
         }
         let path = path
         let work: @Sendable () -> Reading = {
-            Result { () throws(ConfigurationMistakes) in try Configuration.load(path) }
+            Result { () throws(ConfigurationMistakes) in try DaemonSettings.load(path) }
         }
         do {
             reading = try BackgroundTask(on: loop, work) { [weak self] in self?.loaded($0) }

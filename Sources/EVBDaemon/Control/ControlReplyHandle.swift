@@ -1,14 +1,14 @@
 // Where the answer to one call goes. It outlives the client: then it swallows what it is given, and says so.
 
-public import EVBControl
-public import EVBModel
+package import EVBControl
+package import EVBModel
 internal import EventLoop
 internal import JSON
 
 /// The way back to whoever made one call.
 ///
 /// Used on the thread of the loop. Only the first answer or failure counts.
-public final class ControlReplyHandle {
+package final class ControlReplyHandle {
     private weak var connection: ControlConnection?
     /// Weak, because the loop holds the handle for as long as the end of its client is yet to be told.
     private weak var loop: EventLoop?
@@ -18,7 +18,7 @@ public final class ControlReplyHandle {
     private var goneHandler: (() -> Void)?
 
     /// Whether the client has gone, so that nothing that is sent will arrive.
-    public private(set) var isGone = false
+    package private(set) var isGone = false
 
     init(connection: ControlConnection, oneway: Bool, more: Bool) {
         self.connection = connection
@@ -31,7 +31,7 @@ public final class ControlReplyHandle {
     ///
     /// Called also where it was gone already when this was set. Never called after an answer. This is the moment to
     /// drop a wait or a monitor; the handle lets go of the closure afterwards.
-    public var onGone: (() -> Void)? {
+    package var onGone: (() -> Void)? {
         get { goneHandler }
         set {
             goneHandler = newValue
@@ -43,7 +43,7 @@ public final class ControlReplyHandle {
     ///
     /// - Returns: whether it counts: false if the client is gone or the call was answered before.
     @discardableResult
-    public func answer(_ reply: ControlReply) -> Bool {
+    package func answer(_ reply: ControlReply) -> Bool {
         let parameters =
             switch reply {
             case .version(let version): JSONCoding.encode(version)
@@ -64,7 +64,7 @@ public final class ControlReplyHandle {
     /// - Parameter vsis: the VSIs, best a lazy sequence over a snapshot of their keys.
     /// - Returns: whether it counts: false if the client is gone or the call was answered before.
     @discardableResult
-    public func answer(vsis: some Sequence<VSIStatus>) -> Bool { answer(lookingAt: vsis.lazy.map { Optional($0) }) }
+    package func answer(vsis: some Sequence<VSIStatus>) -> Bool { answer(lookingAt: vsis.lazy.map { Optional($0) }) }
 
     /// Answers ListVSIs from a sequence in which nil stands for a VSI that is not to be listed.
     ///
@@ -83,7 +83,7 @@ public final class ControlReplyHandle {
     ///
     /// - Returns: whether it counts: false if the client is gone or the call was answered before.
     @discardableResult
-    public func fail(_ error: ControlError) -> Bool {
+    package func fail(_ error: ControlError) -> Bool {
         answer(octets: VarlinkReply(parameters: error.parameters, error: error.name).octets)
     }
 
@@ -92,7 +92,7 @@ public final class ControlReplyHandle {
     /// A client that does not read is dropped when too much waits for it; ``onGone`` tells.
     /// - Returns: whether it was taken: false if the client is gone or the call was answered before.
     @discardableResult
-    public func send(_ event: ControlEvent) -> Bool { send(Self.octets(of: event)) }
+    package func send(_ event: ControlEvent) -> Bool { send(Self.octets(of: event)) }
 
     /// An event as it is sent; written once, where many are to have it.
     static func octets(of event: ControlEvent) -> [UInt8] {

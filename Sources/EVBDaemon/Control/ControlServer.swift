@@ -1,14 +1,14 @@
 // The control socket: who may connect, how many, and what becomes of their calls.
 
-public import EVBControl
-public import EventLoop
+internal import EVBControl
+package import EventLoop
 internal import Glibc
 internal import JSON
 internal import LinuxSystem
-public import Logging
+package import Logging
 
 /// Why the control socket cannot be had.
-public enum ControlServerError: Error, Sendable, Equatable, CustomStringConvertible {
+package enum ControlServerError: Error, Sendable, Equatable, CustomStringConvertible {
     /// Another process answers at the socket.
     case inUse(path: String)
     /// Something that is no socket has its name.
@@ -25,7 +25,7 @@ public enum ControlServerError: Error, Sendable, Equatable, CustomStringConverti
     case system(String)
 
     /// What is wrong and what to do.
-    public var description: String {
+    package var description: String {
         switch self {
         case .inUse(let path):
             "another process answers on \(path): stop it, or set another path under control"
@@ -46,22 +46,22 @@ public enum ControlServerError: Error, Sendable, Equatable, CustomStringConverti
 }
 
 /// Serves io.evbd on a Unix socket.
-public final class ControlServer {
+package final class ControlServer {
     /// The bounds of the server.
-    public struct Limits: Sendable, Equatable {
+    package struct Limits: Sendable, Equatable {
         /// How many clients are served at a time.
-        public var clients: Int
+        package var clients: Int
         /// How many of them may be one user's.
-        public var clientsPerUser: Int
+        package var clientsPerUser: Int
         /// The longest call in octets.
-        public var messageOctets: Int
+        package var messageOctets: Int
         /// How many octets may wait for a client that does not read before it is dropped.
-        public var queuedOctets: Int
+        package var queuedOctets: Int
         /// How many octets may wait in all, on their way to clients or from them, before who has most of them is dropped.
-        public var heldOctets: Int
+        package var heldOctets: Int
 
         /// Makes a set of bounds, each at least 1.
-        public init(
+        package init(
             clients: Int = 256, clientsPerUser: Int = 64, messageOctets: Int = VarlinkDecoder.maximumCall,
             queuedOctets: Int = 4 << 20, heldOctets: Int = 32 << 20
         ) {
@@ -75,19 +75,19 @@ public final class ControlServer {
     }
 
     /// What the server has seen since it started.
-    public struct Counters: Sendable, Equatable {
+    package struct Counters: Sendable, Equatable {
         /// Clients that were served.
-        public var accepted = 0
+        package var accepted = 0
         /// Clients that were closed at once because there were too many.
-        public var surplus = 0
+        package var surplus = 0
         /// Clients that were closed to make a place for others.
-        public var displaced = 0
+        package var displaced = 0
         /// Clients that were closed for octets that are no varlink, or too many of them.
-        public var broken = 0
+        package var broken = 0
         /// Clients that were dropped because they did not read.
-        public var slow = 0
+        package var slow = 0
         /// Calls that were read.
-        public var calls = 0
+        package var calls = 0
     }
 
     /// Why a connection ends.
@@ -96,7 +96,7 @@ public final class ControlServer {
     }
 
     /// What a client of a socket may ask for.
-    public enum Access: Sendable, Equatable {
+    package enum Access: Sendable, Equatable {
         /// Everything.
         case full
         /// What changes nothing.
@@ -109,11 +109,11 @@ public final class ControlServer {
     private static let workPerTurn: UInt64 = 5_000_000
 
     /// The socket's path.
-    public let path: String
+    package let path: String
     /// What the server has seen since it started.
-    public private(set) var counters = Counters()
+    package private(set) var counters = Counters()
     /// How many clients are connected.
-    public var clientCount: Int { connections.count }
+    package var clientCount: Int { connections.count }
 
     let limits: Limits
     let loop: EventLoop
@@ -150,7 +150,7 @@ public final class ControlServer {
     ///   - limits: the bounds.
     ///   - logger: where the server reports.
     /// - Throws: ``ControlServerError``; nothing is left behind then.
-    public init(
+    package init(
         loop: EventLoop, path: String, users: ControlUsers, access: Access = .full, version: String,
         service: any ControlService, limits: Limits = Limits(), logger: Logger
     ) throws(ControlServerError) {
@@ -178,7 +178,7 @@ public final class ControlServer {
     /// Closes the socket and every connection, and removes the file.
     ///
     /// Idempotent.
-    public func close() {
+    package func close() {
         guard let watch else { return }
         watch.cancel()
         self.watch = nil

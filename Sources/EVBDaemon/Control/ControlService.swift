@@ -1,11 +1,11 @@
 // What the control server asks of the daemon: one call with a typed request, answered at once or later.
 
-public import EVBControl
-public import EVBModel
+package import EVBControl
+package import EVBModel
 internal import JSON
 
 /// A call to io.evbd that has been read and checked.
-public enum ControlRequest: Sendable, Equatable {
+package enum ControlRequest: Sendable, Equatable {
     /// Answer with ``ControlReply/version(_:)``.
     case getVersion
     /// Answer with ``ControlReply/status(_:)``.
@@ -33,7 +33,7 @@ public enum ControlRequest: Sendable, Equatable {
 }
 
 /// An answer to a request, other than a list of VSIs or an event.
-public enum ControlReply: Sendable, Equatable {
+package enum ControlReply: Sendable, Equatable {
     case version(VersionReport)
     case status(StatusReport)
     case ports([PortStatus])
@@ -46,7 +46,7 @@ public enum ControlReply: Sendable, Equatable {
 /// What does the work behind the control socket.
 ///
 /// Called on the thread of the loop. It must not block: what takes time keeps the handle and answers later.
-public protocol ControlService: AnyObject {
+package protocol ControlService: AnyObject {
     /// Does what a request asks, or sees to it that it is done.
     ///
     /// - Parameters:

@@ -5,7 +5,7 @@ internal import Glibc
 internal import LinuxSystem
 
 /// Who may connect to a socket, by its group and mode.
-public enum ControlUsers: Sendable, Equatable {
+package enum ControlUsers: Sendable, Equatable {
     /// Root, evbd itself, and the members of a group; nil takes `evbd` if that exists and may be given, else evbd's own.
     case group(String?)
     /// Everybody on this host.

@@ -1,15 +1,15 @@
 internal import EVBProtocol
 internal import EVBWire
+internal import EventLoop
 
 // VSIs that the run of evbd before this one had for libvirt.
 
 extension LibvirtEndpoint {
     /// Knows the port's VSIs of the run before again: libvirt, which polls them no more, is told when the bridge drops one.
-    func resume(_ port: PortSupervisor) {
-        for (vsiID, managed) in port.vsis where managed.owner == .libvirt && managed.isRestored {
-            guard let request = port.port.vsi(vsiID)?.request else { continue }
+    func resume(_ port: any StationPortControl) {
+        for (request, eventPort) in port.restoredForLibvirt {
             serve(port.name).ledger.resume(
-                LibvirtRequest.PortProfile(request, placement: port.managerIDPlacement), eventPort: managed.eventPort,
+                LibvirtRequest.PortProfile(request, placement: port.managerIDPlacement), eventPort: eventPort,
                 at: timers.now)
         }
     }

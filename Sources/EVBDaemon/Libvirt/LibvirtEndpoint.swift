@@ -25,7 +25,7 @@ final class LibvirtEndpoint {
         let timer: Timers.Timer
     }
 
-    private let daemon: Daemon
+    private let directory: any PortDirectory
     let timers: Timers
     private let loop: EventLoop
     private let logger: Logger
@@ -38,8 +38,10 @@ final class LibvirtEndpoint {
     /// Serves on `endpoint`, which is bound to the port that the pid file tells.
     ///
     /// - Throws: `SystemError` when the loop cannot watch it.
-    init(daemon: Daemon, endpoint: NetlinkEndpoint, loop: EventLoop, timers: Timers, logger: Logger) throws {
-        self.daemon = daemon
+    init(directory: any PortDirectory, endpoint: NetlinkEndpoint, loop: EventLoop, timers: Timers, logger: Logger)
+        throws
+    {
+        self.directory = directory
         self.endpoint = endpoint
         self.timers = timers
         self.loop = loop
@@ -71,7 +73,7 @@ final class LibvirtEndpoint {
             guard let found = port(of: request) else {
                 throw LibvirtRequest.Refusal(code: ENODEV, problem: Self.unknownPort(request))
             }
-            guard let port = found as? PortSupervisor else {
+            guard case .station(let port) = found else {
                 throw LibvirtRequest.Refusal(
                     code: EOPNOTSUPP, problem: "\(found.name) is a bridge port, and takes VSIs from its station only")
             }
@@ -106,9 +108,9 @@ final class LibvirtEndpoint {
     }
 
     /// The port that a request is for: its interface's name counts, and its index where there is no name.
-    private func port(of request: LibvirtRequest) -> (any ManagedPort)? {
-        if let name = request.interfaceName { return daemon.port(name) }
-        return daemon.ports.first { $0.interfaceIndex == request.interfaceIndex }
+    private func port(of request: LibvirtRequest) -> EVBPort? {
+        if let name = request.interfaceName { return directory.port(name) }
+        return directory.ports.first { $0.common.interfaceIndex == request.interfaceIndex }
     }
 
     private static func unknownPort(_ request: LibvirtRequest) -> String {
@@ -118,7 +120,9 @@ final class LibvirtEndpoint {
 
     // MARK: Requests
 
-    private func take(_ profile: LibvirtRequest.PortProfile, _ port: PortSupervisor, _ request: LibvirtRequest) throws {
+    private func take(_ profile: LibvirtRequest.PortProfile, _ port: any StationPortControl, _ request: LibvirtRequest)
+        throws
+    {
         let name = port.name
         // The outcome may come before the request is noted.
         var order: UInt64?
@@ -176,7 +180,7 @@ final class LibvirtEndpoint {
 
     // MARK: Polls
 
-    private func poll(_ port: PortSupervisor, _ request: LibvirtRequest, _ sender: UInt32) {
+    private func poll(_ port: any StationPortControl, _ request: LibvirtRequest, _ sender: UInt32) {
         let poll = LibvirtLedger.Poll(
             header: request.header, interfaceIndex: request.interfaceIndex, sender: sender)
         let served = serve(port.name)
@@ -226,7 +230,7 @@ final class LibvirtEndpoint {
             metadata: ["vsi": "\(vsiID)", "port": "\(port)"])
         if entry.profile.operation != .disassociate {
             // The waiter hears that its request is superseded, and libvirt's next poll that it failed.
-            try? (daemon.port(port) as? PortSupervisor)?.withdraw(vsiID, waiter: nil)
+            if case .station(let station) = directory.port(port) { try? station.withdraw(vsiID, waiter: nil) }
         }
         guard ledger.entries[vsiID]?.response == nil else { return }
         answerLater(
@@ -236,14 +240,14 @@ final class LibvirtEndpoint {
     // MARK: Losses
 
     /// The bridge took a VSI back for good: libvirt is told, and asks anew if it wants to.
-    func forgotten(_ vsiID: VSIID, on port: PortSupervisor) {
-        guard let served = served[port.name], let lost = served.ledger.lose(vsiID, at: timers.now) else { return }
-        answerLater(lost.answered, of: port.name)
+    func forgotten(_ vsiID: VSIID, on port: String) {
+        guard let served = served[port], let lost = served.ledger.lose(vsiID, at: timers.now) else { return }
+        answerLater(lost.answered, of: port)
         served.timer.set(served.ledger.nextDeadline)
-        logger.notice("libvirt is told that a VSI is lost", metadata: ["vsi": "\(vsiID)", "port": "\(port.name)"])
+        logger.notice("libvirt is told that a VSI is lost", metadata: ["vsi": "\(vsiID)", "port": "\(port)"])
         reply(
             LibvirtReply.dropped(
-                lost.entry.profile, interfaceName: port.name, port: endpoint.port,
+                lost.entry.profile, interfaceName: port, port: endpoint.port,
                 sequence: lost.entry.sequence),
             to: lost.entry.eventPort)
     }
@@ -290,6 +294,7 @@ extension LibvirtRequest.Refusal {
     fileprivate init(_ error: any Error) {
         switch error {
         case RequestRefusal.unfit(let error): self.init(error)
+        case RequestRefusal.unusableLink(let problem, _): self.init(code: EINVAL, problem: problem)
         case RequestRefusal.unstored(let error):
             self.init(code: error.code, problem: "the VSI cannot be stored, and a restart would lose it: \(error)")
         case VSIRequestError.tooManyVSIs(let limit):

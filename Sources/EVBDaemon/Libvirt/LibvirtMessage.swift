@@ -1,4 +1,5 @@
 internal import EVBControl
+internal import EVBModel
 internal import EVBWire
 internal import Glibc
 internal import TerminalText

@@ -1,5 +1,7 @@
 internal import EVBModel
+internal import EVBSettings
 internal import EVBWire
+internal import EventLoop
 internal import LinuxSystem
 internal import Logging
 internal import Netlink

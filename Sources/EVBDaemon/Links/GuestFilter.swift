@@ -3,6 +3,7 @@
 //
 // `GuestRules` writes the rules. `PortGate` decides about those of a port, `GuestLinks` about those of links.
 
+internal import Dataplane
 internal import EVBProtocol
 internal import EVBTime
 internal import EventLoop
@@ -27,60 +28,9 @@ final class GuestFilter {
     private static let closedGap = Interval.milliseconds(20)
     /// How long after a refusal by nftables closed addresses are tried again.
     private static let closedRetry = Interval.seconds(1)
-
-    /// nftables' session. Used on the worker's thread only, which is why it can be handed there.
-    private final class Session: @unchecked Sendable {
-        private var session: NftablesSession?
-
-        private func open() throws(NftablesError) -> NftablesSession {
-            if let session { return session }
-            let session = try NftablesSession()
-            self.session = session
-            return session
-        }
-
-        private func run(_ commands: String) -> String? {
-            do throws(NftablesError) {
-                try open().run(GuestRules.declaration + "\n" + commands)
-                return nil
-            } catch {
-                return error.description
-            }
-        }
-
-        private func runJSON(_ commands: String) -> String? {
-            if let problem = run("") { return problem }
-            do throws(NftablesError) {
-                try open().run(json: commands)
-                return nil
-            } catch {
-                return error.description
-            }
-        }
-
-        /// Makes changes together, or one by one where that fails, so that one that cannot be made spoils no other.
-        func run(_ changes: [GuestRules.Change]) -> [String?] {
-            let plain = changes.filter { !$0.isJSON }
-            let together = plain.isEmpty ? nil : run(plain.map(\.commands).joined(separator: "\n"))
-            return changes.map { change in
-                if change.isJSON { return runJSON(change.commands) }
-                if together == nil || plain.count == 1 { return together }
-                return run(change.commands)
-            }
-        }
-
-        func list() -> GuestRulesListing {
-            guard let session = try? open() else { return GuestRulesListing() }
-            let tables = [GuestRules.table] + GuestRules.hostTables
-            return GuestRulesListing(json: tables.compactMap { try? session.list("list table \($0)") })
-        }
-    }
-
-    /// What the worker's thread leaves behind for the loop's; the queue between them puts the one after the other.
-    private final class Outcome: @unchecked Sendable {
-        var problems: [String?] = []
-        var listing = GuestRulesListing()
-    }
+    /// How far apart listings of all rules are, as news may be lost; they take at most one part in so many of the time.
+    private static let comparisonPeriod = Interval.seconds(30)
+    private static let spentShare: UInt64 = 100
 
     /// Whether the host's IP is kept off evbd's links.
     private enum HostShield {
@@ -89,8 +39,7 @@ final class GuestFilter {
         case settled(String?)
     }
 
-    private let programmer: LinkProgrammer
-    private let session = Session()
+    private let programmer: KernelQueue
     /// A change that waits for its transaction.
     private struct Waiting {
         var change: GuestRules.Change
@@ -106,7 +55,7 @@ final class GuestFilter {
     private var flushAt: Instant?
     private var lastChangeAt: Instant?
     private let timers: Timers
-    private var isBusy = false
+    private var changing = Reconciler<Batch>()
     private var hostShield = HostShield.none
     /// The changes that have made the rules in force, by the links and ports that they are at.
     private var inForce: [String: GuestRules.Change] = [:]
@@ -114,8 +63,10 @@ final class GuestFilter {
     private let logger: Logger
     /// Tells when another process removes rules; there once there are any of ours.
     private var watch: EventLoop.Watch?
-    private var isLooking = false
-    private var looksAgain = false
+    private var looking = Reconciler<Set<String>>()
+    /// Chains of which another process has removed something, and which are to be made again whatever they have now.
+    private var suspects: Set<String> = []
+    private var comparisonTimer: Timers.Timer?
     /// What an earlier evbd has left.
     let former: GuestRulesListing
     /// What evbd's frames are known by at all ports. The one of an earlier run still passes the rules of that run.
@@ -128,13 +79,12 @@ final class GuestFilter {
     var lingering: [String: EdgeRelay] = [:]
 
     /// Reads the rules that an earlier evbd has left, and makes none yet.
-    init(programmer: LinkProgrammer, loop: EventLoop, timers: Timers, logger: Logger) {
+    init(programmer: KernelQueue, loop: EventLoop, timers: Timers, logger: Logger) {
         self.programmer = programmer
         self.loop = loop
         self.timers = timers
         self.logger = logger
-        // The worker does not have the session yet.
-        former = session.list()
+        former = Self.listing(Self.list.perform(in: NftablesOperation.makeContext()))
         mark = former.marks.values.first ?? UInt32.random(in: 1 ... .max)
         for (index, addresses) in former.closed { closedQueue.adopt(addresses, port: index) }
         flushTimer = timers.timer { [weak self] in self?.flush() }
@@ -250,42 +200,51 @@ final class GuestFilter {
     private func watchRules() {
         guard watch == nil else { return }
         do {
-            let monitor = try TableMonitor(table: "evbd-guests", exceptBy: LinkWorker.threadName)
+            let monitor = try TableMonitor(table: "evbd-guests", exceptBy: KernelWorker.threadName)
             watch = try loop.watch(monitor.descriptor, for: .readable) { [weak self] _ in
-                if monitor.drain() { self?.lookForRules() }
+                guard monitor.drain() else { return }
+                self?.suspects.formUnion(monitor.takeLostChains())
+                self?.lookForRules()
             }
         } catch {
             logger.warning("evbd will not notice when the guest filter is flushed", metadata: ["reason": "\(error)"])
         }
+        comparisonTimer = timers.timer { [weak self] in self?.lookForRules() }
+        comparisonTimer?.set(timers.now + Self.comparisonPeriod)
     }
 
     private func lookForRules() {
-        guard !inForce.isEmpty else { return }
-        // The listing under way may be older than this removal.
-        guard !isLooking else {
-            looksAgain = true
-            return
-        }
-        let session = session
-        let outcome = Outcome()
-        isLooking = programmer.submit(.perform(LinkTask { outcome.listing = session.list() })) { [weak self] _ in
-            guard let self else { return }
-            isLooking = false
-            restore(outcome.listing)
-            guard looksAgain else { return }
-            looksAgain = false
-            lookForRules()
+        let began = timers.now
+        comparisonTimer?.set(began + Self.comparisonPeriod)
+        guard !inForce.isEmpty else { return suspects = [] }
+        // The listing under way may be older than this removal; then there is another after it.
+        let (all, next) = (suspects, looking.next { suspects })
+        guard let (_, turn) = next else { return }
+        suspects = []
+        _ = programmer.perform(Self.list) { [weak self] answer in
+            guard let self, let ended = looking.ended(turn) else { return }
+            restore(Self.listing(answer), suspects: all)
+            let spent = timers.now.since(began)
+            comparisonTimer?.set(began + max(Self.comparisonPeriod, spent * Self.spentShare))
+            if ended.mustCompare { lookForRules() }
         }
     }
 
-    private func restore(_ listing: GuestRulesListing) {
+    private func restore(_ listing: GuestRulesListing, suspects: Set<String>) {
+        // A rule that was replaced is as good as gone.
+        let areSharedGone = !suspects.isDisjoint(with: GuestRules.declaredRuleCounts.keys)
         let missing = inForce.filter { _, rules in
-            rules.ruleCounts.merging(GuestRules.declaredRuleCounts) { first, _ in first }.contains { chain, count in
+            if areSharedGone || !suspects.isEmpty && rules.ruleCounts.keys.contains(where: { Self.isOf(suspects, $0) })
+            {
+                return true
+            }
+            return rules.ruleCounts.merging(GuestRules.declaredRuleCounts) { first, _ in first }.contains {
+                chain, count in
                 listing.ruleCounts[chain, default: 0] < count
             }
         }
         // What is under way may be missing too, which is nothing to tell.
-        let isSettled = closedQueue.isEmpty && !isBusy
+        let isSettled = closedQueue.isEmpty && !changing.isBusy
         let refilled = refillClosed.filter { index, refill in
             let present = listing.closed[index] ?? []
             closedQueue.lost(allBut: present, port: index)
@@ -301,6 +260,11 @@ final class GuestFilter {
                 logger.error("the guest filter cannot be set up again", metadata: ["problem": "\(problem)"])
             }
         }
+    }
+
+    /// Whether a chain is among some that are named without the family of their table.
+    private static func isOf(_ names: Set<String>, _ key: String) -> Bool {
+        names.contains(key.split(separator: " ").last.map(String.init) ?? key)
     }
 
     // MARK: What an earlier evbd has left
@@ -328,6 +292,19 @@ final class GuestFilter {
 
     // MARK: The worker
 
+    private static let list = NftablesOperation.list(
+        ([GuestRules.table] + GuestRules.hostTables).map { "table \($0)" })
+
+    private static func listing(_ answer: NftablesOperation.Answer?) -> GuestRulesListing {
+        if case .listed(let listings)? = answer { GuestRulesListing(json: listings) } else { GuestRulesListing() }
+    }
+
+    private static func operation(_ changes: [GuestRules.Change]) -> NftablesOperation {
+        .change(
+            changes.map { NftablesOperation.Change(commands: $0.commands, isJSON: $0.isJSON) },
+            declaration: GuestRules.declaration)
+    }
+
     private func change(_ change: GuestRules.Change, releasing port: Int32? = nil, then: @escaping Completion) {
         waiting.append(Waiting(change: change, releasedPort: port, then: then))
         submit()
@@ -354,30 +331,28 @@ final class GuestFilter {
         return batch
     }
 
+    /// Whether the kernel has all that was asked for.
+    var isSettled: Bool { !changing.isBusy && waiting.isEmpty && closedQueue.isEmpty }
+
     private func submit() {
-        guard !isBusy, !waiting.isEmpty || !closedQueue.isEmpty else { return }
-        let batch = nextBatch()
-        let outcome = Outcome()
-        let session = session
-        let changes = batch.changes
-        isBusy = true
-        let isTaken = programmer.submit(.perform(LinkTask { outcome.problems = session.run(changes) })) {
-            [weak self] result in
-            self?.isBusy = false
-            self?.ended(batch, result, outcome.problems)
+        let next = changing.next { waiting.isEmpty && closedQueue.isEmpty ? nil : nextBatch() }
+        guard let (batch, turn) = next else { return }
+        let isTaken = programmer.perform(Self.operation(batch.changes)) { [weak self] answer in
+            if self?.changing.ended(turn) != nil { self?.ended(batch, answer) }
         }
         guard !isTaken else { return }
-        isBusy = false
+        changing.reset()
         closedQueue.done()
         for item in batch.items { item.then("evbd is stopping") }
     }
 
-    private func ended(_ batch: Batch, _ result: Result<Link?, NetlinkError>, _ problems: [String?]) {
-        var ofItems = Array(problems.dropFirst(batch.closed.count).prefix(batch.items.count))
+    private func ended(_ batch: Batch, _ answer: NftablesOperation.Answer?) {
+        // Without an answer the worker has ended before it came to this.
+        let cancelled = batch.changes.map { _ in Optional("evbd is stopping") }
+        let problems = if case .changed(let problems)? = answer { problems } else { cancelled }
+        let ofItems = Array(problems.dropFirst(batch.closed.count).prefix(batch.items.count))
         let ofClosed = problems.prefix(batch.closed.count) + problems.suffix(batch.closedAfter.count)
         if let problem = ofClosed.compactMap(\.self).first { closingFailed(problem) }
-        // The worker has ended before it came to this.
-        if case .failure(let error) = result { ofItems = batch.items.map { _ in "\(error)" } }
         lastChangeAt = timers.now
         closedQueue.done()
         for (item, problem) in zip(batch.items, ofItems) { item.then(problem) }
@@ -396,11 +371,7 @@ final class GuestFilter {
     /// Gives all that waits to the worker, which is about to end: evbd stops.
     func finish() {
         while !waiting.isEmpty || !closedQueue.isEmpty {
-            let changes = nextBatch().changes
-            let session = session
-            guard programmer.submit(.perform(LinkTask { _ = session.run(changes) }), completion: { _ in }) else {
-                return
-            }
+            guard programmer.perform(Self.operation(nextBatch().changes), completion: { _ in }) else { return }
         }
     }
 

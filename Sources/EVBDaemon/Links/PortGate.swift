@@ -1,3 +1,5 @@
+internal import Dataplane
+internal import EVBSettings
 internal import EVBWire
 internal import LinuxSystem
 internal import Logging
@@ -8,19 +10,14 @@ internal import Netlink
 ///
 /// While it is in force evbd hears the port before the rules do.
 final class PortGate {
-    private enum Phase: Equatable {
-        case off
-        case raising
-        case raised
-        case failed
-    }
-
     private let filter: GuestFilter
     private let portName: String
     private let table: LinkTable
     private let logger: Logger
     private var mark: UInt32 { filter.mark }
-    private var phase = Phase.off
+    private var raising = Reconciler<GuestRules.Gate>()
+    /// nftables has refused the rules.
+    private var hasFailed = false
     /// The rules that are in force, or are about to be.
     private var rules: GuestRules.Gate?
     private var isOn: Bool
@@ -47,7 +44,7 @@ final class PortGate {
     }
 
     /// Whether the rules are in force, or are about to be.
-    var isRaised: Bool { phase == .raised || phase == .raising }
+    var isRaised: Bool { rules != nil && !hasFailed }
 
     /// Whether an earlier evbd had one of these addresses closed.
     func wasClosed(_ addresses: Set<HardwareAddress>) -> Bool { !formerlyClosed.isDisjoint(with: addresses) }
@@ -79,22 +76,23 @@ final class PortGate {
             forwardsSpanningTree: !hasSpanningTree && !cards.isEmpty, hasLoneGuest: hasLoneGuest(),
             isBonded: master?.kind == "bond")
         send(closed.setExempt(Set([port.address, master?.address].compactMap { $0 })))
-        guard wanted != rules || phase == .failed else { return }
+        guard wanted != rules || hasFailed else { return }
         let isAnother = rules?.index != wanted.index
         if isAnother, let old = rules { filter.release(port: old.index) }
         rules = wanted
-        let isEmpty = isAnother || phase == .failed
-        phase = .raising
+        let isEmpty = isAnother || hasFailed
+        hasFailed = false
+        let turn = raising.begin(wanted)
         if isEmpty { fill(port.index) }
-        filter.protect(wanted) { [weak self] problem in self?.raised(wanted, problem) }
+        filter.protect(wanted) { [weak self] problem in self?.raised(turn, problem) }
     }
 
     /// A link has changed, or is gone: the port's bridge may have another way to the network now, or none any more.
     func linkChanged(_ name: String) { if cards.linkChanged(name, table[name]) { follow() } }
 
-    private func raised(_ gate: GuestRules.Gate, _ problem: String?) {
-        guard rules == gate else { return }
-        phase = problem == nil ? .raised : .failed
+    private func raised(_ turn: Reconciler<GuestRules.Gate>.Turn, _ problem: String?) {
+        guard raising.ended(turn) != nil else { return }
+        hasFailed = problem != nil
         guard let problem else { return }
         logger.warning(
             """
@@ -109,7 +107,8 @@ final class PortGate {
     func lower() {
         if let rules { filter.release(port: rules.index) }
         rules = nil
-        phase = .off
+        raising.reset()
+        hasFailed = false
         onMark?(nil)
     }
 
@@ -161,7 +160,7 @@ final class PortGate {
     func linkGone(_ index: Int32) { if closed.keepsClosed(link: index) { send(closed.linkGone(index)) } }
 
     private func send(_ changes: [ClosedAddresses.Change], isUrgent: Bool = false) {
-        guard let index = rules?.index, phase != .failed, !changes.isEmpty else { return }
+        guard let index = rules?.index, !hasFailed, !changes.isEmpty else { return }
         filter.setClosed(changes, port: index, isUrgent: isUrgent)
     }
 

@@ -1,15 +1,16 @@
 internal import EVBProtocol
+internal import EVBSettings
 internal import LinuxSystem
 internal import Netlink
 
 /// What configuration and bridge make of the links of one port.
 struct RelayPolicy: Equatable {
     /// VEPA or VEB, as announced to the bridge.
-    var edgeRelay: PortConfiguration.EdgeRelay
+    var edgeRelay: PortSettings.EdgeRelay
     /// What a VEPA's links do while the bridge does not reflect.
-    var fallback: PortConfiguration.Fallback
+    var fallback: PortSettings.Fallback
     /// What keeps the frames of a VSI that is not associated from the wire.
-    var gate: PortConfiguration.Gate
+    var gate: PortSettings.Gate
     /// Whether machines are kept from LLDP and ECP.
     var filtersGuests: Bool
     /// The group address beyond the standards' at which switch and host speak; nil is none.
@@ -17,7 +18,7 @@ struct RelayPolicy: Equatable {
     /// Reflective relay was asked for and is granted.
     var isReflected = false
 
-    init(_ configuration: PortConfiguration, isReflected: Bool) {
+    init(_ configuration: PortSettings, isReflected: Bool) {
         edgeRelay = configuration.edgeRelay
         fallback = configuration.fallback
         gate = configuration.gate

@@ -1,8 +1,9 @@
+internal import Dataplane
 internal import EVBTime
+internal import EventLoop
 internal import LinuxSystem
 internal import Logging
 internal import Netlink
-internal import Synchronization
 
 /// Links on a port that the host does not see, which are in other network namespaces: a container's. The port's own
 /// forwarding table has their addresses while they are up, and the kernel sends no news of it, so that it is read again
@@ -20,31 +21,11 @@ final class UnseenLinks {
     /// Addresses that a log line of their own tells of after one read.
     private static let linesMax = 8
 
-    /// The worker's socket.
-    private final class Reader: Sendable {
-        private let table = Mutex<ForwardingTable?>(nil)
-
-        func read(_ index: Int32) -> Result<OwnAddresses, NetlinkError> {
-            Result { () throws(NetlinkError) in
-                try table.withLock { table throws(NetlinkError) in
-                    if table == nil { table = try ForwardingTable() }
-                    return try table?.ownAddresses(index: index, limit: UnseenLinks.addressesMax) ?? OwnAddresses()
-                }
-            }
-        }
-    }
-
-    /// What the worker's thread leaves behind for the loop's.
-    private final class Outcome: Sendable {
-        let result = Mutex<Result<OwnAddresses, NetlinkError>?>(nil)
-    }
-
-    private let programmer: LinkProgrammer
+    private let programmer: KernelQueue
     private let timers: Timers
     private let portName: String
     private let portIndex: () -> Int32?
     private let logger: Logger
-    private let reader = Reader()
     private var timer: Timers.Timer?
     private var sliceTimer: Timers.Timer?
     /// The addresses of the last read that are still to be looked up, and what came of the others.
@@ -66,7 +47,7 @@ final class UnseenLinks {
 
     /// Reads nothing before `look`.
     init(
-        programmer: LinkProgrammer, timers: Timers, portName: String, portIndex: @escaping () -> Int32?, logger: Logger
+        programmer: KernelQueue, timers: Timers, portName: String, portIndex: @escaping () -> Int32?, logger: Logger
     ) {
         self.programmer = programmer
         self.timers = timers
@@ -95,18 +76,11 @@ final class UnseenLinks {
         }
         lastRead &+= 1
         let number = lastRead
-        let outcome = Outcome()
-        let reader = reader
+        let read = ForwardingRead.ownAddresses(index: index, limit: Self.addressesMax)
         // In a lane of its own: the port's may be long.
-        isUnderWay = programmer.submit(
-            .perform(
-                LinkTask {
-                    let result = reader.read(index)
-                    outcome.result.withLock { $0 = result }
-                }), of: "addresses of \(portName)"
-        ) { [weak self] _ in
+        isUnderWay = programmer.perform(read, of: "addresses of \(portName)") { [weak self] result in
             self?.isUnderWay = false
-            self?.ended(number, outcome.result.withLock { $0 })
+            self?.ended(number, result)
         }
     }
 

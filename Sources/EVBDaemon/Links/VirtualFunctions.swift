@@ -1,3 +1,4 @@
+internal import EVBSettings
 internal import EVBWire
 internal import LinuxSystem
 internal import Logging

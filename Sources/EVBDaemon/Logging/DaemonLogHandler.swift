@@ -1,21 +1,21 @@
-public import Logging
+package import Logging
 internal import TerminalText
 
 /// Writes log messages for whoever reads them: with fields to the journal under systemd, as lines to standard error else.
 ///
 /// Everything in them is shown as ``printable(_:longest:)`` shows it, in text and in the fields.
-public struct DaemonLogHandler: LogHandler {
+package struct DaemonLogHandler: LogHandler {
     /// Characters of one value, and of one message: what a peer says is not longer, and what is longer is of no use in a log.
     private static let longestValue = 4096
 
     /// The level of all loggers, or this one's own once it is set.
-    public var logLevel: Logger.Level {
+    package var logLevel: Logger.Level {
         get { own ?? threshold.level }
         set { own = newValue }
     }
     private var own: Logger.Level?
     private let threshold: LogThreshold
-    public var metadata: Logger.Metadata = [:]
+    package var metadata: Logger.Metadata = [:]
     private let output: LogOutput
 
     /// Makes a handler.
@@ -23,7 +23,7 @@ public struct DaemonLogHandler: LogHandler {
     /// - Parameters:
     ///   - threshold: the least severe level that is written.
     ///   - output: where lines go.
-    public init(threshold: LogThreshold, output: LogOutput) {
+    package init(threshold: LogThreshold, output: LogOutput) {
         self.threshold = threshold
         self.output = output
     }
@@ -33,7 +33,7 @@ public struct DaemonLogHandler: LogHandler {
         set { metadata[key] = newValue }
     }
 
-    public func log(event: LogEvent) {
+    package func log(event: LogEvent) {
         let fields = metadata.merging(event.metadata ?? [:]) { _, new in new }
         let message = "\(event.message)"
         // What is configured at these levels is wanted whole, and what is critical is told in any case.

@@ -10,16 +10,16 @@ internal import TerminalText
 /// that may wait; what does not fit there is lost and counted. The same thread tells what the quota left out.
 ///
 /// `@unchecked` because the compiler cannot see that the mutex guards every variable.
-public final class LogOutput: @unchecked Sendable {
+package final class LogOutput: @unchecked Sendable {
     /// Octets that wait for a reader: some two thousand lines.
     static let queuedOctetsMax = 512 << 10
 
     /// What has been counted since the start.
-    public struct Counters: Sendable, Equatable {
+    package struct Counters: Sendable, Equatable {
         /// Lines that were lost because the log's reader stood still or was gone.
-        public var lost: UInt64 = 0
+        package var lost: UInt64 = 0
         /// Lines that were over the quota, and were summarised.
-        public var leftOut: UInt64 = 0
+        package var leftOut: UInt64 = 0
     }
 
     private let descriptor: LogDescriptor
@@ -37,7 +37,7 @@ public final class LogOutput: @unchecked Sendable {
     private var isEnding = false
 
     /// The log at standard error, or at the journal if that is there.
-    public convenience init() {
+    package convenience init() {
         let isJournal = JournalSocket.isJournal(STDERR_FILENO)
         self.init(LogDescriptor(STDERR_FILENO), journal: isJournal ? JournalSocket() : nil, quota: LogQuota())
     }
@@ -65,7 +65,7 @@ public final class LogOutput: @unchecked Sendable {
     }
 
     /// What has been counted so far.
-    public var counters: Counters { withLock { Counters(lost: lost, leftOut: quota.leftOut) } }
+    package var counters: Counters { withLock { Counters(lost: lost, leftOut: quota.leftOut) } }
 
     private func withLock<Value>(_ body: () -> Value) -> Value {
         pthread_mutex_lock(mutex)
@@ -96,7 +96,7 @@ public final class LogOutput: @unchecked Sendable {
     /// - Parameters:
     ///   - octets: the octets, with their line ends.
     ///   - lines: how many lines they are.
-    public func write(_ octets: [UInt8], lines: UInt64 = 1) {
+    package func write(_ octets: [UInt8], lines: UInt64 = 1) {
         withLock {
             var rest = octets[...]
             if waitingOctets == 0, descriptor.neverBlocks {
@@ -125,7 +125,7 @@ public final class LogOutput: @unchecked Sendable {
     }
 
     /// Waits until everything is written, but not for long: the reader may stand still for ever.
-    public func flush(milliseconds: UInt64 = 200) {
+    package func flush(milliseconds: UInt64 = 200) {
         let deadline = MonotonicClock.now() &+ milliseconds &* 1_000_000
         withLock {
             while waitingOctets > 0, MonotonicClock.now() < deadline { wait(until: deadline) }

@@ -1,8 +1,8 @@
-public import Logging
+package import Logging
 internal import Synchronization
 
 /// The least severe level that is written, shared by all loggers of the daemon: a reload changes it for each of them at once.
-public final class LogThreshold: Sendable {
+package final class LogThreshold: Sendable {
     private let shared: Mutex<Logger.Level>
     /// Whether the level was given on the command line, which the configuration does not change.
     private let isFixed: Bool
@@ -12,16 +12,16 @@ public final class LogThreshold: Sendable {
     /// - Parameters:
     ///   - level: the level at the start.
     ///   - isFixed: whether ``follow(_:)`` leaves it as it is.
-    public init(_ level: Logger.Level, isFixed: Bool = false) {
+    package init(_ level: Logger.Level, isFixed: Bool = false) {
         shared = Mutex(level)
         self.isFixed = isFixed
     }
 
     /// The level now.
-    public var level: Logger.Level { shared.withLock { $0 } }
+    package var level: Logger.Level { shared.withLock { $0 } }
 
     /// Takes the level of a configuration.
-    public func follow(_ level: Logger.Level) {
+    package func follow(_ level: Logger.Level) {
         if !isFixed { shared.withLock { $0 = level } }
     }
 }

@@ -1,4 +1,5 @@
 internal import EVBControl
+internal import EVBSettings
 internal import Glibc
 internal import LinuxSystem
 internal import Logging
@@ -73,7 +74,7 @@ enum StartChecks {
     /// Looks for daemons that do the same work.
     ///
     /// - Throws: `StartError` if there is one.
-    static func lookForRivals(_ configuration: Configuration, logger: Logger) throws {
+    static func lookForRivals(_ configuration: DaemonSettings, logger: Logger) throws {
         if configuration.libvirt.enabled,
             let conflict = RivalDaemon.findOwner(ofPIDFile: configuration.libvirt.pidFile)
         {
@@ -122,7 +123,7 @@ enum StartChecks {
     /// - Returns: what was taken, to be given back when the ports have taken it too.
     /// - Throws: `StartError` if another evbd has one of them.
     static func claim(
-        _ ports: [PortConfiguration], _ claims: InterfaceClaims, _ table: LinkTable
+        _ ports: [PortSettings], _ claims: InterfaceClaims, _ table: LinkTable
     ) throws -> [Int32] {
         var taken: [Int32] = []
         for port in ports {

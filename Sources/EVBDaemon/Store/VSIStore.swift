@@ -1,6 +1,7 @@
 internal import EVBProtocol
 internal import EVBTime
 internal import EVBWire
+internal import EventLoop
 internal import Glibc
 internal import LinuxSystem
 internal import Logging

@@ -1,3 +1,4 @@
+internal import Dataplane
 internal import EVBWire
 internal import LinuxSystem
 internal import Netlink
@@ -13,15 +14,8 @@ extension BridgeEnforcer {
     func settle(_ name: String, _ items: Set<Imposition>) -> [Imposition: EnforcementError] {
         guard let port = ports[name] else { return [:] }
         var failures: [Imposition: EnforcementError] = [:]
-        var isSet: [Imposition: ImpositionValue] = [:]
-        var isUnset: [Imposition] = []
-        for item in items {
-            let wanted = port.claims.wanted(item)
-            guard wanted != port.actual[item] else { continue }
-            if let wanted { isSet[item] = wanted } else { isUnset.append(item) }
-        }
-        let added = isSet.filter { port.actual[$0.key] == nil }
-        let replaced = isSet.filter { port.actual[$0.key] != nil }
+        let difference = Difference(of: items, wanted: { port.claims.wanted($0) }, actual: { port.actual[$0] })
+        let (added, replaced, isUnset) = (difference.added, difference.replaced, difference.removed)
         let entries = added.keys.filter { !$0.isRule }
         let mine = entries.filter { claimOfBridge($0, on: name, failures: &failures) }
 
@@ -140,7 +134,7 @@ extension BridgeEnforcer {
         return false
     }
 
-    private func isForeign(_ item: Imposition, on port: Port) throws(EnforcementError) -> Bool {
+    func isForeign(_ item: Imposition, on port: Port) throws(EnforcementError) -> Bool {
         let index = port.index
         switch item {
         case .station, .untagged, .tagged, .rate, .served: return false
@@ -164,7 +158,7 @@ extension BridgeEnforcer {
         }
     }
 
-    private func impose(_ item: Imposition, on port: Port) throws(EnforcementError) {
+    func impose(_ item: Imposition, on port: Port) throws(EnforcementError) {
         let index = port.index
         switch item {
         case .station, .untagged, .tagged, .rate, .served: break

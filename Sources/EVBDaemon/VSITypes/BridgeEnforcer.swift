@@ -1,5 +1,6 @@
 // Puts what bridge ports have granted into force in the kernel. Everything here runs on the link worker's thread.
 
+internal import EVBSettings
 internal import EVBWire
 internal import Glibc
 internal import LinuxSystem
@@ -31,10 +32,11 @@ enum ClaimChange: Sendable {
 /// begins after one that died finds all that this has imposed; and whatever is not in them is somebody else's, and stays.
 /// (The kernel keeps no other mark: bridges do not store the protocol attribute of a forwarding entry.)
 ///
-/// Files: this one has the ports and their claims, `BridgeEnforcer+Settle.swift` the steps by which the kernel follows.
+/// Files: this one has the ports and their claims, `BridgeEnforcer+Settle.swift` the steps by which the kernel follows,
+/// `BridgeEnforcer+Compare.swift` how it is put right again.
 ///
-/// `@unchecked` because the compiler cannot see that only tasks of the link worker touch it, which run one after the other.
-final class BridgeEnforcer: @unchecked Sendable {
+/// The context of ``BridgeOperation``s: it never leaves the thread of the link worker.
+final class BridgeEnforcer {
     /// What became of changes.
     struct Outcome: Sendable {
         /// What could not be put into force, by its claim. A withdrawal is never among them.
@@ -68,7 +70,7 @@ final class BridgeEnforcer: @unchecked Sendable {
     }
 
     /// Commands of one transaction, where there are many.
-    private static let commandsMax = 1000
+    static let commandsMax = 1000
 
     var ports: [String: Port] = [:]
     /// How many elements lead to the chain of these EtherTypes; a chain is there as long as it is listed.
@@ -93,7 +95,7 @@ final class BridgeEnforcer: @unchecked Sendable {
         }
         try run(rules.declaration)
         let port = Port(rules: rules)
-        let inherited = try inherited(rules)
+        let inherited = try listed(rules)
         port.actual = inherited
         if !inherited.isEmpty { port.claims.set(.inherited, inherited) }
         ports[name] = port
@@ -105,7 +107,8 @@ final class BridgeEnforcer: @unchecked Sendable {
         return !inherited.isEmpty
     }
 
-    private func inherited(_ rules: PortRules) throws(EnforcementError) -> ImpositionTable {
+    /// What nftables has of a port.
+    func listed(_ rules: PortRules) throws(EnforcementError) -> ImpositionTable {
         var items = ImpositionTable()
         for collection in PortRules.Collection.allCases {
             for (item, value) in PortRules.impositions(collection, in: try list(rules.listing(collection))) {
@@ -306,22 +309,13 @@ final class BridgeEnforcer: @unchecked Sendable {
         }
     }
 
-    private func isTableMissing() -> Bool {
+    func isTableMissing() -> Bool {
         !ports.isEmpty && (try? nftables().list(PortRules.tableListing)) == nil
-    }
-
-    /// Sets evbd's rules up again if somebody has flushed them.
-    ///
-    /// - Returns: whether they had to be.
-    func restoreRules() throws(EnforcementError) -> Bool {
-        guard isTableMissing() else { return false }
-        for part in everything() { try run(part) }
-        return true
     }
 
     /// The commands that set up all that there is in force, in transactions of a bounded size: nftables takes a kilobyte or more
     /// for a command. What is not there yet does not pass meanwhile.
-    private func everything() -> [String] {
+    func everything() -> [String] {
         var parts: [String] = []
         var lines = chainUses.keys.map { PortRules.chainDeclaration(of: $0) }
         // Chains before the elements that lead to them.

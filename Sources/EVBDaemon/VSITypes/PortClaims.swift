@@ -1,5 +1,6 @@
 // What is wanted of the kernel on one bridge port, and by whom. Values only: PortEnforcer puts it into force.
 
+internal import EVBSettings
 internal import EVBWire
 
 /// One thing that a bridge port can have in force.

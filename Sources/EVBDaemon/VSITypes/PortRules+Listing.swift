@@ -20,6 +20,13 @@ extension PortRules {
         }
     }
 
+    /// The number of rules in a listing of a chain.
+    static func ruleCount(in listing: String) -> Int {
+        guard let root = try? JSONValue(parsing: Array(listing.utf8)), case .array(let objects)? = root["nftables"]
+        else { return 0 }
+        return objects.count { $0["rule"] != nil }
+    }
+
     private static func elements(in listing: String) -> [JSONValue] {
         guard let root = try? JSONValue(parsing: Array(listing.utf8)), case .array(let objects)? = root["nftables"]
         else {

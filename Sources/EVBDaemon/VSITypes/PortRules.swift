@@ -14,13 +14,14 @@
 // six of its addresses and VLAN, all of them in hash tables; and a change is an element put in or taken out. An evbd that takes
 // over the table of an older one finds the sets of that under the same names and types, and none of its rules.
 
+internal import EVBSettings
 internal import EVBWire
 
 /// Names and texts of the rules of one port.
 struct PortRules {
-    static let table = "bridge evbd"
-    /// EtherTypes with which a tag begins: 802.1Q, 802.1ad, three of its forerunners, 802.1ah's I-TAG, 802.1BR's E-TAG, VN-Tag.
-    static let tagTypes: Set<UInt16> = [0x8100, 0x88A8, 0x9100, 0x9200, 0x9300, 0x88E7, 0x893F, 0x8926]
+    static let tableName = "evbd"
+    static let table = "bridge \(tableName)"
+    static let tagTypes = VSIProfile.tagTypes
     /// The command that finds out whether the table is there.
     static let tableListing = "list chain \(table) arriving"
 
@@ -100,7 +101,16 @@ struct PortRules {
             let kind = collection.isMap ? "map" : "set"
             lines.append("add \(kind) \(Self.table) \(name(collection)) { \(collection.declaration) }")
         }
-        lines += [
+        lines += rules.map { "add rule \(Self.table) \(chain) \($0)" }
+        lines.append("add element \(Self.table) ports { \"\(port)\" : goto \(chain) }")
+        return lines.joined(separator: "\n")
+    }
+
+    /// The number of rules by the chains that the port's frames go through, but for those of EtherTypes.
+    var ruleCounts: [String: Int] { ["arriving": 1, chain: rules.count] }
+
+    private var rules: [String] {
+        [
             // Of these addresses a bridge relays nothing (802.1Q 8.6.3); a Linux bridge without spanning tree would.
             "ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00 drop",
             // In front: what a bridge further on may take for a tag. Behind: any second tag.
@@ -119,9 +129,7 @@ struct PortRules {
             "ether saddr vmap @\(name(.untagged))",
             "iifname vmap @\(name(.open))",
             "counter drop",
-        ].map { "add rule \(Self.table) \(chain) \($0)" }
-        lines.append("add element \(Self.table) ports { \"\(port)\" : goto \(chain) }")
-        return lines.joined(separator: "\n")
+        ]
     }
 
     private static func list(_ etherTypes: Set<UInt16>) -> String {
@@ -159,18 +167,30 @@ struct PortRules {
         return "delete element \(Self.table) \(name(collection)) { \(key) }"
     }
 
-    private func element(_ item: Imposition) -> (Collection, key: String) {
+    /// Where the elements of an imposition are.
+    func collection(of item: Imposition) -> Collection {
         switch item {
-        case .station(let address): (.stations, "\(address)")
-        case .rate(let address): (.rates, "\(address)")
-        case .untagged(let address?): (.untagged, "\(address)")
-        case .untagged(nil): (.open, "\"\(port)\"")
-        case .tagged(let address?, let vid): (.tagged, "\(address) . \(vid)")
-        case .tagged(nil, let vid): (.vlans, "\(vid)")
-        case .forwarding(let address, let vid): (.forwarding, "\(address) . \(vid)")
-        case .served(let vid): (.served, "\(vid)")
-        case .member(let vid): (.members, "\(vid)")
+        case .station: .stations
+        case .rate: .rates
+        case .untagged(nil): .open
+        case .untagged: .untagged
+        case .tagged(nil, _): .vlans
+        case .tagged: .tagged
+        case .forwarding: .forwarding
+        case .served: .served
+        case .member: .members
         }
+    }
+
+    private func element(_ item: Imposition) -> (Collection, key: String) {
+        let key =
+            switch item {
+            case .station(let address), .rate(let address), .untagged(let address?): "\(address)"
+            case .untagged(nil): "\"\(port)\""
+            case .tagged(let address?, let vid), .forwarding(let address, let vid): "\(address) . \(vid)"
+            case .tagged(nil, let vid), .served(let vid), .member(let vid): "\(vid)"
+            }
+        return (collection(of: item), key)
     }
 
     /// A burst is as much as one frame can be before it is cut for the wire.

@@ -1,9 +1,11 @@
+internal import Dataplane
 internal import EVBProtocol
+internal import EVBSettings
 internal import EVBTime
 internal import EVBWire
+internal import EventLoop
 internal import LinuxSystem
 internal import Logging
-internal import Netlink
 
 extension TypedAdmission {
     // MARK: Ports
@@ -38,32 +40,12 @@ extension TypedAdmission {
         let error = EnforcementError(description: "the port is leaving")
         port.told.finish()
         for waiting in port.waiting.removeAll() { waiting.completion?(error) }
-        let logger = logger
-        let enforcer = enforcer
-        let task = LinkTask {
-            do throws(EnforcementError) {
-                try enforcer.detach(name)
-            } catch {
+        _ = programmer.perform(BridgeOperation.detach(name), of: name) { [weak self, logger] answer in
+            if case .failed(let error)? = answer {
                 logger.error("not everything could be taken back", metadata: ["port": "\(name)", "reason": "\(error)"])
             }
-        }
-        _ = programmer.submit(.perform(task), of: name) { [weak self] _ in
             guard let self, ports.isEmpty else { return }
             _ = try? Files.unlink(note)
-        }
-    }
-
-    /// Sets the rules up again, if somebody has flushed them.
-    func restoreRules() {
-        attempt("", { enforcer throws(EnforcementError) in try enforcer.restoreRules() }) { [weak self] result in
-            switch result {
-            case .success(false): break
-            case .success(true): self?.logger.warning("somebody has flushed evbd's rules; they are set up again")
-            case .failure(let error):
-                self?.logger.error(
-                    "somebody has flushed evbd's rules, and they cannot be set up again",
-                    metadata: ["reason": "\(error)"])
-            }
         }
     }
 
@@ -71,31 +53,30 @@ extension TypedAdmission {
     func removeLeftovers(keeping names: Set<String>) {
         guard !names.isEmpty || (try? Files.read(note, limit: 0)) != nil else { return }
         if names.isEmpty { _ = try? Files.unlink(note) }
-        let enforcer = enforcer
-        _ = programmer.submit(.perform(LinkTask { enforcer.removeLeftovers(keeping: names) })) { _ in }
+        _ = programmer.perform(BridgeOperation.removeLeftovers(keeping: names)) { _ in }
     }
 
     private func attach(_ port: Port, _ name: String) {
         watchRules()
-        port.isBusy = true
         try? Files.writeAtomically(note, [], mode: 0o644)
-        attempt(name, { enforcer throws(EnforcementError) in try enforcer.attach(name) }) { [weak self, weak port] in
-            if let port { self?.attached(port, name, $0) }
+        let turn = port.changing.begin(.attach)
+        _ = programmer.perform(BridgeOperation.attach(name), of: name) { [weak self, weak port] answer in
+            // Another may have the name by now, and waits for an answer of its own.
+            guard let self, let port, let answer, ports[name] === port, port.changing.ended(turn) != nil else { return }
+            attached(port, name, answer)
         }
     }
 
-    private func attached(_ port: Port, _ name: String, _ result: Result<Bool, EnforcementError>) {
-        // Another may have the name by now, and waits for an answer of its own.
-        guard ports[name] === port else { return }
-        port.isBusy = false
-        switch result {
-        case .success(let hasInherited):
+    private func attached(_ port: Port, _ name: String, _ answer: BridgeOperation.Answer) {
+        switch answer {
+        case .attached(let hasInherited):
             port.isAttached = true
             if hasInherited { endInheritance(of: name) }
-        case .failure(let error):
+        case .failed(let error):
             logger.error(
                 "what VSI types impose cannot be put into force here: every association is refused",
                 metadata: ["port": "\(name)", "reason": "\(error)"])
+        case .done, .changed, .restored, .compared: break
         }
         flush(name)
     }
@@ -212,13 +193,19 @@ extension TypedAdmission {
     }
 
     private func flush(_ name: String) {
-        guard let port = ports[name], !port.isBusy, !port.waiting.isEmpty else { return }
-        // Whatever was in the way may be gone.
-        guard port.isAttached else { return attachAgain(port, name) }
-        port.isBusy = true
-        let batch = port.takeBatch()
-        let changes = batch.map(\.change)
-        perform(name, { $0.change(name, changes) }) { [weak self, weak port] outcome in
+        guard let port = ports[name] else { return }
+        let next = port.changing.next { port.nextStep() }
+        switch next {
+        case (.attach, let turn)?: attachAgain(port, name, turn)
+        case (.change(let batch), let turn)?: make(batch, port, name, turn)
+        case nil: break
+        }
+    }
+
+    private func make(_ batch: [Waiting], _ port: Port, _ name: String, _ turn: Reconciler<Step>.Turn) {
+        let operation = BridgeOperation.change(name, batch.map(\.change))
+        _ = programmer.perform(operation, of: name) { [weak self, weak port] answer in
+            guard case .changed(let outcome)? = answer else { return }
             // The port has left, and another has its name.
             guard let self, let port, ports[name] === port else {
                 for waiting in batch { waiting.completion?(EnforcementError(description: "the port is leaving")) }
@@ -229,15 +216,14 @@ extension TypedAdmission {
             // Not before all are told: a port that asks for more than the loop gets told of waits itself.
             var all: [() -> Void] = []
             for waiting in batch { all.append { [weak self] in self?.tell(name, waiting, outcome) } }
-            all.append { [weak self, weak port] in if let port { self?.changed(port, name) } }
+            all.append { [weak self, weak port] in if let port { self?.changed(port, name, turn) } }
             port.told.append(contentsOf: all)
         }
     }
 
     /// The changes that were under way are made.
-    private func changed(_ port: Port, _ name: String) {
-        port.isBusy = false
-        if ports[name] === port { flush(name) }
+    private func changed(_ port: Port, _ name: String, _ turn: Reconciler<Step>.Turn) {
+        if port.changing.ended(turn) != nil, ports[name] === port { flush(name) }
     }
 
     /// Tells what became of a change.
@@ -270,41 +256,15 @@ extension TypedAdmission {
             metadata: ["port": "\(name)"])
     }
 
-    private func attachAgain(_ port: Port, _ name: String) {
-        port.isBusy = true
-        attempt(name, { enforcer throws(EnforcementError) in try enforcer.attach(name) }) { [weak self, weak port] in
-            guard let self, let port, ports[name] === port else { return }
-            if case .failure(let error) = $0 {
-                port.isBusy = false
+    private func attachAgain(_ port: Port, _ name: String, _ turn: Reconciler<Step>.Turn) {
+        _ = programmer.perform(BridgeOperation.attach(name), of: name) { [weak self, weak port] answer in
+            guard let self, let port, let answer, ports[name] === port, port.changing.ended(turn) != nil else { return }
+            if case .failed(let error) = answer {
                 for waiting in port.waiting.removeAll() { waiting.completion?(error) }
             } else {
-                attached(port, name, $0)
+                attached(port, name, answer)
             }
         }
-    }
-
-    /// Has the enforcer do something on the worker's thread, in the turn of a port.
-    private func perform<Value: Sendable>(
-        _ port: String, _ body: @escaping @Sendable (BridgeEnforcer) -> Value, _ completion: @escaping (Value) -> Void
-    ) {
-        let answer = Answer<Value>()
-        let enforcer = enforcer
-        _ = programmer.submit(.perform(LinkTask { answer.value = body(enforcer) }), of: port) { _ in
-            if let value = answer.value { completion(value) }
-        }
-    }
-
-    /// Has the enforcer try something on the worker's thread, in the turn of a port.
-    private func attempt<Value: Sendable>(
-        _ port: String, _ body: @escaping @Sendable (BridgeEnforcer) throws(EnforcementError) -> Value,
-        _ completion: @escaping (Result<Value, EnforcementError>) -> Void
-    ) {
-        perform(port, { enforcer in Result { () throws(EnforcementError) in try body(enforcer) } }, completion)
-    }
-
-    /// What a task gives back: written on the worker's thread, and read on the loop's after the worker has told that it is done.
-    private final class Answer<Value: Sendable>: @unchecked Sendable {
-        var value: Value?
     }
 
     private func replace(_ key: Key, _ former: Grant, _ grant: Grant) {

@@ -1,10 +1,10 @@
+internal import Dataplane
 internal import EVBProtocol
+internal import EVBSettings
 internal import EVBTime
 internal import EVBWire
 internal import EventLoop
 internal import Logging
-internal import Netlink
-internal import Nftables
 
 /// Grants what a database of VSI types allows, and has it enforced in the kernel: the station hears of an association when all of
 /// it is in force, and where that fails it hears of insufficient resources.
@@ -13,7 +13,8 @@ internal import Nftables
 /// VSI that migrates from one to another is counted once. Used on the thread of the loop; the kernel is changed on the link
 /// worker's, by a ``BridgeEnforcer``. While that is at one port's changes, further ones gather and are made together.
 ///
-/// Files: this one decides, `TypedAdmission+Ports.swift` has the ports, their databases and the way to the worker.
+/// Files: this one decides, `TypedAdmission+Ports.swift` has the ports, their databases and the way to the worker,
+/// `TypedAdmission+Watch.swift` what keeps in force what is.
 final class TypedAdmission: VSIAdmission {
     /// How long what an evbd before this one has imposed stays in force without being claimed: until the station's next LLDPDU
     /// (30 s) and the keep-alives after it (17.5 s by default), with some to spare.
@@ -66,6 +67,12 @@ final class TypedAdmission: VSIAdmission {
         let completion: ((EnforcementError?) -> Void)?
     }
 
+    /// What the enforcer does for a port.
+    enum Step {
+        case attach
+        case change([Waiting])
+    }
+
     /// One port. A class, so that to change one part of it copies no other.
     final class Port {
         private(set) var database: VSITypeDatabase
@@ -76,7 +83,9 @@ final class TypedAdmission: VSIAdmission {
         var isAttached = false
         /// Changes that wait for those under way.
         var waiting = FIFO<Waiting>()
-        var isBusy = false
+        /// What the enforcer does for this port now.
+        var changing = Reconciler<Step>()
+        var isBusy: Bool { changing.isBusy }
         /// Whether it has been told that VLANs are not kept apart there.
         var isToldOfVLANs = false
         /// Ends what was inherited.
@@ -84,6 +93,9 @@ final class TypedAdmission: VSIAdmission {
 
         /// What holds.
         var held: [VSIID: Grant] = [:]
+
+        /// What is known of comparisons with the kernel.
+        var watch = PortWatch()
 
         /// Tells what became of changes. One for each port: what another has to be told is not waited for.
         let told: WorkQueue<() -> Void>
@@ -99,6 +111,13 @@ final class TypedAdmission: VSIAdmission {
             edition &+= 1
         }
 
+        /// What the enforcer is to do next for the port.
+        func nextStep() -> Step? {
+            guard !waiting.isEmpty else { return nil }
+            // Whatever was in the way of taking the port over may be gone.
+            return isAttached ? .change(takeBatch()) : .attach
+        }
+
         /// Takes out what is to be changed next, together.
         func takeBatch() -> [Waiting] {
             var batch: [Waiting] = []
@@ -112,14 +131,20 @@ final class TypedAdmission: VSIAdmission {
         }
     }
 
-    let programmer: LinkProgrammer
+    let programmer: KernelQueue
     let timers: Timers
     let loop: EventLoop
-    /// Tells when somebody flushes all rules; there while there are ports.
-    private var monitor: (TableMonitor, EventLoop.Watch)?
+    /// News of rules that another process removes; there while there are ports.
+    var ruleWatch: EventLoop.Watch?
+    /// News of entries and VLANs that go.
+    var bridgeWatch: EventLoop.Watch?
+    var comparisonTimer: Timers.Timer?
+    /// How far apart comparisons of all that is in force are, at the least.
+    let comparisonPeriod: Interval
+    /// Setting up rules again.
+    var restoring = Reconciler<Bool>()
     /// A file that is there while rules may be, so that an evbd without VSI types need not look for them.
     let note: String
-    let enforcer = BridgeEnforcer()
     let registry: BridgeRegistry
     var logger: Logger
     var ports: [String: Port] = [:]
@@ -138,9 +163,10 @@ final class TypedAdmission: VSIAdmission {
 
     /// An admission without ports.
     init(
-        programmer: LinkProgrammer, timers: Timers, loop: EventLoop, runtimeDirectory: String, registry: BridgeRegistry,
-        logger: Logger
+        programmer: KernelQueue, timers: Timers, loop: EventLoop, runtimeDirectory: String, registry: BridgeRegistry,
+        logger: Logger, comparisonPeriod: Interval = .seconds(30)
     ) {
+        self.comparisonPeriod = comparisonPeriod
         self.loop = loop
         self.registry = registry
         note = "\(runtimeDirectory)/imposed"
@@ -227,28 +253,6 @@ final class TypedAdmission: VSIAdmission {
         // Only while something may be inherited.
         guard ports[port]?.patience != nil else { return }
         change(port, .disinherit(filter.entries), entries: filter.entries.count, nil)
-    }
-
-    // MARK: Rules that others flush
-
-    /// Watches over the rules, from now on.
-    func watchRules() {
-        guard monitor == nil else { return }
-        do {
-            let monitor = try TableMonitor()
-            let watch = try loop.watch(monitor.descriptor, for: .readable) { [weak self] _ in
-                if monitor.drain() { self?.restoreRules() }
-            }
-            self.monitor = (monitor, watch)
-        } catch {
-            logger.warning("evbd will not notice when its rules are flushed", metadata: ["reason": "\(error)"])
-        }
-    }
-
-    /// Ends that.
-    func endWatch() {
-        monitor?.1.cancel()
-        monitor = nil
     }
 
     // MARK: Grants

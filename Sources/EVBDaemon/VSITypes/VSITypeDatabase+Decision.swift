@@ -1,4 +1,5 @@
 internal import EVBProtocol
+internal import EVBSettings
 internal import EVBWire
 
 /// What the database says of a request.

@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import EVBControl
+internal import EVBModel
 internal import Glibc
 internal import JSON
 
@@ -19,7 +20,7 @@ struct GlobalOptions: ParsableArguments {
     var socketPath: String {
         if let socket { return socket }
         if let value = getenv("EVBCTL_SOCKET"), value.pointee != 0 { return String(cString: value) }
-        return ControlInterface.defaultSocket
+        return ControlSocketPath.standard
     }
 
     /// Does what a command does with evbd, and turns a failure into its words and its exit status.
@@ -39,7 +40,7 @@ struct GlobalOptions: ParsableArguments {
             return try ControlClient(socket: socketPath)
         } catch {
             guard case .noDaemon(_, .forbidden) = error,
-                let client = try? ControlClient(socket: ControlInterface.readOnlySocket(beside: socketPath))
+                let client = try? ControlClient(socket: ControlSocketPath.readOnly(beside: socketPath))
             else { throw error }
             return client
         }

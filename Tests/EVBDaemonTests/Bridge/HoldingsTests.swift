@@ -8,6 +8,7 @@ import Testing
 @testable import EVBDaemon
 @testable import EVBModel
 @testable import EVBProtocol
+@testable import EVBSettings
 
 /// A runtime directory of a test's own, and what was logged about it.
 private final class Bench {

@@ -4,15 +4,17 @@ import Testing
 
 @testable import EVBDaemon
 @testable import EVBModel
+@testable import EVBSettings
+@testable import SettingsFile
 
-private func parse(_ text: String) throws -> Configuration {
-    try Configuration.parse(Array(text.utf8), file: "evbd.yaml")
+private func parse(_ text: String) throws -> DaemonSettings {
+    try DaemonSettings.parse(Array(text.utf8), file: "evbd.yaml")
 }
 
 @Suite struct ConfigurationTests {
     @Test func defaults() throws {
         let configuration = try parse("ports:\n  - interface: eth0\n")
-        #expect(configuration == Configuration(ports: [PortConfiguration(interface: "eth0")]))
+        #expect(configuration == DaemonSettings(ports: [PortSettings(interface: "eth0")]))
         let port = try #require(configuration.ports.first)
         #expect(port.role == .station && port.dialect == .auto && port.edgeRelay == .vepa && port.fallback == .vepa)
         #expect(port.groupAddress == nil)
@@ -58,7 +60,7 @@ private func parse(_ text: String) throws -> Configuration {
             deassociate-on-stop: true
             log: { level: debug }
             """)
-        var first = PortConfiguration(interface: "eth0")
+        var first = PortSettings(interface: "eth0")
         first.dialect = .ratified
         first.edgeRelay = .veb
         first.fallback = .hold
@@ -69,9 +71,9 @@ private func parse(_ text: String) throws -> Configuration {
         first.ecp = .init(retries: 7, rte: 0, source: .any)
         first.vdp = .init(rwd: 31, rka: 1)
         first.managerIDPlacement = .last
-        #expect(configuration.ports == [first, PortConfiguration(interface: "br-0.100")])
-        #expect(configuration.control == ControlConfiguration(socket: "/tmp/s", group: "wheel"))
-        #expect(configuration.libvirt == LibvirtConfiguration(enabled: false, pidFile: "/tmp/p"))
+        #expect(configuration.ports == [first, PortSettings(interface: "br-0.100")])
+        #expect(configuration.control == ControlSettings(socket: "/tmp/s", group: "wheel"))
+        #expect(configuration.libvirt == LibvirtSettings(enabled: false, pidFile: "/tmp/p"))
         #expect(configuration.deassociateOnStop && configuration.logLevel == .debug)
     }
 
@@ -86,7 +88,7 @@ private func parse(_ text: String) throws -> Configuration {
     {
         let control = try parse("ports: []\ncontrol: \(text)\n").control
         #expect(
-            control == ControlConfiguration(socket: socket, readOnly: .init(socket: readOnly, group: group)))
+            control == ControlSettings(socket: socket, readOnly: .init(socket: readOnly, group: group)))
     }
 
     @Test func aBridgePort() throws {
@@ -156,7 +158,7 @@ private func parse(_ text: String) throws -> Configuration {
     }
 
     @Test func aFileThatIsNotThere() {
-        let error = #expect(throws: ConfigurationMistakes.self) { try Configuration.load("/nonexistent/evbd.yaml") }
+        let error = #expect(throws: ConfigurationMistakes.self) { try DaemonSettings.load("/nonexistent/evbd.yaml") }
         #expect(
             error?.description == "/nonexistent/evbd.yaml: cannot be read: open /nonexistent/evbd.yaml: "
                 + "No such file or directory (ENOENT); give a readable file with --config, of at most 1048576 octets")
@@ -181,10 +183,10 @@ private func parse(_ text: String) throws -> Configuration {
     @Test("TLV-16 TLV-17 the EVB TLV's use is set by evb")
     func evbSettings() throws {
         let text = "ports:\n  - interface: eth0\n    evb: { transmit: false, manual: true }\n  - interface: eth1\n"
-        let ports = try Configuration.parse(Array(text.utf8), file: "evbd.yaml").ports
-        #expect(ports[0].evb == PortConfiguration.EVB(transmit: false, manual: true))
-        #expect(ports[1].evb == PortConfiguration.EVB(transmit: true, manual: false))
+        let ports = try DaemonSettings.parse(Array(text.utf8), file: "evbd.yaml").ports
+        #expect(ports[0].evb == PortSettings.EVB(transmit: false, manual: true))
+        #expect(ports[1].evb == PortSettings.EVB(transmit: true, manual: false))
         let wrong = "ports:\n  - interface: eth0\n    evb: { transmit: maybe, manaul: true }\n"
-        #expect(throws: ConfigurationMistakes.self) { try Configuration.parse(Array(wrong.utf8), file: "evbd.yaml") }
+        #expect(throws: ConfigurationMistakes.self) { try DaemonSettings.parse(Array(wrong.utf8), file: "evbd.yaml") }
     }
 }

@@ -5,6 +5,7 @@ import Glibc
 import Testing
 
 @testable import EVBDaemon
+@testable import EVBModel
 
 /// The netlink messages of libvirt, read and written without a socket.
 struct LibvirtMessageTests {

@@ -25,7 +25,7 @@ extension EnforcementTests {
         func releaseFirst() throws {
             let loop = try EventLoop()
             let timers = Timers(loop: loop)
-            let programmer = try LinkProgrammer(loop: loop)
+            let programmer = try KernelQueue(loop: loop)
             let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
             let filter = GuestFilter(programmer: programmer, loop: loop, timers: timers, logger: logger)
             let session = try NftablesSession()

@@ -6,6 +6,7 @@ import Synchronization
 import Testing
 
 @testable import EVBDaemon
+@testable import EVBSettings
 @testable import Netlink
 
 /// What a card is told about the function of a VSI, with a worker that makes notes in place of the kernel.
@@ -36,16 +37,15 @@ import Testing
 
     private final class Bench {
         let card = Card()
-        let programmer: LinkProgrammer
+        let programmer: KernelQueue
         let functions: VirtualFunctions
         private let loop: EventLoop
 
-        init(_ change: (inout PortConfiguration) -> Void = { _ in }) throws {
+        init(_ change: (inout PortSettings) -> Void = { _ in }) throws {
             let card = card
             loop = try EventLoop()
-            programmer = try LinkProgrammer(
-                loop: loop, worker: LinkWorker(capacity: 16) { card.perform($0) })
-            var configuration = PortConfiguration(interface: "eth0")
+            programmer = try KernelQueue(loop: loop) { card.perform($0) }
+            var configuration = PortSettings(interface: "eth0")
             change(&configuration)
             functions = VirtualFunctions(
                 programmer: programmer, portName: "eth0", portIndex: { 2 },

@@ -7,6 +7,7 @@ import Glibc
 import Testing
 
 @testable import EVBDaemon
+@testable import EVBSettings
 
 @Suite struct LoadOfTypesTests {
     private func waiting(_ entries: Int) -> TypedAdmission.Waiting {

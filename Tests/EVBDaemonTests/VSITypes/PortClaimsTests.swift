@@ -2,6 +2,7 @@ import EVBWire
 import Testing
 
 @testable import EVBDaemon
+@testable import EVBSettings
 
 private func mac(_ number: UInt64) -> MACAddress { MACAddress(truncating: 0x5254_0000_0000 | number) }
 

@@ -12,7 +12,7 @@ import Testing
 /// An admission with its loop and its worker, and ports that are in no bridge: nothing can be associated there, but all else works.
 private final class Bench {
     let loop: EventLoop
-    let programmer: LinkProgrammer
+    let programmer: KernelQueue
     let admission: TypedAdmission
     let registry = BridgeRegistry()
     private let timers: Timers
@@ -25,7 +25,7 @@ private final class Bench {
         _ = try Files.makeDirectory(directory, mode: 0o755)
         loop = try EventLoop()
         timers = Timers(loop: loop)
-        programmer = try LinkProgrammer(loop: loop)
+        programmer = try KernelQueue(loop: loop)
         admission = TypedAdmission(
             programmer: programmer, timers: timers, loop: loop, runtimeDirectory: directory,
             registry: registry, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
@@ -215,7 +215,9 @@ extension EnforcementTests {
                 #expect(admission.admission.ports[port]?.held[vsi(1)]?.type.profile.etherTypes == [value])
                 #expect(admission.admission.reviews.isEmpty && admission.revoked.isEmpty)
                 let address = try #require(MACAddress(machineOne))
-                #expect(admission.admission.enforcer.ports[port]?.actual[.untagged(address)] == .pass([value]))
+                let rules = try #require(PortRules(port: port))
+                let listing = try bench.nftables.list(rules.listing(.untagged))
+                #expect(PortRules.impositions(.untagged, in: listing)[.untagged(address)] == .pass([value]))
                 admission.admission.release(vsi(1), on: port)
                 admission.admission.leave(port)
             }

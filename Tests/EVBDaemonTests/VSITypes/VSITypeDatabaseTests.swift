@@ -2,6 +2,8 @@ import EVBWire
 import Testing
 
 @testable import EVBDaemon
+@testable import EVBSettings
+@testable import SettingsFile
 
 @Suite struct VSITypeDatabaseTests {
     @Test func everyKey() throws {

@@ -3,6 +3,7 @@ import Testing
 
 @testable import EVBDaemon
 @testable import EVBProtocol
+@testable import EVBSettings
 
 func database(_ text: String) throws -> VSITypeDatabase {
     try VSITypeDatabase.parse(Array(text.utf8), file: "types.yaml")

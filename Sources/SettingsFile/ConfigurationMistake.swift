@@ -3,20 +3,20 @@
 internal import TerminalText
 
 /// One mistake in a configuration file: where it is, what is wrong, and what would be right.
-public struct ConfigurationMistake: Sendable, Equatable, CustomStringConvertible {
+package struct ConfigurationMistake: Sendable, Equatable, CustomStringConvertible {
     /// The file as the user named it.
-    public let file: String
+    package let file: String
     /// The line, counted from 1; nil where the file as a whole is meant (it cannot be read, say).
-    public let line: Int?
+    package let line: Int?
     /// The place in the tree, such as `ports[0].ecp.retries`; empty where no key is concerned.
-    public let key: String
+    package let key: String
     /// What is wrong, as the rest of a sentence that begins with the key.
-    public let problem: String
+    package let problem: String
     /// What would be right, as an imperative or a question; empty only where nothing can be advised.
-    public let remedy: String
+    package let remedy: String
 
     /// Makes a mistake from its parts.
-    public init(file: String, line: Int?, key: String, problem: String, remedy: String) {
+    package init(file: String, line: Int?, key: String, problem: String, remedy: String) {
         self.file = file
         self.line = line
         self.key = key
@@ -25,7 +25,7 @@ public struct ConfigurationMistake: Sendable, Equatable, CustomStringConvertible
     }
 
     /// The line that a user sees: `FILE:LINE: KEY: PROBLEM; REMEDY`.
-    public var description: String {
+    package var description: String {
         var text = file
         if let line { text += ":\(line)" }
         if !key.isEmpty { text += ": \(key)" }
@@ -36,14 +36,14 @@ public struct ConfigurationMistake: Sendable, Equatable, CustomStringConvertible
 }
 
 /// Every mistake that was found in a configuration, file by file, in the order of the lines; never empty.
-public struct ConfigurationMistakes: Error, Sendable, Equatable, CustomStringConvertible {
+package struct ConfigurationMistakes: Error, Sendable, Equatable, CustomStringConvertible {
     /// The mistakes, ordered by line within each file.
-    public let mistakes: [ConfigurationMistake]
+    package let mistakes: [ConfigurationMistake]
 
     /// Takes the mistakes in any order and keeps them by line, the file that is met first before the others.
     ///
     /// - Parameter mistakes: what was found; at least one.
-    public init(_ mistakes: [ConfigurationMistake]) {
+    package init(_ mistakes: [ConfigurationMistake]) {
         precondition(!mistakes.isEmpty, "a refusal needs a mistake")
         var files: [String: Int] = [:]
         for mistake in mistakes where files[mistake.file] == nil { files[mistake.file] = files.count }
@@ -54,5 +54,5 @@ public struct ConfigurationMistakes: Error, Sendable, Equatable, CustomStringCon
     }
 
     /// One line per mistake, without a line end after the last.
-    public var description: String { mistakes.map(\.description).joined(separator: "\n") }
+    package var description: String { mistakes.map(\.description).joined(separator: "\n") }
 }

@@ -1,16 +1,17 @@
 // Which keys the configuration has, where, and of what type: the schema of evbd.yaml.
 
-internal import EVBControl
+internal import EVBModel
+package import EVBSettings
 internal import EVBWire
 internal import LinuxSystem
 
-extension Configuration {
+extension DaemonSettings {
     /// Reads a configuration file.
     ///
     /// - Parameter path: the file, by the name that mistakes will give to it.
     /// - Returns: the configuration, with defaults for what the file leaves out, and the VSI types that it names.
     /// - Throws: every mistake in the file, or the one that it cannot be read; or else all those in the files of VSI types.
-    public static func load(_ path: String) throws(ConfigurationMistakes) -> Configuration {
+    package static func load(_ path: String) throws(ConfigurationMistakes) -> DaemonSettings {
         let octets: [UInt8]
         do {
             octets = try Files.read(path, limit: YAMLReader.maximumOctets)
@@ -47,11 +48,11 @@ extension Configuration {
     ///   - file: the name by which mistakes call the file.
     /// - Returns: the configuration, with defaults for what the file leaves out.
     /// - Throws: every mistake in the file.
-    public static func parse(_ octets: [UInt8], file: String) throws(ConfigurationMistakes) -> Configuration {
+    package static func parse(_ octets: [UInt8], file: String) throws(ConfigurationMistakes) -> DaemonSettings {
         var yaml = YAMLReader(file: file)
         let root = yaml.read(octets)
         var reader = ConfigurationReader(file: file, mistakes: yaml.mistakes)
-        var configuration = Configuration(ports: [])
+        var configuration = DaemonSettings(ports: [])
         if let root {
             configuration = reader.configuration(root)
         } else if reader.mistakes.isEmpty {
@@ -63,8 +64,8 @@ extension Configuration {
 }
 
 extension ConfigurationReader {
-    fileprivate mutating func configuration(_ root: YAMLNode) -> Configuration {
-        var configuration = Configuration(ports: [])
+    fileprivate mutating func configuration(_ root: YAMLNode) -> DaemonSettings {
+        var configuration = DaemonSettings(ports: [])
         let keys = ["ports", "control", "libvirt", "limits", "deassociate-on-stop", "log"]
         guard let entries = mapping(root, "", keys: keys) else { return configuration }
         if let ports = entries["ports"] {
@@ -86,9 +87,9 @@ extension ConfigurationReader {
         return configuration
     }
 
-    private mutating func ports(_ node: YAMLNode) -> [PortConfiguration] {
+    private mutating func ports(_ node: YAMLNode) -> [PortSettings] {
         guard let items = list(node, "ports", of: "ports") else { return [] }
-        var ports: [PortConfiguration] = []
+        var ports: [PortSettings] = []
         var first: [String: (index: Int, line: Int)] = [:]
         for (index, item) in items.enumerated() {
             let path = "ports[\(index)]"
@@ -105,7 +106,7 @@ extension ConfigurationReader {
     }
 
     /// The keys of a port that make sense in one role only.
-    private static let keysOfRole: [(role: PortConfiguration.Role, keys: [String])] = [
+    private static let keysOfRole: [(role: PortSettings.Role, keys: [String])] = [
         (.station, ["edge-relay", "fallback", "gate", "guest-filter", "manager-id-placement"]),
         (.bridge, ["reflective-relay", "vsi-types", "protected-macs", "misbehave"]),
     ]
@@ -116,16 +117,16 @@ extension ConfigurationReader {
         "misbehave",
     ]
 
-    private mutating func port(_ node: YAMLNode, _ path: String) -> (PortConfiguration, line: Int)? {
+    private mutating func port(_ node: YAMLNode, _ path: String) -> (PortSettings, line: Int)? {
         guard var entries = mapping(node, path, keys: Self.portKeys) else { return nil }
-        var port = PortConfiguration(interface: "")
+        var port = PortSettings(interface: "")
         let interface = entries["interface"]
         if let interface {
             port.interface = interfaceName(interface.value, "\(path).interface") ?? ""
         } else {
             note(node.line, "\(path).interface", "is missing", "give the name of a network interface")
         }
-        if let role: PortConfiguration.Role = choice(entries, path, "role") { port.role = role }
+        if let role: PortSettings.Role = choice(entries, path, "role") { port.role = role }
         for (role, keys) in Self.keysOfRole where role != port.role {
             for key in keys {
                 guard let entry = entries.removeValue(forKey: key) else { continue }
@@ -134,14 +135,14 @@ extension ConfigurationReader {
                     "remove it, or give role: \(role)")
             }
         }
-        if let dialect: PortConfiguration.Dialect = choice(entries, path, "dialect") { port.dialect = dialect }
-        if let relay: PortConfiguration.EdgeRelay = choice(entries, path, "edge-relay") { port.edgeRelay = relay }
-        if let fallback: PortConfiguration.Fallback = choice(entries, path, "fallback") { port.fallback = fallback }
-        if let gate: PortConfiguration.Gate = choice(entries, path, "gate") { port.gate = gate }
+        if let dialect: PortSettings.Dialect = choice(entries, path, "dialect") { port.dialect = dialect }
+        if let relay: PortSettings.EdgeRelay = choice(entries, path, "edge-relay") { port.edgeRelay = relay }
+        if let fallback: PortSettings.Fallback = choice(entries, path, "fallback") { port.fallback = fallback }
+        if let gate: PortSettings.Gate = choice(entries, path, "gate") { port.gate = gate }
         if let node = entries["guest-filter"]?.value {
             port.guestFilter = boolean(node, "\(path).guest-filter") ?? true
         }
-        if let placement: PortConfiguration.ManagerIDPlacement = choice(entries, path, "manager-id-placement") {
+        if let placement: PortSettings.ManagerIDPlacement = choice(entries, path, "manager-id-placement") {
             port.managerIDPlacement = placement
         }
         if let node = entries["group-ids"]?.value { port.groupIDs = boolean(node, "\(path).group-ids") ?? true }
@@ -182,44 +183,44 @@ extension ConfigurationReader {
         return HardwareAddress(address.rawValue)
     }
 
-    private mutating func evb(_ node: YAMLNode, _ path: String) -> PortConfiguration.EVB {
-        var evb = PortConfiguration.EVB()
+    private mutating func evb(_ node: YAMLNode, _ path: String) -> PortSettings.EVB {
+        var evb = PortSettings.EVB()
         guard let entries = mapping(node, path, keys: ["transmit", "manual"]) else { return evb }
         if let node = entries["transmit"]?.value { evb.transmit = boolean(node, "\(path).transmit") ?? evb.transmit }
         if let node = entries["manual"]?.value { evb.manual = boolean(node, "\(path).manual") ?? evb.manual }
         return evb
     }
 
-    private mutating func ecp(_ node: YAMLNode, _ path: String) -> PortConfiguration.ECP {
-        var ecp = PortConfiguration.ECP()
+    private mutating func ecp(_ node: YAMLNode, _ path: String) -> PortSettings.ECP {
+        var ecp = PortSettings.ECP()
         guard let entries = mapping(node, path, keys: ["retries", "rte", "source"]) else { return ecp }
         if let node = entries["retries"]?.value {
-            ecp.retries = integer(node, "\(path).retries", in: PortConfiguration.ECP.retriesRange) ?? ecp.retries
+            ecp.retries = integer(node, "\(path).retries", in: PortSettings.ECP.retriesRange) ?? ecp.retries
         }
         if let node = entries["rte"]?.value {
-            ecp.rte = integer(node, "\(path).rte", in: PortConfiguration.ECP.exponentRange) ?? ecp.rte
+            ecp.rte = integer(node, "\(path).rte", in: PortSettings.ECP.exponentRange) ?? ecp.rte
         }
-        if let source: PortConfiguration.ECP.Source = choice(entries, path, "source") { ecp.source = source }
+        if let source: PortSettings.ECP.Source = choice(entries, path, "source") { ecp.source = source }
         return ecp
     }
 
-    private mutating func vdp(_ node: YAMLNode, _ path: String) -> PortConfiguration.VDP {
-        var vdp = PortConfiguration.VDP()
+    private mutating func vdp(_ node: YAMLNode, _ path: String) -> PortSettings.VDP {
+        var vdp = PortSettings.VDP()
         guard let entries = mapping(node, path, keys: ["rwd", "rka"]) else { return vdp }
         if let node = entries["rwd"]?.value {
-            vdp.rwd = integer(node, "\(path).rwd", in: PortConfiguration.VDP.exponentRange) ?? vdp.rwd
+            vdp.rwd = integer(node, "\(path).rwd", in: PortSettings.VDP.exponentRange) ?? vdp.rwd
         }
         if let node = entries["rka"]?.value {
-            vdp.rka = integer(node, "\(path).rka", in: PortConfiguration.VDP.exponentRange) ?? vdp.rka
+            vdp.rka = integer(node, "\(path).rka", in: PortSettings.VDP.exponentRange) ?? vdp.rka
         }
         return vdp
     }
 
-    private mutating func control(_ node: YAMLNode) -> ControlConfiguration {
-        var control = ControlConfiguration()
+    private mutating func control(_ node: YAMLNode) -> ControlSettings {
+        var control = ControlSettings()
         guard let entries = mapping(node, "control", keys: ["socket", "group", "read-only"]) else { return control }
         if let node = entries["socket"]?.value,
-            let path = path(node, "control.socket", longest: ControlConfiguration.longestSocketPath)
+            let path = path(node, "control.socket", longest: ControlSettings.longestSocketPath)
         {
             control.socket = path
         }
@@ -230,12 +231,12 @@ extension ConfigurationReader {
         return control
     }
 
-    private mutating func readOnly(_ node: YAMLNode, beside socket: String) -> ControlConfiguration.ReadOnly? {
+    private mutating func readOnly(_ node: YAMLNode, beside socket: String) -> ControlSettings.ReadOnly? {
         let path = "control.read-only"
         guard let entries = mapping(node, path, keys: ["socket", "group"]) else { return nil }
-        var readOnly = ControlConfiguration.ReadOnly(socket: ControlInterface.readOnlySocket(beside: socket))
+        var readOnly = ControlSettings.ReadOnly(socket: ControlSocketPath.readOnly(beside: socket))
         if let node = entries["socket"]?.value,
-            let other = self.path(node, "\(path).socket", longest: ControlConfiguration.longestSocketPath)
+            let other = self.path(node, "\(path).socket", longest: ControlSettings.longestSocketPath)
         {
             readOnly.socket = other
         }
@@ -248,8 +249,8 @@ extension ConfigurationReader {
         return readOnly
     }
 
-    private mutating func libvirt(_ node: YAMLNode) -> LibvirtConfiguration {
-        var libvirt = LibvirtConfiguration()
+    private mutating func libvirt(_ node: YAMLNode) -> LibvirtSettings {
+        var libvirt = LibvirtSettings()
         guard let entries = mapping(node, "libvirt", keys: ["enabled", "pid-file"]) else { return libvirt }
         if let node = entries["enabled"]?.value { libvirt.enabled = boolean(node, "libvirt.enabled") ?? true }
         if let node = entries["pid-file"]?.value, let path = path(node, "libvirt.pid-file") { libvirt.pidFile = path }

@@ -1,20 +1,20 @@
 // What an operator says of the VSI types that a bridge port serves. Values only: reading the file is in
 // VSITypeDatabase+YAML.swift, deciding by it in VSITypeDatabase+Decision.swift.
 
-internal import EVBWire
+package import EVBWire
 
 /// The VSI types of one file (the standard's VSI type database; its form is left to each bridge).
-public struct VSITypeDatabase: Sendable, Equatable {
+package struct VSITypeDatabase: Sendable, Equatable {
     /// The file, as mistakes and log lines name it.
-    var file: String
+    package var file: String
     /// The manager that is meant where a station leaves the choice to the bridge (manager ID 0).
-    var defaultManager: ManagerName?
+    package var defaultManager: ManagerName?
     /// Addresses that may send whatever is associated: the station's own, which no VSI stands for.
-    var allowedAddresses: Set<MACAddress> = []
+    package var allowedAddresses: Set<MACAddress> = []
     /// Addresses that no VSI may have, such as a gateway's.
-    var protectedAddresses: Set<MACAddress> = []
+    package var protectedAddresses: Set<MACAddress> = []
     /// The types, in the order of the file.
-    var types: [VSIType] = []
+    package var types: [VSIType] = []
     /// Where the types of a manager stand, by the manager's ID and the type ID; the IDs that are meant by one name are all listed.
     private var placesOfOwn: [OwnKey: [Int]] = [:]
     /// Where the types that are everybody's stand, by their type ID.
@@ -30,10 +30,10 @@ public struct VSITypeDatabase: Sendable, Equatable {
     }
 
     /// A database without types.
-    init(file: String) { self.file = file }
+    package init(file: String) { self.file = file }
 
     /// Adds a type.
-    mutating func append(_ type: VSIType) {
+    package mutating func append(_ type: VSIType) {
         let place = types.count
         types.append(type)
         if placeOfName[type.name] == nil { placeOfName[type.name] = place }
@@ -53,7 +53,7 @@ public struct VSITypeDatabase: Sendable, Equatable {
     ///   - identifiers: the IDs by which the manager goes.
     ///   - typeID: the type ID.
     /// - Returns: the types.
-    func ownTypes(of identifiers: Set<VSIManagerID>, typeID: UInt32) -> [VSIType] {
+    package func ownTypes(of identifiers: Set<VSIManagerID>, typeID: UInt32) -> [VSIType] {
         var places: Set<Int> = []
         for identifier in identifiers {
             places.formUnion(placesOfOwn[OwnKey(manager: identifier, typeID: typeID)] ?? [])
@@ -62,26 +62,26 @@ public struct VSITypeDatabase: Sendable, Equatable {
     }
 
     /// The types of a type ID that are everybody's, in the order of the file.
-    func sharedTypes(typeID: UInt32) -> [VSIType] { (placesOfShared[typeID] ?? []).map { types[$0] } }
+    package func sharedTypes(typeID: UInt32) -> [VSIType] { (placesOfShared[typeID] ?? []).map { types[$0] } }
 
     /// The first type of that name.
-    func type(named name: String) -> VSIType? { placeOfName[name].map { types[$0] } }
+    package func type(named name: String) -> VSIType? { placeOfName[name].map { types[$0] } }
 
     /// Whether there are types for a manager at all: its own, or everybody's.
-    func serves(_ identifiers: Set<VSIManagerID>) -> Bool {
+    package func serves(_ identifiers: Set<VSIManagerID>) -> Bool {
         !placesOfShared.isEmpty || !managers.isDisjoint(with: identifiers)
     }
 }
 
 /// A manager as an operator names it.
-struct ManagerName: Sendable, Hashable {
+package struct ManagerName: Sendable, Hashable {
     /// As it stands in the file.
-    let text: String
-    /// The IDs that are meant: a short number may stand at either end of the sixteen octets, for public sources do not settle
+    package let text: String
+    /// The IDs that are meant: a short number may stand at either end of the sixteen octets, for package sources do not settle
     /// where it belongs, and stations do it in both ways.
-    let identifiers: Set<VSIManagerID>
+    package let identifiers: Set<VSIManagerID>
 
-    init?(_ text: String) {
+    package init?(_ text: String) {
         guard let first = VSIManagerID(text, placement: .first), let last = VSIManagerID(text, placement: .last) else {
             return nil
         }
@@ -89,66 +89,106 @@ struct ManagerName: Sendable, Hashable {
         identifiers = [first, last]
     }
 
-    static func == (left: ManagerName, right: ManagerName) -> Bool { left.identifiers == right.identifiers }
-    func hash(into hasher: inout Hasher) { hasher.combine(identifiers) }
+    package static func == (left: ManagerName, right: ManagerName) -> Bool { left.identifiers == right.identifiers }
+    package func hash(into hasher: inout Hasher) { hasher.combine(identifiers) }
 }
 
 /// One VSI type: what its VSIs may be, and what is imposed on their frames.
-struct VSIType: Sendable, Hashable {
+package struct VSIType: Sendable, Hashable {
     /// A VLAN with the default priority of its frames.
-    struct VLAN: Sendable, Hashable {
+    package struct VLAN: Sendable, Hashable {
         /// 1 to 4094.
-        var vid: UInt16
+        package var vid: UInt16
         /// 0 to 7; nil leaves it to the station.
-        var pcp: UInt8?
+        package var pcp: UInt8?
+
+        package init(vid: UInt16, pcp: UInt8? = nil) {
+            self.vid = vid
+            self.pcp = pcp
+        }
     }
 
     /// Which names the type goes by: what makes it one type, also across a reload.
-    struct Key: Sendable, Hashable {
-        var manager: ManagerName?
-        var typeID: UInt32
-        var versions: [ClosedRange<UInt8>]?
+    package struct Key: Sendable, Hashable {
+        package var manager: ManagerName?
+        package var typeID: UInt32
+        package var versions: [ClosedRange<UInt8>]?
+
+        package init(manager: ManagerName? = nil, typeID: UInt32, versions: [ClosedRange<UInt8>]? = nil) {
+            self.manager = manager
+            self.typeID = typeID
+            self.versions = versions
+        }
     }
 
     /// What log lines call it.
-    var name: String
+    package var name: String
     /// Whose type it is; nil is anybody's who has no type of that ID of their own.
-    var manager: ManagerName?
+    package var manager: ManagerName?
     /// 0 to 16777215.
-    var typeID: UInt32
+    package var typeID: UInt32
     /// The versions that are meant; nil is every version that no other entry names.
-    var versions: [ClosedRange<UInt8>]?
+    package var versions: [ClosedRange<UInt8>]?
     /// VLANs that its VSIs may use, all of which fill in a null VID; empty allows every VLAN and fills in none.
-    var vlans: [VLAN] = []
+    package var vlans: [VLAN] = []
     /// Group IDs that its VSIs may use, and the VLAN of each.
-    var groups: [UInt32: VLAN] = [:]
+    package var groups: [UInt32: VLAN] = [:]
     /// VSIs of this type that there may be, on all ports together.
-    var vsisMax: Int?
+    package var vsisMax: Int?
     /// Addresses that its VSIs may have; empty allows every address.
-    var addresses: MACPatterns = []
+    package var addresses: MACPatterns = []
     /// Ports where there may be VSIs of the type; nil is every port.
-    var ports: Set<String>?
-    /// What is imposed on the frames of its VSIs.
-    var profile = VSIProfile()
+    package var ports: Set<String>?
 
-    var key: Key { Key(manager: manager, typeID: typeID, versions: versions) }
+    package init(
+        name: String, manager: ManagerName? = nil, typeID: UInt32, versions: [ClosedRange<UInt8>]? = nil,
+        vlans: [VLAN] = [], groups: [UInt32: VLAN] = [:], vsisMax: Int? = nil, addresses: MACPatterns = [],
+        ports: Set<String>? = nil
+    ) {
+        self.name = name
+        self.manager = manager
+        self.typeID = typeID
+        self.versions = versions
+        self.vlans = vlans
+        self.groups = groups
+        self.vsisMax = vsisMax
+        self.addresses = addresses
+        self.ports = ports
+    }
+    /// What is imposed on the frames of its VSIs.
+    package var profile = VSIProfile()
+
+    package var key: Key { Key(manager: manager, typeID: typeID, versions: versions) }
 
     /// Whether this is a type of that version, by name.
-    func names(version: UInt8) -> Bool { versions?.contains { $0.contains(version) } ?? false }
+    package func names(version: UInt8) -> Bool { versions?.contains { $0.contains(version) } ?? false }
 }
 
 /// What a port imposes on the frames of a VSI that it has associated.
-struct VSIProfile: Sendable, Hashable {
+package struct VSIProfile: Sendable, Hashable {
     /// Whether only the associated addresses may send. When not, every source in the VSI's VLANs may.
-    var antiSpoofing = true
+    package var antiSpoofing = true
+    /// EtherTypes with which a tag begins: 802.1Q, 802.1ad, three of its forerunners, 802.1ah's I-TAG, 802.1BR's E-TAG, VN-Tag.
+    package static let tagTypes: Set<UInt16> = [0x8100, 0x88A8, 0x9100, 0x9200, 0x9300, 0x88E7, 0x893F, 0x8926]
+
     /// Octets a second that each address of the VSI may send; nil is without limit.
-    var octetsPerSecond: UInt64?
+    package var octetsPerSecond: UInt64?
     /// EtherTypes that its frames may have; nil is any.
-    var etherTypes: Set<UInt16>?
+    package var etherTypes: Set<UInt16>?
     /// Addresses that its VSIs may share with others that may as well, such as a virtual router's (VRRP). The bridge learns where
     /// such an address is.
-    var sharedAddresses: MACPatterns = []
+    package var sharedAddresses: MACPatterns = []
+
+    package init(
+        antiSpoofing: Bool = true, octetsPerSecond: UInt64? = nil, etherTypes: Set<UInt16>? = nil,
+        sharedAddresses: MACPatterns = []
+    ) {
+        self.antiSpoofing = antiSpoofing
+        self.octetsPerSecond = octetsPerSecond
+        self.etherTypes = etherTypes
+        self.sharedAddresses = sharedAddresses
+    }
 
     /// Whether the address may be shared.
-    func shares(_ address: MACAddress) -> Bool { sharedAddresses.matches(address) }
+    package func shares(_ address: MACAddress) -> Bool { sharedAddresses.matches(address) }
 }

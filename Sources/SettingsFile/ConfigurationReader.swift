@@ -2,7 +2,6 @@
 //
 // The helpers here know types and ranges; what keys there are is told in Configuration+YAML.swift.
 
-internal import EVBControl
 internal import TerminalText
 
 /// Collects the mistakes of one file while its tree is read.

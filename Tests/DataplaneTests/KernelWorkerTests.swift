@@ -1,13 +1,41 @@
 import Glibc
 import LinuxSystem
+import Netlink
 import NetnsSupport
 import Synchronization
 import Testing
 
-@testable import Netlink
+@testable import Dataplane
+
+/// Waits until something is so, at most some seconds.
+private func eventually(_ isSo: () throws -> Bool) rethrows -> Bool {
+    for _ in 0..<10_000 {
+        if try isSo() { return true }
+        usleep(1000)
+    }
+    return try isSo()
+}
+
+extension KernelWorker {
+    /// A worker with its work replaced.
+    fileprivate convenience init(
+        capacity: Int, links: sending @escaping (LinkCommand) -> Result<Link?, NetlinkError>
+    ) throws {
+        try self.init(
+            capacity: capacity,
+            perform: { operation in
+                guard let command = operation as? LinkCommand else { return LinkCommand.Answer.success(nil) }
+                return links(command)
+            })
+    }
+}
+
+extension KernelWorker.Outcome {
+    fileprivate var isSuccess: Bool { (answer as? LinkCommand.Answer) == .success(nil) }
+}
 
 /// The worker with its work replaced, so that no privilege is needed.
-@Suite struct LinkWorkerTests {
+@Suite struct KernelWorkerTests {
     /// Lets the worker go on one command at a time, and keeps what it did.
     private final class Gate: Sendable {
         private let state = Mutex<(permits: Int, done: [LinkCommand])>((0, []))
@@ -42,13 +70,13 @@ import Testing
 
     @Test func commandsAreDoneInOrderAndOutcomesWakeTheLoop() throws {
         let gate = Gate()
-        let worker = try LinkWorker(capacity: 5000) { gate.perform($0) }
+        let worker = try KernelWorker(capacity: 5000, links: { gate.perform($0) })
         #expect(!isReadable(worker.descriptor))
         for ticket in 0..<5000 {
-            #expect(worker.submit(.delete(index: Int32(ticket)), ticket: UInt64(ticket)))
+            #expect(worker.submit(LinkCommand.delete(index: Int32(ticket)), ticket: UInt64(ticket)))
         }
         gate.permit(5000)
-        var outcomes: [LinkOutcome] = []
+        var outcomes: [KernelWorker.Outcome] = []
         let came = eventually {
             if isReadable(worker.descriptor) {
                 outcomes += worker.drain()
@@ -58,27 +86,27 @@ import Testing
         #expect(came)
         #expect(outcomes.map(\.ticket) == (0..<5000).map { UInt64($0) })
         #expect(gate.done == (0..<5000).map { .delete(index: Int32($0)) })
-        #expect(outcomes.allSatisfy { $0.result == .success(nil) })
+        #expect(outcomes.allSatisfy { $0.isSuccess })
         #expect(!isReadable(worker.descriptor))
     }
 
     @Test func theBoundHoldsUntilOutcomesAreDrained() throws {
         let gate = Gate()
-        let worker = try LinkWorker(capacity: 2) { gate.perform($0) }
-        #expect(worker.submit(.delete(index: 1), ticket: 1))
-        #expect(worker.submit(.delete(index: 2), ticket: 2))
-        #expect(!worker.submit(.delete(index: 3), ticket: 3))
+        let worker = try KernelWorker(capacity: 2, links: { gate.perform($0) })
+        #expect(worker.submit(LinkCommand.delete(index: 1), ticket: 1))
+        #expect(worker.submit(LinkCommand.delete(index: 2), ticket: 2))
+        #expect(!worker.submit(LinkCommand.delete(index: 3), ticket: 3))
         gate.permit(2)
         #expect(eventually { gate.done.count == 2 })
         // Done, but not drained.
-        #expect(!worker.submit(.delete(index: 3), ticket: 3))
-        var outcomes: [LinkOutcome] = []
+        #expect(!worker.submit(LinkCommand.delete(index: 3), ticket: 3))
+        var outcomes: [KernelWorker.Outcome] = []
         #expect(
             eventually {
                 outcomes += worker.drain()
                 return outcomes.count == 2
             })
-        #expect(worker.submit(.delete(index: 4), ticket: 4))
+        #expect(worker.submit(LinkCommand.delete(index: 4), ticket: 4))
         gate.permit(1)
         #expect(worker.shutDown(finishing: 1).map(\.ticket) == [4])
         #expect(gate.done == [.delete(index: 1), .delete(index: 2), .delete(index: 4)])
@@ -86,9 +114,9 @@ import Testing
 
     @Test func shutDownFinishesSomeAndCancelsTheRest() throws {
         let gate = Gate()
-        let worker = try LinkWorker(capacity: 10) { gate.perform($0) }
+        let worker = try KernelWorker(capacity: 10, links: { gate.perform($0) })
         for ticket in 1...6 {
-            #expect(worker.submit(.delete(index: Int32(ticket)), ticket: UInt64(ticket)))
+            #expect(worker.submit(LinkCommand.delete(index: Int32(ticket)), ticket: UInt64(ticket)))
         }
         gate.permit(1)
         #expect(eventually { gate.done.count == 1 })
@@ -96,21 +124,19 @@ import Testing
         gate.permit(9)
         let outcomes = worker.shutDown(finishing: 0)
         #expect(outcomes.map(\.ticket) == [1, 2, 3, 4, 5, 6])
-        let cancelled = outcomes.filter {
-            if case .failure(let error) = $0.result { error.kind == .cancelled } else { false }
-        }
+        let cancelled = outcomes.filter { $0.answer == nil }
         #expect(gate.done.count + cancelled.count == 6)
         #expect(cancelled.map(\.ticket) == (0..<cancelled.count).map { UInt64(7 - cancelled.count + $0) })
-        #expect(!worker.submit(.delete(index: 7), ticket: 7))
-        #expect(worker.shutDown(finishing: 5) == [])
+        #expect(!worker.submit(LinkCommand.delete(index: 7), ticket: 7))
+        #expect(worker.shutDown(finishing: 5).isEmpty)
     }
 
     @Test func shutDownFinishesAllWithinItsLimit() throws {
         let gate = Gate()
         gate.permit(100)
-        let worker = try LinkWorker(capacity: 100) { gate.perform($0) }
+        let worker = try KernelWorker(capacity: 100, links: { gate.perform($0) })
         for ticket in 0..<100 {
-            #expect(worker.submit(.delete(index: Int32(ticket)), ticket: UInt64(ticket)))
+            #expect(worker.submit(LinkCommand.delete(index: Int32(ticket)), ticket: UInt64(ticket)))
         }
         let outcomes = worker.shutDown(finishing: .max)
         #expect(outcomes.map(\.ticket) == (0..<100).map { UInt64($0) })
@@ -123,11 +149,13 @@ import Testing
         do {
             let strong = Canary()
             canary = strong
-            let worker = try LinkWorker(capacity: 1) { [strong] _ in
-                _ = strong
-                return .success(nil)
-            }
-            #expect(worker.submit(.delete(index: 1), ticket: 1))
+            let worker = try KernelWorker(
+                capacity: 1,
+                links: { [strong] _ in
+                    _ = strong
+                    return .success(nil)
+                })
+            #expect(worker.submit(LinkCommand.delete(index: 1), ticket: 1))
         }
         // The thread was joined and let go of all that it had.
         #expect(eventually { canary == nil })
@@ -146,14 +174,16 @@ import Testing
         sigaddset(&one, SIGWINCH)
         pthread_sigmask(SIG_UNBLOCK, &one, &before)
         defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
-        let worker = try LinkWorker(capacity: 1) { _ in
-            var set = sigset_t()
-            pthread_sigmask(SIG_SETMASK, nil, &set)
-            let isBlocked = sigismember(&set, SIGWINCH) == 1 && sigismember(&set, SIGTERM) == 1
-            box.blocked.withLock { $0 = isBlocked }
-            return .success(nil)
-        }
-        #expect(worker.submit(.delete(index: 1), ticket: 1))
+        let worker = try KernelWorker(
+            capacity: 1,
+            links: { _ in
+                var set = sigset_t()
+                pthread_sigmask(SIG_SETMASK, nil, &set)
+                let isBlocked = sigismember(&set, SIGWINCH) == 1 && sigismember(&set, SIGTERM) == 1
+                box.blocked.withLock { $0 = isBlocked }
+                return .success(nil)
+            })
+        #expect(worker.submit(LinkCommand.delete(index: 1), ticket: 1))
         #expect(worker.shutDown(finishing: 1).count == 1)
         #expect(box.blocked.withLock { $0 })
         // The thread that started it does not.

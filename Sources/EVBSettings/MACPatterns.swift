@@ -1,27 +1,32 @@
 // Which MAC addresses an operator means, one by one or by their beginnings.
 
-internal import EVBWire
+package import EVBWire
 
 /// Addresses that begin alike.
-struct MACPattern: Sendable, Hashable {
-    var address: MACAddress
+package struct MACPattern: Sendable, Hashable {
+    package var address: MACAddress
     /// How many of its bits count, 1 to 48; 0 only for every address.
-    var prefixLength: Int
+    package var prefixLength: Int
+
+    package init(address: MACAddress, prefixLength: Int) {
+        self.address = address
+        self.prefixLength = prefixLength
+    }
 
     /// Every address.
-    static let all = MACPattern(address: MACAddress(truncating: 0), prefixLength: 0)
+    package static let all = MACPattern(address: MACAddress(truncating: 0), prefixLength: 0)
 
     /// The bits that count.
     var mask: UInt64 { Self.mask(prefixLength) }
 
     static func mask(_ prefixLength: Int) -> UInt64 { ~0 << UInt64(48 - prefixLength) & 0xFFFF_FFFF_FFFF }
 
-    func matches(_ other: MACAddress) -> Bool { (other.rawValue ^ address.rawValue) & mask == 0 }
+    package func matches(_ other: MACAddress) -> Bool { (other.rawValue ^ address.rawValue) & mask == 0 }
 }
 
 extension MACPattern: LosslessStringConvertible {
     /// Reads an address, or an address and a prefix length after a slash; the bits behind the prefix are zero.
-    init?(_ text: String) {
+    package init?(_ text: String) {
         let parts = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
         guard let address = MACAddress(String(parts[0])) else { return nil }
         var length = 48
@@ -35,24 +40,24 @@ extension MACPattern: LosslessStringConvertible {
         guard address.rawValue & ~mask == 0 else { return nil }
     }
 
-    var description: String { prefixLength == 48 ? address.description : "\(address)/\(prefixLength)" }
+    package var description: String { prefixLength == 48 ? address.description : "\(address)/\(prefixLength)" }
 }
 
 /// A list of addresses and of beginnings of some, in the order of a file.
 ///
 /// To look for an address takes one lookup for each length of a beginning that is in the list, of which there are at most 49.
-struct MACPatterns: Sendable, Hashable {
+package struct MACPatterns: Sendable, Hashable {
     private var patterns: [MACPattern] = []
     /// The bits that count, by how many they are.
     private var prefixes: [Int: Set<UInt64>] = [:]
 
-    mutating func append(_ pattern: MACPattern) {
+    package mutating func append(_ pattern: MACPattern) {
         patterns.append(pattern)
         prefixes[pattern.prefixLength, default: []].insert(pattern.address.rawValue & pattern.mask)
     }
 
     /// Whether the list means an address.
-    func matches(_ address: MACAddress) -> Bool {
+    package func matches(_ address: MACAddress) -> Bool {
         prefixes.contains { length, beginnings in
             beginnings.contains(address.rawValue & MACPattern.mask(length))
         }
@@ -61,20 +66,20 @@ struct MACPatterns: Sendable, Hashable {
     /// How many lookups it takes to find an address at the most.
     var lookupsMax: Int { prefixes.count }
 
-    static func == (left: MACPatterns, right: MACPatterns) -> Bool { left.patterns == right.patterns }
-    func hash(into hasher: inout Hasher) { hasher.combine(patterns) }
+    package static func == (left: MACPatterns, right: MACPatterns) -> Bool { left.patterns == right.patterns }
+    package func hash(into hasher: inout Hasher) { hasher.combine(patterns) }
 }
 
 extension MACPatterns: RandomAccessCollection {
-    var startIndex: Int { patterns.startIndex }
-    var endIndex: Int { patterns.endIndex }
-    subscript(place: Int) -> MACPattern { patterns[place] }
+    package var startIndex: Int { patterns.startIndex }
+    package var endIndex: Int { patterns.endIndex }
+    package subscript(place: Int) -> MACPattern { patterns[place] }
 }
 
 extension MACPatterns: ExpressibleByArrayLiteral {
-    init(_ patterns: some Sequence<MACPattern>) {
+    package init(_ patterns: some Sequence<MACPattern>) {
         for pattern in patterns { append(pattern) }
     }
 
-    init(arrayLiteral patterns: MACPattern...) { self.init(patterns) }
+    package init(arrayLiteral patterns: MACPattern...) { self.init(patterns) }
 }

@@ -1,12 +1,11 @@
-internal import EVBTime
-internal import EventLoop
+package import EVBTime
 
 /// Everything in the daemon that waits for a time, behind the loop's one timer.
 ///
 /// Used on the thread of the loop only.
-final class Timers {
+package final class Timers {
     /// One thing that waits. It ends with its owner: a timer that nobody holds does not fire.
-    final class Timer {
+    package final class Timer {
         fileprivate let slot: Int
         fileprivate weak var timers: Timers?
         fileprivate let work: () -> Void
@@ -18,7 +17,7 @@ final class Timers {
         }
 
         /// Sets the time, or another time; nil for none.
-        func set(_ deadline: Instant?) { timers?.set(slot, deadline) }
+        package func set(_ deadline: Instant?) { timers?.set(slot, deadline) }
 
         deinit { timers?.release(slot) }
     }
@@ -33,16 +32,16 @@ final class Timers {
     private var free: [Int] = []
 
     /// Takes the loop's deadline for itself.
-    init(loop: EventLoop) {
+    package init(loop: EventLoop) {
         self.loop = loop
         loop.onDeadline = { [weak self] in self?.fire() }
     }
 
     /// The loop's clock.
-    var now: Instant { Instant(nanoseconds: loop.now()) }
+    package var now: Instant { Instant(nanoseconds: loop.now()) }
 
     /// A timer that calls `work` each time that the time set for it has come.
-    func timer(_ work: @escaping () -> Void) -> Timer {
+    package func timer(_ work: @escaping () -> Void) -> Timer {
         let slot = free.popLast() ?? slots.count
         let timer = Timer(slot: slot, timers: self, work: work)
         if slot == slots.count { slots.append(WeakTimer(timer: timer)) } else { slots[slot].timer = timer }

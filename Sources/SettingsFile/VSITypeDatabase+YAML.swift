@@ -1,5 +1,6 @@
 // Which keys a file of VSI types has, where, and of what type.
 
+package import EVBSettings
 internal import EVBWire
 internal import LinuxSystem
 
@@ -9,7 +10,7 @@ extension VSITypeDatabase {
     /// - Parameter path: the file, by the name that mistakes will give to it.
     /// - Returns: the types.
     /// - Throws: every mistake in the file, or the one that it cannot be read.
-    static func load(_ path: String) throws(ConfigurationMistakes) -> VSITypeDatabase {
+    package static func load(_ path: String) throws(ConfigurationMistakes) -> VSITypeDatabase {
         let octets: [UInt8]
         do {
             octets = try Files.read(path, limit: YAMLReader.maximumOctets)
@@ -24,7 +25,7 @@ extension VSITypeDatabase {
     }
 
     /// Reads VSI types from the text of a file.
-    static func parse(_ octets: [UInt8], file: String) throws(ConfigurationMistakes) -> VSITypeDatabase {
+    package static func parse(_ octets: [UInt8], file: String) throws(ConfigurationMistakes) -> VSITypeDatabase {
         var yaml = YAMLReader(file: file)
         let root = yaml.read(octets)
         var reader = ConfigurationReader(file: file, mistakes: yaml.mistakes)
@@ -320,7 +321,7 @@ extension ConfigurationReader {
         for (index, item) in items.enumerated() {
             guard let text = text(item, "\(path)[\(index)]", remedy) else { continue }
             let number = text.hasPrefix("0x") ? UInt16(text.dropFirst(2), radix: 16) : nil
-            if let number, PortRules.tagTypes.contains(number) {
+            if let number, VSIProfile.tagTypes.contains(number) {
                 note(
                     item.line, "\(path)[\(index)]",
                     "\(Self.quoted(text)) is the EtherType of a tag: what is behind it is unknown",

@@ -4,7 +4,6 @@
 // small file could describe a tree without end.
 
 internal import CYAML
-internal import EVBControl
 internal import TerminalText
 
 /// Reads one YAML document.

@@ -1,0 +1,145 @@
+import Dataplane
+import EVBProtocol
+import EVBSettings
+import EVBTime
+import EVBWire
+import EventLoop
+import LinuxSystem
+import Logging
+import Netlink
+import Synchronization
+import Testing
+
+@testable import EVBDaemon
+
+/// nftables as a note pad: what it is given, and what it refuses or lists.
+private final class Pad: Sendable {
+    struct State {
+        var changes: [[String]] = []
+        var refuses: [String] = []
+        var listing = "{}"
+    }
+
+    let state = Mutex(State())
+
+    func perform(_ operation: any KernelOperation) -> any Sendable {
+        state.withLock { state in
+            switch operation as? NftablesOperation {
+            case .change(let changes, _)?:
+                state.changes.append(changes.map(\.commands))
+                return NftablesOperation.Answer.changed(
+                    changes.map { change in state.refuses.contains { change.commands.contains($0) } ? "refused" : nil })
+            case .list?: return NftablesOperation.Answer.listed([state.listing])
+            default: return LinkCommand.Answer.success(nil)
+            }
+        }
+    }
+
+    var changes: [[String]] { state.withLock { $0.changes } }
+}
+
+private final class Bench {
+    let loop: EventLoop
+    let timers: Timers
+    let queue: KernelQueue
+    let filter: GuestFilter
+    let pad = Pad()
+    private var timer: Timers.Timer?
+
+    init() throws {
+        let pad = pad
+        loop = try EventLoop()
+        timers = Timers(loop: loop)
+        queue = try KernelQueue(loop: loop, worker: KernelWorker(capacity: 16, perform: { pad.perform($0) }))
+        filter = GuestFilter(
+            programmer: queue, loop: loop, timers: timers,
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+    }
+
+    /// Runs the loop until something is so.
+    func run(until isSo: @escaping () -> Bool) throws {
+        let timer = timers.timer { [unowned self] in check(isSo) }
+        self.timer = timer
+        timer.set(timers.now)
+        try loop.run()
+        self.timer = nil
+    }
+
+    private func check(_ isSo: () -> Bool) {
+        if isSo() { loop.stop() } else { timer?.set(timers.now + .milliseconds(1)) }
+    }
+}
+
+/// The guest filter and the port's gate with a kernel that makes notes.
+@Suite struct GuestFilterQueueTests {
+    @Test("SEC-1131 one transaction is under way, and what comes meanwhile is made together after it")
+    func batches() throws {
+        let bench = try Bench()
+        var problems: [String?] = []
+        for index in 1...200 as ClosedRange<Int32> {
+            bench.filter.protect(GuestRules.Guest(index: index, name: "vm\(index)")) { problems.append($0) }
+        }
+        try bench.run { problems.count == 200 }
+        #expect(bench.pad.changes.map(\.count) == [1, 128, 71])
+        #expect(problems.allSatisfy { $0 == nil })
+        bench.queue.finish()
+    }
+
+    @Test("SEC-1131 a change that nftables refuses is reported to the one who asked, and spoils no other")
+    func refusal() throws {
+        let bench = try Bench()
+        bench.pad.state.withLock { $0.refuses = ["\"bad\""] }
+        var problems: [String: String?] = [:]
+        for (index, name) in ["one", "bad", "two"].enumerated() {
+            bench.filter.protect(GuestRules.Guest(index: Int32(index + 1), name: name)) { problems[name] = $0 }
+        }
+        try bench.run { problems.count == 3 }
+        #expect(problems["bad"] == .some("refused") && problems["one"] == .some(nil) && problems["two"] == .some(nil))
+        bench.queue.finish()
+    }
+
+    @Test("SEC-1131 what waits when evbd stops is made all the same")
+    func stop() throws {
+        let bench = try Bench()
+        for index in 1...300 as ClosedRange<Int32> {
+            bench.filter.protect(GuestRules.Guest(index: index, name: "vm\(index)")) { _ in }
+        }
+        bench.filter.finish()
+        bench.queue.finish()
+        #expect(bench.pad.changes.map(\.count).reduce(0, +) == 300)
+    }
+
+    @Test("SEC-1131 the gate's latest rules count, whatever comes of those before; refused ones are tried again")
+    func gate() throws {
+        let bench = try Bench()
+        let table = try LinkTable(
+            loop: bench.loop, timers: bench.timers, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        var configuration = PortSettings(interface: "lo")
+        configuration.guestFilter = true
+        let gate = PortGate(
+            filter: bench.filter, portName: "lo", table: table, policy: RelayPolicy(configuration, isReflected: true),
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        var isAlone = false
+        gate.hasLoneGuest = { isAlone }
+        #expect(!gate.isRaised)
+        bench.pad.state.withLock { $0.refuses = ["0x888e"] }
+        gate.follow()
+        isAlone = true
+        gate.follow()
+        isAlone = false
+        gate.follow()
+        #expect(gate.isRaised)
+        try bench.run { bench.pad.changes.joined().count { $0.contains("port-1-out") } == 3 }
+        try bench.run { bench.filter.isSettled }
+        #expect(gate.isRaised, "the refusal was of rules that count no more")
+        isAlone = true
+        gate.follow()
+        try bench.run { !gate.isRaised }
+        bench.pad.state.withLock { $0.refuses = [] }
+        gate.follow()
+        #expect(gate.isRaised)
+        try bench.run { bench.filter.isSettled }
+        #expect(gate.isRaised)
+        bench.queue.finish()
+    }
+}

@@ -1,0 +1,182 @@
+import EVBSettings
+import EVBTime
+import EVBWire
+import EventLoop
+import LinuxSystem
+import Logging
+import Netlink
+import Nftables
+import Testing
+
+@testable import EVBDaemon
+@testable import EVBProtocol
+
+private func mac(_ number: UInt64) -> MACAddress { MACAddress(truncating: 0x5254_0000_0000 | number) }
+
+private func frames(_ addresses: UInt64..., profile: VSIProfile = VSIProfile()) -> GrantedFrames {
+    GrantedFrames(entries: addresses.map { FilterEntry(vid: 0, macAddress: mac($0)) }, profile: profile)
+}
+
+private let all = Comparison(isWhole: true, rules: true)
+
+extension BridgeEnforcer {
+    /// Compares all, the collections one after the other.
+    fileprivate func compareAll(_ name: String) -> Repair {
+        var repair = compare(name, all)
+        for collection in PortRules.Collection.allCases {
+            let part = compare(name, Comparison(elements: collection))
+            repair.elements += part.elements
+            repair.hadLostRules = repair.hadLostRules || part.hadLostRules
+            repair.problem = repair.problem ?? part.problem
+        }
+        return repair
+    }
+}
+
+extension EnforcementTests {
+    /// What is found missing without any news of it, and put back.
+    @Suite struct BridgeCompareTests {
+        private let one = ClaimToken(number: 1)
+        private let two = ClaimToken(number: 2)
+
+        @Test("SEC-1128 a comparison puts back entries, and nothing that is evbd's no more or another port's")
+        func entries() throws {
+            let bench = try Switch("nfm")
+            let (port, other) = (bench.ports[0], bench.ports[1])
+            let enforcer = BridgeEnforcer()
+            for name in bench.ports { _ = try enforcer.attach(name) }
+            #expect(enforcer.change(port, [.grant(one, frames(1, 2, 3))]).failures.isEmpty)
+            #expect(enforcer.compare(port, all).restored.isEmpty, "nothing is missing")
+            try bench.command("bridge", "fdb", "del", "\(mac(1))", "dev", port, "master")
+            // News of the ones that evbd has removed itself, and of one that is there.
+            let news = [1, 2, 9].map { BridgeEntry(address: HardwareAddress(mac($0).rawValue), vid: 0) }
+            #expect(
+                enforcer.compare(port, Comparison(entries: Set(news))).restored == [.forwarding(mac(1), 0)])
+            #expect(try bench.fixed(1) == port)
+            // A VSI has moved: the newer port keeps the address.
+            #expect(enforcer.change(other, [.grant(two, frames(2))]).failures.isEmpty)
+            #expect(enforcer.compare(port, all).restored.isEmpty)
+            #expect(try bench.fixed(2) == other)
+            // Another process has pointed it elsewhere.
+            try bench.command("bridge", "fdb", "replace", "\(mac(3))", "dev", other, "master", "static")
+            let repair = enforcer.compare(port, all)
+            #expect(repair.restored.isEmpty && repair.failures.keys.elementsEqual([.forwarding(mac(3), 0)]))
+            for name in bench.ports { try enforcer.detach(name) }
+        }
+
+        @Test("SEC-1128 what was another process's and goes is evbd's from then on, and goes with its VSI")
+        func foreign() throws {
+            let bench = try Switch("nfn")
+            let port = bench.ports[0]
+            try bench.command("bridge", "fdb", "add", "\(mac(1))", "dev", port, "master", "static")
+            let enforcer = BridgeEnforcer()
+            _ = try enforcer.attach(port)
+            #expect(enforcer.change(port, [.grant(one, frames(1))]).failures.isEmpty)
+            #expect(try bench.listed(.forwarding).isEmpty)
+            try bench.command("bridge", "fdb", "del", "\(mac(1))", "dev", port, "master")
+            #expect(enforcer.compare(port, all).restored == [.forwarding(mac(1), 0)])
+            #expect(try bench.listed(.forwarding) == [.forwarding(mac(1), 0)])
+            #expect(enforcer.change(port, [.withdraw(one)]).failures.isEmpty)
+            #expect(try bench.entry(1) == nil && bench.listed(.forwarding).isEmpty)
+            try enforcer.detach(port)
+        }
+
+        @Test("SEC-1128 a port that is back in its bridge gets its entries a part at a time")
+        func returns() throws {
+            let bench = try Switch("nfo")
+            let port = bench.ports[0]
+            let enforcer = BridgeEnforcer()
+            _ = try enforcer.attach(port)
+            let entries = (1...600).map { FilterEntry(vid: 0, macAddress: mac(UInt64($0))) }
+            let grant = GrantedFrames(entries: entries, profile: VSIProfile())
+            #expect(enforcer.change(port, [.grant(one, grant)]).failures.isEmpty)
+            try bench.command("ip", "link", "set", port, "nomaster")
+            #expect(enforcer.compare(port, all).outOfBridge == 600)
+            try bench.command("ip", "link", "set", port, "master", bench.bridge)
+            let first = enforcer.compare(port, all)
+            #expect(first.restored.count == 512 && first.isUnfinished)
+            let second = enforcer.compare(port, all)
+            #expect(second.restored.count == 88 && !second.isUnfinished)
+            #expect(enforcer.compare(port, all).restored.isEmpty)
+            try enforcer.detach(port)
+        }
+
+        @Test("SEC-1128 a comparison finds rules, elements, sets and the table that are gone, and all is as before")
+        func rules() throws {
+            let bench = try Switch("nfp")
+            let port = bench.ports[0]
+            let enforcer = BridgeEnforcer()
+            _ = try enforcer.attach(port)
+            let profile = VSIProfile(octetsPerSecond: 8000, etherTypes: [0x0800])
+            #expect(
+                enforcer.change(port, [.grant(one, frames(1, profile: profile)), .grant(two, frames(2))]).failures
+                    .isEmpty)
+            let nothing = enforcer.compareAll(port)
+            #expect(nothing == Repair(spent: nothing.spent), "nothing is missing")
+            func everything() throws -> [Set<Imposition>] {
+                try PortRules.Collection.allCases.map { try bench.listed($0) }
+            }
+            let before = try everything()
+            let table = PortRules.table
+            let steps = [
+                ("flush table \(table)", true, 0), ("flush chain \(table) ethertypes-0800", true, 0),
+                ("flush map \(table) untagged-\(port)", false, 2), ("delete set \(table) forwarding-\(port)", true, 2),
+                ("flush map \(table) ports", true, 0), ("delete table \(table)", true, 0),
+            ]
+            for (words, isLost, elements) in steps {
+                try bench.nftables.run(words)
+                let repair = enforcer.compareAll(port)
+                #expect(repair.hadLostRules == isLost && repair.elements == elements, "\(words)")
+                #expect(repair.problem == nil, "\(words)")
+                #expect(try everything() == before, "\(words)")
+                let next = enforcer.compareAll(port)
+                #expect(!next.hadLostRules && next.elements == 0, "after \(words)")
+            }
+            try enforcer.detach(port)
+            #expect(!bench.hasTable)
+        }
+
+        @Test("SEC-1128 without news all is compared now and then, and put back")
+        func periodic() throws {
+            let bench = try Switch("nfq")
+            let port = bench.ports[0]
+            let loop = try EventLoop()
+            let timers = Timers(loop: loop)
+            let queue = try KernelQueue(loop: loop)
+            let admission = TypedAdmission(
+                programmer: queue, timers: timers, loop: loop, runtimeDirectory: "/tmp", registry: BridgeRegistry(),
+                logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
+                comparisonPeriod: .milliseconds(20))
+            admission.configure(port, try database("types: [{ type: 100 }]"))
+            // No news come.
+            admission.ruleWatch?.cancel()
+            admission.bridgeWatch?.cancel()
+            admission.decide(try request([entry("52:54:00:00:00:01", 0)]), on: port) { _ in loop.stop() }
+            try loop.run()
+            #expect(try bench.fixed(1) == port)
+            try bench.command("bridge", "fdb", "del", "\(mac(1))", "dev", port, "master")
+            try bench.nftables.run("flush table \(PortRules.table)")
+            var looks = 0
+            var timer: Timers.Timer?
+            timer = timers.timer {
+                looks += 1
+                let isBack = (try? bench.fixed(1)) == port && enforcerHasRules(bench, port)
+                if isBack || looks == 500 { loop.stop() } else { timer?.set(timers.now + .milliseconds(10)) }
+            }
+            timer?.set(timers.now)
+            try loop.run()
+            timer = nil
+            #expect(try bench.fixed(1) == port && enforcerHasRules(bench, port))
+            admission.leave(port)
+            queue.finish()
+        }
+
+        private func enforcerHasRules(_ bench: Switch, _ port: String) -> Bool {
+            guard let rules = PortRules(port: port) else { return false }
+            return rules.ruleCounts.allSatisfy { chain, count in
+                let listing = try? bench.nftables.list("list chain \(PortRules.table) \(chain)")
+                return listing.map { PortRules.ruleCount(in: $0) } == count
+            }
+        }
+    }
+}
