@@ -100,11 +100,10 @@ let package = Package(
             dependencies: ["PacketSocket", "LinuxSystem", "CLinux", "EVBTime", "NetnsSupport"],
             swiftSettings: strictTests),
         .testTarget(
-            name: "DataplaneTests",
-            dependencies: ["Dataplane", "Netlink", "Nftables", "LinuxSystem", "NetnsSupport"],
+            name: "NetlinkTests", dependencies: ["Netlink", "Dataplane", "LinuxSystem", "NetnsSupport"],
             swiftSettings: strictTests),
         .testTarget(
-            name: "NetlinkTests", dependencies: ["Netlink", "Dataplane", "LinuxSystem", "NetnsSupport"],
+            name: "DataplaneTests", dependencies: ["Dataplane", "Netlink", "Nftables", "LinuxSystem", "NetnsSupport"],
             swiftSettings: strictTests),
         .testTarget(name: "LinuxSystemTests", dependencies: ["LinuxSystem"], swiftSettings: strictTests),
         .testTarget(
