@@ -55,7 +55,33 @@ let package = Package(
 
         // What the kernel is told: operations as data, and the thread that performs them.
         .target(
-            name: "Dataplane", dependencies: ["Netlink", "Nftables", "LinuxSystem", "CLinux"], swiftSettings: strict),
+            name: "Dataplane",
+            dependencies: ["EventLoop", "EVBTime", "Netlink", "Nftables", "LinuxSystem", "CLinux", logging],
+            swiftSettings: strict),
+
+        // Ports, and the front doors that ask things of them.
+        .target(
+            name: "EVBPorts",
+            dependencies: [
+                "EVBProtocol", "EVBModel", "EVBSettings", "EVBTime", "EVBWire", "Dataplane", "EventLoop",
+                "PacketSocket", "Netlink", "LinuxSystem", logging,
+            ],
+            swiftSettings: strict),
+        .target(
+            name: "ControlServer",
+            dependencies: [
+                "EVBControl", "EVBModel", "EVBPorts", "EVBProtocol", "EVBTime", "EVBWire", "EventLoop", "JSON",
+                "LinuxSystem", logging,
+            ],
+            swiftSettings: strict),
+        .target(
+            name: "LibvirtServer",
+            dependencies: [
+                "EVBModel", "EVBPorts", "EVBProtocol", "EVBTime", "EVBWire", "EventLoop", "LinuxSystem", "Netlink",
+                "TerminalText",
+                logging,
+            ],
+            swiftSettings: strict),
 
         // The daemon and its client.
         .target(
@@ -69,7 +95,7 @@ let package = Package(
             name: "EVBDaemon",
             dependencies: [
                 "EVBProtocol", "EVBTime", "EVBWire", "LinuxSystem", "CLinux", "EventLoop", "PacketSocket", "Netlink",
-                "Nftables", "Dataplane",
+                "Nftables", "Dataplane", "EVBPorts", "ControlServer", "LibvirtServer",
                 "EVBControl", "EVBModel", "EVBSettings", "SettingsFile", "JSON", "TerminalText", logging,
             ],
             swiftSettings: strict),
@@ -128,7 +154,7 @@ let package = Package(
                 "TerminalText",
                 "LinuxSystem",
                 "Netlink", "NetnsSupport",
-                "Nftables", "Dataplane", "PacketSocket", logging,
+                "Nftables", "Dataplane", "EVBPorts", "ControlServer", "LibvirtServer", "PacketSocket", logging,
             ],
             swiftSettings: strictTests),
     ]

@@ -21,6 +21,11 @@ package final class KernelWorker {
         package let ticket: UInt64
         /// The operation's answer; nil if it was cancelled.
         package let answer: (any Sendable)?
+
+        package init(ticket: UInt64, answer: (any Sendable)?) {
+            self.ticket = ticket
+            self.answer = answer
+        }
     }
 
     /// What both threads touch.

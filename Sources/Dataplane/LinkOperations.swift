@@ -6,7 +6,7 @@ extension LinkCommand: KernelOperation {
     package final class Context {
         private var links: Links?
 
-        func open() throws(NetlinkError) -> Links {
+        package func open() throws(NetlinkError) -> Links {
             if let links { return links }
             let links = try Links()
             self.links = links
@@ -53,7 +53,7 @@ package enum ForwardingRead: KernelOperation, Equatable {
     package final class Context {
         private var table: ForwardingTable?
 
-        func open() throws(NetlinkError) -> ForwardingTable {
+        package func open() throws(NetlinkError) -> ForwardingTable {
             if let table { return table }
             let table = try ForwardingTable()
             self.table = table

@@ -1,4 +1,4 @@
-internal import Nftables
+package import Nftables
 
 /// Changes of nftables that belong together, or listings of it.
 package enum NftablesOperation: KernelOperation, Equatable {
@@ -34,7 +34,7 @@ package enum NftablesOperation: KernelOperation, Equatable {
 
         package init() {}
 
-        func open() throws(NftablesError) -> NftablesSession {
+        package func open() throws(NftablesError) -> NftablesSession {
             if let session { return session }
             let session = try NftablesSession()
             self.session = session

@@ -1,10 +1,14 @@
+internal import ControlServer
+internal import Dataplane
 internal import EVBModel
+internal import EVBPorts
 internal import EVBProtocol
 package import EVBSettings
 internal import EVBTime
 internal import EVBWire
 internal import EventLoop
 internal import Glibc
+internal import LibvirtServer
 internal import LinuxSystem
 package import Logging
 internal import Netlink
@@ -256,8 +260,8 @@ package final class Daemon: PortDirectory {
 
     private var surroundings: PortSurroundings {
         PortSurroundings(
-            loop: loop, timers: timers, table: table, programmer: programmer, guestFilter: guestFilter,
-            logger: logger, runtimeDirectory: runtimeDirectory, store: store, claims: claims, resources: resources,
+            loop: loop, timers: timers, table: table, programmer: programmer,
+            logger: logger, runtimeDirectory: runtimeDirectory, claims: claims, resources: resources,
             isPort: { [weak self] name in self?.configuration.ports.contains { $0.interface == name } ?? false })
     }
 
@@ -269,7 +273,7 @@ package final class Daemon: PortDirectory {
     }
 
     private func makeStation(_ configuration: PortSettings) -> PortSupervisor {
-        let port = PortSupervisor(configuration, surroundings)
+        let port = PortSupervisor(configuration, surroundings, store: store, guestFilter: guestFilter)
         let name = port.name
         port.onNews = { [weak self, weak port] in self?.publish($0, port: name, since: port?.timeOfNews) }
         port.onForgotten = { [weak self, weak port] vsiID, managed in
@@ -288,7 +292,7 @@ package final class Daemon: PortDirectory {
         if let database { types.configure(configuration.interface, database) }
         let admission: any VSIAdmission = database == nil ? AcceptingAdmission(registry: registry) : types
         let seat = BridgeSeat(configuration.interface, admission: admission, registry: registry)
-        let port = BridgePortSupervisor(configuration, surroundings, seat)
+        let port = BridgePortSupervisor(configuration, surroundings, store: store, seat)
         let name = port.name
         port.onNews = { [weak self, weak port] in self?.publish($0, port: name, since: port?.timeOfNews) }
         port.onReleased = { [weak self, weak port] in
@@ -477,21 +481,5 @@ extension PortSettings {
     /// Whether a port with these settings can go on with the others. The role, and who decides on VSIs, are a port's for life.
     fileprivate func isSameKind(as other: PortSettings) -> Bool {
         role == other.role && (vsiTypes == nil) == (other.vsiTypes == nil)
-    }
-}
-
-extension Logger.Level {
-    /// The level of the configuration.
-    package init(_ level: LogLevel) {
-        self =
-            switch level {
-            case .trace: .trace
-            case .debug: .debug
-            case .info: .info
-            case .notice: .notice
-            case .warning: .warning
-            case .error: .error
-            case .critical: .critical
-            }
     }
 }

@@ -1,4 +1,5 @@
 internal import EVBModel
+internal import EVBPorts
 internal import EVBProtocol
 internal import EVBSettings
 internal import EVBTime
@@ -31,17 +32,6 @@ extension PortSupervisor {
     func vsiDetails(_ vsiID: VSIID) -> VSIDetails? {
         guard let snapshot = port.vsi(vsiID), let status = vsiStatus(vsiID) else { return nil }
         return VSIDetails(vsi: status, vsidb: VSIDBObjects(snapshot, at: now))
-    }
-}
-
-extension SysObjects {
-    init(_ configuration: PortSettings, ports: Int) {
-        self.init(
-            type: configuration.role == .bridge ? .evbBridge : .evbStation, numExternalPorts: ports,
-            evbLldpTxEnable: configuration.evb.transmit, evbLldpManual: configuration.evb.manual,
-            evbLldpGidCapable: configuration.groupIDs, ecpDfltAckTimerExp: configuration.ecp.rte,
-            ecpMaxRetries: configuration.ecp.retries, vdpDfltRsrcWaitDelayExp: configuration.vdp.rwd,
-            vdpDfltReinitKeepAliveExp: configuration.vdp.rka)
     }
 }
 
@@ -129,14 +119,4 @@ extension VSIDBObjects.FilterFormat {
             case .groupMACVID: .groupidMacVid
             }
     }
-}
-
-extension Interval {
-    /// In hundredths of a second, rounded down.
-    var hundredths: Int { Int(clamping: nanoseconds / 10_000_000) }
-}
-
-/// Two lowercase hexadecimal digits for each octet.
-func hexadecimal(_ octets: [UInt8]) -> String {
-    octets.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
 }

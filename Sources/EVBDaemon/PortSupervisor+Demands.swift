@@ -1,4 +1,5 @@
 internal import EVBModel
+internal import EVBPorts
 internal import EVBProtocol
 internal import EVBWire
 internal import Netlink
@@ -9,7 +10,7 @@ extension PortSupervisor {
     /// What the relay is asked for.
     ///
     /// - Throws: `unusableLink`, with what to do.
-    func demand(_ link: LinkSpec, for request: EVBProtocol.VSIRequest) throws(RequestRefusal) -> EdgeRelay.Demand {
+    func demand(_ link: LinkRequest, for request: EVBProtocol.VSIRequest) throws(RequestRefusal) -> EdgeRelay.Demand {
         let addresses = request.filter.entries.compactMap(\.macAddress)
         let demand: EdgeRelay.Demand
         if let number = VirtualFunctions.Demand.number(in: link.name) {
@@ -37,7 +38,7 @@ extension PortSupervisor {
         return demand
     }
 
-    private static func address(for link: LinkSpec, _ addresses: [MACAddress]) throws(RequestRefusal) -> MACAddress {
+    private static func address(for link: LinkRequest, _ addresses: [MACAddress]) throws(RequestRefusal) -> MACAddress {
         guard let address = addresses.first else {
             throw .unusableLink(
                 "the link \(link.name) needs a MAC address",

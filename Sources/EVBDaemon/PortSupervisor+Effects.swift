@@ -1,4 +1,5 @@
 internal import EVBModel
+internal import EVBPorts
 internal import EVBProtocol
 internal import EVBWire
 internal import EventLoop
@@ -97,7 +98,7 @@ extension PortSupervisor {
         managed.link ?? .find(name: nil, addresses: filter.entries.compactMap(\.macAddress))
     }
 
-    private func finish(_ vsiID: VSIID, _ ending: ManagedVSI.Ending) {
+    private func finish(_ vsiID: VSIID, _ ending: RequestEnding) {
         let waiters = vsis[vsiID]?.waiters ?? []
         vsis[vsiID]?.waiters = []
         vsis[vsiID]?.isLinking = false

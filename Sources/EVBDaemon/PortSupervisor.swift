@@ -1,5 +1,6 @@
 internal import EVBControl
 internal import EVBModel
+internal import EVBPorts
 internal import EVBProtocol
 internal import EVBSettings
 internal import EVBWire
@@ -31,11 +32,13 @@ final class PortSupervisor: StationPortControl {
     private lazy var queue = transport.workQueue { [weak self] (effect: StationEffect) in self?.carryOut(effect) }
 
     /// Sets a port up. Its interface may come later.
-    init(_ configuration: PortSettings, _ surroundings: PortSurroundings) {
+    init(
+        _ configuration: PortSettings, _ surroundings: PortSurroundings, store: VSIStore, guestFilter: GuestFilter
+    ) {
         self.configuration = configuration
         let name = configuration.interface
         transport = PortTransport(configuration, surroundings)
-        store = surroundings.store
+        self.store = store
         sequences = store.sequences(port: name)
         port = StationPort(
             configuration: Self.settings(
@@ -43,7 +46,7 @@ final class PortSupervisor: StationPortControl {
             firstSequence: sequences.first)
         relay = EdgeRelay(
             programmer: surroundings.programmer, table: surroundings.table, timers: surroundings.timers,
-            filter: surroundings.guestFilter, portName: name, policy: RelayPolicy(configuration, isReflected: false),
+            filter: guestFilter, portName: name, policy: RelayPolicy(configuration, isReflected: false),
             isPort: surroundings.isPort, logger: transport.logger)
         relay.gate.onMark = { [weak self] in self?.transport.setMark($0) }
         relay.onTrouble = { [weak self] in self?.onNews?(PortNews(kind: .notice, vsiID: $0, message: $1)) }
@@ -164,8 +167,8 @@ final class PortSupervisor: StationPortControl {
     }
 
     func request(
-        _ request: EVBProtocol.VSIRequest, link spec: LinkSpec?, owner: ManagedVSI.Owner, eventPort: UInt32,
-        waiter: ManagedVSI.Waiter?
+        _ request: EVBProtocol.VSIRequest, link spec: LinkRequest?, owner: RequestOwner, eventPort: UInt32,
+        waiter: RequestWaiter?
     ) throws(RequestRefusal) {
         let link = try spec.map { spec throws(RequestRefusal) in try demand(spec, for: request) }
         settle(request.vsiID)
@@ -206,7 +209,7 @@ final class PortSupervisor: StationPortControl {
         perform(effects.filter { $0 != .vsi(.ended(request.vsiID, .superseded)) })
     }
 
-    func withdraw(_ vsiID: VSIID, waiter: ManagedVSI.Waiter?) throws(VSIRequestError) {
+    func withdraw(_ vsiID: VSIID, waiter: RequestWaiter?) throws(VSIRequestError) {
         settle(vsiID)
         // First: one that is not bound is known no more afterwards, and its file goes with its link, which takes a while.
         keep(vsiID, isWithdrawn: true)
@@ -223,7 +226,7 @@ final class PortSupervisor: StationPortControl {
         perform(effects.filter { $0 != .vsi(.ended(vsiID, .superseded)) })
     }
 
-    func end(_ waiters: [ManagedVSI.Waiter], _ ending: ManagedVSI.Ending) {
+    func end(_ waiters: [RequestWaiter], _ ending: RequestEnding) {
         for waiter in waiters { waiter(ending) }
     }
 

@@ -3,13 +3,16 @@
 import EVBControl
 import EVBProtocol
 import EVBWire
-import EventLoop
 import Synchronization
 import Testing
 
+@testable import ControlServer
+@testable import Dataplane
 @testable import EVBDaemon
 @testable import EVBModel
+@testable import EVBPorts
 @testable import EVBSettings
+@testable import EventLoop
 @testable import Netlink
 
 @Suite struct QueueTests {

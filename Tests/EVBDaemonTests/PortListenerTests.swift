@@ -1,6 +1,5 @@
 import EVBProtocol
 import EVBTime
-import EventLoop
 import Glibc
 import LinuxSystem
 import NetnsSupport
@@ -8,6 +7,8 @@ import PacketSocket
 import Testing
 
 @testable import EVBDaemon
+@testable import EVBPorts
+@testable import EventLoop
 
 private let ecp: UInt16 = 0x8940
 private let group = HardwareAddress(0x0180_C200_0000)

@@ -4,9 +4,9 @@ import JSON
 import TerminalText
 
 @testable import EVBControl
-@testable import EVBDaemon
 @testable import EVBProtocol
 @testable import EVBWire
+@testable import LibvirtServer
 
 let targets: [Target] = [
     Target("lldp", "TLV-20 TLV-21 TLV-22 TLV-05 frames of LLDP") { frame($0, etherType: EtherType.lldp) },

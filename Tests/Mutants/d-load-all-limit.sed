@@ -1,4 +1,4 @@
 # Limits: what other ports take is not counted.
-# file: Sources/EVBDaemon/ResourcePool.swift
+# file: Sources/EVBPorts/ResourcePool.swift
 # swift: ResourcePoolTests
 s/total\.vsis - own\.vsis/0/

@@ -1,4 +1,4 @@
 # Kernel queue: one queue for all ports.
-# file: Sources/EVBDaemon/Links/KernelQueue.swift
+# file: Sources/Dataplane/KernelQueue.swift
 # swift: QueueTests
 s/to: lane\)/to: "")/

@@ -1,4 +1,4 @@
 # Work queue: all is done in one turn of the loop.
-# file: Sources/EVBDaemon/WorkQueue.swift
+# file: Sources/EventLoop/WorkQueue.swift
 # swift: QueueTests
 s/if let end, loop\.now\(\) >= end \{ return \}//

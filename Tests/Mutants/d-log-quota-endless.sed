@@ -1,4 +1,4 @@
 # The log's quota: the reserve never ends.
-# file: Sources/EVBDaemon/Logging/LogQuota.swift
+# file: Sources/EVBPorts/LogQuota.swift
 # swift: LogQuotaTests
 s/            reserve\.take\(\)/            _ = reserve/

@@ -1,4 +1,4 @@
 # The log's quota: what is left out is not told without a further line.
-# file: Sources/EVBDaemon/Logging/LogQuota.swift
+# file: Sources/EVBPorts/LogQuota.swift
 # swift: LogQuotaTests
 s/if share\.due == nil \{ share\.due = now \+ share\.wait \}//

@@ -1,4 +1,5 @@
 internal import EVBModel
+internal import EVBPorts
 internal import EVBProtocol
 internal import EVBSettings
 internal import EVBTime

@@ -1,4 +1,6 @@
+internal import Dataplane
 internal import EVBModel
+internal import EVBPorts
 internal import EVBProtocol
 internal import EVBSettings
 internal import EVBTime
@@ -63,13 +65,13 @@ final class BridgePortSupervisor: BridgePortControl {
 
     /// Sets a port up. Its interface may come later.
     init(
-        _ configuration: PortSettings, _ surroundings: PortSurroundings, _ seat: BridgeSeat
+        _ configuration: PortSettings, _ surroundings: PortSurroundings, store: VSIStore, _ seat: BridgeSeat
     ) {
         self.configuration = configuration
         self.seat = seat
         let name = configuration.interface
         transport = PortTransport(configuration, surroundings)
-        sequences = surroundings.store.sequences(port: name)
+        sequences = store.sequences(port: name)
         flag = HairpinFlag(surroundings, portName: name, logger: transport.logger)
         port = BridgePort(
             configuration: Self.settings(

@@ -1,3 +1,4 @@
+internal import Dataplane
 internal import EVBProtocol
 internal import EVBSettings
 internal import EVBTime

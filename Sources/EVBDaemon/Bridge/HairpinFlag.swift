@@ -1,4 +1,5 @@
 internal import Dataplane
+internal import EVBPorts
 internal import EVBTime
 internal import EventLoop
 internal import LinuxSystem

@@ -1,3 +1,4 @@
+internal import Dataplane
 internal import EVBWire
 internal import LinuxSystem
 internal import Logging

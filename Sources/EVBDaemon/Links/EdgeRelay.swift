@@ -1,3 +1,4 @@
+internal import Dataplane
 internal import EVBModel
 internal import EVBSettings
 internal import EVBWire

@@ -1,3 +1,4 @@
+internal import EVBPorts
 package import Logging
 internal import TerminalText
 
@@ -52,14 +53,4 @@ package struct DaemonLogHandler: LogHandler {
         let line = ([printable(message, longest: Self.longestValue)] + details).joined(separator: " ")
         output.write(level: event.level, message: line, fields: pairs)
     }
-}
-
-/// Parts of the daemon whose lines others cause.
-enum LogSource {
-    /// Clients of the control socket.
-    static let clients = "clients"
-    /// Senders of netlink requests.
-    static let libvirt = "libvirt"
-    /// All of them.
-    static let others: Set<String> = [clients, libvirt]
 }

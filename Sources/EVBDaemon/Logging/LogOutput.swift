@@ -1,3 +1,4 @@
+internal import EVBPorts
 internal import EVBTime
 internal import Glibc
 internal import LinuxSystem

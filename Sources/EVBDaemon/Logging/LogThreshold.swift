@@ -1,3 +1,4 @@
+package import EVBSettings
 package import Logging
 internal import Synchronization
 
@@ -23,5 +24,21 @@ package final class LogThreshold: Sendable {
     /// Takes the level of a configuration.
     package func follow(_ level: Logger.Level) {
         if !isFixed { shared.withLock { $0 = level } }
+    }
+}
+
+extension Logger.Level {
+    /// The level of the configuration.
+    package init(_ level: LogLevel) {
+        self =
+            switch level {
+            case .trace: .trace
+            case .debug: .debug
+            case .info: .info
+            case .notice: .notice
+            case .warning: .warning
+            case .error: .error
+            case .critical: .critical
+            }
     }
 }

@@ -1,4 +1,6 @@
+internal import Dataplane
 internal import EVBControl
+internal import EVBPorts
 internal import EVBSettings
 internal import Glibc
 internal import LinuxSystem

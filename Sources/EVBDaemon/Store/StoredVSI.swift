@@ -1,5 +1,7 @@
+internal import ControlServer
 internal import EVBControl
 internal import EVBModel
+internal import EVBPorts
 internal import EVBProtocol
 internal import EVBWire
 internal import JSON
@@ -13,7 +15,7 @@ struct StoredVSI: Equatable {
     var port: String
     var request: EVBProtocol.VSIRequest
     var link: EdgeRelay.Demand?
-    var owner: ManagedVSI.Owner
+    var owner: RequestOwner
     /// The bridge has granted it.
     var isGranted = false
     /// Its manager wants it no more; what is left of it is to go.
@@ -116,7 +118,7 @@ extension StoredVSI {
     private static let persistences: [(String, EVBProtocol.VSIRequest.Persistence)] = [
         ("until-withdrawn", .untilWithdrawn), ("once", .once),
     ]
-    private static let owners: [(String, ManagedVSI.Owner)] = [("control", .control), ("libvirt", .libvirt)]
+    private static let owners: [(String, RequestOwner)] = [("control", .control), ("libvirt", .libvirt)]
 
     private static func word<Value: Equatable>(_ value: Value, in words: [(String, Value)]) -> String {
         words.first { $0.1 == value }?.0 ?? ""

@@ -1,6 +1,5 @@
 import EVBSettings
 import EVBTime
-import EventLoop
 import Glibc
 import LinuxSystem
 import Logging
@@ -8,7 +7,10 @@ import Netlink
 import Synchronization
 import Testing
 
+@testable import Dataplane
 @testable import EVBDaemon
+@testable import EVBPorts
+@testable import EventLoop
 
 /// What the worker was given, and how it answers.
 private final class Notes: Sendable {
@@ -66,9 +68,7 @@ extension EnforcementTests {
                 surroundings = PortSurroundings(
                     loop: loop, timers: timers, table: try LinkTable(loop: loop, timers: timers, logger: logger),
                     programmer: queue,
-                    guestFilter: GuestFilter(programmer: queue, loop: loop, timers: timers, logger: logger),
                     logger: logger, runtimeDirectory: directory,
-                    store: VSIStore(runtimeDirectory: directory, timers: timers, logger: logger),
                     claims: InterfaceClaims(), resources: ResourcePool(limits: ResourceLimits()), isPort: { _ in true })
             }
 

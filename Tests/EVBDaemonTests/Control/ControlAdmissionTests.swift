@@ -1,10 +1,11 @@
 import EVBControl
-import EventLoop
 import LinuxSystem
 import Testing
 
+@testable import ControlServer
 @testable import EVBDaemon
 @testable import EVBModel
+@testable import EventLoop
 
 @Suite struct ControlAdmissionTests {
     private let limits = ControlServer.Limits(clients: 6, clientsPerUser: 3)

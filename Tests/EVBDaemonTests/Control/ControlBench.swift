@@ -2,14 +2,15 @@
 // thread: the loop is run turn by turn, and the kernel keeps what is on its way.
 
 import EVBControl
-import EventLoop
 import FoundationEssentials
 import LinuxSystem
 import Logging
 import Testing
 
+@testable import ControlServer
 @testable import EVBDaemon
 @testable import EVBModel
+@testable import EventLoop
 
 final class FakeService: ControlService {
     var seen: [(request: ControlRequest, peer: PeerCredentials, reply: ControlReplyHandle)] = []

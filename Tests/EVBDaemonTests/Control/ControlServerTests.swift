@@ -1,12 +1,13 @@
 import EVBControl
-import EventLoop
 import Glibc
 import JSON
 import LinuxSystem
 import Testing
 
+@testable import ControlServer
 @testable import EVBDaemon
 @testable import EVBModel
+@testable import EventLoop
 
 @Suite struct ControlServerCallTests {
     @Test func requestsReachTheServiceWithThePeer() throws {

@@ -1,11 +1,12 @@
 import EVBControl
-import EventLoop
 import FoundationEssentials
 import Glibc
 import LinuxSystem
 import Testing
 
+@testable import ControlServer
 @testable import EVBDaemon
+@testable import EventLoop
 
 @Suite struct ControlSocketFileTests {
     private let path = "/tmp/evbd-file-\(UUID().uuidString)"

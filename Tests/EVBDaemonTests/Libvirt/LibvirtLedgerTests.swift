@@ -4,6 +4,7 @@ import EVBWire
 import Testing
 
 @testable import EVBDaemon
+@testable import LibvirtServer
 
 /// Plays libvirtds against a ledger, on a clock of its own.
 private final class LedgerBench {

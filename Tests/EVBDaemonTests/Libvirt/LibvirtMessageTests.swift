@@ -6,6 +6,7 @@ import Testing
 
 @testable import EVBDaemon
 @testable import EVBModel
+@testable import LibvirtServer
 
 /// The netlink messages of libvirt, read and written without a socket.
 struct LibvirtMessageTests {

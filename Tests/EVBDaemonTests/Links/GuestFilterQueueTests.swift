@@ -1,16 +1,16 @@
-import Dataplane
 import EVBProtocol
 import EVBSettings
 import EVBTime
 import EVBWire
-import EventLoop
 import LinuxSystem
 import Logging
 import Netlink
 import Synchronization
 import Testing
 
+@testable import Dataplane
 @testable import EVBDaemon
+@testable import EventLoop
 
 /// nftables as a note pad: what it is given, and what it refuses or lists.
 private final class Pad: Sendable {

@@ -1,12 +1,13 @@
 import EVBProtocol
 import EVBTime
-import EventLoop
 import LinuxSystem
 import Logging
 import Nftables
 import Testing
 
+@testable import Dataplane
 @testable import EVBDaemon
+@testable import EventLoop
 
 extension EnforcementTests {
     /// What reaches the kernel of the guest filter, in which order.

@@ -1,12 +1,12 @@
-import Dataplane
-import EventLoop
 import LinuxSystem
 import Logging
 import Netlink
 import Synchronization
 import Testing
 
+@testable import Dataplane
 @testable import EVBDaemon
+@testable import EventLoop
 
 /// Keeps the lines that are logged.
 private final class Lines: Sendable {

@@ -1,12 +1,13 @@
 import EVBWire
-import EventLoop
 import LinuxSystem
 import Logging
 import Synchronization
 import Testing
 
+@testable import Dataplane
 @testable import EVBDaemon
 @testable import EVBSettings
+@testable import EventLoop
 @testable import Netlink
 
 /// What a card is told about the function of a VSI, with a worker that makes notes in place of the kernel.

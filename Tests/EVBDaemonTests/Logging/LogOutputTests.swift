@@ -6,6 +6,7 @@ import Logging
 import Testing
 
 @testable import EVBDaemon
+@testable import EVBPorts
 
 /// A log whose reader stands still, ends, or goes on.
 @Suite(.serialized) struct LogOutputTests {

@@ -3,6 +3,7 @@ import EVBTime
 import Testing
 
 @testable import EVBDaemon
+@testable import EVBPorts
 
 /// How many lines the log takes, and what is told of the others.
 struct LogQuotaTests {

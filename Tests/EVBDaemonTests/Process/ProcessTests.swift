@@ -6,6 +6,7 @@ import Netlink
 import Testing
 
 @testable import EVBDaemon
+@testable import LibvirtServer
 
 /// What evbd makes of other processes and of its own pid file.
 struct ProcessTests {

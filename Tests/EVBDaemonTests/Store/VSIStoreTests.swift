@@ -1,7 +1,6 @@
 import EVBProtocol
 import EVBTime
 import EVBWire
-import EventLoop
 import Glibc
 import LinuxSystem
 import Logging
@@ -9,6 +8,7 @@ import Netlink
 import Testing
 
 @testable import EVBDaemon
+@testable import EventLoop
 
 /// A directory of a test's own, removed at its end.
 private final class Scratch {

@@ -1,15 +1,16 @@
 import EVBSettings
 import EVBTime
 import EVBWire
-import EventLoop
 import LinuxSystem
 import Logging
 import Netlink
 import Nftables
 import Testing
 
+@testable import Dataplane
 @testable import EVBDaemon
 @testable import EVBProtocol
+@testable import EventLoop
 
 private func mac(_ number: UInt64) -> MACAddress { MACAddress(truncating: 0x5254_0000_0000 | number) }
 

@@ -2,12 +2,12 @@
 
 import EVBProtocol
 import EVBWire
-import EventLoop
 import Glibc
 import Testing
 
 @testable import EVBDaemon
 @testable import EVBSettings
+@testable import EventLoop
 
 @Suite struct LoadOfTypesTests {
     private func waiting(_ entries: Int) -> TypedAdmission.Waiting {

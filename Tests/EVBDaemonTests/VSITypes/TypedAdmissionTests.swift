@@ -1,13 +1,14 @@
 import EVBTime
 import EVBWire
-import EventLoop
 import Glibc
 import LinuxSystem
 import Logging
 import Testing
 
+@testable import Dataplane
 @testable import EVBDaemon
 @testable import EVBProtocol
+@testable import EventLoop
 
 /// An admission with its loop and its worker, and ports that are in no bridge: nothing can be associated there, but all else works.
 private final class Bench {

@@ -1,14 +1,14 @@
-internal import EVBModel
-internal import EVBProtocol
-internal import EVBSettings
-internal import EVBTime
-internal import EVBWire
+package import EVBModel
+package import EVBProtocol
+package import EVBSettings
+package import EVBTime
+package import EVBWire
 internal import LinuxSystem
-internal import Logging
+package import Logging
 internal import Netlink
 
 /// What a list of VSIs needs of a port.
-protocol VSISource: AnyObject {
+package protocol VSISource: AnyObject {
     /// The interface.
     var name: String { get }
     /// All VSIs, in no certain order.
@@ -22,7 +22,7 @@ protocol VSISource: AnyObject {
 /// A port as the daemon and its front doors see it, whichever side of the link it plays.
 ///
 /// The station's side is ``PortSupervisor``, the bridge's ``BridgePortSupervisor``.
-protocol ManagedPort: VSISource {
+package protocol ManagedPort: VSISource {
     var transport: PortTransport { get }
     var configuration: PortSettings { get }
     /// Called with everything that is news.
@@ -61,28 +61,28 @@ protocol ManagedPort: VSISource {
 }
 
 extension ManagedPort {
-    func beginToLeave() { releaseAll() }
+    package func beginToLeave() { releaseAll() }
 
-    func abandonAll() {}
+    package func abandonAll() {}
 
-    var name: String { transport.name }
+    package var name: String { transport.name }
 
-    var logger: Logger { transport.logger }
+    package var logger: Logger { transport.logger }
 
-    var now: Instant { transport.now }
+    package var now: Instant { transport.now }
 
     /// When the port, and with it all of its counters, began.
-    var createdAt: Instant { transport.createdAt }
+    package var createdAt: Instant { transport.createdAt }
 
     /// The index of the interface, while it is there.
-    var interfaceIndex: Int32? { transport.link?.index }
+    package var interfaceIndex: Int32? { transport.link?.index }
 
-    func log(_ level: Logger.Level, _ message: String, _ metadata: Logger.Metadata = [:]) {
+    package func log(_ level: Logger.Level, _ message: String, _ metadata: Logger.Metadata = [:]) {
         transport.log(level, message, metadata)
     }
 
     /// The dialect that is spoken; while nobody is heard, the one configured.
-    func shownDialect(_ spoken: WireDialect, hasPeer: Bool) -> PortDialect {
+    package func shownDialect(_ spoken: WireDialect, hasPeer: Bool) -> PortDialect {
         if hasPeer { return spoken == .draft ? .draft : .ratified }
         return switch configuration.dialect {
         case .auto: .auto
@@ -92,7 +92,7 @@ extension ManagedPort {
     }
 
     /// Tells that the link came up or went down.
-    func announceLink(isUp: Bool) {
+    package func announceLink(isUp: Bool) {
         log(.notice, "link \(isUp ? "up" : "down")")
         onNews?(
             PortNews(
@@ -103,19 +103,19 @@ extension ManagedPort {
 
 extension ECPSource {
     /// What the configuration says.
-    init(_ source: PortSettings.ECP.Source) { self = source == .any ? .any : .neighbour }
+    package init(_ source: PortSettings.ECP.Source) { self = source == .any ? .any : .neighbour }
 }
 
 extension GroupAddresses {
     /// What the configuration says.
-    init(_ configuration: PortSettings) {
+    package init(_ configuration: PortSettings) {
         self.init(further: configuration.groupAddress.map { MACAddress(truncating: $0.value) })
     }
 }
 
 extension DialectChoice {
     /// What the configuration says.
-    init(_ dialect: PortSettings.Dialect) {
+    package init(_ dialect: PortSettings.Dialect) {
         self =
             switch dialect {
             case .auto: .automatic

@@ -1,25 +1,25 @@
-internal import EVBModel
-internal import EVBProtocol
-internal import EVBWire
+package import EVBModel
+package import EVBProtocol
+package import EVBWire
 
 /// A port, by the side of the link that it plays.
-enum EVBPort {
+package enum EVBPort {
     case station(any StationPortControl)
     case bridge(any BridgePortControl)
 
     /// What both sides have.
-    var common: any ManagedPort {
+    package var common: any ManagedPort {
         switch self {
         case .station(let port): port
         case .bridge(let port): port
         }
     }
 
-    var name: String { common.name }
+    package var name: String { common.name }
 }
 
 /// The ports of the daemon, as a front door sees them.
-protocol PortDirectory: AnyObject {
+package protocol PortDirectory: AnyObject {
     /// All ports, in the order of the configuration.
     var ports: [EVBPort] { get }
     /// The port on an interface; nil if evbd has none there.
@@ -27,7 +27,7 @@ protocol PortDirectory: AnyObject {
 }
 
 /// A station's port, as a front door sees it: VSIs can be requested on it.
-protocol StationPortControl: ManagedPort {
+package protocol StationPortControl: ManagedPort {
     /// Where the port puts manager IDs of one octet.
     var managerIDPlacement: VSIManagerID.Placement { get }
     /// Whether LLDP knows an EVB bridge at the other end of the link.
@@ -45,32 +45,18 @@ protocol StationPortControl: ManagedPort {
     ///   - waiter: called once with the end of the request.
     /// - Throws: nothing has changed then, and `waiter` is not called.
     func request(
-        _ request: EVBProtocol.VSIRequest, link: LinkSpec?, owner: ManagedVSI.Owner, eventPort: UInt32,
-        waiter: ManagedVSI.Waiter?) throws(RequestRefusal)
+        _ request: EVBProtocol.VSIRequest, link: LinkRequest?, owner: RequestOwner, eventPort: UInt32,
+        waiter: RequestWaiter?) throws(RequestRefusal)
     /// De-associates a VSI; `waiter` is called once the VSI is gone.
     ///
     /// - Throws: `unknownVSI`.
-    func withdraw(_ vsiID: VSIID, waiter: ManagedVSI.Waiter?) throws(VSIRequestError)
+    func withdraw(_ vsiID: VSIID, waiter: RequestWaiter?) throws(VSIRequestError)
 }
 
 /// A bridge's port, as a front door sees it.
-protocol BridgePortControl: ManagedPort {
+package protocol BridgePortControl: ManagedPort {
     /// Changes what the port does wrong on purpose.
     func misbehave(_ misbehaviour: Misbehaviour)
     /// Takes a VSI back from its station. The bridge's word is final: the station is not asked.
     func deassociate(_ vsiID: VSIID)
-}
-
-/// The link that a manager wants for a VSI.
-struct LinkSpec {
-    /// The interface's name, or `vf:` and the number of a virtual function.
-    var name: String
-    /// nil leaves the kind to the port.
-    var kind: LinkKind?
-    /// nil leaves the mode to what the bridge grants.
-    var mode: LinkMode?
-    /// In octets; nil leaves it to the kernel.
-    var mtu: Int?
-    /// The addresses that a link in the mode `source` takes frames from.
-    var sources: [MACAddress] = []
 }

@@ -1,4 +1,4 @@
-internal import EVBTime
+package import EVBTime
 
 /// How many lines the log takes, so that no peer fills a disk and no port hides what happens at another.
 ///
@@ -7,26 +7,33 @@ internal import EVBTime
 /// ports that makes at most 200,000 lines a day, some 60 MB of text; with one it is 46,000 lines, some 14 MB.
 ///
 /// Pure: the time is given, and nothing is written here.
-struct LogQuota {
+package struct LogQuota {
     /// The shares.
-    struct Limits {
+    package struct Limits {
         /// Lines of one source at once, and how often one more.
-        var ownBurst: UInt64 = 50
+        var ownBurst: UInt64
         var ownEvery = Interval.seconds(90)
         /// Lines of all sources with a reserve together, beyond their own: a burst of 10,000 VSIs that come and go, told in full.
-        var reserve: UInt64 = 20_000
+        package var reserve: UInt64
         var reserveEvery = Interval.seconds(2)
         /// Sources that are told apart; further ones share one.
-        var sourcesMax = 512
+        package var sourcesMax = 512
         /// Messages that are told apart in what is left out.
         var messagesMax = 8
+
         /// When the first lines that are left out are told, and how far apart that is at most while it goes on.
-        var firstSummary = Interval.seconds(5)
+        var firstSummary: Interval
         var lastSummary = Interval.seconds(600)
+
+        package init(ownBurst: UInt64 = 50, reserve: UInt64 = 20_000, firstSummary: Interval = .seconds(5)) {
+            self.ownBurst = ownBurst
+            self.reserve = reserve
+            self.firstSummary = firstSummary
+        }
     }
 
     /// Where a line comes from.
-    struct Source: Hashable {
+    package struct Source: Hashable {
         /// A port, or part of the daemon.
         var name: String
         /// Whether the line is about a VSI, of which a port may have thousands.
@@ -34,16 +41,22 @@ struct LogQuota {
         /// Whether it may use the reserve: lines about VSIs and the daemon's own may, those of a port and of clients not.
         var hasReserve = true
 
+        package init(name: String, isAboutVSI: Bool = false, hasReserve: Bool = true) {
+            self.name = name
+            self.isAboutVSI = isAboutVSI
+            self.hasReserve = hasReserve
+        }
+
         /// All sources beyond the limit.
         static let others = Source(name: "others")
     }
 
     /// What was left out of a source.
-    struct Summary: Equatable {
-        let source: String
-        let count: UInt64
+    package struct Summary: Equatable {
+        package let source: String
+        package let count: UInt64
         /// `9880 VSI associated, 20 VSI released`.
-        let text: String
+        package let text: String
     }
 
     private struct Share {
@@ -61,10 +74,10 @@ struct LogQuota {
     private var reserve: TokenBucket
     private var shares: [Source: Share] = [:]
     /// Lines that were left out since the start.
-    private(set) var leftOut: UInt64 = 0
+    package private(set) var leftOut: UInt64 = 0
 
     /// Full shares.
-    init(_ limits: Limits = Limits()) {
+    package init(_ limits: Limits = Limits()) {
         self.limits = limits
         reserve = TokenBucket(burst: limits.reserve, every: limits.reserveEvery)
     }
@@ -76,7 +89,7 @@ struct LogQuota {
     ///   - message: its text without what varies.
     ///   - now: the time.
     /// - Returns: true for a line that may be written.
-    mutating func admit(_ source: Source, _ message: String, at now: Instant) -> Bool {
+    package mutating func admit(_ source: Source, _ message: String, at now: Instant) -> Bool {
         let key = shares[source] != nil || shares.count < limits.sourcesMax ? source : .others
         var share =
             shares[key]
@@ -101,10 +114,10 @@ struct LogQuota {
     }
 
     /// When something is to be told next; nil while nothing is.
-    var nextSummary: Instant? { shares.values.lazy.compactMap(\.due).min() }
+    package var nextSummary: Instant? { shares.values.lazy.compactMap(\.due).min() }
 
     /// What is to be told now. Where lines go on being left out, the next time is twice as far away.
-    mutating func summaries(at now: Instant) -> [Summary] {
+    package mutating func summaries(at now: Instant) -> [Summary] {
         var summaries: [Summary] = []
         for (source, var share) in shares {
             guard let due = share.due, due <= now else { continue }

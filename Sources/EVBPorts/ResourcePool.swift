@@ -1,21 +1,21 @@
-internal import EVBProtocol
-internal import EVBSettings
+package import EVBProtocol
+package import EVBSettings
 
 /// What the VSIs of all ports take, so that each port is told what is left for it.
 ///
 /// Used on the thread of the loop.
-final class ResourcePool {
-    var limits: ResourceLimits
+package final class ResourcePool {
+    package var limits: ResourceLimits
     /// Ports that share the loop.
-    var portCount = 1
+    package var portCount = 1
     private var uses: [String: ResourceUse] = [:]
-    private(set) var total = ResourceUse()
+    package private(set) var total = ResourceUse()
 
     /// A pool of which nothing is used.
-    init(limits: ResourceLimits) { self.limits = limits }
+    package init(limits: ResourceLimits) { self.limits = limits }
 
     /// What a port's VSIs may take in all.
-    func room(for port: String) -> ResourceRoom {
+    package func room(for port: String) -> ResourceRoom {
         let own = uses[port] ?? ResourceUse()
         return ResourceRoom(
             vsis: limits.vsis - (total.vsis - own.vsis),
@@ -23,7 +23,7 @@ final class ResourcePool {
     }
 
     /// Notes what a port's VSIs take now.
-    func set(_ use: ResourceUse, of port: String) {
+    package func set(_ use: ResourceUse, of port: String) {
         let former = uses[port] ?? ResourceUse()
         guard use != former else { return }
         total.vsis += use.vsis - former.vsis
@@ -32,7 +32,7 @@ final class ResourcePool {
     }
 
     /// How much a limit allows.
-    func value(of limit: ResourceLimit) -> Int {
+    package func value(of limit: ResourceLimit) -> Int {
         switch limit {
         case .vsisPerPort: limits.vsisPerPort
         case .vsis: limits.vsis
@@ -41,7 +41,7 @@ final class ResourcePool {
     }
 
     /// What a limit allows, as the object of a sentence.
-    func words(_ limit: ResourceLimit) -> String {
+    package func words(_ limit: ResourceLimit) -> String {
         switch limit {
         case .vsisPerPort: "\(limits.vsisPerPort) VSIs on one port"
         case .vsis: "\(limits.vsis) VSIs on all ports"
@@ -50,7 +50,7 @@ final class ResourcePool {
     }
 
     /// What an operator can do about a limit.
-    static func remedy(_ limit: ResourceLimit) -> String {
+    package static func remedy(_ limit: ResourceLimit) -> String {
         "raise limits.\(limit.rawValue) in evbd.yaml, or de-associate VSIs"
     }
 }

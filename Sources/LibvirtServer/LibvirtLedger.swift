@@ -31,19 +31,19 @@ final class LibvirtLedger {
 
     /// One VSI that libvirt asked for.
     struct Entry {
-        var profile: LibvirtRequest.PortProfile
+        package var profile: LibvirtRequest.PortProfile
         /// Where libvirt waits for events: which libvirtd it is.
-        var eventPort: UInt32
+        package var eventPort: UInt32
         /// The number that its request had.
-        var sequence: UInt32
+        package var sequence: UInt32
         /// Which request this is.
-        var order: UInt64
+        package var order: UInt64
         var requestedAt: Instant
         /// PORT_*_RESPONSE; nil while the request is under way.
-        var response: UInt16?
+        package var response: UInt16?
         /// It is bound, so libvirt is to hear if it no longer is.
-        var isGranted = false
-        var expiry: Instant?
+        package var isGranted = false
+        package var expiry: Instant?
         /// The poll that waits for this request.
         var heldPoll: UInt64?
     }
@@ -81,7 +81,7 @@ final class LibvirtLedger {
 
     /// How often what happened.
     struct Counters: Equatable {
-        var requests: UInt64 = 0
+        package var requests: UInt64 = 0
         var polls: UInt64 = 0
         /// Polls that waited for the bridge.
         var pollsHeld: UInt64 = 0

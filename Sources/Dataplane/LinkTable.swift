@@ -1,11 +1,11 @@
 internal import EVBTime
-internal import EventLoop
-internal import LinuxSystem
-internal import Logging
-internal import Netlink
+package import EventLoop
+package import LinuxSystem
+package import Logging
+package import Netlink
 
 /// The kernel's links as it last told of them: the one owner of that truth.
-final class LinkTable {
+package final class LinkTable {
     /// How long after the links could not be read they are read again.
     private static let patience = Interval.milliseconds(200)
 
@@ -23,12 +23,12 @@ final class LinkTable {
     private static let departedMax = 16_384
 
     /// Called with a link's name whenever something about it has changed; the table has the new state by then.
-    var onChange: ((String) -> Void)?
+    package var onChange: ((String) -> Void)?
 
     /// Reads all links and listens for changes.
     ///
     /// - Throws: `NetlinkError` or `SystemError` when the kernel gives no socket.
-    init(loop: EventLoop, timers: Timers, logger: Logger) throws {
+    package init(loop: EventLoop, timers: Timers, logger: Logger) throws {
         self.timers = timers
         self.logger = logger
         monitor = try LinkMonitor()
@@ -38,31 +38,31 @@ final class LinkTable {
     }
 
     /// The link of that name.
-    subscript(name: String) -> Link? { indices[name].flatMap { links[$0] } }
+    package subscript(name: String) -> Link? { indices[name].flatMap { links[$0] } }
 
     /// The link of that index.
-    subscript(index: Int32) -> Link? { links[index] }
+    package subscript(index: Int32) -> Link? { links[index] }
 
     /// The links that have an address.
-    func links(of address: HardwareAddress) -> [Link] {
+    package func links(of address: HardwareAddress) -> [Link] {
         holders[address, default: []].sorted().compactMap { links[$0] }
     }
 
     /// Whether a link has an address.
-    func hasLink(of address: HardwareAddress) -> Bool { holders[address] != nil }
+    package func hasLink(of address: HardwareAddress) -> Bool { holders[address] != nil }
 
     /// The first link of which something is true, by its index. Looks at all of them.
-    func first(where isMeant: (Link) -> Bool) -> Link? {
+    package func first(where isMeant: (Link) -> Bool) -> Link? {
         links.values.filter(isMeant).min { $0.index < $1.index }
     }
 
     /// The links of which something is true, by their indices. Looks at all of them.
-    func all(where isMeant: (Link) -> Bool) -> [Link] {
+    package func all(where isMeant: (Link) -> Bool) -> [Link] {
         links.values.filter(isMeant).sorted { $0.index < $1.index }
     }
 
     /// Whether the link that had this index is in another network namespace now.
-    func isElsewhere(_ index: Int32) -> Bool { departed.contains(index) }
+    package func isElsewhere(_ index: Int32) -> Bool { departed.contains(index) }
 
     private func insert(_ link: Link) {
         if let old = links[link.index], old.name != link.name, indices[old.name] == link.index {

@@ -1,15 +1,15 @@
-internal import EVBControl
-internal import EVBModel
+package import EVBControl
+package import EVBModel
+package import EVBPorts
 internal import EVBProtocol
 internal import EVBTime
 internal import EVBWire
-internal import EventLoop
+package import EventLoop
 internal import LinuxSystem
 internal import Logging
-internal import Netlink
 
 /// Answers the calls on the control socket from what the ports are and do.
-final class DaemonService: ControlService {
+package final class DaemonService: ControlService {
     /// Requests of clients that may wait for a bridge at the same time.
     static let waitsMax = 20_000
 
@@ -26,7 +26,7 @@ final class DaemonService: ControlService {
     /// Serves for the ports of `directory`.
     ///
     /// The closures are called during a call only; whoever owns the service and `directory` ends both together.
-    init(
+    package init(
         directory: any PortDirectory, timers: Timers, ownCounters: @escaping () -> [String: Int],
         furtherCounters: @escaping (EVBPort) -> [String: Int]
     ) {
@@ -37,7 +37,7 @@ final class DaemonService: ControlService {
         startedAt = timers.now
     }
 
-    func handle(_ request: ControlRequest, from peer: PeerCredentials, reply: ControlReplyHandle) {
+    package func handle(_ request: ControlRequest, from peer: PeerCredentials, reply: ControlReplyHandle) {
         do {
             try answer(request, reply)
         } catch {
@@ -81,7 +81,7 @@ final class DaemonService: ControlService {
     }
 
     /// Sends news to everybody who monitors.
-    func publish(_ news: PortNews, port: String, timeMilliseconds: Int) {
+    package func publish(_ news: PortNews, port: String, timeMilliseconds: Int) {
         guard !monitors.isEmpty else { return }
         let event = ControlEvent(
             timeMilliseconds: timeMilliseconds, kind: news.kind, port: port, vsiID: news.vsiID?.description,
@@ -178,7 +178,7 @@ final class DaemonService: ControlService {
         let port = try station(call.port)
         let request = try read(call, target: target, placement: port.managerIDPlacement)
         let link = call.link.map {
-            LinkSpec(
+            LinkRequest(
                 name: $0.name, kind: $0.kind, mode: $0.mode, mtu: call.linkMTU,
                 sources: call.linkSources.compactMap { MACAddress($0) })
         }
@@ -225,7 +225,7 @@ final class DaemonService: ControlService {
     private func wait(
         _ milliseconds: Int, _ port: any StationPortControl, _ vsiID: VSIID, _ reply: ControlReplyHandle,
         status: @escaping () -> VSIStatus?
-    ) throws(ControlError) -> ManagedVSI.Waiter? {
+    ) throws(ControlError) -> RequestWaiter? {
         guard milliseconds > 0 else { return nil }
         guard waitCount < Self.waitsMax else { throw ControlError(.busy(limit: "waiting requests")) }
         waitCount += 1
@@ -402,7 +402,7 @@ final class DaemonService: ControlService {
 
 extension FilterEntry {
     /// The entry that a client wrote; without a VLAN the bridge is asked for one.
-    init(_ filter: VSIFilter) {
+    package init(_ filter: VSIFilter) {
         self.init(
             vid: UInt16(clamping: filter.vlan ?? 0), pcp: filter.pcp.map { UInt8(clamping: $0) },
             macAddress: filter.mac.flatMap { MACAddress($0) }, groupID: filter.group.map { UInt32(clamping: $0) })

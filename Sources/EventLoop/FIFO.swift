@@ -2,28 +2,30 @@
 ///
 /// What was taken stays in place until it is half of all, and is then removed together: an array would move all the rest each
 /// time.
-struct FIFO<Element> {
+package struct FIFO<Element> {
     /// Taken elements that are kept at the least, so that a short queue is not compacted time and again.
     private static var compactionMin: Int { 32 }
 
     private var elements: [Element?] = []
     private var head = 0
 
-    var isEmpty: Bool { head == elements.count }
-    var count: Int { elements.count - head }
-    var first: Element? { head < elements.count ? elements[head] : nil }
+    package init() {}
+
+    package var isEmpty: Bool { head == elements.count }
+    package var count: Int { elements.count - head }
+    package var first: Element? { head < elements.count ? elements[head] : nil }
 
     /// Those that wait, in their order.
-    var all: [Element] { elements[head...].compactMap { $0 } }
+    package var all: [Element] { elements[head...].compactMap { $0 } }
 
     /// Adds one behind the others.
-    mutating func append(_ element: Element) { elements.append(element) }
+    package mutating func append(_ element: Element) { elements.append(element) }
 
     /// Adds some behind the others.
-    mutating func append(contentsOf others: [Element]) { elements.append(contentsOf: others.lazy.map { $0 }) }
+    package mutating func append(contentsOf others: [Element]) { elements.append(contentsOf: others.lazy.map { $0 }) }
 
     /// Takes the first one out.
-    mutating func popFirst() -> Element? {
+    package mutating func popFirst() -> Element? {
         guard head < elements.count else { return nil }
         let element = elements[head]
         elements[head] = nil
@@ -40,7 +42,7 @@ struct FIFO<Element> {
     }
 
     /// Takes all out, in their order.
-    mutating func removeAll() -> [Element] {
+    package mutating func removeAll() -> [Element] {
         defer { self = FIFO() }
         return all
     }

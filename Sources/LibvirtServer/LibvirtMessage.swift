@@ -1,4 +1,3 @@
-internal import EVBControl
 internal import EVBModel
 internal import EVBWire
 internal import Glibc
@@ -91,8 +90,8 @@ struct LibvirtRequest: Equatable {
 
     /// Why a message is refused, as an errno.
     struct Refusal: Error, Equatable {
-        let code: Int32
-        let problem: String
+        package let code: Int32
+        package let problem: String
     }
 
     /// Reads one datagram.

@@ -1,6 +1,7 @@
 // The control socket: who may connect, how many, and what becomes of their calls.
 
-internal import EVBControl
+package import EVBControl
+internal import EVBPorts
 package import EventLoop
 internal import Glibc
 internal import JSON
@@ -88,10 +89,21 @@ package final class ControlServer {
         package var slow = 0
         /// Calls that were read.
         package var calls = 0
+
+        package init(
+            accepted: Int = 0, surplus: Int = 0, displaced: Int = 0, broken: Int = 0, slow: Int = 0, calls: Int = 0
+        ) {
+            self.accepted = accepted
+            self.surplus = surplus
+            self.displaced = displaced
+            self.broken = broken
+            self.slow = slow
+            self.calls = calls
+        }
     }
 
     /// Why a connection ends.
-    enum End {
+    package enum End {
         case done, gone, broken, slow, displaced
     }
 
@@ -115,8 +127,8 @@ package final class ControlServer {
     /// How many clients are connected.
     package var clientCount: Int { connections.count }
 
-    let limits: Limits
-    let loop: EventLoop
+    package let limits: Limits
+    package let loop: EventLoop
     private let access: Access
     private let logger: Logger
     private let version: String
@@ -282,7 +294,7 @@ package final class ControlServer {
         reserve = UnixSocket.spare()
     }
 
-    func forget(_ connection: ControlConnection, _ reason: End) {
+    package func forget(_ connection: ControlConnection, _ reason: End) {
         switch reason {
         case .done, .gone: break
         case .broken: counters.broken += 1
@@ -294,7 +306,7 @@ package final class ControlServer {
     }
 
     /// Logs what clients have caused. The log's quota bounds it.
-    func log(_ level: Logger.Level, _ message: String, _ metadata: Logger.Metadata = [:]) {
+    package func log(_ level: Logger.Level, _ message: String, _ metadata: Logger.Metadata = [:]) {
         logger.log(level: level, "\(message)", metadata: metadata, source: LogSource.clients)
     }
 
@@ -302,7 +314,7 @@ package final class ControlServer {
 
     /// Has a client wait for its turn: a piece of work for each user, one client after the other, whoever has how many of them
     /// and wants how much.
-    func queue(_ connection: ControlConnection) {
+    package func queue(_ connection: ControlConnection) {
         guard !connection.isQueued else { return }
         connection.isQueued = true
         let user = connection.peer.uid
@@ -341,7 +353,7 @@ package final class ControlServer {
     }
 
     /// Keeps account of what waits for all clients, and drops who has most where that is too much.
-    func hold(_ change: Int) {
+    package func hold(_ change: Int) {
         heldOctets += change
         guard change > 0, heldOctets > limits.heldOctets else { return }
         connections.values.filter { !$0.isClosed }.max { $0.held < $1.held }?.drop()
@@ -349,7 +361,7 @@ package final class ControlServer {
 
     // MARK: Calls
 
-    func handle(_ call: VarlinkCall, from peer: PeerCredentials, reply: ControlReplyHandle) {
+    package func handle(_ call: VarlinkCall, from peer: PeerCredentials, reply: ControlReplyHandle) {
         counters.calls += 1
         guard !call.upgrade else {
             return refuse(reply, VarlinkService.methodNotImplemented, "method", call.method)

@@ -1,11 +1,11 @@
-internal import EVBControl
+package import EVBPorts
 internal import EVBProtocol
-internal import EVBWire
-internal import EventLoop
+package import EVBWire
+package import EventLoop
 internal import Glibc
 internal import LinuxSystem
-internal import Logging
-internal import Netlink
+package import Logging
+package import Netlink
 internal import TerminalText
 
 /// The netlink port on which libvirt expects lldpad: takes port profiles, tells how they stand, and tells when a bridge
@@ -15,18 +15,18 @@ internal import TerminalText
 /// are wanted once, and their outcomes are remembered in a ``LibvirtLedger`` for a while after the port has forgotten them.
 /// libvirt polls at once after it has asked, and again after 125 ms: the answer waits for the bridge for a moment, so that
 /// what the bridge does in a millisecond does not take 126.
-final class LibvirtEndpoint {
+package final class LibvirtEndpoint {
     /// Datagrams taken before others have their turn.
     private static let datagramsPerTurn = 64
 
     /// What is known of one port, and the timer for it.
-    struct Served {
+    package struct Served {
         let ledger: LibvirtLedger
         let timer: Timers.Timer
     }
 
     private let directory: any PortDirectory
-    let timers: Timers
+    package let timers: Timers
     private let loop: EventLoop
     private let logger: Logger
     private let endpoint: NetlinkEndpoint
@@ -38,7 +38,9 @@ final class LibvirtEndpoint {
     /// Serves on `endpoint`, which is bound to the port that the pid file tells.
     ///
     /// - Throws: `SystemError` when the loop cannot watch it.
-    init(directory: any PortDirectory, endpoint: NetlinkEndpoint, loop: EventLoop, timers: Timers, logger: Logger)
+    package init(
+        directory: any PortDirectory, endpoint: NetlinkEndpoint, loop: EventLoop, timers: Timers, logger: Logger
+    )
         throws
     {
         self.directory = directory
@@ -126,8 +128,8 @@ final class LibvirtEndpoint {
         let name = port.name
         // The outcome may come before the request is noted.
         var order: UInt64?
-        var early: ManagedVSI.Ending?
-        let waiter: ManagedVSI.Waiter = { [weak self] ending in
+        var early: RequestEnding?
+        let waiter: RequestWaiter = { [weak self] ending in
             if let order { self?.ended(profile.instance, order, ending, on: name) } else { early = ending }
         }
         do {
@@ -157,7 +159,7 @@ final class LibvirtEndpoint {
         if let early { ended(profile.instance, taken.order, early, on: name) }
     }
 
-    private func ended(_ vsiID: VSIID, _ order: UInt64, _ ending: ManagedVSI.Ending, on port: String) {
+    private func ended(_ vsiID: VSIID, _ order: UInt64, _ ending: RequestEnding, on port: String) {
         guard let served = served[port] else { return }
         let (response, isGranted) =
             switch ending {
@@ -171,7 +173,7 @@ final class LibvirtEndpoint {
         served.timer.set(served.ledger.nextDeadline)
     }
 
-    func serve(_ port: String) -> Served {
+    package func serve(_ port: String) -> Served {
         if let known = served[port] { return known }
         let new = Served(ledger: LibvirtLedger(), timer: timers.timer { [weak self] in self?.advance(port) })
         served[port] = new
@@ -240,7 +242,7 @@ final class LibvirtEndpoint {
     // MARK: Losses
 
     /// The bridge took a VSI back for good: libvirt is told, and asks anew if it wants to.
-    func forgotten(_ vsiID: VSIID, on port: String) {
+    package func forgotten(_ vsiID: VSIID, on port: String) {
         guard let served = served[port], let lost = served.ledger.lose(vsiID, at: timers.now) else { return }
         answerLater(lost.answered, of: port)
         served.timer.set(served.ledger.nextDeadline)
@@ -255,19 +257,19 @@ final class LibvirtEndpoint {
     // MARK: Ends
 
     /// The port is evbd's no more, and what was said of it is of no use: polls that wait are told so.
-    func portClosed(_ name: String) {
+    package func portClosed(_ name: String) {
         guard let closed = served.removeValue(forKey: name) else { return }
         answerLater(closed.ledger.releaseAll(), of: name)
     }
 
     /// evbd stops: what waits is answered with what is known.
-    func stop() {
+    package func stop() {
         for (port, served) in served { due += served.ledger.releaseAll().map { (port, $0) } }
         answerDue()
     }
 
     /// What has been asked of a port and how it was answered; by our own names, for no MIB has any.
-    func counters(of port: String) -> [String: Int] {
+    package func counters(of port: String) -> [String: Int] {
         let counters = served[port]?.ledger.counters ?? LibvirtLedger.Counters()
         return [
             "LibvirtRequests": counters.requests, "LibvirtRequestsGivenUp": counters.requestsGivenUp,

@@ -1,4 +1,4 @@
-internal import EVBTime
+package import EVBTime
 
 /// A token bucket that lets a cost be known afterwards: what is taken beyond what there is, is owed.
 struct Account {
@@ -32,7 +32,7 @@ struct Account {
 /// neighbour that floods leaves the loop to the others most of the time, however much its frames give to do.
 ///
 /// Used on the thread of the loop.
-final class LoopShare {
+package final class LoopShare {
     /// Microseconds that may be taken at once. Sixteen thousand VSIs take less.
     private static let burst: UInt64 = 1_000_000
     /// Microseconds of each second for all ports together, and for one port at the least: the keep-alives of 16,384 VSIs, every
@@ -44,17 +44,17 @@ final class LoopShare {
     private var account: Account
 
     /// A share that is one of so many.
-    init(of count: Int) {
+    package init(of count: Int) {
         // A lone port has no other to leave time to; clients have their turns between its slices.
         let share = count > 1 ? max(Self.allMax / UInt64(count), Self.portMin) : 1_000_000
         account = Account(burst: Self.burst, perSecond: share)
     }
 
     /// Notes that the loop has worked for the neighbour.
-    func spend(_ time: Interval, at now: Instant) { account.pay(time.nanoseconds / 1000, at: now) }
+    package func spend(_ time: Interval, at now: Instant) { account.pay(time.nanoseconds / 1000, at: now) }
 
     /// How long nothing is to be taken from the neighbour; nil where something may be taken now.
-    func pause(at now: Instant) -> Interval? {
+    package func pause(at now: Instant) -> Interval? {
         account.available(at: now) > 0 ? nil : account.time(for: Self.turn)
     }
 }

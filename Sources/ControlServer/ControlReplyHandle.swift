@@ -20,7 +20,7 @@ package final class ControlReplyHandle {
     /// Whether the client has gone, so that nothing that is sent will arrive.
     package private(set) var isGone = false
 
-    init(connection: ControlConnection, oneway: Bool, more: Bool) {
+    package init(connection: ControlConnection, oneway: Bool, more: Bool) {
         self.connection = connection
         loop = connection.loop
         self.oneway = oneway
@@ -71,7 +71,7 @@ package final class ControlReplyHandle {
     /// It is drawn as in ``answer(vsis:)``; what is passed over counts as work too, so that a list in which little is found keeps
     /// no other client waiting.
     @discardableResult
-    func answer(lookingAt vsis: some Sequence<VSIStatus?>) -> Bool {
+    package func answer(lookingAt vsis: some Sequence<VSIStatus?>) -> Bool {
         guard !hasAnswered, !isGone else { return false }
         hasAnswered = true
         goneHandler = nil
@@ -95,19 +95,19 @@ package final class ControlReplyHandle {
     package func send(_ event: ControlEvent) -> Bool { send(Self.octets(of: event)) }
 
     /// An event as it is sent; written once, where many are to have it.
-    static func octets(of event: ControlEvent) -> [UInt8] {
+    package static func octets(of event: ControlEvent) -> [UInt8] {
         VarlinkReply.octets(parameters: JSONCoding.encode(["event": event]), continues: true)
     }
 
     /// Sends an event that has been written already, as ``send(_:)`` does.
     @discardableResult
-    func send(_ octets: [UInt8]) -> Bool {
+    package func send(_ octets: [UInt8]) -> Bool {
         guard !hasAnswered, !isGone, let connection else { return false }
         guard !oneway else { return true }
         return connection.enqueue(octets, before: true)
     }
 
-    func answer(octets: [UInt8]) -> Bool {
+    package func answer(octets: [UInt8]) -> Bool {
         guard !hasAnswered, !isGone else { return false }
         hasAnswered = true
         goneHandler = nil

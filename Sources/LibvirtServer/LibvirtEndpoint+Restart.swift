@@ -1,3 +1,4 @@
+package import EVBPorts
 internal import EVBProtocol
 internal import EVBWire
 internal import EventLoop
@@ -6,7 +7,7 @@ internal import EventLoop
 
 extension LibvirtEndpoint {
     /// Knows the port's VSIs of the run before again: libvirt, which polls them no more, is told when the bridge drops one.
-    func resume(_ port: any StationPortControl) {
+    package func resume(_ port: any StationPortControl) {
         for (request, eventPort) in port.restoredForLibvirt {
             serve(port.name).ledger.resume(
                 LibvirtRequest.PortProfile(request, placement: port.managerIDPlacement), eventPort: eventPort,

@@ -2,7 +2,7 @@
 
 package import EVBControl
 package import EVBModel
-internal import JSON
+package import JSON
 
 /// A call to io.evbd that has been read and checked.
 package enum ControlRequest: Sendable, Equatable {
@@ -60,7 +60,7 @@ extension ControlRequest {
     /// Reads a request from the parameters of a call.
     ///
     /// - Throws: DecodingError with the place of what does not fit.
-    init(_ method: ControlMethod, _ parameters: JSONValue) throws {
+    package init(_ method: ControlMethod, _ parameters: JSONValue) throws {
         func read<Value: Decodable>(_ type: Value.Type) throws -> Value {
             try JSONCoding.decode(type, from: parameters)
         }

@@ -1,4 +1,5 @@
 internal import EVBModel
+internal import EVBPorts
 internal import EVBWire
 
 /// The VSIs of ports by name, for a list that is drawn bit by bit: each is looked at when its turn comes, and those that have gone

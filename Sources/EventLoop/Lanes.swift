@@ -1,19 +1,21 @@
 /// Queues of several owners that have their turns: one element of each, however many each has.
-struct Lanes<Element> {
+package struct Lanes<Element> {
     private var queues: [String: FIFO<Element>] = [:]
     /// Owners of whom something waits, in the order of their turns.
     private var turns = FIFO<String>()
 
-    var isEmpty: Bool { turns.isEmpty }
+    package init() {}
+
+    package var isEmpty: Bool { turns.isEmpty }
 
     /// Adds an element behind the others of its owner.
-    mutating func append(_ element: Element, to owner: String) {
+    package mutating func append(_ element: Element, to owner: String) {
         if queues[owner] == nil { turns.append(owner) }
         queues[owner, default: FIFO()].append(element)
     }
 
     /// Takes out the next element of the owner whose turn it is.
-    mutating func popFirst() -> Element? {
+    package mutating func popFirst() -> Element? {
         guard let owner = turns.popFirst(), let element = queues[owner]?.popFirst() else { return nil }
         if queues[owner]?.isEmpty == true { queues[owner] = nil } else { turns.append(owner) }
         return element

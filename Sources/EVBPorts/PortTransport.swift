@@ -1,33 +1,47 @@
-internal import EVBProtocol
-internal import EVBSettings
-internal import EVBTime
-internal import EVBWire
-internal import EventLoop
+package import Dataplane
+package import EVBProtocol
+package import EVBSettings
+package import EVBTime
+package import EVBWire
+package import EventLoop
 internal import LinuxSystem
-internal import Logging
-internal import Netlink
+package import Logging
+package import Netlink
 internal import PacketSocket
 
 /// What all ports share.
-struct PortSurroundings {
-    let loop: EventLoop
-    let timers: Timers
-    let table: LinkTable
-    let programmer: KernelQueue
-    let guestFilter: GuestFilter
-    let logger: Logger
+package struct PortSurroundings {
+    package let loop: EventLoop
+    package let timers: Timers
+    package let table: LinkTable
+    package let programmer: KernelQueue
+    package let logger: Logger
     /// The directory for what lives until the next boot.
-    let runtimeDirectory: String
-    let store: VSIStore
-    let claims: InterfaceClaims
-    let resources: ResourcePool
+    package let runtimeDirectory: String
+    package let claims: InterfaceClaims
+    package let resources: ResourcePool
     /// Whether an interface is one of evbd's ports.
-    let isPort: (String) -> Bool
+    package let isPort: (String) -> Bool
+
+    package init(
+        loop: EventLoop, timers: Timers, table: LinkTable, programmer: KernelQueue, logger: Logger,
+        runtimeDirectory: String, claims: InterfaceClaims, resources: ResourcePool, isPort: @escaping (String) -> Bool
+    ) {
+        self.loop = loop
+        self.timers = timers
+        self.table = table
+        self.programmer = programmer
+        self.logger = logger
+        self.runtimeDirectory = runtimeDirectory
+        self.claims = claims
+        self.resources = resources
+        self.isPort = isPort
+    }
 }
 
 /// What a port has of its interface, whichever side of the link it plays: it follows the interface, hears and sends frames
 /// on it.
-final class PortTransport {
+package final class PortTransport {
     /// How long nothing more is said of a flood.
     private static let floodSilence = Interval.seconds(10)
 
@@ -35,7 +49,7 @@ final class PortTransport {
     private static let claimInterval = Interval.seconds(2)
 
     /// How the interface stands.
-    enum Interface {
+    package enum Interface {
         case absent
         /// - link: what the kernel says of it.
         /// - isUp: whether frames pass.
@@ -43,22 +57,22 @@ final class PortTransport {
         case present(_ link: Link, isUp: Bool, isAnother: Bool)
     }
 
-    let name: String
-    let surroundings: PortSurroundings
-    var logger: Logger
+    package let name: String
+    package let surroundings: PortSurroundings
+    package var logger: Logger
     /// Called with each frame that can be read.
-    var onFrame: ((Frame) -> Void)?
+    package var onFrame: ((Frame) -> Void)?
     /// Called for each that cannot, with its header, if it has one.
-    var onUnreadable: ((WireError, FrameHeader?) -> Void)?
+    package var onUnreadable: ((WireError, FrameHeader?) -> Void)?
     /// Called when it is time to `follow` again.
-    var onRetry: (() -> Void)?
+    package var onRetry: (() -> Void)?
     /// Called with what an operator should know.
-    var onTrouble: ((String) -> Void)?
+    package var onTrouble: ((String) -> Void)?
     /// When the port, and with it all of its counters, began.
-    let createdAt: Instant
+    package let createdAt: Instant
 
     /// The time of the loop that the neighbour may take.
-    let share: LoopShare
+    package let share: LoopShare
     /// Hears whoever is not the neighbour, and sends.
     private var listener: PortListener?
     /// Hears the EVB neighbour, once it is known, and nobody before.
@@ -93,20 +107,20 @@ final class PortTransport {
     /// The interface that is this evbd's.
     private var claimed: Int32?
     /// Whether another evbd has the interface.
-    private(set) var isTaken = false
+    package private(set) var isTaken = false
     private var claimTimer: Timers.Timer?
     /// When it was last told that more frames come than are taken.
     private var floodTold: Instant?
     /// Whether it was told of a stray ECP frame since the sockets were opened.
     private var isStrayTold = false
-    private(set) var sendFailures: UInt64 = 0
+    package private(set) var sendFailures: UInt64 = 0
     /// Frames that the kernel has dropped for sockets that are closed now.
     private var formerKernelDrops: UInt64 = 0
     /// Strays that such sockets have met.
     private var formerStrays: UInt64 = 0
 
     /// Hears nothing before `follow` is called.
-    init(_ configuration: PortSettings, _ surroundings: PortSurroundings) {
+    package init(_ configuration: PortSettings, _ surroundings: PortSurroundings) {
         name = configuration.interface
         ecpSource = configuration.ecp.source
         groups = GroupAddresses(configuration).all
@@ -119,10 +133,10 @@ final class PortTransport {
         if link == nil { logger.notice("the interface is not there yet; waiting for it") }
     }
 
-    var now: Instant { surroundings.timers.now }
+    package var now: Instant { surroundings.timers.now }
 
     /// A queue for what the neighbour gives to do, whose time is taken from the neighbour's share.
-    func workQueue<Work>(_ body: @escaping (Work) -> Void) -> WorkQueue<Work> {
+    package func workQueue<Work>(_ body: @escaping (Work) -> Void) -> WorkQueue<Work> {
         let queue = WorkQueue(loop: surroundings.loop, body)
         queue.onSpent = { [share, timers = surroundings.timers] in
             share.spend(Interval(nanoseconds: $0), at: timers.now)
@@ -131,16 +145,16 @@ final class PortTransport {
     }
 
     /// The interface, while it is there.
-    var link: Link? { surroundings.table[name] }
+    package var link: Link? { surroundings.table[name] }
 
     /// Frames that the kernel has dropped because more came than the port takes.
-    var kernelDrops: UInt64 {
+    package var kernelDrops: UInt64 {
         formerKernelDrops &+ (listener?.kernelDrops ?? 0) &+ (neighbourListener?.kernelDrops ?? 0)
     }
 
     /// Frames of LLDP and ECP that were dropped because they do not belong to the port: sent to another address, in a VLAN, or
     /// received on a device above the interface.
-    var strays: UInt64 {
+    package var strays: UInt64 {
         var count = formerStrays
         if let strayListener { count &+= strayListener.frames &+ strayListener.kernelDrops }
         for own in [listener, neighbourListener] { count &+= own?.strays ?? 0 }
@@ -148,7 +162,7 @@ final class PortTransport {
     }
 
     /// Opens the sockets that the interface needs as it is now, or closes those that there are, and tells how it stands.
-    func follow() -> Interface {
+    package func follow() -> Interface {
         guard let link else {
             if listener != nil { logger.warning("the interface is gone; waiting for it to come back") }
             close()
@@ -252,13 +266,13 @@ final class PortTransport {
     }
 
     /// From now on frames bear this mark, and are heard before rules at the port are asked; nil ends it.
-    func setMark(_ mark: UInt32?) {
+    package func setMark(_ mark: UInt32?) {
         self.mark = mark
         if let link, listener != nil { open(link) }
     }
 
     /// Takes ECP from the sources, and frames to the group addresses, that a port's new settings name.
-    func reconfigure(_ configuration: PortSettings) {
+    package func reconfigure(_ configuration: PortSettings) {
         ecpSource = configuration.ecp.source
         groups = GroupAddresses(configuration).all
         if let link, listener != nil { open(link) }
@@ -267,7 +281,7 @@ final class PortTransport {
     /// Hears the EVB neighbour apart from all others.
     ///
     /// - Parameter peer: the neighbour; nil while there is none.
-    func setNeighbour(_ peer: EVBPeer?) {
+    package func setNeighbour(_ peer: EVBPeer?) {
         guard peer != heard else { return }
         heard = peer
         let addresses = peer?.addresses.map { HardwareAddress($0.rawValue) } ?? []
@@ -308,7 +322,7 @@ final class PortTransport {
     }
 
     /// Stops listening, and gives the interface back.
-    func close() {
+    package func close() {
         closeSockets()
         claimTimer = nil
         if let claimed { surroundings.claims.giveBack(claimed) }
@@ -325,7 +339,7 @@ final class PortTransport {
     }
 
     /// Sends a frame; one that cannot be sent is counted.
-    func send(_ frame: Frame) {
+    package func send(_ frame: Frame) {
         guard let socket = listener?.socket else { return }
         do {
             try frame.encoded().withUnsafeBytes { try socket.send($0) }
@@ -337,7 +351,7 @@ final class PortTransport {
     }
 
     /// Logs what the peer may have caused. The log's quota bounds it.
-    func log(_ level: Logger.Level, _ message: String, _ metadata: Logger.Metadata = [:]) {
+    package func log(_ level: Logger.Level, _ message: String, _ metadata: Logger.Metadata = [:]) {
         logger.log(level: level, "\(message)", metadata: metadata)
     }
 }

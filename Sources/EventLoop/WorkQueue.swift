@@ -1,20 +1,18 @@
-internal import EventLoop
-
 /// Work that is done in its order, some of it in each turn of the loop: what one port has to do ten thousand times over leaves the
 /// other ports and the clients their turns.
 ///
 /// Used on the thread of the loop.
-final class WorkQueue<Work> {
+package final class WorkQueue<Work> {
     /// Nanoseconds that a queue may take of one turn of the loop. One piece of work is always done.
-    static var timePerTurn: UInt64 { 2_000_000 }
+    package static var timePerTurn: UInt64 { 2_000_000 }
 
     private let loop: EventLoop
     private let body: (Work) -> Void
     /// Called after each later turn with the nanoseconds that it took.
-    var onSpent: ((UInt64) -> Void)?
+    package var onSpent: ((UInt64) -> Void)?
     private var waiting = FIFO<(work: Work, addedAt: UInt64)>()
     /// When the piece of work that is being done was added, by the loop's clock; nil between two.
-    private(set) var workAddedAt: UInt64?
+    package private(set) var workAddedAt: UInt64?
     private var isWorking = false
     /// The rest is done in a later turn.
     private var isDue = false
@@ -24,25 +22,25 @@ final class WorkQueue<Work> {
     /// - Parameters:
     ///   - loop: has the turns.
     ///   - body: does a piece of work; what it adds is done after all that waits.
-    init(loop: EventLoop, _ body: @escaping (Work) -> Void) {
+    package init(loop: EventLoop, _ body: @escaping (Work) -> Void) {
         self.loop = loop
         self.body = body
     }
 
-    var isEmpty: Bool { waiting.isEmpty }
+    package var isEmpty: Bool { waiting.isEmpty }
 
     /// Adds work, and does what a turn allows of it, unless there is other work already.
-    func append(contentsOf work: [Work]) {
+    package func append(contentsOf work: [Work]) {
         let now = loop.now()
         waiting.append(contentsOf: work.map { ($0, now) })
         if !isDue { workOneTurn() }
     }
 
     /// Does all that waits now.
-    func finish() { work(until: nil) }
+    package func finish() { work(until: nil) }
 
     /// Does some of the work now, before all that waits.
-    func finish(where isMeant: (Work) -> Bool) {
+    package func finish(where isMeant: (Work) -> Bool) {
         guard !waiting.isEmpty else { return }
         let all = waiting.removeAll()
         waiting.append(contentsOf: all.filter { !isMeant($0.work) })

@@ -1,18 +1,17 @@
-internal import Dataplane
-internal import EventLoop
+package import EventLoop
 internal import LinuxSystem
-internal import Logging
-internal import Netlink
+package import Logging
+package import Netlink
 
 /// The name that the edge relay still has for it.
-typealias LinkProgrammer = KernelQueue
+package typealias LinkProgrammer = KernelQueue
 
 /// Has operations performed by the worker's thread and calls back on the loop's thread when each is done.
 ///
 /// Each port has a lane of its own. Operations of one lane keep their order; lanes have their turns, an operation each, so that
 /// ten thousand changes of one port do not hold up the one of another. Each operation is counted by its kind and logged.
-final class KernelQueue {
-    typealias Completion = (Result<Link?, NetlinkError>) -> Void
+package final class KernelQueue {
+    package typealias Completion = (Result<Link?, NetlinkError>) -> Void
 
     /// Operations that the worker has at a time: the one that it performs, and one so that it need not wait for the loop. What
     /// the worker has cannot be overtaken.
@@ -30,19 +29,19 @@ final class KernelQueue {
     private var isFinished = false
 
     /// How often operations of each kind have succeeded and failed.
-    var statistics: KernelStatistics { completions.statistics }
+    package var statistics: KernelStatistics { completions.statistics }
 
     /// Starts the worker.
     ///
     /// - Throws: `SystemError` when it cannot be started.
-    convenience init(loop: EventLoop, logger: Logger? = nil) throws {
+    package convenience init(loop: EventLoop, logger: Logger? = nil) throws {
         try self.init(loop: loop, worker: KernelWorker(), logger: logger)
     }
 
     /// Takes a worker, for tests that want to see what it is given.
     ///
     /// - Throws: `SystemError` when the loop cannot watch it.
-    init(loop: EventLoop, worker: KernelWorker, logger: Logger? = nil) throws {
+    package init(loop: EventLoop, worker: KernelWorker, logger: Logger? = nil) throws {
         self.worker = worker
         self.logger = logger
         completions = Completions(logger: logger)
@@ -53,7 +52,7 @@ final class KernelQueue {
     /// Starts a worker that has links changed by something else than the kernel, for tests; all else goes to the kernel.
     ///
     /// - Throws: `SystemError` when it cannot be started.
-    convenience init(
+    package convenience init(
         loop: EventLoop, links: sending @escaping (LinkCommand) -> Result<Link?, NetlinkError>
     ) throws {
         let contexts = KernelContexts()
@@ -71,7 +70,7 @@ final class KernelQueue {
     ///   - lane: whose change it is: a port's name. Operations of one lane are performed in the order in which they were given.
     ///   - completion: is called on the loop's thread when the change is made, or with why it is not.
     /// - Returns: whether it was taken; after `finish` none is, and `completion` is not called then.
-    func submit(_ command: LinkCommand, of lane: String = "", completion: @escaping Completion) -> Bool {
+    package func submit(_ command: LinkCommand, of lane: String = "", completion: @escaping Completion) -> Bool {
         perform(command, of: lane) { answer in
             let cancelled = NetlinkError(operation: "change a link", kind: .cancelled, reason: "The queue has ended")
             completion(answer ?? .failure(cancelled))
@@ -85,7 +84,7 @@ final class KernelQueue {
     ///   - lane: whose operation it is.
     ///   - completion: is called on the loop's thread with what came of it; with nil if the worker ended before.
     /// - Returns: whether it was taken; after `finish` none is, and `completion` is not called then.
-    func perform<Operation: KernelOperation>(
+    package func perform<Operation: KernelOperation>(
         _ operation: Operation, of lane: String = "", completion: @escaping (Operation.Answer?) -> Void
     ) -> Bool {
         guard !isFinished else { return false }
@@ -101,7 +100,7 @@ final class KernelQueue {
     }
 
     /// Ends the worker once it has done what it was given.
-    func finish() {
+    package func finish() {
         guard !isFinished else { return }
         isFinished = true
         while let next = lanes.popFirst(), worker.submit(next.operation, ticket: next.ticket) {}
@@ -155,13 +154,13 @@ final class KernelQueue {
 }
 
 /// How often operations of each kind have succeeded and failed.
-struct KernelStatistics: Equatable, CustomStringConvertible {
-    struct Count: Equatable {
-        var succeeded: UInt64 = 0
-        var failed: UInt64 = 0
+package struct KernelStatistics: Equatable, CustomStringConvertible {
+    package struct Count: Equatable {
+        package var succeeded: UInt64 = 0
+        package var failed: UInt64 = 0
     }
 
-    private(set) var counts: [String: Count] = [:]
+    package private(set) var counts: [String: Count] = [:]
 
     mutating func count(_ kind: String, hasFailed: Bool) {
         if hasFailed {
@@ -171,7 +170,7 @@ struct KernelStatistics: Equatable, CustomStringConvertible {
         }
     }
 
-    var description: String {
+    package var description: String {
         counts.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value.succeeded)+\($0.value.failed)" }
             .joined(separator: ", ")
     }

@@ -11,7 +11,7 @@ internal import JSON
 internal import LinuxSystem
 internal import Logging
 
-final class ControlConnection {
+package final class ControlConnection {
     /// How many octets one turn of the loop takes from a client.
     private static let readPerTurn = 64 << 10
     /// How many VSIs are made JSON in one turn: about a millisecond's work.

@@ -1,0 +1,80 @@
+package import EVBModel
+package import EVBProtocol
+package import EVBWire
+package import LinuxSystem
+
+// What managers ask of ports, and what ports tell.
+
+/// Which front door asked for a VSI.
+package enum RequestOwner: Equatable {
+    /// A client on the control socket.
+    case control
+    /// A libvirtd, by netlink.
+    case libvirt
+}
+
+/// Called once with the end of a request.
+package typealias RequestWaiter = (RequestEnding) -> Void
+
+/// How a request ended, the link included.
+package enum RequestEnding {
+    case outcome(RequestOutcome)
+    /// The bridge granted the request, and the link could not be made.
+    case linkFailed(link: String, cause: String)
+}
+
+/// Why a port does not take a request.
+package enum RequestRefusal: Error {
+    /// It cannot be asked of any bridge, or not now.
+    case unfit(VSIRequestError)
+    /// The link that is wanted cannot be had on this port; with what to do.
+    case unusableLink(String, remedy: String)
+    /// It cannot be stored, and a restart of evbd would lose it.
+    case unstored(SystemError)
+}
+
+/// Something that happened on a port, for those who follow it.
+package struct PortNews {
+    package var kind: ControlEvent.Kind
+    package var vsiID: VSIID?
+    package var from: String?
+    package var to: String?
+    package var reason: String?
+    package var message: String
+
+    package init(
+        kind: ControlEvent.Kind, vsiID: VSIID? = nil, from: String? = nil, to: String? = nil, reason: String? = nil,
+        message: String
+    ) {
+        self.kind = kind
+        self.vsiID = vsiID
+        self.from = from
+        self.to = to
+        self.reason = reason
+        self.message = message
+    }
+}
+
+/// The link that a manager wants for a VSI.
+package struct LinkRequest {
+    /// The interface's name, or `vf:` and the number of a virtual function.
+    package var name: String
+    /// nil leaves the kind to the port.
+    package var kind: LinkKind?
+    /// nil leaves the mode to what the bridge grants.
+    package var mode: LinkMode?
+    /// In octets; nil leaves it to the kernel.
+    package var mtu: Int?
+    /// The addresses that a link in the mode `source` takes frames from.
+    package var sources: [MACAddress] = []
+
+    package init(
+        name: String, kind: LinkKind? = nil, mode: LinkMode? = nil, mtu: Int? = nil, sources: [MACAddress] = []
+    ) {
+        self.name = name
+        self.kind = kind
+        self.mode = mode
+        self.mtu = mtu
+        self.sources = sources
+    }
+}

@@ -1,0 +1,132 @@
+package import EVBModel
+package import EVBProtocol
+package import EVBSettings
+package import EVBTime
+package import EVBWire
+
+// The protocol's values as the model shows them, for ports of both roles.
+
+extension VSIStatus {
+    /// The same VSI after it has been de-associated and forgotten.
+    package func released() -> VSIStatus {
+        var copy = self
+        copy.state = .deassociated
+        copy.reason = nil
+        copy.link = nil
+        return copy
+    }
+}
+
+extension VSIFilter {
+    package init(_ entry: FilterEntry) {
+        self.init(
+            mac: entry.macAddress?.description, vlan: Int(entry.vid), pcp: entry.pcp.map { Int($0) },
+            group: entry.groupID.map { Int($0) })
+    }
+}
+
+extension EVBModel.VSIState {
+    package init(_ state: EVBProtocol.VSIState) {
+        self =
+            switch state {
+            case .deassociated: .deassociated
+            case .pending: .pending
+            case .preassociated: .preassociated
+            case .preassociatedWithReservation: .preassociatedRR
+            case .associated: .associated
+            }
+    }
+}
+
+extension EVBModel.VSIReason {
+    package init(_ reason: EVBProtocol.VSIReason) {
+        self =
+            switch reason {
+            case .success: .success
+            case .invalidFormat: .invalidFormat
+            case .insufficientResources: .insufficientResources
+            case .managerUnreachable: .managerUnreachable
+            case .otherFailure: .otherFailure
+            case .invalidFilter: .invalidVIDGroupMAC
+            case .timeout: .timeout
+            case .bridgeDeassociated: .bridgeDeassociated
+            case .bridgeLost: .bridgeLost
+            }
+    }
+}
+
+extension EVBMode {
+    /// The mode's name in replies.
+    package var name: String {
+        switch self {
+        case .notSupported: "not-supported"
+        case .bridge: "bridge"
+        case .station: "station"
+        case .nvo3: "nvo3"
+        }
+    }
+}
+
+extension EVBTLVStatus {
+    package init(_ tlv: EVBTLV) {
+        let relay: RelayState =
+            switch tlv.stationStatus.reflectiveRelayStatus {
+            case .off: .off
+            case .on: .on
+            case .reserved, .unknown: .unknown
+            }
+        self.init(
+            evbMode: tlv.mode.name, bgid: tlv.bridgeStatus.contains(.groupIDs),
+            rrcap: tlv.bridgeStatus.contains(.reflectiveRelayCapable),
+            rrctr: tlv.bridgeStatus.contains(.reflectiveRelayControl), sgid: tlv.stationStatus.groupIDs,
+            rrreq: tlv.stationStatus.reflectiveRelayRequest, rrstat: relay, retries: Int(tlv.retries),
+            rte: Int(tlv.retransmissionExponent), rwd: Int(tlv.resourceWaitDelay.exponent),
+            rwdOrigin: tlv.resourceWaitDelay.isRemote ? .remote : .local, rka: Int(tlv.reinitKeepAlive.exponent),
+            rkaOrigin: tlv.reinitKeepAlive.isRemote ? .remote : .local)
+    }
+}
+
+extension NeighbourStatus {
+    package init(_ neighbour: NeighbourSnapshot, at now: Instant) {
+        func text(_ type: UInt8) -> String? {
+            for case .basic(type, let value) in neighbour.lldpdu.optional {
+                return printable(value)
+            }
+            return nil
+        }
+        self.init(
+            chassisID: neighbour.lldpdu.chassisID.text(isChassis: true),
+            portID: neighbour.lldpdu.portID.text(isChassis: false), ttlSeconds: Int(neighbour.lldpdu.timeToLive),
+            ageSeconds: Int(clamping: now.since(neighbour.heard).nanoseconds / 1_000_000_000),
+            systemName: text(5), systemDescription: text(6), portDescription: text(4),
+            chassisIDSubtype: Int(neighbour.lldpdu.chassisID.subtype),
+            portIDSubtype: Int(neighbour.lldpdu.portID.subtype),
+            tlvs: neighbour.lldpdu.received.map { hexadecimal($0) })
+    }
+}
+
+/// A peer's text with everything that a terminal might obey replaced.
+private func printable(_ octets: [UInt8]) -> String {
+    String(decoding: octets.map { (0x20...0x7E).contains($0) ? $0 : UInt8(ascii: "?") }, as: UTF8.self)
+}
+
+extension SysObjects {
+    package init(_ configuration: PortSettings, ports: Int) {
+        self.init(
+            type: configuration.role == .bridge ? .evbBridge : .evbStation, numExternalPorts: ports,
+            evbLldpTxEnable: configuration.evb.transmit, evbLldpManual: configuration.evb.manual,
+            evbLldpGidCapable: configuration.groupIDs, ecpDfltAckTimerExp: configuration.ecp.rte,
+            ecpMaxRetries: configuration.ecp.retries, vdpDfltRsrcWaitDelayExp: configuration.vdp.rwd,
+            vdpDfltReinitKeepAliveExp: configuration.vdp.rka)
+    }
+}
+
+extension Interval {
+    /// In hundredths of a second, rounded down.
+    package var hundredths: Int { Int(clamping: nanoseconds / 10_000_000) }
+}
+
+/// Two lowercase hexadecimal digits for each octet.
+package func hexadecimal(_ octets: [UInt8]) -> String {
+    octets.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+}
