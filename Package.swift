@@ -33,7 +33,10 @@ let package = Package(
         .target(name: "JSON", dependencies: ["TerminalText"], swiftSettings: strict),
         .target(name: "EVBWire", swiftSettings: strict),
         .target(name: "EVBProtocol", dependencies: ["EVBTime", "EVBWire"], swiftSettings: strict),
-        .target(name: "EVBSimulation", dependencies: ["EVBProtocol", "EVBTime", "EVBWire"], swiftSettings: strict),
+        .target(name: "EdgeRelayMachine", dependencies: ["EVBWire"], swiftSettings: strict),
+        .target(
+            name: "EVBSimulation", dependencies: ["EVBProtocol", "EVBTime", "EVBWire", "EdgeRelayMachine"],
+            swiftSettings: strict),
         .executableTarget(
             name: "evb-simulate", dependencies: ["EVBSimulation", "EVBTime", argumentParser], swiftSettings: strict),
 
@@ -58,7 +61,7 @@ let package = Package(
             dependencies: [
                 "EVBProtocol", "EVBTime", "EVBWire", "LinuxSystem", "CLinux", "EventLoop", "PacketSocket", "Netlink",
                 "Nftables",
-                "EVBControl", "JSON", "TerminalText", "CYAML", logging,
+                "EVBControl", "JSON", "TerminalText", "CYAML", "EdgeRelayMachine", logging,
             ],
             swiftSettings: strict),
         .executableTarget(name: "evbd", dependencies: ["EVBDaemon", argumentParser], swiftSettings: strict),
@@ -68,6 +71,9 @@ let package = Package(
         .testTarget(name: "EVBWireTests", dependencies: ["EVBWire"], swiftSettings: strictTests),
         .testTarget(
             name: "EVBProtocolTests", dependencies: ["EVBProtocol", "EVBTime", "EVBWire"], exclude: ["Snapshots"],
+            swiftSettings: strictTests),
+        .testTarget(
+            name: "EdgeRelayMachineTests", dependencies: ["EdgeRelayMachine", "EVBWire"], exclude: ["Snapshots"],
             swiftSettings: strictTests),
         .testTarget(
             name: "EVBSimulationTests", dependencies: ["EVBSimulation", "EVBProtocol", "EVBTime", "EVBWire"],
