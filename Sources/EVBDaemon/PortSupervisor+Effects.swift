@@ -140,6 +140,11 @@ extension PortSupervisor {
         guard let managed = vsis.removeValue(forKey: vsiID) else { return }
         let addresses = relay.gate.addresses(of: vsiID)
         relay.remove(vsiID) { [weak self] result in
+            // What evbd has no time for any more is the next run's to finish, by the file.
+            if case .failure(let error) = result, error.kind == .cancelled {
+                self?.end(managed.waiters, .linkFailed(link: managed.link?.name ?? "", cause: "\(error)"))
+                return
+            }
             // Not before its link is gone; and not if it was asked for again meanwhile.
             if let self, vsis[vsiID] == nil {
                 var isDeleted = false

@@ -45,7 +45,7 @@ final class PortSupervisor: ManagedPort {
         relay.gate.onMark = { [weak self] in self?.transport.setMark($0) }
         relay.onTrouble = { [weak self] in self?.onNews?(PortNews(kind: .notice, vsiID: $0, message: $1)) }
         relay.onDeparture = { [weak self] in self?.keep($0) }
-        relay.isWanted = { [weak self] in self?.vsis[$0] != nil }
+        relay.isKnown = { [weak self] in self?.vsis[$0] != nil }
         transport.onFrame = { [weak self] frame in
             guard let self else { return }
             perform(port.receive(frame, at: now))
@@ -76,7 +76,9 @@ final class PortSupervisor: ManagedPort {
             if vsi.link != nil { relay.resumed.insert(vsiID) }
             guard !vsi.isWithdrawn else {
                 // Its manager was told that it is given up; the bridge will notice that nobody speaks of it.
-                relay.discard(vsiID, vsi.link, vid: vsi.request.filter.onlyVID) { [weak self] in self?.unkeep(vsiID) }
+                relay.discard(vsiID, vsi.link, vid: vsi.request.filter.onlyVID) { [weak self] in
+                    if let self, vsis[vsiID] == nil { unkeep(vsiID) }
+                }
                 continue
             }
             do throws(VSIRequestError) {
@@ -86,8 +88,9 @@ final class PortSupervisor: ManagedPort {
                 managed.eventPort = vsi.eventPort
                 managed.isStoredAsGranted = vsi.isGranted
                 vsis[vsiID] = managed
-                if vsi.isLinkElsewhere, let link = vsi.link {
-                    relay.resumeElsewhere(vsiID, link, vid: vsi.request.filter.onlyVID)
+                if let link = vsi.link, vsi.isLinkElsewhere || vsi.isGranted {
+                    relay.resume(
+                        vsiID, link, vid: vsi.request.filter.onlyVID, isElsewhere: vsi.isLinkElsewhere)
                 }
                 refreshGate(vsiID)
                 perform(effects)
