@@ -74,6 +74,7 @@ final class PortSupervisor: ManagedPort {
         for vsi in stored {
             let vsiID = vsi.request.vsiID
             if vsi.link != nil { relay.resumed.insert(vsiID) }
+            relay.adopted[vsiID] = vsi.adopted
             guard !vsi.isWithdrawn else {
                 // Its manager was told that it is given up; the bridge will notice that nobody speaks of it.
                 relay.discard(vsiID, vsi.link, vid: vsi.request.filter.onlyVID) { [weak self] in
@@ -178,12 +179,19 @@ final class PortSupervisor: ManagedPort {
         managed.eventPort = eventPort
         // A VSI that changes is still one that the bridge has granted before.
         managed.isStoredAsGranted = former?.isStoredAsGranted ?? false
+        if let former, let working = port.vsi(request.vsiID), working.state == .associated {
+            managed.working =
+                former.working
+                ?? ManagedVSI.Working(
+                    request: working.request, link: former.link, owner: former.owner, eventPort: former.eventPort)
+        }
         do throws(SystemError) {
             try store.keep(
                 StoredVSI(
                     port: name, request: request, link: managed.link, owner: owner,
                     isGranted: managed.isStoredAsGranted, isWithdrawn: false,
-                    isLinkElsewhere: relay.isElsewhere(request.vsiID), eventPort: eventPort))
+                    isLinkElsewhere: relay.isElsewhere(request.vsiID),
+                    adopted: relay.adoptedLink(of: request.vsiID), eventPort: eventPort))
         } catch {
             throw .unstored(error)
         }
@@ -237,7 +245,8 @@ final class PortSupervisor: ManagedPort {
             StoredVSI(
                 port: name, request: snapshot.request, link: managed.link, owner: managed.owner,
                 isGranted: managed.isStoredAsGranted, isWithdrawn: isWithdrawn || snapshot.isWithdrawn,
-                isLinkElsewhere: relay.isElsewhere(vsiID), eventPort: managed.eventPort))
+                isLinkElsewhere: relay.isElsewhere(vsiID), adopted: relay.adoptedLink(of: vsiID),
+                eventPort: managed.eventPort))
     }
 
     /// Stores nothing of a VSI any more.

@@ -35,7 +35,6 @@ extension RelayMachine {
         guard let slot = slots[vsiID] else { return }
         switch (operation, result) {
         case (.create, _):
-            effects.append(.store(vsiID))
             step(vsiID, view, &effects)
         case (.delete, _): gone(vsiID, view, &effects)
         case (.locate, .elsewhere): departed(vsiID, view, &effects)

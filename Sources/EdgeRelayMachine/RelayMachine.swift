@@ -136,7 +136,7 @@ package struct RelayMachine {
                         vsiID,
                         candidate.isFitting ? .adopted(candidate.link) : .replaced(name: candidate.link.name)))
                 if !candidate.isFitting { misfit = candidate.link }
-                effects.append(.store(vsiID))
+                if candidate.ownership == .adopted { effects.append(.store(vsiID)) }
             }
         }
         slot.actual = slot.actual.with(filter: view.filter(of: vsiID, at: slot.actual.link))
