@@ -129,8 +129,13 @@ package struct LinkCandidate: Equatable, Sendable {
     package var ownership: Ownership
     /// The link can become what is asked for while it is there.
     package var isFitting: Bool
+    /// Other links that evbd has created for the VSI, which came back after it was given up.
+    package var twins: [KernelLink]
 
-    package init(_ link: KernelLink, _ ownership: Ownership, isFitting: Bool = true) {
+    package init(
+        _ link: KernelLink, _ ownership: Ownership, isFitting: Bool = true, twins: [KernelLink] = []
+    ) {
+        self.twins = twins
         self.link = link
         self.ownership = ownership
         self.isFitting = isFitting

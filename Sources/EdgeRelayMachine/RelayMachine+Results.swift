@@ -69,6 +69,7 @@ extension RelayMachine {
             // Never created, which is what is wanted by now.
             if !slot.desired.isUp { return gone(vsiID, view, &effects) }
             return fail(vsiID, failure, &effects)
+        case .locate where slot.desired == .absent: return step(vsiID, view, &effects)
         case .delete where failure.kind == .notFound && slot.desired == .absent: return gone(vsiID, view, &effects)
         default: break
         }

@@ -135,6 +135,7 @@ package struct RelayMachine {
                     .report(
                         vsiID,
                         candidate.isFitting ? .adopted(candidate.link) : .replaced(name: candidate.link.name)))
+                for twin in candidate.twins { effects.append(.discard(vsiID, twin)) }
                 if !candidate.isFitting { misfit = candidate.link }
                 if candidate.ownership == .adopted { effects.append(.store(vsiID)) }
             }

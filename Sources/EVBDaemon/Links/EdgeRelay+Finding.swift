@@ -193,9 +193,11 @@ extension EdgeRelay: LinkView {
 
     /// The link that evbd has made for a VSI.
     private func own(_ vsiID: VSIID, _ spec: LinkSpec, _ vlan: UInt16?, except discarded: Int32?) -> LinkCandidate? {
-        if let marked = table.links(alias: Self.alias(vsiID)).first(where: { $0.index != discarded }) {
+        let all = table.links(alias: Self.alias(vsiID)).filter { $0.index != discarded }
+        if let marked = all.first {
             return LinkCandidate(
-                value(marked), ownership(of: marked, vlan), isFitting: matches(marked, spec, vlan))
+                value(marked), ownership(of: marked, vlan), isFitting: matches(marked, spec, vlan),
+                twins: all.dropFirst().map(value))
         }
         guard resumed.contains(vsiID), let name = spec.name, let link = table[name] else { return nil }
         let isHalfMade =

@@ -134,7 +134,10 @@ struct SimulatedTable: LinkView {
     ) -> LinkCandidate? {
         let links = links.values.filter { $0.index != discarded }.sorted { $0.index < $1.index }
         if spec.origin == .created {
-            return links.first { $0.owner == vsiID }.map { LinkCandidate(value($0), .created(vlan: nil)) }
+            let own = links.filter { $0.owner == vsiID }
+            return own.first.map {
+                LinkCandidate(value($0), .created(vlan: nil), twins: own.dropFirst().map(value))
+            }
         }
         if let kept = kept[vsiID], let link = links.first(where: { $0.index == kept.index && $0.name == kept.name }) {
             return LinkCandidate(value(link), .adopted)
