@@ -122,7 +122,7 @@ package struct RelayMachine {
     /// Takes the next step towards what is wanted, or says that all is done.
     mutating func step(_ vsiID: VSIID, _ view: some LinkView, _ effects: inout [RelayEffect]) {
         guard var slot = slots[vsiID], slot.running == nil else { return }
-        if slot.desired == .absent, release(vsiID, &slot, &effects) {
+        if slot.desired == .absent, release(vsiID, &slot, view, &effects) {
             return settle(vsiID, nil, &effects)
         }
         var misfit: KernelLink?
@@ -165,11 +165,20 @@ package struct RelayMachine {
     /// What a VSI that was given up has, and evbd does not delete, is its VSI's no more.
     ///
     /// - Returns: Whether nothing is left.
-    private mutating func release(_ vsiID: VSIID, _ slot: inout LinkSlot, _ effects: inout [RelayEffect]) -> Bool {
+    private mutating func release(
+        _ vsiID: VSIID, _ slot: inout LinkSlot, _ view: some LinkView, _ effects: inout [RelayEffect]
+    ) -> Bool {
         switch slot.actual {
         case .none: return true
         case .here(let link, .adopted, _, _), .unusable(let link, .adopted, _):
             effects.append(.handBack(vsiID, index: link.index))
+        case .inOtherNamespace(_, .created, _), .missing(_, .created):
+            // The news that it is back may have come while the kernel was asked.
+            let spec = LinkSpec(.created, name: nil)
+            let candidate = view.candidate(for: vsiID, spec, vlan: nil, except: slot.discarded, holder: { _ in nil })
+            guard let candidate else { break }
+            slot.actual = .here(candidate.link, candidate.ownership, .neverOpened, .missing)
+            return false
         case .inOtherNamespace, .missing: break
         case .here, .unusable: return false
         }
