@@ -2,4 +2,4 @@
 # file: Sources/EdgeRelayMachine/RelayMachine+Results.swift
 # runs: 80
 # options: --dataplane
-s/^        effects\.append\(\.retryLater\(.*$//
+s/effects\.append\(\.retryLater\(vsiID, failures: slot\.failures \+ 1\)\)/_ = slot/
