@@ -36,7 +36,10 @@ let package = Package(
         .target(
             name: "EVBSettings", dependencies: ["EVBModel", "EVBWire", "LinuxSystem"], swiftSettings: strict),
         .target(name: "EVBProtocol", dependencies: ["EVBTime", "EVBWire"], swiftSettings: strict),
-        .target(name: "EVBSimulation", dependencies: ["EVBProtocol", "EVBTime", "EVBWire"], swiftSettings: strict),
+        .target(name: "EdgeRelayMachine", dependencies: ["EVBWire"], swiftSettings: strict),
+        .target(
+            name: "EVBSimulation", dependencies: ["EVBProtocol", "EVBTime", "EVBWire", "EdgeRelayMachine"],
+            swiftSettings: strict),
         .executableTarget(
             name: "evb-simulate", dependencies: ["EVBSimulation", "EVBTime", argumentParser], swiftSettings: strict),
 
@@ -95,7 +98,7 @@ let package = Package(
             name: "EVBDaemon",
             dependencies: [
                 "EVBProtocol", "EVBTime", "EVBWire", "LinuxSystem", "CLinux", "EventLoop", "PacketSocket", "Netlink",
-                "Nftables", "Dataplane", "EVBPorts", "ControlServer", "LibvirtServer",
+                "Nftables", "Dataplane", "EdgeRelayMachine", "EVBPorts", "ControlServer", "LibvirtServer",
                 "EVBControl", "EVBModel", "EVBSettings", "SettingsFile", "JSON", "TerminalText", logging,
             ],
             swiftSettings: strict),
@@ -116,6 +119,9 @@ let package = Package(
         .testTarget(name: "EVBWireTests", dependencies: ["EVBWire", "EVBTime"], swiftSettings: strictTests),
         .testTarget(
             name: "EVBProtocolTests", dependencies: ["EVBProtocol", "EVBTime", "EVBWire"], exclude: ["Snapshots"],
+            swiftSettings: strictTests),
+        .testTarget(
+            name: "EdgeRelayMachineTests", dependencies: ["EdgeRelayMachine", "EVBWire"], exclude: ["Snapshots"],
             swiftSettings: strictTests),
         .testTarget(
             name: "EVBSimulationTests", dependencies: ["EVBSimulation", "EVBProtocol", "EVBTime", "EVBWire"],

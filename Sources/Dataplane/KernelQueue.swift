@@ -3,9 +3,6 @@ internal import LinuxSystem
 package import Logging
 package import Netlink
 
-/// The name that the edge relay still has for it.
-package typealias LinkProgrammer = KernelQueue
-
 /// Has operations performed by the worker's thread and calls back on the loop's thread when each is done.
 ///
 /// Each port has a lane of its own. Operations of one lane keep their order; lanes have their turns, an operation each, so that
@@ -15,7 +12,7 @@ package final class KernelQueue {
 
     /// Operations that the worker has at a time: the one that it performs, and one so that it need not wait for the loop. What
     /// the worker has cannot be overtaken.
-    static let windowMax = 2
+    package static let windowMax = 2
     private let worker: KernelWorker
     private let logger: Logger?
     private var watch: EventLoop.Watch?
@@ -158,11 +155,16 @@ package struct KernelStatistics: Equatable, CustomStringConvertible {
     package struct Count: Equatable {
         package var succeeded: UInt64 = 0
         package var failed: UInt64 = 0
+
+        package init(succeeded: UInt64 = 0, failed: UInt64 = 0) {
+            self.succeeded = succeeded
+            self.failed = failed
+        }
     }
 
     package private(set) var counts: [String: Count] = [:]
 
-    mutating func count(_ kind: String, hasFailed: Bool) {
+    package mutating func count(_ kind: String, hasFailed: Bool) {
         if hasFailed {
             counts[kind, default: Count()].failed &+= 1
         } else {

@@ -17,6 +17,7 @@ package final class LinkTable {
     private var links: [Int32: Link] = [:]
     private var indices: [String: Int32] = [:]
     private var holders: [HardwareAddress: Set<Int32>] = [:]
+    private var aliases: [String: Set<Int32>] = [:]
     /// Links that have gone to other network namespaces, by the indices that they had here.
     private var departed: Set<Int32> = []
     /// Of more, none is remembered: such a host moves links all the time, and what is theirs has been asked long ago.
@@ -48,6 +49,9 @@ package final class LinkTable {
         holders[address, default: []].sorted().compactMap { links[$0] }
     }
 
+    /// The links that have an alias.
+    package func links(alias: String) -> [Link] { aliases[alias, default: []].sorted().compactMap { links[$0] } }
+
     /// Whether a link has an address.
     package func hasLink(of address: HardwareAddress) -> Bool { holders[address] != nil }
 
@@ -69,6 +73,8 @@ package final class LinkTable {
             indices[old.name] = nil
         }
         if let old = links[link.index], old.address != link.address { forgetAddress(of: old) }
+        if let old = links[link.index], old.alias != link.alias { forgetAlias(of: old) }
+        if let alias = link.alias { aliases[alias, default: []].insert(link.index) }
         if let address = link.address { holders[address, default: []].insert(link.index) }
         departed.remove(link.index)
         links[link.index] = link
@@ -81,19 +87,29 @@ package final class LinkTable {
         if holders[address]?.isEmpty == true { holders[address] = nil }
     }
 
+    private func forgetAlias(of link: Link) {
+        guard let alias = link.alias else { return }
+        aliases[alias]?.remove(link.index)
+        if aliases[alias]?.isEmpty == true { aliases[alias] = nil }
+    }
+
     /// - Returns: The name that the link had.
     private func remove(_ index: Int32) -> String? {
         guard let link = links.removeValue(forKey: index) else { return nil }
         if indices[link.name] == index { indices[link.name] = nil }
         forgetAddress(of: link)
+        forgetAlias(of: link)
         return link.name
     }
 
-    private func receive() {
+    /// Takes all news that wait, so that what the kernel has said before an answer is known before that.
+    package func catchUp() { receive(limit: .max) }
+
+    private func receive(limit: Int = 256) {
         var changed: [String] = []
         var isOverrun = false
         do {
-            try monitor.receive { event in
+            try monitor.receive(limit: limit) { event in
                 switch event {
                 case .changed(let link):
                     if let old = links[link.index], old.name != link.name { changed.append(old.name) }
@@ -137,6 +153,7 @@ package final class LinkTable {
             links = [:]
             indices = [:]
             holders = [:]
+            aliases = [:]
             for link in all { insert(link) }
         } catch {
             // Others may be changing them all the time.

@@ -18,6 +18,16 @@ struct ManagedVSI {
     var isStoredAsGranted = false
     /// The netlink port where libvirt waits for events about it; 0 for other managers.
     var eventPort: UInt32 = 0
+    /// What worked before the request, until its link is settled: what the kernel refuses does not end it.
+    var working: Working?
     /// The bridge has granted the request, and `waiters` wait for the link alone.
     var isLinking = false
+
+    /// A request whose VSI is associated and has its link.
+    struct Working {
+        var request: EVBProtocol.VSIRequest
+        var link: EdgeRelay.Demand?
+        var owner: RequestOwner
+        var eventPort: UInt32
+    }
 }

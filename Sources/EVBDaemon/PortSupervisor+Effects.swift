@@ -115,7 +115,10 @@ extension PortSupervisor {
         relay.raise(vsiID, demand, vid: filter.onlyVID) { [weak self] result in
             // What has come since, another request or a loss, has ended this one already.
             guard let self, vsis[vsiID]?.turn == managed.turn, port.vsi(vsiID)?.state == .associated else { return }
-            guard case .failure(let error) = result else { return then() }
+            guard case .failure(let error) = result else {
+                vsis[vsiID]?.working = nil
+                return then()
+            }
             if error.kind == .cancelled { return }
             if error.kind == .notFound, triesLeft > 0 {
                 // The news that the interface is gone, if that is why, are on their way, and it loses the VSI by them.
@@ -128,8 +131,27 @@ extension PortSupervisor {
             }
             finish(vsiID, .linkFailed(link: demand.name ?? "", cause: "\(error)"))
             onNews?(PortNews(kind: .notice, vsiID: vsiID, message: "\(error)"))
+            guard !goBack(vsiID) else { return }
             try? withdraw(vsiID, waiter: nil)
         }
+    }
+
+    /// Asks again for what worked before a request whose link cannot be had.
+    ///
+    /// - Returns: Whether there was such a thing.
+    private func goBack(_ vsiID: VSIID) -> Bool {
+        guard let working = vsis[vsiID]?.working else { return false }
+        vsis[vsiID]?.link = working.link
+        do throws(RequestRefusal) {
+            try request(
+                working.request, link: nil, owner: working.owner, eventPort: working.eventPort, waiter: nil)
+        } catch {
+            return false
+        }
+        // If that fails too there is nothing to go back to.
+        vsis[vsiID]?.working = nil
+        log(.notice, "VSI goes on with what it had", ["vsi": "\(vsiID)"])
+        return true
     }
 
     /// The bridge does not answer, and will not be waited for: links, rules and files of the VSIs go.
@@ -141,6 +163,11 @@ extension PortSupervisor {
         guard let managed = vsis.removeValue(forKey: vsiID) else { return }
         let addresses = relay.gate.addresses(of: vsiID)
         relay.remove(vsiID) { [weak self] result in
+            // What evbd has no time for any more is the next run's to finish, by the file.
+            if case .failure(let error) = result, error.kind == .cancelled {
+                self?.end(managed.waiters, .linkFailed(link: managed.link?.name ?? "", cause: "\(error)"))
+                return
+            }
             // Not before its link is gone; and not if it was asked for again meanwhile.
             if let self, vsis[vsiID] == nil {
                 var isDeleted = false

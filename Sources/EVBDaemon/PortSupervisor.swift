@@ -51,7 +51,7 @@ final class PortSupervisor: StationPortControl {
         relay.gate.onMark = { [weak self] in self?.transport.setMark($0) }
         relay.onTrouble = { [weak self] in self?.onNews?(PortNews(kind: .notice, vsiID: $0, message: $1)) }
         relay.onDeparture = { [weak self] in self?.keep($0) }
-        relay.isWanted = { [weak self] in self?.vsis[$0] != nil }
+        relay.isKnown = { [weak self] in self?.vsis[$0] != nil }
         transport.onFrame = { [weak self] frame in
             guard let self else { return }
             perform(port.receive(frame, at: now))
@@ -80,9 +80,12 @@ final class PortSupervisor: StationPortControl {
         for vsi in stored {
             let vsiID = vsi.request.vsiID
             if vsi.link != nil { relay.resumed.insert(vsiID) }
+            relay.adopted[vsiID] = vsi.adopted
             guard !vsi.isWithdrawn else {
                 // Its manager was told that it is given up; the bridge will notice that nobody speaks of it.
-                relay.discard(vsiID, vsi.link, vid: vsi.request.filter.onlyVID) { [weak self] in self?.unkeep(vsiID) }
+                relay.discard(vsiID, vsi.link, vid: vsi.request.filter.onlyVID) { [weak self] in
+                    if let self, vsis[vsiID] == nil { unkeep(vsiID) }
+                }
                 continue
             }
             do throws(VSIRequestError) {
@@ -92,8 +95,9 @@ final class PortSupervisor: StationPortControl {
                 managed.eventPort = vsi.eventPort
                 managed.isStoredAsGranted = vsi.isGranted
                 vsis[vsiID] = managed
-                if vsi.isLinkElsewhere, let link = vsi.link {
-                    relay.resumeElsewhere(vsiID, link, vid: vsi.request.filter.onlyVID)
+                if let link = vsi.link, vsi.isLinkElsewhere || vsi.isGranted {
+                    relay.resume(
+                        vsiID, link, vid: vsi.request.filter.onlyVID, isElsewhere: vsi.isLinkElsewhere)
                 }
                 refreshGate(vsiID)
                 perform(effects)
@@ -188,12 +192,19 @@ final class PortSupervisor: StationPortControl {
         managed.eventPort = eventPort
         // A VSI that changes is still one that the bridge has granted before.
         managed.isStoredAsGranted = former?.isStoredAsGranted ?? false
+        if let former, let working = port.vsi(request.vsiID), working.state == .associated {
+            managed.working =
+                former.working
+                ?? ManagedVSI.Working(
+                    request: working.request, link: former.link, owner: former.owner, eventPort: former.eventPort)
+        }
         do throws(SystemError) {
             try store.keep(
                 StoredVSI(
                     port: name, request: request, link: managed.link, owner: owner,
                     isGranted: managed.isStoredAsGranted, isWithdrawn: false,
-                    isLinkElsewhere: relay.isElsewhere(request.vsiID), eventPort: eventPort))
+                    isLinkElsewhere: relay.isElsewhere(request.vsiID),
+                    adopted: relay.adoptedLink(of: request.vsiID), eventPort: eventPort))
         } catch {
             throw .unstored(error)
         }
@@ -244,7 +255,8 @@ final class PortSupervisor: StationPortControl {
             StoredVSI(
                 port: name, request: snapshot.request, link: managed.link, owner: managed.owner,
                 isGranted: managed.isStoredAsGranted, isWithdrawn: isWithdrawn || snapshot.isWithdrawn,
-                isLinkElsewhere: relay.isElsewhere(vsiID), eventPort: managed.eventPort))
+                isLinkElsewhere: relay.isElsewhere(vsiID), adopted: relay.adoptedLink(of: vsiID),
+                eventPort: managed.eventPort))
     }
 
     /// Stores nothing of a VSI any more.

@@ -49,6 +49,9 @@ struct EvbSimulate: ParsableCommand {
     @Flag(help: "Print all that happens.")
     var trace = false
 
+    @Flag(help: "Simulate the links of VSIs over a kernel that fails, and no stations.")
+    var dataplane = false
+
     func validate() throws { _ = try chosenFaults() }
 
     private func chosenFaults() throws -> Set<Fault> {
@@ -64,6 +67,7 @@ struct EvbSimulate: ParsableCommand {
     }
 
     func run() throws {
+        if dataplane { return try runDataplane() }
         let faults = try chosenFaults()
         var (done, events, associations) = (UInt64(0), UInt64(0), UInt64(0))
         var seconds = 0.0
@@ -90,6 +94,34 @@ struct EvbSimulate: ParsableCommand {
             print(
                 "repeat: evb-simulate --seed \(violation.seed) --runs 1 --stations \(stations) --vsis \(vsis)"
                     + " --minutes \(minutes)\(self.faults.map { " --faults \($0)" } ?? "") --trace")
+            throw ExitCode(1)
+        }
+    }
+
+    private func runDataplane() throws {
+        var (done, events, openings) = (UInt64(0), UInt64(0), UInt64(0))
+        var seconds = 0
+        var violation: Violation?
+        while violation == nil {
+            if let hours, Double(seconds) >= hours * 3600 { break }
+            if hours == nil, done >= runs ?? 1 { break }
+            if let runs, done >= runs { break }
+            let options = DataplaneOptions(seed: seed &+ done, turmoil: .seconds(60 * minutes), vsis: vsis)
+            let report = DataplaneSimulation.run(options, trace: trace ? { print($0) } : nil)
+            done += 1
+            events &+= report.events
+            openings &+= report.openings
+            seconds += report.seconds
+            violation = report.violation
+        }
+        if let violation { print("VIOLATION \(violation)\n") }
+        print(
+            "runs \(done), seeds \(seed) to \(seed &+ done &- 1), port-hours \(seconds / 3600), events \(events),"
+                + " openings \(openings), violations \(violation == nil ? 0 : 1)")
+        if let violation {
+            print(
+                "repeat: evb-simulate --dataplane --seed \(violation.seed) --runs 1 --vsis \(vsis) --minutes \(minutes)"
+                    + " --trace")
             throw ExitCode(1)
         }
     }

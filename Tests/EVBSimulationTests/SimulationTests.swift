@@ -73,4 +73,29 @@ import Testing
         #expect(!traces[0].isEmpty)
         #expect(traces[0] == traces[1])
     }
+
+    @Test("whatever the kernel and other processes do to links, what must hold of them holds")
+    func dataplane() {
+        print("dataplane simulation: EVBD_SEED=\(Self.seed) EVBD_RUNS=\(Self.runs)")
+        var openings: UInt64 = 0
+        for index in 0..<Self.runs {
+            let report = DataplaneSimulation.run(DataplaneOptions(seed: Self.seed &+ index, turmoil: .seconds(300)))
+            openings += report.openings
+            if let violation = report.violation {
+                Issue.record("EVBD_SEED=\(report.seed) EVBD_RUNS=1\n\(violation)")
+                return
+            }
+        }
+        #expect(openings > Self.runs)
+    }
+
+    @Test("a seed is all that a run of the dataplane needs")
+    func dataplaneDeterminism() {
+        var traces: [[String]] = [[], []]
+        for round in 0...1 {
+            _ = DataplaneSimulation.run(DataplaneOptions(seed: 7, turmoil: .seconds(60))) { traces[round].append($0) }
+        }
+        #expect(!traces[0].isEmpty)
+        #expect(traces[0] == traces[1])
+    }
 }

@@ -1,5 +1,6 @@
 internal import Dataplane
 internal import EVBWire
+internal import EdgeRelayMachine
 internal import LinuxSystem
 internal import Logging
 internal import Netlink
@@ -14,8 +15,8 @@ extension EdgeRelay {
         case .find(let name?, _): conflict(name, for: vsiID)
         case .find(nil, _): nil
         case .function(let function):
-            if let link = entries[vsiID]?.link {
-                "the VSI has the link \(link.name) already: de-associate it first to change that"
+            if let name = machine.slots[vsiID]?.actual.name {
+                "the VSI has the link \(name) already: de-associate it first to change that"
             } else {
                 functions.conflict(function, for: vsiID)
             }
@@ -26,7 +27,7 @@ extension EdgeRelay {
         if let function = functions.name(of: vsiID) {
             return "the VSI has \(function) already: de-associate it first to change that"
         }
-        if let other = vsiOfName[specification.name], other != vsiID {
+        if let other = machine.holder(of: specification.name), other != vsiID {
             return "the link \(specification.name) belongs to VSI \(other): choose another name"
         }
         if let bridge {
@@ -34,14 +35,13 @@ extension EdgeRelay {
                 "\(portName) is in the bridge \(bridge.name), so that no \(specification.kind.rawValue) can be made on "
                 + "it: name a tap that is in the bridge, or leave the link out"
         }
-        if let own = entries[vsiID], own.isMade || own.isBusy, own.wish != .absent,
-            own.demand != .make(specification)
-        {
-            return "the VSI has the link \(own.link?.name ?? specification.name) already: de-associate it first to "
+        let slot = machine.slots[vsiID]
+        if let slot, slot.isCreated, slot.desired != .absent, slot.desired.spec != LinkSpec(.make(specification)) {
+            return "the VSI has the link \(slot.actual.name ?? specification.name) already: de-associate it first to "
                 + "change the link"
         }
         // While it is being made the table may have it without its alias.
-        guard entries[vsiID]?.link == nil, entries[vsiID]?.isMade != true, let link = table[specification.name] else {
+        guard slot?.actual.link == nil, slot?.isCreated != true, let link = table[specification.name] else {
             return nil
         }
         if link.alias == Self.alias(vsiID) { return nil }
@@ -50,7 +50,7 @@ extension EdgeRelay {
     }
 
     private func conflict(_ name: String, for vsiID: VSIID) -> String? {
-        if let other = vsiOfName[name], other != vsiID {
+        if let other = machine.holder(of: name), other != vsiID {
             return "the link \(name) belongs to VSI \(other): choose another"
         }
         guard let link = table[name] else {
@@ -70,25 +70,6 @@ extension EdgeRelay {
         return bridge
     }
 
-    /// The link that somebody else has made for a VSI.
-    func candidate(for vsiID: VSIID, _ entry: Entry) -> Link? {
-        guard case .find(let name, let addresses) = entry.demand else { return nil }
-        if let name {
-            guard let link = table[name], link.index != entry.discarded, isPlacedForGuest(link, entry.vid) else {
-                return nil
-            }
-            return link
-        }
-        for address in addresses.flatMap(Self.hardwareAddresses) {
-            let found = table.links(of: address).first { link in
-                isPlacedForGuest(link, entry.vid) && link.index != entry.discarded
-                    && vsiOfName[link.name] ?? vsiID == vsiID
-            }
-            if let found { return found }
-        }
-        return nil
-    }
-
     /// Whether a link is where one of a machine on this port can be: on the port, on the VLAN's device on the port, or
     /// in the port's bridge.
     private func isPlacedForGuest(_ link: Link, _ vid: UInt16?) -> Bool {
@@ -100,34 +81,6 @@ extension EdgeRelay {
         if parent == port.index { return true }
         guard let device = table[parent], let own = vid ?? device.vlanID else { return false }
         return VLANDevice(name: "", parentIndex: port.index, vid: own, alias: "").isServed(by: device)
-    }
-
-    /// The link that an earlier evbd has made for a VSI.
-    func own(_ vsiID: VSIID, _ entry: Entry, _ specification: Specification) -> Link? {
-        let named = table[specification.name].map { [$0] } ?? []
-        let address = HardwareAddress(specification.address.rawValue)
-        let marked = (named + table.links(of: address)).first {
-            $0.alias == Self.alias(vsiID) && $0.index != entry.discarded
-        }
-        guard marked == nil, resumed.contains(vsiID) else { return marked }
-        return named.first {
-            $0.alias == nil && !$0.isUp && $0.kind == specification.kind.rawValue && $0.address == address
-                && $0.index != entry.discarded
-        }
-    }
-
-    /// Whether a link can become what is asked for while it is there.
-    func matches(_ link: Link, _ specification: Specification, parentIndex: Int32) -> Bool {
-        // In passthru the kernel gives a link the address of the port.
-        let isItsAddress =
-            specification.mode == .passthru || link.address == HardwareAddress(specification.address.rawValue)
-        guard link.kind == specification.kind.rawValue, link.parentIndex == parentIndex, isItsAddress else {
-            return false
-        }
-        // The kernel changes a mode to and from neither of these, and which sources a link lets in cannot be seen here.
-        let fixed: [MacvlanMode] = [.passthru, .source]
-        if let mode = link.macvlanMode, fixed.contains(mode) { return mode == .passthru && specification.mode == mode }
-        return specification.mode.map { !fixed.contains($0) } ?? true
     }
 
     /// The links of machines on this port that have an address, or the tap's form of it.
@@ -142,7 +95,7 @@ extension EdgeRelay {
         let device = VLANDevice(name: "", parentIndex: port.index, vid: vid, alias: "")
         let isUsable = { (link: Link) in device.isServed(by: link) && !self.discardedVLANs.contains(link.index) }
         if let named = table["\(portName).\(vid)"], isUsable(named) { return named }
-        return vlanUsers[vid] == nil ? nil : table.first(where: isUsable)
+        return machine.isVLANUsed(vid) ? table.first(where: isUsable) : nil
     }
 
     /// The name for a device that evbd makes.
@@ -153,15 +106,11 @@ extension EdgeRelay {
         return "evb\(port.index).\(vid)"
     }
 
-    /// A link that evbd made is on that VLAN's device no more; with the last one goes the device, if evbd has made it.
+    /// No link that evbd made is on that VLAN's device any more: the device goes, if evbd has made it.
     func leaveVLAN(_ vid: UInt16) {
-        let users = (vlanUsers[vid] ?? 1) - 1
-        guard users == 0, let port = table[portName] else {
-            vlanUsers[vid] = users > 0 ? users : nil
-            return
-        }
-        let device = vlanDevice(vid, on: port)
-        vlanUsers[vid] = nil
+        guard !machine.isVLANUsed(vid), let port = table[portName] else { return }
+        let wanted = VLANDevice(name: "", parentIndex: port.index, vid: vid, alias: "")
+        let device = table.first { wanted.isServed(by: $0) && !discardedVLANs.contains($0.index) }
         guard let device, device.alias == Self.vlanAlias else { return }
         // Somebody's link may sit on it too.
         let other = table.first {
@@ -170,10 +119,112 @@ extension EdgeRelay {
         guard other == nil else { return }
         discardedVLANs = discardedVLANs.filter { table[$0] != nil }
         discardedVLANs.insert(device.index)
-        _ = programmer.submit(.delete(index: device.index), of: portName) { [logger] result in
+        submit(.delete(index: device.index)) { relay, result in
             if case .failure(let error) = result, error.kind != .notFound {
-                logger.warning("a VLAN device cannot be deleted", metadata: ["error": "\(error)"])
+                relay.logger.warning("a VLAN device cannot be deleted", metadata: ["error": "\(error)"])
             }
         }
+    }
+
+    /// The port's MTU has been raised: the devices that evbd has made follow, and then the links on them.
+    func raiseVLANs() {
+        guard let port = table[portName] else { return }
+        for device in table.all(where: {
+            $0.parentIndex == port.index && $0.alias == Self.vlanAlias && $0.mtu < port.mtu
+        }) {
+            submit(.setMTU(index: device.index, port.mtu)) { relay, result in
+                if case .failure(let error) = result {
+                    relay.logger.notice("a VLAN device does not follow its port", metadata: ["error": "\(error)"])
+                }
+            }
+        }
+    }
+}
+
+// MARK: What the machine asks
+
+/// None of these may ask the machine, which is changing meanwhile.
+extension EdgeRelay: LinkView {
+    var hasPort: Bool { table[portName] != nil }
+
+    func value(_ link: Link) -> KernelLink {
+        KernelLink(
+            index: link.index, name: link.name, kind: link.kind, mode: link.macvlanMode.map { RelayMode($0) },
+            mtu: link.mtu, lowerMTU: link.parentIndex.flatMap { table[$0]?.mtu }, isUp: link.isUp,
+            isKeptFromHost: link.group == MacvlanSpec.group)
+    }
+
+    func link(at index: Int32) -> KernelLink? { table[index].map(value) }
+
+    func hasLeft(_ index: Int32) -> Bool { table[index] == nil && table.isElsewhere(index) }
+
+    func filter(of vsiID: VSIID, at link: KernelLink?) -> FilterState {
+        if let link = link.flatMap({ table[$0.index] }), !guests.isSecured(link) { return .missing }
+        return gate.isOpen(vsiID) ? .open : .closed
+    }
+
+    func isWanted(_ vsiID: VSIID) -> Bool { isKnown(vsiID) }
+
+    /// Whose a link is that evbd has made: the device of a VLAN is used by it.
+    func ownership(of link: Link, _ vlan: UInt16?) -> Ownership {
+        guard let parent = link.parentIndex, parent != table[portName]?.index else { return .created(vlan: nil) }
+        return .created(vlan: vlan ?? table[parent]?.vlanID)
+    }
+
+    func candidate(
+        for vsiID: VSIID, _ spec: LinkSpec, vlan: UInt16?, except discarded: Int32?, holder: (String) -> VSIID?
+    ) -> LinkCandidate? {
+        if spec.origin == .created { return own(vsiID, spec, vlan, except: discarded) }
+        let isUsable = { (link: Link) in link.index != discarded && self.isPlacedForGuest(link, vlan) }
+        if let name = spec.name {
+            return table[name].flatMap { isUsable($0) ? LinkCandidate(value($0), .adopted) : nil }
+        }
+        // Its guest may have changed its address.
+        if let former = adopted[vsiID], let link = table[former.index], link.name == former.name, isUsable(link) {
+            return LinkCandidate(value(link), .adopted)
+        }
+        for address in spec.addresses {
+            let found = table.links(of: HardwareAddress(address.rawValue)).first { link in
+                isUsable(link) && holder(link.name) ?? vsiID == vsiID
+            }
+            if let found { return LinkCandidate(value(found), .adopted) }
+        }
+        return nil
+    }
+
+    /// The link that evbd has made for a VSI.
+    private func own(_ vsiID: VSIID, _ spec: LinkSpec, _ vlan: UInt16?, except discarded: Int32?) -> LinkCandidate? {
+        let all = table.links(alias: Self.alias(vsiID)).filter { $0.index != discarded }
+        if let marked = all.first {
+            return LinkCandidate(
+                value(marked), ownership(of: marked, vlan), isFitting: matches(marked, spec, vlan),
+                twins: all.dropFirst().map(value))
+        }
+        guard resumed.contains(vsiID), let name = spec.name, let link = table[name] else { return nil }
+        let isHalfMade =
+            link.alias == nil && !link.isUp && link.kind == spec.kind
+            && link.address == spec.addresses.first.map { HardwareAddress($0.rawValue) } && link.index != discarded
+        return isHalfMade ? LinkCandidate(value(link), ownership(of: link, vlan), isFitting: false) : nil
+    }
+
+    /// Whether a link can become what is asked for while it is there.
+    private func matches(_ link: Link, _ spec: LinkSpec, _ vlan: UInt16?) -> Bool {
+        guard let port = table[portName], link.kind == spec.kind, let parent = link.parentIndex else { return false }
+        // It is the port itself where the kernel has no VLAN devices.
+        let isPlaced =
+            vlan.map { vlan in
+                let device = VLANDevice(name: "", parentIndex: port.index, vid: vlan, alias: "")
+                return table[parent].map { device.isServed(by: $0) } ?? false
+            } ?? (parent == port.index)
+        // In passthru the kernel gives a link the address of the port.
+        let isItsAddress =
+            spec.mode == .passthru || link.address == spec.addresses.first.map { HardwareAddress($0.rawValue) }
+        guard isPlaced, isItsAddress else { return false }
+        // The kernel changes a mode to and from neither of these, and which sources a link lets in cannot be seen here.
+        let fixed: [RelayMode] = [.passthru, .source]
+        if let mode = link.macvlanMode.map({ RelayMode($0) }), fixed.contains(mode) {
+            return mode == .passthru && spec.mode == mode
+        }
+        return spec.mode.map { !fixed.contains($0) } ?? true
     }
 }

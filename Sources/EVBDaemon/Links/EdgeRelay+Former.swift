@@ -1,4 +1,5 @@
 internal import EVBWire
+internal import EdgeRelayMachine
 internal import Netlink
 
 // What an earlier run of evbd has left of the links of VSIs. A VSI that is granted again finds its link by itself; this is
@@ -7,42 +8,58 @@ internal import Netlink
 extension EdgeRelay {
     /// The bridge does not go on with a VSI of the run before: its traffic stops, if there is a link.
     func cutFormer(_ vsiID: VSIID, _ demand: Demand, vid: UInt16?) {
-        // It is cut once it comes back.
+        if case .function(let function) = demand {
+            functions.raise(vsiID, function, vid: vid) { _ in }
+            return functions.cut(vsiID)
+        }
         if isElsewhere(vsiID) { return cut(vsiID) }
         guard isThere(vsiID, demand, vid: vid) else { return }
-        raise(vsiID, demand, vid: vid) { _ in }
-        cut(vsiID)
+        perform(machine.want(vsiID, .down(LinkSpec(demand), vlan: vid), self))
     }
 
     /// A VSI was given up, and the run before ended before its link was gone: it goes now, if evbd has made it.
-    func discard(_ vsiID: VSIID, _ demand: Demand?, vid: UInt16?, then: @escaping () -> Void) {
-        guard let demand, isThere(vsiID, demand, vid: vid) else { return then() }
-        if case .find = demand { return then() }
-        raise(vsiID, demand, vid: vid) { _ in }
-        remove(vsiID) { _ in then() }
+    ///
+    /// `completion` is called once the link is gone, or cannot be deleted; not if evbd stops before.
+    func discard(_ vsiID: VSIID, _ demand: Demand?, vid: UInt16?, completion: @escaping () -> Void) {
+        guard let demand, isThere(vsiID, demand, vid: vid) else { return completion() }
+        let ended: Completion = {
+            if case .failure(let error) = $0, error.kind == .cancelled { return } else { completion() }
+        }
+        switch demand {
+        case .find: completion()
+        case .function(let function):
+            functions.raise(vsiID, function, vid: vid) { _ in }
+            functions.remove(vsiID, then: ended)
+        case .make:
+            perform(machine.want(vsiID, .down(LinkSpec(demand), vlan: vid), self))
+            remove(vsiID, completion: ended)
+        }
     }
 
     /// Whether a VSI's link is in another network namespace, as far as is known.
-    func isElsewhere(_ vsiID: VSIID) -> Bool { entries[vsiID]?.isElsewhere ?? false }
+    func isElsewhere(_ vsiID: VSIID) -> Bool { machine.slots[vsiID]?.actual.isElsewhere ?? false }
 
-    /// The link of a VSI was in another network namespace when the run before ended. It is out of reach, and none is made in
-    /// its place, unless it has come back meanwhile.
-    func resumeElsewhere(_ vsiID: VSIID, _ demand: Demand, vid: UInt16?) {
+    /// The adopted link of a VSI, which the next run is to find.
+    func adoptedLink(of vsiID: VSIID) -> AdoptedLink? {
+        guard let slot = machine.slots[vsiID], slot.actual.ownership == .adopted, let link = slot.actual.link else {
+            return nil
+        }
+        return AdoptedLink(name: link.name, index: link.index)
+    }
+
+    /// Goes on with a VSI of the run before that the bridge had granted, and whose link is not here: it may be in another
+    /// network namespace, so that none is made in its place before it is looked for there.
+    func resume(_ vsiID: VSIID, _ demand: Demand, vid: UInt16?, isElsewhere: Bool) {
+        if case .function = demand { return }
         guard !isThere(vsiID, demand, vid: vid) else { return }
-        var entry = Entry(demand: demand)
-        (entry.vid, entry.wish, entry.isElsewhere) = (vid, .up, true)
-        entries[vsiID] = entry
-        register(vsiID, demand)
+        if case .find = demand, !isElsewhere { return }
+        machine.resume(vsiID, LinkSpec(demand), vlan: vid, isElsewhere: isElsewhere)
     }
 
     private func isThere(_ vsiID: VSIID, _ demand: Demand, vid: UInt16?) -> Bool {
-        if let entry = entries[vsiID] { return !entry.isElsewhere }
-        var entry = Entry(demand: demand)
-        entry.vid = vid
-        return switch demand {
-        case .make(let specification): own(vsiID, entry, specification) != nil
-        case .find: candidate(for: vsiID, entry) != nil
-        case .function: true
-        }
+        if case .function = demand { return true }
+        if let slot = machine.slots[vsiID] { return !slot.actual.isElsewhere }
+        let holders = machine
+        return candidate(for: vsiID, LinkSpec(demand), vlan: vid, except: nil) { holders.holder(of: $0) } != nil
     }
 }

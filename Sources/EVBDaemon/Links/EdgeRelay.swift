@@ -1,21 +1,19 @@
 internal import Dataplane
 internal import EVBModel
 internal import EVBSettings
+internal import EVBTime
 internal import EVBWire
+internal import EdgeRelayMachine
 internal import EventLoop
 internal import LinuxSystem
 internal import Logging
 internal import Netlink
 
-/// The links of one port's VSIs: what each should be, and the steps that bring it there.
+/// The links of one port's VSIs. `RelayMachine` decides; this makes the operations, tells the machine what the kernel says,
+/// and tells managers and the log what the machine says.
 ///
-/// Traffic passes only while the bridge has granted the association: a link is made when it does, set down when the
-/// bridge takes it back, and deleted when its manager wants it no more. A link that somebody else has made for the VSI
-/// is adopted: set up, down and into the mode of the edge relay like those, and never deleted.
-///
-/// Each link has at most one command under way; what is wanted meanwhile is compared with what has come of it when it
-/// is done. Files: this one is what others see; `+Steps` compares and goes ahead, `+Finding` says which link is a
-/// VSI's, `+Changes` is about what somebody else does to links.
+/// Files: this one is what others see; `+Operations` makes operations, `+Finding` says which link is a VSI's, `+Changes` brings
+/// the kernel's news, `+Former` is about what an earlier run has left.
 final class EdgeRelay {
     /// A link that a manager asked for.
     struct Specification: Equatable {
@@ -49,57 +47,13 @@ final class EdgeRelay {
         }
     }
 
-    enum Wish {
-        case up
-        case down
-        case absent
-    }
-
-    struct Entry {
-        var demand: Demand
-        /// The VLAN that all frames of the VSI belong to, if it is one.
-        var vid: UInt16?
-        var wish = Wish.absent
-        var link: Link?
-        /// evbd has made the link, so it is evbd's to delete.
-        var isMade = false
-        /// The link is in another network namespace.
-        var isElsewhere = false
-        /// The link that the next one is made on, where that is not the port.
-        var parentIndex: Int32?
-        /// The VLAN whose device the link that evbd made sits on.
-        var usedVLAN: UInt16?
-        /// The link that evbd had made and that is not there any more, without news of what has become of it.
-        var missing: Link?
-        /// A link that is about to be gone, though the table may have it still.
-        var discarded: Int32?
-        /// evbd has set it down.
-        var isCut = false
-        /// It has been up while its VSI was associated.
-        var wasRaised = false
-        /// Why it cannot be brought into its mode; it is kept down then.
-        var fault: NetlinkError?
-        /// How often another process may spoil it before it is left as it is.
-        var corrections = EdgeRelay.correctionsMax
-        /// How often evbd still logs that it closes the link again; closing itself has no limit.
-        var closingReports = EdgeRelay.correctionsMax
-        var isBusy = false
-        /// The kernel has told of its link while that was so.
-        var hasNews = false
-        var waiting: [(Result<Void, NetlinkError>) -> Void] = []
-        /// Those who wait for the link to be gone.
-        var waitingForEnd: [(Result<Void, NetlinkError>) -> Void] = []
-    }
-
     /// What a link's alias begins with, by which evbd knows its own after a restart.
     static let aliasPrefix = "evbd "
     /// The alias of VLAN devices that evbd has made for links.
     static let vlanAlias = "evbd VLAN"
-    /// Somebody who wants a link otherwise than evbd is not fought for ever; each request and each news of the bridge
-    /// begins anew.
-    static let correctionsMax = 5
+    typealias Completion = (Result<Void, NetlinkError>) -> Void
 
-    let programmer: LinkProgrammer
+    let programmer: KernelQueue
     let table: LinkTable
     let filter: GuestFilter
     let gate: PortGate
@@ -113,22 +67,27 @@ final class EdgeRelay {
     /// Called when the link of a VSI has gone to another network namespace, or has come back.
     var onDeparture: ((VSIID) -> Void)?
     /// Whether a VSI is known, with a link or without.
-    var isWanted: (VSIID) -> Bool = { _ in true }
+    var isKnown: (VSIID) -> Bool = { _ in true }
     /// Whether an interface is one of evbd's ports.
     let isPort: (String) -> Bool
 
     private(set) var policy: RelayPolicy
-    var entries: [VSIID: Entry] = [:]
-    /// The VSIs by the names of their links, those that are not made yet among them.
-    var vsiOfName: [String: VSIID] = [:]
-    /// The VSIs whose links are somebody else's to make, by their addresses.
-    var seekers: [HardwareAddress: [VSIID]] = [:]
-    /// How many links that evbd made are on the device of a VLAN.
-    var vlanUsers: [UInt16: Int] = [:]
+    var machine: RelayMachine
+    /// Who waits for links to be as they are wanted, and for links to be gone.
+    private var waiting: [VSIID: [Completion]] = [:]
+    private var waitingForEnd: [VSIID: [Completion]] = [:]
+    /// Operations that wait for the worker, and how many it has. What it does not have is not done when evbd stops.
+    var queue = FIFO<(command: LinkCommand, then: (Result<Link?, NetlinkError>) -> Void)>()
+    var underWay = 0
+    var isStopped = false
+    let timers: Timers
+    private var retryTimers: [VSIID: Timers.Timer] = [:]
     /// VLAN devices that are about to be gone, though the table may have them still.
     var discardedVLANs: Set<Int32> = []
     /// VSIs of the run before, which may have been killed before it had marked their links as evbd's.
     var resumed: Set<VSIID> = []
+    /// The links of other processes that VSIs of the run before had.
+    var adopted: [VSIID: AdoptedLink] = [:]
     var hasToldOfVLANs = false
     var hasToldOfFilter = false
     /// The host's IP is kept off the links that evbd makes, as far as that can be.
@@ -136,7 +95,7 @@ final class EdgeRelay {
 
     /// Has no links yet.
     init(
-        programmer: LinkProgrammer, table: LinkTable, timers: Timers, filter: GuestFilter, portName: String,
+        programmer: KernelQueue, table: LinkTable, timers: Timers, filter: GuestFilter, portName: String,
         policy: RelayPolicy, isPort: @escaping (String) -> Bool, logger: Logger
     ) {
         // An earlier life of the port, whose gate has stayed, ends here.
@@ -146,6 +105,8 @@ final class EdgeRelay {
         self.filter = filter
         self.portName = portName
         self.policy = policy
+        self.timers = timers
+        machine = RelayMachine(policy: LinkPolicy(policy))
         self.isPort = isPort
         self.logger = logger
         let gate = PortGate(filter: filter, portName: portName, table: table, policy: policy, logger: logger)
@@ -168,7 +129,7 @@ final class EdgeRelay {
     }
 
     /// Whether there is no link to care for.
-    var isEmpty: Bool { entries.isEmpty && functions.isEmpty }
+    var isEmpty: Bool { machine.isEmpty && functions.isEmpty }
 
     /// Configuration or bridge have changed; the links follow.
     func apply(_ policy: RelayPolicy) {
@@ -178,20 +139,15 @@ final class EdgeRelay {
         functions.policy = policy
         guests.setOn(policy.filtersGuests)
         gate.apply(policy)
-        guard !entries.isEmpty else { return }
-        if policy.mode != former.mode || policy.isHeld != former.isHeld {
+        if !machine.isEmpty, policy.mode != former.mode || policy.isHeld != former.isHeld {
             logger.notice(
                 "links follow the edge relay",
-                metadata: ["mode": "\(policy.mode)", "held": "\(policy.isHeld)", "links": "\(entries.count)"])
+                metadata: ["mode": "\(policy.mode)", "held": "\(policy.isHeld)", "links": "\(machine.slots.count)"])
         }
-        if policy.isHeld, !former.isHeld {
+        if !machine.isEmpty, policy.isHeld, !former.isHeld {
             logger.warning("fallback: hold: links are down until the bridge grants reflective relay")
         }
-        for vsiID in entries.keys {
-            beginAnew(vsiID)
-            entries[vsiID]?.fault = nil
-            step(vsiID)
-        }
+        perform(machine.observe(.policy(LinkPolicy(policy)), self))
     }
 
     // MARK: Demands
@@ -202,72 +158,98 @@ final class EdgeRelay {
     ///   - vsiID: The VSI.
     ///   - demand: What link it is to have.
     ///   - vid: The VLAN that all of its frames belong to, if it is one.
-    ///   - then: Hears when it is so, or why it cannot be.
-    func raise(_ vsiID: VSIID, _ demand: Demand, vid: UInt16?, then: @escaping (Result<Void, NetlinkError>) -> Void) {
-        if case .make(let specification) = demand, let other = vsiOfName[specification.name], other != vsiID {
-            return then(
-                .failure(
-                    NetlinkError(
-                        operation: "create \(specification.kind.rawValue) \(specification.name) on \(portName)",
-                        kind: .exists, reason: "it belongs to VSI \(other); choose another name with --link")))
+    ///   - completion: Called once the link is so, or with the error.
+    func raise(_ vsiID: VSIID, _ demand: Demand, vid: UInt16?, completion: @escaping Completion) {
+        if case .function(let function) = demand {
+            return functions.raise(vsiID, function, vid: vid, then: completion)
         }
-        if case .function(let function) = demand { return functions.raise(vsiID, function, vid: vid, then: then) }
-        if let former = entries[vsiID], former.demand != demand || former.vid != vid, !former.isBusy, !former.isMade {
-            forgetLink(vsiID)
-            unregister(vsiID)
-        }
-        var entry = entries[vsiID] ?? Entry(demand: demand)
-        // One that is under way, or made already, keeps its VLAN until it is gone.
-        if entry.link == nil, !entry.isBusy { entry.vid = vid }
-        entry.demand = demand
-        entry.wish = .up
-        entry.fault = nil
-        entry.corrections = Self.correctionsMax
-        entry.closingReports = Self.correctionsMax
-        entry.waiting.append(then)
-        entries[vsiID] = entry
-        register(vsiID, demand)
-        step(vsiID)
+        let spec = LinkSpec(demand)
+        if let refusal = machine.refusal(of: spec, for: vsiID) { return completion(.failure(NetlinkError(refusal))) }
+        waiting[vsiID, default: []].append(completion)
+        perform(machine.want(vsiID, .up(spec, vlan: vid), self))
     }
 
-    /// The VSI is associated no longer: its traffic is to stop, its link to stay for whoever has it open.
+    /// The VSI is associated no longer: its traffic is to stop, its link to stay for the program that has it open.
     func cut(_ vsiID: VSIID) {
         if functions.holds(vsiID) { return functions.cut(vsiID) }
-        guard let entry = entries[vsiID] else { return }
-        if entry.isElsewhere, entry.wish == .up, policy.gate == .down {
-            trouble(vsiID, "its link is in another network namespace, where evbd cannot set it down: set it down there")
-        }
-        entries[vsiID]?.wish = .down
-        beginAnew(vsiID)
-        step(vsiID)
+        guard let slot = machine.slots[vsiID] else { return }
+        perform(machine.want(vsiID, slot.desired.lowered, self))
     }
 
     /// The VSI's manager wants it no more: its link goes.
-    func remove(_ vsiID: VSIID, then: @escaping (Result<Void, NetlinkError>) -> Void) {
-        if functions.holds(vsiID) { return functions.remove(vsiID, then: then) }
-        guard entries[vsiID] != nil else { return then(.success(())) }
-        entries[vsiID]?.wish = .absent
-        entries[vsiID]?.waitingForEnd.append(then)
-        step(vsiID)
+    func remove(_ vsiID: VSIID, completion: @escaping Completion) {
+        if functions.holds(vsiID) { return functions.remove(vsiID, then: completion) }
+        guard machine.slots[vsiID] != nil else { return completion(.success(())) }
+        waitingForEnd[vsiID, default: []].append(completion)
+        perform(machine.want(vsiID, .absent, self))
     }
 
-    /// Corrections count from the beginning.
-    private func beginAnew(_ vsiID: VSIID) {
-        entries[vsiID]?.corrections = Self.correctionsMax
-        entries[vsiID]?.closingReports = Self.correctionsMax
+    // MARK: Effects
+
+    /// Carries out what the machine wants.
+    func perform(_ effects: [RelayEffect]) {
+        for effect in effects {
+            switch effect {
+            case .submit(let vsiID, let operation): begin(vsiID, operation)
+            case .settled(let vsiID, let failure): settled(vsiID, failure)
+            case .removed(let vsiID): endRemoval(vsiID)
+            case .report(let vsiID, let report): tell(vsiID, report)
+            case .store(let vsiID): onDeparture?(vsiID)
+            case .handBack(let vsiID, let index): gate.handBack(vsiID, link: index)
+            case .discard(let vsiID, let link): discard(vsiID, link)
+            case .vlanUnused(let vlan): leaveVLAN(vlan)
+            case .retryLater(let vsiID, let failures): retryLater(vsiID, failures)
+            }
+        }
     }
+
+    private func settled(_ vsiID: VSIID, _ failure: LinkFailure?) {
+        if machine.slots[vsiID] == nil {
+            resumed.remove(vsiID)
+            adopted[vsiID] = nil
+            retryTimers[vsiID] = nil
+        }
+        let result: Result<Void, NetlinkError> = failure.map { .failure(NetlinkError($0)) } ?? .success(())
+        let ended = (waiting.removeValue(forKey: vsiID) ?? []) + (waitingForEnd.removeValue(forKey: vsiID) ?? [])
+        for completion in ended { completion(result) }
+    }
+
+    private func endRemoval(_ vsiID: VSIID) {
+        for completion in waitingForEnd.removeValue(forKey: vsiID) ?? [] { completion(.success(())) }
+    }
+
+    private func retryLater(_ vsiID: VSIID, _ failures: Int) {
+        guard !isStopped else { return }
+        let timer = timers.timer { [weak self] in
+            guard let self else { return }
+            retryTimers[vsiID] = nil
+            perform(machine.observe(.retry(vsiID), self))
+        }
+        timer.set(timers.now + .seconds(1 << UInt64(min(max(failures, 1), 6) - 1)))
+        retryTimers[vsiID] = timer
+    }
+
+    // MARK: The port
 
     /// The port has changed, or is to be looked at for the first time.
     func portChanged() {
         guests.portChanged()
         gate.follow()
         unseen.look()
+        raiseVLANs()
+        perform(machine.observe(.port, self))
     }
 
-    /// evbd stops. Links stay as they are, and so do the rules on them and on the port.
+    /// evbd stops. Links stay as they are, and so do the rules on them and on the port. What the worker has not been given is
+    /// left to the next run.
     func portCloses() {
         onTrouble = nil
         gate.onMark = nil
+        isStopped = true
+        for waiting in queue.removeAll() {
+            waiting.then(
+                .failure(NetlinkError(operation: "change a link", kind: .cancelled, reason: "evbd is stopping")))
+        }
     }
 
     /// The port is evbd's no longer: its rules go, those of its gate not before the last link that they keep out.
@@ -280,10 +262,14 @@ final class EdgeRelay {
     /// The link of a VSI as managers see it; nil while there is none.
     func link(of vsiID: VSIID) -> VSILink? {
         if let name = functions.name(of: vsiID) { return VSILink(name: name) }
-        guard let entry = entries[vsiID], let link = entry.link else { return nil }
+        guard let slot = machine.slots[vsiID], let name = slot.actual.name, !name.isEmpty else { return nil }
+        let link = slot.actual.link
+        let isCreated = slot.desired.spec?.origin == .created
+        let kind = link?.kind ?? slot.desired.spec?.kind
+        let mode = link.map(\.mode) ?? (isCreated ? slot.desired.spec?.mode ?? machine.policy.mode : nil)
         return VSILink(
-            name: link.name, kind: link.kind.flatMap { LinkKind(rawValue: $0) },
-            mode: link.macvlanMode.map { LinkMode($0) })
+            name: name, kind: kind.flatMap { LinkKind(rawValue: $0) },
+            mode: mode.flatMap { LinkMode(rawValue: $0.rawValue) })
     }
 
     static func alias(_ vsiID: VSIID) -> String { aliasPrefix + vsiID.description }
@@ -293,64 +279,7 @@ final class EdgeRelay {
         onTrouble?(vsiID, "VSI \(vsiID): \(text)")
     }
 
-    // MARK: Registers
-
-    func register(_ vsiID: VSIID, _ demand: Demand) {
-        switch demand {
-        case .make(let specification): vsiOfName[specification.name] = vsiID
-        case .find(let name, let addresses):
-            if let name { vsiOfName[name] = vsiID }
-            for address in addresses {
-                for key in Self.hardwareAddresses(address) where seekers[key]?.contains(vsiID) != true {
-                    seekers[key, default: []].append(vsiID)
-                }
-            }
-        case .function: break
-        }
-    }
-
-    func unregister(_ vsiID: VSIID) {
-        guard let entry = entries[vsiID] else { return }
-        switch entry.demand {
-        case .make(let specification): forgetName(specification.name, of: vsiID)
-        case .find(let name, let addresses):
-            if let name { forgetName(name, of: vsiID) }
-            for key in addresses.flatMap(Self.hardwareAddresses) {
-                seekers[key]?.removeAll { $0 == vsiID }
-                if seekers[key]?.isEmpty == true { seekers[key] = nil }
-            }
-        case .function: break
-        }
-    }
-
-    private func forgetName(_ name: String, of vsiID: VSIID) {
-        if vsiOfName[name] == vsiID { vsiOfName[name] = nil }
-    }
-
-    /// The VSI has this link.
-    func setLink(_ vsiID: VSIID, _ link: Link) {
-        if let former = entries[vsiID]?.link, former.name != link.name, former.name != demandedName(vsiID) {
-            forgetName(former.name, of: vsiID)
-        }
-        entries[vsiID]?.link = link
-        entries[vsiID]?.isElsewhere = false
-        vsiOfName[link.name] = vsiID
-    }
-
-    /// The VSI has no link any more, or the link is its no more. What was set up for it is taken down.
-    func forgetLink(_ vsiID: VSIID) {
-        guard let entry = entries[vsiID], let link = entry.link else { return }
-        if link.name != demandedName(vsiID) { forgetName(link.name, of: vsiID) }
-        if let vid = entry.usedVLAN { leaveVLAN(vid) }
-        entries[vsiID]?.link = nil
-        entries[vsiID]?.isMade = false
-        entries[vsiID]?.isElsewhere = false
-        entries[vsiID]?.usedVLAN = nil
-        entries[vsiID]?.isCut = false
-        entries[vsiID]?.wasRaised = false
-    }
-
-    private func demandedName(_ vsiID: VSIID) -> String? { entries[vsiID]?.demand.name }
+    func isWaitedFor(_ vsiID: VSIID) -> Bool { waiting[vsiID] != nil }
 
     /// The address as a link of the machine has it, and as libvirt gives it to a tap: there the first octet is FE, so
     /// that a bridge does not take the tap's own address for its own.
@@ -361,14 +290,5 @@ final class EdgeRelay {
 
 extension LinkMode {
     /// The mode as managers name it.
-    init(_ mode: MacvlanMode) {
-        self =
-            switch mode {
-            case .vepa: .vepa
-            case .bridge: .bridge
-            case .private: .private
-            case .passthru: .passthru
-            case .source: .source
-            }
-    }
+    init(_ mode: MacvlanMode) { self = LinkMode(rawValue: RelayMode(mode).rawValue) ?? .vepa }
 }

@@ -6,6 +6,7 @@
 internal import Dataplane
 internal import EVBProtocol
 internal import EVBTime
+internal import EdgeRelayMachine
 internal import EventLoop
 internal import LinuxSystem
 internal import Logging

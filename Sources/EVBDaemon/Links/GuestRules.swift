@@ -1,5 +1,6 @@
 // The guest filter as text for nftables: values in, commands out. Nothing here talks to the kernel.
 
+internal import EdgeRelayMachine
 internal import LinuxSystem
 
 /// Writes the commands that make and remove the guest filter's rules.

@@ -1,6 +1,7 @@
 internal import Dataplane
 internal import EVBSettings
 internal import EVBWire
+internal import EdgeRelayMachine
 internal import LinuxSystem
 internal import Logging
 internal import Netlink

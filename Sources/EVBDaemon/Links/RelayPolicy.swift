@@ -1,5 +1,6 @@
 internal import EVBProtocol
 internal import EVBSettings
+internal import EdgeRelayMachine
 internal import LinuxSystem
 internal import Netlink
 

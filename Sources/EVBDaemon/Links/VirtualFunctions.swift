@@ -55,7 +55,7 @@ final class VirtualFunctions {
         var waitingForEnd: [Completion] = []
     }
 
-    private let programmer: LinkProgrammer
+    private let programmer: KernelQueue
     private let portName: String
     private let logger: Logger
     private let portIndex: () -> Int32?
@@ -73,7 +73,7 @@ final class VirtualFunctions {
     ///   - policy: What the port's links are to do.
     ///   - logger: Where the port reports.
     init(
-        programmer: LinkProgrammer, portName: String, portIndex: @escaping () -> Int32?, policy: RelayPolicy,
+        programmer: KernelQueue, portName: String, portIndex: @escaping () -> Int32?, policy: RelayPolicy,
         logger: Logger
     ) {
         self.programmer = programmer

@@ -22,6 +22,8 @@ struct StoredVSI: Equatable {
     var isWithdrawn = false
     /// Its link is in another network namespace.
     var isLinkElsewhere = false
+    /// The link of another process that it has, whatever address that has by now.
+    var adopted: AdoptedLink?
     /// Where libvirt waits for events about it; 0 for other managers.
     var eventPort: UInt32 = 0
 
@@ -62,6 +64,7 @@ extension StoredVSI {
         var isGranted: Bool
         var isWithdrawn: Bool
         var isLinkElsewhere: Bool
+        var adopted: AdoptedLink?
         var link: Link?
     }
 
@@ -141,7 +144,7 @@ extension StoredVSI {
             filters: request.filter.entries.map { VSIFilter($0) },
             organizational: request.organizational.map { Organizational(oui: Int($0.oui), octets: $0.octets) },
             owner: Self.word(owner, in: Self.owners), eventPort: Int(eventPort), isGranted: isGranted,
-            isWithdrawn: isWithdrawn, isLinkElsewhere: isLinkElsewhere,
+            isWithdrawn: isWithdrawn, isLinkElsewhere: isLinkElsewhere, adopted: adopted,
             link: link.map { Link($0) })
         return JSONCoding.encode(document)
     }
@@ -180,6 +183,7 @@ extension StoredVSI {
         isGranted = document.isGranted
         isWithdrawn = document.isWithdrawn
         isLinkElsewhere = document.isLinkElsewhere
+        adopted = document.adopted
         link = try Self.link(document.link)
     }
 

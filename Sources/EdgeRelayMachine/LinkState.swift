@@ -1,0 +1,300 @@
+package import EVBWire
+
+/// The link that is wanted for a VSI.
+package enum DesiredLink: Equatable, Sendable {
+    /// The manager has given the VSI up.
+    case absent
+    /// The VSI is not associated. Its link stays for the program that has it open.
+    case down(LinkSpec, vlan: UInt16?)
+    /// The VSI is associated.
+    case up(LinkSpec, vlan: UInt16?)
+
+    package var spec: LinkSpec? {
+        switch self {
+        case .absent: nil
+        case .down(let spec, _), .up(let spec, _): spec
+        }
+    }
+
+    package var vlan: UInt16? {
+        switch self {
+        case .absent: nil
+        case .down(_, let vlan), .up(_, let vlan): vlan
+        }
+    }
+
+    package var isUp: Bool { if case .up = self { true } else { false } }
+
+    /// The same link while its VSI is not associated.
+    package var lowered: DesiredLink {
+        if case .up(let spec, let vlan) = self { .down(spec, vlan: vlan) } else { self }
+    }
+
+    package func with(vlan: UInt16?) -> DesiredLink {
+        switch self {
+        case .absent: .absent
+        case .down(let spec, _): .down(spec, vlan: vlan)
+        case .up(let spec, _): .up(spec, vlan: vlan)
+        }
+    }
+}
+
+/// Whose a link is to delete.
+package enum Ownership: Equatable, Sendable {
+    /// evbd has created it, on the device of that VLAN or on the port itself.
+    case created(vlan: UInt16?)
+    case adopted
+
+    package var isCreated: Bool { if case .created = self { true } else { false } }
+}
+
+/// What evbd has done to a link's frames.
+package enum Gate: Sendable, CaseIterable {
+    /// The link has not been up while its VSI was associated.
+    case neverOpened
+    case open
+    /// evbd has set the link down.
+    case closed
+}
+
+/// What the guest filter lets pass of a VSI.
+package enum FilterState: Sendable, CaseIterable {
+    /// The link has no rules yet.
+    case missing
+    /// The VSI's addresses do not pass yet.
+    case closed
+    case open
+}
+
+/// The link that a VSI has.
+package enum ActualLink: Equatable, Sendable {
+    case none(FilterState)
+    case here(KernelLink, Ownership, Gate, FilterState)
+    /// Out of reach. After a restart nothing is known of it but its name.
+    case inOtherNamespace(name: String, Ownership, FilterState)
+    /// Not where it was, and it is not known whether it is deleted or in another network namespace.
+    case missing(name: String, Ownership)
+    /// Its mode cannot be set. In another mode its frames could go where they should not, so that it is kept down.
+    case unusable(KernelLink, Ownership, LinkFailure)
+
+    package var link: KernelLink? {
+        switch self {
+        case .here(let link, _, _, _), .unusable(let link, _, _): link
+        case .none, .inOtherNamespace, .missing: nil
+        }
+    }
+
+    package var ownership: Ownership? {
+        switch self {
+        case .none: nil
+        case .here(_, let ownership, _, _), .inOtherNamespace(_, let ownership, _), .missing(_, let ownership),
+            .unusable(_, let ownership, _):
+            ownership
+        }
+    }
+
+    package var name: String? {
+        switch self {
+        case .none: nil
+        case .here(let link, _, _, _), .unusable(let link, _, _): link.name
+        case .inOtherNamespace(let name, _, _), .missing(let name, _): name
+        }
+    }
+
+    package var isNone: Bool { if case .none = self { true } else { false } }
+
+    package var isElsewhere: Bool { if case .inOtherNamespace = self { true } else { false } }
+
+    /// The same with what is known of the link and the guest filter now.
+    package func with(_ link: KernelLink) -> ActualLink {
+        switch self {
+        case .here(_, let ownership, let gate, let filter): .here(link, ownership, gate, filter)
+        case .unusable(_, let ownership, let failure): .unusable(link, ownership, failure)
+        case .none, .inOtherNamespace, .missing: self
+        }
+    }
+
+    package func with(filter: FilterState) -> ActualLink {
+        switch self {
+        case .none: .none(filter)
+        case .here(let link, let ownership, let gate, _): .here(link, ownership, gate, filter)
+        case .inOtherNamespace(let name, let ownership, _): .inOtherNamespace(name: name, ownership, filter)
+        case .missing, .unusable: self
+        }
+    }
+
+    package func with(gate: Gate) -> ActualLink {
+        if case .here(let link, let ownership, _, let filter) = self {
+            .here(link, ownership, gate, filter)
+        } else {
+            self
+        }
+    }
+}
+
+/// How often another process may spoil a link before evbd leaves it so. A request and news of the bridge refill it.
+package enum RetryBudget: Equatable, Sendable {
+    case left(Int)
+    case exhausted
+
+    package static let full = RetryBudget.left(5)
+
+    package enum Spending {
+        case granted
+        /// The budget has just run out.
+        case refusedFirst
+        case refused
+    }
+
+    package mutating func spend() -> Spending {
+        switch self {
+        case .left(let count) where count > 0:
+            self = .left(count - 1)
+            return .granted
+        case .left:
+            self = .exhausted
+            return .refusedFirst
+        case .exhausted: return .refused
+        }
+    }
+}
+
+/// One step towards what is wanted.
+package enum LinkOperation: Equatable, Sendable {
+    case create(LinkSpec, vlan: UInt16?, RelayMode)
+    case delete(index: Int32)
+    /// Asks the kernel how the link is, after all that was asked for before.
+    case look(index: Int32)
+    /// Asks the kernel in which network namespace a link is that evbd has created.
+    case locate(name: String)
+    case setMode(index: Int32, RelayMode)
+    case setMTU(index: Int32, UInt32)
+    /// Keeps the host's own IP off the link.
+    case keepFromHost(index: Int32)
+    /// Waits for the guest filter's rules of the link.
+    case installFilter(index: Int32)
+    /// Waits until the VSI's addresses pass the guest filter.
+    case openAddresses
+    case setUp(index: Int32, Bool)
+
+    /// Whether it is more than a question or a wait.
+    var changesLink: Bool {
+        switch self {
+        case .look, .locate, .installFilter, .openAddresses: false
+        case .create, .delete, .setMode, .setMTU, .keepFromHost, .setUp: true
+        }
+    }
+}
+
+/// How an operation has ended.
+package enum LinkResult: Equatable, Sendable {
+    /// The link after the operation, and whose it is if it is new.
+    case link(KernelLink, Ownership? = nil)
+    /// There is no such link.
+    case gone
+    /// The link is in another network namespace.
+    case elsewhere
+    case done
+    case failed(LinkFailure)
+}
+
+/// What is known of one VSI's link, and what is under way for it.
+package struct LinkSlot: Equatable, Sendable {
+    /// What is under way; at most one for each link.
+    package struct Running: Equatable, Sendable {
+        package var operation: LinkOperation
+        /// The kernel has told of the link since.
+        var hasStaleNews = false
+    }
+
+    package var desired: DesiredLink
+    package var actual = ActualLink.none(.open)
+    package var running: Running?
+    package var retries = RetryBudget.full
+    /// How often evbd still logs that it closes the link again. Closing has no limit.
+    var closingReports = RetryBudget.full
+    /// Operations in a row that the kernel has refused.
+    package var failures = 0
+    /// A link that is gone, though the view may have it still.
+    package var discarded: Int32?
+
+    package init(_ desired: DesiredLink) { self.desired = desired }
+
+    /// The VLAN whose device the link is on, or is being created on.
+    var usedVLAN: UInt16? {
+        if case .created(let vlan?) = actual.ownership { return vlan }
+        if case .create(_, let vlan?, _) = running?.operation { return vlan }
+        return nil
+    }
+
+    /// The names that no other VSI's link may have.
+    package var names: Set<String> {
+        var names = Set([desired.spec?.name, actual.name].compactMap { $0 })
+        if case .create(let spec, _, _) = running?.operation, let name = spec.name { names.insert(name) }
+        return names
+    }
+
+    /// The addresses by which a link of another process is found.
+    var soughtAddresses: Set<MACAddress> {
+        guard let spec = desired.spec, spec.origin == .found else { return [] }
+        return Set(spec.addresses)
+    }
+
+    /// Whether evbd has created the link, or is creating it.
+    package var isCreated: Bool {
+        if case .create = running?.operation { return true }
+        return actual.ownership?.isCreated ?? false
+    }
+}
+
+/// What the machine wants to have done.
+package enum RelayEffect: Equatable, Sendable {
+    case submit(VSIID, LinkOperation)
+    /// The link is as wanted, or cannot be.
+    case settled(VSIID, LinkFailure?)
+    /// The link is gone, also where another is wanted by now.
+    case removed(VSIID)
+    case report(VSIID, LinkReport)
+    /// What is stored of the VSI's link has changed.
+    case store(VSIID)
+    /// An adopted link is the VSI's no more.
+    case handBack(VSIID, index: Int32)
+    /// A link of a VSI that was given up is back: it is to be deleted.
+    case discard(VSIID, KernelLink)
+    /// No link is on the device of that VLAN any more.
+    case vlanUnused(UInt16)
+    /// `observe(.retry)` is to be called later, the later the more operations have failed.
+    case retryLater(VSIID, failures: Int)
+}
+
+/// What is worth a line in the log.
+package enum LinkReport: Equatable, Sendable {
+    case adopted(KernelLink)
+    case replaced(name: String)
+    case departed(name: String)
+    case returned(KernelLink)
+    /// The VSI is not associated any more, and its link cannot be set down.
+    case outOfReach
+    case renamed(from: String, to: String)
+    case corrected(KernelLink)
+    case closedAgain(KernelLink)
+    case keepsBeingOpened(name: String)
+    case keepsBeingChanged(name: String)
+    case deleted(name: String)
+    case keepsBeingDeleted(name: String)
+    case wentWithPort(name: String)
+    case adoptedIsGone(name: String)
+    case modeRefused(LinkFailure)
+    case failed(LinkFailure)
+}
+
+/// What a driver has heard.
+package enum LinkNews: Equatable, Sendable {
+    /// A link has changed, or is gone. `owner` is the VSI that evbd has created it for.
+    case link(name: String, address: MACAddress?, owner: VSIID?, KernelLink?)
+    /// The port, or what links are on, has changed.
+    case port
+    case policy(LinkPolicy)
+    /// The time to try again has come.
+    case retry(VSIID)
+}

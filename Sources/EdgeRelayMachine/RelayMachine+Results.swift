@@ -1,0 +1,95 @@
+package import EVBWire
+
+// What has become of operations.
+
+extension RelayMachine {
+    /// An operation has ended.
+    package mutating func finished(
+        _ vsiID: VSIID, _ operation: LinkOperation, _ result: LinkResult, _ view: some LinkView
+    ) -> [RelayEffect] {
+        var effects: [RelayEffect] = []
+        guard var slot = slots[vsiID], let running = slot.running, running.operation == operation else { return [] }
+        slot.running = nil
+        let (hasStaleNews, formerName) = (running.hasStaleNews, slot.actual.name)
+        if case .failed(let failure) = result {
+            set(vsiID, slot, &effects)
+            failed(vsiID, operation, failure, view, &effects)
+        } else {
+            if operation.changesLink { slot.failures = 0 }
+            if case .create = operation, case .link(let link, let ownership?) = result {
+                slot.actual = .here(link, ownership, .neverOpened, .missing)
+            }
+            set(vsiID, slot, &effects)
+            succeeded(vsiID, operation, result, view, &effects)
+        }
+        // What was heard meanwhile may be newer than the result, or was about a name that the machine did not know.
+        let isRenamed = slots[vsiID]?.actual.name.map { formerName != nil && formerName != $0 } ?? false
+        if hasStaleNews || isRenamed { look(vsiID, view, &effects) }
+        return effects
+    }
+
+    private mutating func succeeded(
+        _ vsiID: VSIID, _ operation: LinkOperation, _ result: LinkResult, _ view: some LinkView,
+        _ effects: inout [RelayEffect]
+    ) {
+        guard let slot = slots[vsiID] else { return }
+        switch (operation, result) {
+        case (.create, _):
+            step(vsiID, view, &effects)
+        case (.delete, _): gone(vsiID, view, &effects)
+        case (.locate, .elsewhere): departed(vsiID, view, &effects)
+        case (.locate, .link(let link, let ownership?)): returned(vsiID, link, ownership, view, &effects)
+        case (.locate, _): deleted(vsiID, view, &effects)
+        case (_, .gone):
+            if let link = slot.actual.link, view.hasLeft(link.index) { return departed(vsiID, view, &effects) }
+            lost(vsiID, view, &effects)
+        case (.look, .link(let current, _)):
+            guard let former = slot.actual.link, former.index == current.index else {
+                return step(vsiID, view, &effects)
+            }
+            looked(vsiID, former, current, view, &effects)
+        case (_, .link(let current, _)):
+            guard slot.actual.link?.index == current.index else { return step(vsiID, view, &effects) }
+            var actual = slot.actual.with(current)
+            if case .setUp(_, let isUp) = operation { actual = actual.with(gate: isUp ? .open : .closed) }
+            setActual(vsiID, actual, &effects)
+            step(vsiID, view, &effects)
+        default: step(vsiID, view, &effects)
+        }
+    }
+
+    private mutating func failed(
+        _ vsiID: VSIID, _ operation: LinkOperation, _ failure: LinkFailure, _ view: some LinkView,
+        _ effects: inout [RelayEffect]
+    ) {
+        guard let slot = slots[vsiID] else { return }
+        if failure.kind == .cancelled { return settle(vsiID, failure, &effects) }
+        switch operation {
+        case .create:
+            // Never created, which is what is wanted by now.
+            if !slot.desired.isUp { return gone(vsiID, view, &effects) }
+            return fail(vsiID, failure, &effects)
+        case .locate where slot.desired == .absent: return step(vsiID, view, &effects)
+        case .delete where failure.kind == .notFound && slot.desired == .absent: return gone(vsiID, view, &effects)
+        default: break
+        }
+        if failure.kind == .notFound, slot.actual.link != nil {
+            if let link = slot.actual.link, view.hasLeft(link.index) { return departed(vsiID, view, &effects) }
+            return lost(vsiID, view, &effects)
+        }
+        if case .setMode = operation, case .here(let link, let ownership, _, _) = slot.actual {
+            setActual(vsiID, .unusable(link, ownership, failure), &effects)
+            effects.append(.report(vsiID, .modeRefused(failure)))
+            return step(vsiID, view, &effects)
+        }
+        fail(vsiID, failure, &effects)
+    }
+
+    private mutating func fail(_ vsiID: VSIID, _ failure: LinkFailure, _ effects: inout [RelayEffect]) {
+        if slots[vsiID]?.failures == 0 { effects.append(.report(vsiID, .failed(failure))) }
+        settle(vsiID, failure, &effects)
+        guard let slot = slots[vsiID] else { return }
+        change(vsiID) { $0.failures = min($0.failures + 1, 16) }
+        effects.append(.retryLater(vsiID, failures: slot.failures + 1))
+    }
+}

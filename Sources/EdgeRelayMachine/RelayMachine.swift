@@ -1,0 +1,225 @@
+package import EVBWire
+
+/// Decides over the links of one port's VSIs: what each is to be, what there is, and the operation that comes next.
+///
+/// It does not know which kind of edge relay a port has. A driver answers which link is a VSI's (`LinkView`) and makes the
+/// operations. Files: `RelayPlan` is the difference; `+News` is about what other processes do; `+Results` about operations.
+package struct RelayMachine {
+    private(set) package var slots: [VSIID: LinkSlot] = [:]
+    private(set) package var policy: LinkPolicy
+    /// The VSIs by the names of their links, of those that are not there yet too.
+    package private(set) var holders: [String: VSIID] = [:]
+    /// The VSIs by the indices of their links.
+    package private(set) var indices: [Int32: VSIID] = [:]
+    /// The VSIs whose links other processes create, by their addresses.
+    private(set) var seekers: [MACAddress: Set<VSIID>] = [:]
+    /// How many links that evbd created are on the device of a VLAN.
+    private(set) var vlanUsers: [UInt16: Int] = [:]
+
+    package init(policy: LinkPolicy) { self.policy = policy }
+
+    package var isEmpty: Bool { slots.isEmpty }
+
+    package func isVLANUsed(_ vlan: UInt16) -> Bool { vlanUsers[vlan] != nil }
+
+    /// The VSI whose link has that name, or is to have it.
+    package func holder(of name: String) -> VSIID? { holders[name] }
+
+    /// Why a VSI cannot have a link, which is known before anything is tried.
+    package func refusal(of spec: LinkSpec, for vsiID: VSIID) -> LinkFailure? {
+        guard spec.origin == .created, let name = spec.name else { return nil }
+        if let other = holders[name], other != vsiID {
+            return LinkFailure(
+                .exists, "create \(name): it belongs to VSI \(other); choose another name with --link")
+        }
+        guard let slot = slots[vsiID], slot.isCreated, let own = slot.desired.spec, !own.isSameLink(as: spec) else {
+            return nil
+        }
+        return LinkFailure(
+            .exists,
+            "the VSI has the link \(slot.actual.name ?? own.name ?? name) already: de-associate it first to change the link"
+        )
+    }
+
+    /// A manager or the bridge wants another link, or wants it otherwise. `refusal` has nothing against it.
+    package mutating func want(_ vsiID: VSIID, _ desired: DesiredLink, _ view: some LinkView) -> [RelayEffect] {
+        var effects: [RelayEffect] = []
+        guard var slot = slots[vsiID] ?? (desired == .absent ? nil : LinkSlot(desired)) else { return [] }
+        let former = slot.desired
+        slot.desired = desired
+        slot.retries = .full
+        slot.closingReports = .full
+        slot.failures = 0
+        // A created link keeps its VLAN until it is gone.
+        if slot.isCreated { slot.desired = desired.with(vlan: former.vlan ?? desired.vlan) }
+        if case .up(let spec, let vlan) = desired, !slot.isCreated, let known = former.spec,
+            known != spec || former.vlan != vlan
+        {
+            slot.actual = .none(.open)
+        }
+        if case .unusable(let link, let ownership, _) = slot.actual, desired != .absent {
+            slot.actual = .here(link, ownership, .closed, .missing)
+        }
+        switch (former, desired, slot.actual) {
+        case (_, .up, .inOtherNamespace(let name, let ownership, _)) where ownership.isCreated:
+            // Its namespace may have ended, and the link with it.
+            slot.actual = .missing(name: name, ownership)
+        case (.up, .down, .inOtherNamespace) where policy.closesGate: effects.append(.report(vsiID, .outOfReach))
+        default: break
+        }
+        set(vsiID, slot, &effects)
+        step(vsiID, view, &effects)
+        return effects
+    }
+
+    /// Goes on with a VSI of the run before whose link is not there: it may be in another network namespace.
+    ///
+    /// `isElsewhere` says that the run before knew it to be there.
+    package mutating func resume(_ vsiID: VSIID, _ spec: LinkSpec, vlan: UInt16?, isElsewhere: Bool) {
+        var slot = LinkSlot(isElsewhere ? .up(spec, vlan: vlan) : .down(spec, vlan: vlan))
+        let ownership: Ownership = spec.origin == .created ? .created(vlan: nil) : .adopted
+        let name = spec.name ?? ""
+        slot.actual = isElsewhere ? .inOtherNamespace(name: name, ownership, .open) : .missing(name: name, ownership)
+        var effects: [RelayEffect] = []
+        set(vsiID, slot, &effects)
+    }
+
+    // MARK: The one writer
+
+    /// Changes a slot, and with it what follows from all slots.
+    package mutating func set(_ vsiID: VSIID, _ slot: LinkSlot?, _ effects: inout [RelayEffect]) {
+        let former = slots[vsiID]
+        slots[vsiID] = slot
+        let (oldNames, newNames) = (former?.names ?? [], slot?.names ?? [])
+        if oldNames != newNames {
+            for name in oldNames.subtracting(newNames) where holders[name] == vsiID { holders[name] = nil }
+            for name in newNames { holders[name] = vsiID }
+        }
+        let (oldIndex, newIndex) = (former?.actual.link?.index, slot?.actual.link?.index)
+        if oldIndex != newIndex {
+            if let oldIndex, indices[oldIndex] == vsiID { indices[oldIndex] = nil }
+            if let newIndex { indices[newIndex] = vsiID }
+        }
+        let (oldAddresses, newAddresses) = (former?.soughtAddresses ?? [], slot?.soughtAddresses ?? [])
+        if oldAddresses != newAddresses {
+            for address in oldAddresses.subtracting(newAddresses) {
+                seekers[address]?.remove(vsiID)
+                if seekers[address]?.isEmpty == true { seekers[address] = nil }
+            }
+            for address in newAddresses { seekers[address, default: []].insert(vsiID) }
+        }
+        guard former?.usedVLAN != slot?.usedVLAN else { return }
+        if let vlan = slot?.usedVLAN { vlanUsers[vlan, default: 0] += 1 }
+        guard let vlan = former?.usedVLAN, let count = vlanUsers[vlan] else { return }
+        vlanUsers[vlan] = count > 1 ? count - 1 : nil
+        if count <= 1 { effects.append(.vlanUnused(vlan)) }
+    }
+
+    mutating func setPolicy(_ policy: LinkPolicy) { self.policy = policy }
+
+    // MARK: Steps
+
+    /// Takes the next step towards what is wanted, or says that all is done.
+    package mutating func step(_ vsiID: VSIID, _ view: some LinkView, _ effects: inout [RelayEffect]) {
+        guard var slot = slots[vsiID], slot.running == nil else { return }
+        if slot.desired == .absent, release(vsiID, &slot, view, &effects) {
+            return settle(vsiID, nil, &effects)
+        }
+        var misfit: KernelLink?
+        if slot.actual.isNone, let spec = slot.desired.spec {
+            let candidate = view.candidate(
+                for: vsiID, spec, vlan: slot.desired.vlan, except: slot.discarded, holder: { holders[$0] })
+            if let candidate {
+                slot.actual = .here(candidate.link, candidate.ownership, .neverOpened, .missing)
+                effects.append(
+                    .report(
+                        vsiID,
+                        candidate.isFitting ? .adopted(candidate.link) : .replaced(name: candidate.link.name)))
+                for twin in candidate.twins { effects.append(.discard(vsiID, twin)) }
+                if !candidate.isFitting { misfit = candidate.link }
+                if candidate.ownership == .adopted { effects.append(.store(vsiID)) }
+            }
+        }
+        slot.actual = slot.actual.with(filter: view.filter(of: vsiID, at: slot.actual.link))
+        set(vsiID, slot, &effects)
+        if let misfit { return submit(vsiID, .delete(index: misfit.index), &effects) }
+        guard let operation = Self.plan(slot.desired, slot.actual, policy), isAllowed(operation, slot) else {
+            if slot.desired.isUp, slot.actual.link?.isUp == true {
+                slot.actual = slot.actual.with(gate: .open)
+                set(vsiID, slot, &effects)
+            }
+            if case .unusable(_, _, let failure) = slot.actual { return settle(vsiID, failure, &effects) }
+            return settle(vsiID, nil, &effects)
+        }
+        submit(vsiID, operation, &effects)
+    }
+
+    /// Whether an operation is to be made by one whose corrections may be at their end. Closing and asking have no limit.
+    private func isAllowed(_ operation: LinkOperation, _ slot: LinkSlot) -> Bool {
+        switch operation {
+        case .setUp(_, false), .delete, .locate, .openAddresses: true
+        default: slot.retries != .exhausted
+        }
+    }
+
+    /// What a VSI that was given up has, and evbd does not delete, is its VSI's no more.
+    ///
+    /// - Returns: Whether nothing is left.
+    private mutating func release(
+        _ vsiID: VSIID, _ slot: inout LinkSlot, _ view: some LinkView, _ effects: inout [RelayEffect]
+    ) -> Bool {
+        switch slot.actual {
+        case .none: return true
+        case .here(let link, .adopted, _, _), .unusable(let link, .adopted, _):
+            effects.append(.handBack(vsiID, index: link.index))
+        case .inOtherNamespace(_, .created, _), .missing(_, .created):
+            // The news that it is back may have come while the kernel was asked.
+            let spec = LinkSpec(.created, name: nil)
+            let candidate = view.candidate(for: vsiID, spec, vlan: nil, except: slot.discarded, holder: { _ in nil })
+            guard let candidate else { break }
+            slot.actual = .here(candidate.link, candidate.ownership, .neverOpened, .missing)
+            return false
+        case .inOtherNamespace, .missing: break
+        case .here, .unusable: return false
+        }
+        slot.actual = .none(.open)
+        set(vsiID, slot, &effects)
+        return true
+    }
+
+    package mutating func submit(_ vsiID: VSIID, _ operation: LinkOperation, _ effects: inout [RelayEffect]) {
+        guard var slot = slots[vsiID] else { return }
+        slot.running = LinkSlot.Running(operation: operation)
+        if case .delete(let index) = operation { slot.discarded = index }
+        set(vsiID, slot, &effects)
+        effects.append(.submit(vsiID, operation))
+    }
+
+    package mutating func settle(_ vsiID: VSIID, _ failure: LinkFailure?, _ effects: inout [RelayEffect]) {
+        guard let slot = slots[vsiID] else { return }
+        // A link that cannot be had is asked for anew by the next association.
+        if slot.actual.isNone, slot.desired == .absent || failure != nil { set(vsiID, nil, &effects) }
+        effects.append(.settled(vsiID, failure))
+    }
+
+    /// Changes what is known of a VSI's link.
+    mutating func setActual(_ vsiID: VSIID, _ actual: ActualLink, _ effects: inout [RelayEffect]) {
+        guard var slot = slots[vsiID] else { return }
+        slot.actual = actual
+        set(vsiID, slot, &effects)
+    }
+
+    /// Spends one retry of a VSI's link.
+    package mutating func spend(_ vsiID: VSIID, on budget: WritableKeyPath<LinkSlot, RetryBudget>)
+        -> RetryBudget.Spending
+    {
+        slots[vsiID]?[keyPath: budget].spend() ?? .refused
+    }
+
+    package mutating func change(_ vsiID: VSIID, _ body: (inout LinkSlot) -> Void) {
+        guard var slot = slots[vsiID] else { return }
+        body(&slot)
+        var effects: [RelayEffect] = []
+        set(vsiID, slot, &effects)
+    }
+}

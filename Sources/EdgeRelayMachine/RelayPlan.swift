@@ -1,0 +1,75 @@
+// The difference of what is wanted and what there is, as the one next operation. Nothing else decides what is done to a link.
+
+extension RelayMachine {
+    /// The next operation towards what is wanted; nil if there is nothing to do.
+    package static func plan(
+        _ desired: DesiredLink, _ actual: ActualLink, _ policy: LinkPolicy
+    ) -> LinkOperation? {
+        switch actual {
+        case .none(let filter):
+            guard case .up(let spec, let vlan) = desired else { return nil }
+            if spec.origin == .created { return .create(spec, vlan: vlan, spec.mode ?? policy.mode) }
+            return filter == .closed ? .openAddresses : nil
+        case .inOtherNamespace(_, _, let filter): return desired.isUp && filter == .closed ? .openAddresses : nil
+        case .missing(let name, _): return desired == .absent ? nil : .locate(name: name)
+        case .unusable(let link, let ownership, _):
+            if desired == .absent, ownership.isCreated { return .delete(index: link.index) }
+            return link.isUp ? .setUp(index: link.index, false) : nil
+        case .here(let link, let ownership, let gate, let filter):
+            guard let spec = desired.spec else {
+                return ownership.isCreated ? .delete(index: link.index) : nil
+            }
+            let shouldBeUp = shouldBeUp(desired, spec, link, ownership, gate, policy)
+            // Traffic is cut first and let through last.
+            if link.isUp, shouldBeUp == false { return .setUp(index: link.index, false) }
+            if let change = change(spec, link, ownership, policy) { return change }
+            if !link.isUp, shouldBeUp == true {
+                if filter == .missing { return .installFilter(index: link.index) }
+                return filter == .closed ? .openAddresses : .setUp(index: link.index, true)
+            }
+            return desired.isUp && filter == .closed ? .openAddresses : nil
+        }
+    }
+
+    /// What is to change about a link beside up and down.
+    private static func change(
+        _ spec: LinkSpec, _ link: KernelLink, _ ownership: Ownership, _ policy: LinkPolicy
+    ) -> LinkOperation? {
+        if let mode = link.mode, let wanted = wantedMode(spec, mode, policy), wanted != mode {
+            return .setMode(index: link.index, wanted)
+        }
+        guard ownership.isCreated else { return nil }
+        if let mtu = spec.mtu ?? link.lowerMTU, link.mtu != mtu { return .setMTU(index: link.index, mtu) }
+        return link.isKeptFromHost ? nil : .keepFromHost(index: link.index)
+    }
+
+    /// nil leaves the link as it is.
+    private static func shouldBeUp(
+        _ desired: DesiredLink, _ spec: LinkSpec, _ link: KernelLink, _ ownership: Ownership, _ gate: Gate,
+        _ policy: LinkPolicy
+    ) -> Bool? {
+        if desired.isUp, policy.isHeld, follows(spec, link.mode) { return false }
+        guard desired.isUp else { return policy.closesGate ? false : nil }
+        switch gate {
+        case .closed: return true
+        // An adopted link comes up with its association, and after each cut. Its maker may want it down meanwhile: libvirt does,
+        // while its machine is paused or has not arrived yet.
+        case .neverOpened: return policy.closesGate || ownership.isCreated ? true : nil
+        case .open: return policy.closesGate && ownership.isCreated ? true : nil
+        }
+    }
+
+    /// Whether a link is in the mode of the edge relay, whichever that is.
+    ///
+    /// Of the links of other processes these are the ones in mode vepa or bridge. The other modes have another purpose.
+    private static func follows(_ spec: LinkSpec, _ mode: RelayMode?) -> Bool {
+        switch spec.origin {
+        case .created: spec.mode == nil
+        case .found: mode.map { $0 == .vepa || $0 == .bridge } ?? true
+        }
+    }
+
+    private static func wantedMode(_ spec: LinkSpec, _ mode: RelayMode, _ policy: LinkPolicy) -> RelayMode? {
+        follows(spec, mode) ? policy.mode : spec.mode
+    }
+}

@@ -1,0 +1,112 @@
+import EVBWire
+import EdgeRelayMachine
+import Testing
+
+/// What `RelayMachine.plan` does for each desired and actual link and each policy, as it was reviewed.
+@Suite struct RelayPlanTests {
+    private static let created = LinkSpec(.created, name: "vm0", addresses: [MACAddress(truncating: 0x5254_0000_0001)])
+    private static let found = LinkSpec(.found, name: nil, addresses: created.addresses)
+
+    private static var desired: [(String, DesiredLink)] {
+        var fixed = created
+        (fixed.mode, fixed.mtu) = (.private, 1400)
+        return [
+            ("absent", .absent), ("down, created", .down(created, vlan: nil)), ("up, created", .up(created, vlan: nil)),
+            ("up, private, MTU 1400", .up(fixed, vlan: 7)), ("down, found", .down(found, vlan: nil)),
+            ("up, found", .up(found, vlan: nil)),
+        ]
+    }
+
+    private static let policies: [(String, LinkPolicy)] = [
+        ("vepa", LinkPolicy(mode: .vepa, isHeld: false, closesGate: true)),
+        ("held", LinkPolicy(mode: .vepa, isHeld: true, closesGate: true)),
+        ("bridge, no gate", LinkPolicy(mode: .bridge, isHeld: false, closesGate: false)),
+    ]
+
+    private static var actual: [(String, ActualLink)] {
+        var all: [(String, ActualLink)] = FilterState.allCases.map { ("none, filter \($0)", .none($0)) }
+        let owners: [(String, Ownership)] = [("created", .created(vlan: nil)), ("adopted", .adopted)]
+        for (owner, ownership) in owners {
+            for isUp in [false, true] {
+                for gate in Gate.allCases {
+                    for filter in FilterState.allCases {
+                        let link = KernelLink(index: 5, name: "vm0", mode: .vepa, lowerMTU: 1500, isUp: isUp)
+                        all.append(
+                            (
+                                "\(owner) \(isUp ? "up" : "down"), gate \(gate), filter \(filter)",
+                                .here(link, ownership, gate, filter)
+                            ))
+                    }
+                }
+                let link = KernelLink(index: 5, name: "vm0", mode: .vepa, lowerMTU: 1500, isUp: isUp)
+                all.append(
+                    (
+                        "\(owner) \(isUp ? "up" : "down"), unusable",
+                        .unusable(link, ownership, LinkFailure(.other, "no"))
+                    ))
+            }
+            let exposed = KernelLink(index: 5, name: "vm0", mode: .vepa, mtu: 9000, isUp: false, isKeptFromHost: false)
+            all.append(("\(owner), the host on it", .here(exposed, ownership, .closed, .open)))
+            let low = KernelLink(index: 5, name: "vm0", mode: .private, mtu: 1300, lowerMTU: 9000, isUp: true)
+            all.append(("\(owner) private, low MTU", .here(low, ownership, .open, .open)))
+            let tap = KernelLink(index: 5, name: "tap0", lowerMTU: nil)
+            all.append(("\(owner) without modes", .here(tap, ownership, .neverOpened, .open)))
+            all.append(("\(owner) elsewhere, filter closed", .inOtherNamespace(name: "vm0", ownership, .closed)))
+            all.append(("\(owner) elsewhere, filter open", .inOtherNamespace(name: "vm0", ownership, .open)))
+            all.append(("\(owner) missing", .missing(name: "vm0", ownership)))
+        }
+        return all
+    }
+
+    private static func text(_ operation: LinkOperation?) -> String {
+        switch operation {
+        case nil: "-"
+        case .create(_, let vlan, let mode): "create \(mode)\(vlan.map { " on VLAN \($0)" } ?? "")"
+        case .delete: "delete"
+        case .look: "look"
+        case .locate: "locate"
+        case .setMode(_, let mode): "set mode \(mode)"
+        case .setMTU(_, let mtu): "set MTU \(mtu)"
+        case .keepFromHost: "keep from host"
+        case .installFilter: "install filter"
+        case .openAddresses: "open addresses"
+        case .setUp(_, let isUp): isUp ? "set up" : "set down"
+        }
+    }
+
+    @Test("the plan's table")
+    func table() {
+        var lines: [String] = []
+        for (policyName, policy) in Self.policies {
+            for (name, desired) in Self.desired {
+                lines.append("## \(name); policy \(policyName)")
+                for (state, actual) in Self.actual {
+                    let operation = RelayMachine.plan(desired, actual, policy)
+                    lines.append("\(state): \(Self.text(operation))")
+                }
+            }
+        }
+        Snapshot.expect(lines.joined(separator: "\n") + "\n", matches: "EdgeRelay.txt")
+    }
+
+    @Test("no plan sets a link up that may not send, or deletes one of another process")
+    func invariants() {
+        for (_, policy) in Self.policies {
+            for (_, desired) in Self.desired {
+                for (state, actual) in Self.actual {
+                    let operation = RelayMachine.plan(desired, actual, policy)
+                    if case .setUp(_, true) = operation { #expect(desired.isUp, "\(state)") }
+                    if case .delete = operation {
+                        #expect(desired == .absent && actual.ownership != .adopted, "\(state)")
+                    }
+                    // Closing comes before all else.
+                    if case .here(let link, _, _, _) = actual, link.isUp, policy.closesGate, desired.spec != nil,
+                        !desired.isUp
+                    {
+                        #expect(operation == .setUp(index: 5, false), "\(state)")
+                    }
+                }
+            }
+        }
+    }
+}
