@@ -62,12 +62,41 @@ let package = Package(
             dependencies: ["EventLoop", "EVBTime", "Netlink", "Nftables", "LinuxSystem", "CLinux", logging],
             swiftSettings: strict),
 
+        .target(
+            name: "EdgeRelays",
+            dependencies: [
+                "Dataplane", "EdgeRelayMachine", "EVBSettings", "EVBTime", "EVBWire", "EventLoop", "JSON", "Netlink",
+                "Nftables", "LinuxSystem", logging,
+            ],
+            swiftSettings: strict),
+        .target(
+            name: "BridgeDataplane",
+            dependencies: [
+                "Dataplane", "EVBSettings", "EVBTime", "EVBWire", "EventLoop", "JSON", "Netlink", "Nftables",
+                "LinuxSystem", logging,
+            ],
+            swiftSettings: strict),
+
         // Ports, and the front doors that ask things of them.
         .target(
             name: "EVBPorts",
             dependencies: [
                 "EVBProtocol", "EVBModel", "EVBSettings", "EVBTime", "EVBWire", "Dataplane", "EventLoop",
                 "PacketSocket", "Netlink", "LinuxSystem", logging,
+            ],
+            swiftSettings: strict),
+        .target(
+            name: "EVBStation",
+            dependencies: [
+                "EVBPorts", "EdgeRelays", "EdgeRelayMachine", "Dataplane", "EVBProtocol", "EVBModel", "EVBSettings",
+                "EVBTime", "EVBWire", "EventLoop", "JSON", "Netlink", "LinuxSystem", logging,
+            ],
+            swiftSettings: strict),
+        .target(
+            name: "EVBBridge",
+            dependencies: [
+                "EVBPorts", "BridgeDataplane", "Dataplane", "EVBProtocol", "EVBModel", "EVBSettings", "EVBTime",
+                "EVBWire", "EventLoop", "JSON", "Netlink", "Nftables", "LinuxSystem", logging,
             ],
             swiftSettings: strict),
         .target(
@@ -98,7 +127,8 @@ let package = Package(
             name: "EVBDaemon",
             dependencies: [
                 "EVBProtocol", "EVBTime", "EVBWire", "LinuxSystem", "CLinux", "EventLoop", "PacketSocket", "Netlink",
-                "Nftables", "Dataplane", "EdgeRelayMachine", "EVBPorts", "ControlServer", "LibvirtServer",
+                "Nftables", "Dataplane", "EdgeRelays", "BridgeDataplane", "EVBPorts", "EVBStation", "EVBBridge",
+                "ControlServer", "LibvirtServer",
                 "EVBControl", "EVBModel", "EVBSettings", "SettingsFile", "JSON", "TerminalText", logging,
             ],
             swiftSettings: strict),
@@ -160,7 +190,8 @@ let package = Package(
                 "TerminalText",
                 "LinuxSystem",
                 "Netlink", "NetnsSupport",
-                "Nftables", "Dataplane", "EVBPorts", "ControlServer", "LibvirtServer", "PacketSocket", logging,
+                "Nftables", "Dataplane", "EdgeRelays", "EdgeRelayMachine", "BridgeDataplane", "EVBPorts", "EVBStation",
+                "EVBBridge", "ControlServer", "LibvirtServer", "PacketSocket", logging,
             ],
             swiftSettings: strictTests),
     ]

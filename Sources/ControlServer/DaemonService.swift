@@ -1,5 +1,5 @@
 package import EVBControl
-package import EVBModel
+internal import EVBModel
 package import EVBPorts
 internal import EVBProtocol
 internal import EVBTime
@@ -397,14 +397,5 @@ package final class DaemonService: ControlService {
         case .granted, .released:
             return ControlError(.noSuchVSI(vsiID: name, port: port))
         }
-    }
-}
-
-extension FilterEntry {
-    /// The entry that a client wrote; without a VLAN the bridge is asked for one.
-    package init(_ filter: VSIFilter) {
-        self.init(
-            vid: UInt16(clamping: filter.vlan ?? 0), pcp: filter.pcp.map { UInt8(clamping: $0) },
-            macAddress: filter.mac.flatMap { MACAddress($0) }, groupID: filter.group.map { UInt32(clamping: $0) })
     }
 }

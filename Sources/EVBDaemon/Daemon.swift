@@ -1,11 +1,15 @@
+internal import BridgeDataplane
 internal import ControlServer
 internal import Dataplane
+internal import EVBBridge
 internal import EVBModel
 internal import EVBPorts
 internal import EVBProtocol
 package import EVBSettings
+internal import EVBStation
 internal import EVBTime
 internal import EVBWire
+internal import EdgeRelays
 internal import EventLoop
 internal import Glibc
 internal import LibvirtServer
@@ -23,8 +27,8 @@ package final class Daemon: PortDirectory {
 
     /// A port of the configuration, by the type of its side.
     private enum Running {
-        case station(PortSupervisor)
-        case bridge(BridgePortSupervisor)
+        case station(StationPortController)
+        case bridge(BridgePortController)
 
         var control: EVBPort {
             switch self {
@@ -153,7 +157,7 @@ package final class Daemon: PortDirectory {
         }
         table.onChange = { [weak self] in self?.linkChanged($0) }
         let bridgePorts = Set(configuration.ports.lazy.filter { $0.role == .bridge }.map(\.interface))
-        HairpinFlag.takeBack(surroundings) { !bridgePorts.contains($0) }
+        HairpinFlag.takeBack(hairpinRoom, logger: logger) { !bridgePorts.contains($0) }
         loader.onLoad = { [weak self] in self?.follow($0) }
         types.onRevoked = { [weak self] vsiID, port in self?.bridgePort(port)?.deassociate(vsiID) }
         types.onNotice = { [weak self] text, port in self?.bridgePort(port)?.notice(text) }
@@ -246,7 +250,7 @@ package final class Daemon: PortDirectory {
 
     func port(_ interface: String) -> EVBPort? { running.first { $0.name == interface }?.control }
 
-    private func bridgePort(_ interface: String) -> BridgePortSupervisor? {
+    private func bridgePort(_ interface: String) -> BridgePortController? {
         guard case .bridge(let port) = running.first(where: { $0.name == interface }) else { return nil }
         return port
     }
@@ -257,6 +261,10 @@ package final class Daemon: PortDirectory {
     }
 
     // MARK: Ports
+
+    private var hairpinRoom: HairpinFlag.Room {
+        HairpinFlag.Room(programmer: programmer, table: table, timers: timers, runtimeDirectory: runtimeDirectory)
+    }
 
     private var surroundings: PortSurroundings {
         PortSurroundings(
@@ -272,8 +280,8 @@ package final class Daemon: PortDirectory {
         }
     }
 
-    private func makeStation(_ configuration: PortSettings) -> PortSupervisor {
-        let port = PortSupervisor(configuration, surroundings, store: store, guestFilter: guestFilter)
+    private func makeStation(_ configuration: PortSettings) -> StationPortController {
+        let port = StationPortController(configuration, surroundings, store: store, guestFilter: guestFilter)
         let name = port.name
         port.onNews = { [weak self, weak port] in self?.publish($0, port: name, since: port?.timeOfNews) }
         port.onForgotten = { [weak self, weak port] vsiID, managed in
@@ -287,12 +295,13 @@ package final class Daemon: PortDirectory {
         return port
     }
 
-    private func makeBridgePort(_ configuration: PortSettings) -> BridgePortSupervisor {
+    private func makeBridgePort(_ configuration: PortSettings) -> BridgePortController {
         let database = configuration.vsiTypes.flatMap { self.configuration.vsiTypes[$0] }
         if let database { types.configure(configuration.interface, database) }
         let admission: any VSIAdmission = database == nil ? AcceptingAdmission(registry: registry) : types
         let seat = BridgeSeat(configuration.interface, admission: admission, registry: registry)
-        let port = BridgePortSupervisor(configuration, surroundings, store: store, seat)
+        let port = BridgePortController(
+            configuration, surroundings, sequences: store.sequences(port: configuration.interface), seat)
         let name = port.name
         port.onNews = { [weak self, weak port] in self?.publish($0, port: name, since: port?.timeOfNews) }
         port.onReleased = { [weak self, weak port] in

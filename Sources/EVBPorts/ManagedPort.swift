@@ -21,7 +21,7 @@ package protocol VSISource: AnyObject {
 
 /// A port as the daemon and its front doors see it, whichever side of the link it plays.
 ///
-/// The station's side is ``PortSupervisor``, the bridge's ``BridgePortSupervisor``.
+/// The station's side is ``StationPortController``, the bridge's ``BridgePortController``.
 package protocol ManagedPort: VSISource {
     var transport: PortTransport { get }
     var configuration: PortSettings { get }

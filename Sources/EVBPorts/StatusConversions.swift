@@ -130,3 +130,49 @@ extension Interval {
 package func hexadecimal(_ octets: [UInt8]) -> String {
     octets.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
 }
+
+extension FilterEntry {
+    /// The entry that a client wrote; without a VLAN the bridge is asked for one.
+    package init(_ filter: VSIFilter) {
+        self.init(
+            vid: UInt16(clamping: filter.vlan ?? 0), pcp: filter.pcp.map { UInt8(clamping: $0) },
+            macAddress: filter.mac.flatMap { MACAddress($0) }, groupID: filter.group.map { UInt32(clamping: $0) })
+    }
+}
+
+extension VSIDBObjects.Command {
+    /// A command; without one a VSI is de-associated.
+    package init(_ command: VDPCommand?) {
+        self =
+            switch command {
+            case .preAssociate: .preAssociate
+            case .preAssociateWithReservation: .preAssociateWithRsrcReservation
+            case .associate: .associate
+            case .deAssociate, nil: .deAssociate
+            }
+    }
+}
+
+extension VSIDBObjects.Reason {
+    package init(_ reason: VDPReason) {
+        self =
+            switch reason {
+            case .success: .success
+            case .invalidFormat: .invalidFormat
+            case .insufficientResources: .insufficientResources
+            default: .otherfailure
+            }
+    }
+}
+
+extension VSIDBObjects.FilterFormat {
+    package init(_ format: EVBWire.FilterFormat) {
+        self =
+            switch format {
+            case .vid: .vid
+            case .macVID: .macVid
+            case .groupVID: .groupidVid
+            case .groupMACVID: .groupidMacVid
+            }
+    }
+}

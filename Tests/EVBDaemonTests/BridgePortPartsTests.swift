@@ -3,6 +3,8 @@ import Glibc
 import LinuxSystem
 import Testing
 
+@testable import BridgeDataplane
+@testable import EVBBridge
 @testable import EVBDaemon
 @testable import EVBProtocol
 

@@ -1,4 +1,4 @@
 # Bridge: a VSI gets an address that another one holds.
-# file: Sources/EVBDaemon/Bridge/AddressLedger.swift
+# file: Sources/EVBBridge/Admission/AddressLedger.swift
 # swift: AddressLedgerTests
 s/guard other\.vsiID != holder\.vsiID,/guard other.vsiID == holder.vsiID, other.vsiID != holder.vsiID,/

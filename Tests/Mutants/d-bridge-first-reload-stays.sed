@@ -1,4 +1,4 @@
 # Bridge: the first of two reloads wins.
-# file: Sources/EVBDaemon/VSITypes/TypedAdmission+Ports.swift
+# file: Sources/EVBBridge/VSITypes/TypedAdmission+Ports.swift
 # swift: TypedAdmissionTests
 /replace\(key, current, renewed\)/,/\}/s/^        review\(key\)$//

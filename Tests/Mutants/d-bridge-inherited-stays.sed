@@ -1,4 +1,4 @@
 # VSI types: what is inherited stays with the port that the VSI has left.
-# file: Sources/EVBDaemon/VSITypes/BridgeEnforcer.swift
+# file: Sources/BridgeDataplane/PortFilter/BridgeEnforcer.swift
 # swift: BridgeEnforcerTests
 s/_ = settle\(other, ports\[other\]\?\.claims\.disinherit\(items\) \?\? \[\]\)/_ = items/

@@ -1,4 +1,4 @@
 # Bridge: the journal is never written as a whole again.
-# file: Sources/EVBDaemon/Bridge/HoldingsJournal.swift
+# file: Sources/EVBBridge/Admission/HoldingsJournal.swift
 # swift: HoldingsJournalTests
 s/file\.length \+ waiting\.count <= 2 \* needed \+ Self\.slack/file.length + waiting.count >= 0/

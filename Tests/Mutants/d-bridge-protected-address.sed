@@ -1,4 +1,4 @@
 # Bridge: protected addresses are anybody's.
-# file: Sources/EVBDaemon/Bridge/BridgeRegistry.swift
+# file: Sources/EVBBridge/Admission/BridgeRegistry.swift
 # swift: BridgeRegistryTests
 s/if allProtected\.contains\(mac\) \{ throw/if allProtected.contains(mac), mac.isGroup { throw/

@@ -1,4 +1,4 @@
 # Bridge: a restart gives a VSI back to the port that had lost it.
-# file: Sources/EVBDaemon/Bridge/VSIPlaces.swift
+# file: Sources/EVBBridge/Admission/VSIPlaces.swift
 # swift: ReservationTests
 s/for former in formerPorts where former != port \{/for former in formerPorts where former == port {/

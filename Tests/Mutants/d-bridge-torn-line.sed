@@ -1,4 +1,4 @@
 # Bridge: the torn last line of the journal is taken.
-# file: Sources/EVBDaemon/Bridge/Holding.swift
+# file: Sources/EVBBridge/Admission/Holding.swift
 # swift: HoldingsJournalTests
 s/words\[words\.count - 1\]\.elementsEqual\("\."\.utf8\), let/!words[words.count - 1].isEmpty, let/

@@ -1,4 +1,4 @@
 # Bridge: whether VSIs may share an address is not asked before they are looked at.
-# file: Sources/EVBDaemon/Bridge/AddressLedger.swift
+# file: Sources/EVBBridge/Admission/AddressLedger.swift
 # swift: AddressLedgerTests
 s/ where !\(isShared \&\& key\.isShared\)//

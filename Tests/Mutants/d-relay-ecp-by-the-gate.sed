@@ -1,4 +1,4 @@
 # Guest filter: the port's gate lets ECP and tagged frames of the host's own sockets, and so of machines' macvtaps, pass.
-# file: Sources/EVBDaemon/Links/GuestRules.swift
+# file: Sources/EdgeRelays/GuestFilter/GuestRules.swift
 # swift: GuestRulesTests
 /"ether type \{ \\\(ecpAndTags\) \} \\\(reserved\) counter drop",$/d

@@ -1,4 +1,4 @@
 # Guest filter: a machine whose VSI is given up sends again while its link is there.
-# file: Sources/EVBDaemon/Links/ClosedAddresses.swift
+# file: Sources/EdgeRelays/GuestFilter/ClosedAddresses.swift
 # swift: ClosedAddressesTests
 s/return changes \+ forget\(vsiID\)/return changes + forget(vsiID) + linkGone(index)/

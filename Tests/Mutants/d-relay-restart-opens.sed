@@ -1,4 +1,4 @@
 # Guest filter: what an earlier run had closed is opened at a start, and closed again afterwards.
-# file: Sources/EVBDaemon/Links/ClosedAddresses.swift
+# file: Sources/EdgeRelays/GuestFilter/ClosedAddresses.swift
 # swift: ClosedAddressesTests
 s/^        current = former$/        current = []/

@@ -2,6 +2,7 @@ import EVBWire
 import Glibc
 import Testing
 
+@testable import EVBBridge
 @testable import EVBDaemon
 @testable import EVBProtocol
 

@@ -7,6 +7,7 @@ import Netlink
 import Synchronization
 import Testing
 
+@testable import BridgeDataplane
 @testable import Dataplane
 @testable import EVBDaemon
 @testable import EVBPorts
@@ -53,23 +54,21 @@ extension EnforcementTests {
             let queue: KernelQueue
             let notes = Notes()
             let directory: String
-            let surroundings: PortSurroundings
+            let room: HairpinFlag.Room
             private var timer: Timers.Timer?
+            let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
             init(_ name: String) throws {
                 bridge = try Switch(name)
                 directory = "/tmp/evbd-hairpin-\(UInt64.random(in: 0 ... .max))"
                 _ = try Files.makeDirectory(directory, mode: 0o755)
-                let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
                 let (loop, notes) = (try EventLoop(), notes)
                 self.loop = loop
                 timers = Timers(loop: loop)
                 queue = try KernelQueue(loop: loop) { notes.perform($0) }
-                surroundings = PortSurroundings(
-                    loop: loop, timers: timers, table: try LinkTable(loop: loop, timers: timers, logger: logger),
-                    programmer: queue,
-                    logger: logger, runtimeDirectory: directory,
-                    claims: InterfaceClaims(), resources: ResourcePool(limits: ResourceLimits()), isPort: { _ in true })
+                room = HairpinFlag.Room(
+                    programmer: queue, table: try LinkTable(loop: loop, timers: timers, logger: logger),
+                    timers: timers, runtimeDirectory: directory)
             }
 
             deinit {
@@ -83,8 +82,8 @@ extension EnforcementTests {
             var isNoted: Bool { !HairpinNotes(runtimeDirectory: directory).ports.isEmpty }
 
             func flag(period: Interval = .seconds(30)) -> HairpinFlag {
-                let flag = HairpinFlag(surroundings, portName: port, logger: surroundings.logger, period: period)
-                surroundings.table.onChange = { [weak flag] _ in flag?.linkChanged() }
+                let flag = HairpinFlag(room, portName: port, logger: logger, period: period)
+                room.table.onChange = { [weak flag] _ in flag?.linkChanged() }
                 return flag
             }
 

@@ -5,6 +5,7 @@ import LinuxSystem
 import Logging
 import Testing
 
+@testable import EVBBridge
 @testable import EVBDaemon
 @testable import EVBModel
 @testable import EVBProtocol

@@ -2,6 +2,7 @@ import EVBTime
 import EVBWire
 import Testing
 
+@testable import EVBBridge
 @testable import EVBDaemon
 @testable import EVBProtocol
 

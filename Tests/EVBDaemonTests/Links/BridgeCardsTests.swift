@@ -2,6 +2,7 @@ import Netlink
 import Testing
 
 @testable import EVBDaemon
+@testable import EdgeRelays
 
 /// Which ports of a bridge lead to the network.
 @Suite struct BridgeCardsTests {

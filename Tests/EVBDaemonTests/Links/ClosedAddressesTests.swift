@@ -4,6 +4,7 @@ import LinuxSystem
 import Testing
 
 @testable import EVBDaemon
+@testable import EdgeRelays
 
 /// Which addresses a port's gate closes.
 @Suite struct ClosedAddressesTests {

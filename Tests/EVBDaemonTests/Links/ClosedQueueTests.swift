@@ -2,6 +2,7 @@ import LinuxSystem
 import Testing
 
 @testable import EVBDaemon
+@testable import EdgeRelays
 
 /// The changes of closed addresses that are on their way to the kernel.
 @Suite struct ClosedQueueTests {

@@ -10,6 +10,7 @@ import Testing
 
 @testable import Dataplane
 @testable import EVBDaemon
+@testable import EdgeRelays
 @testable import EventLoop
 
 /// nftables as a note pad: what it is given, and what it refuses or lists.

@@ -3,6 +3,7 @@ import Netlink
 import Testing
 
 @testable import EVBDaemon
+@testable import EdgeRelays
 
 /// Which links are machines' on a port.
 @Suite struct GuestPlacesTests {

@@ -4,6 +4,7 @@ import Nftables
 import Testing
 
 @testable import EVBDaemon
+@testable import EdgeRelays
 
 /// The guest filter's rules as text, and what is read of a listing of them.
 @Suite struct GuestRulesTests {

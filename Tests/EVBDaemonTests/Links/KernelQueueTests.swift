@@ -4,6 +4,7 @@ import Netlink
 import Synchronization
 import Testing
 
+@testable import BridgeDataplane
 @testable import Dataplane
 @testable import EVBDaemon
 @testable import EventLoop

@@ -7,6 +7,7 @@ import Testing
 @testable import Dataplane
 @testable import EVBDaemon
 @testable import EVBSettings
+@testable import EdgeRelays
 @testable import EventLoop
 @testable import Netlink
 

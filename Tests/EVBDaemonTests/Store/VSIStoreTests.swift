@@ -8,6 +8,9 @@ import Netlink
 import Testing
 
 @testable import EVBDaemon
+@testable import EVBPorts
+@testable import EVBStation
+@testable import EdgeRelays
 @testable import EventLoop
 
 /// A directory of a test's own, removed at its end.

@@ -7,7 +7,9 @@ import Netlink
 import Nftables
 import Testing
 
+@testable import BridgeDataplane
 @testable import Dataplane
+@testable import EVBBridge
 @testable import EVBDaemon
 @testable import EVBProtocol
 @testable import EventLoop

@@ -6,6 +6,7 @@ import NetnsSupport
 import Nftables
 import Testing
 
+@testable import BridgeDataplane
 @testable import EVBDaemon
 @testable import EVBSettings
 

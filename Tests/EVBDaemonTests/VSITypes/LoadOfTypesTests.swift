@@ -5,6 +5,8 @@ import EVBWire
 import Glibc
 import Testing
 
+@testable import BridgeDataplane
+@testable import EVBBridge
 @testable import EVBDaemon
 @testable import EVBSettings
 @testable import EventLoop

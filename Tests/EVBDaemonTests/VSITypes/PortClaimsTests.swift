@@ -1,6 +1,7 @@
 import EVBWire
 import Testing
 
+@testable import BridgeDataplane
 @testable import EVBDaemon
 @testable import EVBSettings
 

@@ -1,6 +1,7 @@
 import EVBWire
 import Testing
 
+@testable import EVBBridge
 @testable import EVBDaemon
 @testable import EVBProtocol
 

@@ -5,7 +5,9 @@ import LinuxSystem
 import Logging
 import Testing
 
+@testable import BridgeDataplane
 @testable import Dataplane
+@testable import EVBBridge
 @testable import EVBDaemon
 @testable import EVBProtocol
 @testable import EventLoop

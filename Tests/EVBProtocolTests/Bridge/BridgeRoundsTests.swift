@@ -173,7 +173,9 @@ extension [BridgeEffect] {
                 case 4...6:
                     bench.now = bench.now + pause
                     // As the loop does: as long as something is due.
-                    repeat { bench.vdp.advance(to: bench.now) } while bench.vdp.nextDeadline.map { $0 <= bench.now } ?? false
+                    repeat {
+                        bench.vdp.advance(to: bench.now)
+                    } while bench.vdp.nextDeadline.map { $0 <= bench.now } ?? false
                 case 7: bench.vdp.moved(.number(number), at: bench.now)
                 default: try bench.grant(number)
                 }

@@ -1,0 +1,226 @@
+internal import EVBWire
+internal import LinuxSystem
+package import Netlink
+
+/// What is to be compared of a port with what the kernel has.
+package struct Comparison: Sendable, Equatable {
+    /// Entries that the kernel has removed, to be looked up one by one.
+    package var entries: Set<BridgeEntry> = []
+    /// All entries and VLANs.
+    package var isWhole = false
+    /// The chains with their rules.
+    package var rules = false
+    /// The elements of a collection.
+    package var elements: PortRules.Collection?
+
+    package init(
+        entries: Set<BridgeEntry> = [], isWhole: Bool = false, rules: Bool = false,
+        elements: PortRules.Collection? = nil
+    ) {
+        self.entries = entries
+        self.isWhole = isWhole
+        self.rules = rules
+        self.elements = elements
+    }
+
+    /// Entries beyond which all are compared at once.
+    private static let entriesMax = 256
+
+    package var isEmpty: Bool { entries.isEmpty && !isWhole && !rules && elements == nil }
+
+    package mutating func add(_ other: Comparison) {
+        entries.formUnion(other.entries)
+        isWhole = isWhole || other.isWhole || entries.count > Self.entriesMax
+        if isWhole { entries = [] }
+        rules = rules || other.rules
+    }
+}
+
+/// What a comparison has found missing, and what became of it.
+package struct Repair: Sendable, Equatable {
+    /// Entries and VLANs that are there again.
+    package var restored: [Imposition] = []
+    /// What cannot be put back, and why.
+    package var failures: [Imposition: EnforcementError] = [:]
+    /// Elements of rules that are there again.
+    package var elements = 0
+    /// Rules were missing.
+    package var hadLostRules = false
+    /// The port is in no bridge, so that this many entries and VLANs are not in force.
+    package var outOfBridge = 0
+    /// There is more to put back.
+    package var isUnfinished = false
+    /// Why rules cannot be put back.
+    package var problem: EnforcementError?
+    /// Nanoseconds that the comparison took.
+    package var spent: UInt64 = 0
+}
+
+extension BridgeEnforcer {
+    /// Entries and VLANs that one comparison puts back; other ports wait for as long.
+    private static let repairsMax = 512
+
+    /// Compares what a port is to have with what the kernel has, and puts back what is missing.
+    package func compare(_ name: String, _ comparison: Comparison) -> Repair {
+        let began = MonotonicClock.now()
+        var repair = Repair()
+        guard let port = ports[name] else { return repair }
+        do throws(EnforcementError) {
+            if comparison.rules { try compareRules(of: port, &repair) }
+            if let collection = comparison.elements { try compareElements(of: port, collection, &repair) }
+        } catch {
+            repair.problem = error
+        }
+        if comparison.isWhole || !comparison.entries.isEmpty { compareBridge(of: port, comparison, &repair) }
+        repair.spent = MonotonicClock.now() &- began
+        return repair
+    }
+
+    // MARK: The bridge
+
+    private func compareBridge(of port: Port, _ comparison: Comparison, _ repair: inout Repair) {
+        let missing: [Imposition]
+        do throws(EnforcementError) {
+            let index = port.index
+            let bridge = index == 0 ? nil : try netlink { try $0.bridge(ofPort: index) }
+            guard bridge != nil else {
+                repair.outOfBridge = port.actual.keys.count { !$0.isRule }
+                return
+            }
+            missing = try comparison.isWhole ? self.missing(of: port) : gone(comparison.entries, of: port)
+        } catch {
+            // The next comparison finds the same.
+            return
+        }
+        repair.isUnfinished = missing.count > Self.repairsMax
+        for item in missing.sorted(by: Self.entriesBeforeVLANs).reversed().prefix(Self.repairsMax) {
+            do throws(EnforcementError) {
+                if try putBack(item, on: port) { repair.restored.append(item) }
+            } catch {
+                repair.failures[item] = error
+            }
+        }
+        // What cannot be put back would be tried without end.
+        if repair.restored.isEmpty { repair.isUnfinished = false }
+    }
+
+    /// What the kernel does not have of all entries and VLANs.
+    private func missing(of port: Port) throws(EnforcementError) -> [Imposition] {
+        let items = port.actual.keys.filter { !$0.isRule }
+        guard !items.isEmpty else { return [] }
+        let index = port.index
+        let entries = try netlink { try $0.fixedEntries(portIndex: index) }
+        let hasMembers = items.contains { if case .member = $0 { true } else { false } }
+        let members = hasMembers ? try netlink { try $0.vlans(portIndex: index) }.members : []
+        return items.filter { item in
+            switch item {
+            case .forwarding(let address, let vid): !entries.contains(Self.entry(address, vid))
+            case .member(let vid): !members.contains(vid)
+            case .station, .untagged, .tagged, .rate, .served: false
+            }
+        }
+    }
+
+    /// Those of some entries that are to be in force; evbd has removed the others itself.
+    private func gone(_ entries: Set<BridgeEntry>, of port: Port) -> [Imposition] {
+        entries.compactMap { entry in
+            let item = Imposition.forwarding(MACAddress(truncating: entry.address.value), entry.vid)
+            return port.actual[item] == nil ? nil : item
+        }
+    }
+
+    private static func entry(_ address: MACAddress, _ vid: UInt16) -> BridgeEntry {
+        BridgeEntry(address: HardwareAddress(address.rawValue), vid: vid)
+    }
+
+    /// Makes an entry or a VLAN again.
+    ///
+    /// - Returns: Whether it was missing.
+    private func putBack(_ item: Imposition, on port: Port) throws(EnforcementError) -> Bool {
+        // An address that a VSI has taken along to another port is that port's.
+        let isHeld = ports.values.contains { $0 !== port && $0.isHolding(item) }
+        if isHeld, try isThere(item, elsewhereThan: port) { return false }
+        guard try !isForeign(item, on: port) else { return false }
+        if port.foreign.contains(item) {
+            // It was another process's, and is evbd's from now on.
+            try run(port.rules.addition(item, .plain))
+            port.foreign.remove(item)
+        }
+        try impose(item, on: port)
+        return true
+    }
+
+    private func isThere(_ item: Imposition, elsewhereThan port: Port) throws(EnforcementError) -> Bool {
+        guard case .forwarding(let address, let vid) = item else { return false }
+        let index = port.index
+        guard let bridge = try netlink({ try $0.bridge(ofPort: index) }) else { return false }
+        let hardware = HardwareAddress(address.rawValue)
+        let found = try netlink { try $0.entry(of: hardware, vid: vid, bridgeIndex: bridge.index) }
+        return found.map { $0.kind == .fixed && $0.portIndex != index } ?? false
+    }
+
+    // MARK: Rules
+
+    private func compareRules(of port: Port, _ repair: inout Repair) throws(EnforcementError) {
+        // A table that is not there at all is set up as a whole.
+        if isTableMissing() {
+            repair.hadLostRules = true
+            _ = try restoreRules()
+        } else if try !hasAllRules(port) {
+            repair.hadLostRules = true
+            try run(declarations(of: port))
+        }
+    }
+
+    private func compareElements(
+        of port: Port, _ collection: PortRules.Collection, _ repair: inout Repair
+    ) throws(EnforcementError) {
+        let items = port.actual.filter { port.rules.collection(of: $0.key) == collection && port.isHolding($0.key) }
+        var listing = try? list(port.rules.listing(collection))
+        if listing == nil {
+            repair.hadLostRules = true
+            try run(declarations(of: port))
+            listing = try list(port.rules.listing(collection))
+        }
+        guard !items.isEmpty else { return }
+        let listed = PortRules.impositions(collection, in: listing ?? "")
+        let missing = items.filter { listed[$0.key] == nil }
+        repair.elements = missing.count
+        for start in stride(from: 0, to: missing.count, by: Self.commandsMax) {
+            let part = missing[start..<min(start + Self.commandsMax, missing.count)]
+            try run(part.map { port.rules.addition($0.key, $0.value) }.joined(separator: "\n"))
+        }
+    }
+
+    /// Sets evbd's rules up again: another process has removed some of them. Elements that are missing are found by `compare`.
+    ///
+    /// - Returns: whether the whole table was missing.
+    package func restoreRules() throws(EnforcementError) -> Bool {
+        guard !ports.isEmpty else { return false }
+        let wasMissing = isTableMissing()
+        if wasMissing {
+            for part in everything() { try run(part) }
+        } else {
+            try run(ports.values.map { declarations(of: $0) }.joined(separator: "\n"))
+        }
+        return wasMissing
+    }
+
+    /// The commands that set up a port's chains and those of the EtherTypes; elements stay.
+    private func declarations(of port: Port) -> String {
+        ([port.rules.declaration] + chainUses.keys.map { PortRules.chainDeclaration(of: $0) })
+            .joined(separator: "\n")
+    }
+
+    /// Whether each chain has as many rules as it is to have.
+    private func hasAllRules(_ port: Port) throws(EnforcementError) -> Bool {
+        var counts = port.rules.ruleCounts
+        for types in chainUses.keys { counts[PortRules.chain(of: types)] = types.isEmpty ? 1 : 2 }
+        for (chain, count) in counts {
+            guard let listing = try? list("list chain \(PortRules.table) \(chain)"),
+                PortRules.ruleCount(in: listing) == count
+            else { return false }
+        }
+        return PortRules.ports(in: try list(PortRules.portsListing)).contains(port.name)
+    }
+}

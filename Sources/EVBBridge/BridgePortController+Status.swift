@@ -1,0 +1,167 @@
+package import EVBModel
+internal import EVBPorts
+internal import EVBProtocol
+internal import EVBSettings
+internal import EVBTime
+package import EVBWire
+
+// What managers are shown of a bridge's port, made from the protocol's own snapshots.
+
+extension BridgePortController {
+    /// The port in brief.
+    package var status: PortStatus {
+        let snapshot = port.snapshot
+        var counts = VSICounts()
+        for command in port.grantedCommands {
+            switch EVBModel.VSIState(granted: command) {
+            case .associated: counts.associated += 1
+            case .preassociated, .preassociatedRR: counts.preassociated += 1
+            case .pending: counts.pending += 1
+            case .deassociated: counts.deassociated += 1
+            }
+        }
+        let timers = snapshot.timers
+        let isRequested = snapshot.station?.advertised.requestsReflection ?? false
+        return PortStatus(
+            interface: name, role: .bridge, linkUp: snapshot.isLinkUp,
+            dialect: shownDialect(snapshot.dialect, hasPeer: snapshot.station != nil),
+            peer: snapshot.station.map {
+                PeerStatus(
+                    chassisID: $0.chassisID.text(isChassis: true), portID: $0.portID.text(isChassis: false),
+                    evbMode: ($0.tlv?.mode ?? .station).name)
+            },
+            reflectiveRelay: EVBModel.ReflectiveRelayStatus(
+                requested: isRequested,
+                status: snapshot.station == nil ? .unknown : snapshot.reflectsFrames ? .granted : .refused),
+            timers: TimerStatus(
+                retries: Int(timers.retries), rte: Int(timers.retransmissionExponent),
+                rwd: Int(timers.resourceWaitDelayExponent), rka: Int(timers.reinitKeepAliveExponent)),
+            vsis: counts, misbehaviour: mischief.settings == .none ? nil : mischief.settings)
+    }
+
+    /// The port in full.
+    package func details(number: Int, of count: Int) -> PortDetails {
+        let snapshot = port.snapshot
+        let isTransmitted = configuration.evb.transmit
+        let local = isTransmitted ? snapshot.localTLVs : []
+        let remote = snapshot.neighbour?.lldpdu.received(snapshot.dialect == .draft ? .draftEVB : .evb)
+        return PortDetails(
+            port: status, problems: seat.problems,
+            evbTLV: EVBTLVPair(
+                local: local.lazy.compactMap(\.ratified).first.map { EVBTLVStatus($0) },
+                remote: snapshot.station?.tlv.map { EVBTLVStatus($0) }),
+            lldpNeighbour: snapshot.neighbour.map { NeighbourStatus($0, at: now) },
+            sys: SysObjects(configuration, ports: count), urp: nil,
+            sbp: SBPObjects(snapshot, isManual: configuration.evb.manual), ecp: ECPObjects(snapshot),
+            xdot1: Xdot1Objects(
+                evbConfigEvbTxEnable: isTransmitted,
+                locEvbTlvString: local.first { $0.dialect == snapshot.dialect }.map { hexadecimal($0.octets) },
+                remEvbTlvString: remote.map { hexadecimal($0) }),
+            counterDiscontinuity: now.since(createdAt).hundredths)
+    }
+
+    package var counters: StatisticsReport {
+        let statistics = port.snapshot.statistics
+        let vdp = statistics.vdp
+        let values: [String: UInt64] = [
+            "EcpTxFrameCount": statistics.ecpTxFrames, "EcpTxRetryCount": statistics.ecpTxRetries,
+            "EcpTxFailures": statistics.ecpTxFailures, "EcpRxFrameCount": statistics.ecpRxFrames,
+            "EcpRxDuplicates": statistics.ecpRxDuplicates, "EcpRxRefused": statistics.ecpRxRefused,
+            "EcpRxStrayAcks": statistics.ecpRxStrayAcks, "EcpRxDiscarded": statistics.ecpRxDiscarded,
+            "EcpRxOtherSource": statistics.ecpRxOtherSource, "LldpTxFrames": statistics.lldpSent,
+            "LldpRxFrames": statistics.lldpReceived, "LldpRxDiscarded": statistics.lldpDiscarded,
+            "EvbTlvsDiscarded": statistics.evbTLVsDiscarded, "VDPCommandsSucceeded": vdp.commandsSucceeded,
+            "VDPCommandsFailed": vdp.commandsFailed, "VDPCommandReverts": vdp.commandReverts,
+            "VdpKeepAlives": vdp.keepAlives, "VdpKeepAliveTimeouts": vdp.keepAliveTimeouts,
+            "VdpResourceWaitTimeouts": vdp.resourceWaitTimeouts, "VdpTableFull": vdp.tableFull,
+            "VdpAllTablesFull": vdp.allTablesFull, "VdpFiltersFull": vdp.filtersFull,
+            "VdpAnswersLost": vdp.answersLost, "VdpUnsolicited": vdp.unsolicited, "VdpMalformed": vdp.malformed,
+            "SocketSendFailures": transport.sendFailures, "SocketKernelDrops": transport.kernelDrops,
+            "InterfaceTaken": transport.isTaken ? 1 : 0,
+            "SocketStrays": transport.strays, "EcpRxOtherDestination": statistics.ecpRxOtherDestination,
+            "LldpRxOtherDestination": statistics.lldpRxOtherDestination,
+        ]
+        .merging(seat.counters) { first, _ in first }
+        return StatisticsReport(
+            interface: name, counters: values.mapValues { Int(clamping: $0) },
+            counterDiscontinuity: now.since(createdAt).hundredths)
+    }
+
+    package var vsiIDs: [VSIID] { port.vsiIDs }
+
+    package func vsiState(_ vsiID: VSIID) -> EVBModel.VSIState? {
+        port.vsi(vsiID).map { EVBModel.VSIState(granted: $0.grant?.command) }
+    }
+
+    package func holds(_ vsiID: VSIID) -> Bool { port.vsi(vsiID) != nil }
+
+    package func vsiStatus(_ vsiID: VSIID) -> VSIStatus? {
+        port.vsi(vsiID).flatMap { VSIStatus($0, port: name) }
+    }
+
+    /// A VSI with its managed objects; nil if there is none.
+    package func vsiDetails(_ vsiID: VSIID) -> VSIDetails? {
+        guard let snapshot = port.vsi(vsiID), let status = vsiStatus(vsiID),
+            let request = snapshot.request ?? snapshot.pending
+        else { return nil }
+        let (filter, answer) = (snapshot.grant?.filter ?? request.filter, snapshot.answer)
+        return VSIDetails(
+            vsi: status,
+            vsidb: VSIDBObjects(
+                timeSinceCreate: now.since(snapshot.createdAt).hundredths,
+                vdpOperCmd: .init((snapshot.pending ?? request).command),
+                operRevert: answer?.status.contains(.keep) ?? false, operHard: answer?.status.contains(.hard) ?? false,
+                operReason: answer.map { .init($0.status.reason) }, operReasonCode: answer.map { Int($0.reasonCode) },
+                mgrID16: hexadecimal(request.managerID.octets), filterFormat: .init(filter.format),
+                numMACs: filter.entries.count, vdpMachineState: .init(snapshot.grant?.command),
+                vdpCommandsSucceeded: Int(clamping: snapshot.counters.succeeded),
+                vdpCommandsFailed: Int(clamping: snapshot.counters.failed),
+                vdpCommandReverts: Int(clamping: snapshot.counters.reverted),
+                // They begin with the VSI, and never again.
+                vdpCounterDiscontinuity: now.since(snapshot.createdAt).hundredths))
+    }
+}
+
+extension EVBModel.VSIState {
+    /// What holds; while nothing does, the request is pending.
+    fileprivate init(granted command: VDPCommand?) {
+        self = command.map { EVBModel.VSIState($0) } ?? .pending
+    }
+}
+
+extension VSIStatus {
+    /// A VSI on a bridge's port; nil for one of which nothing is asked and nothing holds.
+    fileprivate init?(_ snapshot: BridgeVSISnapshot, port: String) {
+        guard let request = snapshot.request ?? snapshot.pending else { return nil }
+        self.init(
+            vsiID: snapshot.vsiID.description,
+            vsiIDFormat: EVBModel.VSIIDFormat(rawValue: snapshot.vsiID.format.name) ?? .local, port: port,
+            managerID: request.managerID == .unspecified ? nil : request.managerID.description,
+            typeID: Int(request.typeID), typeVersion: Int(request.typeVersion),
+            state: EVBModel.VSIState(granted: snapshot.grant?.command),
+            reason: snapshot.grant == nil ? nil : .success,
+            filters: (snapshot.grant?.filter ?? request.filter).entries.map { VSIFilter($0) }, link: nil)
+    }
+}
+
+extension SBPObjects {
+    fileprivate init(_ snapshot: BridgePortSnapshot, isManual: Bool) {
+        let isNegotiated = snapshot.dialect == .ratified
+        self.init(
+            lldpManual: isManual,
+            vdpOperRsrcWaitDelayExp: isNegotiated ? Int(snapshot.timers.resourceWaitDelayExponent) : nil,
+            vdpOperReinitKeepAliveExp: isNegotiated ? Int(snapshot.timers.reinitKeepAliveExponent) : nil,
+            vdpOperToutKeepAlive: Int(clamping: snapshot.keepAliveTimeout.nanoseconds / 1000))
+    }
+}
+
+extension ECPObjects {
+    fileprivate init(_ snapshot: BridgePortSnapshot) {
+        let (timers, statistics) = (snapshot.timers, snapshot.statistics)
+        self.init(
+            operAckTimerInitExp: snapshot.dialect == .ratified ? Int(timers.retransmissionExponent) : nil,
+            operMaxRetries: Int(snapshot.times.retries),
+            txFrameCount: Int(clamping: statistics.ecpTxFrames), txRetryCount: Int(clamping: statistics.ecpTxRetries),
+            txFailures: Int(clamping: statistics.ecpTxFailures), rxFrameCount: Int(clamping: statistics.ecpRxFrames))
+    }
+}

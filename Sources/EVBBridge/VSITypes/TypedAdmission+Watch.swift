@@ -1,0 +1,225 @@
+internal import BridgeDataplane
+internal import Dataplane
+internal import EVBTime
+internal import EVBWire
+internal import EventLoop
+internal import Logging
+internal import Netlink
+internal import Nftables
+
+/// Keeps what is in force at ports in force: the kernel tells what goes, and as news get lost, all is compared now and then.
+extension TypedAdmission {
+    /// How long news of a bridge are gathered: evbd's own changes are among them, and where many VLANs change there are many.
+    private static let newsDelay = Interval.milliseconds(100)
+    /// Comparisons because of news take at most about one part in so many of the worker's time.
+    private static let newsShare: UInt64 = 10
+    /// Regular comparisons take at most one part in so many of the worker's time.
+    private static let spentShare: UInt64 = 100
+    /// Items that a log line names.
+    private static let namesMax = 8
+
+    // MARK: News
+
+    /// Watches over rules and entries, from now on.
+    package func watchRules() {
+        if ruleWatch == nil {
+            do {
+                let monitor = try TableMonitor(table: PortRules.tableName, exceptBy: KernelWorker.threadName)
+                ruleWatch = try loop.watch(monitor.descriptor, for: .readable) { [weak self] _ in
+                    if monitor.drain() { self?.restoreRules() }
+                }
+            } catch {
+                logger.warning("evbd will not notice when its rules are flushed", metadata: ["reason": "\(error)"])
+            }
+        }
+        if bridgeWatch == nil {
+            do {
+                let monitor = try BridgeMonitor()
+                bridgeWatch = try loop.watch(monitor.descriptor, for: .readable) { [weak self] _ in
+                    monitor.receive { self?.take($0) }
+                }
+            } catch {
+                logger.warning(
+                    "evbd will not notice at once when forwarding entries are removed",
+                    metadata: ["reason": "\(error)"])
+            }
+        }
+        guard comparisonTimer == nil else { return }
+        comparisonTimer = timers.timer { [weak self] in self?.compareAll() }
+        comparisonTimer?.set(timers.now + comparisonPeriod)
+    }
+
+    /// Ends that.
+    func endWatch() {
+        ruleWatch?.cancel()
+        bridgeWatch?.cancel()
+        (ruleWatch, bridgeWatch, comparisonTimer) = (nil, nil, nil)
+    }
+
+    /// Sets the rules up again: another process has removed some, and until they are back frames pass.
+    private func restoreRules() {
+        let next = restoring.next { true }
+        guard let (_, turn) = next else { return }
+        _ = programmer.perform(BridgeOperation.restoreRules) { [weak self] answer in
+            guard let self, let ended = restoring.ended(turn) else { return }
+            switch answer {
+            case .restored:
+                logger.warning("another process has removed rules of VSI types; they are set up again")
+                for name in ports.keys { compare(name, Comparison(rules: true)) }
+            case .failed(let error):
+                logger.error(
+                    "another process has removed rules of VSI types, and they cannot be set up again",
+                    metadata: ["reason": "\(error)"])
+            case .done, .attached, .changed, .compared, nil: break
+            }
+            if ended.mustCompare { restoreRules() }
+        }
+    }
+
+    private func take(_ event: BridgeEvent) {
+        switch event {
+        case .entryRemoved(let entry, let index): gather(index, Comparison(entries: [entry]))
+        case .portChanged(let index): gather(index, Comparison(isWhole: true))
+        case .overrun: for name in ports.keys { gather(name, Comparison(isWhole: true)) }
+        }
+    }
+
+    private func gather(_ index: Int32, _ comparison: Comparison) {
+        // The table of links may hear of a new port later than this.
+        let name = registry.linkName(index) ?? Links.name(ofIndex: index)
+        gather(name, comparison)
+    }
+
+    private func gather(_ name: String, _ comparison: Comparison) {
+        guard let port = ports[name], port.isAttached else { return }
+        port.watch.pending.add(comparison)
+        guard !port.watch.isGathering else { return }
+        port.watch.isGathering = true
+        if port.watch.timer == nil {
+            port.watch.timer = timers.timer { [weak self, weak port] in
+                guard let self, let port, ports[name] === port else { return }
+                port.watch.isGathering = false
+                compareNext(port, name)
+            }
+        }
+        // Whole comparisons take their time, and own changes of VLANs ask for them too.
+        let spent = Interval(nanoseconds: port.watch.spent)
+        port.watch.timer?.set(timers.now + max(Self.newsDelay, spent * Self.newsShare))
+    }
+
+    // MARK: Comparisons
+
+    /// Compares all that is in force at all ports.
+    private func compareAll() {
+        var spent: UInt64 = 0
+        for (name, port) in ports {
+            spent &+= port.watch.spent
+            compare(name, Comparison(isWhole: true, rules: true))
+        }
+        comparisonTimer?.set(
+            timers.now + max(comparisonPeriod, Interval(nanoseconds: spent) * Self.spentShare))
+    }
+
+    private func compare(_ name: String, _ comparison: Comparison) {
+        guard let port = ports[name], port.isAttached else { return }
+        port.watch.pending.add(comparison)
+        compareNext(port, name)
+    }
+
+    private func compareNext(_ port: Port, _ name: String) {
+        guard !port.watch.comparing.isBusy, let comparison = port.watch.takePending() else { return }
+        let turn = port.watch.comparing.begin(comparison)
+        _ = programmer.perform(BridgeOperation.compare(name, comparison), of: name) { [weak self, weak port] answer in
+            guard let self, let port, ports[name] === port, port.watch.comparing.ended(turn) != nil else { return }
+            if case .compared(let repair)? = answer {
+                report(repair, of: comparison, port, name)
+                if repair.isUnfinished { port.watch.pending.add(comparison) }
+            }
+            compareNext(port, name)
+        }
+    }
+
+    // MARK: What is reported
+
+    private func report(_ repair: Repair, of comparison: Comparison, _ port: Port, _ name: String) {
+        port.watch.spent = comparison.isWhole ? repair.spent : max(repair.spent, port.watch.spent)
+        if !repair.restored.isEmpty {
+            logger.warning(
+                "forwarding entries or VLANs of VSIs were gone; they are there again",
+                metadata: [
+                    "port": "\(name)", "count": "\(repair.restored.count)", "what": "\(Self.names(repair.restored))",
+                ])
+        }
+        if repair.hadLostRules || repair.elements > 0 {
+            logger.warning(
+                "rules of VSI types were gone; they are there again",
+                metadata: ["port": "\(name)", "elements": "\(repair.elements)"])
+        }
+        if let problem = repair.problem, port.watch.toldProblem != problem {
+            logger.error(
+                "rules of VSI types cannot be compared or set up again",
+                metadata: ["port": "\(name)", "reason": "\(problem)"])
+        }
+        if comparison.rules || comparison.elements != nil { port.watch.toldProblem = repair.problem }
+        reportBridge(repair, of: comparison, port, name)
+    }
+
+    private func reportBridge(_ repair: Repair, of comparison: Comparison, _ port: Port, _ name: String) {
+        let failed = Set(repair.failures.keys)
+        if let (_, error) = repair.failures.first, !failed.isSubset(of: port.watch.toldFailures) {
+            logger.error(
+                "forwarding entries or VLANs of VSIs cannot be put back",
+                metadata: [
+                    "port": "\(name)", "count": "\(failed.count)", "what": "\(Self.names(Array(failed)))",
+                    "reason": "\(error)",
+                ])
+        }
+        if comparison.isWhole { port.watch.toldFailures = failed } else { port.watch.toldFailures.formUnion(failed) }
+        guard repair.outOfBridge > 0 else {
+            if comparison.isWhole { port.watch.isToldOutOfBridge = false }
+            return
+        }
+        guard !port.watch.isToldOutOfBridge else { return }
+        port.watch.isToldOutOfBridge = true
+        logger.warning(
+            "the port is in no Linux bridge: forwarding entries and VLANs of its VSIs are gone until it is back",
+            metadata: ["port": "\(name)", "count": "\(repair.outOfBridge)"])
+    }
+
+    private static func names(_ items: [Imposition]) -> String {
+        let names = items.map(PackedImposition.init).sorted().prefix(namesMax).map { item in
+            switch item.imposition {
+            case .forwarding(let address, 0): "\(address)"
+            case .forwarding(let address, let vid): "\(address) in VLAN \(vid)"
+            case .member(let vid): "VLAN \(vid)"
+            default: "a rule"
+            }
+        }
+        return names.joined(separator: ", ") + (items.count > namesMax ? ", ..." : "")
+    }
+}
+
+/// What is under way and known of a port's comparisons.
+struct PortWatch {
+    var comparing = Reconciler<Comparison>()
+    /// What is to be compared next.
+    var pending = Comparison()
+    var timer: Timers.Timer?
+    /// Collections whose elements are to be compared, an operation each, so that other ports have their turns in between.
+    private var collections: [PortRules.Collection] = []
+    /// News are being gathered until the timer fires.
+    var isGathering = false
+    /// Nanoseconds that the last comparison of all took.
+    var spent: UInt64 = 0
+    var toldFailures: Set<Imposition> = []
+    var toldProblem: EnforcementError?
+    var isToldOutOfBridge = false
+
+    mutating func takePending() -> Comparison? {
+        guard !pending.isEmpty else { return collections.popLast().map { Comparison(elements: $0) } }
+        defer { pending = Comparison() }
+        // Chains first: what is missing there has frames pass.
+        if pending.rules { collections = PortRules.Collection.allCases }
+        return pending
+    }
+}

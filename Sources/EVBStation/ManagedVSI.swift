@@ -1,0 +1,34 @@
+internal import EVBPorts
+internal import EVBProtocol
+internal import EVBWire
+internal import EdgeRelays
+
+/// What the daemon keeps of a VSI beside what the protocol does: its link, and who waits for it.
+package struct ManagedVSI {
+    /// The link to have when the bridge grants the association; nil for one of the manager's own, if there is one.
+    var link: EdgeRelay.Demand?
+    /// Who asked for it last.
+    var owner: RequestOwner
+    /// Those who are to hear how the request under way ends.
+    var waiters: [RequestWaiter] = []
+    /// Which request or withdrawal this is, so that what was begun for an earlier one does not end a later one.
+    var turn: UInt64 = 0
+    /// An earlier run of evbd was asked for it, and the bridge has not spoken about it in this one.
+    var isRestored = false
+    /// It is stored as one that the bridge has granted.
+    var isStoredAsGranted = false
+    /// The netlink port where libvirt waits for events about it; 0 for other managers.
+    var eventPort: UInt32 = 0
+    /// What worked before the request, until its link is settled: what the kernel refuses does not end it.
+    var working: Working?
+    /// The bridge has granted the request, and `waiters` wait for the link alone.
+    var isLinking = false
+
+    /// A request whose VSI is associated and has its link.
+    struct Working {
+        var request: EVBProtocol.VSIRequest
+        var link: EdgeRelay.Demand?
+        var owner: RequestOwner
+        var eventPort: UInt32
+    }
+}

@@ -1,0 +1,254 @@
+internal import EVBModel
+internal import EVBPorts
+package import EVBProtocol
+internal import EVBWire
+internal import EdgeRelays
+internal import EventLoop
+internal import Logging
+internal import Netlink
+
+extension StationPortController {
+    /// Carries one effect out.
+    package func carryOut(_ effect: StationEffect) {
+        switch effect {
+        case .transmit(let frame): transport.send(frame)
+        case .vsi(.changed(let change)): changed(change)
+        case .vsi(.ended(let vsiID, let outcome)): ended(vsiID, outcome)
+        case .vsi(.forgotten(let vsiID)): forgotten(vsiID)
+        case .peer(let change): tell(change)
+        case .reflectiveRelay(let status): tell(status)
+        case .timers(let timers):
+            log(
+                .info, "timers agreed",
+                [
+                    "R": "\(timers.retries)", "RTE": "\(timers.retransmissionExponent)",
+                    "RWD": "\(timers.resourceWaitDelayExponent)", "RKA": "\(timers.reinitKeepAliveExponent)",
+                ])
+        case .notice(let notice):
+            let text = Self.text(notice)
+            log(.warning, text)
+            onNews?(PortNews(kind: .notice, message: text))
+        }
+    }
+
+    // MARK: VSIs
+
+    private func changed(_ change: VSIChange) {
+        refreshGate(change.vsiID)
+        let wasAssociated = change.from == .associated
+        if wasAssociated, change.to != .associated { relay.cut(change.vsiID) }
+        // Granted, and lost again before its link was there: no other end of the request comes.
+        if wasAssociated, change.to != .associated, vsis[change.vsiID]?.isLinking == true {
+            let reason = change.reason
+            finish(
+                change.vsiID,
+                .outcome(reason == .bridgeLost ? .noBridge : reason == .timeout ? .timedOut : .bridgeDeassociated))
+        }
+        // A request under way brings the link up when it ends; without one, an association came back by itself.
+        if change.to == .associated, vsis[change.vsiID]?.waiters.isEmpty ?? true { raise(change.vsiID) {} }
+        let isLoss = change.to == .deassociated && wasAssociated && change.reason != nil
+        let level: Logger.Level = isLoss ? .warning : .notice
+        log(
+            level, "VSI \(change.to.rawValue)",
+            [
+                "vsi": "\(change.vsiID)", "from": "\(change.from.rawValue)", "to": "\(change.to.rawValue)",
+                "reason": "\(change.reason?.rawValue ?? "-")",
+            ])
+        onNews?(
+            PortNews(
+                kind: .vsi, vsiID: change.vsiID, from: change.from.rawValue, to: change.to.rawValue,
+                reason: change.reason?.rawValue,
+                message: "VSI \(change.vsiID) is \(change.to.rawValue)"
+                    + (change.reason.map { ", \($0.rawValue)" } ?? "")))
+    }
+
+    /// A request has ended at the bridge; its manager hears it when the link is as it should be.
+    private func ended(_ vsiID: VSIID, _ outcome: RequestOutcome) {
+        let waiters = vsis[vsiID]?.waiters ?? []
+        settleRestored(vsiID, outcome)
+        refreshGate(vsiID)
+        // With Keep the bridge holds what it held before, and that is what is wanted now.
+        if case .refused(let refusal) = outcome, refusal.isKept { keep(vsiID) }
+        if outcome == .granted, vsis[vsiID]?.isStoredAsGranted == false {
+            vsis[vsiID]?.isStoredAsGranted = true
+            keep(vsiID)
+        }
+        switch outcome {
+        case .granted where port.vsi(vsiID)?.state == .associated:
+            vsis[vsiID]?.isLinking = true
+            raise(vsiID) { [weak self] in self?.finish(vsiID, .outcome(.granted)) }
+        case .released where !waiters.isEmpty:
+            // `forgotten` follows, and the waiters hear when the link is gone too.
+            break
+        // The bridge took it back in the same PDU.
+        case .granted where port.vsi(vsiID).map { $0.state == .deassociated } ?? true:
+            finish(vsiID, .outcome(.bridgeDeassociated))
+        default: finish(vsiID, .outcome(outcome))
+        }
+    }
+
+    /// What the run before had left passing is cut where the bridge does not go on with it.
+    private func settleRestored(_ vsiID: VSIID, _ outcome: RequestOutcome) {
+        guard let managed = vsis[vsiID], managed.isRestored, outcome != .superseded else { return }
+        vsis[vsiID]?.isRestored = false
+        guard outcome != .granted, let filter = port.vsi(vsiID)?.filter else { return }
+        relay.cutFormer(vsiID, demand(managed, filter), vid: filter.onlyVID)
+    }
+
+    private func demand(_ managed: ManagedVSI, _ filter: FilterInfo) -> EdgeRelay.Demand {
+        managed.link ?? .find(name: nil, addresses: filter.entries.compactMap(\.macAddress))
+    }
+
+    private func finish(_ vsiID: VSIID, _ ending: RequestEnding) {
+        let waiters = vsis[vsiID]?.waiters ?? []
+        vsis[vsiID]?.waiters = []
+        vsis[vsiID]?.isLinking = false
+        end(waiters, ending)
+    }
+
+    /// Brings the link of an associated VSI up, then goes on.
+    ///
+    /// A VSI whose link cannot be made is given back to the bridge: it would hold resources there for nothing. It stays wanted
+    /// where that is not its link's fault: the interface has just gone, and may come back, or evbd is stopping.
+    private func raise(_ vsiID: VSIID, triesLeft: Int = 3, then: @escaping () -> Void) {
+        guard let managed = vsis[vsiID], let filter = port.vsi(vsiID)?.filter else { return then() }
+        let demand = demand(managed, filter)
+        relay.raise(vsiID, demand, vid: filter.onlyVID) { [weak self] result in
+            // What has come since, another request or a loss, has ended this one already.
+            guard let self, vsis[vsiID]?.turn == managed.turn, port.vsi(vsiID)?.state == .associated else { return }
+            guard case .failure(let error) = result else {
+                vsis[vsiID]?.working = nil
+                return then()
+            }
+            if error.kind == .cancelled { return }
+            if error.kind == .notFound, triesLeft > 0 {
+                // The news that the interface is gone, if that is why, are on their way, and it loses the VSI by them.
+                return transport.surroundings.loop.later { [weak self] in
+                    guard let self, vsis[vsiID]?.turn == managed.turn, port.vsi(vsiID)?.state == .associated else {
+                        return
+                    }
+                    raise(vsiID, triesLeft: triesLeft - 1, then: then)
+                }
+            }
+            finish(vsiID, .linkFailed(link: demand.name ?? "", cause: "\(error)"))
+            onNews?(PortNews(kind: .notice, vsiID: vsiID, message: "\(error)"))
+            guard !goBack(vsiID) else { return }
+            try? withdraw(vsiID, waiter: nil)
+        }
+    }
+
+    /// Asks again for what worked before a request whose link cannot be had.
+    ///
+    /// - Returns: Whether there was such a thing.
+    private func goBack(_ vsiID: VSIID) -> Bool {
+        guard let working = vsis[vsiID]?.working else { return false }
+        vsis[vsiID]?.link = working.link
+        do throws(RequestRefusal) {
+            try request(
+                working.request, link: nil, owner: working.owner, eventPort: working.eventPort, waiter: nil)
+        } catch {
+            return false
+        }
+        // If that fails too there is nothing to go back to.
+        vsis[vsiID]?.working = nil
+        log(.notice, "VSI goes on with what it had", ["vsi": "\(vsiID)"])
+        return true
+    }
+
+    /// The bridge does not answer, and will not be waited for: links, rules and files of the VSIs go.
+    package func abandonAll() {
+        for vsiID in Array(vsis.keys) { forgotten(vsiID) }
+    }
+
+    private func forgotten(_ vsiID: VSIID) {
+        guard let managed = vsis.removeValue(forKey: vsiID) else { return }
+        let addresses = relay.gate.addresses(of: vsiID)
+        relay.remove(vsiID) { [weak self] result in
+            // What evbd has no time for any more is the next run's to finish, by the file.
+            if case .failure(let error) = result, error.kind == .cancelled {
+                self?.end(managed.waiters, .linkFailed(link: managed.link?.name ?? "", cause: "\(error)"))
+                return
+            }
+            // Not before its link is gone; and not if it was asked for again meanwhile.
+            if let self, vsis[vsiID] == nil {
+                var isDeleted = false
+                if case .success = result { isDeleted = true }
+                relay.forgetAddresses(vsiID, addresses, isLinkDeleted: isDeleted)
+                unkeep(vsiID)
+            }
+            switch result {
+            case .success: self?.end(managed.waiters, .outcome(.released))
+            case .failure(let error):
+                self?.end(managed.waiters, .linkFailed(link: managed.link?.name ?? "", cause: "\(error)"))
+            }
+            self?.onForgotten?(vsiID, managed)
+        }
+    }
+
+    // MARK: The bridge
+
+    private func tell(_ change: PeerChange) {
+        let news: PortNews
+        switch change {
+        case .found(let peer):
+            let chassis = peer.chassisID.text(isChassis: true)
+            log(
+                .notice, "EVB bridge found",
+                ["chassis": "\(chassis)", "bridge port": "\(peer.portID.text(isChassis: false))"])
+            news = PortNews(kind: .peer, to: chassis, message: "EVB bridge \(chassis) is heard")
+        case .lost(let loss):
+            let reason = loss.text(of: .bridge)
+            log(.warning, "EVB bridge lost", ["reason": "\(reason)"])
+            news = PortNews(kind: .peer, reason: reason, message: "the EVB bridge is lost: \(reason)")
+        }
+        onNews?(news)
+    }
+
+    private func tell(_ status: EVBWire.ReflectiveRelayStatus) {
+        applyRelay()
+        let grant = status.grant.rawValue
+        log(.notice, "reflective relay \(grant)")
+        onNews?(PortNews(kind: .reflectiveRelay, to: grant, message: "reflective relay is \(grant)"))
+    }
+
+    private static func text(_ notice: StationNotice) -> String {
+        switch notice {
+        case .severalBridges(let count):
+            "\(count) EVB bridges are heard on one link; the first is spoken with: look for a hub or a bridge between"
+        case .stationNeighbour: "the neighbour is an EVB station too: one end of the link has to be an EVB bridge"
+        case .draftNeighbour:
+            "the neighbour speaks the pre-standard draft of EVB only: allow it by dialect: auto, or ask for it by draft"
+        case .ratifiedNeighbour:
+            "the neighbour speaks the ratified EVB only: allow it by dialect: auto"
+        case .unusableTLV(let error):
+            "the neighbour's EVB TLV is unusable: \(error)"
+        case .foreignECP(let source):
+            "ECP comes from \(source), which is none of the bridge's addresses by LLDP, and is left: if it is the bridge's, give ecp: { source: any }"
+        case .misaddressedECP(let destination):
+            "dropping ECP to \(destination), which is not its group address here: if the bridge is to be heard there, give group-address: \(destination)"
+        case .reflectsUnasked:
+            "the bridge reflects frames although edge-relay: veb asks it not to: frames may arrive twice"
+        case .reflectiveRelayRefused:
+            "the bridge refuses reflective relay: VMs on this port cannot reach each other; allow it at the bridge"
+        }
+    }
+}
+
+extension EVBWire.ReflectiveRelayStatus {
+    /// What it is to managers.
+    var grant: EVBModel.ReflectiveRelayStatus.Grant {
+        switch self {
+        case .on: .granted
+        case .off: .refused
+        case .reserved, .unknown: .unknown
+        }
+    }
+}
+
+extension FilterInfo {
+    /// The VLAN that all frames belong to, if there is one and it is one.
+    var onlyVID: UInt16? {
+        let vids = Set(entries.map(\.vid))
+        return vids.count == 1 ? vids.first.flatMap { (1...4094).contains($0) ? $0 : nil } : nil
+    }
+}

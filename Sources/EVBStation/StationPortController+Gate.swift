@@ -1,0 +1,36 @@
+internal import EVBProtocol
+internal import EVBWire
+internal import EdgeRelays
+internal import LinuxSystem
+internal import Netlink
+
+// Which addresses of VSIs the port's gate lets pass.
+
+extension StationPortController {
+    /// Tells the gate which addresses of a VSI may send now: those that the bridge has granted, and no others.
+    func refreshGate(_ vsiID: VSIID) {
+        // What is left of a VSI that is given up stays closed until its link is gone.
+        guard let vsi = port.vsi(vsiID), let managed = vsis[vsiID] else { return }
+        let granted = Self.addresses(vsi.filter)
+        let asked = Self.addresses(vsi.request.filter).union(granted)
+        // After a restart traffic goes on as it was until the bridge has spoken.
+        let isAsBefore = managed.isRestored && managed.isStoredAsGranted && !relay.gate.wasClosed(granted)
+        let isOpen = !vsi.isWithdrawn && (vsi.state == .associated || isAsBefore)
+        relay.setAddresses(
+            vsiID, open: isOpen ? granted : [], closed: isOpen ? asked.subtracting(granted) : asked)
+    }
+
+    /// Addresses that an earlier evbd had closed and that no VSI has stay closed while a link has them.
+    func closeFormerLinks() {
+        let former = relay.gate.formerlyClosed
+        guard !former.isEmpty else { return }
+        let known = vsis.keys.compactMap { port.vsi($0) }.reduce(into: Set<HardwareAddress>()) { known, vsi in
+            known.formUnion(Self.addresses(vsi.request.filter).union(Self.addresses(vsi.filter)))
+        }
+        relay.stayClosed(former.subtracting(known))
+    }
+
+    private static func addresses(_ filter: FilterInfo) -> Set<HardwareAddress> {
+        Set(filter.entries.lazy.compactMap(\.macAddress).map { HardwareAddress($0.rawValue) })
+    }
+}

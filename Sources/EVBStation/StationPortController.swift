@@ -1,0 +1,332 @@
+internal import EVBModel
+package import EVBPorts
+package import EVBProtocol
+package import EVBSettings
+package import EVBWire
+package import EdgeRelays
+internal import EventLoop
+internal import LinuxSystem
+internal import Logging
+internal import Netlink
+
+/// Runs one port of a station: gives frames, requests and time to its protocol, and carries out what comes of it.
+///
+/// Files: this one joins protocol, interface and timer; `StationPortController+Effects.swift` carries effects out.
+package final class StationPortController: StationPortControl {
+    package let transport: PortTransport
+    package private(set) var configuration: PortSettings
+    package private(set) var port: StationPort
+    package let relay: EdgeRelay
+    package var vsis: [VSIID: ManagedVSI] = [:]
+    private var lastTurn: UInt64 = 0
+    private let store: VSIStore
+    private var sequences: SequenceReserve
+    /// Called with everything that is news.
+    package var onNews: ((PortNews) -> Void)?
+    package var timeOfNews: UInt64? { queue.workAddedAt }
+    /// Called when nothing is known of a VSI any more.
+    package var onForgotten: ((VSIID, ManagedVSI) -> Void)?
+
+    private var timer: Timers.Timer?
+    /// Effects that are to be carried out.
+    private lazy var queue = transport.workQueue { [weak self] (effect: StationEffect) in self?.carryOut(effect) }
+
+    /// Sets a port up. Its interface may come later.
+    package init(
+        _ configuration: PortSettings, _ surroundings: PortSurroundings, store: VSIStore, guestFilter: GuestFilter
+    ) {
+        self.configuration = configuration
+        let name = configuration.interface
+        transport = PortTransport(configuration, surroundings)
+        self.store = store
+        sequences = store.sequences(port: name)
+        port = StationPort(
+            configuration: Self.settings(
+                configuration, link: transport.link, vsisMax: surroundings.resources.limits.vsisPerPort),
+            firstSequence: sequences.first)
+        relay = EdgeRelay(
+            programmer: surroundings.programmer, table: surroundings.table, timers: surroundings.timers,
+            filter: guestFilter, portName: name, policy: RelayPolicy(configuration, isReflected: false),
+            isPort: surroundings.isPort, logger: transport.logger)
+        relay.gate.onMark = { [weak self] in self?.transport.setMark($0) }
+        relay.onTrouble = { [weak self] in self?.onNews?(PortNews(kind: .notice, vsiID: $0, message: $1)) }
+        relay.onDeparture = { [weak self] in self?.keep($0) }
+        relay.isKnown = { [weak self] in self?.vsis[$0] != nil }
+        transport.onFrame = { [weak self] frame in
+            guard let self else { return }
+            perform(port.receive(frame, at: now))
+        }
+        transport.onUnreadable = { [weak self] in self?.port.countUnreadable($0, $1) }
+        transport.onRetry = { [weak self] in self?.follow() }
+        transport.onTrouble = { [weak self] in self?.onNews?(PortNews(kind: .notice, message: $0)) }
+        timer = surroundings.timers.timer { [weak self] in self?.advance() }
+        restore()
+        // Before the gate: it opens at once what it does not know of.
+        relay.guests.portChanged()
+        closeFormerLinks()
+        relay.portChanged()
+        follow()
+    }
+
+    /// Goes on with what an earlier run of evbd was asked for. Links and traffic stay as they are until the bridge has spoken.
+    private func restore() {
+        let stored = store.take(port: name)
+        // Limits are for what is asked for from now on: what was granted before this run stays.
+        let settings = port.configuration
+        var unlimited = settings
+        unlimited.vsisMax = .max
+        perform(port.reconfigure(unlimited, at: now))
+        defer { perform(port.reconfigure(settings, at: now)) }
+        for vsi in stored {
+            let vsiID = vsi.request.vsiID
+            if vsi.link != nil { relay.resumed.insert(vsiID) }
+            relay.adopted[vsiID] = vsi.adopted
+            guard !vsi.isWithdrawn else {
+                // Its manager was told that it is given up; the bridge will notice that nobody speaks of it.
+                relay.discard(vsiID, vsi.link, vid: vsi.request.filter.onlyVID) { [weak self] in
+                    if let self, vsis[vsiID] == nil { unkeep(vsiID) }
+                }
+                continue
+            }
+            do throws(VSIRequestError) {
+                let effects = try port.request(vsi.request, isResumed: vsi.isGranted, at: now)
+                var managed = ManagedVSI(link: vsi.link, owner: vsi.owner)
+                managed.isRestored = true
+                managed.eventPort = vsi.eventPort
+                managed.isStoredAsGranted = vsi.isGranted
+                vsis[vsiID] = managed
+                if let link = vsi.link, vsi.isLinkElsewhere || vsi.isGranted {
+                    relay.resume(
+                        vsiID, link, vid: vsi.request.filter.onlyVID, isElsewhere: vsi.isLinkElsewhere)
+                }
+                refreshGate(vsiID)
+                perform(effects)
+            } catch {
+                logger.warning("a stored VSI is not asked for", metadata: ["vsi": "\(vsiID)", "error": "\(error)"])
+                unkeep(vsiID)
+            }
+        }
+        guard !stored.isEmpty else { return }
+        logger.notice("VSIs of the run before are wanted again", metadata: ["count": "\(vsis.count)"])
+    }
+
+    private static func settings(
+        _ configuration: PortSettings, link: Link?, vsisMax: Int
+    ) -> StationPortConfiguration {
+        let timers = OperationalTimers(
+            retries: UInt8(clamping: configuration.ecp.retries), rte: UInt8(clamping: configuration.ecp.rte),
+            rwd: UInt8(clamping: configuration.vdp.rwd), rka: UInt8(clamping: configuration.vdp.rka))
+        return StationPortConfiguration(
+            address: MACAddress(truncating: link?.address?.value ?? 0), interfaceName: configuration.interface,
+            mtu: Int(link?.mtu ?? 1500),
+            evb: EVBStationNegotiation.Configuration(
+                timers: timers, requestsReflectiveRelay: configuration.edgeRelay == .vepa,
+                groupIDs: configuration.groupIDs, isManual: configuration.evb.manual,
+                isTransmitted: configuration.evb.transmit),
+            vsisMax: vsisMax, dialect: DialectChoice(configuration.dialect),
+            ecpSource: ECPSource(configuration.ecp.source), addresses: GroupAddresses(configuration))
+    }
+
+    private func settings(_ link: Link?) -> StationPortConfiguration {
+        Self.settings(configuration, link: link, vsisMax: resources.limits.vsisPerPort)
+    }
+
+    private var resources: ResourcePool { transport.surroundings.resources }
+
+    /// Where this port puts manager IDs of one octet.
+    package var managerIDPlacement: VSIManagerID.Placement {
+        configuration.managerIDPlacement == .first ? .first : .last
+    }
+
+    package var hasBridge: Bool { port.snapshot.peer != nil }
+
+    package var restoredForLibvirt: [(request: EVBProtocol.VSIRequest, eventPort: UInt32)] {
+        vsis.compactMap { vsiID, managed in
+            guard managed.owner == .libvirt, managed.isRestored, let vsi = port.vsi(vsiID) else { return nil }
+            return (vsi.request, managed.eventPort)
+        }
+    }
+
+    /// The links follow what is configured and what the bridge grants.
+    func applyRelay() {
+        relay.apply(RelayPolicy(configuration, isReflected: port.snapshot.reflectiveRelay == .on))
+    }
+
+    /// Changes the settings of the port while it runs; its VSIs stay.
+    package func reconfigure(_ configuration: PortSettings) {
+        self.configuration = configuration
+        transport.reconfigure(configuration)
+        // At once; what the bridge makes of it comes as an effect.
+        applyRelay()
+        perform(port.reconfigure(settings(transport.link), at: now))
+    }
+
+    // MARK: What goes in
+
+    /// Something about the port's interface, or about a link, has changed.
+    package func linkChanged(_ changed: String) {
+        guard changed == name else { return relay.linkChanged(changed) }
+        relay.portChanged()
+        follow()
+    }
+
+    package func request(
+        _ request: EVBProtocol.VSIRequest, link spec: LinkRequest?, owner: RequestOwner, eventPort: UInt32,
+        waiter: RequestWaiter?
+    ) throws(RequestRefusal) {
+        let link = try spec.map { spec throws(RequestRefusal) in try demand(spec, for: request) }
+        settle(request.vsiID)
+        let former = vsis[request.vsiID]
+        let effects: [StationEffect]
+        port.room = resources.room(for: name)
+        port.room.filterEntries -= relay.gate.closed.keptCount
+        do throws(VSIRequestError) {
+            try port.check(request)
+        } catch {
+            throw .unfit(error)
+        }
+        var managed = ManagedVSI(link: link ?? former?.link, owner: owner)
+        if let waiter { managed.waiters = [waiter] }
+        lastTurn &+= 1
+        managed.turn = lastTurn
+        managed.eventPort = eventPort
+        // A VSI that changes is still one that the bridge has granted before.
+        managed.isStoredAsGranted = former?.isStoredAsGranted ?? false
+        if let former, let working = port.vsi(request.vsiID), working.state == .associated {
+            managed.working =
+                former.working
+                ?? ManagedVSI.Working(
+                    request: working.request, link: former.link, owner: former.owner, eventPort: former.eventPort)
+        }
+        do throws(SystemError) {
+            try store.keep(
+                StoredVSI(
+                    port: name, request: request, link: managed.link, owner: owner,
+                    isGranted: managed.isStoredAsGranted, isWithdrawn: false,
+                    isLinkElsewhere: relay.isElsewhere(request.vsiID),
+                    adopted: relay.adoptedLink(of: request.vsiID), eventPort: eventPort))
+        } catch {
+            throw .unstored(error)
+        }
+        do throws(VSIRequestError) {
+            effects = try port.request(request, at: now)
+        } catch {
+            throw .unfit(error)
+        }
+        // What the former request had waiting ends here, before the new one waits.
+        if let former { end(former.waiters, .outcome(.superseded)) }
+        vsis[request.vsiID] = managed
+        refreshGate(request.vsiID)
+        perform(effects.filter { $0 != .vsi(.ended(request.vsiID, .superseded)) })
+    }
+
+    package func withdraw(_ vsiID: VSIID, waiter: RequestWaiter?) throws(VSIRequestError) {
+        settle(vsiID)
+        // First: one that is not bound is known no more afterwards, and its file goes with its link, which takes a while.
+        keep(vsiID, isWithdrawn: true)
+        let effects = try port.withdraw(vsiID, at: now)
+        let former = vsis[vsiID]?.waiters ?? []
+        vsis[vsiID]?.waiters = waiter.map { [$0] } ?? []
+        lastTurn &+= 1
+        vsis[vsiID]?.turn = lastTurn
+        vsis[vsiID]?.isLinking = false
+        end(former, .outcome(.superseded))
+        // Traffic stops now, whatever the bridge says later.
+        refreshGate(vsiID)
+        relay.cut(vsiID)
+        perform(effects.filter { $0 != .vsi(.ended(vsiID, .superseded)) })
+    }
+
+    package func end(_ waiters: [RequestWaiter], _ ending: RequestEnding) {
+        for waiter in waiters { waiter(ending) }
+    }
+
+    /// Withdraws all VSIs.
+    package func releaseAll() {
+        for vsi in port.vsis { try? withdraw(vsi.request.vsiID, waiter: nil) }
+    }
+
+    package var isReleased: Bool { vsis.isEmpty && relay.isEmpty }
+
+    /// Stores what is wanted of a VSI now, or that it is wanted no more.
+    package func keep(_ vsiID: VSIID, isWithdrawn: Bool = false) {
+        guard let managed = vsis[vsiID], let snapshot = port.vsi(vsiID) else { return }
+        store.keepEventually(
+            StoredVSI(
+                port: name, request: snapshot.request, link: managed.link, owner: managed.owner,
+                isGranted: managed.isStoredAsGranted, isWithdrawn: isWithdrawn || snapshot.isWithdrawn,
+                isLinkElsewhere: relay.isElsewhere(vsiID), adopted: relay.adoptedLink(of: vsiID),
+                eventPort: managed.eventPort))
+    }
+
+    /// Stores nothing of a VSI any more.
+    func unkeep(_ vsiID: VSIID) { store.remove(vsiID, port: name) }
+
+    /// Stops listening. VSIs and links are left as they are, for the next run to go on with.
+    ///
+    /// Without VSIs that are wanted the station says good-bye by LLDP, and the bridge gives up what it may still hold. With them
+    /// it must not: the bridge would give all of them up.
+    package func stop() {
+        queue.finish()
+        if port.vsis.allSatisfy(\.isWithdrawn) {
+            for case .transmit(let frame) in port.shutdown() { transport.send(frame) }
+        }
+        timer = nil
+        relay.portCloses()
+        transport.close()
+        resources.set(ResourceUse(), of: name)
+    }
+
+    /// evbd has the port no longer: its rules go.
+    package func leave() {
+        relay.portLeaves()
+        stop()
+    }
+
+    private func advance() {
+        perform(port.advance(to: now))
+    }
+
+    /// Carries out what waits for a VSI, before something new is asked of it.
+    private func settle(_ vsiID: VSIID) {
+        // Nothing waits for one that is not known.
+        guard vsis[vsiID] != nil else { return }
+        queue.finish {
+            guard case .vsi(let event) = $0 else { return false }
+            return switch event {
+            case .changed(let change): change.vsiID == vsiID
+            case .ended(let ended, _): ended == vsiID
+            case .forgotten(let forgotten): forgotten == vsiID
+            }
+        }
+    }
+
+    /// Carries effects out, and waits for the next moment that the protocol wants.
+    package func perform(_ effects: [StationEffect]) {
+        var use = port.use
+        use.filterEntries += relay.gate.closed.keptCount
+        resources.set(use, of: name)
+        // The neighbour waits for frames no longer than it must, whatever else there is to do.
+        for case .transmit(let frame) in effects { transport.send(frame) }
+        queue.append(
+            contentsOf: effects.filter { if case .transmit = $0 { false } else { true } })
+        transport.setNeighbour(port.peer)
+        sequences.advanced(to: port.nextSequence)
+        timer?.set(port.nextDeadline)
+    }
+
+    // MARK: The interface
+
+    private func follow() {
+        guard case .present(let link, let isUp, let isAnother) = transport.follow() else {
+            perform(port.setLink(up: false, at: now))
+            return
+        }
+        // Another interface of the same name: what was on the other end, and the links above, went with the old one.
+        if isAnother { perform(port.setLink(up: false, at: now)) }
+        let settings = settings(link)
+        if settings != port.configuration { perform(port.reconfigure(settings, at: now)) }
+        if isUp != port.snapshot.isLinkUp { announceLink(isUp: isUp) }
+        perform(port.setLink(up: isUp, at: now))
+    }
+}

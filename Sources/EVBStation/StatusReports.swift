@@ -1,0 +1,102 @@
+package import EVBModel
+internal import EVBPorts
+package import EVBProtocol
+internal import EVBSettings
+internal import EVBTime
+package import EVBWire
+internal import EdgeRelayMachine
+internal import EdgeRelays
+internal import Netlink
+
+// What managers are shown, made from the protocol's own snapshots.
+
+extension StationPortController {
+    /// The port in brief.
+    package var status: PortStatus {
+        let snapshot = port.snapshot
+        var counts = VSICounts()
+        for state in port.vsiStates {
+            switch state {
+            case .associated: counts.associated += 1
+            case .preassociated, .preassociatedWithReservation: counts.preassociated += 1
+            case .pending: counts.pending += 1
+            case .deassociated: counts.deassociated += 1
+            }
+        }
+        let timers = snapshot.timers
+        return PortStatus(
+            interface: name, role: .station, linkUp: snapshot.isLinkUp,
+            dialect: shownDialect(snapshot.dialect, hasPeer: snapshot.peer != nil),
+            peer: snapshot.peer.map {
+                PeerStatus(
+                    chassisID: $0.chassisID.text(isChassis: true), portID: $0.portID.text(isChassis: false),
+                    evbMode: ($0.tlv?.mode ?? .bridge).name)
+            },
+            reflectiveRelay: EVBModel.ReflectiveRelayStatus(
+                requested: configuration.edgeRelay == .vepa,
+                status: snapshot.reflectiveRelay.grant),
+            timers: TimerStatus(
+                retries: Int(timers.retries), rte: Int(timers.retransmissionExponent),
+                rwd: Int(timers.resourceWaitDelayExponent), rka: Int(timers.reinitKeepAliveExponent)),
+            vsis: counts)
+    }
+
+    /// The counters, by their names in the EVB MIB, or our own where it has none.
+    package var counters: StatisticsReport {
+        let statistics = port.snapshot.statistics
+        let vdp = statistics.vdp
+        let values: [String: UInt64] = [
+            "EcpTxFrameCount": statistics.ecpTxFrames, "EcpTxRetryCount": statistics.ecpTxRetries,
+            "EcpTxFailures": statistics.ecpTxFailures, "EcpRxFrameCount": statistics.ecpRxFrames,
+            "EcpRxDuplicates": statistics.ecpRxDuplicates, "EcpRxStrayAcks": statistics.ecpRxStrayAcks,
+            "EcpRxDiscarded": statistics.ecpRxDiscarded, "EcpRxOtherSource": statistics.ecpRxOtherSource,
+            "LldpTxFrames": statistics.lldpSent, "LldpRxFrames": statistics.lldpReceived,
+            "LldpRxDiscarded": statistics.lldpDiscarded, "LldpRxAgeouts": statistics.lldpAgeouts,
+            "LldpRxTlvsDiscarded": statistics.lldpTLVsDiscarded,
+            "LldpRxTlvsUnrecognized": statistics.lldpTLVsUnrecognized,
+            "EvbTlvsDiscarded": statistics.evbTLVsDiscarded,
+            "VDPCommandsSucceeded": vdp.commandsSucceeded, "VDPCommandsFailed": vdp.commandsFailed,
+            "VDPCommandReverts": vdp.commandReverts, "VdpKeepAlives": vdp.keepAlives, "VdpRepeats": vdp.repeats,
+            "VdpStalls": vdp.stalls, "VdpUnsolicited": vdp.unsolicited, "VdpUnknownVsi": vdp.unknownVSI,
+            "VdpMismatchedAnswers": vdp.mismatchedAnswers, "VdpMalformed": vdp.malformed,
+            "SocketSendFailures": transport.sendFailures, "SocketKernelDrops": transport.kernelDrops,
+            "InterfaceTaken": transport.isTaken ? 1 : 0,
+            "SocketStrays": transport.strays, "EcpRxOtherDestination": statistics.ecpRxOtherDestination,
+            "LldpRxOtherDestination": statistics.lldpRxOtherDestination,
+        ]
+        return StatisticsReport(
+            interface: name, counters: values.mapValues { Int(clamping: $0) },
+            counterDiscontinuity: now.since(createdAt).hundredths)
+    }
+
+    package var vsiIDs: [VSIID] { port.vsiIDs }
+
+    package func vsiState(_ vsiID: VSIID) -> EVBModel.VSIState? {
+        port.vsi(vsiID).map { EVBModel.VSIState($0.state) }
+    }
+
+    package func holds(_ vsiID: VSIID) -> Bool { port.vsi(vsiID) != nil }
+
+    /// A VSI as managers see it; nil if there is none.
+    package func vsiStatus(_ vsiID: VSIID) -> VSIStatus? {
+        let link = relay.link(of: vsiID).map { link in
+            VSILink(
+                name: link.name, kind: link.kind.flatMap { LinkKind(rawValue: $0) },
+                mode: link.mode.flatMap { LinkMode(rawValue: $0.rawValue) })
+        }
+        return port.vsi(vsiID).map { VSIStatus($0, port: name, link: link) }
+    }
+}
+
+extension VSIStatus {
+    package init(_ snapshot: StationVSISnapshot, port: String, link: VSILink?) {
+        let request = snapshot.request
+        self.init(
+            vsiID: request.vsiID.description,
+            vsiIDFormat: EVBModel.VSIIDFormat(rawValue: request.vsiID.format.name) ?? .local, port: port,
+            managerID: request.managerID == .unspecified ? nil : request.managerID.description,
+            typeID: Int(request.typeID), typeVersion: Int(request.typeVersion),
+            state: EVBModel.VSIState(snapshot.state), reason: snapshot.reason.map { EVBModel.VSIReason($0) },
+            filters: snapshot.filter.entries.map { VSIFilter($0) }, link: link)
+    }
+}

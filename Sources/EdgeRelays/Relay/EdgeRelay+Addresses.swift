@@ -1,0 +1,103 @@
+internal import Dataplane
+package import EVBWire
+package import LinuxSystem
+internal import Logging
+internal import Netlink
+
+// Addresses that stay closed without a VSI. One rule: an address that a VSI has had, or that an earlier run of evbd had
+// closed, stays closed as long as a link on the port has it, and a link that had it as its VSI's keeps it until it is gone.
+// Links in other network namespaces have what the port's own forwarding table has.
+
+extension EdgeRelay {
+    /// Says which addresses of a VSI may send now. Those that are not its any more stay closed while a link has them.
+    package func setAddresses(_ vsiID: VSIID, open: Set<HardwareAddress>, closed: Set<HardwareAddress>) {
+        stayClosed(gate.addresses(of: vsiID).subtracting(open).subtracting(closed))
+        gate.set(vsiID, open: open, closed: closed)
+    }
+
+    /// A VSI is given up. Its addresses stay closed while a link has them.
+    ///
+    /// - Parameters:
+    ///   - vsiID: The VSI.
+    ///   - addresses: The addresses that it had, some of which its link may keep closed by now.
+    ///   - isLinkDeleted: Whether the link that evbd made for it is deleted, of which the table may have no news yet.
+    package func forgetAddresses(_ vsiID: VSIID, _ addresses: Set<HardwareAddress>, isLinkDeleted: Bool) {
+        stayClosed(addresses, exceptAt: isLinkDeleted ? Self.alias(vsiID) : nil)
+        gate.forget(vsiID)
+    }
+
+    /// Keeps addresses closed while a link has them.
+    package func stayClosed(_ addresses: Set<HardwareAddress>, exceptAt alias: String? = nil) {
+        var unseenOnes: Set<HardwareAddress> = []
+        for address in addresses {
+            let links = guestLinks(of: address).filter { alias == nil || $0.alias != alias }
+            for link in links { gate.keepClosed([address], link: link.index) }
+            if links.isEmpty { unseenOnes.insert(address) }
+        }
+        guard !unseenOnes.isEmpty else { return }
+        gate.keepClosedUnseen(unseenOnes, after: unseen.lastRead)
+        unseen.look()
+    }
+
+    // MARK: Links that the host does not see
+
+    /// Reads that a link may be without its address for, while it is being set up in another network namespace.
+    private static let readsOfPatience: UInt64 = 2
+
+    /// Takes part in what the port's own forwarding table tells.
+    func followUnseen() {
+        unseen.isKnown = { [weak gate, table] address in
+            guard let gate, gate.isRaised else { return true }
+            if gate.closed.isOfVSI(address) || gate.closed.exempt.contains(address) { return true }
+            // A bridge has its port take frames for the machines behind taps.
+            return Self.hardwareAddresses(MACAddress(truncating: address.value)).contains { table.hasLink(of: $0) }
+        }
+        unseen.onRead = { [weak self] in self?.tableRead($0, $1) }
+        guests.onDeparted = { [weak gate, weak unseen] index in
+            guard let gate, let unseen else { return }
+            gate.linkDeparted(index, after: unseen.lastRead &+ Self.readsOfPatience)
+            unseen.look()
+        }
+    }
+
+    /// A link has changed, or is gone: it may be one that the host did not see.
+    func lookForUnseen(after name: String) {
+        guard gate.closed.hasUnseen, table[name].map(guests.isGuest) ?? true else { return }
+        unseen.look()
+    }
+
+    /// The port's table was read. What is not there is at no link that the host does not see; a link may have come back.
+    private func tableRead(_ number: UInt64, _ present: Set<HardwareAddress>) {
+        for address in gate.closed.unseen(goneBy: number, present) {
+            for link in guestLinks(of: address) { gate.keepClosed([address], link: link.index) }
+        }
+        gate.tableRead(number, present)
+    }
+
+    /// Keeps the gate of a port that is evbd's no longer while links that it keeps out may be there.
+    func linger() {
+        let (filter, portName) = (filter, portName)
+        var hasLogged = false
+        filter.lingering[portName] = self
+        unseen.onRead = { [weak self] number, addresses in
+            guard let self else { return }
+            tableRead(number, addresses)
+            guard gate.closed.hasUnseen else {
+                gate.lower()
+                filter.lingering[portName] = nil
+                return
+            }
+            if !hasLogged {
+                logger.warning(
+                    """
+                    addresses of VSIs are still on this port, at links that the host does not see; its guest filter stays \
+                    until they are gone or evbd is restarted
+                    """,
+                    metadata: ["count": "\(gate.closed.keptCount)"])
+            }
+            hasLogged = true
+        }
+        unseen.isKnown = { _ in true }
+        unseen.look()
+    }
+}

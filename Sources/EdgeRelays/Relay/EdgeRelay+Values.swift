@@ -1,0 +1,91 @@
+internal import EVBSettings
+internal import EVBWire
+package import EdgeRelayMachine
+internal import LinuxSystem
+package import Netlink
+
+// The machine's values and the kernel's, of macvtaps and macvlans and of the links that other processes make.
+
+/// An adopted link, by which the next run of evbd finds it whatever its guest has made of its address.
+package struct AdoptedLink: Equatable, Codable {
+    package var name: String
+    package var index: Int32
+}
+
+extension RelayMode {
+    package init(_ mode: MacvlanMode) {
+        self =
+            switch mode {
+            case .vepa: .vepa
+            case .bridge: .bridge
+            case .private: .private
+            case .passthru: .passthru
+            case .source: .source
+            }
+    }
+}
+
+extension MacvlanMode {
+    package init(_ mode: RelayMode) {
+        self =
+            switch mode {
+            case .vepa: .vepa
+            case .bridge: .bridge
+            case .private: .private
+            case .passthru: .passthru
+            case .source: .source
+            }
+    }
+}
+
+extension LinkPolicy {
+    package init(_ policy: RelayPolicy) {
+        self.init(mode: RelayMode(policy.mode), isHeld: policy.isHeld, closesGate: policy.gate == .down)
+    }
+}
+
+extension LinkSpec {
+    /// A function is none of the machine's links.
+    package init(_ demand: EdgeRelay.Demand) {
+        switch demand {
+        case .make(let specification):
+            self.init(
+                .created, name: specification.name, addresses: [specification.address],
+                mode: specification.mode.map { RelayMode($0) }, mtu: specification.mtu,
+                kind: specification.kind.rawValue, sources: specification.sources)
+        case .find(let name, let addresses):
+            let forms = addresses.flatMap(EdgeRelay.hardwareAddresses).map { MACAddress(truncating: $0.value) }
+            self.init(.found, name: name, addresses: forms)
+        case .function(let function): self.init(.found, name: function.name)
+        }
+    }
+}
+
+extension NetlinkError {
+    package init(_ failure: LinkFailure) {
+        let kind: Kind =
+            switch failure.kind {
+            case .notFound: .notFound
+            case .exists: .exists
+            case .cancelled: .cancelled
+            case .other: .other
+            }
+        let parts = failure.text.split(separator: ":", maxSplits: 1)
+        self.init(
+            operation: String(parts.first ?? ""), kind: kind,
+            reason: parts.count == 2 ? String(parts[1].drop { $0 == " " }) : "")
+    }
+}
+
+extension LinkFailure {
+    package init(_ error: NetlinkError) {
+        let kind: Kind =
+            switch error.kind {
+            case .notFound: .notFound
+            case .exists: .exists
+            case .cancelled: .cancelled
+            default: .other
+            }
+        self.init(kind, "\(error)")
+    }
+}

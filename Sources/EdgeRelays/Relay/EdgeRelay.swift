@@ -1,0 +1,305 @@
+package import Dataplane
+internal import EVBSettings
+internal import EVBTime
+package import EVBWire
+package import EdgeRelayMachine
+package import EventLoop
+internal import LinuxSystem
+package import Logging
+package import Netlink
+
+/// The links of one port's VSIs. `RelayMachine` decides; this makes the operations, tells the machine what the kernel says,
+/// and tells managers and the log what the machine says.
+///
+/// Files: this one is what others see; `+Operations` makes operations, `+Finding` says which link is a VSI's, `+Changes` brings
+/// the kernel's news, `+Former` is about what an earlier run has left.
+package final class EdgeRelay {
+    /// A link that a manager asked for.
+    package struct Specification: Equatable {
+        package var name: String
+        package var kind: MacvlanSpec.Kind
+        /// nil follows the edge relay.
+        package var mode: MacvlanMode?
+        package var address: MACAddress
+        /// Octets; nil takes that of the link below.
+        package var mtu: UInt32?
+        /// Whose frames a macvlan in source mode lets in.
+        package var sources: [MACAddress] = []
+
+        package init(
+            name: String, kind: MacvlanSpec.Kind, mode: MacvlanMode? = nil, address: MACAddress, mtu: UInt32? = nil,
+            sources: [MACAddress] = []
+        ) {
+            self.name = name
+            self.kind = kind
+            self.mode = mode
+            self.address = address
+            self.mtu = mtu
+            self.sources = sources
+        }
+    }
+
+    /// What link a VSI is to have.
+    package enum Demand: Equatable {
+        /// One that evbd makes.
+        case make(Specification)
+        /// One that somebody else makes, of that name, or with one of these addresses; there need not be one.
+        case find(name: String?, addresses: [MACAddress])
+        /// A virtual function of the port's card.
+        case function(VirtualFunctions.Demand)
+
+        /// The name of the link, where it is demanded.
+        package var name: String? {
+            switch self {
+            case .make(let specification): specification.name
+            case .find(let name, _): name
+            case .function(let function): function.name
+            }
+        }
+    }
+
+    /// What a link's alias begins with, by which evbd knows its own after a restart.
+    static let aliasPrefix = "evbd "
+    /// The alias of VLAN devices that evbd has made for links.
+    static let vlanAlias = "evbd VLAN"
+    package typealias Completion = (Result<Void, NetlinkError>) -> Void
+
+    package let programmer: KernelQueue
+    package let table: LinkTable
+    package let filter: GuestFilter
+    package let gate: PortGate
+    package let guests: GuestLinks
+    package let unseen: UnseenLinks
+    let functions: VirtualFunctions
+    package let portName: String
+    package let logger: Logger
+    /// Called with what a manager should know of its VSI's link.
+    package var onTrouble: ((VSIID, String) -> Void)?
+    /// Called when the link of a VSI has gone to another network namespace, or has come back.
+    package var onDeparture: ((VSIID) -> Void)?
+    /// Whether a VSI is known, with a link or without.
+    package var isKnown: (VSIID) -> Bool = { _ in true }
+    /// Whether an interface is one of evbd's ports.
+    package let isPort: (String) -> Bool
+
+    package private(set) var policy: RelayPolicy
+    package var machine: RelayMachine
+    /// Who waits for links to be as they are wanted, and for links to be gone.
+    private var waiting: [VSIID: [Completion]] = [:]
+    private var waitingForEnd: [VSIID: [Completion]] = [:]
+    /// Operations that wait for the worker, and how many it has. What it does not have is not done when evbd stops.
+    package var queue = FIFO<(command: LinkCommand, then: (Result<Link?, NetlinkError>) -> Void)>()
+    package var underWay = 0
+    var isStopped = false
+    package let timers: Timers
+    private var retryTimers: [VSIID: Timers.Timer] = [:]
+    /// VLAN devices that are about to be gone, though the table may have them still.
+    var discardedVLANs: Set<Int32> = []
+    /// VSIs of the run before, which may have been killed before it had marked their links as evbd's.
+    package var resumed: Set<VSIID> = []
+    /// The links of other processes that VSIs of the run before had.
+    package var adopted: [VSIID: AdoptedLink] = [:]
+    var hasToldOfVLANs = false
+    var hasToldOfFilter = false
+    /// The host's IP is kept off the links that evbd makes, as far as that can be.
+    var isHostOff = false
+
+    /// Has no links yet.
+    package init(
+        programmer: KernelQueue, table: LinkTable, timers: Timers, filter: GuestFilter, portName: String,
+        policy: RelayPolicy, isPort: @escaping (String) -> Bool, logger: Logger
+    ) {
+        // An earlier life of the port, whose gate has stayed, ends here.
+        filter.lingering[portName] = nil
+        self.programmer = programmer
+        self.table = table
+        self.filter = filter
+        self.portName = portName
+        self.policy = policy
+        self.timers = timers
+        machine = RelayMachine(policy: LinkPolicy(policy))
+        self.isPort = isPort
+        self.logger = logger
+        let gate = PortGate(filter: filter, portName: portName, table: table, policy: policy, logger: logger)
+        let guests = GuestLinks(
+            filter: filter, portName: portName, table: table, isOn: policy.filtersGuests, isPort: isPort, logger: logger
+        )
+        gate.hasLoneGuest = { [weak guests] in guests?.hasLoneGuest ?? false }
+        guests.onLoneGuest = { [weak gate] in gate?.follow() }
+        guests.onGone = { [weak gate] in gate?.linkGone($0) }
+        let unseen = UnseenLinks(
+            programmer: programmer, timers: timers, portName: portName, portIndex: { table[portName]?.index },
+            logger: logger)
+        self.gate = gate
+        self.guests = guests
+        self.unseen = unseen
+        functions = VirtualFunctions(
+            programmer: programmer, portName: portName, portIndex: { table[portName]?.index }, policy: policy,
+            logger: logger)
+        followUnseen()
+    }
+
+    /// Whether there is no link to care for.
+    package var isEmpty: Bool { machine.isEmpty && functions.isEmpty }
+
+    /// Configuration or bridge have changed; the links follow.
+    package func apply(_ policy: RelayPolicy) {
+        guard policy != self.policy else { return }
+        let former = self.policy
+        self.policy = policy
+        functions.policy = policy
+        guests.setOn(policy.filtersGuests)
+        gate.apply(policy)
+        if !machine.isEmpty, policy.mode != former.mode || policy.isHeld != former.isHeld {
+            logger.notice(
+                "links follow the edge relay",
+                metadata: ["mode": "\(policy.mode)", "held": "\(policy.isHeld)", "links": "\(machine.slots.count)"])
+        }
+        if !machine.isEmpty, policy.isHeld, !former.isHeld {
+            logger.warning("fallback: hold: links are down until the bridge grants reflective relay")
+        }
+        perform(machine.observe(.policy(LinkPolicy(policy)), self))
+    }
+
+    // MARK: Demands
+
+    /// The VSI is associated: its link is to be there and up.
+    ///
+    /// - Parameters:
+    ///   - vsiID: The VSI.
+    ///   - demand: What link it is to have.
+    ///   - vid: The VLAN that all of its frames belong to, if it is one.
+    ///   - completion: Called once the link is so, or with the error.
+    package func raise(_ vsiID: VSIID, _ demand: Demand, vid: UInt16?, completion: @escaping Completion) {
+        if case .function(let function) = demand {
+            return functions.raise(vsiID, function, vid: vid, then: completion)
+        }
+        let spec = LinkSpec(demand)
+        if let refusal = machine.refusal(of: spec, for: vsiID) { return completion(.failure(NetlinkError(refusal))) }
+        waiting[vsiID, default: []].append(completion)
+        perform(machine.want(vsiID, .up(spec, vlan: vid), self))
+    }
+
+    /// The VSI is associated no longer: its traffic is to stop, its link to stay for the program that has it open.
+    package func cut(_ vsiID: VSIID) {
+        if functions.holds(vsiID) { return functions.cut(vsiID) }
+        guard let slot = machine.slots[vsiID] else { return }
+        perform(machine.want(vsiID, slot.desired.lowered, self))
+    }
+
+    /// The VSI's manager wants it no more: its link goes.
+    package func remove(_ vsiID: VSIID, completion: @escaping Completion) {
+        if functions.holds(vsiID) { return functions.remove(vsiID, then: completion) }
+        guard machine.slots[vsiID] != nil else { return completion(.success(())) }
+        waitingForEnd[vsiID, default: []].append(completion)
+        perform(machine.want(vsiID, .absent, self))
+    }
+
+    // MARK: Effects
+
+    /// Carries out what the machine wants.
+    package func perform(_ effects: [RelayEffect]) {
+        for effect in effects {
+            switch effect {
+            case .submit(let vsiID, let operation): begin(vsiID, operation)
+            case .settled(let vsiID, let failure): settled(vsiID, failure)
+            case .removed(let vsiID): endRemoval(vsiID)
+            case .report(let vsiID, let report): tell(vsiID, report)
+            case .store(let vsiID): onDeparture?(vsiID)
+            case .handBack(let vsiID, let index): gate.handBack(vsiID, link: index)
+            case .discard(let vsiID, let link): discard(vsiID, link)
+            case .vlanUnused(let vlan): leaveVLAN(vlan)
+            case .retryLater(let vsiID, let failures): retryLater(vsiID, failures)
+            }
+        }
+    }
+
+    private func settled(_ vsiID: VSIID, _ failure: LinkFailure?) {
+        if machine.slots[vsiID] == nil {
+            resumed.remove(vsiID)
+            adopted[vsiID] = nil
+            retryTimers[vsiID] = nil
+        }
+        let result: Result<Void, NetlinkError> = failure.map { .failure(NetlinkError($0)) } ?? .success(())
+        let ended = (waiting.removeValue(forKey: vsiID) ?? []) + (waitingForEnd.removeValue(forKey: vsiID) ?? [])
+        for completion in ended { completion(result) }
+    }
+
+    private func endRemoval(_ vsiID: VSIID) {
+        for completion in waitingForEnd.removeValue(forKey: vsiID) ?? [] { completion(.success(())) }
+    }
+
+    private func retryLater(_ vsiID: VSIID, _ failures: Int) {
+        guard !isStopped else { return }
+        let timer = timers.timer { [weak self] in
+            guard let self else { return }
+            retryTimers[vsiID] = nil
+            perform(machine.observe(.retry(vsiID), self))
+        }
+        timer.set(timers.now + .seconds(1 << UInt64(min(max(failures, 1), 6) - 1)))
+        retryTimers[vsiID] = timer
+    }
+
+    // MARK: The port
+
+    /// The port has changed, or is to be looked at for the first time.
+    package func portChanged() {
+        guests.portChanged()
+        gate.follow()
+        unseen.look()
+        raiseVLANs()
+        perform(machine.observe(.port, self))
+    }
+
+    /// evbd stops. Links stay as they are, and so do the rules on them and on the port. What the worker has not been given is
+    /// left to the next run.
+    package func portCloses() {
+        onTrouble = nil
+        gate.onMark = nil
+        isStopped = true
+        for waiting in queue.removeAll() {
+            waiting.then(
+                .failure(NetlinkError(operation: "change a link", kind: .cancelled, reason: "evbd is stopping")))
+        }
+    }
+
+    /// The port is evbd's no longer: its rules go, those of its gate not before the last link that they keep out.
+    package func portLeaves() {
+        portCloses()
+        guests.lower()
+        if gate.closed.hasUnseen { linger() } else { gate.lower() }
+    }
+
+    /// A link by its name, its kind (`macvtap`) and its mode, as far as these are known.
+    package struct LinkDescription {
+        package var name: String
+        package var kind: String?
+        package var mode: RelayMode?
+    }
+
+    /// The link of a VSI; nil while there is none.
+    package func link(of vsiID: VSIID) -> LinkDescription? {
+        if let name = functions.name(of: vsiID) { return LinkDescription(name: name) }
+        guard let slot = machine.slots[vsiID], let name = slot.actual.name, !name.isEmpty else { return nil }
+        let link = slot.actual.link
+        let isCreated = slot.desired.spec?.origin == .created
+        let kind = link?.kind ?? slot.desired.spec?.kind
+        let mode = link.map(\.mode) ?? (isCreated ? slot.desired.spec?.mode ?? machine.policy.mode : nil)
+        return LinkDescription(name: name, kind: kind, mode: mode)
+    }
+
+    package static func alias(_ vsiID: VSIID) -> String { aliasPrefix + vsiID.description }
+
+    func trouble(_ vsiID: VSIID, _ text: String) {
+        logger.warning("\(text)", metadata: ["vsi": "\(vsiID)"])
+        onTrouble?(vsiID, "VSI \(vsiID): \(text)")
+    }
+
+    func isWaitedFor(_ vsiID: VSIID) -> Bool { waiting[vsiID] != nil }
+
+    /// The address as a link of the machine has it, and as libvirt gives it to a tap: there the first octet is FE, so
+    /// that a bridge does not take the tap's own address for its own.
+    static func hardwareAddresses(_ address: MACAddress) -> [HardwareAddress] {
+        [HardwareAddress(address.rawValue), HardwareAddress(address.rawValue & 0x00FF_FFFF_FFFF | 0xFE00_0000_0000)]
+    }
+}
