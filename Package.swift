@@ -143,6 +143,9 @@ let package = Package(
         .target(
             name: "NetnsSupport", dependencies: ["LinuxSystem"], path: "Tests/NetnsSupport", swiftSettings: strictTests),
         .target(
+            name: "VSISamples", dependencies: ["EVBSettings", "EVBWire", "SettingsFile"], path: "Tests/VSISamples",
+            swiftSettings: strictTests),
+        .target(
             name: "ControlSamples", dependencies: ["EVBControl", "EVBModel"], path: "Tests/ControlSamples",
             swiftSettings: strictTests),
 
@@ -165,7 +168,8 @@ let package = Package(
             name: "NetlinkTests", dependencies: ["Netlink", "Dataplane", "LinuxSystem", "NetnsSupport"],
             swiftSettings: strictTests),
         .testTarget(
-            name: "DataplaneTests", dependencies: ["Dataplane", "Netlink", "Nftables", "LinuxSystem", "NetnsSupport"],
+            name: "DataplaneTests",
+            dependencies: ["Dataplane", "EventLoop", "Netlink", "Nftables", "LinuxSystem", "NetnsSupport", logging],
             swiftSettings: strictTests),
         .testTarget(name: "LinuxSystemTests", dependencies: ["LinuxSystem"], swiftSettings: strictTests),
         .testTarget(
@@ -183,9 +187,45 @@ let package = Package(
             ],
             exclude: ["Help"], swiftSettings: strictTests),
         .testTarget(
+            name: "ControlServerTests",
+            dependencies: [
+                "VSISamples", "ControlServer", "EVBControl", "EVBModel", "EVBPorts", "EventLoop", "EVBWire", "EVBTime",
+                "JSON",
+                "LinuxSystem", logging,
+            ],
+            swiftSettings: strictTests),
+        .testTarget(
+            name: "LibvirtServerTests",
+            dependencies: [
+                "VSISamples", "EVBModel", "LibvirtServer", "EVBPorts", "EVBProtocol", "EVBWire", "EVBTime", "EventLoop",
+                "Netlink", "LinuxSystem",
+                logging,
+            ],
+            swiftSettings: strictTests),
+        .testTarget(
+            name: "EVBStationTests",
+            dependencies: [
+                "VSISamples", "EVBStation", "EVBPorts", "EdgeRelays", "EVBProtocol", "EVBWire", "EVBTime", "EventLoop",
+                "Netlink",
+                "LinuxSystem", logging,
+            ],
+            swiftSettings: strictTests),
+        .testTarget(
+            name: "SettingsFileTests",
+            dependencies: ["VSISamples", "SettingsFile", "EVBSettings", "EVBModel", "EVBWire", "LinuxSystem"],
+            swiftSettings: strictTests),
+        .testTarget(
+            name: "EVBPortsTests",
+            dependencies: [
+                "EVBPorts", "EVBProtocol", "EVBSettings", "EVBTime", "EVBWire", "EventLoop", "PacketSocket", "Netlink",
+                "LinuxSystem",
+                "NetnsSupport", logging,
+            ],
+            swiftSettings: strictTests),
+        .testTarget(
             name: "EVBDaemonTests",
             dependencies: [
-                "EVBDaemon", "EVBProtocol", "EVBTime", "EVBWire", "EVBControl", "EVBModel", "EVBSettings",
+                "VSISamples", "EVBDaemon", "EVBProtocol", "EVBTime", "EVBWire", "EVBControl", "EVBModel", "EVBSettings",
                 "SettingsFile", "EventLoop", "JSON",
                 "TerminalText",
                 "LinuxSystem",

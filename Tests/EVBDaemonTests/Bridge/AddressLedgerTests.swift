@@ -1,6 +1,7 @@
 import EVBWire
 import Glibc
 import Testing
+import VSISamples
 
 @testable import EVBBridge
 @testable import EVBDaemon

@@ -1,6 +1,7 @@
 import EVBTime
 import EVBWire
 import Testing
+import VSISamples
 
 @testable import EVBBridge
 @testable import EVBDaemon

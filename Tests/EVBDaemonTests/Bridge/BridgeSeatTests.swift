@@ -1,5 +1,6 @@
 import EVBWire
 import Testing
+import VSISamples
 
 @testable import EVBBridge
 @testable import EVBDaemon

@@ -2,6 +2,7 @@ import EVBWire
 import Glibc
 import LinuxSystem
 import Testing
+import VSISamples
 
 @testable import EVBDaemon
 @testable import EdgeRelays

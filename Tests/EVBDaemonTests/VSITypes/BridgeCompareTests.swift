@@ -6,6 +6,7 @@ import Logging
 import Netlink
 import Nftables
 import Testing
+import VSISamples
 
 @testable import BridgeDataplane
 @testable import Dataplane

@@ -5,6 +5,7 @@ import Netlink
 import NetnsSupport
 import Nftables
 import Testing
+import VSISamples
 
 @testable import BridgeDataplane
 @testable import EVBDaemon

@@ -4,6 +4,7 @@ import EVBProtocol
 import EVBWire
 import Glibc
 import Testing
+import VSISamples
 
 @testable import BridgeDataplane
 @testable import EVBBridge

@@ -4,6 +4,7 @@ import Glibc
 import LinuxSystem
 import Logging
 import Testing
+import VSISamples
 
 @testable import BridgeDataplane
 @testable import Dataplane

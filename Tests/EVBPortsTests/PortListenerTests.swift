@@ -1,4 +1,3 @@
-import EVBProtocol
 import EVBTime
 import Glibc
 import LinuxSystem
@@ -6,7 +5,6 @@ import NetnsSupport
 import PacketSocket
 import Testing
 
-@testable import EVBDaemon
 @testable import EVBPorts
 @testable import EventLoop
 

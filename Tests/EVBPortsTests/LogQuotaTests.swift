@@ -1,8 +1,6 @@
-import EVBProtocol
 import EVBTime
 import Testing
 
-@testable import EVBDaemon
 @testable import EVBPorts
 
 /// How many lines the log takes, and what is told of the others.

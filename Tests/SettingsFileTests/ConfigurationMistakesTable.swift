@@ -2,6 +2,8 @@
 
 import Testing
 
+@testable import SettingsFile
+
 struct MistakeCase: Sendable, CustomTestStringConvertible {
     let name: String
     let text: String

@@ -1,11 +1,9 @@
-import EVBControl
+import EVBModel
 import EVBTime
 import EVBWire
 import Glibc
 import Testing
 
-@testable import EVBDaemon
-@testable import EVBModel
 @testable import LibvirtServer
 
 /// The netlink messages of libvirt, read and written without a socket.

@@ -6,9 +6,9 @@ import FoundationEssentials
 import LinuxSystem
 import Logging
 import Testing
+import VSISamples
 
 @testable import ControlServer
-@testable import EVBDaemon
 @testable import EVBModel
 @testable import EventLoop
 

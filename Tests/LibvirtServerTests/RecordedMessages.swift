@@ -1,6 +1,8 @@
 import Glibc
 import Testing
 
+@testable import LibvirtServer
+
 /// The netlink messages that libvirt 9.0 and lldpad exchanged, from Tests/Captures.
 struct RecordedMessage {
     let isRequest: Bool
@@ -9,7 +11,7 @@ struct RecordedMessage {
 
     /// Reads a file of one JSON object a line; only three of its keys matter here.
     static func load(_ name: String) throws -> [RecordedMessage] {
-        let path = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
+        let path = #filePath.split(separator: "/").dropLast(2).joined(separator: "/")
         let file = try #require(fopen("/\(path)/Captures/\(name)", "r"), "Tests/Captures/\(name) is missing")
         defer { fclose(file) }
         var messages: [RecordedMessage] = []

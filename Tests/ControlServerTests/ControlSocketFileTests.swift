@@ -5,7 +5,6 @@ import LinuxSystem
 import Testing
 
 @testable import ControlServer
-@testable import EVBDaemon
 @testable import EventLoop
 
 @Suite struct ControlSocketFileTests {

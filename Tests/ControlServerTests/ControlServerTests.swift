@@ -3,9 +3,9 @@ import Glibc
 import JSON
 import LinuxSystem
 import Testing
+import VSISamples
 
 @testable import ControlServer
-@testable import EVBDaemon
 @testable import EVBModel
 @testable import EventLoop
 

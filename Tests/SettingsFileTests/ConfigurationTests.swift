@@ -1,8 +1,6 @@
-import EVBControl
 import LinuxSystem
 import Testing
 
-@testable import EVBDaemon
 @testable import EVBModel
 @testable import EVBSettings
 @testable import SettingsFile

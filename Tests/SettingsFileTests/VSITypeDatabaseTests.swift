@@ -1,7 +1,7 @@
 import EVBWire
 import Testing
+import VSISamples
 
-@testable import EVBDaemon
 @testable import EVBSettings
 @testable import SettingsFile
 
@@ -71,7 +71,7 @@ import Testing
     }
 
     @Test func theSampleFileIsOne() throws {
-        let root = #filePath.split(separator: "/").dropLast(4).joined(separator: "/")
+        let root = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
         let types = try VSITypeDatabase.load("/\(root)/Packaging/vsi-types.yaml").types
         #expect(types.map(\.name) == ["web", "tenants", "trunk"])
     }

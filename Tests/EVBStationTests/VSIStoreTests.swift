@@ -7,7 +7,6 @@ import Logging
 import Netlink
 import Testing
 
-@testable import EVBDaemon
 @testable import EVBPorts
 @testable import EVBStation
 @testable import EdgeRelays

@@ -3,7 +3,6 @@ import LinuxSystem
 import Testing
 
 @testable import ControlServer
-@testable import EVBDaemon
 @testable import EVBModel
 @testable import EventLoop
 

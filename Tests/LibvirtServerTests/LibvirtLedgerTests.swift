@@ -2,8 +2,8 @@ import EVBProtocol
 import EVBTime
 import EVBWire
 import Testing
+import VSISamples
 
-@testable import EVBDaemon
 @testable import LibvirtServer
 
 /// Plays libvirtds against a ledger, on a clock of its own.

@@ -1,0 +1,70 @@
+import EVBModel
+import EVBPorts
+import EVBWire
+import Testing
+
+@testable import ControlServer
+
+/// A port that counts what is asked of it.
+private final class Source: VSISource {
+    let name: String
+    let vsiIDs: [VSIID]
+    private(set) var built = 0
+
+    init(_ name: String, _ numbers: [UInt64]) {
+        self.name = name
+        vsiIDs = numbers.map { VSIID(format: .uuid, high: 1, low: $0) }
+    }
+
+    func vsiState(_ vsiID: VSIID) -> EVBModel.VSIState? { vsiID.low % 1000 == 7 ? .pending : .associated }
+
+    func vsiStatus(_ vsiID: VSIID) -> VSIStatus? {
+        built += 1
+        return ControlBench.vsi(Int(vsiID.low))
+    }
+}
+
+@Suite struct ListingTests {
+    @Test("SEC-74 a list has the VSIs by port and name, and builds nothing of those that do not match")
+    func filters() {
+        let sources = [Source("port1", (0..<3000).reversed()), Source("port0", [9, 7, 1007])]
+        let all = Array(VSIListing(sources, state: .pending))
+        #expect(all.count == 3003, "each is looked at once")
+        #expect(all.compactMap { $0?.vsiID } == ["local:7", "local:1007", "local:7", "local:1007", "local:2007"])
+        #expect(sources.map(\.built) == [3, 2])
+        #expect(VSIListing(sources, state: .preassociated).allSatisfy { $0 == nil })
+        #expect(sources.map(\.built) == [3, 2])
+        #expect(VSIListing(sources, state: nil).count { $0 != nil } == 3003)
+    }
+
+    @Test("SEC-74 while nothing matches in ten thousand VSIs, another client's calls are answered in between")
+    func turns() throws {
+        let bench = try ControlBench()
+        var looks = 0
+        let vsis = (0..<10_000).lazy.map { _ -> VSIStatus? in
+            looks += 1
+            // So that all of it takes some twenty turns of the server's.
+            let end = bench.loop.now() + 20_000
+            while bench.loop.now() < end {}
+            return nil
+        }
+        bench.service.onRequest = { request, reply in
+            if case .listVSIs = request {
+                reply.answer(lookingAt: vsis)
+            } else {
+                reply.answer(.version(VersionReport(version: "1")))
+            }
+        }
+        let (slow, quick) = (try TestClient(bench.path), try TestClient(bench.path))
+        try slow.call("io.evbd.ListVSIs", more: true)
+        var between: [Int] = []
+        while looks < 10_000, between.count < 1000 {
+            _ = try bench.reply(to: "io.evbd.GetVersion", from: quick)
+            between.append(looks)
+        }
+        #expect(between.count >= 4, "calls answered after so many looks: \(between)")
+        let replies = try slow.replies()
+        #expect(replies.count <= 1, "empty pages are not sent")
+        try bench.turn(until: { try replies.last?.continues == false || slow.replies().last?.continues == false })
+    }
+}
