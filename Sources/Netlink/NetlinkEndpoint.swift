@@ -2,6 +2,7 @@
 // Knows nothing of what they say.
 
 internal import CLinux
+internal import CNetlink
 internal import Glibc
 public import LinuxSystem
 
