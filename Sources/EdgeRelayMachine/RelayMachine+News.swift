@@ -67,7 +67,7 @@ extension RelayMachine {
                 step(vsiID, view, &effects)
             }
         case .missing: step(vsiID, view, &effects)
-        case .inOtherNamespace: lookForReturn(vsiID, slot, view, &effects)
+        case .inOtherNamespace: _ = lookForReturn(vsiID, slot, view, &effects)
         case .here(let link, _, _, _), .unusable(let link, _, _):
             guard let current = view.link(at: link.index) else {
                 if view.hasLeft(link.index) { return departed(vsiID, view, &effects) }
@@ -193,18 +193,24 @@ extension RelayMachine {
         change(vsiID) { $0.discarded = nil }
         setActual(vsiID, .inOtherNamespace(name: name, ownership, .closed), &effects)
         effects.append(.store(vsiID))
-        step(vsiID, view, &effects)
+        // The news that it is back may have come before the answer that it had left.
+        guard let slot = slots[vsiID], lookForReturn(vsiID, slot, view, &effects) else {
+            return step(vsiID, view, &effects)
+        }
     }
 
     /// A link that was in another network namespace may be back, with another index and another name.
+    ///
+    /// - Returns: whether it is.
     private mutating func lookForReturn(
         _ vsiID: VSIID, _ slot: LinkSlot, _ view: some LinkView, _ effects: inout [RelayEffect]
-    ) {
+    ) -> Bool {
         guard let spec = slot.desired.spec,
             let candidate = view.candidate(
                 for: vsiID, spec, vlan: slot.desired.vlan, except: slot.discarded, holder: { holders[$0] })
-        else { return }
+        else { return false }
         returned(vsiID, candidate.link, candidate.ownership, view, &effects)
+        return true
     }
 
     package mutating func returned(
