@@ -89,9 +89,15 @@ extension StationPortController {
 
     /// What the run before had left passing is cut where the bridge does not go on with it.
     private func settleRestored(_ vsiID: VSIID, _ outcome: RequestOutcome) {
-        guard let managed = vsis[vsiID], managed.isRestored, outcome != .superseded else { return }
+        guard outcome != .superseded else { return }
+        if outcome == .granted { vsis[vsiID]?.isRestored = false } else { cutFormer(vsiID) }
+    }
+
+    /// The relay learns of a link that the run before has left, and cuts it: without that it would not be the relay's to delete.
+    func cutFormer(_ vsiID: VSIID) {
+        guard let managed = vsis[vsiID], managed.isRestored else { return }
         vsis[vsiID]?.isRestored = false
-        guard outcome != .granted, let filter = port.vsi(vsiID)?.filter else { return }
+        guard let filter = port.vsi(vsiID)?.filter else { return }
         relay.cutFormer(vsiID, demand(managed, filter), vid: filter.onlyVID)
     }
 

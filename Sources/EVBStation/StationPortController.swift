@@ -224,6 +224,7 @@ package final class StationPortController: StationPortControl {
         settle(vsiID)
         // First: one that is not bound is known no more afterwards, and its file goes with its link, which takes a while.
         keep(vsiID, isWithdrawn: true)
+        cutFormer(vsiID)
         let effects = try port.withdraw(vsiID, at: now)
         let former = vsis[vsiID]?.waiters ?? []
         vsis[vsiID]?.waiters = waiter.map { [$0] } ?? []

@@ -215,6 +215,8 @@ package struct LinkSlot: Equatable, Sendable {
     var closingReports = RetryBudget.full
     /// Operations in a row that the kernel has refused.
     package var failures = 0
+    /// The link was taken up while its VSI was not associated, and is not as the VSI's link is to be: an association replaces it.
+    var isMisfit = false
     /// A link that is gone, though the view may have it still.
     package var discarded: Int32?
 

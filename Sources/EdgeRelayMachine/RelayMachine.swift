@@ -50,8 +50,10 @@ package struct RelayMachine {
         slot.retries = .full
         slot.closingReports = .full
         slot.failures = 0
-        // A created link keeps its VLAN until it is gone.
-        if slot.isCreated { slot.desired = desired.with(vlan: former.vlan ?? desired.vlan) }
+        // A created link keeps its VLAN until it is gone. One that is to be replaced has none to keep.
+        if slot.isCreated, !(slot.isMisfit && desired.isUp) {
+            slot.desired = desired.with(vlan: former.vlan ?? desired.vlan)
+        }
         if case .up(let spec, let vlan) = desired, !slot.isCreated, let known = former.spec,
             known != spec || former.vlan != vlan
         {
@@ -126,6 +128,10 @@ package struct RelayMachine {
             return settle(vsiID, nil, &effects)
         }
         var misfit: KernelLink?
+        if slot.isMisfit, slot.desired.isUp {
+            slot.isMisfit = false
+            slot.actual = .none(.open)
+        }
         if slot.actual.isNone, let spec = slot.desired.spec {
             let candidate = view.candidate(
                 for: vsiID, spec, vlan: slot.desired.vlan, except: slot.discarded, holder: { holders[$0] })
@@ -134,9 +140,12 @@ package struct RelayMachine {
                 effects.append(
                     .report(
                         vsiID,
-                        candidate.isFitting ? .adopted(candidate.link) : .replaced(name: candidate.link.name)))
+                        candidate.isFitting || slot.isMisfit
+                            ? .adopted(candidate.link) : .replaced(name: candidate.link.name)))
                 for twin in candidate.twins { effects.append(.discard(vsiID, twin)) }
-                if !candidate.isFitting { misfit = candidate.link }
+                // A link that its VSI may not use is cut and stays: its program has it open.
+                slot.isMisfit = !candidate.isFitting && !slot.desired.isUp
+                if !candidate.isFitting, slot.desired.isUp { misfit = candidate.link }
                 if candidate.ownership == .adopted { effects.append(.store(vsiID)) }
             }
         }

@@ -23,9 +23,12 @@ extension Links {
     public func locate(alias: String) throws(NetlinkError) -> Link? {
         if let here = try dump().first(where: { $0.alias == alias }) { return here }
         for number in try namespaces() {
-            // One that has ended meanwhile has no links.
-            guard let found = try? link(alias: alias, namespace: number) else { continue }
-            return found
+            do throws(NetlinkError) {
+                if let found = try link(alias: alias, namespace: number) { return found }
+            } catch {
+                // A namespace that has ended meanwhile has no links.
+                guard [.notFound, .invalid].contains(error.kind) else { throw error }
+            }
         }
         return nil
     }

@@ -63,7 +63,9 @@ extension EdgeRelay {
             case .success(let link?):
                 relay.table.catchUp()
                 relay.finished(vsiID, operation, .link(relay.value(link), relay.ownership(of: link, nil)))
-            case .success(nil), .failure: relay.finished(vsiID, operation, .gone)
+            case .success(nil): relay.finished(vsiID, operation, .gone)
+            // Not known, which is not gone: another link beside it would have its address.
+            case .failure(let error): relay.finished(vsiID, operation, .failed(LinkFailure(error)))
             }
         }
     }

@@ -1,0 +1,97 @@
+import EVBWire
+import EdgeRelayMachine
+import Testing
+
+/// What a driver of the test says.
+private struct View: LinkView {
+    var links: [Int32: KernelLink] = [:]
+    var left: Set<Int32> = []
+    /// The index of the VSI's link, and whether that is as it is to be.
+    var candidate: (index: Int32, isFitting: Bool)?
+    var hasPort: Bool { true }
+
+    func link(at index: Int32) -> KernelLink? { links[index] }
+    func hasLeft(_ index: Int32) -> Bool { left.contains(index) }
+    func filter(of vsiID: VSIID, at link: KernelLink?) -> FilterState { .open }
+    func isWanted(_ vsiID: VSIID) -> Bool { true }
+
+    func candidate(
+        for vsiID: VSIID, _ spec: LinkSpec, vlan: UInt16?, except discarded: Int32?, holder: (String) -> VSIID?
+    ) -> LinkCandidate? {
+        guard let candidate, candidate.index != discarded, let link = links[candidate.index] else { return nil }
+        return LinkCandidate(link, .created(vlan: nil), isFitting: candidate.isFitting)
+    }
+}
+
+@Suite struct RelayMachineTests {
+    private let vsi = VSIID(format: .local, high: 0, low: 1)
+    private let spec = LinkSpec(.created, name: "vm0", addresses: [MACAddress(truncating: 0x5254_0000_0001)])
+    private let policy = LinkPolicy(mode: .vepa, isHeld: false, closesGate: true)
+
+    private func link(_ index: Int32, _ name: String = "vm0", isUp: Bool = false) -> KernelLink {
+        KernelLink(index: index, name: name, mode: .vepa, mtu: 1500, lowerMTU: 1500, isUp: isUp)
+    }
+
+    private func operations(_ effects: [RelayEffect]) -> [LinkOperation] {
+        effects.compactMap { if case .submit(_, let operation) = $0 { operation } else { nil } }
+    }
+
+    @Test(
+        "SEC-1107 a link that is not as its VSI's is to be is cut while the VSI is not associated, and replaced when it is"
+    )
+    func misfit() {
+        var machine = RelayMachine(policy: policy)
+        var view = View(links: [7: link(7, isUp: true)], candidate: (7, false))
+        var effects = machine.want(vsi, .down(spec, vlan: nil), view)
+        #expect(operations(effects) == [.setUp(index: 7, false)])
+        view.links[7] = link(7)
+        effects = machine.finished(vsi, .setUp(index: 7, false), .link(link(7)), view)
+        #expect(operations(effects) == [], "its program has it open")
+        effects = machine.want(vsi, .up(spec, vlan: 10), view)
+        #expect(operations(effects) == [.delete(index: 7)])
+        view.links[7] = nil
+        effects = machine.finished(vsi, .delete(index: 7), .gone, view)
+        #expect(operations(effects) == [.create(spec, vlan: 10, .vepa)], "in the VLAN that is granted now")
+    }
+
+    @Test("SEC-1107 such a link is replaced too where its cut is under way when the VSI is associated")
+    func misfitUnderWay() {
+        var machine = RelayMachine(policy: policy)
+        let view = View(links: [7: link(7, isUp: true)], candidate: (7, false))
+        _ = machine.want(vsi, .down(spec, vlan: nil), view)
+        #expect(operations(machine.want(vsi, .up(spec, vlan: 10), view)) == [])
+        let effects = machine.finished(vsi, .setUp(index: 7, false), .link(link(7)), view)
+        #expect(operations(effects) == [.delete(index: 7)])
+    }
+
+    @Test("SEC-1108 a link that could not be looked for is not taken for gone: no other one is made beside it")
+    func unknown() {
+        var machine = RelayMachine(policy: policy)
+        machine.resume(vsi, spec, vlan: nil, isElsewhere: false)
+        var effects = machine.want(vsi, .up(spec, vlan: nil), View())
+        #expect(operations(effects) == [.locate(name: "vm0")])
+        let failure = LinkFailure(.other, "interrupted")
+        effects = machine.finished(vsi, .locate(name: "vm0"), .failed(failure), View())
+        #expect(operations(effects) == [] && effects.contains(.retryLater(vsi, failures: 1)))
+        effects = machine.observe(.retry(vsi), View())
+        #expect(operations(effects) == [.locate(name: "vm0")])
+        effects = machine.finished(vsi, .locate(name: "vm0"), .gone, View())
+        #expect(operations(effects) == [.create(spec, vlan: nil, .vepa)])
+    }
+
+    @Test("a link that left and is back under another index before the kernel's answer is found by its news")
+    func backBeforeTheAnswer() {
+        var machine = RelayMachine(policy: policy)
+        machine.resume(vsi, spec, vlan: nil, isElsewhere: true)
+        var view = View()
+        _ = machine.want(vsi, .up(spec, vlan: nil), view)
+        // It was here as 8 when the kernel was asked, has left since, and is back as 9.
+        view = View(links: [9: link(9, "eth0")], left: [8], candidate: (9, true))
+        _ = machine.observe(.link(name: "eth0", address: nil, owner: vsi, link(9, "eth0")), view)
+        var effects = machine.finished(
+            vsi, .locate(name: "vm0"), .link(link(8, "back"), .created(vlan: nil)), view)
+        #expect(operations(effects) == [.setUp(index: 8, true)])
+        effects = machine.finished(vsi, .setUp(index: 8, true), .failed(LinkFailure(.notFound, "no such device")), view)
+        #expect(machine.slots[vsi]?.actual.link?.index == 9 && operations(effects) == [.setUp(index: 9, true)])
+    }
+}
