@@ -1,5 +1,5 @@
 package import EVBControl
-internal import EVBModel
+package import EVBModel
 package import EVBPorts
 internal import EVBProtocol
 internal import EVBTime
@@ -15,9 +15,9 @@ package final class DaemonService: ControlService {
 
     private let directory: any PortDirectory
     /// The counters of the daemon itself, which are no port's.
-    private let ownCounters: () -> [String: Int]
+    private let ownCounters: () -> [Counter: UInt64]
     /// Counters of a port that another part of the daemon keeps.
-    private let furtherCounters: (EVBPort) -> [String: Int]
+    private let furtherCounters: (EVBPort) -> [Counter: UInt64]
     private let timers: Timers
     private let startedAt: Instant
     private var monitors: [ObjectIdentifier: ControlReplyHandle] = [:]
@@ -27,8 +27,8 @@ package final class DaemonService: ControlService {
     ///
     /// The closures are called during a call only; whoever owns the service and `directory` ends both together.
     package init(
-        directory: any PortDirectory, timers: Timers, ownCounters: @escaping () -> [String: Int],
-        furtherCounters: @escaping (EVBPort) -> [String: Int]
+        directory: any PortDirectory, timers: Timers, ownCounters: @escaping () -> [Counter: UInt64],
+        furtherCounters: @escaping (EVBPort) -> [Counter: UInt64]
     ) {
         self.directory = directory
         self.timers = timers
@@ -68,7 +68,7 @@ package final class DaemonService: ControlService {
             if interface == nil {
                 reports.append(
                     StatisticsReport(
-                        interface: nil, counters: ownCounters(),
+                        interface: nil, ownCounters(),
                         counterDiscontinuity: timers.now.since(startedAt).hundredths))
             }
             reply.answer(.statistics(reports))
@@ -94,7 +94,7 @@ package final class DaemonService: ControlService {
 
     private func counters(of port: EVBPort) -> StatisticsReport {
         var report = port.common.counters
-        report.counters.merge(furtherCounters(port)) { first, _ in first }
+        report.add(furtherCounters(port))
         return report
     }
 
@@ -186,7 +186,7 @@ package final class DaemonService: ControlService {
             port?.vsiStatus(request.vsiID)
         }
         do {
-            try port.request(request, link: link, owner: .control, eventPort: 0, waiter: waiter)
+            try port.request(request, link: link, owner: .control, waiter: waiter)
         } catch {
             reply.fail(Self.error(error, port: port.name, vsiID: request.vsiID))
             // It is answered already; this ends its waiting.

@@ -63,28 +63,20 @@ extension BridgePortController {
     package var counters: StatisticsReport {
         let statistics = port.snapshot.statistics
         let vdp = statistics.vdp
-        let values: [String: UInt64] = [
-            "EcpTxFrameCount": statistics.ecpTxFrames, "EcpTxRetryCount": statistics.ecpTxRetries,
-            "EcpTxFailures": statistics.ecpTxFailures, "EcpRxFrameCount": statistics.ecpRxFrames,
-            "EcpRxDuplicates": statistics.ecpRxDuplicates, "EcpRxRefused": statistics.ecpRxRefused,
-            "EcpRxStrayAcks": statistics.ecpRxStrayAcks, "EcpRxDiscarded": statistics.ecpRxDiscarded,
-            "EcpRxOtherSource": statistics.ecpRxOtherSource, "LldpTxFrames": statistics.lldpSent,
-            "LldpRxFrames": statistics.lldpReceived, "LldpRxDiscarded": statistics.lldpDiscarded,
-            "EvbTlvsDiscarded": statistics.evbTLVsDiscarded, "VDPCommandsSucceeded": vdp.commandsSucceeded,
-            "VDPCommandsFailed": vdp.commandsFailed, "VDPCommandReverts": vdp.commandReverts,
-            "VdpKeepAlives": vdp.keepAlives, "VdpKeepAliveTimeouts": vdp.keepAliveTimeouts,
-            "VdpResourceWaitTimeouts": vdp.resourceWaitTimeouts, "VdpTableFull": vdp.tableFull,
-            "VdpAllTablesFull": vdp.allTablesFull, "VdpFiltersFull": vdp.filtersFull,
-            "VdpAnswersLost": vdp.answersLost, "VdpUnsolicited": vdp.unsolicited, "VdpMalformed": vdp.malformed,
-            "SocketSendFailures": transport.sendFailures, "SocketKernelDrops": transport.kernelDrops,
-            "InterfaceTaken": transport.isTaken ? 1 : 0,
-            "SocketStrays": transport.strays, "EcpRxOtherDestination": statistics.ecpRxOtherDestination,
-            "LldpRxOtherDestination": statistics.lldpRxOtherDestination,
+        let own: [Counter: UInt64] = [
+            .ecpRxRefused: statistics.ecpRxRefused, .vdpCommandsSucceeded: vdp.commandsSucceeded,
+            .vdpCommandsFailed: vdp.commandsFailed, .vdpCommandReverts: vdp.commandReverts,
+            .vdpKeepAlives: vdp.keepAlives, .vdpKeepAliveTimeouts: vdp.keepAliveTimeouts,
+            .vdpResourceWaitTimeouts: vdp.resourceWaitTimeouts, .vdpTableFull: vdp.tableFull,
+            .vdpAllTablesFull: vdp.allTablesFull, .vdpFiltersFull: vdp.filtersFull,
+            .vdpAnswersLost: vdp.answersLost, .vdpUnsolicited: vdp.unsolicited, .vdpMalformed: vdp.malformed,
         ]
-        .merging(seat.counters) { first, _ in first }
-        return StatisticsReport(
-            interface: name, counters: values.mapValues { Int(clamping: $0) },
-            counterDiscontinuity: now.since(createdAt).hundredths)
+        var report = StatisticsReport(
+            interface: name, statistics.counters(with: transport), counterDiscontinuity: now.since(createdAt).hundredths
+        )
+        report.add(own)
+        report.add(seat.counters)
+        return report
     }
 
     package var vsiIDs: [VSIID] { port.vsiIDs }

@@ -18,46 +18,20 @@ package import Logging
 internal import Netlink
 
 /// One evbd: its ports, its two front doors, and the loop that all of it runs on.
-package final class Daemon: PortDirectory {
+package final class Daemon {
     /// Why a daemon does not start.
     package struct StartError: Error, CustomStringConvertible {
         /// What failed and what to do about it.
         package let description: String
     }
 
-    /// A port of the configuration, by the type of its side.
-    private enum Running {
-        case station(StationPortController)
-        case bridge(BridgePortController)
-
-        var control: EVBPort {
-            switch self {
-            case .station(let port): .station(port)
-            case .bridge(let port): .bridge(port)
-            }
-        }
-
-        var port: any ManagedPort { control.common }
-        var name: String { port.name }
+    /// How far the daemon is.
+    private enum Lifecycle {
+        case running
+        /// It waits for bridges to release VSIs, as long as the timer runs.
+        case releasing(Timers.Timer)
+        case finished
     }
-
-    /// A port that the configuration has no more.
-    private final class Leaving {
-        let port: any ManagedPort
-        let timer: Timers.Timer
-        /// The bridge's answer is not waited for any more.
-        var isAbandoned = false
-
-        init(_ port: any ManagedPort, _ timer: Timers.Timer) {
-            self.port = port
-            self.timer = timer
-        }
-    }
-
-    /// How long a stop waits for the bridge to release VSIs where `deassociate-on-stop` asks for that.
-    private static let releasePatience = Interval.seconds(5)
-    /// How long a bridge's port that leaves may take to give back what it holds in the kernel, which answers in any case.
-    private static let leavePatience = Interval.seconds(60)
 
     private(set) var configuration: DaemonSettings
     private let loader: ConfigurationLoader
@@ -77,21 +51,16 @@ package final class Daemon: PortDirectory {
     private let store: VSIStore
     private let resources: ResourcePool
     private let serviceManager = ServiceManager()
-    private var running: [Running] = []
+    private lazy var ports = PortCollection(loop: loop, timers: timers, logger: logger) { [unowned self] in makePort($0)
+    }
+    private var lifecycle = Lifecycle.running
     private var service: DaemonService?
     private var controlServers: [ControlServer] = []
     private var libvirt: LibvirtEndpoint?
     private var pidFile: PIDFile?
     private var watchdog: Timers.Timer?
-    private var stopTimer: Timers.Timer?
-    private var isStopping = false
     /// When the loop's clock was 0, in nanoseconds since 1970 (UTC).
     private var clockOrigin = 0
-    private var isFinished = false
-    /// Ports that the configuration has no more, while their VSIs are being released.
-    private var leaving: [Leaving] = []
-    /// Ports that have got another role, or VSI types or none, until the one that they were has left.
-    private var successors: [String: PortSettings] = [:]
     /// Decides for the ports that have VSI types.
     private let types: TypedAdmission
     /// What the bridge ports know together.
@@ -155,7 +124,9 @@ package final class Daemon: PortDirectory {
             pidFile?.remove()
             throw error as? StartError ?? StartError(description: "\(error)")
         }
-        table.onChange = { [weak self] in self?.linkChanged($0) }
+        table.onChange = { [weak self] in self?.ports.linkChanged($0) }
+        ports.onNews = { [weak self] in self?.publish($0, port: $1) }
+        ports.onClosed = { [weak self] in self?.closed($0) }
         let bridgePorts = Set(configuration.ports.lazy.filter { $0.role == .bridge }.map(\.interface))
         HairpinFlag.takeBack(hairpinRoom, logger: logger) { !bridgePorts.contains($0) }
         loader.onLoad = { [weak self] in self?.follow($0) }
@@ -171,7 +142,7 @@ package final class Daemon: PortDirectory {
         registry.onDeadline = { [weak self] in self?.reservationTimer?.set($0) }
         registry.restore(ports: bridgePorts)
         types.removeLeftovers(keeping: Set(configuration.ports.lazy.filter { $0.vsiTypes != nil }.map(\.interface)))
-        for port in configuration.ports { running.append(makePort(port)) }
+        ports.start(configuration.ports)
         for index in claimed { claims.giveBack(index) }
         keepGuestFilter()
         for name in store.untakenPorts {
@@ -190,7 +161,7 @@ package final class Daemon: PortDirectory {
     /// Opens the front doors and listens for signals.
     private func open(_ endpoint: NetlinkEndpoint?) throws {
         let service = DaemonService(
-            directory: self, timers: timers, ownCounters: { [log] in Self.counters(of: log) },
+            directory: ports, timers: timers, ownCounters: { [log] in Self.counters(of: log) },
             furtherCounters: { [weak self] port in
                 guard case .station = port else { return [:] }
                 return self?.libvirt?.counters(of: port.name) ?? [:]
@@ -212,7 +183,7 @@ package final class Daemon: PortDirectory {
         }
         if let endpoint {
             libvirt = try LibvirtEndpoint(
-                directory: self, endpoint: endpoint, loop: loop, timers: timers, logger: logger)
+                directory: ports, endpoint: endpoint, loop: loop, timers: timers, logger: logger)
             try claimPIDFile(configuration.libvirt.pidFile, endpoint.port)
         }
         try loop.watchSignals([SIGTERM, SIGINT, SIGHUP]) { [weak self] in self?.receive(signal: $0) }
@@ -242,22 +213,13 @@ package final class Daemon: PortDirectory {
                 "pid": "\(processID)", "ports": "\(configuration.ports.map(\.interface).joined(separator: ","))",
             ])
         startWatchdog()
-        serviceManager.notify("READY=1\nSTATUS=\(running.count) ports")
+        serviceManager.notify("READY=1\nSTATUS=\(configuration.ports.count) ports")
         try loop.run()
     }
 
-    var ports: [EVBPort] { running.map(\.control) }
-
-    func port(_ interface: String) -> EVBPort? { running.first { $0.name == interface }?.control }
-
-    private func bridgePort(_ interface: String) -> BridgePortController? {
-        guard case .bridge(let port) = running.first(where: { $0.name == interface }) else { return nil }
-        return port
-    }
-
-    private static func counters(of log: LogOutput) -> [String: Int] {
+    private static func counters(of log: LogOutput) -> [Counter: UInt64] {
         let counters = log.counters
-        return ["LogLinesLost": Int(clamping: counters.lost), "LogLinesLeftOut": Int(clamping: counters.leftOut)]
+        return [.logLinesLost: counters.lost, .logLinesLeftOut: counters.leftOut]
     }
 
     // MARK: Ports
@@ -273,7 +235,12 @@ package final class Daemon: PortDirectory {
             isPort: { [weak self] name in self?.configuration.ports.contains { $0.interface == name } ?? false })
     }
 
-    private func makePort(_ configuration: PortSettings) -> Running {
+    private func bridgePort(_ interface: String) -> BridgePortController? {
+        guard case .bridge(let port) = ports.runningPort(interface) else { return nil }
+        return port
+    }
+
+    private func makePort(_ configuration: PortSettings) -> PortCollection.Running {
         switch configuration.role {
         case .station: .station(makeStation(configuration))
         case .bridge: .bridge(makeBridgePort(configuration))
@@ -288,7 +255,7 @@ package final class Daemon: PortDirectory {
             guard let self, let port else { return }
             // It knows which were its own; another manager may have asked for one of them since.
             libvirt?.forgotten(vsiID, on: port.name)
-            closeIfReleased(port)
+            ports.released(port)
             finishIfReleased()
         }
         libvirt?.resume(port)
@@ -306,7 +273,7 @@ package final class Daemon: PortDirectory {
         port.onNews = { [weak self, weak port] in self?.publish($0, port: name, since: port?.timeOfNews) }
         port.onReleased = { [weak self, weak port] in
             guard let self, let port else { return }
-            closeIfReleased(port)
+            ports.released(port)
             finishIfReleased()
         }
         port.start()
@@ -325,10 +292,6 @@ package final class Daemon: PortDirectory {
             news, port: port, timeMilliseconds: (clockOrigin + Int(clamping: moment ?? now)) / 1_000_000)
     }
 
-    private func linkChanged(_ name: String) {
-        for port in running.map(\.port) + leaving.map(\.port) { port.linkChanged(name) }
-    }
-
     // MARK: Signals
 
     private func receive(signal: Int32) {
@@ -340,7 +303,7 @@ package final class Daemon: PortDirectory {
 
     /// Ports come, go and change; the others are not touched.
     private func follow(_ fresh: DaemonSettings) {
-        guard !isStopping else { return }
+        guard case .running = lifecycle else { return }
         if fresh.control != configuration.control || fresh.libvirt != configuration.libvirt {
             logger.warning("control and libvirt change only with a restart of evbd")
         }
@@ -350,121 +313,49 @@ package final class Daemon: PortDirectory {
         registry.journal?.limits = fresh.limits
         resources.portCount = fresh.ports.count
         configuration = fresh
-        let wanted = Dictionary(uniqueKeysWithValues: fresh.ports.map { ($0.interface, $0) })
-        successors = successors.filter { wanted[$0.key] != nil }
-        let isKept = { (port: any ManagedPort) in wanted[port.name]?.isSameKind(as: port.configuration) == true }
-        for port in running.map(\.port) where !isKept(port) {
-            // The old one gives back what it holds before the new one speaks, and not longer than that is waited for.
-            successors[port.name] = wanted[port.name]
-            leave(port)
-        }
-        let kept = running.filter { isKept($0.port) }
-        running = fresh.ports.compactMap { settings in
-            if successors[settings.interface] != nil {
-                successors[settings.interface] = settings
-                return nil
+        ports.reload(fresh.ports, changesAll: hasOtherLimits)
+        for settings in fresh.ports where ports.runningPort(settings.interface) != nil {
+            if let database = settings.vsiTypes.flatMap({ fresh.vsiTypes[$0] }) {
+                types.configure(settings.interface, database)
             }
-            guard let known = kept.first(where: { $0.name == settings.interface }) else {
-                // The old one says good-bye to the bridge before the new one speaks, not after.
-                closeLeaving { $0.name == settings.interface }
-                publish(PortNews(kind: .port, to: "added", message: "the port is new"), port: settings.interface)
-                return makePort(settings)
-            }
-            let port = known.port
-            if port.configuration != settings || hasOtherLimits { port.reconfigure(settings) }
-            if let database = settings.vsiTypes.flatMap({ fresh.vsiTypes[$0] }) { types.configure(port.name, database) }
-            return known
         }
         logger.notice("configuration read again", metadata: ["ports": "\(fresh.ports.count)"])
     }
 
-    /// Starts the ports in a new role whose old ones have left.
-    private func startSuccessors() {
-        let started = successors.keys.filter { name in !leaving.contains { $0.port.name == name } }
-        guard !started.isEmpty, !isStopping else { return }
-        for name in started {
-            guard let settings = successors.removeValue(forKey: name) else { continue }
-            publish(
-                PortNews(kind: .port, to: "added", message: "the port is set up anew as \(settings.role)"), port: name)
-            running.append(makePort(settings))
-        }
-        let order = configuration.ports.map(\.interface)
-        running.sort { order.firstIndex(of: $0.name) ?? order.count < order.firstIndex(of: $1.name) ?? order.count }
-    }
-
-    /// Gives a port up: its VSIs are released at the bridge as far as that answers, then it says good-bye.
-    private func leave(_ port: any ManagedPort) {
-        publish(PortNews(kind: .port, to: "removed", message: "the port is given up"), port: port.name)
-        let timer = timers.timer { [weak self, weak port] in self?.releaseTakesTooLong(port) }
-        let isBridge = port.configuration.role == .bridge
-        timer.set(timers.now + (isBridge ? Self.leavePatience : Self.releasePatience))
-        leaving.append(Leaving(port, timer))
-        port.beginToLeave()
-        closeIfReleased(port)
-    }
-
-    /// The bridge has not answered in time. What evbd has set up goes nevertheless, then the port is closed.
-    private func releaseTakesTooLong(_ port: (any ManagedPort)?) {
-        guard let port, let leaving = leaving.first(where: { $0.port === port }) else { return }
-        guard !leaving.isAbandoned, !port.isReleased, port.configuration.role == .station else {
-            return closeLeaving { $0 === port }
-        }
-        logger.warning(
-            "the bridge did not release all VSIs of a removed port in time; removing their links",
-            metadata: ["port": "\(port.name)"])
-        leaving.isAbandoned = true
-        leaving.timer.set(timers.now + Self.releasePatience)
-        port.abandonAll()
-        closeIfReleased(port)
-    }
-
-    private func closeIfReleased(_ port: any ManagedPort) {
-        guard !leaving.isEmpty, port.isReleased else { return }
-        closeLeaving { $0 === port }
-    }
-
-    private func closeLeaving(_ isMeant: (any ManagedPort) -> Bool) {
-        let ended = leaving.filter { isMeant($0.port) }
-        leaving.removeAll { isMeant($0.port) }
-        for port in ended.map(\.port) {
-            port.leave()
-            libvirt?.portClosed(port.name)
-        }
-        // Later: the list of ports may be in the making.
-        if !ended.isEmpty { loop.later { [weak self] in self?.startSuccessors() } }
+    /// A port that left is closed.
+    private func closed(_ port: String) {
+        libvirt?.portClosed(port)
+        finishIfReleased()
     }
 
     /// Stops in order. VSIs and links stay as they are, unless the configuration says otherwise.
     private func stop() {
-        guard !isStopping else { return finish() }
-        isStopping = true
+        guard case .running = lifecycle else { return finish() }
         serviceManager.notify("STOPPING=1")
-        let isHeld = configuration.deassociateOnStop && running.contains { !$0.port.isReleased }
-        guard isHeld || !leaving.isEmpty else { return finish() }
+        let isHeld = configuration.deassociateOnStop && !ports.isReleased
+        guard isHeld || ports.isLeaving else { return finish() }
         logger.notice("releasing all VSIs before stopping")
-        stopTimer = timers.timer { [weak self] in
+        let timer = timers.timer { [weak self] in
             self?.logger.warning("the bridge did not release all VSIs in time")
             self?.finish()
         }
-        stopTimer?.set(timers.now + Self.releasePatience)
-        if isHeld { for port in running.map(\.port) { port.releaseAll() } }
+        timer.set(timers.now + PortCollection.releasePatience)
+        lifecycle = .releasing(timer)
+        ports.prepareToStop(releases: isHeld)
+        finishIfReleased()
     }
 
     private func finishIfReleased() {
-        guard isStopping else { return }
-        let isReleased = !configuration.deassociateOnStop || running.allSatisfy { $0.port.isReleased }
-        guard stopTimer != nil, leaving.isEmpty, isReleased else { return }
-        stopTimer = nil
+        guard case .releasing = lifecycle, !ports.isLeaving else { return }
+        guard !configuration.deassociateOnStop || ports.isReleased else { return }
         finish()
     }
 
     private func finish() {
-        guard !isFinished else { return }
-        isFinished = true
+        if case .finished = lifecycle { return }
+        lifecycle = .finished
         libvirt?.stop()
-        for port in running.map(\.port) { port.stop() }
-        for item in leaving { item.port.leave() }
-        leaving = []
+        ports.stop()
         registry.finish()
         guestFilter.finish()
         programmer.finish()
@@ -483,12 +374,5 @@ package final class Daemon: PortDirectory {
             watchdog?.set(timers.now + half)
         }
         watchdog?.set(timers.now + half)
-    }
-}
-
-extension PortSettings {
-    /// Whether a port with these settings can go on with the others. The role, and who decides on VSIs, are a port's for life.
-    fileprivate func isSameKind(as other: PortSettings) -> Bool {
-        role == other.role && (vsiTypes == nil) == (other.vsiTypes == nil)
     }
 }

@@ -235,6 +235,17 @@ public struct StatisticsReport: Codable, Sendable, Equatable {
         self.counters = counters
         self.counterDiscontinuity = counterDiscontinuity
     }
+
+    /// Makes a report of counters by the table.
+    package init(interface: String?, _ values: [Counter: UInt64], counterDiscontinuity: Int) {
+        self.init(interface: interface, counters: [:], counterDiscontinuity: counterDiscontinuity)
+        add(values)
+    }
+
+    /// Adds further counters.
+    package mutating func add(_ values: [Counter: UInt64]) {
+        for (counter, value) in values { counters[counter.rawValue] = Int(clamping: value) }
+    }
 }
 
 /// What `evbctl version` shows of the daemon.

@@ -41,11 +41,10 @@ package protocol StationPortControl: ManagedPort {
     ///   - request: what to ask of the bridge.
     ///   - link: the link to have once the bridge grants the association; nil keeps what an earlier request named.
     ///   - owner: who asks.
-    ///   - eventPort: the netlink port where libvirt waits for events about the VSI; 0 for other managers.
     ///   - waiter: called once with the end of the request.
     /// - Throws: nothing has changed then, and `waiter` is not called.
     func request(
-        _ request: EVBProtocol.VSIRequest, link: LinkRequest?, owner: RequestOwner, eventPort: UInt32,
+        _ request: EVBProtocol.VSIRequest, link: LinkRequest?, owner: RequestOwner,
         waiter: RequestWaiter?) throws(RequestRefusal)
     /// De-associates a VSI; `waiter` is called once the VSI is gone.
     ///

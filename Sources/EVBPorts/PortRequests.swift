@@ -9,8 +9,8 @@ package import LinuxSystem
 package enum RequestOwner: Equatable {
     /// A client on the control socket.
     case control
-    /// A libvirtd, by netlink.
-    case libvirt
+    /// A libvirtd, by netlink. It waits for events about the VSI at `eventPort`, a netlink port.
+    case libvirt(eventPort: UInt32)
 }
 
 /// Called once with the end of a request.

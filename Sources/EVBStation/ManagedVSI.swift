@@ -17,8 +17,6 @@ package struct ManagedVSI {
     var isRestored = false
     /// It is stored as one that the bridge has granted.
     var isStoredAsGranted = false
-    /// The netlink port where libvirt waits for events about it; 0 for other managers.
-    var eventPort: UInt32 = 0
     /// What worked before the request, until its link is settled: what the kernel refuses does not end it.
     var working: Working?
     /// The bridge has granted the request, and `waiters` wait for the link alone.
@@ -29,6 +27,5 @@ package struct ManagedVSI {
         var request: EVBProtocol.VSIRequest
         var link: EdgeRelay.Demand?
         var owner: RequestOwner
-        var eventPort: UInt32
     }
 }

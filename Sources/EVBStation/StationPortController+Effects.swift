@@ -151,7 +151,7 @@ extension StationPortController {
         vsis[vsiID]?.link = working.link
         do throws(RequestRefusal) {
             try request(
-                working.request, link: nil, owner: working.owner, eventPort: working.eventPort, waiter: nil)
+                working.request, link: nil, owner: working.owner, waiter: nil)
         } catch {
             return false
         }

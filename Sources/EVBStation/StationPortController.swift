@@ -11,7 +11,8 @@ internal import Netlink
 
 /// Runs one port of a station: gives frames, requests and time to its protocol, and carries out what comes of it.
 ///
-/// Files: this one joins protocol, interface and timer; `StationPortController+Effects.swift` carries effects out.
+/// Files: this one joins protocol, interface and timer; `+Effects` carries effects out, `+Demands` reads what a manager wants of a
+/// link, `+Gate` says which addresses may send, `StatusReports` and `ManagedObjects` show the port.
 package final class StationPortController: StationPortControl {
     package let transport: PortTransport
     package private(set) var configuration: PortSettings
@@ -92,7 +93,6 @@ package final class StationPortController: StationPortControl {
                 let effects = try port.request(vsi.request, isResumed: vsi.isGranted, at: now)
                 var managed = ManagedVSI(link: vsi.link, owner: vsi.owner)
                 managed.isRestored = true
-                managed.eventPort = vsi.eventPort
                 managed.isStoredAsGranted = vsi.isGranted
                 vsis[vsiID] = managed
                 if let link = vsi.link, vsi.isLinkElsewhere || vsi.isGranted {
@@ -142,8 +142,10 @@ package final class StationPortController: StationPortControl {
 
     package var restoredForLibvirt: [(request: EVBProtocol.VSIRequest, eventPort: UInt32)] {
         vsis.compactMap { vsiID, managed in
-            guard managed.owner == .libvirt, managed.isRestored, let vsi = port.vsi(vsiID) else { return nil }
-            return (vsi.request, managed.eventPort)
+            guard case .libvirt(let eventPort) = managed.owner, managed.isRestored, let vsi = port.vsi(vsiID) else {
+                return nil
+            }
+            return (vsi.request, eventPort)
         }
     }
 
@@ -171,7 +173,7 @@ package final class StationPortController: StationPortControl {
     }
 
     package func request(
-        _ request: EVBProtocol.VSIRequest, link spec: LinkRequest?, owner: RequestOwner, eventPort: UInt32,
+        _ request: EVBProtocol.VSIRequest, link spec: LinkRequest?, owner: RequestOwner,
         waiter: RequestWaiter?
     ) throws(RequestRefusal) {
         let link = try spec.map { spec throws(RequestRefusal) in try demand(spec, for: request) }
@@ -189,14 +191,13 @@ package final class StationPortController: StationPortControl {
         if let waiter { managed.waiters = [waiter] }
         lastTurn &+= 1
         managed.turn = lastTurn
-        managed.eventPort = eventPort
         // A VSI that changes is still one that the bridge has granted before.
         managed.isStoredAsGranted = former?.isStoredAsGranted ?? false
         if let former, let working = port.vsi(request.vsiID), working.state == .associated {
             managed.working =
                 former.working
                 ?? ManagedVSI.Working(
-                    request: working.request, link: former.link, owner: former.owner, eventPort: former.eventPort)
+                    request: working.request, link: former.link, owner: former.owner)
         }
         do throws(SystemError) {
             try store.keep(
@@ -204,7 +205,7 @@ package final class StationPortController: StationPortControl {
                     port: name, request: request, link: managed.link, owner: owner,
                     isGranted: managed.isStoredAsGranted, isWithdrawn: false,
                     isLinkElsewhere: relay.isElsewhere(request.vsiID),
-                    adopted: relay.adoptedLink(of: request.vsiID), eventPort: eventPort))
+                    adopted: relay.adoptedLink(of: request.vsiID)))
         } catch {
             throw .unstored(error)
         }
@@ -256,8 +257,7 @@ package final class StationPortController: StationPortControl {
             StoredVSI(
                 port: name, request: snapshot.request, link: managed.link, owner: managed.owner,
                 isGranted: managed.isStoredAsGranted, isWithdrawn: isWithdrawn || snapshot.isWithdrawn,
-                isLinkElsewhere: relay.isElsewhere(vsiID), adopted: relay.adoptedLink(of: vsiID),
-                eventPort: managed.eventPort))
+                isLinkElsewhere: relay.isElsewhere(vsiID), adopted: relay.adoptedLink(of: vsiID)))
     }
 
     /// Stores nothing of a VSI any more.

@@ -41,32 +41,21 @@ extension StationPortController {
             vsis: counts)
     }
 
-    /// The counters, by their names in the EVB MIB, or our own where it has none.
     package var counters: StatisticsReport {
         let statistics = port.snapshot.statistics
         let vdp = statistics.vdp
-        let values: [String: UInt64] = [
-            "EcpTxFrameCount": statistics.ecpTxFrames, "EcpTxRetryCount": statistics.ecpTxRetries,
-            "EcpTxFailures": statistics.ecpTxFailures, "EcpRxFrameCount": statistics.ecpRxFrames,
-            "EcpRxDuplicates": statistics.ecpRxDuplicates, "EcpRxStrayAcks": statistics.ecpRxStrayAcks,
-            "EcpRxDiscarded": statistics.ecpRxDiscarded, "EcpRxOtherSource": statistics.ecpRxOtherSource,
-            "LldpTxFrames": statistics.lldpSent, "LldpRxFrames": statistics.lldpReceived,
-            "LldpRxDiscarded": statistics.lldpDiscarded, "LldpRxAgeouts": statistics.lldpAgeouts,
-            "LldpRxTlvsDiscarded": statistics.lldpTLVsDiscarded,
-            "LldpRxTlvsUnrecognized": statistics.lldpTLVsUnrecognized,
-            "EvbTlvsDiscarded": statistics.evbTLVsDiscarded,
-            "VDPCommandsSucceeded": vdp.commandsSucceeded, "VDPCommandsFailed": vdp.commandsFailed,
-            "VDPCommandReverts": vdp.commandReverts, "VdpKeepAlives": vdp.keepAlives, "VdpRepeats": vdp.repeats,
-            "VdpStalls": vdp.stalls, "VdpUnsolicited": vdp.unsolicited, "VdpUnknownVsi": vdp.unknownVSI,
-            "VdpMismatchedAnswers": vdp.mismatchedAnswers, "VdpMalformed": vdp.malformed,
-            "SocketSendFailures": transport.sendFailures, "SocketKernelDrops": transport.kernelDrops,
-            "InterfaceTaken": transport.isTaken ? 1 : 0,
-            "SocketStrays": transport.strays, "EcpRxOtherDestination": statistics.ecpRxOtherDestination,
-            "LldpRxOtherDestination": statistics.lldpRxOtherDestination,
+        let own: [Counter: UInt64] = [
+            .vdpCommandsSucceeded: vdp.commandsSucceeded,
+            .vdpCommandsFailed: vdp.commandsFailed, .vdpCommandReverts: vdp.commandReverts,
+            .vdpKeepAlives: vdp.keepAlives, .vdpRepeats: vdp.repeats, .vdpStalls: vdp.stalls,
+            .vdpUnsolicited: vdp.unsolicited, .vdpUnknownVSI: vdp.unknownVSI,
+            .vdpMismatchedAnswers: vdp.mismatchedAnswers, .vdpMalformed: vdp.malformed,
         ]
-        return StatisticsReport(
-            interface: name, counters: values.mapValues { Int(clamping: $0) },
-            counterDiscontinuity: now.since(createdAt).hundredths)
+        var report = StatisticsReport(
+            interface: name, statistics.counters(with: transport), counterDiscontinuity: now.since(createdAt).hundredths
+        )
+        report.add(own)
+        return report
     }
 
     package var vsiIDs: [VSIID] { port.vsiIDs }

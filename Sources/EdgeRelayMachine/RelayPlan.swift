@@ -1,4 +1,5 @@
-// The difference of what is wanted and what there is, as the one next operation. Nothing else decides what is done to a link.
+// The difference of what is wanted and what there is, as the one next operation. Nothing else decides what is done to a
+// link that fits; `step` deletes one that does not.
 
 extension RelayMachine {
     /// The next operation towards what is wanted; nil if there is nothing to do.

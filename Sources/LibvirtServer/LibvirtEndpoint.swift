@@ -1,3 +1,4 @@
+package import EVBModel
 package import EVBPorts
 internal import EVBProtocol
 package import EVBWire
@@ -144,7 +145,7 @@ package final class LibvirtEndpoint {
                     EVBProtocol.VSIRequest(
                         vsiID: profile.instance, target: target, managerID: manager, typeID: profile.typeID,
                         typeVersion: profile.typeVersion, filter: filter, persistence: .once),
-                    link: nil, owner: .libvirt, eventPort: request.header.port, waiter: waiter)
+                    link: nil, owner: .libvirt(eventPort: request.header.port), waiter: waiter)
             } else {
                 try port.withdraw(profile.instance, waiter: waiter)
             }
@@ -269,13 +270,13 @@ package final class LibvirtEndpoint {
     }
 
     /// What has been asked of a port and how it was answered; by our own names, for no MIB has any.
-    package func counters(of port: String) -> [String: Int] {
+    package func counters(of port: String) -> [Counter: UInt64] {
         let counters = served[port]?.ledger.counters ?? LibvirtLedger.Counters()
         return [
-            "LibvirtRequests": counters.requests, "LibvirtRequestsGivenUp": counters.requestsGivenUp,
-            "LibvirtPolls": counters.polls, "LibvirtPollsHeld": counters.pollsHeld,
-            "LibvirtHoldsExpired": counters.holdsExpired, "LibvirtHoldsDeclined": counters.holdsDeclined,
-        ].mapValues { Int(clamping: $0) }
+            .libvirtRequests: counters.requests, .libvirtRequestsGivenUp: counters.requestsGivenUp,
+            .libvirtPolls: counters.polls, .libvirtPollsHeld: counters.pollsHeld,
+            .libvirtHoldsExpired: counters.holdsExpired, .libvirtHoldsDeclined: counters.holdsDeclined,
+        ]
     }
 }
 

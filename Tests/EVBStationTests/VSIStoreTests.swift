@@ -53,7 +53,7 @@ private func stored(
             managerID: VSIManagerID(short: 5, placement: .last), typeID: 0xFF_FFFF, typeVersion: 255, filter: filter,
             hint: .migrating, organizational: [OrganizationalInformation(oui: 0x0050_C2, octets: [1, 2, 255])],
             persistence: .once),
-        link: link, owner: .libvirt, isGranted: true, isWithdrawn: false, eventPort: 0xFFFF_FFFF)
+        link: link, owner: .libvirt(eventPort: 0xFFFF_FFFF), isGranted: true, isWithdrawn: false)
 }
 
 @Suite struct VSIStoreTests {

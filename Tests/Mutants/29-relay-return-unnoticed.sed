@@ -2,4 +2,4 @@
 # file: Sources/EdgeRelayMachine/RelayMachine+News.swift
 # runs: 40
 # options: --dataplane
-s/case \.inOtherNamespace: lookForReturn\(.*$/case .inOtherNamespace: break/
+s/case \.inOtherNamespace: _ = lookForReturn\(.*$/case .inOtherNamespace: break/

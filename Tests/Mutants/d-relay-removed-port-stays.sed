@@ -1,4 +1,4 @@
 # Daemon: a removed port whose switch does not answer leaves its links and files.
-# file: Sources/EVBDaemon/Daemon.swift
+# file: Sources/EVBDaemon/PortCollection.swift
 # pytest: Tests/Interop/test_guest_gate.py::test_SEC_128_a_removed_port_leaves_nothing
-s/^        port\.abandonAll\(\)$/        closeLeaving { $0 === port }/
+s/^        port\.abandonAll\(\)$/        close(departure)/

@@ -1,4 +1,4 @@
-// Puts what bridge ports have granted into force in the kernel. Everything here runs on the link worker's thread.
+// Puts what bridge ports have granted into force in the kernel. Everything here runs on the kernel worker's thread.
 
 internal import EVBSettings
 package import EVBWire
@@ -39,7 +39,7 @@ package enum ClaimChange: Sendable {
 /// Files: this one has the ports and their claims, `BridgeEnforcer+Settle.swift` the steps by which the kernel follows,
 /// `BridgeEnforcer+Compare.swift` how it is put right again.
 ///
-/// The context of ``BridgeOperation``s: it never leaves the thread of the link worker.
+/// The context of ``BridgeOperation``s: it never leaves the thread of the kernel worker.
 package final class BridgeEnforcer {
     /// What became of changes.
     package struct Outcome: Sendable {

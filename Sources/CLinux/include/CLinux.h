@@ -17,7 +17,7 @@
 #include <malloc.h>          // mallopt: what is kept of the memory that was given back
 #include <linux/netlink.h>   // sockaddr_nl, nlmsghdr
 #include <sys/epoll.h>       // the event loop
-#include <sys/eventfd.h>     // waking the loop from the link worker
+#include <sys/eventfd.h>     // waking the loop from the kernel worker
 #include <sys/signalfd.h>    // signals as readable events
 #include <sys/timerfd.h>     // one absolute deadline
 

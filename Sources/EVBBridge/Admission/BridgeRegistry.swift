@@ -1,4 +1,5 @@
 package import Dataplane
+package import EVBModel
 package import EVBProtocol
 package import EVBSettings
 package import EVBTime
@@ -242,8 +243,8 @@ package final class BridgeRegistry {
     }
 
     /// What a port's counters tell.
-    package func counters(of port: String) -> [String: UInt64] {
+    package func counters(of port: String) -> [Counter: UInt64] {
         let counts = refused[port] ?? (0, 0)
-        return ["VdpAddressConflicts": counts.addresses, "VdpMovesRefused": counts.places]
+        return [.vdpAddressConflicts: counts.addresses, .vdpMovesRefused: counts.places]
     }
 }

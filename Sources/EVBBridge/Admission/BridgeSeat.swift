@@ -110,7 +110,7 @@ package final class BridgeSeat {
     package func follow() -> [VSIID: AddressLedger.Obstacle] { isOpen ? registry.follow(name) : [:] }
 
     /// What the port's counters tell.
-    package var counters: [String: UInt64] { isOpen ? registry.counters(of: name) : [:] }
+    package var counters: [Counter: UInt64] { isOpen ? registry.counters(of: name) : [:] }
 
     /// What is wrong between VSIs on the port now.
     package var problems: [PortProblem] { isOpen ? registry.problems(of: name) : [] }

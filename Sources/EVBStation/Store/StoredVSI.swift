@@ -23,8 +23,6 @@ package struct StoredVSI: Equatable {
     var isLinkElsewhere = false
     /// The link of another process that it has, whatever address that has by now.
     var adopted: AdoptedLink?
-    /// Where libvirt waits for events about it; 0 for other managers.
-    var eventPort: UInt32 = 0
 
     /// Why a file is not taken.
     enum Mistake: Error, Equatable, CustomStringConvertible {
@@ -120,7 +118,6 @@ extension StoredVSI {
     private static let persistences: [(String, EVBProtocol.VSIRequest.Persistence)] = [
         ("until-withdrawn", .untilWithdrawn), ("once", .once),
     ]
-    private static let owners: [(String, RequestOwner)] = [("control", .control), ("libvirt", .libvirt)]
 
     private static func word<Value: Equatable>(_ value: Value, in words: [(String, Value)]) -> String {
         words.first { $0.1 == value }?.0 ?? ""
@@ -142,7 +139,7 @@ extension StoredVSI {
             typeID: Int(request.typeID), typeVersion: Int(request.typeVersion),
             filters: request.filter.entries.map { VSIFilter($0) },
             organizational: request.organizational.map { Organizational(oui: Int($0.oui), octets: $0.octets) },
-            owner: Self.word(owner, in: Self.owners), eventPort: Int(eventPort), isGranted: isGranted,
+            owner: owner.stored.word, eventPort: Int(owner.stored.eventPort), isGranted: isGranted,
             isWithdrawn: isWithdrawn, isLinkElsewhere: isLinkElsewhere, adopted: adopted,
             link: link.map { Link($0) })
         return JSONCoding.encode(document)
@@ -177,8 +174,8 @@ extension StoredVSI {
             managerID: manager, typeID: UInt32(document.typeID), typeVersion: typeVersion, filter: filter,
             hint: try Self.value(document.hint, in: Self.hints, of: "hint"), organizational: organizational,
             persistence: try Self.value(document.persistence, in: Self.persistences, of: "persistence"))
-        owner = try Self.value(document.owner, in: Self.owners, of: "owner")
-        self.eventPort = eventPort
+        guard let owner = RequestOwner(stored: document.owner, eventPort: eventPort) else { throw .value("owner") }
+        self.owner = owner
         isGranted = document.isGranted
         isWithdrawn = document.isWithdrawn
         isLinkElsewhere = document.isLinkElsewhere
@@ -227,5 +224,23 @@ extension StoredVSI {
     /// As the kernel names interfaces.
     private static func isInterfaceName(_ name: String) -> Bool {
         (1...15).contains(name.utf8.count) && !name.utf8.contains { $0 <= 32 || $0 == UInt8(ascii: "/") }
+    }
+}
+
+extension RequestOwner {
+    /// As a file has it; the port is 0 for other owners than libvirt.
+    fileprivate var stored: (word: String, eventPort: UInt32) {
+        switch self {
+        case .control: ("control", 0)
+        case .libvirt(let eventPort): ("libvirt", eventPort)
+        }
+    }
+
+    fileprivate init?(stored word: String, eventPort: UInt32) {
+        switch word {
+        case "control": self = .control
+        case "libvirt": self = .libvirt(eventPort: eventPort)
+        default: return nil
+        }
     }
 }

@@ -13,7 +13,7 @@ internal import Nftables
 
 /// Keeps LLDP and ECP from and to machines, by rules of nftables that it alone owns.
 ///
-/// Changes are made on the link worker, all that wait in one transaction.
+/// Changes are made on the kernel worker, all that wait in one transaction.
 package final class GuestFilter {
     /// Called with nil when the rules are in force, or with why they are not.
     package typealias Completion = (String?) -> Void

@@ -12,7 +12,7 @@ package import Netlink
 /// and tells managers and the log what the machine says.
 ///
 /// Files: this one is what others see; `+Operations` makes operations, `+Finding` says which link is a VSI's, `+Changes` brings
-/// the kernel's news, `+Former` is about what an earlier run has left.
+/// the kernel's news, `+Former` is about what an earlier run has left, `+Addresses` about what the gate keeps closed, `+Values` translates.
 package final class EdgeRelay {
     /// A link that a manager asked for.
     package struct Specification: Equatable {

@@ -26,7 +26,7 @@ import VSISamples
         #expect(decide(second, theirs, on: "port1") == taken, "before it is bound")
         first.bind(vsi(1), BridgeGrant(command: .associate, filter: mine.filter), request: mine, on: "port0")
         #expect(decide(second, theirs, on: "port1") == taken)
-        #expect(registry.counters(of: "port1")["VdpAddressConflicts"] == 2)
+        #expect(registry.counters(of: "port1")[.vdpAddressConflicts] == 2)
         // Another filter: what the new one has not is free, once it holds.
         let changed = try request([entry(machineTwo, 0)])
         #expect(decide(first, changed, on: "port0") == .grant(changed.filter))
@@ -105,7 +105,7 @@ import VSISamples
         registry.bound(vsi(1), .associate, on: "b")
         #expect(moved == ["true a b"])
         #expect(registry.judge(try request([entry(machineOne, 0)]), on: "a") == .moved(to: "b", isNews: false))
-        #expect(registry.counters(of: "a")["VdpMovesRefused"] == 1)
+        #expect(registry.counters(of: "a")[.vdpMovesRefused] == 1)
         registry.bound(vsi(1), .preAssociate, on: "b")
         #expect(registry.judge(try request([entry(machineOne, 0)]), on: "a") == .free)
     }

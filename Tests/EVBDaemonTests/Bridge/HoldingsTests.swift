@@ -261,7 +261,7 @@ private func seconds(_ number: UInt64) -> Instant { Instant(nanoseconds: number 
         #expect(run.registry.reservations.count == 2)
         #expect(try run.ask(4, machineOne, on: "b") == false && run.ask(5, machineTwo, on: "b") == false)
         #expect(try run.ask(5, machineTwo, on: "a") == false, "nor another VSI of the same station")
-        #expect(run.registry.counters(of: "b")["VdpAddressConflicts"] == 2)
+        #expect(run.registry.counters(of: "b")[.vdpAddressConflicts] == 2)
         #expect(try run.ask(6, "52:54:00:00:00:03", on: "b"), "a Pre-Associate without reservation held nothing")
         run.registry.heard("a", isFound: true, keepAlive: .seconds(20))
         run.pass(.seconds(25))
