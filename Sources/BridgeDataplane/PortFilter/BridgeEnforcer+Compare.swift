@@ -12,11 +12,22 @@ package struct Comparison: Sendable, Equatable {
     package var rules = false
     /// The elements of a collection.
     package var elements: PortRules.Collection?
+    /// Rules are not compared where all ports together have more in force than that: nftables lists them as a whole, for seconds where there
+    /// are ten thousand elements, and other ports wait. News of what another process removes compare them all the same.
+    package var itemsMax = Int.max
+
+    /// The same for entries and VLANs: a whole comparison of a port with more in force is for a port that was moved.
+    package var wholeMax = Int.max
+
+    /// The limit of comparisons without news.
+    package static let regularItemsMax = 1024
 
     package init(
         entries: Set<BridgeEntry> = [], isWhole: Bool = false, rules: Bool = false,
-        elements: PortRules.Collection? = nil
+        elements: PortRules.Collection? = nil, itemsMax: Int = .max, wholeMax: Int = .max
     ) {
+        self.itemsMax = itemsMax
+        self.wholeMax = wholeMax
         self.entries = entries
         self.isWhole = isWhole
         self.rules = rules
@@ -30,8 +41,15 @@ package struct Comparison: Sendable, Equatable {
 
     package mutating func add(_ other: Comparison) {
         entries.formUnion(other.entries)
-        isWhole = isWhole || other.isWhole || entries.count > Self.entriesMax
-        if isWhole { entries = [] }
+        if other.isWhole { wholeMax = isWhole ? max(wholeMax, other.wholeMax) : other.wholeMax }
+        isWhole = isWhole || other.isWhole
+        if entries.count > Self.entriesMax {
+            entries = Set(entries.prefix(Self.entriesMax))
+            if !isWhole { (isWhole, wholeMax) = (true, Self.regularItemsMax) }
+        }
+        if isWhole, wholeMax == .max { entries = [] }
+        // Where both want rules, the higher limit counts.
+        if other.rules { itemsMax = rules ? max(itemsMax, other.itemsMax) : other.itemsMax }
         rules = rules || other.rules
     }
 }
@@ -66,8 +84,10 @@ extension BridgeEnforcer {
         var repair = Repair()
         guard let port = ports[name] else { return repair }
         do throws(EnforcementError) {
-            if comparison.rules { try compareRules(of: port, &repair) }
-            if let collection = comparison.elements { try compareElements(of: port, collection, &repair) }
+            // What nftables reads for one port grows with what all of them have.
+            let isComparable = ports.values.reduce(0) { $0 + $1.actual.count } <= comparison.itemsMax
+            if comparison.rules, isComparable { try compareRules(of: port, &repair) }
+            if let collection = comparison.elements, isComparable { try compareElements(of: port, collection, &repair) }
         } catch {
             repair.problem = error
         }
@@ -87,7 +107,8 @@ extension BridgeEnforcer {
                 repair.outOfBridge = port.actual.keys.count { !$0.isRule }
                 return
             }
-            missing = try comparison.isWhole ? self.missing(of: port) : gone(comparison.entries, of: port)
+            let isWhole = comparison.isWhole && port.actual.count <= comparison.wholeMax
+            missing = try isWhole ? self.missing(of: port) : gone(comparison.entries, of: port)
         } catch {
             // The next comparison finds the same.
             return

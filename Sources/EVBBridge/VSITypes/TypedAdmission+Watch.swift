@@ -114,7 +114,11 @@ extension TypedAdmission {
         var spent: UInt64 = 0
         for (name, port) in ports {
             spent &+= port.watch.spent
-            compare(name, Comparison(isWhole: true, rules: true))
+            compare(
+                name,
+                Comparison(
+                    isWhole: true, rules: true, itemsMax: Comparison.regularItemsMax,
+                    wholeMax: Comparison.regularItemsMax))
         }
         comparisonTimer?.set(
             timers.now + max(comparisonPeriod, Interval(nanoseconds: spent) * Self.spentShare))
@@ -207,6 +211,8 @@ struct PortWatch {
     var timer: Timers.Timer?
     /// Collections whose elements are to be compared, an operation each, so that other ports have their turns in between.
     private var collections: [PortRules.Collection] = []
+    /// The limit of their comparison.
+    private var itemsMax = Int.max
     /// News are being gathered until the timer fires.
     var isGathering = false
     /// Nanoseconds that the last comparison of all took.
@@ -216,10 +222,12 @@ struct PortWatch {
     var isToldOutOfBridge = false
 
     mutating func takePending() -> Comparison? {
-        guard !pending.isEmpty else { return collections.popLast().map { Comparison(elements: $0) } }
+        guard !pending.isEmpty else {
+            return collections.popLast().map { Comparison(elements: $0, itemsMax: itemsMax) }
+        }
         defer { pending = Comparison() }
         // Chains first: what is missing there has frames pass.
-        if pending.rules { collections = PortRules.Collection.allCases }
+        if pending.rules { (collections, itemsMax) = (PortRules.Collection.allCases, pending.itemsMax) }
         return pending
     }
 }
