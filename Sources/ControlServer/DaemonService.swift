@@ -25,7 +25,7 @@ package final class DaemonService: ControlService {
 
     /// Serves for the ports of `directory`.
     ///
-    /// The closures are called during a call only; whoever owns the service and `directory` ends both together.
+    /// The service calls the closures during a call only. The owner must end the service no later than `directory`.
     package init(
         directory: any PortDirectory, timers: Timers, ownCounters: @escaping () -> [Counter: UInt64],
         furtherCounters: @escaping (EVBPort) -> [Counter: UInt64]

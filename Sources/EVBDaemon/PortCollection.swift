@@ -199,7 +199,7 @@ final class PortCollection: PortDirectory {
     private func startSuccessor(_ settings: PortSettings) {
         let name = settings.interface
         guard !isStopping, slots[name] == nil, order.contains(name) else { return }
-        onNews?(PortNews(kind: .port, to: "added", message: "the port is set up anew as \(settings.role)"), name)
+        onNews?(PortNews(kind: .port, to: "added", message: "the port starts again as \(settings.role)"), name)
         slots[name] = .running(make(settings))
     }
 

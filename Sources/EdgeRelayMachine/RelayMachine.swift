@@ -206,7 +206,7 @@ package struct RelayMachine {
 
     package mutating func settle(_ vsiID: VSIID, _ failure: LinkFailure?, _ effects: inout [RelayEffect]) {
         guard let slot = slots[vsiID] else { return }
-        // A link that cannot be had is asked for anew by the next association.
+        // The next association tries again where a link cannot be had.
         if slot.actual.isNone, slot.desired == .absent || failure != nil { set(vsiID, nil, &effects) }
         effects.append(.settled(vsiID, failure))
     }

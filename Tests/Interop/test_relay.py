@@ -102,3 +102,19 @@ def test_SEC_1106_links_follow_the_mtu_of_their_port(cable):
         cable.host.ip("link", "set", "uplink0", "mtu", str(mtu))
         eventually(lambda: cable.host.link("vm0")["mtu"] == mtu, 5, f"it follows to {mtu}")
     assert cable.host.link("vm1")["mtu"] == 1300
+
+
+def test_SEC_1109_a_vsi_that_is_given_up_after_a_restart_takes_its_link_along(pair):
+    """SEC-1109 evbd was killed, and is asked to give a VSI up before the bridge, which is silent, has spoken of it: its link is cut, then deleted."""
+    cable, vsi = pair.cable, str(uuid.uuid4())
+    pair.evbd.associate(vsi, "--link", "vm0", mac=GUEST)
+    assert cable.host.is_up("vm0")
+    pair.bridge.process.freeze()
+    end(pair.evbd, "kill")
+    pair.evbd.start()
+    assert cable.host.is_up("vm0"), "it goes on until the bridge has spoken"
+    assert pair.evbd.ctl("vsi", "deassociate", vsi, "--no-wait").returncode == 0
+    eventually(lambda: cable.host.link("vm0") is None, 10, "its link is gone")
+    pair.bridge.process.thaw()
+    pair.evbd.wait_for_bridge()
+    assert not list((pair.evbd.directory / "vsis").glob("*.vsi"))

@@ -92,13 +92,13 @@ extension TypedAdmission {
 
     private func gather(_ name: String, _ comparison: Comparison) {
         guard let port = ports[name], port.isAttached else { return }
-        port.watch.pending.add(comparison)
+        port.watch.gathered.add(comparison)
         guard !port.watch.isGathering else { return }
         port.watch.isGathering = true
         if port.watch.timer == nil {
             port.watch.timer = timers.timer { [weak self, weak port] in
                 guard let self, let port, ports[name] === port else { return }
-                port.watch.isGathering = false
+                port.watch.endGathering()
                 compareNext(port, name)
             }
         }
@@ -213,13 +213,20 @@ struct PortWatch {
     private var collections: [PortRules.Collection] = []
     /// The limit of their comparison.
     private var itemsMax = Int.max
-    /// News are being gathered until the timer fires.
+    /// News are being gathered until the timer fires, in `gathered`: a comparison that ends meanwhile does not take them.
     var isGathering = false
+    var gathered = Comparison()
     /// Nanoseconds that the last comparison of all took.
     var spent: UInt64 = 0
     var toldFailures: Set<Imposition> = []
     var toldProblem: EnforcementError?
     var isToldOutOfBridge = false
+
+    mutating func endGathering() {
+        isGathering = false
+        pending.add(gathered)
+        gathered = Comparison()
+    }
 
     mutating func takePending() -> Comparison? {
         guard !pending.isEmpty else {

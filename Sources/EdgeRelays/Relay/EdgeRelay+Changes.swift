@@ -58,7 +58,7 @@ extension EdgeRelay {
             guard machine.slots[vsiID]?.desired.spec?.origin == .found else { return }
             notice(vsiID, link.name, "the link of a VSI is adopted")
         case .replaced(let name):
-            notice(vsiID, name, "the link of a VSI is made anew, for it is not what is asked for now")
+            notice(vsiID, name, "the link of a VSI is not the one that is wanted now; replacing it")
         case .departed(let name):
             notice(
                 vsiID, name,
@@ -69,7 +69,7 @@ extension EdgeRelay {
         case .renamed(let old, let new):
             trouble(
                 vsiID,
-                "somebody has renamed its link \(old) to \(new); evbd goes on with it, and at its end deletes it as \(new)"
+                "another process renamed its link \(old) to \(new); evbd keeps it under that name and deletes it with the VSI"
             )
         case .corrected(let link):
             logger.notice(
@@ -114,11 +114,11 @@ extension EdgeRelay {
         case .deleted(let name):
             trouble(
                 vsiID,
-                "somebody has deleted its link \(name); it is made anew, and whoever had it open has to open it again")
+                "another process deleted its link \(name); recreating it. Programs that had it open must reopen it")
         case .keepsBeingDeleted(let name):
             trouble(
                 vsiID,
-                "somebody keeps deleting its link \(name), and it is not made again: find out who, "
+                "another process keeps deleting its link \(name), so evbd does not recreate it: find out which, "
                     + "then associate the VSI again")
         default: break
         }

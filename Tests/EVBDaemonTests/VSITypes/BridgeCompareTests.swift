@@ -182,5 +182,50 @@ extension EnforcementTests {
                 return listing.map { PortRules.ruleCount(in: $0) } == count
             }
         }
+
+        @Test(
+            "SEC-1132 a regular comparison leaves a port alone that has more than it may compare; one because of news does not"
+        )
+        func large() throws {
+            let bench = try Switch("nfl")
+            let port = bench.ports[0]
+            let enforcer = BridgeEnforcer()
+            _ = try enforcer.attach(port)
+            #expect(enforcer.change(port, [.grant(one, frames(1, 2))]).failures.isEmpty)
+            try bench.command("bridge", "fdb", "del", "\(mac(1))", "dev", port, "master")
+            try bench.command("nft", "flush", "chain", "bridge", "evbd", "arriving")
+            let regular = enforcer.compare(port, Comparison(isWhole: true, rules: true, itemsMax: 1, wholeMax: 1))
+            #expect(regular.restored.isEmpty && !regular.hadLostRules)
+            let repair = enforcer.compare(port, all)
+            #expect(repair.restored == [.forwarding(mac(1), 0)] && repair.hadLostRules)
+            try enforcer.detach(port)
+        }
+    }
+}
+
+@Suite struct ComparisonTests {
+    private static func entry(_ number: UInt64) -> BridgeEntry {
+        BridgeEntry(address: HardwareAddress(mac(number).rawValue), vid: 0)
+    }
+
+    @Test("SEC-1132 what joins a comparison has the higher limit of those that ask for it")
+    func limits() {
+        let limited = Comparison(isWhole: true, rules: true, itemsMax: 8, wholeMax: 8)
+        var comparison = Comparison(entries: [Self.entry(1)])
+        comparison.add(limited)
+        #expect(comparison.isWhole && comparison.wholeMax == 8 && comparison.itemsMax == 8)
+        #expect(comparison.entries.count == 1, "looked up where the port is too large for a whole comparison")
+        comparison.add(all)
+        #expect(comparison.wholeMax == .max && comparison.itemsMax == .max && comparison.entries.isEmpty)
+        comparison.add(limited)
+        #expect(comparison.wholeMax == .max && comparison.itemsMax == .max)
+    }
+
+    @Test("SEC-1132 of more entries than are looked up one by one some are, and the rest by a regular comparison")
+    func many() {
+        var comparison = Comparison()
+        comparison.add(Comparison(entries: Set((1...1000).map { Self.entry($0) })))
+        #expect(comparison.isWhole && comparison.wholeMax == Comparison.regularItemsMax && !comparison.rules)
+        #expect(comparison.entries.count == 256)
     }
 }
