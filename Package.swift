@@ -34,7 +34,7 @@ let package = Package(
         .target(name: "EVBModel", dependencies: ["JSON", "TerminalText"], swiftSettings: strict),
         .target(name: "EVBWire", swiftSettings: strict),
         .target(
-            name: "EVBSettings", dependencies: ["EVBModel", "EVBWire", "LinuxSystem"], swiftSettings: strict),
+            name: "EVBSettings", dependencies: ["EVBModel", "EVBWire"], swiftSettings: strict),
         .target(name: "EVBProtocol", dependencies: ["EVBTime", "EVBWire"], swiftSettings: strict),
         .target(name: "EdgeRelayMachine", dependencies: ["EVBWire"], swiftSettings: strict),
         .target(

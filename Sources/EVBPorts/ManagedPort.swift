@@ -109,7 +109,7 @@ extension ECPSource {
 extension GroupAddresses {
     /// What the configuration says.
     package init(_ configuration: PortSettings) {
-        self.init(further: configuration.groupAddress.map { MACAddress(truncating: $0.value) })
+        self.init(further: configuration.groupAddress)
     }
 }
 

@@ -2,7 +2,6 @@
 
 package import EVBModel
 package import EVBWire
-package import LinuxSystem
 
 /// The whole configuration of one evbd process.
 package struct DaemonSettings: Sendable, Equatable {
@@ -196,7 +195,7 @@ package struct PortSettings: Sendable, Equatable {
     /// Whether this side says that it can use GroupIDs: SGID as a station, BGID as a bridge.
     package var groupIDs: Bool = true
     /// A group address beyond the standards' by which LLDP and ECP are spoken; nil for none.
-    package var groupAddress: HardwareAddress?
+    package var groupAddress: MACAddress?
     /// How the EVB TLV is used.
     package var evb: EVB = EVB()
     /// What is proposed for ECP.

@@ -173,14 +173,14 @@ extension ConfigurationReader {
     }
 
     /// A group address by which a port may be spoken to; a broadcast would reach every station of the network.
-    private mutating func groupAddress(_ node: YAMLNode, _ path: String) -> HardwareAddress? {
+    private mutating func groupAddress(_ node: YAMLNode, _ path: String) -> MACAddress? {
         let remedy = "give one such as 01:00:0d:00:0f:0a, or leave the key out"
         guard let text = text(node, path, remedy) else { return nil }
         guard let address = MACAddress(text), address.isGroup, address.rawValue != 0xFFFF_FFFF_FFFF else {
             note(node.line, path, "\(Self.quoted(text)) is not a group address", remedy)
             return nil
         }
-        return HardwareAddress(address.rawValue)
+        return address
     }
 
     private mutating func evb(_ node: YAMLNode, _ path: String) -> PortSettings.EVB {

@@ -1,3 +1,4 @@
+import EVBWire
 import LinuxSystem
 import Testing
 
@@ -65,7 +66,7 @@ private func parse(_ text: String) throws -> DaemonSettings {
         first.gate = .none
         first.guestFilter = false
         first.groupIDs = false
-        first.groupAddress = HardwareAddress(0x0100_0D00_0F0A)
+        first.groupAddress = MACAddress(truncating: 0x0100_0D00_0F0A)
         first.ecp = .init(retries: 7, rte: 0, source: .any)
         first.vdp = .init(rwd: 31, rka: 1)
         first.managerIDPlacement = .last

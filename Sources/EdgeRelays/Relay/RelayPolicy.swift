@@ -1,4 +1,5 @@
 package import EVBSettings
+internal import EVBWire
 package import LinuxSystem
 package import Netlink
 
@@ -22,7 +23,7 @@ package struct RelayPolicy: Equatable {
         fallback = configuration.fallback
         gate = configuration.gate
         filtersGuests = configuration.guestFilter
-        groupAddress = configuration.groupAddress
+        groupAddress = configuration.groupAddress.map { HardwareAddress($0.rawValue) }
         self.isReflected = isReflected
     }
 
