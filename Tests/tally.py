@@ -24,6 +24,15 @@ def cases(path):
         yield name, outcome, (wrong[0].get("message") or "").splitlines()[:1] if wrong else []
 
 
+def last_words(log, limit=60):
+    """The last lines of a runner that left no results, without those that tell of what went well."""
+    try:
+        lines = log.read_text(errors="replace").splitlines()
+    except OSError:
+        return []
+    return [f"  {line[:300]}" for line in lines if not any(word in line for word in (" passed after ", " started."))][-limit:]
+
+
 def main(directory):
     outcomes, said = {}, []
     for status_file in sorted(Path(directory).glob("*.status"), key=lambda path: path.stat().st_mtime):
@@ -37,6 +46,7 @@ def main(directory):
             except (OSError, ElementTree.ParseError) as error:
                 found = []
                 said.append(f"{runner}: no readable results: {error}")
+                said += last_words(status_file.with_suffix(".log"))
             if not any(outcome == "failed" for _, outcome, _ in found) and (status or not found):
                 found.append((f"runner {runner}", "failed", [f"ended with status {status} after {len(found)} cases"]))
         count = {outcome: sum(one == outcome for _, one, _ in found) for outcome in ORDER}

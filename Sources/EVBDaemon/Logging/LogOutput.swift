@@ -35,6 +35,8 @@ package final class LogOutput: @unchecked Sendable {
     private var lost: UInt64 = 0
     private var lostTold: UInt64 = 0
     private var hasThread = false
+    /// Whether the thread has nothing in hand.
+    private var isThreadIdle = false
     private var isEnding = false
 
     /// The log at standard error, or at the journal if that is there.
@@ -129,7 +131,9 @@ package final class LogOutput: @unchecked Sendable {
     package func flush(milliseconds: UInt64 = 200) {
         let deadline = MonotonicClock.now() &+ milliseconds &* 1_000_000
         withLock {
-            while waitingOctets > 0, MonotonicClock.now() < deadline { wait(until: deadline) }
+            while waitingOctets > 0 || hasThread && !isThreadIdle, MonotonicClock.now() < deadline {
+                wait(until: deadline)
+            }
         }
     }
 
@@ -191,15 +195,23 @@ package final class LogOutput: @unchecked Sendable {
         queuedLines = 0
     }
 
-    /// Ends the thread; for tests, since the log of a process lives as long as that.
+    /// Ends the thread and waits for it, since it writes to a descriptor that is closed next; for tests, since the log of a
+    /// process lives as long as that.
     func end() {
         withLock {
             isEnding = true
             pthread_cond_broadcast(condition)
+            while hasThread { wait(until: nil) }
         }
     }
 
     private func serve() {
+        defer {
+            withLock {
+                hasThread = false
+                pthread_cond_broadcast(condition)
+            }
+        }
         while let work = nextWork() {
             if !work.octets.isEmpty { drain(work.octets, lines: work.lines) }
             for summary in work.summaries {
@@ -215,6 +227,9 @@ package final class LogOutput: @unchecked Sendable {
     /// What there is to do for the thread, once there is something.
     private func nextWork() -> (octets: [UInt8], lines: UInt64, summaries: [LogQuota.Summary])? {
         withLock {
+            isThreadIdle = true
+            pthread_cond_broadcast(condition)
+            defer { isThreadIdle = false }
             while !isEnding {
                 let now = Instant(nanoseconds: MonotonicClock.now())
                 let summaries = quota.summaries(at: now)

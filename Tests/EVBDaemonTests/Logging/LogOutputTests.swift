@@ -10,6 +10,8 @@ import Testing
 
 /// A log whose reader stands still, ends, or goes on.
 @Suite(.serialized) struct LogOutputTests {
+    init() { signal(SIGPIPE, SIG_IGN) }
+
     /// How lines reach the reader.
     enum Way: CaseIterable {
         case pipe, socket, pipeThatBlocks
@@ -97,9 +99,8 @@ import Testing
         // What is shared with other processes stays as it was.
         #expect(fcntl(writing, F_GETFL) == flags)
         reader.start()
+        // Until the thread has told what was lost, too.
         output.flush(milliseconds: 10_000)
-        // The thread may be about to tell what was lost.
-        usleep(200_000)
         output.write(Array("THE END\n".utf8))
         let lines = reader.lines
         let told = lines.filter { $0.contains("log lines were lost") }
@@ -111,7 +112,6 @@ import Testing
 
     @Test("SEC-702 a reader that is gone costs lines, not the process")
     func readerIsGone() throws {
-        signal(SIGPIPE, SIG_IGN)
         for way in Way.allCases {
             let (reading, writing) = try Self.ends(way)
             defer { close(writing) }
