@@ -215,10 +215,21 @@ package struct LinkSlot: Equatable, Sendable {
     var closingReports = RetryBudget.full
     /// Operations in a row that the kernel has refused.
     package var failures = 0
-    /// The link was taken up while its VSI was not associated, and is not as the VSI's link is to be: an association replaces it.
-    var isMisfit = false
+    /// What the created link is for; nil where it is not known, as after a restart.
+    var made: Made?
+    /// The run before has left it, and neither bridge nor manager has spoken since.
+    var isResumed = false
     /// A link that is gone, though the view may have it still.
     package var discarded: Int32?
+
+    /// What a link was created for.
+    package struct Made: Equatable, Sendable {
+        var spec: LinkSpec
+        /// The VLAN that was asked for; on a kernel without VLAN devices the link is on the port all the same.
+        var vlan: UInt16?
+
+        func serves(_ spec: LinkSpec, _ vlan: UInt16?) -> Bool { self.spec.isSameLink(as: spec) && self.vlan == vlan }
+    }
 
     package init(_ desired: DesiredLink) { self.desired = desired }
 

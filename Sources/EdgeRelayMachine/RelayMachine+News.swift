@@ -104,7 +104,6 @@ extension RelayMachine {
     ) {
         if former.name != current.name {
             effects.append(.report(vsiID, .renamed(from: former.name, to: current.name)))
-            change(vsiID) { $0.retries = .full }
             effects.append(.store(vsiID))
         }
         guard let slot = slots[vsiID] else { return }
@@ -180,6 +179,7 @@ extension RelayMachine {
         guard var slot = slots[vsiID] else { return }
         if let index = slot.actual.link?.index { slot.discarded = index }
         slot.actual = .none(.open)
+        slot.made = nil
         set(vsiID, slot, &effects)
     }
 

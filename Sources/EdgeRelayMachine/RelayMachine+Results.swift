@@ -16,8 +16,9 @@ extension RelayMachine {
             failed(vsiID, operation, failure, view, &effects)
         } else {
             if operation.changesLink { slot.failures = 0 }
-            if case .create = operation, case .link(let link, let ownership?) = result {
+            if case .create(let spec, let vlan, _) = operation, case .link(let link, let ownership?) = result {
                 slot.actual = .here(link, ownership, .neverOpened, .missing)
+                slot.made = LinkSlot.Made(spec: spec, vlan: vlan)
             }
             set(vsiID, slot, &effects)
             succeeded(vsiID, operation, result, view, &effects)
@@ -69,6 +70,7 @@ extension RelayMachine {
             // Never created, which is what is wanted by now.
             if !slot.desired.isUp { return gone(vsiID, view, &effects) }
             return fail(vsiID, failure, &effects)
+        case .delete where failure.kind != .notFound: change(vsiID) { $0.discarded = nil }
         case .locate where slot.desired == .absent: return step(vsiID, view, &effects)
         case .delete where failure.kind == .notFound && slot.desired == .absent: return gone(vsiID, view, &effects)
         default: break

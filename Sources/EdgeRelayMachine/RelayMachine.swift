@@ -13,6 +13,8 @@ package struct RelayMachine {
     package private(set) var indices: [Int32: VSIID] = [:]
     /// The VSIs whose links other processes create, by their addresses.
     private(set) var seekers: [MACAddress: Set<VSIID>] = [:]
+    /// VSIs of the run before whose created links were there when this run began, and of which the bridge has not spoken yet.
+    private var expected: Set<VSIID> = []
     /// How many links that evbd created are on the device of a VLAN.
     private(set) var vlanUsers: [UInt16: Int] = [:]
 
@@ -44,16 +46,19 @@ package struct RelayMachine {
     /// A manager or the bridge wants another link, or wants it otherwise. `refusal` has nothing against it.
     package mutating func want(_ vsiID: VSIID, _ desired: DesiredLink, _ view: some LinkView) -> [RelayEffect] {
         var effects: [RelayEffect] = []
+        let isExpected = expected.remove(vsiID) != nil
         guard var slot = slots[vsiID] ?? (desired == .absent ? nil : LinkSlot(desired)) else { return [] }
+        if isExpected, slots[vsiID] == nil, let spec = desired.spec, spec.origin == .created, let name = spec.name {
+            // It may have gone to another network namespace since, so that it is looked for there before one is created.
+            let candidate = view.candidate(
+                for: vsiID, spec, vlan: desired.vlan, except: nil, holder: { holders[$0] })
+            if candidate == nil { slot.actual = .missing(name: name, .created(vlan: nil)) }
+        }
         let former = slot.desired
         slot.desired = desired
         slot.retries = .full
         slot.closingReports = .full
         slot.failures = 0
-        // A created link keeps its VLAN until it is gone. One that is to be replaced has none to keep.
-        if slot.isCreated, !(slot.isMisfit && desired.isUp) {
-            slot.desired = desired.with(vlan: former.vlan ?? desired.vlan)
-        }
         if case .up(let spec, let vlan) = desired, !slot.isCreated, let known = former.spec,
             known != spec || former.vlan != vlan
         {
@@ -67,8 +72,11 @@ package struct RelayMachine {
             // Its namespace may have ended, and the link with it.
             slot.actual = .missing(name: name, ownership)
         case (.up, .down, .inOtherNamespace) where policy.closesGate: effects.append(.report(vsiID, .outOfReach))
+        case (.down, .down, .inOtherNamespace) where policy.closesGate && slot.isResumed:
+            effects.append(.report(vsiID, .outOfReach))
         default: break
         }
+        slot.isResumed = false
         set(vsiID, slot, &effects)
         step(vsiID, view, &effects)
         return effects
@@ -76,15 +84,20 @@ package struct RelayMachine {
 
     /// Goes on with a VSI of the run before whose link is not there: it may be in another network namespace.
     ///
-    /// `isElsewhere` says that the run before knew it to be there.
+    /// `isElsewhere` says that the run before knew it to be there. A link that comes back stays down until the bridge goes on
+    /// with its VSI.
     package mutating func resume(_ vsiID: VSIID, _ spec: LinkSpec, vlan: UInt16?, isElsewhere: Bool) {
-        var slot = LinkSlot(isElsewhere ? .up(spec, vlan: vlan) : .down(spec, vlan: vlan))
+        var slot = LinkSlot(.down(spec, vlan: vlan))
+        slot.isResumed = true
         let ownership: Ownership = spec.origin == .created ? .created(vlan: nil) : .adopted
         let name = spec.name ?? ""
         slot.actual = isElsewhere ? .inOtherNamespace(name: name, ownership, .open) : .missing(name: name, ownership)
         var effects: [RelayEffect] = []
         set(vsiID, slot, &effects)
     }
+
+    /// A VSI of the run before has its link here. It stays as it is until the bridge goes on with its VSI, or does not.
+    package mutating func expect(_ vsiID: VSIID) { expected.insert(vsiID) }
 
     // MARK: The one writer
 
@@ -127,31 +140,22 @@ package struct RelayMachine {
         if slot.desired == .absent, release(vsiID, &slot, view, &effects) {
             return settle(vsiID, nil, &effects)
         }
-        var misfit: KernelLink?
-        if slot.isMisfit, slot.desired.isUp {
-            slot.isMisfit = false
-            slot.actual = .none(.open)
-        }
         if slot.actual.isNone, let spec = slot.desired.spec {
             let candidate = view.candidate(
                 for: vsiID, spec, vlan: slot.desired.vlan, except: slot.discarded, holder: { holders[$0] })
             if let candidate {
                 slot.actual = .here(candidate.link, candidate.ownership, .neverOpened, .missing)
-                effects.append(
-                    .report(
-                        vsiID,
-                        candidate.isFitting || slot.isMisfit
-                            ? .adopted(candidate.link) : .replaced(name: candidate.link.name)))
+                slot.made = candidate.isFitting ? LinkSlot.Made(spec: spec, vlan: slot.desired.vlan) : nil
+                if candidate.isFitting || !slot.desired.isUp {
+                    effects.append(.report(vsiID, .adopted(candidate.link)))
+                }
                 for twin in candidate.twins { effects.append(.discard(vsiID, twin)) }
-                // A link that its VSI may not use is cut and stays: its program has it open.
-                slot.isMisfit = !candidate.isFitting && !slot.desired.isUp
-                if !candidate.isFitting, slot.desired.isUp { misfit = candidate.link }
                 if candidate.ownership == .adopted { effects.append(.store(vsiID)) }
             }
         }
         slot.actual = slot.actual.with(filter: view.filter(of: vsiID, at: slot.actual.link))
         set(vsiID, slot, &effects)
-        if let misfit { return submit(vsiID, .delete(index: misfit.index), &effects) }
+        if let misfit = misfit(vsiID, view) { return replace(vsiID, misfit, &effects) }
         guard let operation = Self.plan(slot.desired, slot.actual, policy), isAllowed(operation, slot) else {
             if slot.desired.isUp, slot.actual.link?.isUp == true {
                 slot.actual = slot.actual.with(gate: .open)
@@ -161,6 +165,29 @@ package struct RelayMachine {
             return settle(vsiID, nil, &effects)
         }
         submit(vsiID, operation, &effects)
+    }
+
+    /// The created link of a VSI that cannot become what is wanted now. While its VSI is not associated it is cut and stays,
+    /// for a program that has it open.
+    private mutating func misfit(_ vsiID: VSIID, _ view: some LinkView) -> KernelLink? {
+        guard let slot = slots[vsiID], slot.actual.ownership?.isCreated == true, let link = slot.actual.link,
+            case .up(let spec, let vlan) = slot.desired
+        else { return nil }
+        if let made = slot.made { return made.serves(spec, vlan) ? nil : link }
+        let candidate = view.candidate(
+            for: vsiID, spec, vlan: vlan, except: slot.discarded, holder: { holders[$0] })
+        // The view may not have it yet; then nothing is known against it.
+        guard let candidate, candidate.link.index == link.index else { return nil }
+        if candidate.isFitting { change(vsiID) { $0.made = LinkSlot.Made(spec: spec, vlan: vlan) } }
+        return candidate.isFitting ? nil : link
+    }
+
+    /// Deletes a link in whose place another one is to be. One that cannot be deleted is cut.
+    private mutating func replace(_ vsiID: VSIID, _ link: KernelLink, _ effects: inout [RelayEffect]) {
+        let hasFailed = slots[vsiID].map { $0.failures > 0 } ?? false
+        if hasFailed, link.isUp { return submit(vsiID, .setUp(index: link.index, false), &effects) }
+        if !hasFailed { effects.append(.report(vsiID, .replaced(name: link.name))) }
+        submit(vsiID, .delete(index: link.index), &effects)
     }
 
     /// Whether an operation is to be made by one whose corrections may be at their end. Closing and asking have no limit.

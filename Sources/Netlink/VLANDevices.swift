@@ -22,6 +22,9 @@ public struct VLANDevice: Sendable, Equatable {
         self.alias = alias
     }
 
+    /// Whether the kernel has VLAN devices by now, or has had one since it was started; it loads their module with the first.
+    public static var areKnown: Bool { access("/proc/net/vlan", F_OK) == 0 }
+
     /// IFLA_VLAN_ID; `linux/if_link.h` has it in an enumeration without a name.
     static let identifier = Int(IFLA_VLAN_ID)
     /// IFLA_VLAN_PROTOCOL, in the order of the network.

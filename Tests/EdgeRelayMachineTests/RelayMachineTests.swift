@@ -92,4 +92,86 @@ private struct View: LinkView {
             vsi, .locate(name: "vm0"), .link(link(8, "back"), .created(vlan: nil)), view)
         #expect(machine.slots[vsi]?.actual.link?.index == 9 && operations(effects) == [])
     }
+
+    @Test(
+        "SEC-1110 a created link that could not be deleted is replaced by the one that is wanted by then",
+        arguments: [true, false])
+    func anotherLink(isDeletedAtLast: Bool) {
+        var machine = RelayMachine(policy: policy)
+        var view = View()
+        _ = machine.want(vsi, .up(spec, vlan: nil), view)
+        view = View(links: [7: link(7, isUp: true)], candidate: (7, true))
+        _ = machine.finished(
+            vsi, .create(spec, vlan: nil, .vepa), .link(link(7, isUp: true), .created(vlan: nil)), view)
+        #expect(operations(machine.want(vsi, .absent, view)) == [.delete(index: 7)])
+        let busy = LinkResult.failed(LinkFailure(.other, "busy"))
+        #expect(operations(machine.finished(vsi, .delete(index: 7), busy, view)) == [])
+        var other = spec
+        other.kind = "macvlan"
+        #expect(machine.refusal(of: other, for: vsi) == nil)
+        var effects = machine.want(vsi, .up(other, vlan: nil), view)
+        #expect(operations(effects) == [.delete(index: 7)] && effects.contains(.report(vsi, .replaced(name: "vm0"))))
+        if !isDeletedAtLast {
+            effects = machine.finished(vsi, .delete(index: 7), busy, view)
+            #expect(effects.contains(.retryLater(vsi, failures: 1)), "\(effects)")
+            #expect(operations(machine.observe(.retry(vsi), view)) == [.look(index: 7)])
+            effects = machine.finished(vsi, .look(index: 7), .link(link(7, isUp: true)), view)
+            #expect(operations(effects) == [.setUp(index: 7, false)], "what is not wanted passes nothing")
+            return
+        }
+        effects = machine.finished(vsi, .delete(index: 7), .gone, View())
+        #expect(operations(effects) == [.create(other, vlan: nil, .vepa)])
+    }
+
+    @Test("SEC-1110 a created link moves to the VLAN that is granted now", arguments: [nil, 20 as UInt16])
+    func anotherVLAN(granted: UInt16?) {
+        var machine = RelayMachine(policy: policy)
+        _ = machine.want(vsi, .up(spec, vlan: 10), View())
+        let view = View(links: [7: link(7, isUp: true)], candidate: (7, true))
+        _ = machine.finished(
+            vsi, .create(spec, vlan: 10, .vepa), .link(link(7, isUp: true), .created(vlan: 10)), view)
+        #expect(operations(machine.want(vsi, .up(spec, vlan: 10), view)) == [], "the same is granted again")
+        #expect(operations(machine.want(vsi, .up(spec, vlan: granted), view)) == [.delete(index: 7)])
+        let effects = machine.finished(vsi, .delete(index: 7), .gone, View())
+        #expect(operations(effects) == [.create(spec, vlan: granted, .vepa)])
+    }
+
+    @Test("SEC-1111 after a restart a link that comes back stays down until the bridge goes on with its VSI")
+    func backBeforeTheBridge() {
+        var machine = RelayMachine(policy: policy)
+        machine.resume(vsi, spec, vlan: nil, isElsewhere: true)
+        let view = View(links: [9: link(9)], candidate: (9, true))
+        let news = LinkNews.link(name: "vm0", address: nil, owner: vsi, link(9))
+        #expect(operations(machine.observe(news, view)) == [])
+        #expect(operations(machine.want(vsi, .up(spec, vlan: nil), view)) == [.setUp(index: 9, true)])
+    }
+
+    @Test("SEC-1111 a link that leaves between a restart and the bridge's word is looked for before one is made")
+    func leavesBeforeTheBridge() {
+        var machine = RelayMachine(policy: policy)
+        machine.expect(vsi)
+        #expect(operations(machine.want(vsi, .up(spec, vlan: nil), View())) == [.locate(name: "vm0")])
+        let effects = machine.finished(vsi, .locate(name: "vm0"), .elsewhere, View())
+        #expect(operations(effects) == [] && machine.slots[vsi]?.actual.isElsewhere == true)
+    }
+
+    @Test("a process that keeps renaming a link and changing it is left alone in the end, as one that only changes it")
+    func renamedAndChanged() {
+        var machine = RelayMachine(policy: policy)
+        _ = machine.want(vsi, .up(spec, vlan: nil), View())
+        let up = link(7, isUp: true)
+        var view = View(links: [7: up], candidate: (7, true))
+        _ = machine.finished(vsi, .create(spec, vlan: nil, .vepa), .link(up, .created(vlan: nil)), view)
+        var corrections = 0
+        for round in 0..<20 {
+            view.links[7] = link(7, "else\(round)")
+            _ = machine.observe(.link(name: "else\(round)", address: nil, owner: vsi, link(7, "else\(round)")), view)
+            let effects = machine.finished(vsi, .look(index: 7), .link(link(7, "else\(round)")), view)
+            guard operations(effects) == [.setUp(index: 7, true)] else { continue }
+            corrections += 1
+            view.links[7] = link(7, "else\(round)", isUp: true)
+            _ = machine.finished(vsi, .setUp(index: 7, true), .link(link(7, "else\(round)", isUp: true)), view)
+        }
+        #expect(corrections == 5)
+    }
 }

@@ -7,7 +7,7 @@ import pytest
 
 from lab import eventually
 from lab.pair import Pair, end, requests
-from lab.system import always
+from lab.system import always, run
 
 GUEST, OTHER_GUEST = "52:54:00:11:22:33", "52:54:00:11:22:44"
 
@@ -118,3 +118,16 @@ def test_SEC_1109_a_vsi_that_is_given_up_after_a_restart_takes_its_link_along(pa
     pair.bridge.process.thaw()
     pair.evbd.wait_for_bridge()
     assert not list((pair.evbd.directory / "vsis").glob("*.vsi"))
+
+
+def test_SEC_1112_a_link_without_its_vlan_device_outlives_a_restart(pair):
+    """SEC-1112 On a kernel without VLAN devices the link of a VSI in a VLAN is on the port itself; evbd is started again, and it is still the same link."""
+    cable, vsi = pair.cable, str(uuid.uuid4())
+    if run("ip", "-n", cable.host.name, "link", "add", "link", "uplink0", "name", "probe.7", "type", "vlan", "id", "7", check=False).returncode == 0:
+        pytest.skip("this kernel has VLAN devices")
+    pair.evbd.associate(vsi, "--filter", f"mac={GUEST},vlan=7", "--link", "vm0", mac=None)
+    index = cable.host.link("vm0")["ifindex"]
+    end(pair.evbd, "kill")
+    pair.evbd.start().wait_for_bridge()
+    eventually(lambda: pair.evbd.state(vsi) == "associated", 15, "the bridge goes on with it")
+    always(lambda: (cable.host.link("vm0") or {}).get("ifindex") == index and cable.host.is_up("vm0"), 2, "its program has it open")

@@ -16,7 +16,9 @@ extension DataplaneWorld {
     private mutating func manage() {
         guard let vsiID = random.pick(names), let manager = managers[vsiID] else { return }
         switch random.below(10) {
-        case 0...3: want(vsiID, .up(manager.spec, vlan: nil))
+        case 0...3:
+            choose(vsiID)
+            if let manager = managers[vsiID] { want(vsiID, .up(manager.spec, vlan: manager.vlan)) }
         case 4, 5: if let desired = manager.desired, desired != .absent { want(vsiID, desired.lowered) }
         case 6: if manager.desired != nil { want(vsiID, .absent) }
         case 7, 8:
@@ -26,6 +28,16 @@ extension DataplaneWorld {
             perform(machine.observe(.policy(policy), table))
         default: if random.chance(300) { restart() }
         }
+    }
+
+    /// A manager may want another link once it has given the former one up, and the bridge may grant another VLAN.
+    private mutating func choose(_ vsiID: VSIID) {
+        guard var manager = managers[vsiID], manager.spec.origin == .created else { return }
+        if manager.desired == nil || manager.desired == .absent, random.chance(300) {
+            manager.spec.kind = random.flag() ? "macvtap" : "macvlan"
+        }
+        if random.chance(100) { manager.vlan = random.flag() ? 10 : nil }
+        managers[vsiID] = manager
     }
 
     /// evbd ends and begins again, with what it has stored.
@@ -41,23 +53,40 @@ extension DataplaneWorld {
         table.portMTU = kernel.portMTU
         for vsiID in names {
             guard let manager = managers[vsiID], let desired = manager.desired else { continue }
+            managers[vsiID]?.isGranted = false
+            managers[vsiID]?.isResumed = true
             let isHere =
-                table.candidate(for: vsiID, manager.spec, vlan: nil, except: nil, holder: { _ in nil }) != nil
+                table.candidate(for: vsiID, manager.spec, vlan: manager.vlan, except: nil, holder: { _ in nil }) != nil
             if desired != .absent, !isHere, manager.isElsewhere || manager.spec.origin == .created {
-                machine.resume(vsiID, manager.spec, vlan: nil, isElsewhere: manager.isElsewhere)
+                machine.resume(vsiID, manager.spec, vlan: manager.vlan, isElsewhere: manager.isElsewhere)
+            } else if desired != .absent {
+                machine.expect(vsiID)
             }
-            // The bridge goes on with it, or does not.
-            let isGranted = desired.isUp && random.chance(800)
-            perform(
-                machine.want(
-                    vsiID, isGranted ? .up(manager.spec, vlan: nil) : .down(manager.spec, vlan: nil), table))
-            if desired == .absent {
-                perform(machine.want(vsiID, .absent, table))
-                forgetIfAbsent(vsiID)
+            if desired == .absent || random.flag() {
+                bridgeSpeaks(vsiID)
             } else {
-                managers[vsiID]?.desired = machine.slots[vsiID]?.desired ?? desired.lowered
+                add(.bridgeSpeaks(vsiID, life: life), in: random.within(0...2000))
             }
         }
+    }
+
+    /// The bridge goes on with a VSI of the run before, or does not.
+    mutating func bridgeSpeaks(_ vsiID: VSIID) {
+        // A manager's request that came before has had its answer.
+        guard let manager = managers[vsiID], let desired = manager.desired, manager.isResumed else { return }
+        managers[vsiID]?.isResumed = false
+        guard desired != .absent else {
+            perform(machine.want(vsiID, .down(manager.spec, vlan: manager.vlan), table))
+            perform(machine.want(vsiID, .absent, table))
+            return forgetIfAbsent(vsiID)
+        }
+        let isGranted = desired.isUp && random.chance(800)
+        managers[vsiID]?.isGranted = isGranted
+        perform(
+            machine.want(
+                vsiID,
+                isGranted ? .up(manager.spec, vlan: manager.vlan) : .down(manager.spec, vlan: manager.vlan), table))
+        managers[vsiID]?.desired = machine.slots[vsiID]?.desired ?? desired.lowered
     }
 
     private mutating func forgetIfAbsent(_ vsiID: VSIID) { if machine.slots[vsiID] == nil { want(vsiID, .absent) } }
@@ -76,7 +105,11 @@ extension DataplaneWorld {
         case 3, 4:
             guard let link = random.pick(inside) else { return }
             // After a restart the links of one VSI are alike, and either may be taken for the other.
-            if link.isAbandoned, let owner = link.owner, machine.slots[owner] != nil { return }
+            if link.isAbandoned, let owner = link.owner,
+                machine.slots[owner] != nil || managers[owner]?.isResumed == true
+            {
+                return
+            }
             let (name, isOther) = (random.flag() ? "back\(link.index)" : link.name, random.flag())
             act("moves back", link) { $0.move(link.index, to: 0, as: name, newIndex: isOther) }
         case 5: if random.chance(200) { kernel.end(namespace: 1 + random.below(3)) }
@@ -133,7 +166,7 @@ extension DataplaneWorld {
         perform(machine.observe(.policy(LinkPolicy(mode: .vepa, isHeld: false, closesGate: true)), table))
         for vsiID in names {
             guard let manager = managers[vsiID], let desired = manager.desired, desired != .absent else { continue }
-            want(vsiID, random.flag() ? .up(manager.spec, vlan: nil) : desired.lowered)
+            want(vsiID, random.flag() ? .up(manager.spec, vlan: manager.vlan) : desired.lowered)
         }
         add(.release, in: 3_600_000)
     }
@@ -143,7 +176,7 @@ extension DataplaneWorld {
     mutating func checkSubmission(_ vsiID: VSIID, _ operation: LinkOperation) {
         switch operation {
         case .setUp(_, true):
-            if machine.slots[vsiID]?.desired.isUp != true {
+            if managers[vsiID]?.isGranted != true {
                 fail("never up without a grant", "\(name(vsiID)): \(operation)")
             }
         case .delete(let index):
@@ -168,7 +201,9 @@ extension DataplaneWorld {
     private mutating func inspectSettled(_ vsiID: VSIID) {
         let links = kernel.links.values.filter { $0.owner == vsiID && $0.namespace == 0 && !$0.isAbandoned }
         guard let slot = machine.slots[vsiID] else {
-            if let link = links.first { fail("nothing of ours is left", "\(name(vsiID)): \(link.name)") }
+            if let link = links.first, managers[vsiID]?.isResumed != true {
+                fail("nothing of ours is left", "\(name(vsiID)): \(link.name)")
+            }
             return
         }
         guard slot.running == nil else { return fail("what is done is settled", "\(name(vsiID)): \(slot)") }
@@ -190,7 +225,8 @@ extension DataplaneWorld {
             if ownership != .adopted, !links.isEmpty {
                 fail("a link that is back is noticed", "\(name(vsiID)): \(links)")
             }
-        case .missing: fail("what is missing is looked for", "\(name(vsiID))")
+        case .missing:
+            if managers[vsiID]?.isResumed != true { fail("what is missing is looked for", "\(name(vsiID))") }
         case .none: if !links.isEmpty { fail("a link that is there is known", "\(name(vsiID)): \(links)") }
         }
         if isQuiet, slot.desired.isUp { inspectCalm(vsiID, slot) }
@@ -202,6 +238,9 @@ extension DataplaneWorld {
         switch slot.actual {
         case .here(let link, _, _, _):
             let mode = spec.mode ?? machine.policy.mode
+            if let real = kernel.links[link.index], real.kind != spec.kind || real.vlan != slot.desired.vlan {
+                return fail("a link is the one that is wanted now", "\(name(vsiID)): \(real), \(slot.desired)")
+            }
             if !link.isUp || link.mode != mode || link.mtu != kernel.portMTU {
                 fail("all is settled when faults stop", "\(name(vsiID)): \(link), port MTU \(kernel.portMTU)")
             }

@@ -11,6 +11,8 @@ struct DataplaneWorld {
         case begin(VSIID, LinkOperation, life: Int)
         case finish(VSIID, LinkOperation, LinkResult, life: Int)
         case retry(VSIID, life: Int)
+        /// After a restart the bridge goes on with a VSI, or does not.
+        case bridgeSpeaks(VSIID, life: Int)
         case turmoil
         case quiet
         case release
@@ -20,7 +22,13 @@ struct DataplaneWorld {
     /// What a VSI's manager wants.
     struct Manager {
         var spec: LinkSpec
+        /// The VLAN that the bridge grants.
+        var vlan: UInt16?
         var desired: DesiredLink?
+        /// The bridge has granted it, in this life of evbd.
+        var isGranted = false
+        /// The bridge has not spoken of it since evbd was started again; its link stays as it is.
+        var isResumed = false
         /// Its link was in another namespace, as it is stored.
         var isElsewhere = false
     }
@@ -108,6 +116,9 @@ struct DataplaneWorld {
             guard life == self.life else { return }
             pending -= 1
             perform(machine.observe(.retry(vsiID), table))
+        case .bridgeSpeaks(let vsiID, let life):
+            guard life == self.life else { return }
+            bridgeSpeaks(vsiID)
         case .turmoil: turmoil()
         case .quiet: calm()
         case .release:
@@ -190,7 +201,13 @@ struct DataplaneWorld {
         guard var manager = managers[vsiID] else { return }
         if let spec = desired.spec, machine.refusal(of: spec, for: vsiID) != nil { return }
         note("wanted \(name(vsiID)) \(desired)")
+        if desired == .absent, manager.isResumed {
+            // As a station does with one that is given up before the bridge has spoken.
+            perform(machine.want(vsiID, .down(manager.spec, vlan: manager.vlan), table))
+        }
         manager.desired = desired
+        manager.isGranted = desired.isUp
+        manager.isResumed = false
         managers[vsiID] = manager
         if desired == .absent { table.wanted.remove(vsiID) } else { table.wanted.insert(vsiID) }
         perform(machine.want(vsiID, desired, table))
@@ -251,17 +268,17 @@ struct DataplaneWorld {
 
     private mutating func make(_ vsiID: VSIID, _ operation: LinkOperation) -> LinkResult {
         switch operation {
-        case .create(let spec, _, let mode):
+        case .create(let spec, let vlan, let mode):
             let made = kernel.create(
                 SimulatedKernel.Link(
-                    index: 0, name: spec.name ?? "", owner: vsiID, address: spec.addresses[0], mode: mode,
-                    mtu: kernel.portMTU))
+                    index: 0, name: spec.name ?? "", owner: vsiID, address: spec.addresses[0], vlan: vlan,
+                    kind: spec.kind, mode: mode, mtu: kernel.portMTU))
             guard let made else { return .failed(LinkFailure(.exists, "name is taken")) }
-            return .link(table.value(made), .created(vlan: nil))
+            return .link(table.value(made), .created(vlan: vlan))
         case .locate:
             let link = kernel.links.values.filter { $0.owner == vsiID && !$0.isAbandoned }.min { $0.index < $1.index }
             guard let link else { return .gone }
-            return link.namespace == 0 ? .link(table.value(link), .created(vlan: nil)) : .elsewhere
+            return link.namespace == 0 ? .link(table.value(link), .created(vlan: link.vlan)) : .elsewhere
         case .delete(let index):
             guard kernel.links[index]?.namespace == 0 else { return .failed(Self.missing) }
             kernel.delete(index)

@@ -9,6 +9,10 @@ struct SimulatedKernel {
         /// The VSI that evbd has created it for.
         var owner: VSIID?
         var address: MACAddress
+        /// The VLAN whose device it is on.
+        var vlan: UInt16?
+        /// What no command changes: for evbd it is as good as a link's kind.
+        var kind: String?
         var mode: RelayMode
         var mtu: UInt32
         var isUp = false
@@ -122,7 +126,8 @@ struct SimulatedTable: LinkView {
 
     func value(_ link: SimulatedKernel.Link) -> KernelLink {
         KernelLink(
-            index: link.index, name: link.name, mode: link.mode, mtu: link.mtu, lowerMTU: portMTU, isUp: link.isUp)
+            index: link.index, name: link.name, kind: link.kind, mode: link.mode, mtu: link.mtu, lowerMTU: portMTU,
+            isUp: link.isUp)
     }
 
     func link(at index: Int32) -> KernelLink? { links[index].map(value) }
@@ -136,7 +141,9 @@ struct SimulatedTable: LinkView {
         if spec.origin == .created {
             let own = links.filter { $0.owner == vsiID }
             return own.first.map {
-                LinkCandidate(value($0), .created(vlan: nil), twins: own.dropFirst().map(value))
+                LinkCandidate(
+                    value($0), .created(vlan: $0.vlan), isFitting: $0.kind == spec.kind && $0.vlan == vlan,
+                    twins: own.dropFirst().map(value))
             }
         }
         if let kept = kept[vsiID], let link = links.first(where: { $0.index == kept.index && $0.name == kept.name }) {

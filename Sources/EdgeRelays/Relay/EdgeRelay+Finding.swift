@@ -210,9 +210,10 @@ extension EdgeRelay: LinkView {
     /// Whether a link can become what is asked for while it is there.
     private func matches(_ link: Link, _ spec: LinkSpec, _ vlan: UInt16?) -> Bool {
         guard let port = table[portName], link.kind == spec.kind, let parent = link.parentIndex else { return false }
-        // It is the port itself where the kernel has no VLAN devices.
+        // It is the port itself where the kernel had no VLAN devices, and has none still.
         let isPlaced =
             vlan.map { vlan in
+                if parent == port.index { return !VLANDevice.areKnown }
                 let device = VLANDevice(name: "", parentIndex: port.index, vid: vlan, alias: "")
                 return table[parent].map { device.isServed(by: $0) } ?? false
             } ?? (parent == port.index)

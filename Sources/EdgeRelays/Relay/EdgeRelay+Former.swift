@@ -51,7 +51,7 @@ extension EdgeRelay {
     /// network namespace, so that none is made in its place before it is looked for there.
     package func resume(_ vsiID: VSIID, _ demand: Demand, vid: UInt16?, isElsewhere: Bool) {
         if case .function = demand { return }
-        guard !isThere(vsiID, demand, vid: vid) else { return }
+        guard !isThere(vsiID, demand, vid: vid) else { return machine.expect(vsiID) }
         if case .find = demand, !isElsewhere { return }
         machine.resume(vsiID, LinkSpec(demand), vlan: vid, isElsewhere: isElsewhere)
     }
