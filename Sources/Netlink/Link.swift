@@ -61,6 +61,10 @@ public struct Link: Sendable, Equatable {
     ///
     /// A change of it alone is told by `LinkEvent.bridgePort`.
     public var hairpin: Bool?
+    /// Whether a bridge learns from what comes in by this port; nil for other links.
+    ///
+    /// As of the answer: a change of it alone is not told.
+    public var learning: Bool?
     /// Whether a bridge runs a spanning tree protocol; nil for other links.
     ///
     /// One that does not forwards frames to the bridge group address, LLDP and ECP among them.
@@ -183,6 +187,9 @@ extension Link {
                 masterKind = attribute.string
             case IFLA_INFO_SLAVE_DATA where masterKind == "bridge":
                 hairpin = Self.hairpin(attribute.nested) ?? hairpin
+                attribute.nested.forEach { detail in
+                    if detail.type == IFLA_BRPORT_LEARNING { learning = detail.uint8.map { $0 != 0 } }
+                }
             default:
                 break
             }

@@ -246,7 +246,14 @@ final class RequestSocket {
         }
     }
 
-    private func dump(_ operation: String, _ request: () -> LinkMessage) throws(NetlinkError) -> [Link] {
+    /// Asks for some of the links.
+    ///
+    /// - Parameters:
+    ///   - operation: What the error will say was asked.
+    ///   - request: Makes the request.
+    /// - Returns: The links of the answer.
+    /// - Throws: `NetlinkError`.
+    func dump(_ operation: String, _ request: () -> LinkMessage) throws(NetlinkError) -> [Link] {
         var attempt = 1
         while true {
             do {
