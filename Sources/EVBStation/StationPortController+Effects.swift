@@ -28,6 +28,7 @@ extension StationPortController {
             let text = Self.text(notice)
             log(.warning, text)
             onNews?(PortNews(kind: .notice, message: text))
+            if notice == .reflectsUnasked { reportReflection() }
         }
     }
 
@@ -124,6 +125,7 @@ extension StationPortController {
             guard let self, vsis[vsiID]?.turn == managed.turn, port.vsi(vsiID)?.state == .associated else { return }
             guard case .failure(let error) = result else {
                 vsis[vsiID]?.working = nil
+                reportWarnings(vsiID)
                 return then()
             }
             if error.kind == .cancelled { return }
@@ -215,6 +217,7 @@ extension StationPortController {
         let grant = status.grant.rawValue
         log(.notice, "reflective relay \(grant)")
         onNews?(PortNews(kind: .reflectiveRelay, to: grant, message: "reflective relay is \(grant)"))
+        if status == .on { reportReflection() }
     }
 
     private static func text(_ notice: StationNotice) -> String {

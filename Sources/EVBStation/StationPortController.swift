@@ -193,6 +193,7 @@ package final class StationPortController: StationPortControl {
         managed.turn = lastTurn
         // A VSI that changes is still one that the bridge has granted before.
         managed.isStoredAsGranted = former?.isStoredAsGranted ?? false
+        managed.reported = former?.reported ?? []
         if let former, let working = port.vsi(request.vsiID), working.state == .associated {
             managed.working =
                 former.working
