@@ -59,6 +59,8 @@ public final class BridgePorts {
     /// - Parameters:
     ///   - bridgeIndex: The bridge.
     ///   - kind: The kind of link that is wanted, as `vxlan`; nil is any.
+    /// - Returns: The ports, as the kernel has them.
+    /// - Throws: `NetlinkError`.
     public func ports(ofBridge bridgeIndex: Int32, kind: String? = nil) throws(NetlinkError) -> [Link] {
         let links = try requests.dump("list the ports of interface \(bridgeIndex)") {
             let message = LinkMessage(type: RTM_GETLINK, flags: NLM_F_DUMP)

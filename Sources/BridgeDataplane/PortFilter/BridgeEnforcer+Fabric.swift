@@ -82,6 +82,7 @@ extension BridgeEnforcer {
     /// Makes entries sticky, or no longer sticky: the bridge has got a VXLAN port or lost its last one.
     ///
     /// - Parameters:
+    ///   - port: The port.
     ///   - entries: The entries that point to the port, and whether each is sticky.
     ///   - limit: The greatest number of entries that is changed.
     /// - Returns: How many were changed.
