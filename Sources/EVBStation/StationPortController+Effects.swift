@@ -126,6 +126,7 @@ extension StationPortController {
             guard case .failure(let error) = result else {
                 vsis[vsiID]?.working = nil
                 reportWarnings(vsiID)
+                announce(vsiID)
                 return then()
             }
             if error.kind == .cancelled { return }
@@ -170,6 +171,7 @@ extension StationPortController {
 
     private func forgotten(_ vsiID: VSIID) {
         guard let managed = vsis.removeValue(forKey: vsiID) else { return }
+        endAnnouncement(vsiID)
         let addresses = relay.gate.addresses(of: vsiID)
         relay.remove(vsiID) { [weak self] result in
             // What evbd has no time for any more is the next run's to finish, by the file.

@@ -105,7 +105,7 @@ import Testing
         #expect(
             keys(try json(Samples.bareVSI))
                 == "{filters[{group=null,mac,pcp=null,vlan=null}],link=null,managerID=null,port,reason=null,state,"
-                + "typeID,typeVersion,vsiID,vsiIDFormat}")
+                + "typeID,typeVersion,vsiID,vsiIDFormat,warnings}")
         let event = keys(try json(Samples.bareEvent))
         #expect(event == "{from=null,kind,message,port=null,reason=null,timeMilliseconds,to=null,vsiID=null}")
         let details = try json(Samples.bareDetails)
