@@ -380,6 +380,7 @@ public enum ControlInterface {
           link: ?Link,
           linkMTU: ?int,
           linkSources: ?[]string,
+          linkAllmulticast: ?bool,
           wait: ?int
         ) -> (vsi: VSI)
 
@@ -397,6 +398,7 @@ public enum ControlInterface {
           link: ?Link,
           linkMTU: ?int,
           linkSources: ?[]string,
+          linkAllmulticast: ?bool,
           reserve: ?bool,
           wait: ?int
         ) -> (vsi: VSI)

@@ -25,10 +25,12 @@ package final class EdgeRelay {
         package var mtu: UInt32?
         /// Whose frames a macvlan in source mode lets in.
         package var sources: [MACAddress] = []
+        /// Whether the link takes frames to all multicast groups.
+        package var allmulticast = false
 
         package init(
             name: String, kind: MacvlanSpec.Kind, mode: MacvlanMode? = nil, address: MACAddress, mtu: UInt32? = nil,
-            sources: [MACAddress] = []
+            sources: [MACAddress] = [], allmulticast: Bool = false
         ) {
             self.name = name
             self.kind = kind
@@ -36,6 +38,7 @@ package final class EdgeRelay {
             self.address = address
             self.mtu = mtu
             self.sources = sources
+            self.allmulticast = allmulticast
         }
     }
 
