@@ -34,6 +34,8 @@ package final class Daemon {
     }
 
     private(set) var configuration: DaemonSettings
+    /// The ports as the file names them.
+    private var namedPorts: [PortSettings]
     private let loader: ConfigurationLoader
     private let runtimeDirectory: String
     /// Held for life: one evbd for one runtime directory.
@@ -51,8 +53,9 @@ package final class Daemon {
     private let store: VSIStore
     private let resources: ResourcePool
     private let serviceManager = ServiceManager()
-    private lazy var ports = PortCollection(loop: loop, timers: timers, logger: logger) { [unowned self] in makePort($0)
-    }
+    private lazy var ports = PortCollection(
+        loop: loop, timers: timers, logger: logger, resolve: { [unowned self] in table.name(of: $0) },
+        make: { [unowned self] in makePort($0) })
     private var lifecycle = Lifecycle.running
     private var service: DaemonService?
     private var controlServers: [ControlServer] = []
@@ -86,6 +89,7 @@ package final class Daemon {
         log: LogOutput, threshold: LogThreshold
     ) throws {
         self.configuration = configuration
+        namedPorts = configuration.ports
         resources = ResourcePool(limits: configuration.limits)
         resources.portCount = configuration.ports.count
         self.runtimeDirectory = runtimeDirectory
@@ -115,7 +119,9 @@ package final class Daemon {
         } catch {
             throw StartError(description: "\(error)")
         }
-        let claimed = try StartChecks.claim(configuration.ports, claims, table)
+        let settings = resolved(configuration)
+        self.configuration = settings
+        let claimed = try StartChecks.claim(settings.ports, claims, table)
         do {
             try open(endpoint)
         } catch {
@@ -124,12 +130,28 @@ package final class Daemon {
             pidFile?.remove()
             throw error as? StartError ?? StartError(description: "\(error)")
         }
-        table.onChange = { [weak self] in self?.ports.linkChanged($0) }
+        table.onChange = { [weak self] in self?.linkChanged($0) }
         ports.onNews = { [weak self] in self?.publish($0, port: $1) }
         ports.onClosed = { [weak self] in self?.closed($0) }
-        let bridgePorts = Set(configuration.ports.lazy.filter { $0.role == .bridge }.map(\.interface))
+        let bridgePorts = Set(settings.ports.lazy.filter { $0.role == .bridge }.map(\.interface))
         HairpinFlag.takeBack(hairpinRoom, logger: logger) { !bridgePorts.contains($0) }
         loader.onLoad = { [weak self] in self?.follow($0) }
+        followAdmission()
+        reservationTimer = timers.timer { [weak self] in self?.registry.endReservations() }
+        registry.onDeadline = { [weak self] in self?.reservationTimer?.set($0) }
+        registry.restore(ports: bridgePorts)
+        types.removeLeftovers(keeping: Set(settings.ports.lazy.filter { $0.vsiTypes != nil }.map(\.interface)))
+        ports.start(settings.ports)
+        for index in claimed { claims.giveBack(index) }
+        keepGuestFilter()
+        for name in store.untakenPorts {
+            logger.warning(
+                "VSIs of the run before are on a port that the configuration does not have; they wait for it",
+                metadata: ["port": "\(name)"])
+        }
+    }
+
+    private func followAdmission() {
         types.onRevoked = { [weak self] vsiID, port in self?.bridgePort(port)?.deassociate(vsiID) }
         types.onNotice = { [weak self] text, port in self?.bridgePort(port)?.notice(text) }
         registry.onRevoked = { [weak self] vsiID, port, obstacle in
@@ -137,18 +159,6 @@ package final class Daemon {
         }
         registry.onMoved = { [weak self] vsiID, loser, winner in
             self?.bridgePort(loser)?.moved(vsiID, to: winner)
-        }
-        reservationTimer = timers.timer { [weak self] in self?.registry.endReservations() }
-        registry.onDeadline = { [weak self] in self?.reservationTimer?.set($0) }
-        registry.restore(ports: bridgePorts)
-        types.removeLeftovers(keeping: Set(configuration.ports.lazy.filter { $0.vsiTypes != nil }.map(\.interface)))
-        ports.start(configuration.ports)
-        for index in claimed { claims.giveBack(index) }
-        keepGuestFilter()
-        for name in store.untakenPorts {
-            logger.warning(
-                "VSIs of the run before are on a port that the configuration does not have; they wait for it",
-                metadata: ["port": "\(name)"])
         }
     }
 
@@ -301,9 +311,43 @@ package final class Daemon {
         }
     }
 
+    // MARK: Names
+
+    /// The ports under the names that the kernel shows. An interface that the file has twice, by two of its names, is the first's.
+    private func resolved(_ written: DaemonSettings) -> DaemonSettings {
+        var resolved = written
+        var seen: Set<String> = []
+        resolved.ports = []
+        for var port in written.ports {
+            let name = table.name(of: port.interface)
+            guard seen.insert(name).inserted else {
+                logger.error(
+                    "another port of the configuration is the same interface; this one is left out",
+                    metadata: ["port": "\(port.interface)", "interface": "\(name)"])
+                continue
+            }
+            port.interface = name
+            resolved.ports.append(port)
+        }
+        return resolved
+    }
+
+    private func linkChanged(_ name: String) {
+        // An interface may have come, or got the alternative name by which the configuration has it.
+        let isNamed = namedPorts.contains { table[$0.interface] == nil && table.name(of: $0.interface) == name }
+        if isNamed, case .running = lifecycle, !configuration.ports.contains(where: { $0.interface == name }) {
+            var written = configuration
+            written.ports = namedPorts
+            follow(written)
+        }
+        ports.linkChanged(name)
+    }
+
     /// Ports come, go and change; the others are not touched.
-    private func follow(_ fresh: DaemonSettings) {
+    private func follow(_ written: DaemonSettings) {
         guard case .running = lifecycle else { return }
+        namedPorts = written.ports
+        let fresh = resolved(written)
         if fresh.control != configuration.control || fresh.libvirt != configuration.libvirt {
             logger.warning("control and libvirt change only with a restart of evbd")
         }

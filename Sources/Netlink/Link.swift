@@ -35,6 +35,8 @@ public struct Link: Sendable, Equatable {
     public var index: Int32
     /// The name.
     public var name: String
+    /// Further names that the link is found by (IFLA_PROP_LIST), such as `enp1s0f0`.
+    public var alternativeNames: [String] = []
     /// The alias (IFLA_IFALIAS), by which evbd recognises what it created.
     public var alias: String?
     /// The kind, `macvtap`, `veth`, `bridge`; nil for hardware.
@@ -150,6 +152,10 @@ extension Link {
         case IFLA_LINK: parentIndex = attribute.uint32.map(Int32.init(bitPattern:))
         case IFLA_GROUP: group = attribute.uint32 ?? 0
         case IFLA_LINKINFO: takeInformation(attribute.nested)
+        case IFLA_PROP_LIST:
+            attribute.nested.forEach { property in
+                if property.type == IFLA_ALT_IFNAME { alternativeNames.append(property.string) }
+            }
         default: break
         }
     }
