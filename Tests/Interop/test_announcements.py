@@ -92,11 +92,11 @@ def test_HEAL_1101_a_frame_has_the_tag_of_the_filter(cable):
 
 
 def test_HEAL_1102_many_that_come_back_at_once_are_spread(cable, tell):
-    """200 VSIs whose bridge comes back: each is announced at once before any is twice, at most 500 frames a second after the first 64, and
+    """150 VSIs whose bridge comes back: each is announced at once before any is twice, at most 500 frames a second after the first 64, and
     the control socket answers meanwhile."""
     bridge = cable.scripted_bridge()
     evbd = cable.evbd().wait_for_bridge()
-    count = 200
+    count = 150
     macs = [f"52:54:00:ab:00:{number:02x}" for number in range(count)]
     for number, mac in enumerate(macs):
         words = ("--no-wait", "--link", f"vm{number}", "--link-kind", "macvlan")
