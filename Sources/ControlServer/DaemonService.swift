@@ -122,7 +122,8 @@ package final class DaemonService: ControlService {
 
     private func details(_ interface: String) throws(ControlError) -> PortDetails {
         let ports = directory.ports
-        guard let index = ports.firstIndex(where: { $0.name == interface }) else {
+        let name = directory.port(interface)?.name
+        guard let index = ports.firstIndex(where: { $0.name == name }) else {
             throw ControlError(.noSuchPort(port: interface))
         }
         return ports[index].common.details(number: index + 1, of: ports.count)
@@ -189,7 +190,7 @@ package final class DaemonService: ControlService {
         let link = call.link.map {
             LinkRequest(
                 name: $0.name, kind: $0.kind, mode: $0.mode, mtu: call.linkMTU,
-                sources: call.linkSources.compactMap { MACAddress($0) })
+                sources: call.linkSources.compactMap { MACAddress($0) }, allmulticast: call.linkAllmulticast)
         }
         let waiter = try wait(call.waitMilliseconds, port, request.vsiID, reply) { [weak port] in
             port?.vsiStatus(request.vsiID)

@@ -16,6 +16,8 @@ package final class LinkTable {
     private var watch: EventLoop.Watch?
     private var links: [Int32: Link] = [:]
     private var indices: [String: Int32] = [:]
+    /// Links by their alternative names, which are no other link's names either.
+    private var alternatives: [String: Int32] = [:]
     private var holders: [HardwareAddress: Set<Int32>] = [:]
     private var aliases: [String: Set<Int32>] = [:]
     /// Links that have gone to other network namespaces, by the indices that they had here.
@@ -40,6 +42,12 @@ package final class LinkTable {
 
     /// The link of that name.
     package subscript(name: String) -> Link? { indices[name].flatMap { links[$0] } }
+
+    /// The name that the kernel shows for a link, by that or an alternative name; the same name where there is no such link.
+    package func name(of name: String) -> String {
+        guard indices[name] == nil, let link = alternatives[name].flatMap({ links[$0] }) else { return name }
+        return link.name
+    }
 
     /// The link of that index.
     package subscript(index: Int32) -> Link? { links[index] }
@@ -74,6 +82,8 @@ package final class LinkTable {
         }
         if let old = links[link.index], old.address != link.address { forgetAddress(of: old) }
         if let old = links[link.index], old.alias != link.alias { forgetAlias(of: old) }
+        if let old = links[link.index] { forgetAlternatives(of: old) }
+        for name in link.alternativeNames { alternatives[name] = link.index }
         if let alias = link.alias { aliases[alias, default: []].insert(link.index) }
         if let address = link.address { holders[address, default: []].insert(link.index) }
         departed.remove(link.index)
@@ -85,6 +95,10 @@ package final class LinkTable {
         guard let address = link.address else { return }
         holders[address]?.remove(link.index)
         if holders[address]?.isEmpty == true { holders[address] = nil }
+    }
+
+    private func forgetAlternatives(of link: Link) {
+        for name in link.alternativeNames where alternatives[name] == link.index { alternatives[name] = nil }
     }
 
     private func forgetAlias(of link: Link) {
@@ -99,6 +113,7 @@ package final class LinkTable {
         if indices[link.name] == index { indices[link.name] = nil }
         forgetAddress(of: link)
         forgetAlias(of: link)
+        forgetAlternatives(of: link)
         return link.name
     }
 
@@ -154,6 +169,7 @@ package final class LinkTable {
             indices = [:]
             holders = [:]
             aliases = [:]
+            alternatives = [:]
             for link in all { insert(link) }
         } catch {
             // Others may be changing them all the time.

@@ -220,12 +220,14 @@ public enum ControlInterface {
         # Of LLDP-EXT-DOT1-EVB-EXTENSIONS-MIB. TLVs are hexadecimal digits, with their headers.
         type Xdot1 (evbConfigEvbTxEnable: bool, locEvbTlvString: ?string, remEvbTlvString: ?string)
 
-        # Something between VSIs that is wrong on a bridge port now. kind: vsi-contest (stations on two ports keep one VSI
-        # alive) or address-conflict (the VSI asks for an address that another VSI holds). hint: what to do about it.
+        # Something that is wrong on a port now. On a bridge port, between VSIs: vsi-contest (stations on two ports keep one
+        # VSI alive) or address-conflict (the VSI asks for an address that another VSI holds). On a station's port:
+        # reflects-unasked (the bridge reflects frames to a VEB) or reflects-into-bridge (it reflects them into the Linux
+        # bridge or Open vSwitch of the port). hint: what to do about it.
         type Problem (
           kind: string,
-          vsiID: string,
-          otherPort: string,
+          vsiID: ?string,
+          otherPort: ?string,
           otherVSIID: ?string,
           address: ?string,
           message: string,
@@ -274,6 +276,7 @@ public enum ControlInterface {
         # state: deassociated, pending, preassociated, preassociated-rr, associated.
         # reason: success, invalid-format, insufficient-resources, manager-unreachable, other-failure,
         # invalid-vid-group-mac, timeout, bridge-deassociated, bridge-lost.
+        # warnings: what the machine will notice, though the VSI is in order.
         type VSI (
           vsiID: string,
           vsiIDFormat: (ipv4, ipv6, mac, local, uuid),
@@ -284,8 +287,13 @@ public enum ControlInterface {
           state: string,
           reason: ?string,
           filters: []Filter,
-          link: ?Link
+          link: ?Link,
+          warnings: []Warning
         )
+
+        # What a VSI's machine will notice. kind: hears-itself (the bridge reflects, and the mode of the link gives the machine
+        # its own broadcasts back) or unreachable-addresses (the link takes frames for some addresses of the filter only).
+        type Warning (kind: string, message: string, hint: string)
 
         # Of the EVB MIB, what VSI does not tell. Times are hundredths of a second. operReasonCode: as it was on the wire.
         type VSIDB (
@@ -379,6 +387,7 @@ public enum ControlInterface {
           link: ?Link,
           linkMTU: ?int,
           linkSources: ?[]string,
+          linkAllmulticast: ?bool,
           wait: ?int
         ) -> (vsi: VSI)
 
@@ -396,6 +405,7 @@ public enum ControlInterface {
           link: ?Link,
           linkMTU: ?int,
           linkSources: ?[]string,
+          linkAllmulticast: ?bool,
           reserve: ?bool,
           wait: ?int
         ) -> (vsi: VSI)

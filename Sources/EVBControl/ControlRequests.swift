@@ -45,6 +45,8 @@ public struct VSIRequest: Codable, Sendable, Equatable {
     public var linkMTU: Int?
     /// Whose frames a macvlan in mode source lets in: MAC addresses, at most ``maximumSources``.
     public var linkSources: [String]
+    /// Whether the link takes frames to all multicast groups; nil leaves that to the port's settings.
+    public var linkAllmulticast: Bool?
     /// Pre-Associate with resource reservation; PreAssociate only.
     public var reserve: Bool
     /// How long to wait for the bridge, in milliseconds, 0 to 3600000; 0 answers at once.
@@ -55,7 +57,7 @@ public struct VSIRequest: Codable, Sendable, Equatable {
         vsiID: String, port: String, managerID: String? = nil, typeID: Int, typeVersion: Int = 0,
         filters: [VSIFilter] = [], migrating: Bool = false, suspended: Bool = false,
         organizational: [VSIOrganizationalTLV] = [], link: VSILink? = nil, linkMTU: Int? = nil,
-        linkSources: [String] = [], reserve: Bool = false, waitMilliseconds: Int = 0
+        linkSources: [String] = [], linkAllmulticast: Bool? = nil, reserve: Bool = false, waitMilliseconds: Int = 0
     ) {
         self.vsiID = vsiID
         self.port = port
@@ -69,13 +71,14 @@ public struct VSIRequest: Codable, Sendable, Equatable {
         self.link = link
         self.linkMTU = linkMTU
         self.linkSources = linkSources
+        self.linkAllmulticast = linkAllmulticast
         self.reserve = reserve
         self.waitMilliseconds = waitMilliseconds
     }
 
     enum CodingKeys: String, CodingKey, CaseIterable {
         case vsiID, port, managerID, typeID, typeVersion, filters, migrating, suspended
-        case organizational, link, linkMTU, linkSources, reserve
+        case organizational, link, linkMTU, linkSources, linkAllmulticast, reserve
         case waitMilliseconds = "wait"
     }
 
@@ -108,6 +111,7 @@ public struct VSIRequest: Codable, Sendable, Equatable {
         linkSources = try container.decodeIfPresent([String].self, forKey: .linkSources) ?? []
         try container.require(
             linkSources.count <= Self.maximumSources && linkSources.allSatisfy(VSIFilter.isMAC), .linkSources)
+        linkAllmulticast = try container.decodeIfPresent(Bool.self, forKey: .linkAllmulticast)
         reserve = try container.decodeIfPresent(Bool.self, forKey: .reserve) ?? false
         waitMilliseconds = try container.wait(.waitMilliseconds)
     }
@@ -127,6 +131,7 @@ public struct VSIRequest: Codable, Sendable, Equatable {
         try container.encode(Nullable(wrappedValue: link), forKey: .link)
         if let linkMTU { try container.encode(linkMTU, forKey: .linkMTU) }
         if !linkSources.isEmpty { try container.encode(linkSources, forKey: .linkSources) }
+        if let linkAllmulticast { try container.encode(linkAllmulticast, forKey: .linkAllmulticast) }
         if reserve { try container.encode(reserve, forKey: .reserve) }
         try container.encode(waitMilliseconds, forKey: .waitMilliseconds)
     }

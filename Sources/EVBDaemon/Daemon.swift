@@ -37,6 +37,8 @@ package final class Daemon {
     private(set) var configuration: DaemonSettings
     /// Why the file is not what is in force; nil where it is, as far as evbd has read it.
     private var reloadProblem: String?
+    /// The ports as the file names them.
+    private var namedPorts: [PortSettings]
     private let loader: ConfigurationLoader
     private let runtimeDirectory: String
     /// Held for life: one evbd for one runtime directory.
@@ -54,8 +56,9 @@ package final class Daemon {
     private let store: VSIStore
     private let resources: ResourcePool
     private let serviceManager = ServiceManager()
-    private lazy var ports = PortCollection(loop: loop, timers: timers, logger: logger) { [unowned self] in makePort($0)
-    }
+    private lazy var ports = PortCollection(
+        loop: loop, timers: timers, logger: logger, resolve: { [unowned self] in table.name(of: $0) },
+        make: { [unowned self] in makePort($0) })
     private var lifecycle = Lifecycle.running
     private var service: DaemonService?
     private var controlServers: [ControlServer] = []
@@ -89,6 +92,7 @@ package final class Daemon {
         log: LogOutput, threshold: LogThreshold
     ) throws {
         self.configuration = configuration
+        namedPorts = configuration.ports
         resources = ResourcePool(limits: configuration.limits)
         resources.portCount = configuration.ports.count
         self.runtimeDirectory = runtimeDirectory
@@ -118,7 +122,9 @@ package final class Daemon {
         } catch {
             throw StartError(description: "\(error)")
         }
-        let claimed = try StartChecks.claim(configuration.ports, claims, table)
+        let settings = resolved(configuration)
+        self.configuration = settings
+        let claimed = try StartChecks.claim(settings.ports, claims, table)
         do {
             try open(endpoint)
         } catch {
@@ -127,11 +133,27 @@ package final class Daemon {
             pidFile?.remove()
             throw error as? StartError ?? StartError(description: "\(error)")
         }
-        table.onChange = { [weak self] in self?.ports.linkChanged($0) }
+        table.onChange = { [weak self] in self?.linkChanged($0) }
         ports.onNews = { [weak self] in self?.publish($0, port: $1) }
         ports.onClosed = { [weak self] in self?.closed($0) }
-        let bridgePorts = Set(configuration.ports.lazy.filter { $0.role == .bridge }.map(\.interface))
+        let bridgePorts = Set(settings.ports.lazy.filter { $0.role == .bridge }.map(\.interface))
         HairpinFlag.takeBack(hairpinRoom, logger: logger) { !bridgePorts.contains($0) }
+        followAdmission()
+        reservationTimer = timers.timer { [weak self] in self?.registry.endReservations() }
+        registry.onDeadline = { [weak self] in self?.reservationTimer?.set($0) }
+        registry.restore(ports: bridgePorts)
+        types.removeLeftovers(keeping: Set(settings.ports.lazy.filter { $0.vsiTypes != nil }.map(\.interface)))
+        ports.start(settings.ports)
+        for index in claimed { claims.giveBack(index) }
+        keepGuestFilter()
+        for name in store.untakenPorts {
+            logger.warning(
+                "VSIs of the run before are on a port that the configuration does not have; they wait for it",
+                metadata: ["port": "\(name)"])
+        }
+    }
+
+    private func followAdmission() {
         types.onRevoked = { [weak self] vsiID, port in self?.bridgePort(port)?.deassociate(vsiID) }
         types.onNotice = { [weak self] text, port in self?.bridgePort(port)?.notice(text) }
         registry.onRevoked = { [weak self] vsiID, port, obstacle in
@@ -139,18 +161,6 @@ package final class Daemon {
         }
         registry.onMoved = { [weak self] vsiID, loser, winner in
             self?.bridgePort(loser)?.moved(vsiID, to: winner)
-        }
-        reservationTimer = timers.timer { [weak self] in self?.registry.endReservations() }
-        registry.onDeadline = { [weak self] in self?.reservationTimer?.set($0) }
-        registry.restore(ports: bridgePorts)
-        types.removeLeftovers(keeping: Set(configuration.ports.lazy.filter { $0.vsiTypes != nil }.map(\.interface)))
-        ports.start(configuration.ports)
-        for index in claimed { claims.giveBack(index) }
-        keepGuestFilter()
-        for name in store.untakenPorts {
-            logger.warning(
-                "VSIs of the run before are on a port that the configuration does not have; they wait for it",
-                metadata: ["port": "\(name)"])
         }
     }
 
@@ -304,6 +314,41 @@ package final class Daemon {
         }
     }
 
+    // MARK: Names
+
+    /// The ports under the names that the kernel shows. An interface that the file has twice, by two of its names, is the first's.
+    private func resolved(_ written: DaemonSettings) -> DaemonSettings {
+        var resolved = written
+        var seen: Set<String> = []
+        resolved.ports = []
+        for var port in written.ports {
+            let name = table.name(of: port.interface)
+            guard seen.insert(name).inserted else {
+                logger.error(
+                    "another port of the configuration is the same interface; this one is left out",
+                    metadata: ["port": "\(port.interface)", "interface": "\(name)"])
+                continue
+            }
+            port.interface = name
+            resolved.ports.append(port)
+        }
+        return resolved
+    }
+
+    private func linkChanged(_ name: String) {
+        // An interface may have come, or got the alternative name by which the configuration has it.
+        let isNamed = namedPorts.contains { table[$0.interface] == nil && table.name(of: $0.interface) == name }
+        if isNamed, case .running = lifecycle, !configuration.ports.contains(where: { $0.interface == name }) {
+            var written = configuration
+            written.ports = namedPorts
+            let fresh = resolved(written)
+            follow(fresh, ports.plan(fresh.ports, changesAll: false))
+        }
+        ports.linkChanged(name)
+    }
+
+    // MARK: The configuration
+
     /// Reads the configuration again. One by which VSIs would end is taken only where the request or the file allows it.
     private func reload(
         _ request: ReloadRequest, then completion: @escaping (Result<ReloadReport, ControlError>) -> Void
@@ -323,7 +368,8 @@ package final class Daemon {
         }
     }
 
-    private func decide(_ fresh: DaemonSettings, _ request: ReloadRequest) -> Result<ReloadReport, ControlError> {
+    private func decide(_ written: DaemonSettings, _ request: ReloadRequest) -> Result<ReloadReport, ControlError> {
+        let fresh = resolved(written)
         let plan = ports.plan(fresh.ports, changesAll: fresh.limits != configuration.limits)
         let changes = plan.report(vsiCount: ports.vsiCount)
         var report = ReloadReport(
@@ -340,6 +386,7 @@ package final class Daemon {
             return .failure(error)
         }
         reloadProblem = nil
+        namedPorts = written.ports
         follow(fresh, plan)
         report.isApplied = true
         return .success(report)

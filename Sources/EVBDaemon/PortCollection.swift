@@ -62,6 +62,8 @@ final class PortCollection: PortDirectory {
     private let logger: Logger
     /// Makes a port.
     private let make: (PortSettings) -> Running
+    /// The name that the kernel shows for an interface of that or an alternative name.
+    private let resolve: (String) -> String
     private var slots: [String: Slot] = [:]
     /// The interfaces in the order of the configuration.
     private var order: [String] = []
@@ -72,7 +74,11 @@ final class PortCollection: PortDirectory {
     /// No port starts any more.
     private var isStopping = false
 
-    init(loop: EventLoop, timers: Timers, logger: Logger, make: @escaping (PortSettings) -> Running) {
+    init(
+        loop: EventLoop, timers: Timers, logger: Logger, resolve: @escaping (String) -> String,
+        make: @escaping (PortSettings) -> Running
+    ) {
+        self.resolve = resolve
         self.loop = loop
         self.timers = timers
         self.logger = logger
@@ -88,7 +94,9 @@ final class PortCollection: PortDirectory {
 
     var ports: [EVBPort] { running.map(\.control) }
 
-    func port(_ interface: String) -> EVBPort? { runningPort(interface)?.control }
+    func port(_ interface: String) -> EVBPort? {
+        (runningPort(interface) ?? runningPort(resolve(interface)))?.control
+    }
 
     func runningPort(_ interface: String) -> Running? {
         if case .running(let port) = slots[interface] { port } else { nil }

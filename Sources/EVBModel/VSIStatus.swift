@@ -89,6 +89,31 @@ public struct VSILink: Codable, Sendable, Equatable {
     }
 }
 
+/// Something about a VSI's link that its machine will notice, though the VSI is in order.
+public struct VSIWarning: Codable, Sendable, Equatable {
+    /// What it is.
+    public enum Kind: String, Codable, Sendable, CaseIterable {
+        /// The bridge reflects frames, and the mode of the link gives a machine its own broadcasts back.
+        case hearsItself = "hears-itself"
+        /// The link takes frames for some addresses of the filter only.
+        case unreachableAddresses = "unreachable-addresses"
+    }
+
+    /// What it is.
+    public var kind: Kind
+    /// The same for people.
+    public var message: String
+    /// What to do about it.
+    public var hint: String
+
+    /// Makes a warning.
+    public init(kind: Kind, message: String, hint: String) {
+        self.kind = kind
+        self.message = message
+        self.hint = hint
+    }
+}
+
 /// A VSI, as `evbctl vsi list` shows it.
 public struct VSIStatus: Codable, Sendable, Equatable {
     /// Its VSIID, in the way in which its format is written.
@@ -111,11 +136,13 @@ public struct VSIStatus: Codable, Sendable, Equatable {
     public var filters: [VSIFilter]
     /// Its link, made by evbd or adopted; nil while there is none.
     @Nullable public var link: VSILink?
+    /// What its machine will notice.
+    @Listed public var warnings: [VSIWarning]
 
     /// Makes the status of a VSI.
     public init(
         vsiID: String, vsiIDFormat: VSIIDFormat, port: String, managerID: String?, typeID: Int, typeVersion: Int,
-        state: VSIState, reason: VSIReason?, filters: [VSIFilter], link: VSILink?
+        state: VSIState, reason: VSIReason?, filters: [VSIFilter], link: VSILink?, warnings: [VSIWarning] = []
     ) {
         self.vsiID = vsiID
         self.vsiIDFormat = vsiIDFormat
@@ -127,5 +154,6 @@ public struct VSIStatus: Codable, Sendable, Equatable {
         self._reason = Nullable(wrappedValue: reason)
         self.filters = filters
         self._link = Nullable(wrappedValue: link)
+        self._warnings = Listed(wrappedValue: warnings)
     }
 }

@@ -67,14 +67,18 @@ package struct LinkRequest {
     package var mtu: Int?
     /// The addresses that a link in the mode `source` takes frames from.
     package var sources: [MACAddress] = []
+    /// Whether the link takes frames to all multicast groups; nil leaves that to the port's settings.
+    package var allmulticast: Bool?
 
     package init(
-        name: String, kind: LinkKind? = nil, mode: LinkMode? = nil, mtu: Int? = nil, sources: [MACAddress] = []
+        name: String, kind: LinkKind? = nil, mode: LinkMode? = nil, mtu: Int? = nil, sources: [MACAddress] = [],
+        allmulticast: Bool? = nil
     ) {
         self.name = name
         self.kind = kind
         self.mode = mode
         self.mtu = mtu
         self.sources = sources
+        self.allmulticast = allmulticast
     }
 }

@@ -114,6 +114,8 @@ package final class PortTransport {
     /// Whether it was told of a stray ECP frame since the sockets were opened.
     private var isStrayTold = false
     package private(set) var sendFailures: UInt64 = 0
+    /// Sends on links of machines; opened for the first frame.
+    private var sender: FrameSender?
     /// Frames that the kernel has dropped for sockets that are closed now.
     private var formerKernelDrops: UInt64 = 0
     /// Strays that such sockets have met.
@@ -345,6 +347,18 @@ package final class PortTransport {
             try frame.encoded().withUnsafeBytes { try socket.send($0) }
         } catch {
             // As if it were lost on the wire; ECP and LLDP send again.
+            sendFailures &+= 1
+            logger.debug("sending failed", metadata: ["error": "\(error)"])
+        }
+    }
+
+    /// Sends a frame of another protocol on an interface; one that cannot be sent is counted.
+    package func send(octets: [UInt8], through interfaceIndex: Int32) {
+        do {
+            let sender = try self.sender ?? FrameSender()
+            self.sender = sender
+            try octets.withUnsafeBytes { try sender.send($0, through: interfaceIndex) }
+        } catch {
             sendFailures &+= 1
             logger.debug("sending failed", metadata: ["error": "\(error)"])
         }

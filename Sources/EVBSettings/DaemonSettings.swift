@@ -196,6 +196,10 @@ package struct PortSettings: Sendable, Equatable {
     package var gate: Gate = .down
     /// Whether machines are kept from sending and hearing LLDP and ECP (station only).
     package var guestFilter: Bool = true
+    /// Whether evbd tells the network where a machine is, by RARP, when its VSI is associated (station only).
+    package var announces: Bool = true
+    /// Whether links that evbd makes take frames to all multicast groups (station only).
+    package var allmulticast: Bool = false
     /// Whether this side says that it can use GroupIDs: SGID as a station, BGID as a bridge.
     package var groupIDs: Bool = true
     /// A group address beyond the standards' by which LLDP and ECP are spoken; nil for none.

@@ -1,3 +1,4 @@
+internal import EVBModel
 internal import EVBPorts
 internal import EVBProtocol
 internal import EVBWire
@@ -17,6 +18,8 @@ package struct ManagedVSI {
     var isRestored = false
     /// It is stored as one that the bridge has granted.
     var isStoredAsGranted = false
+    /// The warnings that were reported since the VSI is known.
+    var reported: Set<VSIWarning.Kind> = []
     /// What worked before the request, until its link is settled: what the kernel refuses does not end it.
     var working: Working?
     /// The bridge has granted the request, and `waiters` wait for the link alone.

@@ -1,6 +1,7 @@
 package import EVBModel
 internal import EVBPorts
 internal import EVBProtocol
+internal import EVBSettings
 internal import EVBWire
 internal import EdgeRelays
 internal import Netlink
@@ -15,10 +16,10 @@ extension StationPortController {
         let addresses = request.filter.entries.compactMap(\.macAddress)
         let demand: EdgeRelay.Demand
         if let number = VirtualFunctions.Demand.number(in: link.name) {
-            guard link.kind == nil, link.mode == nil, link.mtu == nil else {
+            guard link.kind == nil, link.mode == nil, link.mtu == nil, link.allmulticast == nil else {
                 throw .unusableLink(
-                    "\(link.name) has neither kind, mode nor MTU",
-                    remedy: "leave --link-kind, --link-mode and --link-mtu out")
+                    "\(link.name) has neither kind, mode, MTU nor allmulticast",
+                    remedy: "leave --link-kind, --link-mode, --link-mtu and --link-allmulticast out")
             }
             demand = .function(
                 VirtualFunctions.Demand(
@@ -31,7 +32,8 @@ extension StationPortController {
                 EdgeRelay.Specification(
                     name: link.name, kind: link.kind == .macvlan ? .macvlan : .macvtap,
                     mode: link.mode.map { MacvlanMode($0) }, address: try Self.address(for: link, addresses),
-                    mtu: link.mtu.map { UInt32(clamping: $0) }, sources: link.sources))
+                    mtu: link.mtu.map { UInt32(clamping: $0) }, sources: link.sources,
+                    allmulticast: link.allmulticast ?? configuration.allmulticast))
         }
         if let conflict = relay.conflict(demand, for: request.vsiID) {
             throw .unusableLink(conflict, remedy: "see evbctl vsi list and ip -d link")

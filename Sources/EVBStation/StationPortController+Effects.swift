@@ -28,6 +28,7 @@ extension StationPortController {
             let text = Self.text(notice)
             log(.warning, text)
             onNews?(PortNews(kind: .notice, message: text))
+            if notice == .reflectsUnasked { reportReflection() }
         }
     }
 
@@ -124,6 +125,8 @@ extension StationPortController {
             guard let self, vsis[vsiID]?.turn == managed.turn, port.vsi(vsiID)?.state == .associated else { return }
             guard case .failure(let error) = result else {
                 vsis[vsiID]?.working = nil
+                reportWarnings(vsiID)
+                announce(vsiID)
                 return then()
             }
             if error.kind == .cancelled { return }
@@ -168,6 +171,7 @@ extension StationPortController {
 
     private func forgotten(_ vsiID: VSIID) {
         guard let managed = vsis.removeValue(forKey: vsiID) else { return }
+        endAnnouncement(vsiID)
         let addresses = relay.gate.addresses(of: vsiID)
         relay.remove(vsiID) { [weak self] result in
             // What evbd has no time for any more is the next run's to finish, by the file.
@@ -215,6 +219,7 @@ extension StationPortController {
         let grant = status.grant.rawValue
         log(.notice, "reflective relay \(grant)")
         onNews?(PortNews(kind: .reflectiveRelay, to: grant, message: "reflective relay is \(grant)"))
+        if status == .on { reportReflection() }
     }
 
     private static func text(_ notice: StationNotice) -> String {

@@ -29,6 +29,10 @@ package final class StationPortController: StationPortControl {
     package var onForgotten: ((VSIID, ManagedVSI) -> Void)?
 
     private var timer: Timers.Timer?
+    var announcementTimer: Timers.Timer?
+    var announcements = AnnouncementSchedule()
+    /// Associated VSIs whose links were down when they were to be announced.
+    var unannounced: Set<VSIID> = []
     /// Effects that are to be carried out.
     private lazy var queue = transport.workQueue { [weak self] (effect: StationEffect) in self?.carryOut(effect) }
 
@@ -61,6 +65,7 @@ package final class StationPortController: StationPortControl {
         transport.onRetry = { [weak self] in self?.follow() }
         transport.onTrouble = { [weak self] in self?.onNews?(PortNews(kind: .notice, message: $0)) }
         timer = surroundings.timers.timer { [weak self] in self?.advance() }
+        announcementTimer = surroundings.timers.timer { [weak self] in self?.advanceAnnouncements() }
         restore()
         // Before the gate: it opens at once what it does not know of.
         relay.guests.portChanged()
@@ -167,7 +172,10 @@ package final class StationPortController: StationPortControl {
 
     /// Something about the port's interface, or about a link, has changed.
     package func linkChanged(_ changed: String) {
-        guard changed == name else { return relay.linkChanged(changed) }
+        guard changed == name else {
+            relay.linkChanged(changed)
+            return announceIfUp(changed)
+        }
         relay.portChanged()
         follow()
     }
@@ -193,6 +201,7 @@ package final class StationPortController: StationPortControl {
         managed.turn = lastTurn
         // A VSI that changes is still one that the bridge has granted before.
         managed.isStoredAsGranted = former?.isStoredAsGranted ?? false
+        managed.reported = former?.reported ?? []
         if let former, let working = port.vsi(request.vsiID), working.state == .associated {
             managed.working =
                 former.working
@@ -273,6 +282,7 @@ package final class StationPortController: StationPortControl {
             for case .transmit(let frame) in port.shutdown() { transport.send(frame) }
         }
         timer = nil
+        announcementTimer = nil
         relay.portCloses()
         transport.close()
         resources.set(ResourceUse(), of: name)

@@ -68,17 +68,22 @@ extension StationPortController {
 
     /// A VSI as managers see it; nil if there is none.
     package func vsiStatus(_ vsiID: VSIID) -> VSIStatus? {
-        let link = relay.link(of: vsiID).map { link in
+        guard let snapshot = port.vsi(vsiID) else { return nil }
+        let link = relay.link(of: vsiID)
+        let shown = link.map { link in
             VSILink(
                 name: link.name, kind: link.kind.flatMap { LinkKind(rawValue: $0) },
                 mode: link.mode.flatMap { LinkMode(rawValue: $0.rawValue) })
         }
-        return port.vsi(vsiID).map { VSIStatus($0, port: name, link: link) }
+        return VSIStatus(
+            snapshot, port: name, link: shown, warnings: link.map { warnings(of: $0, snapshot.filter) } ?? [])
     }
 }
 
 extension VSIStatus {
-    package init(_ snapshot: StationVSISnapshot, port: String, link: VSILink?) {
+    package init(
+        _ snapshot: StationVSISnapshot, port: String, link: VSILink?, warnings: [VSIWarning] = []
+    ) {
         let request = snapshot.request
         self.init(
             vsiID: request.vsiID.description,
@@ -86,6 +91,6 @@ extension VSIStatus {
             managerID: request.managerID == .unspecified ? nil : request.managerID.description,
             typeID: Int(request.typeID), typeVersion: Int(request.typeVersion),
             state: EVBModel.VSIState(snapshot.state), reason: snapshot.reason.map { EVBModel.VSIReason($0) },
-            filters: snapshot.filter.entries.map { VSIFilter($0) }, link: link)
+            filters: snapshot.filter.entries.map { VSIFilter($0) }, link: link, warnings: warnings)
     }
 }

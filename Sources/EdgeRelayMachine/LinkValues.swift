@@ -64,10 +64,12 @@ package struct LinkSpec: Equatable, Sendable {
     package var kind: String?
     /// Whose frames a created link in mode source lets in.
     package var sources: [MACAddress]
+    /// Whether a created link takes frames to all multicast groups.
+    package var allmulticast: Bool
 
     package init(
         _ origin: Origin, name: String?, addresses: [MACAddress] = [], mode: RelayMode? = nil, mtu: UInt32? = nil,
-        kind: String? = nil, sources: [MACAddress] = []
+        kind: String? = nil, sources: [MACAddress] = [], allmulticast: Bool = false
     ) {
         self.origin = origin
         self.name = name
@@ -76,6 +78,7 @@ package struct LinkSpec: Equatable, Sendable {
         self.mtu = mtu
         self.kind = kind
         self.sources = sources
+        self.allmulticast = allmulticast
     }
 
     /// Whether a created link can become what another specification asks for while it is there.

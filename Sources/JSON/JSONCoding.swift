@@ -37,6 +37,35 @@ extension KeyedDecodingContainer {
     }
 }
 
+/// A list whose key is always written, and which is empty where it was left out.
+@propertyWrapper
+public struct Listed<Value: Codable & Sendable & Equatable>: Codable, Sendable, Equatable {
+    public var wrappedValue: [Value]
+
+    /// Wraps a list.
+    public init(wrappedValue: [Value]) {
+        self.wrappedValue = wrappedValue
+    }
+
+    /// Reads a list.
+    public init(from decoder: any Decoder) throws {
+        wrappedValue = try decoder.singleValueContainer().decode([Value].self)
+    }
+
+    /// Writes the list.
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode(wrappedValue)
+    }
+}
+
+extension KeyedDecodingContainer {
+    /// Takes a key that was left out, as an older evbd does, for an empty list.
+    public func decode<Value>(_ type: Listed<Value>.Type, forKey key: Key) throws -> Listed<Value> {
+        try decodeIfPresent(type, forKey: key) ?? Listed(wrappedValue: [])
+    }
+}
+
 extension Decoder {
     /// Refuses keys that a type does not know: a misspelt option must not pass for one that was left out.
     package func refuseKeys<Keys: CodingKey & CaseIterable>(besides known: Keys.Type) throws {

@@ -19,6 +19,10 @@ public struct ForwardingEntry: Sendable, Equatable {
     /// The link behind which the address is.
     public let portIndex: Int32
     public let kind: Kind
+    /// Whether the entry stays at its port when another one sends from the address.
+    public var isSticky = false
+    /// Whether a control plane, say a routing daemon, has made it (NTF_EXT_LEARNED).
+    public var isExternal = false
 }
 
 /// The VLANs of a bridge port.
@@ -50,6 +54,38 @@ public final class BridgePorts {
         return bridge.kind == "bridge" ? bridge : nil
     }
 
+    /// The ports of a bridge.
+    ///
+    /// - Parameters:
+    ///   - bridgeIndex: The bridge.
+    ///   - kind: The kind of link that is wanted, as `vxlan`; nil is any.
+    /// - Returns: The ports, as the kernel has them.
+    /// - Throws: `NetlinkError`.
+    public func ports(ofBridge bridgeIndex: Int32, kind: String? = nil) throws(NetlinkError) -> [Link] {
+        let links = try requests.dump("list the ports of interface \(bridgeIndex)") {
+            let message = LinkMessage(type: RTM_GETLINK, flags: NLM_F_DUMP)
+            message.put(IFLA_MASTER, UInt32(bitPattern: bridgeIndex))
+            if let kind { message.nest(IFLA_LINKINFO) { message.put(IFLA_INFO_KIND, kind) } }
+            return message
+        }
+        // The kernel's own choice only saves time.
+        return links.filter { $0.masterIndex == bridgeIndex && (kind == nil || $0.kind == kind) }
+    }
+
+    /// Whether the bridge learns from what comes in by a port; nil where it is no bridge port.
+    public func learns(portIndex: Int32) throws(NetlinkError) -> Bool? {
+        try links.link(index: portIndex)?.learning
+    }
+
+    /// Has the bridge learn from what comes in by a port, or not.
+    ///
+    /// - Throws: `NetlinkError` if the link is no port of a Linux bridge.
+    public func setLearning(portIndex: Int32, _ isOn: Bool) throws(NetlinkError) {
+        let message = LinkMessage(type: RTM_SETLINK, index: portIndex, family: AF_BRIDGE)
+        message.nest(IFLA_PROTINFO) { message.put(IFLA_BRPORT_LEARNING, UInt8(isOn ? 1 : 0)) }
+        try requests.perform(message, "set learning \(isOn ? "on" : "off") at interface \(portIndex)")
+    }
+
     // MARK: The forwarding database
 
     /// The entry of an address.
@@ -77,7 +113,10 @@ public final class BridgePorts {
                 let state = Int32(found.ndm_state)
                 let kind: ForwardingEntry.Kind =
                     state & NUD_PERMANENT != 0 ? .own : state & NUD_NOARP != 0 ? .fixed : .learned
-                entry = ForwardingEntry(portIndex: found.ndm_ifindex, kind: kind)
+                let flags = Int32(found.ndm_flags)
+                entry = ForwardingEntry(
+                    portIndex: found.ndm_ifindex, kind: kind, isSticky: flags & NTF_STICKY != 0,
+                    isExternal: flags & NTF_EXT_LEARNED != 0)
             }
         } catch {
             guard error.kind == .notFound else { throw error }
@@ -90,16 +129,27 @@ public final class BridgePorts {
     ///
     /// - Throws: `NetlinkError`.
     public func fixedEntries(portIndex: Int32) throws(NetlinkError) -> Set<BridgeEntry> {
-        var entries: Set<BridgeEntry> = []
+        Set(try stickiness(portIndex: portIndex).keys)
+    }
+
+    /// The static entries that point to a port, and whether each stays there when another port sends from the address.
+    ///
+    /// - Throws: `NetlinkError`.
+    public func stickiness(portIndex: Int32) throws(NetlinkError) -> [BridgeEntry: Bool] {
+        var entries: [BridgeEntry: Bool] = [:]
         try requests.dump(
-            "list the forwarding entries of interface \(portIndex)", start: { entries = [] },
+            "list the forwarding entries of interface \(portIndex)", start: { entries = [:] },
             // With the header of a link, by which the kernel lists that port's alone.
             request: { LinkMessage(type: RTM_GETNEIGH, flags: NLM_F_DUMP, index: portIndex, family: AF_BRIDGE) },
-            reader: { header in if let entry = Self.fixedEntry(header, portIndex) { entries.insert(entry) } })
+            reader: { header in
+                if let (entry, isSticky) = Self.fixedEntry(header, portIndex) { entries[entry] = isSticky }
+            })
         return entries
     }
 
-    private static func fixedEntry(_ header: UnsafeMutablePointer<nlmsghdr>, _ portIndex: Int32) -> BridgeEntry? {
+    private static func fixedEntry(
+        _ header: UnsafeMutablePointer<nlmsghdr>, _ portIndex: Int32
+    ) -> (BridgeEntry, isSticky: Bool)? {
         let length = Int32(MemoryLayout<ndmsg>.size)
         guard Int(header.pointee.nlmsg_type) == RTM_NEWNEIGH, nlmsg_valid_hdr(header, length) != 0,
             let payload = nlmsg_data(header)
@@ -116,23 +166,26 @@ public final class BridgePorts {
                 vid = attribute.octets.loadUnaligned(as: UInt16.self)
             }
         }
-        return address.map { BridgeEntry(address: $0, vid: vid) }
+        let isSticky = Int32(entry.ndm_flags) & NTF_STICKY != 0
+        return address.map { (BridgeEntry(address: $0, vid: vid), isSticky) }
     }
 
-    /// Makes a static entry, which neither ages nor moves when another port sends from the address.
+    /// Makes a static entry, which does not age.
     ///
     /// - Parameters:
     ///   - address: The address.
     ///   - vid: The VLAN, of which the port is a member, or 0 where the bridge tells none apart.
     ///   - portIndex: The port behind which the address is.
     ///   - isReplacing: Whether another entry of this address gives way.
+    ///   - isSticky: Whether it stays when another port, one that learns, sends from the address. FRR announces such an entry
+    ///     as one that cannot move to another box.
     /// - Throws: `NetlinkError` of kind `exists` where there is one already that need not give way.
     public func addEntry(
-        _ address: HardwareAddress, vid: UInt16, portIndex: Int32, isReplacing: Bool
+        _ address: HardwareAddress, vid: UInt16, portIndex: Int32, isReplacing: Bool, isSticky: Bool = true
     ) throws(NetlinkError) {
         let message = LinkMessage(
             type: RTM_NEWNEIGH, flags: NLM_F_CREATE | (isReplacing ? NLM_F_REPLACE : NLM_F_EXCL), portIndex: portIndex,
-            state: NUD_NOARP, entryFlags: NTF_MASTER | NTF_STICKY)
+            state: NUD_NOARP, entryFlags: NTF_MASTER | (isSticky ? NTF_STICKY : 0))
         message.put(Int(NDA_LLADDR), address.octets)
         if vid != 0 { message.put(Int(NDA_VLAN), vid) }
         try requests.perform(message, "forward \(Self.words(address, vid)) to interface \(portIndex)")

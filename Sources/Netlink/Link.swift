@@ -35,6 +35,8 @@ public struct Link: Sendable, Equatable {
     public var index: Int32
     /// The name.
     public var name: String
+    /// Further names that the link is found by (IFLA_PROP_LIST), such as `enp1s0f0`.
+    public var alternativeNames: [String] = []
     /// The alias (IFLA_IFALIAS), by which evbd recognises what it created.
     public var alias: String?
     /// The kind, `macvtap`, `veth`, `bridge`; nil for hardware.
@@ -61,6 +63,10 @@ public struct Link: Sendable, Equatable {
     ///
     /// A change of it alone is told by `LinkEvent.bridgePort`.
     public var hairpin: Bool?
+    /// Whether a bridge learns from what comes in by this port; nil for other links.
+    ///
+    /// As of the answer: a change of it alone is not told.
+    public var learning: Bool?
     /// Whether a bridge runs a spanning tree protocol; nil for other links.
     ///
     /// One that does not forwards frames to the bridge group address, LLDP and ECP among them.
@@ -146,6 +152,10 @@ extension Link {
         case IFLA_LINK: parentIndex = attribute.uint32.map(Int32.init(bitPattern:))
         case IFLA_GROUP: group = attribute.uint32 ?? 0
         case IFLA_LINKINFO: takeInformation(attribute.nested)
+        case IFLA_PROP_LIST:
+            attribute.nested.forEach { property in
+                if property.type == IFLA_ALT_IFNAME { alternativeNames.append(property.string) }
+            }
         default: break
         }
     }
@@ -183,6 +193,9 @@ extension Link {
                 masterKind = attribute.string
             case IFLA_INFO_SLAVE_DATA where masterKind == "bridge":
                 hairpin = Self.hairpin(attribute.nested) ?? hairpin
+                attribute.nested.forEach { detail in
+                    if detail.type == IFLA_BRPORT_LEARNING { learning = detail.uint8.map { $0 != 0 } }
+                }
             default:
                 break
             }

@@ -38,6 +38,8 @@ public struct MacvlanSpec: Sendable, Equatable {
     public var mtu: UInt32?
     /// Whose frames a macvlan in source mode lets in; of no use in other modes.
     public var sources: [HardwareAddress] = []
+    /// Whether it takes frames to all multicast groups, and has the link below take them too.
+    public var allmulticast = false
     /// The alias, by which its creator can recognise it.
     public var alias: String?
     /// Whether it is set up in the end.
@@ -46,7 +48,7 @@ public struct MacvlanSpec: Sendable, Equatable {
     /// Describes a link.
     public init(
         name: String, kind: Kind, mode: MacvlanMode, parentIndex: Int32, address: HardwareAddress? = nil,
-        mtu: UInt32? = nil, alias: String? = nil, sources: [HardwareAddress] = [], up: Bool
+        mtu: UInt32? = nil, alias: String? = nil, sources: [HardwareAddress] = [], allmulticast: Bool = false, up: Bool
     ) {
         self.name = name
         self.kind = kind
@@ -56,6 +58,7 @@ public struct MacvlanSpec: Sendable, Equatable {
         self.mtu = mtu
         self.alias = alias
         self.sources = sources
+        self.allmulticast = allmulticast
         self.up = up
     }
 }
@@ -155,14 +158,12 @@ public final class Links {
             keepHostOff(index: created.index)
             // The kernel ignores an alias while it creates, and a link must not carry traffic before it is known as
             // ours: so alias and up come after, in one request.
-            if spec.alias != nil || spec.up {
+            if spec.alias != nil || spec.allmulticast || spec.up {
                 let message = LinkMessage(type: RTM_SETLINK, index: created.index)
                 if let alias = spec.alias {
                     message.put(IFLA_IFALIAS, alias)
                 }
-                if spec.up {
-                    message.setUp(true)
-                }
+                message.setFlags(up: spec.up ? true : nil, allmulticast: spec.allmulticast ? true : nil)
                 try requests.perform(message, operation)
             }
             guard let link = try link(index: created.index) else {

@@ -81,13 +81,20 @@ struct LinkMessage: ~Copyable {
     }
 
     /// Sets or clears IFF_UP, and leaves every other flag alone.
-    func setUp(_ isUp: Bool) {
+    func setUp(_ isUp: Bool) { setFlags(up: isUp) }
+
+    /// Sets or clears IFF_UP and IFF_ALLMULTI; nil leaves one alone, as every other flag.
+    func setFlags(up: Bool? = nil, allmulticast: Bool? = nil) {
         guard let payload = nlmsg_data(nlmsg_hdr(pointer)) else {
             return
         }
         let information = payload.assumingMemoryBound(to: ifinfomsg.self)
-        information.pointee.ifi_change = 1
-        information.pointee.ifi_flags = isUp ? 1 : 0
+        // IFF_UP and IFF_ALLMULTI: the C library's header and the kernel's both define them.
+        for (flag, value) in [(UInt32(1), up), (UInt32(1 << 9), allmulticast)] {
+            guard let value else { continue }
+            information.pointee.ifi_change |= flag
+            information.pointee.ifi_flags = information.pointee.ifi_flags & ~flag | (value ? flag : 0)
+        }
     }
 
     // A page is more than these requests can fill (strings are bounded by `MacvlanSpec`), so putting does not fail.
@@ -246,7 +253,14 @@ final class RequestSocket {
         }
     }
 
-    private func dump(_ operation: String, _ request: () -> LinkMessage) throws(NetlinkError) -> [Link] {
+    /// Asks for some of the links.
+    ///
+    /// - Parameters:
+    ///   - operation: What the error will say was asked.
+    ///   - request: Makes the request.
+    /// - Returns: The links of the answer.
+    /// - Throws: `NetlinkError`.
+    func dump(_ operation: String, _ request: () -> LinkMessage) throws(NetlinkError) -> [Link] {
         var attempt = 1
         while true {
             do {

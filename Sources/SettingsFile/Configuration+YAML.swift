@@ -112,14 +112,17 @@ extension ConfigurationReader {
 
     /// The keys of a port that make sense in one role only.
     private static let keysOfRole: [(role: PortSettings.Role, keys: [String])] = [
-        (.station, ["edge-relay", "fallback", "gate", "guest-filter", "manager-id-placement"]),
+        (
+            .station,
+            ["edge-relay", "fallback", "gate", "guest-filter", "announce", "allmulticast", "manager-id-placement"]
+        ),
         (.bridge, ["reflective-relay", "vsi-types", "protected-macs", "misbehave"]),
     ]
 
     private static let portKeys = [
         "interface", "role", "dialect", "edge-relay", "fallback", "gate", "guest-filter", "group-ids",
         "group-address", "evb", "ecp", "vdp", "manager-id-placement", "reflective-relay", "vsi-types", "protected-macs",
-        "misbehave",
+        "misbehave", "announce", "allmulticast",
     ]
 
     private mutating func port(_ node: YAMLNode, _ path: String) -> (PortSettings, line: Int)? {
@@ -146,6 +149,10 @@ extension ConfigurationReader {
         if let gate: PortSettings.Gate = choice(entries, path, "gate") { port.gate = gate }
         if let node = entries["guest-filter"]?.value {
             port.guestFilter = boolean(node, "\(path).guest-filter") ?? true
+        }
+        if let node = entries["announce"]?.value { port.announces = boolean(node, "\(path).announce") ?? true }
+        if let node = entries["allmulticast"]?.value {
+            port.allmulticast = boolean(node, "\(path).allmulticast") ?? false
         }
         if let placement: PortSettings.ManagerIDPlacement = choice(entries, path, "manager-id-placement") {
             port.managerIDPlacement = placement

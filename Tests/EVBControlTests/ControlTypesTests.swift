@@ -37,7 +37,7 @@ import Testing
         #expect(
             keys(try json(Samples.fullVSI))
                 == "{filters[{group,mac,pcp,vlan}],link{kind,mode,name},managerID,port,reason,state,typeID,typeVersion,"
-                + "vsiID,vsiIDFormat}")
+                + "vsiID,vsiIDFormat,warnings}")
     }
 
     @Test("SEC-27 problems of a port come with what to do, and an evbd that knows none has none")
@@ -54,6 +54,28 @@ import Testing
         }
         members.removeAll { $0.key == "problems" }
         #expect(try JSONCoding.decode(PortDetails.self, from: .object(members)).problems.isEmpty)
+    }
+
+    @Test("HEAL-1001 warnings of a VSI come with what to do, and an evbd that knows none has none")
+    func warnings() throws {
+        var vsi = Samples.fullVSI
+        vsi.warnings = [VSIWarning(kind: .unreachableAddresses, message: "for one only", hint: "give others")]
+        let written = try json(vsi)
+        #expect(keys(written).hasSuffix(",vsiIDFormat,warnings[{hint,kind,message}]}"))
+        #expect(try JSONCoding.decode(VSIStatus.self, from: written) == vsi)
+        guard case .object(var members) = written else {
+            Issue.record("no object")
+            return
+        }
+        members.removeAll { $0.key == "warnings" }
+        #expect(try JSONCoding.decode(VSIStatus.self, from: .object(members)).warnings.isEmpty)
+    }
+
+    @Test("HEAL-1003 a problem of a port may be about no VSI")
+    func problemOfThePort() throws {
+        let problem = PortProblem(kind: .reflectsUnasked, message: "it reflects", hint: "end that")
+        #expect(
+            keys(try json(problem)) == "{address=null,hint,kind,message,otherPort=null,otherVSIID=null,vsiID=null}")
     }
 
     @Test func misbehaviourIsToldInFull() throws {
@@ -83,7 +105,7 @@ import Testing
         #expect(
             keys(try json(Samples.bareVSI))
                 == "{filters[{group=null,mac,pcp=null,vlan=null}],link=null,managerID=null,port,reason=null,state,"
-                + "typeID,typeVersion,vsiID,vsiIDFormat}")
+                + "typeID,typeVersion,vsiID,vsiIDFormat,warnings}")
         let event = keys(try json(Samples.bareEvent))
         #expect(event == "{from=null,kind,message,port=null,reason=null,timeMilliseconds,to=null,vsiID=null}")
         let details = try json(Samples.bareDetails)

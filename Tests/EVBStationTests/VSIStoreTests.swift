@@ -65,12 +65,15 @@ private func stored(
                 name: "vm1", kind: .macvlan, mode: .source, address: MACAddress(truncating: 0x5254_0000_0001),
                 mtu: 9000,
                 sources: [MACAddress(truncating: 0x5254_0000_0002)]))
+        let multicast = EdgeRelay.Demand.make(
+            EdgeRelay.Specification(
+                name: "vm5", kind: .macvtap, address: MACAddress(truncating: 0x5254_0000_0005), allmulticast: true))
         let find = EdgeRelay.Demand.find(name: nil, addresses: [MACAddress(truncating: 0x5254_0000_0001)])
         let function = EdgeRelay.Demand.function(
             VirtualFunctions.Demand(number: 7, address: MACAddress(truncating: 0x5254_0000_0001), priority: 3))
         let vsis = [
             try stored(1, link: make), try stored(2, link: find), try stored(3, link: function),
-            try stored(4, port: "eth1"),
+            try stored(4, port: "eth1", link: multicast),
         ]
         let first = scratch.store
         for vsi in vsis { try first.keep(vsi) }

@@ -66,6 +66,20 @@ struct LinksTests {
         #expect(created.mtu == 1500)
     }
 
+    @Test("HEAL-1104 a link takes frames to all multicast groups where that is wanted", arguments: [false, true])
+    func allmulticast(_ isOn: Bool) throws {
+        let pair = try VethPair("nlall\(isOn ? 1 : 0)")
+        let links = try Links()
+        let name = "nlallm\(isOn ? 1 : 0)"
+        let created = try links.createMacvlan(
+            MacvlanSpec(
+                name: name, kind: .macvlan, mode: .vepa, parentIndex: pair.oneIndex, alias: "x", allmulticast: isOn,
+                up: true))
+        #expect(created.isUp && created.alias == "x")
+        let test = "ip -o link show \(name) | grep -q ALLMULTI"
+        try run(["sh", "-c", isOn ? test : "! \(test)"])
+    }
+
     @Test func refusalsHaveTheirKindAndSayWhat() throws {
         let pair = try VethPair("nlerr")
         let links = try Links()

@@ -48,6 +48,8 @@ private func parse(_ text: String) throws -> DaemonSettings {
                 fallback: hold
                 gate: none
                 guest-filter: false
+                announce: false
+                allmulticast: true
                 group-ids: false
                 group-address: 01:00:0D:00:0f:0a
                 ecp: { retries: 7, rte: 0, source: any }
@@ -65,6 +67,8 @@ private func parse(_ text: String) throws -> DaemonSettings {
         first.fallback = .hold
         first.gate = .none
         first.guestFilter = false
+        first.announces = false
+        first.allmulticast = true
         first.groupIDs = false
         first.groupAddress = MACAddress(truncating: 0x0100_0D00_0F0A)
         first.ecp = .init(retries: 7, rte: 0, source: .any)

@@ -50,6 +50,19 @@ private let full = ["5ab5c6a6-9f4b-4d27-a1bb-3b8d9d7b6a51", "--port", "eth0", "-
         #expect(try JSONCoding.decode(VSIRequest.self, from: sent) == request)
     }
 
+    @Test("HEAL-1104 a link with allmulticast is asked for, or without; nothing is said by default")
+    func allmulticast() throws {
+        for (words, expected) in [
+            ([], nil), (["--link-allmulticast"], true), (["--no-link-allmulticast"], false),
+        ] as [([String], Bool?)] {
+            let command = try Evbctl.parseAsRoot(["vsi", "associate"] + full + ["--link", "vm1"] + words)
+            let request = try #require(command as? VSIAssociate).options.request(reserve: false)
+            #expect(request.linkAllmulticast == expected)
+            let sent = try JSONValue(parsing: JSONCoding.encode(request))
+            #expect(try JSONCoding.decode(VSIRequest.self, from: sent) == request)
+        }
+    }
+
     @Test func globalOptionsStandAnywhere() throws {
         let cases: [([String], [String])] = [
             ([], []), (["status"], ["status"]), (["--json", "status"], ["status", "--json"]),

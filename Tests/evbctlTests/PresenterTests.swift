@@ -49,6 +49,16 @@ import Testing
         #expect(Presenter(colour: true).port(details).hasPrefix("\u{1B}[31mPROBLEM: "))
     }
 
+    @Test("HEAL-1001 warnings of a VSI are shown before all else, and behind the outcome of a request")
+    func warnings() {
+        var vsi = Samples.fullVSI
+        #expect(!presenter.outcome(vsi).contains("\n"))
+        vsi.warnings = [VSIWarning(kind: .hearsItself, message: "it hears itself", hint: "use vepa")]
+        #expect(presenter.outcome(vsi).hasSuffix("\nWARNING: it hears itself: use vepa"))
+        let shown = presenter.vsi(VSIDetails(vsi: vsi, vsidb: Samples.vsidb))
+        #expect(shown.hasPrefix("WARNING: it hears itself: use vepa\n\nVSI "))
+    }
+
     @Test func port() {
         #expect(
             presenter.port(Samples.details) == """

@@ -152,3 +152,14 @@ def test_SEC_39_an_8021ad_device_is_not_the_vlans(cable):
     vsi = str(uuid.uuid4())
     evbd.associate(vsi, "--filter", f"mac={other},vlan=20", mac=None)
     assert evbd.vsi(vsi)["link"] is None and not cable.host.is_up("vm1")
+
+
+def test_HEAL_1101_an_announcement_is_in_the_vlan_of_the_filter(cable):
+    """The link is on the device of the VLAN, which tags what evbd sends by it."""
+    cable.scripted_bridge()
+    inside = Wire(cable.switch, add_vlan(cable.switch, "port0", 100))
+    cable.lab.at_end(inside.close)
+    evbd = cable.evbd().wait_for_bridge()
+    evbd.associate(str(uuid.uuid4()), "--filter", f"mac={GUEST},vlan=100", "--link", "vm10", "--link-kind", "macvlan", mac=None)
+    head = b"\xff" * 6 + mac(GUEST) + b"\x80\x35"
+    eventually(lambda: len(inside.received(lambda heard: heard.octets.startswith(head))) == 5, 5, "announced in the VLAN")

@@ -60,6 +60,10 @@ package struct Repair: Sendable, Equatable {
     package var restored: [Imposition] = []
     /// What cannot be put back, and why.
     package var failures: [Imposition: EnforcementError] = [:]
+    /// Addresses that another box has now, and that stay there.
+    package var elsewhere: [Imposition] = []
+    /// Entries that are sticky now or are no longer so.
+    package var reset = 0
     /// Elements of rules that are there again.
     package var elements = 0
     /// Rules were missing.
@@ -81,6 +85,7 @@ extension BridgeEnforcer {
     /// Compares what a port is to have with what the kernel has, and puts back what is missing.
     package func compare(_ name: String, _ comparison: Comparison) -> Repair {
         let began = MonotonicClock.now()
+        fabrics = [:]
         var repair = Repair()
         guard let port = ports[name] else { return repair }
         do throws(EnforcementError) {
@@ -108,35 +113,43 @@ extension BridgeEnforcer {
                 return
             }
             let isWhole = comparison.isWhole && port.actual.count <= comparison.wholeMax
-            missing = try isWhole ? self.missing(of: port) : gone(comparison.entries, of: port)
+            if isWhole { endFabric(port, settle(port.name, followFabric(port))) }
+            missing = try isWhole ? self.missing(of: port, &repair) : gone(comparison.entries, of: port)
         } catch {
             // The next comparison finds the same.
             return
         }
-        repair.isUnfinished = missing.count > Self.repairsMax
+        repair.isUnfinished = missing.count > Self.repairsMax || repair.reset >= Self.repairsMax
         for item in missing.sorted(by: Self.entriesBeforeVLANs).reversed().prefix(Self.repairsMax) {
             do throws(EnforcementError) {
-                if try putBack(item, on: port) { repair.restored.append(item) }
+                if try isElsewhere(item, port) {
+                    repair.elsewhere.append(item)
+                } else if try putBack(item, on: port) {
+                    repair.restored.append(item)
+                }
             } catch {
                 repair.failures[item] = error
             }
         }
         // What cannot be put back would be tried without end.
-        if repair.restored.isEmpty { repair.isUnfinished = false }
+        if repair.restored.isEmpty, repair.reset == 0 { repair.isUnfinished = false }
     }
 
     /// What the kernel does not have of all entries and VLANs.
-    private func missing(of port: Port) throws(EnforcementError) -> [Imposition] {
+    private func missing(of port: Port, _ repair: inout Repair) throws(EnforcementError) -> [Imposition] {
         let items = port.actual.keys.filter { !$0.isRule }
         guard !items.isEmpty else { return [] }
         let index = port.index
-        let entries = try netlink { try $0.fixedEntries(portIndex: index) }
+        let entries = try netlink { try $0.stickiness(portIndex: index) }
+        repair.reset = setStickiness(on: port, of: entries, limit: Self.repairsMax)
         let hasMembers = items.contains { if case .member = $0 { true } else { false } }
         let members = hasMembers ? try netlink { try $0.vlans(portIndex: index) }.members : []
+        let learns = port.isHolding(.quiet) ? try netlink { try $0.learns(portIndex: index) } : false
         return items.filter { item in
             switch item {
-            case .forwarding(let address, let vid): !entries.contains(Self.entry(address, vid))
+            case .forwarding(let address, let vid): entries[Self.entry(address, vid)] == nil
             case .member(let vid): !members.contains(vid)
+            case .quiet: learns == true
             case .station, .untagged, .tagged, .rate, .served: false
             }
         }

@@ -61,7 +61,7 @@ extension BridgeEnforcer {
         switch item {
         case .forwarding: 0
         case .member: 1
-        case .station, .untagged, .tagged, .rate, .served: 2
+        case .station, .untagged, .tagged, .rate, .served, .quiet: 2
         }
     }
 
@@ -139,13 +139,14 @@ extension BridgeEnforcer {
         switch item {
         case .station, .untagged, .tagged, .rate, .served: return false
         case .member(let vid): return try netlink { try $0.vlans(portIndex: index) }.members.contains(vid)
+        case .quiet: return try netlink { try $0.learns(portIndex: index) } == false
         case .forwarding(let address, let vid):
             guard let bridge = try netlink({ try $0.bridge(ofPort: index) }) else {
                 throw EnforcementError(description: "\(port.name) is no port of a Linux bridge")
             }
             let hardware = HardwareAddress(address.rawValue)
             let found = try netlink { try $0.entry(of: hardware, vid: vid, bridgeIndex: bridge.index) }
-            guard let found, found.kind != .learned else {
+            guard let found, found.kind != .learned, !isElsewhere(found, port) else {
                 if let found, found.portIndex != index { displaced[address] = found.portIndex }
                 return false
             }
@@ -163,9 +164,13 @@ extension BridgeEnforcer {
         switch item {
         case .station, .untagged, .tagged, .rate, .served: break
         case .member(let vid): try netlink { try $0.setMember(portIndex: index, of: vid, true) }
+        case .quiet: try netlink { try $0.setLearning(portIndex: index, false) }
         case .forwarding(let address, let vid):
             let hardware = HardwareAddress(address.rawValue)
-            try netlink { try $0.addEntry(hardware, vid: vid, portIndex: index, isReplacing: true) }
+            let isSticky = fabric(of: port).tunnels.isEmpty
+            try netlink {
+                try $0.addEntry(hardware, vid: vid, portIndex: index, isReplacing: true, isSticky: isSticky)
+            }
         }
     }
 
@@ -177,6 +182,7 @@ extension BridgeEnforcer {
         switch item {
         case .station, .untagged, .tagged, .rate, .served: break
         case .member(let vid): try netlink { try $0.setMember(portIndex: index, of: vid, false) }
+        case .quiet: try netlink { try $0.setLearning(portIndex: index, true) }
         case .forwarding(let address, let vid):
             let hardware = HardwareAddress(address.rawValue)
             try netlink { try $0.removeEntry(hardware, vid: vid, portIndex: index) }
@@ -191,12 +197,16 @@ extension BridgeEnforcer {
         guard index != 0 else { return }
         switch item {
         case .station, .untagged, .tagged, .rate, .served: break
-        case .member: try impose(item, on: port)
+        case .member, .quiet: try impose(item, on: port)
         case .forwarding(let address, let vid):
             guard let bridge = try netlink({ try $0.bridge(ofPort: index) }) else { return }
             let hardware = HardwareAddress(address.rawValue)
             let found = try netlink { try $0.entry(of: hardware, vid: vid, bridgeIndex: bridge.index) }
-            if found == nil || found?.kind == .learned { try impose(item, on: port) }
+            guard let found else { return try impose(item, on: port) }
+            // Another box has it now.
+            guard !isElsewhere(found, port) else { return }
+            let isLoose = found.portIndex == index && found.isSticky != fabric(of: port).tunnels.isEmpty
+            if found.kind == .learned || isLoose { try impose(item, on: port) }
         }
     }
 }

@@ -71,6 +71,8 @@ package final class BridgeEnforcer {
         var actual = ImpositionTable()
         /// What is in force without evbd, and is to stay.
         var foreign: Set<Imposition> = []
+        /// Claims on what only frames can tell: without them the port may be one that learns nothing.
+        var learners: Set<ClaimToken> = []
 
         package init(rules: PortRules) { self.rules = rules }
 
@@ -91,6 +93,8 @@ package final class BridgeEnforcer {
     var chainUses: [Set<UInt16>: Int] = [:]
     /// Addresses that the present change has taken from where the bridge had learned them.
     package var displaced: [MACAddress: Int32] = [:]
+    /// What was looked up in the present operation, by port.
+    var fabrics: [String: Fabric] = [:]
     private var session: NftablesSession?
     private var bridgePorts: BridgePorts?
 
@@ -104,6 +108,7 @@ package final class BridgeEnforcer {
     /// - Returns: whether there was anything left in force.
     package func attach(_ name: String) throws(EnforcementError) -> Bool {
         guard ports[name] == nil else { return false }
+        fabrics = [:]
         guard let rules = PortRules(port: name) else {
             throw EnforcementError(description: "nftables cannot name an interface \(name)")
         }
@@ -118,6 +123,7 @@ package final class BridgeEnforcer {
         for item in inherited.keys.sorted(by: Self.entriesBeforeVLANs).reversed() where !item.isRule {
             try? restore(item, on: port)
         }
+        endFabric(port, settle(name, followFabric(port)))
         return !inherited.isEmpty
     }
 
@@ -135,6 +141,7 @@ package final class BridgeEnforcer {
     /// Gives a port up: everything that evbd has imposed there is taken back, and whatever comes in passes again.
     package func detach(_ name: String) throws(EnforcementError) {
         guard let port = ports.removeValue(forKey: name) else { return }
+        fabrics = [:]
         // The rules last: as long as they are there, so is the ledger.
         for item in port.actual.keys.sorted(by: Self.entriesBeforeVLANs) where port.isHolding(item) && !item.isRule {
             try? retract(item, on: port)
@@ -173,6 +180,7 @@ package final class BridgeEnforcer {
     package func change(_ name: String, _ changes: [ClaimChange]) -> Outcome {
         var outcome = Outcome()
         displaced = [:]
+        fabrics = [:]
         defer { displaced = [:] }
         guard ports[name] != nil else {
             let error = EnforcementError(description: "nothing can be imposed on \(name)")
@@ -195,6 +203,7 @@ package final class BridgeEnforcer {
                 for address in addresses { items[.station(address)] = .plain }
                 touched.formUnion(items.keys)
                 ports[name]?.claims.set(token, items)
+                if !addresses.isEmpty { ports[name]?.learners.insert(token) }
             case .grant(let token, let frames):
                 let bridge = view ?? Result { () throws(EnforcementError) in try self.view(ofPort: name) }
                 view = bridge
@@ -206,6 +215,7 @@ package final class BridgeEnforcer {
                     }
                     touched.formUnion(items.keys)
                     ports[name]?.claims.set(token, items)
+                    if frames.needLearning { ports[name]?.learners.insert(token) }
                 } catch {
                     outcome.failures[token] = error as? EnforcementError ?? EnforcementError(description: "\(error)")
                 }
@@ -216,7 +226,9 @@ package final class BridgeEnforcer {
             let items = ports[name]?.claims.inherited(of: departed) ?? []
             touched.formUnion(ports[name]?.claims.disinherit(items) ?? [])
         }
+        if let port = ports[name] { touched.formUnion(followFabric(port)) }
         let unsettled = settle(name, touched)
+        if let port = ports[name] { endFabric(port, unsettled) }
         outcome.takenOver = displaced
         undo(changes, on: name, unsettled, &outcome)
         if let bridge = try? view?.get() { endInheritance(of: changes, on: name, at: bridge, outcome) }

@@ -19,8 +19,9 @@ package enum BridgeOperation: KernelOperation {
     package enum Answer: Sendable {
         case done
         case failed(EnforcementError)
-        /// A port was taken over; it may have something in force from an earlier run.
-        case attached(hasInherited: Bool)
+        /// A port was taken over; it may have something in force from an earlier run. Where the bridge has a VXLAN port, these of
+        /// its ports learn, besides those of evbd.
+        case attached(hasInherited: Bool, learningPorts: [String]? = nil)
         case changed(BridgeEnforcer.Outcome)
         /// The rules are there; the whole table may have been missing.
         case restored(wereMissing: Bool)
@@ -43,7 +44,9 @@ package enum BridgeOperation: KernelOperation {
     package func perform(in enforcer: BridgeEnforcer) -> Answer {
         do throws(EnforcementError) {
             switch self {
-            case .attach(let name): return .attached(hasInherited: try enforcer.attach(name))
+            case .attach(let name):
+                let hasInherited = try enforcer.attach(name)
+                return .attached(hasInherited: hasInherited, learningPorts: enforcer.learningPorts(besides: name))
             case .detach(let name): try enforcer.detach(name)
             case .removeLeftovers(let names): enforcer.removeLeftovers(keeping: names)
             case .change(let name, let changes): return .changed(enforcer.change(name, changes))

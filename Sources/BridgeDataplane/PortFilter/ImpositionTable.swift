@@ -24,6 +24,7 @@ package struct PackedImposition: Hashable, Comparable, Sendable {
             case .untagged(let address?): word(6, address, 0)
             case .tagged(nil, let vid): word(7, nil, vid)
             case .tagged(let address?, let vid): word(8, address, vid)
+            case .quiet: word(9, nil, 0)
             }
     }
 
@@ -39,7 +40,8 @@ package struct PackedImposition: Hashable, Comparable, Sendable {
         case 5: .untagged(nil)
         case 6: .untagged(address)
         case 7: .tagged(nil, vid)
-        default: .tagged(address, vid)
+        case 8: .tagged(address, vid)
+        default: .quiet
         }
     }
 

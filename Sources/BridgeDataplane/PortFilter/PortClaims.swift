@@ -19,12 +19,14 @@ package enum Imposition: Hashable, Sendable {
     case forwarding(MACAddress, UInt16)
     /// The port is a member of this VLAN.
     case member(UInt16)
+    /// The bridge learns nothing from what comes in by the port.
+    case quiet
 
     /// Whether it is a rule for frames, which nftables has; the rest is the bridge's.
     var isRule: Bool {
         switch self {
         case .station, .untagged, .tagged, .rate, .served: true
-        case .forwarding, .member: false
+        case .forwarding, .member, .quiet: false
         }
     }
 }
@@ -49,6 +51,8 @@ package struct ClaimToken: Hashable, Sendable {
 
     /// What an evbd before this one has imposed, until it is claimed anew.
     package static let inherited = ClaimToken(number: 0)
+    /// What the other ports of the bridge ask for.
+    package static let fabric = ClaimToken(number: .max)
 }
 
 /// All claims on one port. What several claim is in force once, as the latest of them wants it, until the last of them goes.
@@ -151,7 +155,7 @@ struct PortClaims {
                     others.vids.insert(vid)
                 }
             case .tagged(nil, let vid): others.vids.insert(vid)
-            case .station, .untagged, .rate, .served, .member: break
+            case .station, .untagged, .rate, .served, .member, .quiet: break
             }
         }
         for address in wanted.keys where !others.addresses.contains(address) {
@@ -225,6 +229,9 @@ package struct GrantedFrames: Sendable, Equatable {
     package struct Obstacle: Error, CustomStringConvertible {
         package let description: String
     }
+
+    /// Whether only frames can tell where some of the addresses are.
+    var needLearning: Bool { entries.contains { $0.macAddress.map { profile.shares($0) } ?? true } }
 
     /// The impositions that a grant comes to on a port.
     ///

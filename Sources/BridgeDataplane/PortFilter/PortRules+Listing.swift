@@ -61,6 +61,7 @@ extension PortRules {
         case .forwarding: return pair(key).map { (.forwarding($0, $1), value) }
         case .served: return vid(key).map { (.served($0), value) }
         case .members: return vid(key).map { (.member($0), value) }
+        case .quiet: return (.quiet, value)
         }
     }
 

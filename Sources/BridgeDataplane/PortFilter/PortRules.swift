@@ -57,11 +57,13 @@ package struct PortRules {
         case forwarding
         /// The ledger of the port's VLANs that are evbd's.
         case members
+        /// The ledger: has the port where it learns nothing by evbd's will.
+        case quiet
 
         var isMap: Bool {
             switch self {
             case .untagged, .tagged, .vlans, .open: true
-            case .stations, .rates, .served, .forwarding, .members: false
+            case .stations, .rates, .served, .forwarding, .members, .quiet: false
             }
         }
 
@@ -76,6 +78,7 @@ package struct PortRules {
             case .open: "type ifname : verdict;"
             case .forwarding: "typeof ether saddr . vlan id;"
             case .served, .members: "typeof vlan id;"
+            case .quiet: "type ifname;"
             }
         }
     }
@@ -179,6 +182,7 @@ package struct PortRules {
         case .forwarding: .forwarding
         case .served: .served
         case .member: .members
+        case .quiet: .quiet
         }
     }
 
@@ -186,7 +190,7 @@ package struct PortRules {
         let key =
             switch item {
             case .station(let address), .rate(let address), .untagged(let address?): "\(address)"
-            case .untagged(nil): "\"\(port)\""
+            case .untagged(nil), .quiet: "\"\(port)\""
             case .tagged(let address?, let vid), .forwarding(let address, let vid): "\(address) . \(vid)"
             case .tagged(nil, let vid), .served(let vid), .member(let vid): "\(vid)"
             }

@@ -133,6 +133,9 @@ package final class BridgeRegistry {
     /// The name of a link.
     func linkName(_ index: Int32) -> String? { table?[index]?.name }
 
+    /// Whether a link is a VXLAN device.
+    func isTunnel(_ index: Int32) -> Bool { table?[index]?.kind == "vxlan" }
+
     private func domain(of port: String) -> AddressLedger.Domain {
         guard let master = bridge(of: port) else { return AddressLedger.Domain() }
         return AddressLedger.Domain(bridgeIndex: master.index, filtersVLANs: master.filtersVLANs == true)

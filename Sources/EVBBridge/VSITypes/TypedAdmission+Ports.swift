@@ -70,9 +70,10 @@ extension TypedAdmission {
 
     private func attached(_ port: Port, _ name: String, _ answer: BridgeOperation.Answer) {
         switch answer {
-        case .attached(let hasInherited):
+        case .attached(let hasInherited, let learning):
             port.isAttached = true
             if hasInherited { endInheritance(of: name) }
+            if let learning { reportFabric(name, learning.filter { ports[$0] == nil }) }
         case .failed(let error):
             logger.error(
                 "what VSI types impose cannot be put into force here: every association is refused",
@@ -93,6 +94,19 @@ extension TypedAdmission {
         }
         timer.set(timers.now + Self.inheritancePatience)
         ports[name]?.patience = timer
+    }
+
+    /// Reports that the bridge is one box of several.
+    private func reportFabric(_ name: String, _ learning: [String]) {
+        logger.info(
+            "the bridge has a VXLAN port: entries for VSIs are not sticky, and the port learns nothing",
+            metadata: ["port": "\(name)"])
+        guard !learning.isEmpty else { return }
+        let names =
+            learning.prefix(Self.takenMax).joined(separator: ", ") + (learning.count > Self.takenMax ? ", ..." : "")
+        logger.notice(
+            "other ports of the bridge learn: a frame that they bring in can move a VSI's address there (bridge link set dev PORT learning off)",
+            metadata: ["port": "\(name)", "learning": "\(names)"])
     }
 
     private func claimStations(_ name: String, _ database: VSITypeDatabase) {

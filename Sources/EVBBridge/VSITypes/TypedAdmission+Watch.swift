@@ -79,7 +79,10 @@ extension TypedAdmission {
     private func take(_ event: BridgeEvent) {
         switch event {
         case .entryRemoved(let entry, let index): gather(index, Comparison(entries: [entry]))
-        case .portChanged(let index): gather(index, Comparison(isWhole: true))
+        case .portChanged(let index):
+            // A VXLAN port that comes or goes changes what all ports of the bridge are to have.
+            if registry.isTunnel(index) { for name in ports.keys { gather(name, Comparison(isWhole: true)) } }
+            gather(index, Comparison(isWhole: true))
         case .overrun: for name in ports.keys { gather(name, Comparison(isWhole: true)) }
         }
     }
@@ -87,7 +90,9 @@ extension TypedAdmission {
     private func gather(_ index: Int32, _ comparison: Comparison) {
         // The table of links may hear of a new port later than this.
         let name = registry.linkName(index) ?? Links.name(ofIndex: index)
-        gather(name, comparison)
+        guard ports[name] == nil else { return gather(name, comparison) }
+        // It has gone from another port: from a VXLAN port, where another box has let the address go.
+        if !comparison.isWhole { for name in ports.keys { gather(name, comparison) } }
     }
 
     private func gather(_ name: String, _ comparison: Comparison) {
@@ -154,6 +159,22 @@ extension TypedAdmission {
                     "port": "\(name)", "count": "\(repair.restored.count)", "what": "\(Self.names(repair.restored))",
                 ])
         }
+        if repair.reset > 0 {
+            logger.notice(
+                "VXLAN ports of the bridge have come or gone: forwarding entries of VSIs are set again",
+                metadata: ["port": "\(name)", "count": "\(repair.reset)"])
+        }
+        let elsewhere = Set(repair.elsewhere)
+        if !elsewhere.isSubset(of: port.watch.toldElsewhere) {
+            logger.notice(
+                "another box has addresses of VSIs now; they stay there until the VSI is associated again here or the other box lets them go",
+                metadata: ["port": "\(name)", "count": "\(elsewhere.count)", "what": "\(Self.names(repair.elsewhere))"])
+        }
+        if comparison.isWhole {
+            port.watch.toldElsewhere = elsewhere
+        } else {
+            port.watch.toldElsewhere.formUnion(elsewhere)
+        }
         if repair.hadLostRules || repair.elements > 0 {
             logger.warning(
                 "rules of VSI types were gone; they are there again",
@@ -196,6 +217,7 @@ extension TypedAdmission {
             case .forwarding(let address, 0): "\(address)"
             case .forwarding(let address, let vid): "\(address) in VLAN \(vid)"
             case .member(let vid): "VLAN \(vid)"
+            case .quiet: "learning off"
             default: "a rule"
             }
         }
@@ -219,6 +241,7 @@ struct PortWatch {
     /// Nanoseconds that the last comparison of all took.
     var spent: UInt64 = 0
     var toldFailures: Set<Imposition> = []
+    var toldElsewhere: Set<Imposition> = []
     var toldProblem: EnforcementError?
     var isToldOutOfBridge = false
 

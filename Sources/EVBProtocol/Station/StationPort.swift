@@ -190,6 +190,9 @@ extension StationPort: PeerLinkPort {
     var takesECP: Bool { true }
     var announcedVSIs: Int { vdp.slotOf.count }
 
+    /// Whether the bridge reflects frames on this link, asked or not.
+    package var isReflecting: Bool { peer?.advertised.reflects ?? false }
+
     var ownNotices: Set<StationNotice> {
         guard let peer else { return [] }
         let asked = configuration.evb.requestsReflectiveRelay

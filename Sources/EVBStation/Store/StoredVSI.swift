@@ -81,6 +81,8 @@ extension StoredVSI {
         var priority: Int?
         var addresses: [String]
         var sources: [String]
+        /// Left out where it is not so.
+        var allmulticast: Bool?
 
         init(_ demand: EdgeRelay.Demand) {
             name = demand.name
@@ -91,6 +93,7 @@ extension StoredVSI {
                 mtu = specification.mtu.map { Int($0) }
                 addresses = [specification.address.description]
                 sources = specification.sources.map(\.description)
+                allmulticast = specification.allmulticast ? true : nil
             case .find(_, let found):
                 addresses = found.map(\.description)
                 sources = []
@@ -218,7 +221,8 @@ extension StoredVSI {
         guard (mode == nil) == (link.mode == nil), (mtu == nil) == (link.mtu == nil) else { throw .value("link.mode") }
         return .make(
             EdgeRelay.Specification(
-                name: name, kind: kind, mode: mode, address: addresses[0], mtu: mtu, sources: sources))
+                name: name, kind: kind, mode: mode, address: addresses[0], mtu: mtu, sources: sources,
+                allmulticast: link.allmulticast ?? false))
     }
 
     /// As the kernel names interfaces.

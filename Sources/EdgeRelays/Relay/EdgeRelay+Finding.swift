@@ -70,6 +70,12 @@ extension EdgeRelay {
         return bridge
     }
 
+    /// The Linux bridge or Open vSwitch that the port is in.
+    package var hostSwitch: Link? {
+        guard let master = table[portName]?.masterIndex.flatMap({ table[$0] }) else { return nil }
+        return ["bridge", "openvswitch"].contains(master.kind) ? master : nil
+    }
+
     /// Whether a link is where one of a machine on this port can be: on the port, on the VLAN's device on the port, or
     /// in the port's bridge.
     private func isPlacedForGuest(_ link: Link, _ vid: UInt16?) -> Bool {

@@ -109,7 +109,8 @@ extension EdgeRelay {
             name: spec.name ?? "", kind: spec.kind.flatMap { MacvlanSpec.Kind(rawValue: $0) } ?? .macvtap,
             mode: MacvlanMode(mode), parentIndex: parent,
             address: spec.addresses.first.map { HardwareAddress($0.rawValue) }, mtu: spec.mtu,
-            alias: Self.alias(vsiID), sources: spec.sources.map { HardwareAddress($0.rawValue) }, up: false)
+            alias: Self.alias(vsiID), sources: spec.sources.map { HardwareAddress($0.rawValue) },
+            allmulticast: spec.allmulticast, up: false)
         submit(.create(macvlan)) { relay, result in
             guard case .success(let link?) = result else {
                 return relay.finished(vsiID, operation, relay.result(of: result))

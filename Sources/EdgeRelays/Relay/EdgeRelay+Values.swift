@@ -52,7 +52,8 @@ extension LinkSpec {
             self.init(
                 .created, name: specification.name, addresses: [specification.address],
                 mode: specification.mode.map { RelayMode($0) }, mtu: specification.mtu,
-                kind: specification.kind.rawValue, sources: specification.sources)
+                kind: specification.kind.rawValue, sources: specification.sources,
+                allmulticast: specification.allmulticast)
         case .find(let name, let addresses):
             let forms = addresses.flatMap(EdgeRelay.hardwareAddresses).map { MACAddress(truncating: $0.value) }
             self.init(.found, name: name, addresses: forms)

@@ -25,10 +25,12 @@ package final class EdgeRelay {
         package var mtu: UInt32?
         /// Whose frames a macvlan in source mode lets in.
         package var sources: [MACAddress] = []
+        /// Whether the link takes frames to all multicast groups.
+        package var allmulticast = false
 
         package init(
             name: String, kind: MacvlanSpec.Kind, mode: MacvlanMode? = nil, address: MACAddress, mtu: UInt32? = nil,
-            sources: [MACAddress] = []
+            sources: [MACAddress] = [], allmulticast: Bool = false
         ) {
             self.name = name
             self.kind = kind
@@ -36,6 +38,7 @@ package final class EdgeRelay {
             self.address = address
             self.mtu = mtu
             self.sources = sources
+            self.allmulticast = allmulticast
         }
     }
 
@@ -275,6 +278,8 @@ package final class EdgeRelay {
         package var name: String
         package var kind: String?
         package var mode: RelayMode?
+        /// The address that the link takes frames for; nil where that is not known, or where it takes all.
+        package var address: MACAddress?
     }
 
     /// The link of a VSI; nil while there is none.
@@ -285,7 +290,8 @@ package final class EdgeRelay {
         let isCreated = slot.desired.spec?.origin == .created
         let kind = link?.kind ?? slot.desired.spec?.kind
         let mode = link.map(\.mode) ?? (isCreated ? slot.desired.spec?.mode ?? machine.policy.mode : nil)
-        return LinkDescription(name: name, kind: kind, mode: mode)
+        let address = link.flatMap { table[$0.index]?.address }.map { MACAddress(truncating: $0.value) }
+        return LinkDescription(name: name, kind: kind, mode: mode, address: mode == nil ? nil : address)
     }
 
     package static func alias(_ vsiID: VSIID) -> String { aliasPrefix + vsiID.description }

@@ -95,6 +95,11 @@ struct VSIOptions: ParsableArguments {
             "Whose frames a macvlan in mode source lets in; give it again for more.", valueName: "mac"))
     var linkSource: [String] = []
 
+    @Flag(
+        name: .customLong("link-allmulticast"), inversion: .prefixedNo,
+        help: "Whether the link takes frames to all multicast groups (default: as the port's settings say).")
+    var linkAllmulticast: Bool?
+
     @OptionGroup var wait: WaitOptions
 
     func validate() throws {
@@ -106,6 +111,9 @@ struct VSIOptions: ParsableArguments {
         }
         guard link != nil || (linkKind == nil && linkMode == nil && linkMTU == nil) else {
             throw ValidationError("--link-kind, --link-mode and --link-mtu need --link")
+        }
+        guard link != nil || linkAllmulticast == nil else {
+            throw ValidationError("--link-allmulticast needs --link")
         }
         guard linkMTU.map(VSIRequest.linkMTURange.contains) ?? true else {
             throw ValidationError("--link-mtu \(linkMTU ?? 0) is out of range; give 68 to 65535 octets")
@@ -138,7 +146,8 @@ struct VSIOptions: ParsableArguments {
             vsiID: vsiID, port: port, managerID: manager, typeID: type, typeVersion: typeVersion, filters: filter,
             migrating: migrating, suspended: suspended, organizational: organizational,
             link: link.map { VSILink(name: $0, kind: linkKind, mode: linkMode) }, linkMTU: linkMTU,
-            linkSources: linkSource.map { $0.lowercased() }, reserve: reserve, waitMilliseconds: wait.milliseconds)
+            linkSources: linkSource.map { $0.lowercased() }, linkAllmulticast: linkAllmulticast, reserve: reserve,
+            waitMilliseconds: wait.milliseconds)
     }
 }
 

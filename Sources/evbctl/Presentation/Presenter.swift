@@ -172,14 +172,21 @@ struct Presenter {
             [link.name, link.kind?.rawValue, link.mode?.rawValue].compactMap(\.self).joined(separator: " ")
         }
         facts.rows.append([Cell("Link"), Cell(link ?? "-")])
-        return facts.rendered(colour: colour) + "\n\n" + objects(details.managedObjects)
+        return
+            (vsi.warnings.map(warning) + [facts.rendered(colour: colour), objects(details.managedObjects)])
+            .joined(separator: "\n\n")
     }
 
     /// One line on what has become of a VSI that was asked for.
     func outcome(_ vsi: VSIStatus) -> String {
         let reason = vsi.reason.map { $0 == .success ? "" : " (\($0.rawValue))" } ?? ""
         let state = state(vsi).rendered(colour: colour)
-        return "VSI \(printable(vsi.vsiID)) on \(printable(vsi.port)) is \(state)\(reason)"
+        let line = "VSI \(printable(vsi.vsiID)) on \(printable(vsi.port)) is \(state)\(reason)"
+        return ([line] + vsi.warnings.map(warning)).joined(separator: "\n")
+    }
+
+    private func warning(_ warning: VSIWarning) -> String {
+        Cell("WARNING: \(warning.message): \(warning.hint)", .warning).rendered(colour: colour)
     }
 
     private func state(_ vsi: VSIStatus) -> Cell {

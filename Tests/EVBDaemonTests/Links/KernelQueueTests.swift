@@ -59,7 +59,7 @@ private struct LineHandler: LogHandler {
         #expect(queue.submit(.look(index: 1), of: "eth0") { answers.append("\($0 == .success(nil))") })
         #expect(
             queue.perform(BridgeOperation.attach("eth1"), of: "eth1") {
-                if case .attached(hasInherited: true)? = $0 { answers.append("attached") }
+                if case .attached(hasInherited: true, _)? = $0 { answers.append("attached") }
             })
         #expect(
             queue.perform(ForwardingRead.ownAddresses(index: 1, limit: 5)) { _ in

@@ -1,0 +1,104 @@
+package import EVBModel
+internal import EVBPorts
+internal import EVBProtocol
+internal import EVBSettings
+package import EVBWire
+internal import EdgeRelayMachine
+package import EdgeRelays
+internal import Logging
+internal import Netlink
+
+// What a machine will notice of its link, and what is wrong with a port whose bridge reflects frames.
+
+extension StationPortController {
+    /// Addresses that a warning names.
+    private static let addressesMax = 8
+
+    // MARK: VSIs
+
+    /// What the machine behind a link will notice.
+    package func warnings(of link: EdgeRelay.LinkDescription, _ filter: FilterInfo) -> [VSIWarning] {
+        [selfHearing(link), unreachable(link, filter)].compactMap(\.self)
+    }
+
+    /// A reflected broadcast: macvlan's modes other than vepa do not know the frames of their own.
+    private func selfHearing(_ link: EdgeRelay.LinkDescription) -> VSIWarning? {
+        guard port.isReflecting, let mode = link.mode, mode != .vepa else { return nil }
+        let kernel = mode == .bridge ? ", on Linux 7.2 and later," : ""
+        return VSIWarning(
+            kind: .hearsItself,
+            message:
+                "the bridge reflects frames, and in mode \(mode) the machine behind \(link.name)\(kernel) hears its own"
+                + " broadcasts, so that IPv6 may take its address for a duplicate",
+            hint: "use mode vepa, or have the bridge not reflect on \(name)")
+    }
+
+    /// The kernel gives a macvlan that is not in mode passthru the frames for one unicast address only.
+    private func unreachable(_ link: EdgeRelay.LinkDescription, _ filter: FilterInfo) -> VSIWarning? {
+        guard let own = link.address, let mode = link.mode, mode != .passthru else { return nil }
+        let others = Set(filter.entries.compactMap(\.macAddress)).subtracting([own])
+        guard !others.isEmpty else { return nil }
+        let names = others.sorted { $0.rawValue < $1.rawValue }.prefix(Self.addressesMax).map { "\($0)" }
+        let rest = others.count > names.count ? " and \(others.count - names.count) more" : ""
+        return VSIWarning(
+            kind: .unreachableAddresses,
+            message: "in mode \(mode) \(link.name) takes unicast frames for \(own) only, not for "
+                + names.joined(separator: ", ") + rest,
+            hint: "give each address a VSI with a link of its own, use mode passthru, or a tap in a bridge")
+    }
+
+    /// Reports what is new of the warnings of an associated VSI.
+    func reportWarnings(_ vsiID: VSIID) {
+        guard let link = relay.link(of: vsiID), let filter = port.vsi(vsiID)?.filter, let managed = vsis[vsiID] else {
+            return
+        }
+        let current = warnings(of: link, filter)
+        for warning in current where !managed.reported.contains(warning.kind) {
+            log(.warning, "\(warning.message): \(warning.hint)", ["vsi": "\(vsiID)"])
+            onNews?(PortNews(kind: .notice, vsiID: vsiID, message: "\(warning.message): \(warning.hint)"))
+        }
+        vsis[vsiID]?.reported = Set(current.map(\.kind))
+    }
+
+    // MARK: The port
+
+    /// The bridge reflects frames where that does harm.
+    var reflectionProblem: PortProblem? {
+        guard port.isReflecting else { return nil }
+        let isAsked = configuration.edgeRelay == .vepa
+        if let hostSwitch = relay.hostSwitch {
+            return PortProblem(
+                kind: .reflectsIntoBridge,
+                message:
+                    "the bridge on \(name) reflects frames into \(hostSwitch.name), which learns from its own broadcasts"
+                    + " that its machines are behind \(name): the next frame to such a machine is lost",
+                hint: isAsked
+                    ? "set edge-relay: veb" : "turn reflective relay off at the bridge, which was not asked for it")
+        }
+        guard !isAsked else { return nil }
+        return PortProblem(
+            kind: .reflectsUnasked,
+            message: "the bridge on \(name) reflects frames although edge-relay: veb asks it not to: machines may hear"
+                + " their own broadcasts, and frames twice",
+            hint: "turn reflective relay off at the bridge")
+    }
+
+    /// The bridge reflects from now on.
+    func reportReflection() {
+        if let problem = reflectionProblem, problem.kind == .reflectsIntoBridge {
+            log(.warning, "\(problem.message): \(problem.hint)")
+            onNews?(PortNews(kind: .notice, message: "\(problem.message): \(problem.hint)"))
+        }
+        // One line for all: there may be thousands.
+        let hearing = vsis.filter { vsiID, managed in
+            guard !managed.reported.contains(.hearsItself), let link = relay.link(of: vsiID) else { return false }
+            return selfHearing(link) != nil
+        }
+        guard let (first, _) = hearing.min(by: { "\($0.key)" < "\($1.key)" }) else { return }
+        for vsiID in hearing.keys { vsis[vsiID]?.reported.insert(.hearsItself) }
+        let text =
+            "the bridge reflects frames, and the links of VSIs are in modes in which machines hear their own broadcasts"
+        log(.warning, text, ["count": "\(hearing.count)", "vsi": "\(first)"])
+        onNews?(PortNews(kind: .notice, message: "\(text): \(hearing.count) VSIs, among them \(first)"))
+    }
+}
