@@ -15,7 +15,7 @@ from lab.evbd import binary
 from lab.system import REPOSITORY
 
 DOCUMENTATION = REPOSITORY / "Documentation"
-PAGES = ["containers.md", "lab.md"]
+PAGES = ["concepts.md", "containers.md", "lab.md"]
 LANGUAGES = {"sh", "sh end", "output", "yaml", "text"}
 ENTER = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "private"]
 MARK = "== block "
