@@ -7,15 +7,17 @@ that page's lab. Everything runs in namespaces of the test's own: network, proce
 
 import os
 import re
+import signal
 import subprocess
 from pathlib import Path
 
 import pytest
-from lab.evbd import binary
+from lab import Evbd, eventually
+from lab.evbd import NO_ANSWER, binary
 from lab.system import REPOSITORY
 
 DOCUMENTATION = REPOSITORY / "Documentation"
-PAGES = ["concepts.md", "containers.md", "lab.md"]
+PAGES = ["concepts.md", "containers.md", "lab.md", "switches.md"]
 LANGUAGES = {"sh", "sh end", "output", "yaml", "text"}
 ENTER = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "private"]
 MARK = "== block "
@@ -94,3 +96,20 @@ def test_OPS_804_configurations_are_accepted(page, configuration, tmp_path):
     path.write_text(configuration)
     said = subprocess.run([binary("evbd"), "--check-config", "--config", path], capture_output=True, text=True)
     assert said.returncode == 0 and said.stdout.strip() == "OK", f"{page}: {said.stdout}{said.stderr}"
+
+
+def test_OPS_805_lldp_to_the_nearest_bridge_alone(cable):
+    """The row of switches.md about 01-80-C2-00-00-0E: no peer, no neighbour, a counter that grows, exit status 4; `group-address` cures it."""
+    nearest = "01:80:c2:00:00:0e"
+    Evbd(cable.lab, cable.switch, name="bridge", ports=[{"interface": "port0", "role": "bridge", "group-address": nearest}])
+    evbd = cable.evbd()
+    eventually(lambda: int(re.search(r"LldpRxOtherDestination +(\d+)", evbd.ctl("stats", "uplink0").stdout)[1]) > 0, 40, "it is counted")
+    shown = evbd.ctl("port", "show", "uplink0").stdout
+    assert re.search(r"^EVB peer +none$", shown, re.M) and re.search(r"^LLDP neighbour +none$", shown, re.M), shown
+    vsi = ["1f9b1c53-8b5c-4eeb-8f00-d84eaa0aaa01", "--port", "uplink0", "--type", "100", "--filter", "mac=52:54:00:00:00:01"]
+    assert evbd.ctl("vsi", "associate", *vsi, "--wait", "1").returncode == NO_ANSWER
+    evbd.config["ports"][0]["group-address"] = nearest
+    evbd.write_config()
+    evbd.process.signal(signal.SIGHUP)
+    evbd.wait_for_bridge(seconds=40)
+    evbd.wait_for_state(vsi[0], "associated")
