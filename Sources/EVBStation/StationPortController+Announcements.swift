@@ -6,7 +6,7 @@ internal import EdgeRelays
 internal import EventLoop
 
 // Tells the network where a machine is now. QEMU does that itself after a migration, but its frames are over in less than a second,
-// before a late grant, and nobody sends any when an association comes back.
+// before a late grant, and there are none when an association comes back.
 
 extension StationPortController {
     /// A VSI is associated and its link is up.

@@ -65,7 +65,7 @@ public struct Link: Sendable, Equatable {
     public var hairpin: Bool?
     /// Whether a bridge learns from what comes in by this port; nil for other links.
     ///
-    /// As of the answer: a change of it alone is not told.
+    /// As of the answer: the kernel sends no news of it alone.
     public var learning: Bool?
     /// Whether a bridge runs a spanning tree protocol; nil for other links.
     ///

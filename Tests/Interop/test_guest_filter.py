@@ -88,7 +88,7 @@ def lost(evbd, vsi):
 
 def set_up(cable, kind, **settings):
     wire, bridge = cable.wire(), cable.lldpad_bridge()
-    evbd = cable.evbd(ports=[{"interface": "uplink0", **settings}]).wait_for_bridge()
+    evbd = cable.evbd(ports=[{"interface": "uplink0", "announce": False, **settings}]).wait_for_bridge()
     neighbour, vsi = str(uuid.uuid4()), str(uuid.uuid4())
     evbd.associate(neighbour, "--link", "vm1", mac=NEIGHBOUR)
     guest = kind(cable, evbd, vsi)
@@ -148,7 +148,7 @@ def ruleset(cable):
 def test_rules_come_and_go_with_links(cable):
     """No rules are left behind at links: neither when a VSI is de-associated nor when its link is deleted, and SIGHUP switches all of them."""
     cable.lldpad_bridge()
-    evbd = cable.evbd().wait_for_bridge()
+    evbd = cable.evbd(ports=[{"interface": "uplink0", "announce": False}]).wait_for_bridge()
     vsis = [str(uuid.uuid4()) for _ in range(3)]
     for number, (vsi, kind) in enumerate(zip(vsis, ("macvtap", "macvtap", "macvlan"))):
         evbd.associate(vsi, "--link", f"vm{number}", "--link-kind", kind, mac=f"52:54:00:11:00:0{number}")
@@ -179,7 +179,7 @@ def test_rules_come_and_go_with_links(cable):
 def test_ARC_09_rules_that_somebody_flushes_come_back(cable):
     """ARC-09 `nft flush ruleset`, as a reload of a host's firewall does it: the filter is in force again, at links and at the port, with a word."""
     cable.lldpad_bridge()
-    evbd = cable.evbd().wait_for_bridge()
+    evbd = cable.evbd(ports=[{"interface": "uplink0", "announce": False}]).wait_for_bridge()
     vsis = [str(uuid.uuid4()) for _ in range(2)]
     for number, (vsi, kind) in enumerate(zip(vsis, ("macvtap", "macvlan"))):
         evbd.associate(vsi, "--link", f"vm{number}", "--link-kind", kind, mac=f"52:54:00:11:00:0{number}")
@@ -200,7 +200,7 @@ def test_lldpd_is_not_disturbed_by_machines(cable):
     """MGT-03 ARC-09 Another LLDP agent on the host speaks on, beside macvtaps and beside a container's macvlan."""
     wire = cable.wire()
     cable.lldpad_bridge()
-    evbd = cable.evbd().wait_for_bridge()
+    evbd = cable.evbd(ports=[{"interface": "uplink0", "announce": False}]).wait_for_bridge()
     other = Lldpd(cable.lab, cable.host, "uplink0")
     address = mac(cable.host.mac("uplink0"))
 

@@ -115,7 +115,7 @@ def guarded(cable, name):
 def test_SEC_41_no_machine_on_the_port_speaks_for_the_host(cable):
     """SEC-41 A macvtap without a VSI, one whose name nft cannot quote, and a container that podman made: none speaks or hears ECP or LLDP."""
     wire, bridge = cable.wire(), cable.scripted_bridge()
-    evbd = cable.evbd().wait_for_bridge()
+    evbd = cable.evbd(ports=[{"interface": "uplink0", "announce": False}]).wait_for_bridge()
     neighbour = str(uuid.uuid4())
     evbd.associate(neighbour, "--link", "vm1", mac=NEIGHBOUR)
     macvtap(cable, "bad", "address", GUEST)
@@ -149,7 +149,7 @@ def test_SEC_42_taps_in_the_bridge_of_the_port(cable):
     bad = Tap(cable.lab, cable.host, "bad", GUEST, "hbr")
     cable.host.ip("link", "set", "bad", "up")
     cable.scripted_bridge()
-    cable.evbd(ports=[{"interface": "uplink0", "edge-relay": "veb"}]).wait_for_bridge()
+    cable.evbd(ports=[{"interface": "uplink0", "announce": False, "edge-relay": "veb"}]).wait_for_bridge()
     guarded(cable, "bad")
     sends_nothing(bad, wire, [f for source in (GUEST, UPLINK_MAC) for f in (forged(str(uuid.uuid4()), source), *frames_of_a_machine(source))])
     wire.clear()
@@ -160,7 +160,7 @@ def test_SEC_42_taps_in_the_bridge_of_the_port(cable):
 def test_SEC_43_before_an_association_and_after_a_rename(cable):
     """SEC-43 With `gate: none` a link is filtered before its VSI is asked for, while it is refused and after its end; and under a new name that it got while evbd was dead."""
     wire, bridge = cable.wire(), cable.scripted_bridge()
-    evbd = cable.evbd(ports=[{"interface": "uplink0", "gate": "none"}]).wait_for_bridge()
+    evbd = cable.evbd(ports=[{"interface": "uplink0", "announce": False, "gate": "none"}]).wait_for_bridge()
     macvtap(cable, "vm0", "address", GUEST)
     guarded(cable, "vm0")
     tap, vsi = Macvtap(cable.lab, cable.host, "vm0"), str(uuid.uuid4())
@@ -190,7 +190,7 @@ def test_SEC_43_before_an_association_and_after_a_rename(cable):
 def test_SEC_44_a_restart_opens_nothing(cable):
     """SEC-44 While evbd is stopped, killed and started again, no frame of a container and none of a closed address gets out."""
     wire, bridge = cable.wire(), cable.scripted_bridge()
-    evbd = cable.evbd().wait_for_bridge()
+    evbd = cable.evbd(ports=[{"interface": "uplink0", "announce": False}]).wait_for_bridge()
     bridge.answer = lambda request: request.answered(2)
     evbd.ctl("vsi", "associate", str(uuid.uuid4()), "--port", "uplink0", "--type", 1, "--filter", f"mac={NEIGHBOUR}", "--no-wait")
     eventually(lambda: closed(cable) == {NEIGHBOUR}, 5, "its address is closed")
@@ -225,7 +225,7 @@ def test_SEC_45_the_hosts_own_protocols_pass(cable):
     """SEC-45 LLDP to other addresses, 802.1X and LACP of the host's own programs pass; a machine in passthru has 802.1X and LACP, and no ECP."""
     wire = cable.wire()
     cable.scripted_bridge()
-    evbd = cable.evbd().wait_for_bridge()
+    evbd = cable.evbd(ports=[{"interface": "uplink0", "announce": False}]).wait_for_bridge()
     host = cable.host_wire()
     own = [to_reserved(0x0E, ETHERTYPE_LLDP, UPLINK_MAC), to_reserved(3, EAPOL, UPLINK_MAC), to_reserved(2, LACP, UPLINK_MAC)]
     for octets in own:
@@ -245,7 +245,7 @@ def test_SEC_45_the_hosts_own_protocols_pass(cable):
 def test_SEC_46_flushed_rules_come_back(cable):
     """SEC-46 `nft flush table`, `flush chain` and `flush set` of evbd's table are noticed, and all is as before; evbd's own changes are no such news."""
     bridge = cable.scripted_bridge()
-    evbd = cable.evbd().wait_for_bridge()
+    evbd = cable.evbd(ports=[{"interface": "uplink0", "announce": False}]).wait_for_bridge()
     evbd.associate(str(uuid.uuid4()), "--link", "vm0", mac=NEIGHBOUR)
     bridge.answer = lambda request: request.answered(2)
     evbd.ctl("vsi", "associate", str(uuid.uuid4()), "--port", "uplink0", "--type", 1, "--filter", f"mac={GUEST}", "--no-wait")
@@ -288,7 +288,7 @@ class Sender:
 def refused(cable, **settings):
     """A machine's link, adopted, whose VSI has lost its association."""
     wire, bridge = cable.wire(), cable.scripted_bridge()
-    evbd = cable.evbd(ports=[{"interface": "uplink0", **settings}]).wait_for_bridge()
+    evbd = cable.evbd(ports=[{"interface": "uplink0", "announce": False, **settings}]).wait_for_bridge()
     macvtap(cable, "vm0", "address", GUEST)
     tap, vsi = Macvtap(cable.lab, cable.host, "vm0"), str(uuid.uuid4())
     evbd.associate(vsi)
@@ -352,7 +352,7 @@ def test_SEC_52_closing_never_ends_without_the_gate_either(cable):
 def test_SEC_128_a_removed_port_leaves_nothing(cable):
     """SEC-128 A port is taken out of the configuration while its switch acknowledges and never answers: links, rules and files go."""
     bridge = cable.scripted_bridge(evb=EVB(rrcap=True, rrctr=True, bgid=True, rte=14, rwd=20, rka=20))
-    evbd = cable.evbd().wait_for_bridge()
+    evbd = cable.evbd(ports=[{"interface": "uplink0", "announce": False}]).wait_for_bridge()
     for number in range(2):
         evbd.associate(str(uuid.uuid4()), "--link", f"vm{number}", mac=f"52:54:00:11:00:0{number}")
     assert len(list((evbd.directory / "vsis").glob("*.vsi"))) == 2

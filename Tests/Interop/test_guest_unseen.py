@@ -39,7 +39,7 @@ def gone(cable, inside):
 def test_SEC_53_a_refused_second_association_opens_nothing(cable):
     """SEC-53 The VSI of an adopted link is given up, asked for again, refused and given up again; and one that was never associated: both stay closed until the link is gone."""
     wire, bridge = cable.wire(), cable.scripted_bridge()
-    evbd = cable.evbd().wait_for_bridge()
+    evbd = cable.evbd(ports=[{"interface": "uplink0", "announce": False}]).wait_for_bridge()
     macvtap(cable, "vm0", "address", GUEST)
     tap, vsi = Macvtap(cable.lab, cable.host, "vm0"), str(uuid.uuid4())
     evbd.associate(vsi)
@@ -69,7 +69,7 @@ def test_SEC_47_a_containers_address_stays_closed_over_a_restart(cable):
     """SEC-47 The address of a VSI that was given up stays closed while a container has it, of whose link the host has no news, also over a restart, and is opened when the link is gone."""
     wire = cable.wire()
     cable.scripted_bridge()
-    evbd = cable.evbd().wait_for_bridge()
+    evbd = cable.evbd(ports=[{"interface": "uplink0", "announce": False}]).wait_for_bridge()
     inside, vsi = Inside(cable), str(uuid.uuid4())
     evbd.associate(vsi)
     inside.send(spoofed(GUEST))
@@ -93,7 +93,7 @@ def test_SEC_47_a_containers_address_stays_closed_over_a_restart(cable):
 def test_SEC_48_an_address_that_no_vsi_has_is_shown(cable):
     """SEC-48 An address in the port's table that neither a VSI nor a link of the host has is logged once, and listed until it is gone; the host's own and VSIs' are not."""
     cable.scripted_bridge()
-    evbd = cable.evbd().wait_for_bridge()
+    evbd = cable.evbd(ports=[{"interface": "uplink0", "announce": False}]).wait_for_bridge()
     assert unknown(evbd) == []
     inside, _ = Inside(cable), Inside(cable, NEIGHBOUR, name="other")
     macvtap(cable, "vm0", "address", "52:54:00:11:22:99")
@@ -128,7 +128,7 @@ def test_SEC_48_an_address_that_no_vsi_has_is_shown(cable):
 def test_SEC_49_the_table_of_arp_alone_comes_back(cable):
     """SEC-49 The loss of evbd's table of one family alone is noticed, where other families have chains of the same names."""
     cable.scripted_bridge()
-    evbd = cable.evbd().wait_for_bridge()
+    evbd = cable.evbd(ports=[{"interface": "uplink0", "announce": False}]).wait_for_bridge()
     evbd.associate(str(uuid.uuid4()), "--link", "vm0")
     tables = lambda: {line.strip() for line in run(*cable.host.command("nft", "list", "tables")).stdout.splitlines()}
     listed = lambda family: run(*cable.host.command("nft", "list", "table", family, "evbd-guests")).stdout
@@ -149,7 +149,7 @@ def test_SEC_414_a_card_in_the_bridge(cable):
     cable.host.ip("link", "add", "below0", "type", "veth", "peer", "name", "below1")
     cable.host.ip("link", "add", "link", "below0", "name", "card1", "type", "macvlan", "mode", "bridge")
     cable.scripted_bridge()
-    cable.evbd(ports=[{"interface": "uplink0", "edge-relay": "veb"}]).wait_for_bridge()
+    cable.evbd(ports=[{"interface": "uplink0", "announce": False, "edge-relay": "veb"}]).wait_for_bridge()
     forwards = lambda: "ether type < 1536 accept" in ruleset(cable) or "ether type < 0x0600 accept" in ruleset(cable)
     always(lambda: not forwards(), 0.5, "there is no other way to the network")
     for leave in (("link", "set", "card1", "nomaster"), ("link", "delete", "card1")):
@@ -166,7 +166,7 @@ def test_SEC_414_a_card_in_the_bridge(cable):
 def test_SEC_54_a_link_that_comes_back_after_a_restart(cable, ending):
     """SEC-54 A link was in a container when evbd was started again, and comes back under another name: it is set up, cut or deleted as its VSI has it."""
     bridge = cable.scripted_bridge()
-    evbd = cable.evbd().wait_for_bridge()
+    evbd = cable.evbd(ports=[{"interface": "uplink0", "announce": False}]).wait_for_bridge()
     vsi, inside = str(uuid.uuid4()), cable.lab.namespace("guest")
     is_adopted = ending.endswith("adopted")
     if is_adopted:
@@ -214,7 +214,7 @@ def test_SEC_54_a_link_that_comes_back_after_a_restart(cable, ending):
 def test_SEC_55_the_gate_of_a_removed_port_stays_while_a_container_is_there(cable):
     """SEC-55 A port is taken out of the configuration while a container has the address of a VSI: its gate stays until that is gone; a port that comes again goes on with it."""
     wire, _ = cable.wire(), cable.scripted_bridge()
-    evbd = cable.evbd().wait_for_bridge()
+    evbd = cable.evbd(ports=[{"interface": "uplink0", "announce": False}]).wait_for_bridge()
     inside = Inside(cable)
     evbd.associate(str(uuid.uuid4()))
     ports = evbd.config["ports"]

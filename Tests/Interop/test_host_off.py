@@ -51,7 +51,7 @@ def test_SEC_111_the_host_has_no_ip_on_a_machines_link(cable, kind):
     """SEC-111 No address of its own making, none by a router advertisement, no route, no answer to ARP, and no frame from the machine's address."""
     cable.scripted_bridge()
     wire = cable.wire()
-    evbd = cable.evbd().wait_for_bridge()
+    evbd = cable.evbd(ports=[{"interface": "uplink0", "announce": False}]).wait_for_bridge()
     cable.host.ip("addr", "add", "192.0.2.7/24", "dev", "uplink0")
     evbd.associate(str(uuid.uuid4()), "--link", "vm0", "--link-kind", kind, mac=GUEST)
     # The host takes these on its own link, so that it would have done so on the machine's by then.
@@ -71,7 +71,7 @@ def test_SEC_112_a_container_has_its_ipv6(cable):
     """SEC-112 A link that is given to a container has its IPv6 there: a link-local address, and one by the router's advertisement."""
     cable.scripted_bridge()
     wire = cable.wire()
-    evbd = cable.evbd().wait_for_bridge()
+    evbd = cable.evbd(ports=[{"interface": "uplink0", "announce": False}]).wait_for_bridge()
     evbd.associate(str(uuid.uuid4()), "--link", "vm0", "--link-kind", "macvlan", mac=GUEST)
     inside = cable.lab.namespace("guest")
     cable.host.ip("link", "set", "vm0", "netns", inside.name, "name", "eth0")
@@ -86,7 +86,7 @@ def test_SEC_113_also_without_the_guest_filter_and_after_a_restart(cable):
     """SEC-113 guest-filter: false changes nothing about it, and nor does a restart; with the last link and a restart the rules go."""
     cable.scripted_bridge()
     wire = cable.wire()
-    evbd = cable.evbd(ports=[{"interface": "uplink0", "guest-filter": False}]).wait_for_bridge()
+    evbd = cable.evbd(ports=[{"interface": "uplink0", "announce": False, "guest-filter": False}]).wait_for_bridge()
     vsi = str(uuid.uuid4())
     evbd.associate(vsi, "--link", "vm0", mac=GUEST)
     # As an evbd that knew nothing of this has made it.
