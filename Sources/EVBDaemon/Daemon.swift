@@ -254,10 +254,12 @@ package final class Daemon {
         port.onForgotten = { [weak self, weak port] vsiID, managed in
             guard let self, let port else { return }
             // It knows which were its own; another manager may have asked for one of them since.
-            libvirt?.forgotten(vsiID, on: port.name)
+            libvirt?.forgotten(vsiID, on: port.name, isSilent: managed.isGivenBack)
             ports.released(port)
             finishIfReleased()
         }
+        port.onLost = { [weak self] in self?.libvirt?.lost($0, on: name) }
+        port.onRegained = { [weak self] in self?.libvirt?.regained($0, on: name) }
         libvirt?.resume(port)
         return port
     }
