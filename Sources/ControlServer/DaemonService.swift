@@ -18,6 +18,8 @@ package final class DaemonService: ControlService {
     private let ownCounters: () -> [Counter: UInt64]
     /// Counters of a port that another part of the daemon keeps.
     private let furtherCounters: (EVBPort) -> [Counter: UInt64]
+    /// What an operator should know beside the ports' own status.
+    private let notes: () -> [StatusNote]
     private let timers: Timers
     private let startedAt: Instant
     private var monitors: [ObjectIdentifier: ControlReplyHandle] = [:]
@@ -28,12 +30,13 @@ package final class DaemonService: ControlService {
     /// The service calls the closures during a call only. The owner must end the service no later than `directory`.
     package init(
         directory: any PortDirectory, timers: Timers, ownCounters: @escaping () -> [Counter: UInt64],
-        furtherCounters: @escaping (EVBPort) -> [Counter: UInt64]
+        furtherCounters: @escaping (EVBPort) -> [Counter: UInt64], notes: @escaping () -> [StatusNote] = { [] }
     ) {
         self.directory = directory
         self.timers = timers
         self.ownCounters = ownCounters
         self.furtherCounters = furtherCounters
+        self.notes = notes
         startedAt = timers.now
     }
 
@@ -103,7 +106,7 @@ package final class DaemonService: ControlService {
         return StatusReport(
             daemon: DaemonStatus(
                 version: Release.version, pid: Int(Processes.ownID), uptimeSeconds: Int(clamping: uptime)),
-            ports: directory.ports.map(\.common.status))
+            ports: directory.ports.map(\.common.status), notes: notes())
     }
 
     private func port(_ name: String) throws(ControlError) -> EVBPort {

@@ -165,7 +165,7 @@ package final class Daemon {
             furtherCounters: { [weak self] port in
                 guard case .station = port else { return [:] }
                 return self?.libvirt?.counters(of: port.name) ?? [:]
-            })
+            }, notes: { [weak self] in self?.libvirt?.notes ?? [] })
         self.service = service
         let control = configuration.control
         for path in [control.socket, control.readOnly?.socket].compactMap(\.self) {

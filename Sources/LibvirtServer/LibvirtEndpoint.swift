@@ -37,6 +37,7 @@ package final class LibvirtEndpoint {
     private(set) var served: [String: Served] = [:]
     /// Failures that libvirt has read, until it has had the time to delete the link.
     var doubts = FIFO<Doubt>()
+    let portWatch: LibvirtPortWatch
     private(set) lazy var doubtTimer = timers.timer { [weak self] in self?.settleDoubts() }
     private(set) lazy var deliveryTimer = timers.timer { [weak self] in self?.deliverAgain() }
     /// Polls that are answered when everything that has come with the news is known.
@@ -55,6 +56,7 @@ package final class LibvirtEndpoint {
         self.timers = timers
         self.loop = loop
         self.logger = logger
+        portWatch = LibvirtPortWatch(timers: timers, logger: logger)
         watch = try loop.watch(endpoint.descriptor, for: .readable) { [weak self] _ in self?.receive() }
     }
 
