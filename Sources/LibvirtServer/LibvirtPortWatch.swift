@@ -55,7 +55,7 @@ final class LibvirtPortWatch {
         guard process > 1, process != Processes.ownID else { return nil }
         guard let octets = try? Files.read("/proc/\(process)/comm", limit: 64) else {
             // The kernel draws ports at random for a process that has several sockets without libnl.
-            guard kill(process, 0) == 0 || errno == EPERM else { return nil }
+            guard Processes.exists(process) else { return nil }
             return Victim(process: process, name: nil, port: port)
         }
         let name = String(decoding: octets.prefix { $0 != 10 }, as: UTF8.self)

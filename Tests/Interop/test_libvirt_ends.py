@@ -95,15 +95,18 @@ time.sleep(1000)
 """
 
 
+def fake(cable, name, number):
+    """A process of that name with a netlink port of that number, as libnl draws one."""
+    process = cable.lab.start(name, cable.host.command(sys.executable, "-c", _FAKE, name, number))
+    eventually(lambda: "bound" in process.output(), 5, "it is there")
+    return process
+
+
 def test_HEAL_802_a_libvirtd_that_cannot_talk_to_evbd(cable):
     """HEAL-802 HEAL-801 Its netlink port of 2^31 or more is logged and shown as a problem, with when to restart it, for as long as it is there."""
-    def fake(name, number):
-        process = cable.lab.start(name, cable.host.command(sys.executable, "-c", _FAKE, name, number))
-        eventually(lambda: "bound" in process.output(), 5, "it is there")
-        return process
-    fake("other", 700)
-    fake("virtqemud", 300)
-    bad = fake("libvirtd", 600)
+    fake(cable, "other", 700)
+    fake(cable, "virtqemud", 300)
+    bad = fake(cable, "libvirtd", 600)
     evbd = cable.evbd()
     note, = eventually(lambda: notes(evbd, "libvirt-port"), 15, "it is shown")
     assert note["isProblem"] and f"process {bad.pid}" in note["message"] and "restart it between" in note["hint"]
