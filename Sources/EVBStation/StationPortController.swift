@@ -110,7 +110,9 @@ package final class StationPortController: StationPortControl {
                 let effects = try port.request(request, isResumed: vsi.isGranted, at: now)
                 var managed = ManagedVSI(link: vsi.link, owner: vsi.owner)
                 managed.isRestored = true
-                if vsi.adopted != nil, !vsi.isLinkElsewhere { managed.guestLink = .present }
+                if vsi.adopted != nil || hasGuestLink(request.filter), !vsi.isLinkElsewhere {
+                    managed.guestLink = .present
+                }
                 managed.isStoredAsGranted = vsi.isGranted
                 vsis[vsiID] = managed
                 if let link = vsi.link, vsi.isLinkElsewhere || vsi.isGranted {

@@ -169,9 +169,8 @@ final class LibvirtLedger {
         guard var entry = entries[vsi] else { return [] }
         entry.response = response
         entry.isGranted = isGranted
-        entry.isKept = isKept
-        let isRemembered = isGranted || isKept
-        entry.expiry = isRemembered ? nil : now + Self.memory
+        entry.isKept = isKept && entry.profile.operation != .disassociate
+        entry.expiry = nil
         entries[vsi] = entry
         if isGranted { undelivered.remove(vsi) }
         awaited.remove(vsi)
@@ -179,14 +178,16 @@ final class LibvirtLedger {
         caller?.unpolled.remove(vsi)
         caller?.polled.remove(vsi)
         caller?.unread.insert(vsi)
-        if isRemembered {
-            ended.remove(vsi)
-        } else {
-            ended.insert(vsi)
-            if ended.count > Self.outcomesMax, let oldest = ended.oldest { forget(oldest) }
-        }
+        if isGranted || entry.isKept { ended.remove(vsi) } else { expire(vsi, at: now) }
         let waiting = entry.heldPoll.map { [$0] } ?? caller?.otherPolls ?? []
         return waiting.compactMap { release($0) }
+    }
+
+    /// Lets what is said of a VSI be forgotten after a while.
+    private func expire(_ vsi: VSIID, at now: Instant) {
+        entries[vsi]?.expiry = now + Self.memory
+        ended.insert(vsi)
+        if ended.count > Self.outcomesMax, let oldest = ended.oldest { forget(oldest) }
     }
 
     /// A VSI that was bound is so no more, and libvirt did not ask for that. `isKept`: the port goes on asking for it.
@@ -209,8 +210,10 @@ final class LibvirtLedger {
 
     /// The port asks for a VSI no more, and libvirt has heard how that ended: that is remembered for a while.
     func settle(_ vsi: VSIID, at now: Instant) {
-        guard let entry = entries[vsi], let response = entry.response, entry.expiry == nil else { return }
-        _ = end(vsi, response: response, isGranted: false, isKept: false, at: now)
+        guard let entry = entries[vsi], entry.response != nil, entry.expiry == nil else { return }
+        entries[vsi]?.isGranted = false
+        entries[vsi]?.isKept = false
+        expire(vsi, at: now)
     }
 
     /// The requests whose failure libvirt has read, or is about to read, since the last call.

@@ -205,7 +205,15 @@ private final class LedgerBench {
         #expect(bench.ledger.regain(vsi(1), at: bench.now).isEmpty)
         #expect(bench.shown() == [vsi(1): 0])
         #expect(bench.ledger.lose(vsi(1), isKept: true, at: bench.now) != nil, "libvirt hears of the next loss")
+        // A poll for another VSI goes on waiting.
+        bench.ask(2)
+        let first = try #require(bench.hold())
+        #expect(bench.pass(.seconds(1)).answered == [first])
+        _ = bench.shown()
+        let poll = try #require(bench.hold())
         bench.ledger.settle(vsi(1), at: bench.now)
+        #expect(bench.end(2) == [poll])
+        bench.ledger.settle(vsi(2), at: bench.now)
         _ = bench.pass(.seconds(70))
         #expect(bench.ledger.entries.isEmpty && bench.ledger.callers.isEmpty)
     }
