@@ -20,6 +20,8 @@ package final class DaemonService: ControlService {
     private let furtherCounters: (EVBPort) -> [Counter: UInt64]
     /// Reads the configuration again, and says what became of it.
     package var onReload: ((ReloadRequest, @escaping (Result<ReloadReport, ControlError>) -> Void) -> Void)?
+    /// What an operator should know beside the ports' own status.
+    private let notes: () -> [StatusNote]
     private let timers: Timers
     private let startedAt: Instant
     private var monitors: [ObjectIdentifier: ControlReplyHandle] = [:]
@@ -30,12 +32,13 @@ package final class DaemonService: ControlService {
     /// The service calls the closures during a call only. The owner must end the service no later than `directory`.
     package init(
         directory: any PortDirectory, timers: Timers, ownCounters: @escaping () -> [Counter: UInt64],
-        furtherCounters: @escaping (EVBPort) -> [Counter: UInt64]
+        furtherCounters: @escaping (EVBPort) -> [Counter: UInt64], notes: @escaping () -> [StatusNote] = { [] }
     ) {
         self.directory = directory
         self.timers = timers
         self.ownCounters = ownCounters
         self.furtherCounters = furtherCounters
+        self.notes = notes
         startedAt = timers.now
     }
 
@@ -112,7 +115,7 @@ package final class DaemonService: ControlService {
         return StatusReport(
             daemon: DaemonStatus(
                 version: Release.version, pid: Int(Processes.ownID), uptimeSeconds: Int(clamping: uptime)),
-            ports: directory.ports.map(\.common.status))
+            ports: directory.ports.map(\.common.status), notes: notes())
     }
 
     private func port(_ name: String) throws(ControlError) -> EVBPort {

@@ -104,6 +104,10 @@ public enum ControlInterface {
         # The daemon itself.
         type Daemon (version: string, pid: int, uptimeSeconds: int)
 
+        # What an operator should know; isProblem: it has to be put right. kind: libvirt-port, vsi-without-link,
+        # reload.
+        type Note (kind: string, isProblem: bool, port: ?string, message: string, hint: string)
+
         # The EVB peer of a port. evbMode: not-supported, bridge, station, nvo3.
         type Peer (chassisID: string, portID: string, evbMode: string)
 
@@ -357,8 +361,8 @@ public enum ControlInterface {
         # The version of the daemon.
         method GetVersion() -> (version: string)
 
-        # The daemon and all of its ports.
-        method GetStatus() -> (status: (daemon: Daemon, ports: []Port))
+        # The daemon and all of its ports, and what an operator should know beside that.
+        method GetStatus() -> (status: (daemon: Daemon, ports: []Port, notes: []Note))
 
         # All ports, in the order of the configuration.
         method ListPorts() -> (ports: []Port)

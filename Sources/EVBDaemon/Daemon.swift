@@ -177,7 +177,7 @@ package final class Daemon {
             furtherCounters: { [weak self] port in
                 guard case .station = port else { return [:] }
                 return self?.libvirt?.counters(of: port.name) ?? [:]
-            })
+            }, notes: { [weak self] in self?.notes ?? [] })
         service.onReload = { [weak self] in self?.reload($0, then: $1) }
         self.service = service
         let control = configuration.control
@@ -230,6 +230,16 @@ package final class Daemon {
         try loop.run()
     }
 
+    /// What an operator should know beside the ports' own status.
+    private var notes: [StatusNote] {
+        let reload = reloadProblem.map {
+            StatusNote(
+                kind: .reload, isProblem: true, port: nil, message: "the configuration in force is not the file's: \($0)",
+                hint: "correct the file, or see evbctl reload --dry-run")
+        }
+        return [reload].compactMap(\.self) + (libvirt?.notes ?? [])
+    }
+
     private static func counters(of log: LogOutput) -> [Counter: UInt64] {
         let counters = log.counters
         return [.logLinesLost: counters.lost, .logLinesLeftOut: counters.leftOut]
@@ -267,10 +277,12 @@ package final class Daemon {
         port.onForgotten = { [weak self, weak port] vsiID, managed in
             guard let self, let port else { return }
             // It knows which were its own; another manager may have asked for one of them since.
-            libvirt?.forgotten(vsiID, on: port.name)
+            libvirt?.forgotten(vsiID, on: port.name, isSilent: managed.isGivenBack)
             ports.released(port)
             finishIfReleased()
         }
+        port.onLost = { [weak self] in self?.libvirt?.lost($0, on: name) }
+        port.onRegained = { [weak self] in self?.libvirt?.regained($0, on: name) }
         libvirt?.resume(port)
         return port
     }

@@ -41,11 +41,23 @@ public struct StatusReport: Codable, Sendable, Equatable {
     public var daemon: DaemonStatus
     /// Its ports, in the order of the configuration.
     public var ports: [PortStatus]
+    /// What an operator should know beside that.
+    public var notes: [StatusNote]
 
     /// Makes a report.
-    public init(daemon: DaemonStatus, ports: [PortStatus]) {
+    public init(daemon: DaemonStatus, ports: [PortStatus], notes: [StatusNote] = []) {
         self.daemon = daemon
         self.ports = ports
+        self.notes = notes
+    }
+
+    /// Reads a report; an older daemon has no notes.
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        self.init(
+            daemon: try container.decode(DaemonStatus.self, forKey: .daemon),
+            ports: try container.decode([PortStatus].self, forKey: .ports),
+            notes: try container.decodeIfPresent([StatusNote].self, forKey: .notes) ?? [])
     }
 }
 

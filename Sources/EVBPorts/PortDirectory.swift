@@ -32,8 +32,13 @@ package protocol StationPortControl: ManagedPort {
     var managerIDPlacement: VSIManagerID.Placement { get }
     /// Whether LLDP knows an EVB bridge at the other end of the link.
     var hasBridge: Bool { get }
-    /// What an earlier run of evbd was asked for by libvirt, as far as the bridge has not spoken about it in this run.
-    var restoredForLibvirt: [(request: EVBProtocol.VSIRequest, eventPort: UInt32)] { get }
+    /// What an earlier run of evbd was asked for by libvirt, as far as the bridge has not spoken about it in this run, and
+    /// whether the bridge had granted it.
+    var restoredForLibvirt: [(request: EVBProtocol.VSIRequest, eventPort: UInt32, isGranted: Bool)] { get }
+    /// Some bound VSIs of libvirt that have never had a link which evbd could see. Their machine's end cannot be noticed.
+    func vsisWithoutLink(limit: Int) -> [VSIID]
+    /// Whether the host has a link with an address of the VSI on this port.
+    func hasGuestLink(_ vsiID: VSIID) -> Bool
 
     /// Takes a request for a VSI.
     ///

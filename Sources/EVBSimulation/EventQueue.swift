@@ -20,6 +20,8 @@ enum Event {
     case inspection
     /// Nothing goes wrong any more.
     case quiet
+    /// What managers want has come right by itself.
+    case mended
     /// All has come right, and is to stay so.
     case standstill
     case end

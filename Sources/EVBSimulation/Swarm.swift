@@ -101,7 +101,7 @@ struct Swarm {
     /// anew, everything that failed has been tried again after the longest pause between tries, and what was left on one side
     /// has aged out. Twice, since one may wait for the other.
     func settling(vsis: Int) -> Interval {
-        let retry = max(longest.reinitKeepAlive, .seconds(300)) * 9 / 8
+        let retry = Interval.seconds(60)
         let ageing = stationAgeing(vsis: vsis) + bridgeAgeing
         return (.seconds(181) + retry + ageing) * 2
     }

@@ -71,7 +71,7 @@ extension World {
     }
 
     /// Flipped bits have made a neighbour that is none and may hold for hours, by its TTL. Each side may speak with it.
-    private func isHaunted(_ index: Int) -> Bool {
+    func isHaunted(_ index: Int) -> Bool {
         pairs[index].ledger.isTainted
             && (pairs[index].station.load.neighbours > 1 || pairs[index].bridge.load.neighbours > 1)
     }
@@ -106,8 +106,10 @@ extension World {
     }
 
     /// A wanted VSI is bound as wanted on both sides alike, or the bridge has refused it for good, or cannot be asked for it.
-    private func checkVSI(_ wanted: VSIRequest, _ index: Int) throws(Ledger.Breach) {
-        let rule = "after the last fault every wanted VSI ends bound or refused by the bridge"
+    func checkVSI(
+        _ wanted: VSIRequest, _ index: Int,
+        rule: String = "after the last fault every wanted VSI ends bound or refused by the bridge"
+    ) throws(Ledger.Breach) {
         let pair = pairs[index]
         guard let own = pair.station.vsi(wanted.vsiID) else {
             throw Ledger.Breach(rule: rule, detail: "\(Trace.name(wanted.vsiID)) is wanted and not known")

@@ -23,7 +23,7 @@ extension World {
         switch action {
         case .request, nil: try requestSomething(index)
         case .repeatRequest:
-            if let request = random.pick(sorted(pairs[index].wanted)) { try give(request, index) }
+            if let request = random.pick(repeatable(index)) { try give(request, index) }
         case .change: try changeSomething(index)
         case .withdraw: try withdrawSomething(index)
         case .retract:
@@ -52,6 +52,7 @@ extension World {
     /// A manager wants a VSI, a new one or one that is wanted already.
     mutating func requestSomething(_ index: Int) throws(Ledger.Breach) {
         let vsiID = vsiID(index, random.below(options.vsis))
+        guard !isAskedOnce(vsiID) || pairs[index].wanted[vsiID] == nil else { return }
         let targets: [VSIRequest.Target] = [.preAssociated, .preAssociatedWithReservation, .associated, .associated]
         let request = VSIRequest(
             vsiID: vsiID, target: random.pick(targets) ?? .associated,
@@ -59,7 +60,7 @@ extension World {
             typeID: UInt32(random.within(1...9)), typeVersion: 1, filter: randomFilter(vsiID),
             hint: random.chance(200) ? .migrating : .none,
             organizational: random.chance(100) ? [OrganizationalInformation(oui: 0x00000C, octets: [0xF1, 1, 2])] : [],
-            persistence: random.chance(200) ? .once : .untilWithdrawn)
+            persistence: random.chance(200) && !isAskedOnce(vsiID) ? .once : .untilWithdrawn)
         try give(request, index)
     }
 
@@ -84,7 +85,7 @@ extension World {
     }
 
     private mutating func changeSomething(_ index: Int) throws(Ledger.Breach) {
-        guard var request = random.pick(sorted(pairs[index].wanted)) else { return }
+        guard var request = random.pick(repeatable(index)) else { return }
         switch random.below(4) {
         case 0: request.target = .associated
         case 1: request.typeID = UInt32(random.within(1...9))

@@ -121,6 +121,7 @@ struct World {
         }
         events.add(.inspection, at: now + .seconds(30))
         events.add(.quiet, at: now + options.turmoil)
+        events.add(.mended, at: now + options.turmoil + swarm.mending(vsis: options.vsis))
         let settled = now + options.turmoil + swarm.settling(vsis: options.vsis)
         events.add(.standstill, at: settled)
         events.add(.end, at: settled + swarm.standstill)
@@ -160,6 +161,7 @@ struct World {
             try inspect()
             events.add(.inspection, at: now + .seconds(30))
         case .quiet: try beCalm()
+        case .mended: try checkMended()
         case .standstill:
             try checkOutcome()
             isStill = true

@@ -1,6 +1,7 @@
 internal import EVBModel
 internal import EVBPorts
 internal import EVBProtocol
+internal import EVBTime
 internal import EVBWire
 internal import EdgeRelays
 
@@ -24,6 +25,18 @@ package struct ManagedVSI {
     var working: Working?
     /// The bridge has granted the request, and `waiters` wait for the link alone.
     var isLinking = false
+    /// What is known of the link that libvirt has made for it.
+    var guestLink = GuestLinkSight.neverSeen
+    /// evbd has withdrawn it because its link was gone, and libvirt has nothing to hear of that.
+    package internal(set) var isGivenBack = false
+
+    /// What is known of a link that libvirt makes and deletes.
+    enum GuestLinkSight: Equatable {
+        /// A virtual function has no link on the host.
+        case neverSeen
+        case present
+        case gone(since: Instant)
+    }
 
     /// A request whose VSI is associated and has its link.
     struct Working {

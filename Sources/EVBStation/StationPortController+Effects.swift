@@ -61,6 +61,21 @@ extension StationPortController {
                 reason: change.reason?.rawValue,
                 message: "VSI \(change.vsiID) is \(change.to.rawValue)"
                     + (change.reason.map { ", \($0.rawValue)" } ?? "")))
+        tellLibvirt(change)
+    }
+
+    /// libvirt hears of what happens to a VSI while no request for it is open. That the bridge as a whole is away is nothing
+    /// that asking again would mend.
+    private func tellLibvirt(_ change: VSIChange) {
+        guard let managed = vsis[change.vsiID], case .libvirt = managed.owner, managed.waiters.isEmpty else { return }
+        switch change.to {
+        case .pending: break
+        case .deassociated:
+            guard let reason = change.reason, reason != .bridgeLost else { return }
+            closeGuestLink(change.vsiID)
+            onLost?(change.vsiID)
+        case .preassociated, .preassociatedWithReservation, .associated: onRegained?(change.vsiID)
+        }
     }
 
     /// A request has ended at the bridge; its manager hears it when the link is as it should be.
@@ -74,6 +89,7 @@ extension StationPortController {
             vsis[vsiID]?.isStoredAsGranted = true
             keep(vsiID)
         }
+        if outcome != .granted, outcome != .superseded { closeGuestLink(vsiID) }
         switch outcome {
         case .granted where port.vsi(vsiID)?.state == .associated:
             vsis[vsiID]?.isLinking = true
@@ -100,6 +116,15 @@ extension StationPortController {
         vsis[vsiID]?.isRestored = false
         guard let filter = port.vsi(vsiID)?.filter else { return }
         relay.cutFormer(vsiID, demand(managed, filter), vid: filter.onlyVID)
+    }
+
+    /// A machine's link that libvirt has made is down while its VSI is not associated: from now on the relay knows the link, and
+    /// sets it down again when libvirt, which knows nothing of that, sets it up as the machine goes on.
+    private func closeGuestLink(_ vsiID: VSIID) {
+        guard let managed = vsis[vsiID], case .libvirt = managed.owner, let vsi = port.vsi(vsiID), !vsi.isWithdrawn,
+            vsi.state != .associated
+        else { return }
+        relay.cutFormer(vsiID, demand(managed, vsi.filter), vid: vsi.filter.onlyVID)
     }
 
     private func demand(_ managed: ManagedVSI, _ filter: FilterInfo) -> EdgeRelay.Demand {

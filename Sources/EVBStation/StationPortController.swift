@@ -12,7 +12,8 @@ internal import Netlink
 /// Runs one port of a station: gives frames, requests and time to its protocol, and carries out what comes of it.
 ///
 /// Files: this one joins protocol, interface and timer; `+Effects` carries effects out, `+Demands` reads what a manager wants of a
-/// link, `+Gate` says which addresses may send, `StatusReports` and `ManagedObjects` show the port.
+/// link, `+Gate` says which addresses may send, `+LinkEnds` gives back VSIs whose links are gone, `StatusReports` and
+/// `ManagedObjects` show the port.
 package final class StationPortController: StationPortControl {
     package let transport: PortTransport
     package private(set) var configuration: PortSettings
@@ -27,12 +28,20 @@ package final class StationPortController: StationPortControl {
     package var timeOfNews: UInt64? { queue.workAddedAt }
     /// Called when nothing is known of a VSI any more.
     package var onForgotten: ((VSIID, ManagedVSI) -> Void)?
+    /// Called when a VSI of libvirt's is not bound any more, or not again, and no request for it is open. evbd goes on asking.
+    package var onLost: ((VSIID) -> Void)?
+    /// Called when a VSI of libvirt's is bound although no request for it was open.
+    package var onRegained: ((VSIID) -> Void)?
 
     private var timer: Timers.Timer?
     var announcementTimer: Timers.Timer?
     var announcements = AnnouncementSchedule()
     /// Associated VSIs whose links were down when they were to be announced.
     var unannounced: Set<VSIID> = []
+    /// Wakes the look at the links of libvirt's VSIs.
+    var linkTimer: Timers.Timer?
+    /// VSIs that this round has still to look at.
+    var linkRound: [VSIID] = []
     /// Effects that are to be carried out.
     private lazy var queue = transport.workQueue { [weak self] (effect: StationEffect) in self?.carryOut(effect) }
 
@@ -66,6 +75,7 @@ package final class StationPortController: StationPortControl {
         transport.onTrouble = { [weak self] in self?.onNews?(PortNews(kind: .notice, message: $0)) }
         timer = surroundings.timers.timer { [weak self] in self?.advance() }
         announcementTimer = surroundings.timers.timer { [weak self] in self?.advanceAnnouncements() }
+        linkTimer = surroundings.timers.timer { [weak self] in self?.lookAtGuestLinks() }
         restore()
         // Before the gate: it opens at once what it does not know of.
         relay.guests.portChanged()
@@ -94,10 +104,20 @@ package final class StationPortController: StationPortControl {
                 }
                 continue
             }
+            guard !isLeftOver(vsi) else {
+                unkeep(vsiID)
+                continue
+            }
             do throws(VSIRequestError) {
-                let effects = try port.request(vsi.request, isResumed: vsi.isGranted, at: now)
+                var request = vsi.request
+                // An earlier evbd gave up what libvirt wanted at its first failure.
+                if case .libvirt = vsi.owner { request.persistence = .untilWithdrawn }
+                let effects = try port.request(request, isResumed: vsi.isGranted, at: now)
                 var managed = ManagedVSI(link: vsi.link, owner: vsi.owner)
                 managed.isRestored = true
+                if vsi.adopted != nil || hasGuestLink(request.filter), !vsi.isLinkElsewhere {
+                    managed.guestLink = .present
+                }
                 managed.isStoredAsGranted = vsi.isGranted
                 vsis[vsiID] = managed
                 if let link = vsi.link, vsi.isLinkElsewhere || vsi.isGranted {
@@ -111,6 +131,7 @@ package final class StationPortController: StationPortControl {
                 unkeep(vsiID)
             }
         }
+        watchGuestLinks()
         guard !stored.isEmpty else { return }
         logger.notice("VSIs of the run before are wanted again", metadata: ["count": "\(vsis.count)"])
     }
@@ -145,12 +166,12 @@ package final class StationPortController: StationPortControl {
 
     package var hasBridge: Bool { port.snapshot.peer != nil }
 
-    package var restoredForLibvirt: [(request: EVBProtocol.VSIRequest, eventPort: UInt32)] {
+    package var restoredForLibvirt: [(request: EVBProtocol.VSIRequest, eventPort: UInt32, isGranted: Bool)] {
         vsis.compactMap { vsiID, managed in
             guard case .libvirt(let eventPort) = managed.owner, managed.isRestored, let vsi = port.vsi(vsiID) else {
                 return nil
             }
-            return (vsi.request, eventPort)
+            return (vsi.request, eventPort, managed.isStoredAsGranted)
         }
     }
 
@@ -184,6 +205,8 @@ package final class StationPortController: StationPortControl {
         _ request: EVBProtocol.VSIRequest, link spec: LinkRequest?, owner: RequestOwner,
         waiter: RequestWaiter?
     ) throws(RequestRefusal) {
+        // libvirt makes the link just before it asks, and the news of it may not have been read.
+        if case .libvirt = owner, !hasGuestLink(request.filter) { relay.readNews() }
         let link = try spec.map { spec throws(RequestRefusal) in try demand(spec, for: request) }
         settle(request.vsiID)
         let former = vsis[request.vsiID]
@@ -225,7 +248,9 @@ package final class StationPortController: StationPortControl {
         }
         // What the former request had waiting ends here, before the new one waits.
         if let former { end(former.waiters, .outcome(.superseded)) }
+        managed.guestLink = former?.guestLink ?? .neverSeen
         vsis[request.vsiID] = managed
+        watchGuestLinks(request.vsiID)
         refreshGate(request.vsiID)
         perform(effects.filter { $0 != .vsi(.ended(request.vsiID, .superseded)) })
     }
@@ -283,6 +308,7 @@ package final class StationPortController: StationPortControl {
         }
         timer = nil
         announcementTimer = nil
+        linkTimer = nil
         relay.portCloses()
         transport.close()
         resources.set(ResourceUse(), of: name)

@@ -8,10 +8,10 @@ internal import EventLoop
 extension LibvirtEndpoint {
     /// Knows the port's VSIs of the run before again: libvirt, which polls them no more, is told when the bridge drops one.
     package func resume(_ port: any StationPortControl) {
-        for (request, eventPort) in port.restoredForLibvirt {
+        for (request, eventPort, isGranted) in port.restoredForLibvirt {
             serve(port.name).ledger.resume(
                 LibvirtRequest.PortProfile(request, placement: port.managerIDPlacement), eventPort: eventPort,
-                at: timers.now)
+                isGranted: isGranted, at: timers.now)
         }
     }
 }

@@ -1,7 +1,7 @@
 package import EVBModel
 package import EVBPorts
 internal import EVBProtocol
-package import EVBWire
+internal import EVBWire
 package import EventLoop
 internal import Glibc
 internal import LinuxSystem
@@ -12,8 +12,10 @@ internal import TerminalText
 /// The netlink port on which libvirt expects lldpad: takes port profiles, tells how they stand, and tells when a bridge
 /// takes one back.
 ///
-/// To libvirt a request is over once it has polled an outcome; what it wants after a failure it asks for anew. So its VSIs
-/// are wanted once, and their outcomes are remembered in a ``LibvirtLedger`` for a while after the port has forgotten them.
+/// libvirt polls how the request of a machine that starts ends, and takes the machine down if it fails. For a machine that
+/// runs it asks once, when it starts itself or hears of a loss, and does not look at the outcome. So the port goes on asking
+/// for what libvirt wants, and ends that when libvirt has read a failure and deleted the link (`LibvirtEndpoint+Ends.swift`).
+/// Outcomes are remembered in a ``LibvirtLedger`` for a while after the port has forgotten the VSI.
 /// libvirt polls at once after it has asked, and again after 125 ms: the answer waits for the bridge for a moment, so that
 /// what the bridge does in a millisecond does not take 126.
 package final class LibvirtEndpoint {
@@ -26,13 +28,18 @@ package final class LibvirtEndpoint {
         let timer: Timers.Timer
     }
 
-    private let directory: any PortDirectory
+    let directory: any PortDirectory
     package let timers: Timers
     private let loop: EventLoop
-    private let logger: Logger
+    let logger: Logger
     private let endpoint: NetlinkEndpoint
     private var watch: EventLoop.Watch?
-    private var served: [String: Served] = [:]
+    private(set) var served: [String: Served] = [:]
+    /// Failures that libvirt has read, until it has had the time to delete the link.
+    var doubts = FIFO<Doubt>()
+    let portWatch: LibvirtPortWatch
+    private(set) lazy var doubtTimer = timers.timer { [weak self] in self?.settleDoubts() }
+    private(set) lazy var deliveryTimer = timers.timer { [weak self] in self?.deliverAgain() }
     /// Polls that are answered when everything that has come with the news is known.
     private var due: [(port: String, poll: LibvirtLedger.Poll)] = []
 
@@ -49,6 +56,7 @@ package final class LibvirtEndpoint {
         self.timers = timers
         self.loop = loop
         self.logger = logger
+        portWatch = LibvirtPortWatch(timers: timers, logger: logger)
         watch = try loop.watch(endpoint.descriptor, for: .readable) { [weak self] _ in self?.receive() }
     }
 
@@ -101,12 +109,16 @@ package final class LibvirtEndpoint {
         reply(LibvirtReply.result(refusal.code, to: header), to: sender)
     }
 
-    private func reply(_ octets: [UInt8], to port: UInt32) {
+    /// - Returns: whether it was sent.
+    @discardableResult
+    private func reply(_ octets: [UInt8], to port: UInt32) -> Bool {
         do {
             try octets.withUnsafeBytes { try endpoint.send($0, to: port) }
+            return true
         } catch {
             // The requester has gone, or does not read; it will ask again or it will not.
             logger.debug("a netlink reply could not be sent", metadata: ["error": "\(error)", "port": "\(port)"])
+            return false
         }
     }
 
@@ -144,7 +156,7 @@ package final class LibvirtEndpoint {
                 try port.request(
                     EVBProtocol.VSIRequest(
                         vsiID: profile.instance, target: target, managerID: manager, typeID: profile.typeID,
-                        typeVersion: profile.typeVersion, filter: filter, persistence: .once),
+                        typeVersion: profile.typeVersion, filter: filter),
                     link: nil, owner: .libvirt(eventPort: request.header.port), waiter: waiter)
             } else {
                 try port.withdraw(profile.instance, waiter: waiter)
@@ -162,6 +174,8 @@ package final class LibvirtEndpoint {
 
     private func ended(_ vsiID: VSIID, _ order: UInt64, _ ending: RequestEnding, on port: String) {
         guard let served = served[port] else { return }
+        // What libvirt has been answered already ends without another word.
+        if case .outcome(.superseded) = ending, served.ledger.entries[vsiID]?.response != nil { return }
         let (response, isGranted) =
             switch ending {
             case .outcome(.granted): (LibvirtReply.success, true)
@@ -169,9 +183,17 @@ package final class LibvirtEndpoint {
             case .outcome(.refused(let refusal)): (UInt16(refusal.reason.rawValue), false)
             case .outcome, .linkFailed: (LibvirtReply.failure, false)
             }
+        let isKept = !isGranted && response != LibvirtReply.success && station(port)?.holds(vsiID) == true
         answerLater(
-            served.ledger.end(vsiID, order, response: response, isGranted: isGranted, at: timers.now), of: port)
+            served.ledger.end(
+                vsiID, order, response: response, isGranted: isGranted, isKept: isKept, at: timers.now), of: port)
         served.timer.set(served.ledger.nextDeadline)
+        lookAtReadFailures(of: port)
+    }
+
+    func station(_ name: String) -> (any StationPortControl)? {
+        guard case .station(let station)? = directory.port(name) else { return nil }
+        return station
     }
 
     package func serve(_ port: String) -> Served {
@@ -190,6 +212,7 @@ package final class LibvirtEndpoint {
         let isHeld = served.ledger.poll(poll, at: timers.now)
         served.timer.set(served.ledger.nextDeadline)
         if !isHeld { answer(poll, of: port.name) }
+        lookAtReadFailures(of: port.name)
     }
 
     private func answer(_ poll: LibvirtLedger.Poll, of port: String) {
@@ -204,7 +227,7 @@ package final class LibvirtEndpoint {
     }
 
     /// Answers polls when everything that has come in the same frame has been heard.
-    private func answerLater(_ polls: [LibvirtLedger.Poll], of port: String) {
+    func answerLater(_ polls: [LibvirtLedger.Poll], of port: String) {
         guard !polls.isEmpty else { return }
         if due.isEmpty { loop.later { [weak self] in self?.answerDue() } }
         due += polls.map { (port, $0) }
@@ -231,28 +254,25 @@ package final class LibvirtEndpoint {
         logger.warning(
             "the bridge has not answered for as long as libvirt waits; its request has failed",
             metadata: ["vsi": "\(vsiID)", "port": "\(port)"])
-        if entry.profile.operation != .disassociate {
-            // The waiter hears that its request is superseded, and libvirt's next poll that it failed.
-            if case .station(let station) = directory.port(port) { try? station.withdraw(vsiID, waiter: nil) }
-        }
-        guard ledger.entries[vsiID]?.response == nil else { return }
+        // libvirt's next poll hears that it failed. What the bridge grants from now on it is to take back.
+        let isKept = entry.profile.operation != .disassociate && station(port)?.holds(vsiID) == true
         answerLater(
-            ledger.end(vsiID, entry.order, response: LibvirtReply.failure, isGranted: false, at: timers.now), of: port)
+            ledger.end(
+                vsiID, entry.order, response: LibvirtReply.failure, isGranted: false, isKept: isKept, at: timers.now),
+            of: port)
+        lookAtReadFailures(of: port)
     }
 
     // MARK: Losses
 
-    /// The bridge took a VSI back for good: libvirt is told, and asks anew if it wants to.
-    package func forgotten(_ vsiID: VSIID, on port: String) {
-        guard let served = served[port], let lost = served.ledger.lose(vsiID, at: timers.now) else { return }
-        answerLater(lost.answered, of: port)
-        served.timer.set(served.ledger.nextDeadline)
-        logger.notice("libvirt is told that a VSI is lost", metadata: ["vsi": "\(vsiID)", "port": "\(port)"])
+    /// Sends the news that a VSI is not bound any more.
+    ///
+    /// - Returns: whether libvirtd has it.
+    func tellLoss(_ entry: LibvirtLedger.Entry, on port: String) -> Bool {
         reply(
             LibvirtReply.dropped(
-                lost.entry.profile, interfaceName: port, port: endpoint.port,
-                sequence: lost.entry.sequence),
-            to: lost.entry.eventPort)
+                entry.profile, interfaceName: port, port: endpoint.port, sequence: entry.sequence),
+            to: entry.eventPort)
     }
 
     // MARK: Ends

@@ -32,13 +32,22 @@ extension LibvirtLedger {
         counters.polls &+= 1
         guard let caller = callers[poll.header.port] else { return false }
         let aim = aim(caller, at: now)
-        if case .nothing = aim { return false }
+        if case .nothing = aim {
+            // The bridge may have answered before the first poll, which libvirt sends at once.
+            if let newest = caller.vsis.newest, caller.unread.contains(newest), let entry = entries[newest],
+                now.since(entry.requestedAt) <= Self.firstPoll
+            {
+                noteRead(newest)
+            }
+            return false
+        }
         var aimed: VSIID?
         if case .vsi(let vsi) = aim {
             aimed = vsi
             caller.unpolled.remove(vsi)
             caller.polled.insert(vsi)
             awaited.insert(vsi)
+            entries[vsi]?.isPolled = true
         }
         guard held.count < Self.heldMax else {
             counters.holdsDeclined &+= 1

@@ -43,6 +43,10 @@ final class LibvirtLedger {
         package var response: UInt16?
         /// It is bound, so libvirt is to hear if it no longer is.
         package var isGranted = false
+        /// libvirt reads how the request ends. It does not where it asks because of a loss, or because it has restarted.
+        var isPolled = false
+        /// The request has failed and the port goes on asking.
+        var isKept = false
         package var expiry: Instant?
         /// The poll that waits for this request.
         var heldPoll: UInt64?
@@ -105,6 +109,10 @@ final class LibvirtLedger {
     var lastPoll: UInt64 = 0
     private var lastOrder: UInt64 = 0
     var counters = Counters()
+    /// Requests that libvirt has polled and that have failed, while the port goes on asking; given once.
+    private var readFailures: [(vsi: VSIID, order: UInt64)] = []
+    /// VSIs whose loss could not be sent to their libvirtd.
+    private(set) var undelivered = NewestFirst<VSIID>()
 
     // MARK: Requests
 
@@ -131,58 +139,99 @@ final class LibvirtLedger {
         return (lastOrder, answered)
     }
 
-    /// Notes a VSI that the run of evbd before this one was asked for and had been granted: libvirt is to hear if it is lost.
-    func resume(_ profile: LibvirtRequest.PortProfile, eventPort: UInt32, at now: Instant) {
+    /// Notes a VSI that the run of evbd before this one was asked for. Where it had been granted libvirt is to hear if it is lost.
+    func resume(_ profile: LibvirtRequest.PortProfile, eventPort: UInt32, isGranted: Bool = true, at now: Instant) {
         let vsi = profile.instance
         guard entries[vsi] == nil else { return }
         lastOrder &+= 1
         entries[vsi] = Entry(
             profile: profile, eventPort: eventPort, sequence: 0, order: lastOrder, requestedAt: now,
-            response: LibvirtReply.success, isGranted: true)
+            response: isGranted ? LibvirtReply.success : LibvirtReply.failure, isGranted: isGranted, isKept: !isGranted)
         vsis.insert(vsi)
         let caller = callers[eventPort] ?? Caller()
         callers[eventPort] = caller
         caller.vsis.insert(vsi)
     }
 
-    /// The request `order` has ended.
+    /// The request `order` has ended. `isKept`: it has failed, and the port goes on asking for the VSI.
     ///
     /// - Returns: the polls that are to be answered.
     func end(
-        _ vsi: VSIID, _ order: UInt64, response: UInt16, isGranted: Bool, at now: Instant
+        _ vsi: VSIID, _ order: UInt64, response: UInt16, isGranted: Bool, isKept: Bool = false, at now: Instant
     ) -> [Poll] {
-        guard entries[vsi]?.order == order else { return [] }
-        return end(vsi, response: response, isGranted: isGranted, at: now)
+        guard let entry = entries[vsi], entry.order == order else { return [] }
+        if isKept, entry.isPolled { readFailures.append((vsi, order)) }
+        return end(vsi, response: response, isGranted: isGranted, isKept: isKept, at: now)
     }
 
     /// The VSI has an outcome, or another one.
-    func end(_ vsi: VSIID, response: UInt16, isGranted: Bool, at now: Instant) -> [Poll] {
+    private func end(_ vsi: VSIID, response: UInt16, isGranted: Bool, isKept: Bool, at now: Instant) -> [Poll] {
         guard var entry = entries[vsi] else { return [] }
         entry.response = response
         entry.isGranted = isGranted
-        entry.expiry = isGranted ? nil : now + Self.memory
+        entry.isKept = isKept && entry.profile.operation != .disassociate
+        entry.expiry = nil
         entries[vsi] = entry
+        if isGranted { undelivered.remove(vsi) }
         awaited.remove(vsi)
         let caller = callers[entry.eventPort]
         caller?.unpolled.remove(vsi)
         caller?.polled.remove(vsi)
         caller?.unread.insert(vsi)
-        if isGranted {
-            ended.remove(vsi)
-        } else {
-            ended.insert(vsi)
-            if ended.count > Self.outcomesMax, let oldest = ended.oldest { forget(oldest) }
-        }
+        if isGranted || entry.isKept { ended.remove(vsi) } else { expire(vsi, at: now) }
         let waiting = entry.heldPoll.map { [$0] } ?? caller?.otherPolls ?? []
         return waiting.compactMap { release($0) }
     }
 
-    /// A VSI that was bound is so no more, and nobody asked for that.
+    /// Lets what is said of a VSI be forgotten after a while.
+    private func expire(_ vsi: VSIID, at now: Instant) {
+        entries[vsi]?.expiry = now + Self.memory
+        ended.insert(vsi)
+        if ended.count > Self.outcomesMax, let oldest = ended.oldest { forget(oldest) }
+    }
+
+    /// A VSI that was bound is so no more, and libvirt did not ask for that. `isKept`: the port goes on asking for it.
     ///
-    /// - Returns: the entry of which libvirt is to be told, and polls that are to be answered; nil if it is none of libvirt's.
-    func lose(_ vsi: VSIID, at now: Instant) -> (entry: Entry, answered: [Poll])? {
+    /// - Returns: the entry whose loss libvirt is to hear, and polls that are to be answered; nil if it is none of libvirt's.
+    func lose(_ vsi: VSIID, isKept: Bool = false, at now: Instant) -> (entry: Entry, answered: [Poll])? {
         guard let entry = entries[vsi], entry.isGranted, entry.profile.operation != .disassociate else { return nil }
-        return (entry, end(vsi, response: LibvirtReply.failure, isGranted: false, at: now))
+        return (entry, end(vsi, response: LibvirtReply.failure, isGranted: false, isKept: isKept, at: now))
+    }
+
+    /// A VSI is bound although no request for it is under way: what was said of its loss or its failure is over.
+    ///
+    /// - Returns: the polls that are to be answered.
+    func regain(_ vsi: VSIID, at now: Instant) -> [Poll] {
+        guard let entry = entries[vsi], entry.isKept || entry.isGranted, entry.profile.operation != .disassociate else {
+            return []
+        }
+        return end(vsi, response: LibvirtReply.success, isGranted: true, isKept: false, at: now)
+    }
+
+    /// The port asks for a VSI no more, and libvirt has heard how that ended: that is remembered for a while.
+    func settle(_ vsi: VSIID, at now: Instant) {
+        guard let entry = entries[vsi], entry.response != nil, entry.expiry == nil else { return }
+        entries[vsi]?.isGranted = false
+        entries[vsi]?.isKept = false
+        expire(vsi, at: now)
+    }
+
+    /// The requests whose failure libvirt has read, or is about to read, since the last call.
+    func takeReadFailures() -> [(vsi: VSIID, order: UInt64)] {
+        defer { readFailures = [] }
+        return readFailures
+    }
+
+    /// libvirt polls a request that ended before the first poll for it came.
+    func noteRead(_ vsi: VSIID) {
+        guard let entry = entries[vsi], !entry.isPolled else { return }
+        entries[vsi]?.isPolled = true
+        if entry.isKept { readFailures.append((vsi, entry.order)) }
+    }
+
+    /// Whether the news that a VSI is lost has reached its libvirtd.
+    func setDelivered(_ vsi: VSIID, _ isDelivered: Bool) {
+        if isDelivered || entries[vsi] == nil { undelivered.remove(vsi) } else { undelivered.insert(vsi) }
     }
 
     /// Everything that was said of a VSI; its held poll has been released.
@@ -191,6 +240,7 @@ final class LibvirtLedger {
         vsis.remove(vsi)
         awaited.remove(vsi)
         ended.remove(vsi)
+        undelivered.remove(vsi)
         guard let caller = callers[entry.eventPort] else { return }
         caller.vsis.remove(vsi)
         caller.unpolled.remove(vsi)

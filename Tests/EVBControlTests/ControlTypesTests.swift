@@ -33,7 +33,7 @@ import Testing
     @Test func keysAreThoseOfTheInterface() throws {
         #expect(
             keys(try json(Samples.status))
-                == "{daemon{pid,uptimeSeconds,version},ports[{\(Self.portKeys)}]}")
+                == "{daemon{pid,uptimeSeconds,version},notes,ports[{\(Self.portKeys)}]}")
         #expect(
             keys(try json(Samples.fullVSI))
                 == "{filters[{group,mac,pcp,vlan}],link{kind,mode,name},managerID,port,reason,state,typeID,typeVersion,"
@@ -76,6 +76,24 @@ import Testing
         let problem = PortProblem(kind: .reflectsUnasked, message: "it reflects", hint: "end that")
         #expect(
             keys(try json(problem)) == "{address=null,hint,kind,message,otherPort=null,otherVSIID=null,vsiID=null}")
+    }
+
+    @Test("HEAL-802 notes of a status come with what to do, and an evbd that knows none has none")
+    func notes() throws {
+        var status = Samples.status
+        status.notes = [
+            StatusNote(kind: .vsiWithoutLink, isProblem: false, port: "eth0", message: "so", hint: "do"),
+            StatusNote(kind: .libvirtPort, isProblem: true, message: "so", hint: "do"),
+        ]
+        let written = try json(status)
+        #expect(keys(written).contains(",notes[{hint,isProblem,kind,message,port}],"))
+        #expect(try JSONCoding.decode(StatusReport.self, from: written) == status)
+        guard case .object(var members) = written else {
+            Issue.record("no object")
+            return
+        }
+        members.removeAll { $0.key == "notes" }
+        #expect(try JSONCoding.decode(StatusReport.self, from: .object(members)).notes.isEmpty)
     }
 
     @Test func misbehaviourIsToldInFull() throws {

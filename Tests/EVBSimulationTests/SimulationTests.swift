@@ -38,6 +38,16 @@ import Testing
         #expect(associations > Self.runs)
     }
 
+    @Test(
+        "HEAL-108 what managers want that never ask again is had again in time",
+        arguments: [Fault.refuse, .retract, .cut, .bridgeReboot])
+    func managersThatNeverAskAgain(_ fault: Fault) {
+        for seed in Self.seed..<Self.seed + 6 {
+            Self.expectNoViolation(
+                Simulation.run(SimulationOptions(seed: seed, turmoil: .seconds(900), stations: 1, faults: [fault])))
+        }
+    }
+
     @Test("one fault at a time", arguments: Fault.allCases)
     func single(_ fault: Fault) {
         for seed in Self.seed..<Self.seed + 3 {

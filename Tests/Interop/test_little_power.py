@@ -21,6 +21,7 @@ from test_guest_filter import test_ARC_09_a_forged_de_associate_stays_in_the_gue
 from test_guest_filter import test_rules_come_and_go_with_links  # noqa: F401
 from test_guest_gate import test_SEC_51_a_machine_that_is_not_associated_sends_nothing  # noqa: F401
 from test_host_off import test_SEC_111_the_host_has_no_ip_on_a_machines_link  # noqa: F401
+from test_libvirt_ends import fake, notes
 from test_libvirt_netlink import real, test_VDP_41_recorded_conversation_with_a_real_bridge  # noqa: F401
 from test_libvirt_netlink import test_VDP_41_whole_operations_as_libvirt_runs_them  # noqa: F401
 from test_links import test_ARC_06_every_kind_and_mode, test_a_link_that_somebody_deletes_is_made_anew  # noqa: F401
@@ -168,3 +169,11 @@ def test_user_group_and_pid_file_are_made(tmp_path):
         assert (found.st_uid, found.st_gid, found.st_mode & 0o7777) == (int(user[1]), int(user[2]), 0o644)
         assert file.read_text() == ("17\n" if again else "")
     assert "-/run/lldpad.pid" in unit["ReadWritePaths"]
+
+
+def test_HEAL_802_a_netlink_port_of_a_process_that_is_out_of_sight(cable):
+    """HEAL-802 Under the unit evbd sees the port and not the name: the process is shown for the operator to look at."""
+    process = fake(cable, "libvirtd", 600)
+    evbd = cable.evbd()
+    note, = eventually(lambda: notes(evbd, "libvirt-port"), 15, "it is shown")
+    assert f"process {process.pid}, if it is libvirtd" in note["message"]

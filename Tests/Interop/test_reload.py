@@ -298,10 +298,13 @@ def test_OPS_301_a_reload_that_would_end_vsis_is_refused(cable, guarded):
     assert result.returncode == FAILED and "1 VSI on uplink0 would end" in result.stderr and "--yes" in result.stderr, result.stderr
     assert evbd.state(vsi) == "associated" and cable.host.is_up("vm0")
     assert TAKEN not in evbd.process.output()
+    assert [note["kind"] for note in evbd.ctl_json("status")["notes"] if note["isProblem"]] == ["reload"]
+    assert "PROBLEM: the configuration in force is not the file's: 1 VSI on uplink0" in evbd.ctl("status").stdout
     result = evbd.ctl("reload", "--yes")
     assert result.returncode == 0 and "uplink0: removed, and 1 VSI on it end" in result.stdout and "in force" in result.stdout, result.stdout
     eventually(lambda: cable.host.link("vm0") is None, 5, "its link is gone")
     assert [port["interface"] for port in evbd.ctl_json("port", "list")] == ["elsewhere0"]
+    assert evbd.ctl_json("status")["notes"] == []
 
 
 def test_OPS_301_a_dry_run_says_what_would_change(cable, guarded):

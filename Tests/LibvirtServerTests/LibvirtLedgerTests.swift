@@ -40,12 +40,15 @@ private final class LedgerBench {
 
     /// The senders of the polls that the end of a request answers.
     @discardableResult
-    func end(_ number: UInt64, granted: Bool = true) -> [UInt32] {
+    func end(_ number: UInt64, granted: Bool = true, kept: Bool = false) -> [UInt32] {
         guard let order = orders[vsi(number)] else { return [] }
         return ledger.end(
-            vsi(number), order, response: granted ? LibvirtReply.success : 3, isGranted: granted, at: now
+            vsi(number), order, response: granted ? LibvirtReply.success : 3, isGranted: granted, isKept: kept, at: now
         ).map(\.sender)
     }
+
+    /// The VSIs whose failure libvirt has read.
+    func failuresRead() -> [VSIID] { ledger.takeReadFailures().map(\.vsi) }
 
     func shown(to caller: UInt32 = 1) -> [VSIID: UInt16?] {
         let poll = LibvirtLedger.Poll(header: header(caller), interfaceIndex: 2, sender: 0)
@@ -157,6 +160,81 @@ private final class LedgerBench {
         #expect(bench.ledger.lose(vsi(2), at: bench.now) == nil, "once")
         _ = bench.pass(.seconds(65))
         #expect(bench.ledger.entries.isEmpty && bench.ledger.callers.isEmpty)
+    }
+
+    @Test("HEAL-107 a failure that libvirt reads is not one that it does not look at")
+    func readFailures() throws {
+        // A machine starts, and the bridge refuses while libvirt polls.
+        bench.ask(1)
+        _ = try #require(bench.hold())
+        bench.end(1, granted: false, kept: true)
+        #expect(bench.failuresRead() == [vsi(1)] && bench.failuresRead().isEmpty)
+
+        // The bridge refuses before the first poll.
+        bench.ask(2)
+        bench.end(2, granted: false, kept: true)
+        #expect(bench.failuresRead().isEmpty)
+        bench.now = bench.now + .milliseconds(2)
+        #expect(bench.hold() == nil)
+        #expect(bench.failuresRead() == [vsi(2)])
+
+        // A machine runs, and the bridge takes its VSI back: libvirt has read its success long before.
+        bench.ask(4)
+        _ = try #require(bench.hold())
+        bench.end(4)
+        #expect(bench.ledger.lose(vsi(4), isKept: true, at: bench.now) != nil)
+        #expect(bench.failuresRead().isEmpty)
+
+        // A libvirtd that has restarted, or has heard of a loss, asks and does not poll.
+        bench.ask(3)
+        bench.end(3, granted: false, kept: true)
+        bench.now = bench.now + .seconds(1)
+        #expect(bench.hold() == nil)
+        #expect(bench.failuresRead().isEmpty)
+    }
+
+    @Test("HEAL-107 what the port goes on asking for is not forgotten, and is success when it is granted at last")
+    func keptFailures() throws {
+        bench.ask(1)
+        bench.end(1)
+        #expect(bench.ledger.lose(vsi(1), isKept: true, at: bench.now) != nil)
+        bench.ask(1)
+        bench.end(1, granted: false, kept: true)
+        _ = bench.pass(.seconds(1000))
+        #expect(bench.shown() == [vsi(1): 3])
+        #expect(bench.ledger.regain(vsi(1), at: bench.now).isEmpty)
+        #expect(bench.shown() == [vsi(1): 0])
+        #expect(bench.ledger.lose(vsi(1), isKept: true, at: bench.now) != nil, "libvirt hears of the next loss")
+        // A poll for another VSI goes on waiting.
+        bench.ask(2)
+        let first = try #require(bench.hold())
+        #expect(bench.pass(.seconds(1)).answered == [first])
+        _ = bench.shown()
+        let poll = try #require(bench.hold())
+        bench.ledger.settle(vsi(1), at: bench.now)
+        #expect(bench.end(2) == [poll])
+        bench.ledger.settle(vsi(2), at: bench.now)
+        _ = bench.pass(.seconds(70))
+        #expect(bench.ledger.entries.isEmpty && bench.ledger.callers.isEmpty)
+    }
+
+    @Test("HEAL-203 a loss that libvirtd has not got is kept until the VSI is had again or given up")
+    func undelivered() throws {
+        for number in UInt64(1)...4 {
+            bench.ask(number)
+            bench.end(number)
+            _ = bench.ledger.lose(vsi(number), isKept: number != 4, at: bench.now)
+            bench.ledger.setDelivered(vsi(number), false)
+        }
+        #expect(bench.ledger.undelivered.count == 4)
+        bench.ledger.setDelivered(vsi(1), true)
+        _ = bench.ledger.regain(vsi(2), at: bench.now)
+        bench.ask(3, by: 2)
+        #expect(Array(bench.ledger.undelivered) == [vsi(4)])
+        _ = bench.pass(.seconds(70))
+        #expect(bench.ledger.undelivered.isEmpty)
+        bench.ledger.setDelivered(vsi(4), false)
+        #expect(bench.ledger.undelivered.isEmpty, "what is not known is not kept")
     }
 
     @Test func outcomesAreBounded() {

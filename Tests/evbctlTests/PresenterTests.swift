@@ -20,6 +20,17 @@ import Testing
         #expect(presenter.ports([]) == "no ports; set them in evbd.yaml")
     }
 
+    @Test("HEAL-802 what is wrong stands below the ports, with what to do, and is safe on a terminal")
+    func notes() {
+        var report = Samples.status
+        report.notes = [
+            StatusNote(kind: .libvirtPort, isProblem: true, message: "libvirtd\u{1B} is mute", hint: "restart it"),
+            StatusNote(kind: .vsiWithoutLink, isProblem: false, port: "eth0", message: "no link", hint: "look"),
+        ]
+        let text = presenter.status(report)
+        #expect(text.hasSuffix("\n\nPROBLEM: libvirtd\\u{1B} is mute: restart it\n\nNOTE: eth0: no link: look"))
+    }
+
     @Test func whoMisbehavesIsShownLoudly() {
         var report = Samples.status
         report.ports[1].misbehaviour = Misbehaviour(

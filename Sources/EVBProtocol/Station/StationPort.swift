@@ -218,7 +218,7 @@ extension StationPort: PeerLinkPort {
         return isTraced && peer?.advertised.showsStation == true && !bridge.advertised.showsStation
     }
 
-    mutating func answerNeighbour(at now: Instant) {}
+    mutating func answerNeighbour(at now: Instant) { vdp.neighbourHeard(at: now) }
 
     mutating func endVDP(at now: Instant) { applyNegotiation(at: now) }
 

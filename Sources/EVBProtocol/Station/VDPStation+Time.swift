@@ -62,22 +62,22 @@ extension VDPStation {
         setWait(slot, .keepAlive(at: now + max(period / 1000 * share, Self.keepAliveMin)))
     }
 
-    /// How long to wait before a failed request is tried again: twice as long after each failure, at most five minutes.
-    /// A bridge that refuses is left alone for a keep-alive period at least.
+    /// The longest pause between two tries of a request that fails.
+    static let retryMax = Interval.seconds(60)
+
+    /// How long to wait before a failed request is tried again: a second, and twice as long after each failure, at most a
+    /// minute. Its machine is cut off meanwhile, whatever the reason was, and nothing else may ask for it again.
     mutating func backoff(_ slot: Int, at now: Instant) -> Interval {
         guard let vsi = slots[slot] else { return .seconds(1) }
         let wasStable = vsi.boundSince.map { now.since($0) >= .seconds(60) } ?? false
         let failures = wasStable ? 0 : vsi.failures
         modify(slot) {
             $0.failures = failures + 1
+            $0.failedAt = now
             $0.boundSince = nil
         }
-        let isRefusal = vsi.reason != .timeout && vsi.reason != .bridgeDeassociated && vsi.reason != .bridgeLost
-        let period = peer?.timers.reinitKeepAlive ?? .seconds(10)
-        let base = isRefusal ? max(period, .seconds(1)) : .seconds(1)
-        let ceiling = max(base, .seconds(300))
-        let whole = min(base * (1 << min(failures, 12)), ceiling)
-        return whole / 1000 * (875 + Self.scatter(UInt64(slot), failures) % 250)
+        let whole = min(Interval.seconds(1) * (1 << min(failures, 12)), Self.retryMax / 9 * 8)
+        return whole / 1000 * (1000 + Self.scatter(UInt64(slot), failures) % 125)
     }
 
     /// A number that differs from VSI to VSI and from time to time, and yet is the same in each run.
@@ -94,12 +94,19 @@ extension VDPStation {
         trustPatience = Self.trustPatienceMin
         for slot in slots.indices {
             guard let vsi = slots[slot], vsi.machine.state == .initial, vsi.interest != .withdrawn else { continue }
-            modify(slot) {
-                $0.interest = .wanted
-                $0.failures = 0
-            }
-            begin(slot, at: now)
-            report(slot)
+            askAgain(slot, at: now)
+        }
+    }
+
+    /// An LLDPDU has come in. If ECP had got nothing across, the bridge was away and is back: what it has let time out is asked
+    /// for now, and not when the pause between tries is over. A bridge that hears and is slow keeps that pause.
+    mutating func neighbourHeard(at now: Instant) {
+        guard peer != nil, payloadsLost >= Self.transportFailuresMax else { return }
+        payloadsLost = Self.transportFailuresMax - 1
+        heldUntil = nil
+        for slot in slots.indices {
+            guard let vsi = slots[slot], case .retry(let at) = vsi.wait, vsi.reason == .timeout else { continue }
+            setWait(slot, .retry(at: min(at, max(now, vsi.failedAt + .seconds(1)))))
         }
     }
 
@@ -123,15 +130,29 @@ extension VDPStation {
         }
     }
 
-    /// The bridge knows nothing of this station any more, although it answers: it has begun anew, or had not heard this side for
-    /// long. What it had granted is asked for again at once, before somebody misses it.
+    /// The bridge knows nothing of this station any more, although it answers: it has restarted, or had not heard this side
+    /// for long. What it had granted is asked for again at once, before a machine misses it, and so is what it had refused.
     mutating func bridgeForgot(at now: Instant) {
         for slot in slots.indices {
-            guard let vsi = slots[slot], case .keepAlive = vsi.wait else { continue }
-            modify(slot) { $0.isAskedAnew = true }
-            setWait(slot, .none)
-            feed(slot, .keepAliveDue, at: now)
+            guard let vsi = slots[slot] else { continue }
+            if case .keepAlive = vsi.wait {
+                modify(slot) { $0.isAskedAnew = true }
+                setWait(slot, .none)
+                feed(slot, .keepAliveDue, at: now)
+            } else if vsi.machine.state == .initial, vsi.interest != .withdrawn {
+                askAgain(slot, at: now)
+            }
         }
+    }
+
+    /// Another bridge, or the same after a restart: what the one before has said of a VSI does not count.
+    private mutating func askAgain(_ slot: Int, at now: Instant) {
+        modify(slot) {
+            $0.interest = .wanted
+            $0.failures = 0
+        }
+        begin(slot, at: now)
+        report(slot)
     }
 
     /// The bridge is the same, what was agreed with it has changed. Times that run already run out as they are, unless they

@@ -39,6 +39,7 @@ struct VDPStation {
         var reason: VSIReason?
         /// Failures since it last was bound for a while; they space out what is tried again.
         var failures: UInt64 = 0
+        var failedAt = Instant(nanoseconds: 0)
         var boundSince: Instant?
         var reported = VSIState.deassociated
         /// ``VDPStation/setExchange(_:_:)`` is the only writer.

@@ -89,6 +89,16 @@ extension EdgeRelay {
         return VLANDevice(name: "", parentIndex: port.index, vid: own, alias: "").isServed(by: device)
     }
 
+    /// Whether a machine on this port has a link with an address, or the tap's form of it.
+    package func hasGuestLink(of address: MACAddress) -> Bool {
+        Self.hardwareAddresses(address).contains { form in
+            table.links(of: form).contains { isPlacedForGuest($0, nil) }
+        }
+    }
+
+    /// Takes the kernel's news that wait.
+    package func readNews() { table.catchUp() }
+
     /// The links of machines on this port that have an address, or the tap's form of it.
     func guestLinks(of address: HardwareAddress) -> [Link] {
         Self.hardwareAddresses(MACAddress(truncating: address.value)).flatMap(table.links(of:)).filter(guests.isGuest)

@@ -13,7 +13,13 @@ struct Presenter {
         let daemon = report.daemon
         let head =
             "evbd \(printable(daemon.version)), process \(daemon.pid), up \(Units.uptime(seconds: daemon.uptimeSeconds))"
-        return head + "\n\n" + ports(report.ports)
+        return ([head, ports(report.ports)] + report.notes.map(note)).joined(separator: "\n\n")
+    }
+
+    private func note(_ note: StatusNote) -> String {
+        let place = note.port.map { "\($0): " } ?? ""
+        let text = "\(note.isProblem ? "PROBLEM" : "NOTE"): \(place)\(note.message): \(note.hint)"
+        return Cell(text, note.isProblem ? .bad : .warning).rendered(colour: colour)
     }
 
     func ports(_ ports: [PortStatus]) -> String {

@@ -1,0 +1,34 @@
+public import JSON
+
+/// Something about the daemon or a port that an operator should know, whichever VSI it is about.
+public struct StatusNote: Codable, Sendable, Equatable {
+    /// What it is about.
+    public enum Kind: String, Codable, Sendable, CaseIterable {
+        /// libvirt cannot talk to evbd, because of the netlink port that libnl has drawn for it.
+        case libvirtPort = "libvirt-port"
+        /// VSIs of libvirt have no link on the host, so that evbd cannot notice the end of their machines.
+        case vsiWithoutLink = "vsi-without-link"
+        /// The configuration in force is not that of the file, which was refused.
+        case reload
+    }
+
+    /// What it is about.
+    public var kind: Kind
+    /// Whether it has to be put right.
+    public var isProblem: Bool
+    /// The port; nil where it is about the daemon.
+    @Nullable public var port: String?
+    /// For people: what is so.
+    public var message: String
+    /// For people: what to do about it.
+    public var hint: String
+
+    /// Makes a note.
+    public init(kind: Kind, isProblem: Bool, port: String? = nil, message: String, hint: String) {
+        self.kind = kind
+        self.isProblem = isProblem
+        self._port = Nullable(wrappedValue: port)
+        self.message = message
+        self.hint = hint
+    }
+}
