@@ -219,12 +219,13 @@ public enum ControlInterface {
         # Of LLDP-EXT-DOT1-EVB-EXTENSIONS-MIB. TLVs are hexadecimal digits, with their headers.
         type Xdot1 (evbConfigEvbTxEnable: bool, locEvbTlvString: ?string, remEvbTlvString: ?string)
 
-        # Something between VSIs that is wrong on a bridge port now. kind: vsi-contest (stations on two ports keep one VSI
+        # Something that is wrong on a port now. Of LLDP: second-lldp-speaker (another program speaks under the peer's name and
+        # address). On a bridge port, between VSIs: vsi-contest (stations on two ports keep one VSI
         # alive) or address-conflict (the VSI asks for an address that another VSI holds). hint: what to do about it.
         type Problem (
           kind: string,
-          vsiID: string,
-          otherPort: string,
+          vsiID: ?string,
+          otherPort: ?string,
           otherVSIID: ?string,
           address: ?string,
           message: string,

@@ -1,6 +1,6 @@
 public import JSON
 
-/// Something between VSIs that is wrong on a bridge's port now, and that an operator has to put right.
+/// Something that is wrong on a port now, and that an operator has to put right.
 public struct PortProblem: Codable, Sendable, Equatable {
     /// What is wrong.
     public enum Kind: String, Codable, Sendable, CaseIterable {
@@ -8,14 +8,16 @@ public struct PortProblem: Codable, Sendable, Equatable {
         case vsiContest = "vsi-contest"
         /// A VSI asks for an address that another VSI holds.
         case addressConflict = "address-conflict"
+        /// Another program speaks LLDP under the peer's name and address.
+        case secondLLDPSpeaker = "second-lldp-speaker"
     }
 
     /// What is wrong.
     public var kind: Kind
-    /// The VSI that is asked for.
-    public var vsiID: String
-    /// The other port of a contest, or the port of the VSI that holds the address.
-    public var otherPort: String
+    /// The VSI that is asked for; nil where it is about no VSI.
+    @Nullable public var vsiID: String?
+    /// The other port of a contest, or the port of the VSI that holds the address; nil where there is none.
+    @Nullable public var otherPort: String?
     /// The VSI that holds the address; nil in a contest.
     @Nullable public var otherVSIID: String?
     /// The address; nil in a contest.
@@ -27,12 +29,12 @@ public struct PortProblem: Codable, Sendable, Equatable {
 
     /// Makes a problem.
     public init(
-        kind: Kind, vsiID: String, otherPort: String, otherVSIID: String? = nil, address: String? = nil,
+        kind: Kind, vsiID: String? = nil, otherPort: String? = nil, otherVSIID: String? = nil, address: String? = nil,
         message: String, hint: String
     ) {
         self.kind = kind
-        self.vsiID = vsiID
-        self.otherPort = otherPort
+        self._vsiID = Nullable(wrappedValue: vsiID)
+        self._otherPort = Nullable(wrappedValue: otherPort)
         self._otherVSIID = Nullable(wrappedValue: otherVSIID)
         self._address = Nullable(wrappedValue: address)
         self.message = message

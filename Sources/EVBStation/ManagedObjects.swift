@@ -15,7 +15,7 @@ extension StationPortController {
         let snapshot = port.snapshot
         let unknown = relay.unseen.unknownNow(limit: UnknownAddresses.listedMax)
         return PortDetails(
-            port: status,
+            port: status, problems: [snapshot.secondSpeaker?.problem].compactMap(\.self),
             evbTLV: EVBTLVPair(
                 local: snapshot.localTLV.ratified.map { EVBTLVStatus($0) },
                 remote: snapshot.peer?.tlv.map { EVBTLVStatus($0) }),
