@@ -15,7 +15,7 @@ extension World {
             // Flipped bits make VSIs that nobody has.
             let room = pairs[index].ledger.isTainted ? 1000 : options.vsis
             // A station that asks whether the bridge is still there names a VSI that does not exist.
-            try checkLoad(bridge, vsisMax: room, placesMax: room + 1, of: "bridge")
+            try checkLoad(bridge, vsisMax: room + 1, placesMax: room + 1, of: "bridge")
         }
     }
 

@@ -4,7 +4,7 @@ import time
 import uuid
 
 from lab import Evbd, eventually
-from lab.codec import ASSOCIATE
+from lab.codec import ASSOCIATE, DEASSOCIATE
 from lab.fixtures import PORT_MAC, UPLINK_MAC
 from lab.switch import Switch
 
@@ -46,6 +46,21 @@ def test_HEAL_311_a_false_switch_beside_the_true_one_is_not_followed(cable):
         assert chassis(evbd) == PORT_MAC and evbd.state(vsi) == "associated"
         time.sleep(0.2)
     assert "bridge lost" not in evbd.process.output() and false.announced_at and strangers.announced_at
+
+
+def test_HEAL_312_lldpad_bears_the_question(cable):
+    """The true switch is Debian's lldpad: it acknowledges what evbd asks of it, lives on and holds what it held."""
+    bridge = cable.lldpad_bridge()
+    evbd, vsi = cable.evbd().wait_for_bridge(), str(uuid.uuid4())
+    evbd.associate(vsi, "--link", "vm0")
+    wire = cable.wire()
+    cable.scripted_bridge(address=OTHER_MAC, acknowledge=False)
+    asked = eventually(lambda: wire.received(lambda frame: frame.vdp and any(item.command == DEASSOCIATE for item in frame.vdp.vsis)), 10,
+                       "it is asked whether it is there")
+    eventually(lambda: wire.received(lambda frame: frame.vdp) and len({frame.ecp.sequence for frame in wire.received(
+        lambda frame: frame.vdp and any(item.command == DEASSOCIATE for item in frame.vdp.vsis))}) > 2, 20, "and again later")
+    assert asked and chassis(evbd) == PORT_MAC and evbd.state(vsi) == "associated"
+    assert bridge.process.alive and bridge.holds(vsi) and "bridge lost" not in evbd.process.output()
 
 
 def test_HEAL_410_ecp_of_another_port_of_the_switch_counts(cable):

@@ -46,6 +46,8 @@ struct PeerLink<Role: EVBRole> {
     var receiver = ECPReceiver()
     /// The peer that is spoken with. It stays so until it is lost, also when others are heard.
     private(set) var peer: EVBPeer?
+    /// All addresses from which ECP is the peer's; none while there is no peer.
+    var peerAddresses: [MACAddress] = []
     /// Whether the peer is still there.
     var probe = PeerProbe(at: Instant(nanoseconds: 0))
     /// The ECPDU that is outstanding is the probe's, and not VDP's.
@@ -92,7 +94,8 @@ struct PeerLink<Role: EVBRole> {
 
     /// The LLDP neighbour to show: the peer, or else the first of all, EVB or not.
     var neighbour: NeighbourSnapshot? {
-        let shown = agent.neighbours.first { peer != nil && $0.isSame(as: peer) } ?? agent.neighbours.first
+        let own = agent.neighbours.first { peer != nil && $0.isSame(as: peer) && $0.source == peer?.address }
+        let shown = own ?? agent.neighbours.first { peer != nil && $0.isSame(as: peer) } ?? agent.neighbours.first
         return shown.map { NeighbourSnapshot(lldpdu: $0.lldpdu, heard: $0.lastHeard) }
     }
 
@@ -139,6 +142,7 @@ struct PeerLink<Role: EVBRole> {
         peer = nil
         probe = PeerProbe(at: Instant(nanoseconds: 0))
         isNameContested = false
+        peerAddresses = []
         negotiation.forget()
         receiver.reset()
         effects.append(.peer(.lost(loss)))
@@ -168,6 +172,7 @@ struct PeerLink<Role: EVBRole> {
 
     /// Works out what is not as it should be, and gives notice of what has begun to be so.
     mutating func updateNotices(peers: Int, besides own: Set<Notice>) {
+        updatePeerAddresses()
         var current = own
         if peers > 1 { current.insert(.severalPeers(peers)) }
         if let foreignECP, peer != nil { current.insert(.foreignECP(foreignECP)) }

@@ -38,7 +38,10 @@ extension PeerLinkPort {
     /// A frame of the peer's has come: it is there.
     mutating func heardPeer(from source: MACAddress, at now: Instant) {
         guard let answer = link.probe.heard(isFromAddress: source == link.peer?.address, at: now) else { return }
-        if answer.subject == .address { link.isNameContested = true }
+        if answer.subject == .address {
+            link.isNameContested = true
+            link.updatePeerAddresses()
+        }
         if answer.hasFailedPayload { payloadFailed(at: now) }
     }
 
@@ -84,6 +87,11 @@ extension PeerLink {
     /// Whether a neighbour is the peer, or another port of its chassis: the members of a LAG speak each for itself.
     func isPeers(_ candidate: EVBPeer) -> Bool {
         candidate.chassisID == peer?.chassisID || candidate.address == peer?.address
+    }
+
+    /// The candidate to become the peer: one that hears this side, or else the latest.
+    func best(of candidates: [EVBPeer]) -> EVBPeer? {
+        candidates.first { Role.showsThisSide($0.advertised) } ?? candidates.first
     }
 
     /// Whether nothing of the peer's chassis has been heard for long, while another that will do is.
@@ -142,11 +150,10 @@ extension PeerLink {
             || relatives.contains { $0.source == source || $0.lldpdu.portID == .port(source) }
     }
 
-    /// All addresses from which ECP is the peer's; none while there is no peer.
-    var peerAddresses: [MACAddress] {
-        guard let peer else { return [] }
-        var addresses = peer.addresses
+    /// Works out from which addresses ECP is the peer's. Each frame asks for them; they change with LLDP alone.
+    mutating func updatePeerAddresses() {
+        var addresses = peer?.addresses ?? []
         for neighbour in relatives where !addresses.contains(neighbour.source) { addresses.append(neighbour.source) }
-        return addresses
+        if addresses != peerAddresses { peerAddresses = addresses }
     }
 }

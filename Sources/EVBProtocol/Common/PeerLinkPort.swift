@@ -37,7 +37,7 @@ protocol PeerLinkPort {
 extension PeerLinkPort {
     // MARK: Who the peer is
 
-    /// Looks again at the neighbours: keeps the peer while it is one, else takes the first that is.
+    /// Looks again at the neighbours: keeps the peer while it is one, else takes the best that is.
     mutating func selectPeer(otherwise loss: PeerLoss, at now: Instant) {
         let (link, peer) = (link, link.peer)
         let candidates = isEVBOn ? link.candidates : []
@@ -53,8 +53,11 @@ extension PeerLinkPort {
                 follow(current, at: now)
             }
         } else {
+            let rest = candidates.filter { !own.contains($0) }
+            // What is outlived is not found again, however long it said that its word holds.
+            if inUse != nil, let peer { self.link.agent.forget { $0.source == peer.address || $0.isSame(as: peer) } }
             losePeer(inUse == nil ? loss : .aged, at: now)
-            if let first = candidates.first { findPeer(first, at: now) }
+            if let first = self.link.best(of: rest) { findPeer(first, at: now) }
         }
         self.link.updateNotices(peers: self.link.peerCount(of: candidates), besides: ownNotices)
     }
