@@ -1,4 +1,4 @@
 # LLDP: each LLDPDU without the EVB TLV withdraws it, whoever sends it.
 # file: Sources/EVBProtocol/Common/LLDPAgent+Company.swift
 # swift: TakeoverTests
-s/guard company\.other != nil \|\| isAlternating else/guard company.other != nil else/
+s/company\.returnedAt\.map \{ now\.since\(\$0\) <= LLDPAgent\.alternationMax \}/company.returnedAt.map { $0 > now }/
