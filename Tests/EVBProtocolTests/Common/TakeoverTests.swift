@@ -179,6 +179,58 @@ import Testing
         #expect(losses == (answers ? [] : [.replaced]))
     }
 
+    @Test(
+        "HEAL-308 in the draft a bridge that answers is kept, and one that does not gives way",
+        arguments: [false, true])
+    func draft(answers: Bool) {
+        let (first, second) = (MACAddress(truncating: 0x0200_0000_0001), MACAddress(truncating: 0x0200_0000_0002))
+        var now = Instant.seconds(10)
+        var port = StationPort(configuration: DraftBench.configuration(.draft), firstSequence: 7)
+        var (losses, numbers): ([PeerLoss], [UInt16]) = ([], [])
+        func hear(_ source: MACAddress, _ payload: Frame.Payload, at destination: MACAddress) {
+            take(port.receive(Frame(destination: destination, source: source, payload: payload), at: now))
+        }
+        func take(_ effects: [StationEffect]) {
+            for effect in effects {
+                if case .peer(.lost(let loss)) = effect { losses.append(loss) }
+                guard case .transmit(let frame) = effect, case .draftECP(let ecpdu) = frame.payload,
+                    ecpdu.operation == .request
+                else { continue }
+                numbers.append(ecpdu.sequence)
+                if answers { hear(first, .draftECP(ecpdu.acknowledgement), at: .nearestBridge) }
+            }
+        }
+        func announce(_ bridge: MACAddress) {
+            let all = DraftNegotiation.capabilities
+            let tlv = DraftEVBTLV(
+                supportedModes: [.standard, .reflectiveRelay], supportedCapabilities: all,
+                configuredModes: .reflectiveRelay, configuredCapabilities: all, supportedVSIs: 100, configuredVSIs: 0,
+                retransmissionExponent: 15)
+            let names = (LLDPIdentifier.chassis(bridge), LLDPIdentifier.port(bridge))
+            hear(
+                bridge,
+                .lldp(LLDPDU(chassisID: names.0, portID: names.1, timeToLive: 121, optional: [.draftEVB(tlv)])),
+                at: .nearestCustomerBridge)
+        }
+        func run(for interval: Interval) {
+            let end = now + interval
+            while let next = port.nextDeadline, next <= end {
+                now = max(now, next)
+                take(port.advance(to: now))
+            }
+            now = end
+        }
+        take(port.setLink(up: true, at: now))
+        announce(first)
+        run(for: .seconds(5))
+        announce(second)
+        run(for: .seconds(2))
+        #expect(port.peer?.address == (answers ? first : second))
+        #expect(losses == (answers ? [] : [.replaced]))
+        // What is sent again in the draft has a new number.
+        #expect(Set(numbers).count == numbers.count && numbers.count == (answers ? 1 : 20))
+    }
+
     // MARK: A LAG
 
     @Test(
