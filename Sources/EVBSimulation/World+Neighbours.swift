@@ -51,7 +51,7 @@ extension World {
         events.add(.falseBridge(station: index, times: times - 1), at: now + .seconds(1))
     }
 
-    /// From now on the bridge can be reached by whoever waits a while.
+    /// The bridge can be reached from now on.
     mutating func bridgeIsBack(_ index: Int) { pairs[index].bridgeSoundSince = now }
 
     /// A bridge that answers is never taken for gone because another one is heard.

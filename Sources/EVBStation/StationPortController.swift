@@ -28,7 +28,7 @@ package final class StationPortController: StationPortControl {
     /// Called when nothing is known of a VSI any more.
     package var onForgotten: ((VSIID, ManagedVSI) -> Void)?
 
-    /// The bond of which it was last told that the port is a member.
+    /// The bond that the last warning named.
     private var toldBond: String?
     private var timer: Timers.Timer?
     /// Effects that are to be carried out.

@@ -18,7 +18,7 @@ extension PeerLinkPort {
         beginProbe(at: now)
     }
 
-    /// The way to the peer has changed on this side, such as the active member of a bond: whoever is there now is to hear of it.
+    /// The way to the peer has changed on this side, such as the active member of a bond: the neighbour there is to hear this side.
     mutating func followPath(at now: Instant) {
         guard link.isUp else { return }
         link.agent.localChange(at: now)

@@ -89,7 +89,7 @@ import Testing
         #expect((20...60).contains(probes.count))
     }
 
-    @Test("HEAL-304 TLV-23 a stranger under the very name of the bridge is not followed, and speaks for nobody")
+    @Test("HEAL-304 TLV-23 a stranger under the very name of the bridge is not followed, and does not speak for it")
     func sameName() throws {
         let stranger = FakeBridge()
         (stranger.address, stranger.chassis) = (MACAddress(truncating: 0x0200_0000_00FF), .bridge)
