@@ -211,6 +211,7 @@ extension BridgePortController {
         case .ratifiedNeighbour: "the neighbour speaks the ratified EVB only: allow it by dialect: auto"
         case .foreignECP(let source):
             "ECP comes from \(source), which is none of the station's addresses by LLDP, and is left: if it is the station's, give ecp: { source: any }"
+        case .secondSpeaker(let speaker): "\(speaker.message): \(speaker.hint)"
         case .misaddressedECP(let destination):
             "dropping ECP to \(destination), which is not its group address here: if the station is to be heard there, give group-address: \(destination)"
         case .unusableTLV(let error):

@@ -80,7 +80,7 @@ package final class BridgePortController: BridgePortControl {
             portName: name, logger: transport.logger)
         port = BridgePort(
             configuration: Self.settings(
-                configuration, link: transport.link, offersRelay: false,
+                configuration, link: transport.link, chassis: transport.chassis(of: transport.link), offersRelay: false,
                 vsisMax: surroundings.resources.limits.vsisPerPort),
             firstSequence: sequences.first)
         transport.onFrame = { [weak self] in self?.receive($0) }
@@ -106,13 +106,14 @@ package final class BridgePortController: BridgePortControl {
     }
 
     private static func settings(
-        _ configuration: PortSettings, link: Link?, offersRelay: Bool, vsisMax: Int
+        _ configuration: PortSettings, link: Link?, chassis: MACAddress?, offersRelay: Bool, vsisMax: Int
     ) -> BridgePortConfiguration {
         let timers = OperationalTimers(
             retries: UInt8(clamping: configuration.ecp.retries), rte: UInt8(clamping: configuration.ecp.rte),
             rwd: UInt8(clamping: configuration.vdp.rwd), rka: UInt8(clamping: configuration.vdp.rka))
         return BridgePortConfiguration(
-            address: MACAddress(truncating: link?.address?.value ?? 0), interfaceName: configuration.interface,
+            address: MACAddress(truncating: link?.address?.value ?? 0), chassis: chassis,
+            interfaceName: configuration.interface,
             mtu: Int(link?.mtu ?? 1500),
             evb: EVBBridgeNegotiation.Configuration(
                 timers: timers, offersReflectiveRelay: offersRelay, groupIDs: configuration.groupIDs,
@@ -123,7 +124,8 @@ package final class BridgePortController: BridgePortControl {
 
     private func settings(_ link: Link?) -> BridgePortConfiguration {
         Self.settings(
-            configuration, link: link, offersRelay: configuration.reflectiveRelay && obstacle == nil,
+            configuration, link: link, chassis: transport.chassis(of: link),
+            offersRelay: configuration.reflectiveRelay && obstacle == nil,
             vsisMax: resources.limits.vsisPerPort)
     }
 
@@ -143,9 +145,15 @@ package final class BridgePortController: BridgePortControl {
 
     /// Something about the port's interface, or about its bridge, has changed.
     package func linkChanged(_ changed: String) {
-        guard changed != name else { return follow() }
         let table = transport.surroundings.table
-        if let bridge = transport.link?.masterIndex, table[bridge]?.name == changed { follow() }
+        if changed == name {
+            follow()
+        } else if let bridge = transport.link?.masterIndex, table[bridge]?.name == changed {
+            follow()
+        }
+        guard !isClosing, transport.takesOtherWay(changed) else { return }
+        log(.notice, "frames take another way through the bond; asking who is there")
+        perform(port.pathChanged(at: now))
     }
 
     private func receive(_ frame: Frame) {
@@ -257,7 +265,7 @@ package final class BridgePortController: BridgePortControl {
         }
         for case .transmit(let frame) in effects where frame.payload.isECPAcknowledgement { send(frame) }
         queue.append(contentsOf: effects.filter { !isAcknowledgement($0) })
-        transport.setNeighbour(port.station)
+        transport.setNeighbour(port.peerAddresses)
         sequences.advanced(to: port.nextSequence)
         timer?.set(port.nextDeadline)
     }

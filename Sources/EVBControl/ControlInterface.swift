@@ -224,10 +224,11 @@ public enum ControlInterface {
         # Of LLDP-EXT-DOT1-EVB-EXTENSIONS-MIB. TLVs are hexadecimal digits, with their headers.
         type Xdot1 (evbConfigEvbTxEnable: bool, locEvbTlvString: ?string, remEvbTlvString: ?string)
 
-        # Something that is wrong on a port now. On a bridge port, between VSIs: vsi-contest (stations on two ports keep one
-        # VSI alive) or address-conflict (the VSI asks for an address that another VSI holds). On a station's port:
-        # reflects-unasked (the bridge reflects frames to a VEB) or reflects-into-bridge (it reflects them into the Linux
-        # bridge or Open vSwitch of the port). hint: what to do about it.
+        # Something that is wrong on a port now. Of LLDP: second-lldp-speaker (another program speaks under the peer's name and
+        # address). On a bridge port, between VSIs: vsi-contest (stations on two ports keep one VSI alive) or
+        # address-conflict (the VSI asks for an address that another VSI holds). On a station's port: reflects-unasked (the
+        # bridge reflects frames to a VEB) or reflects-into-bridge (it reflects them into the Linux bridge or Open vSwitch of
+        # the port). hint: what to do about it.
         type Problem (
           kind: string,
           vsiID: ?string,

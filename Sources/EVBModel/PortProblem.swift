@@ -12,6 +12,8 @@ public struct PortProblem: Codable, Sendable, Equatable {
         case reflectsUnasked = "reflects-unasked"
         /// The bridge reflects frames into the Linux bridge or Open vSwitch that a station's port is in.
         case reflectsIntoBridge = "reflects-into-bridge"
+        /// Another program speaks LLDP under the peer's name and address.
+        case secondLLDPSpeaker = "second-lldp-speaker"
     }
 
     /// What is wrong.

@@ -1,5 +1,5 @@
 package import Dataplane
-package import EVBProtocol
+internal import EVBProtocol
 package import EVBSettings
 package import EVBTime
 package import EVBWire
@@ -71,6 +71,11 @@ package final class PortTransport {
     /// When the port, and with it all of its counters, began.
     package let createdAt: Instant
 
+    /// The port's chassis ID.
+    private let identity: ChassisIdentity
+    /// Which way frames of a bond take.
+    private var members = MemberWatch()
+
     /// The time of the loop that the neighbour may take.
     package let share: LoopShare
     /// Hears whoever is not the neighbour, and sends.
@@ -79,7 +84,6 @@ package final class PortTransport {
     private var neighbourListener: PortListener?
     /// Hears the LLDP and ECP that does not belong to the port, to count it.
     private var strayListener: PortListener?
-    private var heard: EVBPeer?
     private var neighbour: [HardwareAddress] = []
     /// Whose ECP is taken.
     private var ecpSource: PortSettings.ECP.Source
@@ -127,6 +131,7 @@ package final class PortTransport {
         ecpSource = configuration.ecp.source
         groups = GroupAddresses(configuration).all
         self.surroundings = surroundings
+        identity = ChassisIdentity(directory: surroundings.runtimeDirectory, port: configuration.interface)
         share = LoopShare(of: surroundings.resources.portCount)
         createdAt = surroundings.timers.now
         var logger = surroundings.logger
@@ -148,6 +153,19 @@ package final class PortTransport {
 
     /// The interface, while it is there.
     package var link: Link? { surroundings.table[name] }
+
+    /// The port's chassis ID; nil while its interface has never been there.
+    package func chassis(of link: Link?) -> MACAddress? {
+        identity.chassis(of: link?.address.map { MACAddress(truncating: $0.value) })
+    }
+
+    /// Whether frames take another way through a bond since a link has changed.
+    package func takesOtherWay(_ changed: String) -> Bool {
+        guard let link else { return false }
+        return members.isOther(surroundings.table[changed], at: link, members: memberLinks)
+    }
+
+    private func memberLinks(of bond: Int32) -> [Link] { surroundings.table.all { $0.masterIndex == bond } }
 
     /// Frames that the kernel has dropped because more came than the port takes.
     package var kernelDrops: UInt64 {
@@ -174,6 +192,7 @@ package final class PortTransport {
         let isAnother = claimed.map { $0 != link.index } ?? opening.map { $0.index != link.index } ?? false
         guard claim(link) else { return .present(link, isUp: false, isAnother: isAnother) }
         open(link)
+        members.begin(at: link, members: memberLinks)
         return .present(link, isUp: link.isUp && link.hasCarrier && listener != nil, isAnother: isAnother)
     }
 
@@ -282,11 +301,9 @@ package final class PortTransport {
 
     /// Hears the EVB neighbour apart from all others.
     ///
-    /// - Parameter peer: the neighbour; nil while there is none.
-    package func setNeighbour(_ peer: EVBPeer?) {
-        guard peer != heard else { return }
-        heard = peer
-        let addresses = peer?.addresses.map { HardwareAddress($0.rawValue) } ?? []
+    /// - Parameter addresses: the neighbour's; none while there is no neighbour.
+    package func setNeighbour(_ addresses: [MACAddress]) {
+        let addresses = addresses.map { HardwareAddress($0.rawValue) }
         guard addresses != neighbour else { return }
         neighbour = addresses
         guard let listener, let neighbourListener else { return }

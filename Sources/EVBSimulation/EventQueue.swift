@@ -14,6 +14,8 @@ enum Event {
     case linkUncut(station: Int)
     case stationStarted(station: Int)
     case bridgeStarted(station: Int)
+    /// A false bridge speaks, and so many times in all.
+    case falseBridge(station: Int, times: Int)
     /// The bridge as a whole dies.
     case bridgeReboot
     /// Look at what must always hold.

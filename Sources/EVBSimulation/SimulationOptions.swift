@@ -42,6 +42,12 @@ public enum Fault: String, CaseIterable, Sendable, Hashable {
     case draft
     /// Either side is told to speak another dialect.
     case dialect
+    /// Another bridge takes the place of the one that there was, on a link that stays up.
+    case replaceBridge = "replace-bridge"
+    /// A false bridge speaks beside the true one.
+    case falseBridge = "false-bridge"
+    /// The address of a side's interface changes.
+    case changeAddress = "change-address"
 }
 
 /// What a run is made of; everything else follows from the seed.

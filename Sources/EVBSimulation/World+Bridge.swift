@@ -137,6 +137,7 @@ extension World {
         pairs[index].bridge = bridgePort(index, settings)
         pairs[index].bridgeMonitor = ECPMonitor(retries: settings.evb.timers.retries)
         pairs[index].isBridgeRunning = true
+        bridgeIsBack(index)
         if pairs[index].isLinkUp { try bridgeDoes(index) { [now] in $0.setLink(up: true, at: now) } }
     }
 }

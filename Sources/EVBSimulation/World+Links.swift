@@ -63,10 +63,9 @@ extension World {
         if case .lldp = frame.payload {
             if toBridge { pairs[index].lastLLDP.0 = now } else { pairs[index].lastLLDP.1 = now }
         }
-        let neighbour = toBridge ? pairs[index].bridge.station : pairs[index].station.peer
+        let addresses = toBridge ? pairs[index].bridge.peerAddresses : pairs[index].station.peerAddresses
         // Flipped bits may have given it another source or another destination, with which it does not count.
-        let isTheNeighbours =
-            neighbour?.addresses.contains(frame.source) == true && GroupAddresses().includes(frame.header)
+        let isTheNeighbours = addresses.contains(frame.source) && GroupAddresses().includes(frame.header)
         if let (ecpdu, _) = frame.ecpdu, ecpdu.operation == .acknowledgement, isTheNeighbours {
             if toBridge {
                 pairs[index].bridgeMonitor.acknowledged(ecpdu)
@@ -99,6 +98,7 @@ extension World {
         guard !pairs[index].isLinkUp else { return }
         note(.note("link up"), index)
         pairs[index].isLinkUp = true
+        bridgeIsBack(index)
         try stationDoes(index) { [now] in $0.setLink(up: true, at: now) }
         try bridgeDoes(index) { [now] in $0.setLink(up: true, at: now) }
     }

@@ -14,7 +14,8 @@ extension World {
             let bridge = pairs[index].bridge.load
             // Flipped bits make VSIs that nobody has.
             let room = pairs[index].ledger.isTainted ? 1000 : options.vsis
-            try checkLoad(bridge, vsisMax: room, placesMax: room, of: "bridge")
+            // A station that asks whether the bridge is still there names a VSI that does not exist.
+            try checkLoad(bridge, vsisMax: room + 1, placesMax: room + 1, of: "bridge")
         }
     }
 
@@ -22,7 +23,8 @@ extension World {
     private func checkHearing(_ index: Int) throws(Ledger.Breach) {
         let pair = pairs[index]
         guard !pair.ledger.isTainted, pair.isLinkUp else { return }
-        let hold = Interval.seconds(122)
+        // One that answers beside a false bridge is kept for longer.
+        let hold = Interval.seconds(swarm.faults.contains(.falseBridge) ? 243 : 122)
         let isBridgeDeaf = pair.isBridgeRunning && now.since(pair.lastLLDP.0) > hold
         let isStationDeaf = pair.isStationRunning && now.since(pair.lastLLDP.1) > hold
         guard isBridgeDeaf && pair.bridge.snapshot.station != nil || isStationDeaf && pair.station.snapshot.peer != nil

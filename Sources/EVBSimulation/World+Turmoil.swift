@@ -7,6 +7,7 @@ extension World {
     private enum Action {
         case request, repeatRequest, change, withdraw, retract, cut, flap, stationCrash, bridgeReboot, stationLeaves
         case bridgeLeaves, configureStation, configureBridge, changeDialect
+        case replaceBridge, falseBridge, changeAddress
     }
 
     /// Lets something happen.
@@ -19,6 +20,8 @@ extension World {
             (.bridgeReboot, weight(.bridgeReboot, 4)), (.stationLeaves, weight(.shutdown, 2)),
             (.bridgeLeaves, weight(.shutdown, 2)), (.configureStation, weight(.configure, 6)),
             (.configureBridge, weight(.configure, 6)), (.changeDialect, weight(.dialect, 6)),
+            (.replaceBridge, weight(.replaceBridge, 4)), (.falseBridge, weight(.falseBridge, 10)),
+            (.changeAddress, weight(.changeAddress, 5)),
         ])
         switch action {
         case .request, nil: try requestSomething(index)
@@ -40,6 +43,9 @@ extension World {
         case .configureStation: try configureStation(index)
         case .configureBridge: try configureBridge(index)
         case .changeDialect: try changeDialect(index)
+        case .replaceBridge: try replaceBridge(index)
+        case .falseBridge: announceFalseBridge(index, times: random.within(1...90))
+        case .changeAddress: try changeAddress(index)
         }
     }
 
@@ -165,17 +171,18 @@ extension World {
     // MARK: Settings
 
     private mutating func configureStation(_ index: Int) throws(Ledger.Breach) {
-        let dialect = pairs[index].stationSettings.dialect
+        let former = pairs[index].stationSettings
         pairs[index].stationSettings = stationSettings(index)
-        pairs[index].stationSettings.dialect = dialect
+        (pairs[index].stationSettings.dialect, pairs[index].stationSettings.address) = (former.dialect, former.address)
         pairs[index].stationSettings.evb.isManual = random.chance(50)
         try applyStationSettings(index)
     }
 
     private mutating func configureBridge(_ index: Int) throws(Ledger.Breach) {
-        let dialect = pairs[index].bridgeSettings.dialect
+        let former = pairs[index].bridgeSettings
         pairs[index].bridgeSettings = bridgeSettings(index)
-        pairs[index].bridgeSettings.dialect = dialect
+        (pairs[index].bridgeSettings.dialect, pairs[index].bridgeSettings.address) = (former.dialect, former.address)
+        pairs[index].bridgeSettings.chassis = former.chassis
         pairs[index].bridgeSettings.evb.isManual = random.chance(50)
         try applyBridgeSettings(index)
     }

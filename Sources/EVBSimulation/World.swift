@@ -29,6 +29,8 @@ struct World {
         /// The VLAN that null VIDs become.
         var typeVLAN: UInt16 = 100
 
+        /// Since when the bridge has been there without a break.
+        var bridgeSoundSince = Instant(nanoseconds: 0)
         var isLinkUp = true
         var isCut = false
         /// Counts how often the link went down.
@@ -153,7 +155,10 @@ struct World {
             try stir(index)
             events.add(.turmoil(station: index), at: now + pauseLength())
         case .linkRestored(let index): try restoreLink(index)
-        case .linkUncut(let index): pairs[index].isCut = false
+        case .linkUncut(let index):
+            pairs[index].isCut = false
+            bridgeIsBack(index)
+        case .falseBridge(let index, let times): announceFalseBridge(index, times: times)
         case .stationStarted(let index): try startStation(index)
         case .bridgeStarted(let index): try startBridge(index)
         case .bridgeReboot: try rebootBridge()
@@ -256,7 +261,9 @@ struct World {
             try checkStandstill("\(event)")
             try pairs[index].ledger.stationSays(event, at: now)
             remember(event, index)
-        case .peer(.lost): pairs[index].stationMonitor.reset()
+        case .peer(.lost(let loss)):
+            pairs[index].stationMonitor.reset()
+            if loss == .replaced { try checkReplaced(index) }
         case .timers(let timers): pairs[index].stationMonitor.retriesChanged(to: timers.retries)
         case .transmit, .peer, .reflectiveRelay, .notice: break
         }

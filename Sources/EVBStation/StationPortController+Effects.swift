@@ -260,6 +260,7 @@ extension StationPortController {
             "the neighbour's EVB TLV is unusable: \(error)"
         case .foreignECP(let source):
             "ECP comes from \(source), which is none of the bridge's addresses by LLDP, and is left: if it is the bridge's, give ecp: { source: any }"
+        case .secondSpeaker(let speaker): "\(speaker.message): \(speaker.hint)"
         case .misaddressedECP(let destination):
             "dropping ECP to \(destination), which is not its group address here: if the bridge is to be heard there, give group-address: \(destination)"
         case .reflectsUnasked:

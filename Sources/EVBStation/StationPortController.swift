@@ -33,6 +33,8 @@ package final class StationPortController: StationPortControl {
     /// Called when a VSI of libvirt's is bound although no request for it was open.
     package var onRegained: ((VSIID) -> Void)?
 
+    /// The bond that the last warning named.
+    private var toldBond: String?
     private var timer: Timers.Timer?
     var announcementTimer: Timers.Timer?
     var announcements = AnnouncementSchedule()
@@ -56,7 +58,8 @@ package final class StationPortController: StationPortControl {
         sequences = store.sequences(port: name)
         port = StationPort(
             configuration: Self.settings(
-                configuration, link: transport.link, vsisMax: surroundings.resources.limits.vsisPerPort),
+                configuration, link: transport.link, chassis: transport.chassis(of: transport.link),
+                vsisMax: surroundings.resources.limits.vsisPerPort),
             firstSequence: sequences.first)
         relay = EdgeRelay(
             programmer: surroundings.programmer, table: surroundings.table, timers: surroundings.timers,
@@ -137,13 +140,14 @@ package final class StationPortController: StationPortControl {
     }
 
     private static func settings(
-        _ configuration: PortSettings, link: Link?, vsisMax: Int
+        _ configuration: PortSettings, link: Link?, chassis: MACAddress?, vsisMax: Int
     ) -> StationPortConfiguration {
         let timers = OperationalTimers(
             retries: UInt8(clamping: configuration.ecp.retries), rte: UInt8(clamping: configuration.ecp.rte),
             rwd: UInt8(clamping: configuration.vdp.rwd), rka: UInt8(clamping: configuration.vdp.rka))
         return StationPortConfiguration(
-            address: MACAddress(truncating: link?.address?.value ?? 0), interfaceName: configuration.interface,
+            address: MACAddress(truncating: link?.address?.value ?? 0), chassis: chassis,
+            interfaceName: configuration.interface,
             mtu: Int(link?.mtu ?? 1500),
             evb: EVBStationNegotiation.Configuration(
                 timers: timers, requestsReflectiveRelay: configuration.edgeRelay == .vepa,
@@ -154,7 +158,8 @@ package final class StationPortController: StationPortControl {
     }
 
     private func settings(_ link: Link?) -> StationPortConfiguration {
-        Self.settings(configuration, link: link, vsisMax: resources.limits.vsisPerPort)
+        Self.settings(
+            configuration, link: link, chassis: transport.chassis(of: link), vsisMax: resources.limits.vsisPerPort)
     }
 
     private var resources: ResourcePool { transport.surroundings.resources }
@@ -193,12 +198,16 @@ package final class StationPortController: StationPortControl {
 
     /// Something about the port's interface, or about a link, has changed.
     package func linkChanged(_ changed: String) {
-        guard changed == name else {
+        if changed == name {
+            relay.portChanged()
+            follow()
+        } else {
             relay.linkChanged(changed)
-            return announceIfUp(changed)
+            announceIfUp(changed)
         }
-        relay.portChanged()
-        follow()
+        guard transport.takesOtherWay(changed) else { return }
+        log(.notice, "frames take another way through the bond; asking who is there")
+        perform(port.pathChanged(at: now))
     }
 
     package func request(
@@ -347,18 +356,28 @@ package final class StationPortController: StationPortControl {
         for case .transmit(let frame) in effects { transport.send(frame) }
         queue.append(
             contentsOf: effects.filter { if case .transmit = $0 { false } else { true } })
-        transport.setNeighbour(port.peer)
+        transport.setNeighbour(port.peerAddresses)
         sequences.advanced(to: port.nextSequence)
         timer?.set(port.nextDeadline)
     }
 
     // MARK: The interface
 
+    /// Warns once that no links can be made on a member of a bond.
+    private func tellOfBond(_ bond: String?) {
+        defer { toldBond = bond }
+        guard let bond, bond != toldBond else { return }
+        let text = EdgeRelay.refusal(name, in: bond)
+        log(.warning, text)
+        onNews?(PortNews(kind: .notice, message: text))
+    }
+
     private func follow() {
         guard case .present(let link, let isUp, let isAnother) = transport.follow() else {
             perform(port.setLink(up: false, at: now))
             return
         }
+        tellOfBond(relay.bond(of: link))
         // Another interface of the same name: what was on the other end, and the links above, went with the old one.
         if isAnother { perform(port.setLink(up: false, at: now)) }
         let settings = settings(link)

@@ -213,6 +213,8 @@ public struct LLDPIdentifier: Hashable, Sendable {
     public static let portMACAddress: UInt8 = 3
     /// Subtype 5 of a port ID: an interface name.
     public static let portInterfaceName: UInt8 = 5
+    /// Subtype 7 of a port ID: a name whose meaning is the sender's own.
+    public static let portLocal: UInt8 = 7
 
     /// A chassis named by a MAC address.
     public static func chassis(_ address: MACAddress) -> LLDPIdentifier {
@@ -222,6 +224,12 @@ public struct LLDPIdentifier: Hashable, Sendable {
     /// A port named by a MAC address.
     public static func port(_ address: MACAddress) -> LLDPIdentifier {
         LLDPIdentifier(subtype: portMACAddress, octets: address.octets)
+    }
+
+    /// A port of ours. Other LLDP programs of a host name its interfaces by their names or addresses, and would be taken for the
+    /// same speaker if the subtype were theirs.
+    public static func local(_ interfaceName: String) -> LLDPIdentifier {
+        LLDPIdentifier(subtype: portLocal, octets: Array(interfaceName.utf8))
     }
 
     /// Joins a subtype and a name, of which the first 255 octets count.

@@ -55,6 +55,8 @@ public struct Link: Sendable, Equatable {
     public var operState = OperationalState.unknown
     /// The index of the bridge or bond that it is a port of.
     public var masterIndex: Int32?
+    /// The index of the member by which a bond in mode active-backup, balance-tlb or balance-alb sends; nil for other links.
+    public var activeMember: Int32?
     /// The index of the link below (IFLA_LINK), or of the other end of a veth.
     public var parentIndex: Int32?
     /// The mode of a macvlan or macvtap.
@@ -171,6 +173,12 @@ extension Link {
                 attribute.nested.forEach { detail in
                     if detail.type == IFLA_MACVLAN_MODE {
                         macvlanMode = detail.uint32.flatMap(MacvlanMode.init)
+                    }
+                }
+            case IFLA_INFO_DATA where kind == "bond":
+                attribute.nested.forEach { detail in
+                    if detail.type == IFLA_BOND_ACTIVE_SLAVE {
+                        activeMember = detail.uint32.map(Int32.init(bitPattern:))
                     }
                 }
             case IFLA_INFO_DATA where kind == "vlan":

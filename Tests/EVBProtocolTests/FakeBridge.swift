@@ -44,6 +44,8 @@ final class FakeBridge {
     }
 
     var address = MACAddress.bridge
+    /// Its chassis, where that has another address.
+    var chassis: MACAddress?
     var portName = "1/1"
     var timers: OperationalTimers
     var status: BridgeStatus = [.reflectiveRelayCapable, .groupIDs]
@@ -173,7 +175,7 @@ final class FakeBridge {
 
     var lldpdu: LLDPDU {
         LLDPDU(
-            chassisID: .chassis(address),
+            chassisID: .chassis(chassis ?? address),
             portID: LLDPIdentifier(subtype: LLDPIdentifier.portInterfaceName, octets: Array(portName.utf8)),
             timeToLive: timeToLive, optional: sendsTLV ? [.evb(tlv)] : [])
     }

@@ -74,6 +74,19 @@ import Testing
         #expect(changes > 0)
     }
 
+    @Test("HEAL-307 other neighbours and changed addresses, with losses and without", arguments: [true, false])
+    func neighbours(hasLoss: Bool) {
+        var replaced = 0
+        for seed in Self.seed..<Self.seed + 10 {
+            let faults: Set<Fault> = [.replaceBridge, .falseBridge, .changeAddress, .withdraw]
+            let options = SimulationOptions(
+                seed: seed, turmoil: .seconds(1200), stations: 1, faults: hasLoss ? faults.union([.loss]) : faults)
+            Self.expectNoViolation(
+                Simulation.run(options) { if $0.contains("another bridge has taken its place") { replaced += 1 } })
+        }
+        #expect(replaced > 2)
+    }
+
     @Test("a seed is all that a run needs")
     func determinism() {
         var traces: [[String]] = [[], []]

@@ -5,13 +5,14 @@ import uuid
 import pytest
 
 from lab import Wire, eventually
-from lab.codec import LLDPDU, ethernet, mac, read_pcap
+from lab.codec import EVB, LLDPDU, ethernet, mac, read_pcap
 from lab.fixtures import PORT_MAC, UPLINK_MAC
 from lab.lldpd import Lldpd
+from lab.switch import Switch
 from lab.system import REPOSITORY
 
 NEAREST_BRIDGE = bytes.fromhex("0180c200000e")
-INTERFACE_NAME = 5  # the subtype of evbd's port ID; lldpd's is a MAC address
+LOCAL = 7  # the subtype of evbd's port ID; lldpd's is a MAC address
 
 
 def counters(evbd):
@@ -41,7 +42,7 @@ def test_TLV_26_lldpd_beside_evbd(cable, watched):
     assert bridge.holds(vsi) and cable.host.is_up("vm0")
 
     frames = [frame for frame in watched.look() if frame.lldp]
-    mine = [frame for frame in frames if frame.outgoing and frame.lldp.port[0] == INTERFACE_NAME]
+    mine = [frame for frame in frames if frame.outgoing and frame.lldp.port[0] == LOCAL]
     assert mine and all(frame.destination != NEAREST_BRIDGE for frame in mine), "evbd says nothing on lldpd's address"
     of_lldpd = [frame for frame in frames if frame.destination == NEAREST_BRIDGE]
     assert {frame.outgoing for frame in of_lldpd} == {True, False}
@@ -69,7 +70,7 @@ def test_TLV_26_evbd_ends_and_lldpd_runs_on(cable, watched):
     eventually(lambda: (PORT_MAC, PORT_MAC) in here.neighbours() and (UPLINK_MAC, UPLINK_MAC) in there.neighbours(), 10,
                "the two lldpds hear each other")
     evbd = cable.evbd()
-    eventually(lambda: any(frame.outgoing and frame.lldp and frame.lldp.port[0] == INTERFACE_NAME for frame in watched.look()), 5,
+    eventually(lambda: any(frame.outgoing and frame.lldp and frame.lldp.port[0] == LOCAL for frame in watched.look()), 5,
                "evbd has sent")
     assert evbd.terminate() == 0
     evbd.process.stop()
@@ -101,3 +102,43 @@ def test_TLV_26_nonsense_on_the_nearest_bridge_address(cable):
     for name in ("LldpRxDiscarded", "LldpRxTlvsDiscarded", "LldpRxTlvsUnrecognized", "EvbTlvsDiscarded", "LldpRxAgeouts"):
         assert after[name] == before[name], name
     assert evbd.hears_bridge() and evbd.state(vsi) == "associated" and not bridge.commands(4)
+
+
+def test_HEAL_910_lldpd_on_evbds_own_address_does_no_harm(cable):
+    """lldpd on the host speaks to the customer bridge, and names the port as evbd did: the switch, an evbd, ends nothing."""
+    switch = Switch(cable.lab, cable.switch, stp=True)
+    box = switch.evbd()
+    switch.wait_until_forwarding()
+    # With the guest filter nothing of lldpd's would leave for this address.
+    evbd, vsi = cable.evbd(ports=[{"interface": "uplink0", "guest-filter": False}]).wait_for_bridge(), str(uuid.uuid4())
+    evbd.associate(vsi, "--link", "vm0")
+    here = Lldpd(cable.lab, cable.host, "uplink0")
+    here.configure("lldp", "agent-type", "nearest-customer-bridge")
+    here.configure("lldp", "portidsubtype", "ifname")
+    wire = cable.wire()
+    for _ in range(3):
+        wire.clear()
+        here.send_now()
+        eventually(lambda: wire.received(lambda frame: frame.lldp and frame.lldp.port == b"\x05uplink0"), 10, "lldpd speaks")
+        assert evbd.state(vsi) == box.state(vsi) == "associated" and cable.host.is_up("vm0")
+    assert "lost" not in evbd.process.output() + box.process.output()
+
+
+def test_HEAL_911_two_speakers_of_one_identity_are_reported(cable):
+    """A station that is no evbd, and a second program with its very identity: EVB ends once, then goes on, and the second is named."""
+    switch = Switch(cable.lab, cable.switch, stp=True)
+    box = switch.evbd()
+    switch.wait_until_forwarding()
+    wire = cable.host_wire()
+    names = (b"\x04" + mac(UPLINK_MAC), b"\x05uplink0")
+    station = LLDPDU(*names, 121, ((127, EVB(sgid=True, rrreq=True, mode=2).encode()),)).encode()
+    other = LLDPDU(*names, 120, ((5, b"lldpd of the host"),)).encode()
+    for _ in range(4):
+        wire.send(ethernet(UPLINK_MAC, 0x88CC, station))
+        eventually(lambda: box.port("port0")["peer"], 5, "the station is heard")
+        wire.send(ethernet(UPLINK_MAC, 0x88CC, other))
+    eventually(lambda: box.ctl_json("port", "show", "port0")["problems"], 5, "it is reported")
+    problem, = box.ctl_json("port", "show", "port0")["problems"]
+    assert problem["kind"] == "second-lldp-speaker" and "lldpd of the host" in problem["message"] and problem["hint"]
+    assert "lldpd of the host" in box.process.output() and "PROBLEM: " in box.ctl("port", "show", "port0").stdout
+    assert box.process.output().count("EVB station lost") == 1 and box.port("port0")["peer"]

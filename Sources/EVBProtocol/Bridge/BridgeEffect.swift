@@ -37,6 +37,8 @@ public enum BridgeNotice: Hashable, Sendable {
     case limitReached(ResourceLimit)
     /// ECP frames come from an address that the station has not given as its own, and are left (``ECPSource``); the first such one.
     case foreignECP(MACAddress)
+    /// Another program speaks LLDP under the station's name and address, without an EVB TLV.
+    case secondSpeaker(SecondSpeaker)
     /// ECP frames come to an address that is not ECP's here, and are dropped (``GroupAddresses``); the first such address.
     case misaddressedECP(MACAddress)
 }
@@ -47,6 +49,8 @@ public struct BridgePortSnapshot: Sendable {
     public let station: EVBPeer?
     /// Who is heard on the nearest-customer-bridge address: the station in use, or else the first of all, EVB or not.
     public let neighbour: NeighbourSnapshot?
+    /// A program that speaks LLDP under the station's name; nil where there is none.
+    public let secondSpeaker: SecondSpeaker?
     /// The dialect that is spoken; while no station is heard, the one to begin with.
     public let dialect: WireDialect
     /// The EVB TLVs that are sent: one, or, from a port that may speak either dialect, both.

@@ -6,6 +6,8 @@ enum BridgeRole: EVBRole {
     typealias Negotiation = EVBBridgeNegotiation
     typealias VDP = BridgeVDPStatistics
     typealias Effect = BridgeEffect
+
+    static func showsThisSide(_ tlv: DialectTLV) -> Bool { tlv.showsBridge }
 }
 
 extension BridgePort: PeerLinkPort {
@@ -16,7 +18,7 @@ extension BridgePort: PeerLinkPort {
     var ownNotices: Set<BridgeNotice> { [] }
 
     mutating func follow(_ current: EVBPeer, at now: Instant) {
-        link.hear(current)
+        link.hear(current, at: now)
         applyNegotiation(at: now)
     }
 

@@ -40,7 +40,11 @@ public struct BridgePort {
     /// dialect of their station may not be spoken any more.
     public mutating func reconfigure(_ configuration: BridgePortConfiguration, at now: Instant) -> [BridgeEffect] {
         // A station at the new address is to hear this side soon.
-        if configuration.addresses != self.configuration.addresses { link.agent.localChange(at: now) }
+        if configuration.addresses != self.configuration.addresses
+            || configuration.address != self.configuration.address
+        {
+            link.agent.localChange(at: now)
+        }
         link.configuration = configuration
         let isNewDialect = configuration.dialect != link.negotiation.choice
         link.negotiation.reconfigure(configuration)
@@ -101,6 +105,12 @@ public struct BridgePort {
         return finish(at: now)
     }
 
+    /// The way to the station has changed on this side without a change of the link, such as the active member of a bond.
+    public mutating func pathChanged(at now: Instant) -> [BridgeEffect] {
+        followPath(at: now)
+        return finish(at: now)
+    }
+
     /// Says good-bye by LLDP: the station is to forget what it was granted. All VSIs are released, and nothing is reflected
     /// any more. The port is then as if its link were down.
     ///
@@ -133,6 +143,9 @@ public struct BridgePort {
     /// The station that is spoken with. It stays so until it is lost, also when others are heard.
     public var station: EVBPeer? { link.peer }
 
+    /// All addresses from which the station's ECP is taken; none while there is no station.
+    public var peerAddresses: [MACAddress] { link.peerAddresses }
+
     private func isShown(_ vsi: VDPBridge.VSI) -> Bool { vsi.machine.state != .initial && !vdp.isLost(vsi) }
 
     /// The VSI of that name.
@@ -164,7 +177,8 @@ public struct BridgePort {
         var counted = link.statistics
         counted.vdp = vdp.statistics
         return BridgePortSnapshot(
-            isLinkUp: link.isUp, station: station, neighbour: link.neighbour, dialect: negotiation.dialect,
+            isLinkUp: link.isUp, station: station, neighbour: link.neighbour,
+            secondSpeaker: link.secondSpeaker, dialect: negotiation.dialect,
             localTLVs: negotiation.outgoing(vsis: vdp.presentCount), localTLV: negotiation.ratified.outgoing,
             timers: negotiation.operational, times: negotiation.times,
             keepAliveTimeout: negotiation.keepAliveTimeout, usesGroupIDs: negotiation.usesGroupIDs,
@@ -175,8 +189,9 @@ public struct BridgePort {
 
     /// Sends what VDP has ready if ECP can take it, and hands the effects over.
     mutating func finish(at now: Instant) -> [BridgeEffect] {
+        beginProbe(at: now)
         takeEffects()
-        if link.isUp, station != nil, link.transmitter.isIdle, let payload = vdp.nextPayload() {
+        if link.isUp, station != nil, link.transmitter.isIdle, !link.probe.isAsking, let payload = vdp.nextPayload() {
             link.send(payload, at: now)
         }
         defer { link.effects = [] }

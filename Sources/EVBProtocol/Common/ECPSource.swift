@@ -3,7 +3,7 @@ public import EVBWire
 /// Whose ECP frames a port takes: the standard does not say, and leaves it to policy.
 public enum ECPSource: Hashable, Sendable {
     /// Those of the EVB neighbour that LLDP knows: from the address that its LLDPDUs come from, or from one that they name as its
-    /// chassis or its port.
+    /// chassis or its port. Other neighbours of its chassis are the same to ``PeerLink``.
     case neighbour
     /// Those from any address, as soon as LLDP knows an EVB neighbour.
     case any

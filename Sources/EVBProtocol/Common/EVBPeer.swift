@@ -34,6 +34,8 @@ public enum PeerLoss: Hashable, Sendable {
     case withdrawn
     /// The peer speaks the other dialect now and is found again at once, or its dialect may not be spoken any more.
     case dialectChanged
+    /// The peer does not answer, and another neighbour is heard.
+    case replaced
 
     /// The reason in words, for logs and events; `role` is the peer's.
     public func text(of role: EVBMode) -> String {
@@ -44,6 +46,8 @@ public enum PeerLoss: Hashable, Sendable {
         case .shutdown: "it has sent a shutdown LLDPDU"
         case .withdrawn: "it sends no EVB TLV of a \(role == .station ? "station" : "bridge") any more"
         case .dialectChanged: "another dialect is spoken now"
+        case .replaced:
+            "it does not answer, and another \(role == .station ? "station" : "bridge") has taken its place"
         }
     }
 }

@@ -5,8 +5,10 @@ public struct EVBPortConfiguration<EVB: Hashable & Sendable>: Hashable, Sendable
     /// VSIs that a port may have by default.
     public static var vsisMaxDefault: Int { 16_384 }
 
-    /// The interface's own address: the source of its frames, and its name as a chassis.
+    /// The interface's own address: the source of its frames.
     public var address: MACAddress
+    /// Its name as a chassis. It stays what it is when the address changes, or the peer would take the port for another.
+    public var chassis: MACAddress
     /// The interface's name, its name as a port.
     public var interfaceName: String
     /// Octets of payload that a frame may have; ECP keeps within it, and within 1500 in any case.
@@ -23,13 +25,14 @@ public struct EVBPortConfiguration<EVB: Hashable & Sendable>: Hashable, Sendable
 
     public typealias Dialect = DialectChoice
 
-    /// A negative `vsisMax` counts as 0.
+    /// A negative `vsisMax` counts as 0. Without a `chassis` of its own the port is named by its address.
     public init(
-        address: MACAddress, interfaceName: String, mtu: Int = 1500, evb: EVB,
+        address: MACAddress, chassis: MACAddress? = nil, interfaceName: String, mtu: Int = 1500, evb: EVB,
         vsisMax: Int = Self.vsisMaxDefault, dialect: Dialect = .automatic,
         ecpSource: ECPSource = .neighbour, addresses: GroupAddresses = GroupAddresses()
     ) {
         self.address = address
+        self.chassis = chassis ?? address
         self.interfaceName = interfaceName
         self.mtu = mtu
         self.evb = evb

@@ -27,6 +27,8 @@ struct LLDPAgent {
         var source: MACAddress
         var expiry: Instant
         var lastHeard: Instant
+        /// What is known of another speaker under the same name and address.
+        var company = Company()
 
         /// Chassis and port name a neighbour (802.1AB's MSAP identifier).
         func isSame(as other: LLDPDU) -> Bool {
@@ -44,6 +46,8 @@ struct LLDPAgent {
         case updated
         case refreshed
         case withdrawn
+        /// A second speaker's, under the name and the address of one that has said more.
+        case secondSpeakers
         /// A shutdown LLDPDU of somebody unknown.
         case ignored
     }
@@ -96,16 +100,19 @@ struct LLDPAgent {
     mutating func receive(_ lldpdu: LLDPDU, from source: MACAddress, keeping kept: EVBPeer?, at now: Instant)
         -> Reception
     {
-        let index = neighbours.firstIndex { $0.isSame(as: lldpdu) }
+        // What another sender says under the same name is its own.
+        let index = neighbours.firstIndex { $0.isSame(as: lldpdu) && $0.source == source }
         guard lldpdu.timeToLive > 0 else {
             guard let index else { return .ignored }
             neighbours.remove(at: index)
             return .withdrawn
         }
-        let neighbour = Neighbour(
+        var neighbour = Neighbour(
             lldpdu: lldpdu, source: source, expiry: now + .seconds(UInt64(lldpdu.timeToLive)), lastHeard: now)
         if let index {
-            let isChanged = neighbours[index].lldpdu.optional != lldpdu.optional || neighbours[index].source != source
+            guard neighbours[index].isFollowed(by: lldpdu, at: now) else { return .secondSpeakers }
+            neighbour.company = neighbours[index].company
+            let isChanged = neighbours[index].lldpdu.optional != lldpdu.optional
             neighbours[index] = neighbour
             return isChanged ? .updated : .refreshed
         }
@@ -120,16 +127,34 @@ struct LLDPAgent {
 
     /// Makes room: the one that has been silent longest goes, but never the bridge in use.
     private mutating func forgetOne(keeping kept: EVBPeer?) {
-        let candidates = neighbours.indices.filter { !neighbours[$0].isSame(as: kept) }
+        let candidates = neighbours.indices.filter {
+            !neighbours[$0].isSame(as: kept) || neighbours[$0].source != kept?.address
+        }
         let oldest = candidates.min { neighbours[$0].lastHeard < neighbours[$1].lastHeard }
         neighbours.remove(at: oldest ?? 0)
     }
 
-    /// Whether a peer has missed three LLDPDUs while another that will do is heard: it is gone, however long it said that its
-    /// word holds.
-    func isOutlived(_ peer: EVBPeer, by willDo: (Neighbour) -> Bool, at now: Instant) -> Bool {
-        let heard = neighbours.filter { $0.source == peer.address || $0.isSame(as: peer) }.map(\.lastHeard).max()
-        guard let heard, now.since(heard) > Self.transmitInterval * 3 else { return false }
+    /// Forgets neighbours.
+    mutating func forget(where isMeant: (Neighbour) -> Bool) { neighbours.removeAll(where: isMeant) }
+
+    /// What neighbours have said holds twice as long as they said.
+    mutating func extend(where isMeant: (Neighbour) -> Bool) {
+        for index in neighbours.indices where isMeant(neighbours[index]) {
+            let neighbour = neighbours[index]
+            neighbours[index].expiry = neighbour.lastHeard + .seconds(2 * UInt64(neighbour.lldpdu.timeToLive))
+        }
+    }
+
+    /// When one of certain neighbours was last heard; nil where there are none.
+    func lastHeard(where isMeant: (Neighbour) -> Bool) -> Instant? { neighbours.filter(isMeant).map(\.lastHeard).max() }
+
+    /// Whether a neighbour that was last heard then has missed three LLDPDUs.
+    func isSilent(_ last: Instant, at now: Instant) -> Bool { now.since(last) > Self.transmitInterval * 3 }
+
+    /// Whether some neighbours have missed three LLDPDUs while another that will do is heard: they are gone, however long they
+    /// said that their word holds.
+    func areOutlived(_ own: (Neighbour) -> Bool, by willDo: (Neighbour) -> Bool, at now: Instant) -> Bool {
+        guard let last = lastHeard(where: own), isSilent(last, at: now) else { return false }
         return neighbours.contains { now.since($0.lastHeard) <= Self.transmitInterval && willDo($0) }
     }
 

@@ -6,6 +6,8 @@ protocol EVBRole {
     associatedtype Negotiation: RatifiedNegotiation
     associatedtype VDP: Hashable, Sendable
     associatedtype Effect: PeerLinkEffect
+    /// Whether a peer's EVB TLV shows that the peer has heard this side.
+    static func showsThisSide(_ tlv: DialectTLV) -> Bool
 }
 
 /// The effects that ports of both roles have.
@@ -20,6 +22,7 @@ protocol PeerLinkEffect {
 /// The notices that ports of both roles have.
 protocol PeerLinkNotice: Hashable {
     static func severalPeers(_ count: Int) -> Self
+    static func secondSpeaker(_ speaker: SecondSpeaker) -> Self
     static func unusableTLV(_ error: WireError) -> Self
     static func foreignECP(_ source: MACAddress) -> Self
     static func misaddressedECP(_ destination: MACAddress) -> Self
@@ -43,6 +46,23 @@ struct PeerLink<Role: EVBRole> {
     var receiver = ECPReceiver()
     /// The peer that is spoken with. It stays so until it is lost, also when others are heard.
     private(set) var peer: EVBPeer?
+    /// All addresses from which ECP is the peer's; none while there is no peer.
+    var peerAddresses: [MACAddress] = []
+    /// Whether the peer is still there.
+    var probe = PeerProbe(at: Instant(nanoseconds: 0))
+    /// The ECPDU that is outstanding is the probe's, and not VDP's.
+    var isProbeOutstanding = false
+    /// Another neighbour goes by the peer's very name, and the peer is there as well.
+    var isNameContested = false
+    /// From when on the peer can be expected to know this side.
+    var isKnownFrom: Instant {
+        let isKnown = ecpHeard != nil || peer.map { Role.showsThisSide($0.advertised) } ?? false
+        return isKnown ? strangerSince : strangerSince + PeerProbe.acquaintance
+    }
+    /// When the peer was found, or has shown that it had forgotten this side.
+    private var strangerSince = Instant(nanoseconds: 0)
+    /// When the peer last spoke by ECP, unless it has shown since that it has forgotten this side.
+    var ecpHeard: Instant?
     var statistics: PortStatistics<Role.VDP>
     private(set) var notices: Set<Notice> = []
     /// The first source of ECP frames that is not the peer's, since the peer was found.
@@ -67,11 +87,15 @@ struct PeerLink<Role: EVBRole> {
     }
 
     /// When the LLDP agent or ECP has something to do.
-    var nextDeadline: Instant? { Instant.earliest(agent.nextDeadline, transmitter.nextDeadline) }
+    var nextDeadline: Instant? {
+        let probed = peer == nil || !negotiation.isVDPAgreed ? nil : probe.deadline(known: isKnownFrom)
+        return Instant.earliest(Instant.earliest(agent.nextDeadline, transmitter.nextDeadline), probed)
+    }
 
     /// The LLDP neighbour to show: the peer, or else the first of all, EVB or not.
     var neighbour: NeighbourSnapshot? {
-        let shown = agent.neighbours.first { peer != nil && $0.isSame(as: peer) } ?? agent.neighbours.first
+        let own = agent.neighbours.first { peer != nil && $0.isSame(as: peer) && $0.source == peer?.address }
+        let shown = own ?? agent.neighbours.first { peer != nil && $0.isSame(as: peer) } ?? agent.neighbours.first
         return shown.map { NeighbourSnapshot(lldpdu: $0.lldpdu, heard: $0.lastHeard) }
     }
 
@@ -92,21 +116,33 @@ struct PeerLink<Role: EVBRole> {
     }
 
     /// Speaks with this peer from now on.
-    mutating func find(_ found: EVBPeer) {
-        hear(found)
+    mutating func find(_ found: EVBPeer, at now: Instant) {
+        hear(found, at: now)
+        probe = PeerProbe(at: now)
+        isNameContested = false
+        strangerSince = now
+        ecpHeard = nil
         receiver.reset()
         foreignECP = nil
         effects.append(.peer(.found(found)))
     }
 
     /// Takes in what the peer says of itself now.
-    mutating func hear(_ current: EVBPeer) {
+    mutating func hear(_ current: EVBPeer, at now: Instant) {
+        let wasShown = peer.map { Role.showsThisSide($0.advertised) } ?? false
+        if wasShown, !Role.showsThisSide(current.advertised) {
+            strangerSince = now
+            ecpHeard = nil
+        }
         peer = current
         negotiation.hear(current.advertised)
     }
 
     mutating func forgetPeer(_ loss: PeerLoss) {
         peer = nil
+        probe = PeerProbe(at: Instant(nanoseconds: 0))
+        isNameContested = false
+        peerAddresses = []
         negotiation.forget()
         receiver.reset()
         effects.append(.peer(.lost(loss)))
@@ -122,18 +158,25 @@ struct PeerLink<Role: EVBRole> {
         }
         if negotiation.operational != publishedTimers {
             publishedTimers = negotiation.operational
-            transmitter.shorten(to: negotiation.times, at: now)
+            transmitter.shorten(to: ecpTimes, at: now)
             effects.append(.timers(publishedTimers))
         }
     }
 
     // MARK: Notices
 
+    /// A program that speaks LLDP under the peer's name.
+    var secondSpeaker: SecondSpeaker? {
+        agent.neighbours.first { $0.isSame(as: peer) && $0.company.other != nil }?.company.other.map(SecondSpeaker.init)
+    }
+
     /// Works out what is not as it should be, and gives notice of what has begun to be so.
     mutating func updateNotices(peers: Int, besides own: Set<Notice>) {
+        updatePeerAddresses()
         var current = own
         if peers > 1 { current.insert(.severalPeers(peers)) }
         if let foreignECP, peer != nil { current.insert(.foreignECP(foreignECP)) }
+        if let secondSpeaker { current.insert(.secondSpeaker(secondSpeaker)) }
         if let misaddressedECP { current.insert(.misaddressedECP(misaddressedECP)) }
         for neighbour in agent.neighbours where candidate(neighbour) == nil {
             switch negotiation.obstacle(in: neighbour.lldpdu) {
@@ -209,7 +252,8 @@ struct PeerLink<Role: EVBRole> {
     /// - Precondition: `transmitter.isIdle`.
     mutating func send(_ payload: [UInt8], at now: Instant) {
         statistics.ecpTxFrames &+= 1
-        transmit(transmitter.send(payload, subtype: .vdp, timers: negotiation.times, at: now))
+        isProbeOutstanding = false
+        transmit(transmitter.send(payload, subtype: .vdp, timers: ecpTimes, at: now))
     }
 
     mutating func transmit(_ ecpdu: ECPDU) {
@@ -227,9 +271,7 @@ struct PeerLink<Role: EVBRole> {
         sentDialect = negotiation.dialect
         let tlvs = timeToLive > 0 ? vsis.map(negotiation.outgoing) ?? [] : []
         let lldpdu = LLDPDU(
-            chassisID: .chassis(configuration.address),
-            portID: LLDPIdentifier(
-                subtype: LLDPIdentifier.portInterfaceName, octets: Array(configuration.interfaceName.utf8)),
+            chassisID: .chassis(configuration.chassis), portID: .local(configuration.interfaceName),
             timeToLive: timeToLive, optional: tlvs.map(\.optionalTLV))
         effects.append(
             .transmit(

@@ -37,14 +37,14 @@ protocol PeerLinkPort {
 extension PeerLinkPort {
     // MARK: Who the peer is
 
-    /// Looks again at the neighbours: keeps the peer while it is one, else takes the first that is.
+    /// Looks again at the neighbours: keeps the peer while it is one, else takes the best that is.
     mutating func selectPeer(otherwise loss: PeerLoss, at now: Instant) {
         let (link, peer) = (link, link.peer)
         let candidates = isEVBOn ? link.candidates : []
-        let sameName = candidates.first { $0.chassisID == peer?.chassisID && $0.portID == peer?.portID }
-        let inUse = candidates.first { $0.address == peer?.address } ?? sameName
-        if let current = inUse, !link.agent.isOutlived(current, by: { link.candidate($0) != nil }, at: now) {
-            if current.advertised.dialect != peer?.advertised.dialect {
+        let own = peer == nil ? [] : candidates.filter(link.isPeers)
+        let inUse = link.current(of: own, at: now)
+        if let current = inUse, let peer, !link.isOutlived(peer, at: now) {
+            if current.advertised.dialect != peer.advertised.dialect {
                 // It has lost its peer of the former dialect itself, and takes what was granted for gone.
                 self.link.forgetPeer(.dialectChanged)
                 endVDP(at: now)
@@ -53,14 +53,17 @@ extension PeerLinkPort {
                 follow(current, at: now)
             }
         } else {
+            let rest = candidates.filter { !own.contains($0) }
+            // What is outlived is not found again, however long it said that its word holds.
+            if inUse != nil, let peer { self.link.agent.forget { $0.source == peer.address || $0.isSame(as: peer) } }
             losePeer(inUse == nil ? loss : .aged, at: now)
-            if let first = candidates.first { findPeer(first, at: now) }
+            if let first = self.link.best(of: rest) { findPeer(first, at: now) }
         }
-        self.link.updateNotices(peers: candidates.count, besides: ownNotices)
+        self.link.updateNotices(peers: self.link.peerCount(of: candidates), besides: ownNotices)
     }
 
     private mutating func findPeer(_ found: EVBPeer, at now: Instant) {
-        link.find(found)
+        link.find(found, at: now)
         applyNegotiation(at: now)
     }
 
@@ -87,18 +90,32 @@ extension PeerLinkPort {
 
     /// Lets time pass for LLDP and ECP.
     mutating func advanceLink(to now: Instant) {
+        advanceProbe(to: now)
+        link.keepAnsweringPeer(at: now)
         let due = link.agent.advance(to: now)
         link.statistics.lldpAgeouts &+= UInt64(due.agedCount)
         if due.aged { selectPeer(otherwise: .aged, at: now) }
         if due.transmit { transmitLLDP() }
         let renumbers = link.negotiation.dialect.renumbersRetransmissions
-        switch link.transmitter.advance(to: now, timers: link.negotiation.times, renumbering: renumbers) {
+        switch link.transmitter.advance(to: now, timers: link.ecpTimes, renumbering: renumbers) {
         case .none: break
         case .retransmit(let ecpdu):
             link.statistics.ecpTxRetries &+= 1
             link.transmit(ecpdu)
         case .failed:
             link.statistics.ecpTxFailures &+= 1
+            ecpFailed(at: now)
+        }
+    }
+
+    /// ECP has given up what was outstanding.
+    private mutating func ecpFailed(at now: Instant) {
+        let isVDP = !link.isProbeOutstanding
+        link.isProbeOutstanding = false
+        if link.probe.isAsking {
+            link.probe.failed(isVDP: isVDP)
+            link.sendProbe(at: now)
+        } else if isVDP {
             payloadFailed(at: now)
         }
     }
@@ -129,6 +146,9 @@ extension PeerLinkPort {
         case .added, .updated, .refreshed:
             selectPeer(otherwise: .withdrawn, at: now)
             answerNeighbour(at: now)
+            if lldpdu.chassisID == link.peer?.chassisID { heardPeer(from: source, at: now) }
+            doubtPeer(because: lldpdu, from: source, at: now)
+        case .secondSpeakers: selectPeer(otherwise: .withdrawn, at: now)
         case .withdrawn: selectPeer(otherwise: .shutdown, at: now)
         }
     }
@@ -139,14 +159,17 @@ extension PeerLinkPort {
             link.statistics.ecpRxDiscarded &+= 1
             return
         }
-        guard link.configuration.ecpSource.takes(source, with: peer) else {
+        guard link.takesECP(from: source, with: peer) else {
             link.refuseForeign(source)
             return
         }
+        link.ecpHeard = now
+        defer { heardPeer(from: source, at: now) }
         switch ecpdu.operation {
         case .acknowledgement:
             if link.transmitter.acknowledge(ecpdu) {
-                payloadAcknowledged()
+                if !link.isProbeOutstanding { payloadAcknowledged() }
+                link.isProbeOutstanding = false
             } else {
                 link.statistics.ecpRxStrayAcks &+= 1
             }

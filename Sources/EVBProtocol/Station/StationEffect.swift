@@ -34,6 +34,8 @@ public enum StationNotice: Hashable, Sendable {
     case reflectiveRelayRefused
     /// ECP frames come from an address that the bridge has not given as its own, and are left (``ECPSource``); the first such one.
     case foreignECP(MACAddress)
+    /// Another program speaks LLDP under the bridge's name and address, without an EVB TLV.
+    case secondSpeaker(SecondSpeaker)
     /// ECP frames come to an address that is not ECP's here, and are dropped (``GroupAddresses``); the first such address.
     case misaddressedECP(MACAddress)
 }
@@ -46,6 +48,8 @@ public struct StationPortSnapshot: Sendable {
     public let neighbour: NeighbourSnapshot?
     /// How many are heard there; one is right.
     public let neighbourCount: Int
+    /// A program that speaks LLDP under the bridge's name; nil where there is none.
+    public let secondSpeaker: SecondSpeaker?
     /// The dialect that is spoken; while no bridge is heard, the one to begin with.
     public let dialect: WireDialect
     /// The EVB TLV that is sent.

@@ -37,6 +37,7 @@ public struct StationPort {
     public mutating func reconfigure(_ configuration: StationPortConfiguration, at now: Instant) -> [StationEffect] {
         let isNewToBridge =
             configuration.evb.isTransmitted != self.configuration.evb.isTransmitted
+            || configuration.chassis != self.configuration.chassis
             || configuration.address != self.configuration.address
             || configuration.interfaceName != self.configuration.interfaceName
             || configuration.addresses != self.configuration.addresses
@@ -110,12 +111,21 @@ public struct StationPort {
         Instant.earliest(link.nextDeadline, vdp.nextDeadline)
     }
 
+    /// The way to the bridge has changed on this side without a change of the link, such as the active member of a bond.
+    public mutating func pathChanged(at now: Instant) -> [StationEffect] {
+        followPath(at: now)
+        return finish(at: now)
+    }
+
     // MARK: What can be seen
 
     public var configuration: StationPortConfiguration { link.configuration }
 
     /// The bridge that is spoken with. It stays so until it is lost, also when others are heard.
     public var peer: EVBPeer? { link.peer }
+
+    /// All addresses from which the bridge's ECP is taken; none while there is no bridge.
+    public var peerAddresses: [MACAddress] { link.peerAddresses }
 
     /// The VSI of that name.
     public func vsi(_ vsiID: VSIID) -> StationVSISnapshot? {
@@ -152,6 +162,7 @@ public struct StationPort {
         counted.vdp = vdp.statistics
         return StationPortSnapshot(
             isLinkUp: link.isUp, peer: peer, neighbour: link.neighbour, neighbourCount: link.agent.neighbours.count,
+            secondSpeaker: link.secondSpeaker,
             dialect: negotiation.dialect, localTLV: negotiation.spoken(vsis: announcedVSIs),
             timers: negotiation.operational, times: negotiation.times, usesGroupIDs: negotiation.usesGroupIDs,
             reflectiveRelay: negotiation.reflectiveRelay, hasDraftNeighbour: link.notices.contains(.draftNeighbour),
@@ -163,7 +174,9 @@ public struct StationPort {
     /// Sends what VDP has ready if ECP can take it, and hands the effects over.
     mutating func finish(at now: Instant) -> [StationEffect] {
         vdp.endHold(at: now)
+        beginProbe(at: now)
         if link.isUp, peer != nil, link.sentDialect == link.negotiation.dialect, link.transmitter.isIdle,
+            !link.probe.isAsking,
             let payload = vdp.nextPayload(at: now)
         {
             link.send(payload, at: now)
@@ -181,6 +194,8 @@ enum StationRole: EVBRole {
     typealias Negotiation = EVBStationNegotiation
     typealias VDP = StationVDPStatistics
     typealias Effect = StationEffect
+
+    static func showsThisSide(_ tlv: DialectTLV) -> Bool { tlv.showsStation }
 }
 
 // MARK: The bridge
@@ -204,7 +219,7 @@ extension StationPort: PeerLinkPort {
 
     mutating func follow(_ current: EVBPeer, at now: Instant) {
         let isForgotten = isForgotten(by: current)
-        link.hear(current)
+        link.hear(current, at: now)
         applyNegotiation(at: now)
         guard isForgotten else { return }
         // The bridge is to hear this side soon, as it listens to no stranger.

@@ -82,6 +82,11 @@ extension EdgeRelay {
                 let name = "create \(spec.kind ?? "link") \(spec.name ?? "") on \(relay.portName)"
                 return relay.finished(vsiID, operation, .failed(LinkFailure(.notFound, "\(name): the port is gone")))
             }
+            if let bond = relay.bond(of: port) {
+                let name = "create \(spec.kind ?? "link") \(spec.name ?? "") on \(relay.portName)"
+                return relay.finished(
+                    vsiID, operation, .failed(LinkFailure(.other, "\(name): \(Self.refusal(port.name, in: bond))")))
+            }
             guard let vlan else { return relay.create(vsiID, operation, spec, nil, on: port.index, mode) }
             if let device = relay.vlanDevice(vlan, on: port) {
                 return relay.create(vsiID, operation, spec, vlan, on: device.index, mode)
@@ -118,6 +123,20 @@ extension EdgeRelay {
             relay.resumed.remove(vsiID)
             relay.finished(vsiID, operation, .link(relay.value(link), .created(vlan: vlan)))
         }
+    }
+
+    /// The name of the bond or team that a port is a member of; nil where it is in none.
+    package func bond(of port: Link) -> String? {
+        guard let master = port.masterIndex.flatMap({ table[$0] }), master.kind == "bond" || master.kind == "team"
+        else {
+            return nil
+        }
+        return master.name
+    }
+
+    /// Why no link can be made on a member of a bond, and what to do.
+    package static func refusal(_ port: String, in bond: String) -> String {
+        "\(port) is a member of \(bond), where the kernel allows no macvtap and no macvlan; make \(bond) the port"
     }
 
     private func tellOfVLANs(_ vsiID: VSIID, _ vlan: UInt16) {

@@ -145,15 +145,12 @@ extension [BridgeEffect] {
     func aStationThatIsOutlived() throws {
         let ghost = MACAddress(truncating: 0x0200_0000_00FF)
         var bench = BridgeBench()
-        let tlv = EVBTLV(
-            bridgeStatus: [],
-            stationStatus: StationStatus(
-                groupIDs: false, reflectiveRelayRequest: false, reflectiveRelayStatus: .unknown),
-            retries: 3, retransmissionExponent: 14, mode: .station,
-            resourceWaitDelay: NegotiatedExponent(20, isRemote: false),
-            reinitKeepAlive: NegotiatedExponent(20, isRemote: false))
+        // One without VDP, which cannot be asked whether it is still there.
+        let tlv = DraftEVBTLV(
+            supportedModes: [.standard, .reflectiveRelay], supportedCapabilities: [], configuredModes: .standard,
+            configuredCapabilities: [], supportedVSIs: 0, configuredVSIs: 0, retransmissionExponent: 14)
         let stray = LLDPDU(
-            chassisID: .chassis(ghost), portID: .port(ghost), timeToLive: 60_000, optional: [.evb(tlv)])
+            chassisID: .chassis(ghost), portID: .port(ghost), timeToLive: 60_000, optional: [.draftEVB(tlv)])
         _ = bench.receive(.lldp(stray), from: ghost)
         for second in 1...3 {
             _ = bench.lldp()

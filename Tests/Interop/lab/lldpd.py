@@ -55,5 +55,8 @@ class Lldpd:
         found, = self._interfaces("statistics")
         return {name: int(value[0][name]) for name, value in found.items() if isinstance(value, list) and name in value[0]}
 
+    def configure(self, *words):
+        assert self._ask("configure", *words).returncode == 0, words
+
     def send_now(self):
         assert self._ask("update").returncode == 0

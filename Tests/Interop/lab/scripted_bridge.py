@@ -1,5 +1,6 @@
 """An EVB bridge that does what a test tells it, for all that lldpad's bridge never does: refuse, keep silent, wait, de-associate."""
 
+import errno
 import socket
 import struct
 import threading
@@ -17,14 +18,16 @@ class ScriptedBridge:
     `answer` takes a request VSI and gives the VSI to send back, or None for silence; `held` keeps answers back while it is set.
     """
 
-    def __init__(self, namespace, interface, answer=None, acknowledge=True, evb=None):
+    def __init__(self, namespace, interface, answer=None, acknowledge=True, evb=None, address=None, chassis=None):
         self.answer = answer or (lambda request: request.answered())
         self.acknowledge = acknowledge
         self.held = threading.Event()
         self.evb = evb or EVB(rrcap=True, rrctr=True, bgid=True, rte=10, rwd=17, rka=18)
         self.requests = []      # (time, VDPDU) as heard, duplicates left out
         self.acks = []          # sequence numbers that the station has acknowledged
-        self._mac = namespace.mac(interface)
+        self._mac = address or namespace.mac(interface)
+        self._chassis = chassis or self._mac
+        self.announced_at = None  # when its first EVB TLV left
         with namespace.entered():
             self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
         self._socket.bind((interface, ETH_P_ALL))
@@ -71,8 +74,14 @@ class ScriptedBridge:
 
     def announce(self, ttl=20):
         """Sends its EVB TLV now."""
-        pdu = LLDPDU(b"\x04" + mac(self._mac), b"\x03" + mac(self._mac), ttl, ((127, self.evb.encode()),) if ttl else ())
-        self._socket.send(ethernet(self._mac, ETHERTYPE_LLDP, pdu.encode()))
+        pdu = LLDPDU(b"\x04" + mac(self._chassis), b"\x03" + mac(self._mac), ttl, ((127, self.evb.encode()),) if ttl else ())
+        try:
+            self._socket.send(ethernet(self._mac, ETHERTYPE_LLDP, pdu.encode()))
+        except OSError as error:
+            # A bond without an active member loses it; the next second's may pass.
+            if error.errno != errno.ENOBUFS:
+                raise
+        self.announced_at = self.announced_at or time.monotonic()
 
     def _work(self):
         next_announcement = 0.0
