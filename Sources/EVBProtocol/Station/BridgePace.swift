@@ -13,6 +13,8 @@ struct BridgePace {
     private static let slowMin = Interval.milliseconds(50)
     /// The weight of the former average is this less one in this.
     private static let smoothing: UInt64 = 8
+    /// Answers in a row that did not have to wait, until the bridge is taken to be faster than it was.
+    private static let idleMax = 32
 
     /// What was answered, and when it was asked.
     struct Answer {
@@ -26,6 +28,9 @@ struct BridgePace {
     private var average: Interval?
     private var samples = 0
     private var keepAliveSamples = 0
+    private var idleAnswers = 0
+    /// Answers that the bridge still owes, those to repetitions among them.
+    private(set) var owed = 0
     private var lastAnswer: Instant?
     private var lastPayload: UInt64?
     /// The bridge has answered several VSIs in one PDU. What such a bridge does not answer the wire has lost.
@@ -35,9 +40,9 @@ struct BridgePace {
 
     /// Takes in the answers of one PDU.
     ///
-    /// What was asked before the former answer came has waited at the bridge since then. Anything else found the bridge idle: that
-    /// may show that it is faster than it was, but not how fast it is. The bridge may think long about a command, and none of the
-    /// other answers waits for that.
+    /// What was asked before the former answer came has waited at the bridge since then. Anything else found the bridge idle, which
+    /// tells of its pace only when it goes on. The bridge may think long about a command, and none of the other answers waits for
+    /// that.
     mutating func note(_ answer: Answer, ackTimer: Interval, at now: Instant) {
         guard answer.count > 0 else { return }
         if answer.count > 1 { answersTogether = true }
@@ -46,7 +51,8 @@ struct BridgePace {
         let hasWaited = lastAnswer.map { answer.askedAt <= $0 } ?? false
         let since = max(lastAnswer ?? answer.askedAt, answer.askedAt)
         lastAnswer = now
-        guard hasWaited || interval != nil else { return }
+        idleAnswers = hasWaited ? 0 : min(idleAnswers + 1, Self.idleMax)
+        guard hasWaited || interval != nil && idleAnswers >= Self.idleMax else { return }
         let most = ackTimer * (answer.isKeepAlive ? 4 : 2)
         let sample = min(now.since(since) / UInt64(answer.count), most)
         samples = min(samples + 1, Self.samplesMin)
@@ -56,6 +62,15 @@ struct BridgePace {
 
     /// The time from one answer to the next while many are waited for; nil until it is known.
     var interval: Interval? { samples < Self.samplesMin ? nil : average }
+
+    /// So many VSIs were asked about.
+    mutating func ask(_ count: Int) { owed = min(owed + count, 1 << 20) }
+
+    /// So many answers have come, also to repetitions.
+    mutating func take(_ count: Int) { owed = max(owed - count, 0) }
+
+    /// Answers have stopped coming: what is owed is lost.
+    mutating func writeOff() { owed = 0 }
 
     /// Whether the bridge has answered anything.
     var isMeasured: Bool { lastAnswer != nil }

@@ -53,6 +53,9 @@ extension VDPStation {
         return pace.answersTogether ? min(measured, assumed) : max(measured, assumed)
     }
 
+    /// Answers that come before that to what is asked now.
+    var unanswered: Int { pace.isSlow ? max(outstanding, pace.owed) : outstanding }
+
     /// What may not be sent now. Keep-alives have to be in time, and only wait for the answers of others where one loses the other.
     func heldLanes(room: Int) -> Set<TransmitQueue.LaneName> {
         var held: Set<TransmitQueue.LaneName> = []
@@ -133,6 +136,7 @@ extension VDPStation {
     /// nobody waits for it any longer.
     mutating func resendStalled(at now: Instant) {
         stallDeadline = nil
+        pace.writeOff()
         for slot in slots.indices {
             guard let vsi = slots[slot], case .awaiting(_, let sentAt, let patience) = vsi.exchange,
                 patience != .overdue, vsi.asking.answerDue <= now,
@@ -154,7 +158,7 @@ extension VDPStation {
     /// answer may have to wait for those of the others.
     private var keepAlivePatience: Interval {
         let timers = peer?.timers ?? OperationalTimers().times
-        let others = answerInterval * UInt64(outstanding + 1) * 3 / 2
+        let others = answerInterval * UInt64(unanswered + 1) * 3 / 2
         return min(max(timers.reinitKeepAlive / 5, others, Self.keepAliveMin), timers.responseWaitDelay / 2)
     }
 
@@ -165,9 +169,10 @@ extension VDPStation {
     func keepAlivePatience(_ slot: Int, at now: Instant) -> Interval {
         let usual = keepAlivePatience
         guard pace.isSlow, let peer, let vsi = slots[slot] else { return usual }
-        // If it is too late for that already, to say it again and again would only slow the bridge down.
+        // To say it again before its turn, or when it is too late already, would only slow the bridge down.
         let last = (vsi.asking.heardAt + peer.timers.reinitKeepAlive * 3 / 2).since(now + Self.slowMargin)
-        return last > .seconds(1) ? min(usual, last) : usual
+        let turn = (pace.interval ?? answerInterval) * UInt64(unanswered + 1) * 5 / 4
+        return max(last > .seconds(1) ? min(usual, last) : usual, turn)
     }
 
     /// A slow bridge answers in the order in which it was asked, and about keep-alives it has nothing to think: those that were sent

@@ -24,6 +24,7 @@ extension VDPStation {
         // The times of the draft are fixed.
         guard let peer, peer.dialect == .ratified else { return }
         var answer: BridgePace.Answer?
+        pace.take(tlvs.count)
         for tlv in tlvs where tlv.status.contains(.answer) {
             guard let slot = slotOf[tlv.vsiID], let vsi = slots[slot], case .response = vsi.wait else { continue }
             let isKeepAlive = vsi.machine.state == .transmitKeepAlive

@@ -42,6 +42,7 @@ extension VDPStation {
             markSent(slot, tlv.command, timers: peer.timers, at: now)
         }
         inFlight = members
+        pace.ask(members.count)
         spacing.payloads &+= 1
         return dialect.encode(associations)
     }
@@ -93,7 +94,8 @@ extension VDPStation {
         let isRepeated = slots[slot]?.exchange.isRecovering ?? false
         setExchange(slot, .awaiting(command, since: now, isRepeated ? .repeated : .normal))
         slots[slot]?.asking.sentIn = spacing.payloads
-        slots[slot]?.asking.answerDue = now + (pace.interval ?? Interval(nanoseconds: 0)) * UInt64(outstanding)
+        let answerDue = now + (pace.interval ?? Interval(nanoseconds: 0)) * UInt64(unanswered)
+        slots[slot]?.asking.answerDue = answerDue
         if command == .deAssociate { slots[slot]?.isReleaseUnanswered = true }
         if slots[slot]?.machine.state == .transmitKeepAlive { statistics.keepAlives &+= 1 }
         if effectivePacing == .lockstep { stallDeadline = now + lockstepPatience }

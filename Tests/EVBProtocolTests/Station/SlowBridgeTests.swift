@@ -38,6 +38,43 @@ import Testing
         #expect(bench.bridge.operational.reinitKeepAliveExponent > 20)
     }
 
+    @Test("HEAL-602 a slow bridge that keeps its own keep-alive period gets as many VSIs as it can keep; none flaps")
+    func kept() throws {
+        let bench = try bench(100, keepsOwn: true)
+        bench.run(for: .seconds(60))
+        let held = bench.associatedCount
+        // 64 answers fit a period.
+        #expect((40...64).contains(held))
+        let aged = bench.bridge.agedCount
+        for _ in 0..<60 {
+            bench.run(for: .seconds(10))
+            #expect(abs(bench.associatedCount - held) <= 2)
+        }
+        #expect(bench.bridge.agedCount == aged)
+        let rest = (0..<100 as Range<UInt64>).filter { bench.state($0) != .associated }
+        for number in rest {
+            #expect(bench.open[.number(number)] == 0)
+            #expect(bench.port.vsi(.number(number))?.reason == .bridgeOverloaded)
+        }
+        // What goes makes room.
+        let kept = (0..<100 as Range<UInt64>).filter { !rest.contains($0) }
+        for number in kept.prefix(10) { try bench.withdraw(.number(number)) }
+        bench.run(for: .seconds(600))
+        #expect(bench.associatedCount >= held - 2)
+    }
+
+    @Test("HEAL-603 keep-alives keep the old pace until the bridge shows the longer period, and once after that")
+    func oldPace() throws {
+        let bench = try bench(100)
+        bench.bridge.hearsLLDP = false
+        bench.run(for: .seconds(30))
+        #expect(bench.bridge.agedCount == 0)
+        bench.bridge.hearsLLDP = true
+        bench.run(for: .seconds(120))
+        #expect(bench.bridge.agedCount == 0)
+        #expect(bench.associatedCount == 100)
+    }
+
     @Test(
         "HEAL-604 a bridge that answers many VSIs in a PDU is spoken to in batches, whatever the wire loses",
         arguments: 1...4 as ClosedRange<UInt64>)
@@ -66,6 +103,16 @@ import Testing
         #expect(bench.bridge.operational.reinitKeepAliveExponent == 20)
         #expect(bench.associatedCount == 5)
         #expect(bench.bridge.agedCount == 0)
+    }
+
+    @Test("HEAL-606 a manual configuration is not changed for a slow bridge")
+    func manual() throws {
+        let bench = Bench(.test(isManual: true), bridges: [FakeBridge.lldpad(rte: 14)]).start()
+        for number in 0..<100 as Range<UInt64> { try bench.request(.vsi(number)) }
+        bench.run(for: .seconds(120))
+        #expect(bench.port.snapshot.timers.reinitKeepAliveExponent == 20)
+        #expect(bench.bridge.agedCount == 0)
+        #expect((40...64).contains(bench.associatedCount))
     }
 
     @Test("HEAL-608 a bridge that takes several VSIs of a PDU is trusted again within seconds of a loss")
