@@ -50,16 +50,17 @@ extension VDPStation {
     private var answerInterval: Interval {
         let assumed = (peer?.timers ?? OperationalTimers().times).answerInterval
         guard let measured = pace.interval else { return assumed }
-        return pace.answersTogether ? min(measured, assumed) : max(measured, assumed)
+        // What answers together is reckoned as the draft's bridges are.
+        return pace.answersTogether ? min(max(measured, .milliseconds(10)), assumed) : max(measured, assumed)
     }
 
     /// Answers that come before that to what is asked now.
     var unanswered: Int { pace.isSlow ? max(outstanding, pace.owed) : outstanding }
 
-    /// What may not be sent now. Keep-alives have to be in time, and only wait for the answers of others where one loses the other.
+    /// What may not be sent now. Only to a slow bridge keep-alives are sent whatever is still to be answered.
     func heldLanes(room: Int) -> Set<TransmitQueue.LaneName> {
         var held: Set<TransmitQueue.LaneName> = []
-        if heldUntil != nil || room <= 0 && effectivePacing == .lockstep { held.insert(.keepAlives) }
+        if heldUntil != nil || room <= 0 && !pace.isSlow { held.insert(.keepAlives) }
         if room <= 0 { held.formUnion([.commands, .arrivals]) }
         if isFull { held.insert(.arrivals) }
         return held

@@ -53,9 +53,11 @@ extension VDPStation {
     ) -> [Int] {
         let dialect = peer.dialect
         var (space, octets, arrivals) = (room, length, arrivalRoom)
+        let isSlow = pace.isSlow
         let waiting = queue.take(limit: Self.gatherMax, holding: arrivals == 0 ? [.arrivals] : []) { [slots] slot in
             guard let vsi = slots[slot], dialect.canJoin(vsi.carried.managerID, manager), let tlv = vsi.tlv,
-                space > 0 || vsi.machine.state == .transmitKeepAlive, arrivals > 0 || vsi.lane != .arrivals
+                space > 0 || isSlow && vsi.machine.state == .transmitKeepAlive,
+                arrivals > 0 || vsi.lane != .arrivals
             else { return .skip }
             let own = dialect.encodedLength(of: tlv)
             guard octets + own <= peer.payloadMax else { return .stop }
@@ -74,8 +76,9 @@ extension VDPStation {
     ) -> [Int] {
         let horizon = now + peer.timers.reinitKeepAlive / 16
         var early: [Int] = []
-        while let next = deadlines.next, next.deadline <= horizon, let vsi = slots[next.member],
-            case .keepAlive = vsi.wait, peer.dialect.canJoin(vsi.carried.managerID, manager)
+        while room > 0 || pace.isSlow, let next = deadlines.next, next.deadline <= horizon,
+            let vsi = slots[next.member], case .keepAlive = vsi.wait,
+            peer.dialect.canJoin(vsi.carried.managerID, manager)
         {
             let own = peer.dialect.encodedLength(of: vsi.keepAliveTLV)
             guard length + own <= peer.payloadMax else { break }
