@@ -389,6 +389,11 @@ package final class DaemonService: ControlService {
             return refused(
                 .bridgeDeassociated, "the bridge on \(port) de-associated VSI \(name)",
                 "it is asked again after a while; evbctl vsi deassociate \(name) ends that")
+        case .bridgeOverloaded:
+            return refused(
+                .bridgeOverloaded, "the bridge on \(port) has as many VSIs as it can keep alive, without VSI \(name)",
+                "it is asked again after a while; give the bridge a shorter ack timer (RTE) or a longer keep-alive period (RKA)"
+            )
         case .mismatched:
             return refused(
                 .otherFailure, "the bridge on \(port) granted another filter than VSI \(name) asked for",

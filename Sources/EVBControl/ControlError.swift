@@ -118,6 +118,7 @@ extension VSIReason {
         case .timeout: "no answer in time"
         case .bridgeDeassociated: "it de-associated the VSI"
         case .bridgeLost: "the bridge was lost"
+        case .bridgeOverloaded: "it has as many VSIs as it can keep alive"
         }
     }
 }

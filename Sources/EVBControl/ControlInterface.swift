@@ -280,7 +280,7 @@ public enum ControlInterface {
         # vsiIDFormat: ipv4, ipv6, mac, local, uuid.
         # state: deassociated, pending, preassociated, preassociated-rr, associated.
         # reason: success, invalid-format, insufficient-resources, manager-unreachable, other-failure,
-        # invalid-vid-group-mac, timeout, bridge-deassociated, bridge-lost.
+        # invalid-vid-group-mac, timeout, bridge-deassociated, bridge-lost, bridge-overloaded.
         # warnings: what the machine will notice, though the VSI is in order.
         type VSI (
           vsiID: string,

@@ -27,6 +27,8 @@ public enum VSIReason: String, Codable, Sendable, CaseIterable {
     case bridgeDeassociated = "bridge-deassociated"
     /// The bridge, or the link to it, was lost.
     case bridgeLost = "bridge-lost"
+    /// The bridge cannot answer about so many VSIs within the keep-alive period.
+    case bridgeOverloaded = "bridge-overloaded"
 }
 
 /// How a VSIID is to be read.

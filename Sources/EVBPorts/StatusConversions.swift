@@ -51,6 +51,7 @@ extension EVBModel.VSIReason {
             case .timeout: .timeout
             case .bridgeDeassociated: .bridgeDeassociated
             case .bridgeLost: .bridgeLost
+            case .bridgeOverloaded: .bridgeOverloaded
             }
     }
 }

@@ -61,17 +61,29 @@ public struct SimulationOptions: Sendable {
     public var vsis: Int
     /// What may go wrong; a run takes some of it, by its seed.
     public var faults: Set<Fault>
+    /// Whether the bridge needs an ack timer for each answer, and what it says to a longer keep-alive period; nil for one that
+    /// answers at once.
+    public var slowBridge: SlowBridge?
+
+    /// A bridge that sends one PDU for each ack timer, with one answer.
+    public enum SlowBridge: String, Sendable, CaseIterable {
+        /// It takes the station's keep-alive period where that is longer.
+        case follows
+        /// It keeps its own, and says so.
+        case keepsOwn = "keeps-own"
+    }
 
     /// Joins the settings of a run.
     public init(
         seed: UInt64, turmoil: Interval = .seconds(3600), stations: Int = 2, vsis: Int = 6,
-        faults: Set<Fault> = Set(Fault.allCases)
+        faults: Set<Fault> = Set(Fault.allCases), slowBridge: SlowBridge? = nil
     ) {
         self.seed = seed
         self.turmoil = turmoil
         self.stations = max(stations, 1)
         self.vsis = max(vsis, 1)
         self.faults = faults
+        self.slowBridge = slowBridge
     }
 }
 

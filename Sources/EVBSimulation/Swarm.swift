@@ -28,12 +28,14 @@ struct Swarm {
     let storeIsKept: Bool
     /// Whether the draft may be spoken.
     let hasDraft: Bool
+    private let isSlow: Bool
 
     init(options: SimulationOptions, random: inout SplitMix64) {
         let isFull = random.chance(100)
         let chosen = options.faults.intersection(Fault.allCases.filter { _ in isFull || random.chance(400) })
         faults = chosen
-        hasDraft = !chosen.isDisjoint(with: [.draft, .dialect])
+        isSlow = options.slowBridge != nil
+        hasDraft = !isSlow && !chosen.isDisjoint(with: [.draft, .dialect])
         func amount(_ fault: Fault, _ range: ClosedRange<Int>) -> Int {
             let amount = random.within(range)
             return chosen.contains(fault) ? amount : 0
@@ -45,12 +47,13 @@ struct Swarm {
         refuse = amount(.refuse, 20...400)
         delayMax = faults.contains(.delay) ? .milliseconds(UInt64(random.within(5...2000))) : .milliseconds(2)
         pause = .milliseconds(UInt64(random.within(2000...120_000)))
-        let rwd = random.within(14...20)
+        let rwd = random.within(isSlow ? 18...20 : 14...20)
         let rka = random.within(19...24)
         least = OperationalTimers(
-            retries: UInt8(random.within(0...3)), rte: UInt8(random.within(9...13)), rwd: UInt8(rwd), rka: UInt8(rka))
+            retries: UInt8(random.within(0...3)), rte: UInt8(random.within(isSlow ? 14...15 : 9...13)),
+            rwd: UInt8(rwd), rka: UInt8(rka))
         most = OperationalTimers(
-            retries: UInt8(random.within(3...7)), rte: UInt8(random.within(13...16)),
+            retries: UInt8(random.within(3...7)), rte: UInt8(random.within(isSlow ? 15...16 : 13...16)),
             rwd: UInt8(rwd + random.below(3)), rka: UInt8(rka + random.below(3)))
         let wait = most.resourceWaitDelay
         decisionMax = faults.contains(.slow) ? wait / 100 * UInt64(random.within(1...150)) : .milliseconds(10)
@@ -61,7 +64,12 @@ struct Swarm {
     // MARK: Bounds that follow
 
     /// The longest of each time that a side keeps.
-    private var longest: ProtocolTimes { hasDraft ? Self.longer(most.times, .draft) : most.times }
+    private var longest: ProtocolTimes {
+        var timers = most
+        // The station offers a slow bridge a period that all its VSIs fit.
+        if isSlow { timers.reinitKeepAliveExponent = max(timers.reinitKeepAliveExponent, 26) }
+        return hasDraft ? Self.longer(timers.times, .draft) : timers.times
+    }
 
     private static func longer(_ one: ProtocolTimes, _ other: ProtocolTimes) -> ProtocolTimes {
         var times = one
@@ -108,7 +116,7 @@ struct Swarm {
 
     /// How long nothing may change after that: every LLDPDU has been refreshed, and every VSI kept alive.
     var standstill: Interval {
-        let times = hasDraft ? Self.longer(least.times, .draft) : least.times
+        let times = isSlow ? longest : hasDraft ? Self.longer(least.times, .draft) : least.times
         return .seconds(130) + times.keepAliveTimeout * 2
     }
 }

@@ -84,7 +84,7 @@ extension World {
         guard station.peer != nil, bridge.station != nil else {
             throw Ledger.Breach(rule: "after the last fault the two sides know each other", detail: "they do not")
         }
-        guard station.timers == swarm.least, bridge.timers == swarm.least else {
+        guard agree(station.timers, bridge.timers) else {
             throw Ledger.Breach(
                 rule: "values fall again when configuration falls",
                 detail: "\(station.timers) and \(bridge.timers), not \(swarm.least)")
@@ -105,6 +105,19 @@ extension World {
                 detail: "RR \(station.reflectiveRelay) \(bridge.reflectsFrames),"
                     + " groups \(station.usesGroupIDs) \(bridge.usesGroupIDs)")
         }
+    }
+
+    /// What both sides come to is what both are configured with, but for the longer period that a slow bridge needs.
+    private func agree(_ station: OperationalTimers, _ bridge: OperationalTimers) -> Bool {
+        var (station, bridge) = (station, bridge)
+        if options.slowBridge != nil {
+            guard station.reinitKeepAliveExponent >= swarm.least.reinitKeepAliveExponent,
+                options.slowBridge == .keepsOwn || station == bridge
+            else { return false }
+            station.reinitKeepAliveExponent = swarm.least.reinitKeepAliveExponent
+            if options.slowBridge == .follows { bridge = station }
+        }
+        return station == swarm.least && bridge == swarm.least
     }
 
     /// A wanted VSI is bound as wanted on both sides alike, or the bridge has refused it for good, or cannot be asked for it.
@@ -135,9 +148,11 @@ extension World {
         let groups = own.request.filter.format.hasGroupID && !snapshot.usesGroupIDs
         let isInexpressible = snapshot.dialect.limit(for: own.request) != nil
         let line = pair.ledger.lines[wanted.vsiID] ?? Ledger.Line()
-        let isRefused = line.sawHardRefusal || groups || isInexpressible || pair.ledger.isTainted
+        let isOverload = options.slowBridge == .keepsOwn && own.reason == .bridgeOverloaded
+        let isRefused = line.sawHardRefusal || groups || isInexpressible || isOverload || pair.ledger.isTainted
         let reasons: [VSIReason] = [
             .invalidFormat, .insufficientResources, .managerUnreachable, .otherFailure, .invalidFilter,
+            .bridgeOverloaded,
         ]
         guard own.state == .deassociated, isRefused, let reason = own.reason, reasons.contains(reason), held == nil
         else {

@@ -224,7 +224,7 @@ extension World {
             pairs[index].stationSettings.evb.timers = swarm.least
             pairs[index].stationSettings.evb.isManual = false
             pairs[index].bridgeSettings.evb.timers = swarm.least
-            pairs[index].bridgeSettings.evb.isManual = false
+            pairs[index].bridgeSettings.evb.isManual = options.slowBridge == .keepsOwn
             pairs[index].bridgeSettings.vsisMax = 1 << 14
             if pairs[index].dialect == nil { pairs[index].bridgeSettings.dialect = .automatic }
             try applyStationSettings(index)

@@ -205,6 +205,7 @@ struct World {
     mutating func bridgePort(_ index: Int, _ settings: BridgePortConfiguration) -> BridgePort {
         var port = BridgePort(configuration: settings, firstSequence: sequence())
         port.placesPerCall = 1 + index % 3
+        port.isSlow = options.slowBridge != nil
         return port
     }
 
@@ -326,7 +327,8 @@ struct World {
             address: MACAddress(truncating: 0x0655_AA33_CC00 + UInt64(index)), interfaceName: "swp\(index)",
             mtu: random.chance(200) ? 576 : 1500,
             evb: EVBBridgeNegotiation.Configuration(
-                timers: randomTimers(), offersReflectiveRelay: random.chance(800), groupIDs: random.chance(800)),
+                timers: randomTimers(), offersReflectiveRelay: random.chance(800), groupIDs: random.chance(800),
+                isManual: options.slowBridge == .keepsOwn),
             vsisMax: swarm.vsisMax)
     }
 }

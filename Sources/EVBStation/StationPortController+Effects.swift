@@ -263,6 +263,8 @@ extension StationPortController {
         case .secondSpeaker(let speaker): "\(speaker.message): \(speaker.hint)"
         case .misaddressedECP(let destination):
             "dropping ECP to \(destination), which is not its group address here: if the bridge is to be heard there, give group-address: \(destination)"
+        case .bridgeOverloaded:
+            "the bridge answers too slowly to keep all VSIs alive, and takes no longer keep-alive period (RKA): the rest has to wait; shorten its ack timer (RTE) or raise RKA there"
         case .reflectsUnasked:
             "the bridge reflects frames although edge-relay: veb asks it not to: frames may arrive twice"
         case .reflectiveRelayRefused:

@@ -46,13 +46,32 @@ struct EvbSimulate: ParsableCommand {
 
     private static let faultNames = Fault.allCases.map(\.rawValue).joined(separator: ", ")
 
+    @Option(
+        help: ArgumentHelp(
+            "A bridge that answers one VSI for each ack timer, and takes the station's longer keep-alive period or keeps its own: \(Self.slowNames).",
+            valueName: "kind"))
+    var slowBridge: String?
+
+    private static let slowNames = SimulationOptions.SlowBridge.allCases.map(\.rawValue).joined(separator: ", ")
+
     @Flag(help: "Print all that happens.")
     var trace = false
 
     @Flag(help: "Simulate the links of VSIs over a kernel that fails, and no stations.")
     var dataplane = false
 
-    func validate() throws { _ = try chosenFaults() }
+    func validate() throws {
+        _ = try chosenFaults()
+        _ = try chosenBridge()
+    }
+
+    private func chosenBridge() throws -> SimulationOptions.SlowBridge? {
+        guard let slowBridge else { return nil }
+        guard let chosen = SimulationOptions.SlowBridge(rawValue: slowBridge) else {
+            throw ValidationError("No slow bridge is called '\(slowBridge)'.")
+        }
+        return chosen
+    }
 
     private func chosenFaults() throws -> Set<Fault> {
         guard let faults else { return Set(Fault.allCases) }
@@ -69,6 +88,7 @@ struct EvbSimulate: ParsableCommand {
     func run() throws {
         if dataplane { return try runDataplane() }
         let faults = try chosenFaults()
+        let slowBridge = try chosenBridge()
         var (done, events, associations) = (UInt64(0), UInt64(0), UInt64(0))
         var seconds = 0.0
         var violation: Violation?
@@ -77,7 +97,8 @@ struct EvbSimulate: ParsableCommand {
             if hours == nil, done >= runs ?? 1 { break }
             if let runs, done >= runs { break }
             let options = SimulationOptions(
-                seed: seed &+ done, turmoil: .seconds(60 * minutes), stations: stations, vsis: vsis, faults: faults)
+                seed: seed &+ done, turmoil: .seconds(60 * minutes), stations: stations, vsis: vsis, faults: faults,
+                slowBridge: slowBridge)
             let report = Simulation.run(options, trace: trace ? { print($0) } : nil)
             done += 1
             events &+= report.events

@@ -59,6 +59,8 @@ final class FakeBridge {
     var hearsLLDP = true
     /// Says always what it proposes itself, whatever it hears.
     var echoesNothing = false
+    /// Keeps to its own RKA and shows that, whatever it hears, as some switches do.
+    var keepsOwnKeepAlive = false
     var isAlive = true
     var agesVSIs = true
     var timeToLive: UInt16 = 121
@@ -161,7 +163,8 @@ final class FakeBridge {
             retries: isEcho ? operational.retries : timers.retries,
             retransmissionExponent: isEcho ? operational.retransmissionExponent : timers.retransmissionExponent,
             mode: mode, resourceWaitDelay: exponent(timers.resourceWaitDelayExponent, received?.resourceWaitDelay),
-            reinitKeepAlive: exponent(timers.reinitKeepAliveExponent, received?.reinitKeepAlive))
+            reinitKeepAlive: exponent(
+                timers.reinitKeepAliveExponent, keepsOwnKeepAlive ? nil : received?.reinitKeepAlive))
     }
 
     var operational: OperationalTimers {
@@ -170,7 +173,8 @@ final class FakeBridge {
             retries: max(timers.retries, other.retries),
             rte: max(timers.retransmissionExponent, other.retransmissionExponent),
             rwd: max(timers.resourceWaitDelayExponent, other.resourceWaitDelay.exponent),
-            rka: max(timers.reinitKeepAliveExponent, other.reinitKeepAlive.exponent))
+            rka: keepsOwnKeepAlive
+                ? timers.reinitKeepAliveExponent : max(timers.reinitKeepAliveExponent, other.reinitKeepAlive.exponent))
     }
 
     var lldpdu: LLDPDU {

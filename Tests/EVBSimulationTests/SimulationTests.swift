@@ -87,6 +87,23 @@ import Testing
         #expect(replaced > 2)
     }
 
+    @Test(
+        "HEAL-607 a slow bridge keeps all VSIs, or as many as it can, and after the faults none flaps",
+        arguments: SimulationOptions.SlowBridge.allCases)
+    func slowBridge(_ slow: SimulationOptions.SlowBridge) {
+        print("slow bridge: EVBD_SEED=\(Self.seed)")
+        var associations: UInt64 = 0
+        for seed in Self.seed..<Self.seed + 3 {
+            let options = SimulationOptions(
+                seed: seed, turmoil: .seconds(600), stations: 1, vsis: 60,
+                faults: [.loss, .cut, .flap, .bridgeReboot, .stationCrash, .withdraw], slowBridge: slow)
+            let report = Simulation.run(options)
+            associations += report.associations
+            Self.expectNoViolation(report)
+        }
+        #expect(associations > 60)
+    }
+
     @Test("a seed is all that a run needs")
     func determinism() {
         var traces: [[String]] = [[], []]

@@ -16,6 +16,8 @@ public struct BridgePort {
     var vdp: VDPBridge
     /// What was published last, so that only changes are.
     var publishedReflection = false
+    /// Until when a slow port sends no other PDU.
+    private var pacedUntil: Instant?
 
     /// A port whose link is down.
     ///
@@ -131,9 +133,16 @@ public struct BridgePort {
         set { vdp.placesPerCall = newValue }
     }
 
+    /// Whether the port answers one VSI in a PDU, and sends a PDU for each ack timer, as lldpad's bridge does; for the simulation.
+    package var isSlow: Bool {
+        get { vdp.isSlow }
+        set { vdp.isSlow = newValue }
+    }
+
     /// When ``advance(to:)`` is wanted next.
     public var nextDeadline: Instant? {
-        Instant.earliest(link.nextDeadline, vdp.nextDeadline)
+        let sending = link.transmitter.isIdle && !vdp.queue.isEmpty ? pacedUntil : nil
+        return Instant.earliest(Instant.earliest(link.nextDeadline, vdp.nextDeadline), sending)
     }
 
     // MARK: What can be seen
@@ -191,8 +200,12 @@ public struct BridgePort {
     mutating func finish(at now: Instant) -> [BridgeEffect] {
         beginProbe(at: now)
         takeEffects()
-        if link.isUp, station != nil, link.transmitter.isIdle, !link.probe.isAsking, let payload = vdp.nextPayload() {
+        if let pacedUntil, pacedUntil <= now { self.pacedUntil = nil }
+        if link.isUp, station != nil, link.transmitter.isIdle, !link.probe.isAsking, pacedUntil == nil,
+            let payload = vdp.nextPayload()
+        {
             link.send(payload, at: now)
+            if vdp.isSlow { pacedUntil = now + link.negotiation.times.ackTimer }
         }
         defer { link.effects = [] }
         return link.effects

@@ -116,7 +116,7 @@ extension VDPBridge {
         }
         let dialect = station.dialect
         var octets = dialect.vdpOverhead + dialect.encodedLength(of: message.tlv)
-        let others = queue.take(limit: Self.gatherMax) { [slots] slot in
+        let others = queue.take(limit: isSlow ? 0 : Self.gatherMax) { [slots] slot in
             guard let vsi = slots[slot], dialect.canJoin(vsi.managerID, leader.managerID), let tlv = vsi.message?.tlv
             else { return .skip }
             let length = dialect.encodedLength(of: tlv)

@@ -122,6 +122,8 @@ struct VDPBridge {
     var round: Round?
     /// Places that are gone through in one call.
     var placesPerCall = VDPBridge.placesPerCall
+    /// Whether a PDU has one answer only.
+    var isSlow = false
     var deadlines = DeadlineHeap()
     var queue = TransmitQueue()
     /// Slots whose TLVs are in the ECPDU that is outstanding.

@@ -58,6 +58,9 @@ struct DialectNegotiation<Ratified: RatifiedNegotiation> {
 
     var configuration: Ratified.Configuration { ratified.configuration }
 
+    /// Changes what the ratified TLV says for this side.
+    mutating func adjustRatified(_ change: (inout Ratified) -> Void) { change(&ratified) }
+
     /// A neighbour's TLV as one of the other side, in the one dialect that is to be spoken with it.
     func offer(of lldpdu: LLDPDU) -> DialectTLV? { choice.offer(of: lldpdu, as: Ratified.peerRole) }
 

@@ -1,40 +1,75 @@
 /// Slots with something to say, each at most once: first in, first out, a command and a keep-alive in turn.
 ///
-/// Commands that fail and are tried again must not keep the keep-alives of others waiting for ever.
+/// Commands that fail and are tried again must not keep the keep-alives of others waiting for ever. Arrivals have a lane of their
+/// own, as they may have to wait while the bridge has as many VSIs as it can keep.
 struct TransmitQueue {
     private var isKeepAliveTurn = false
     private var commands = Lane()
+    private var arrivals = Lane()
     private var keepAlives = Lane()
 
-    var isEmpty: Bool { commands.isEmpty && keepAlives.isEmpty }
-    var count: Int { commands.count + keepAlives.count }
+    var isEmpty: Bool { commands.isEmpty && arrivals.isEmpty && keepAlives.isEmpty }
+    var count: Int { commands.count + arrivals.count + keepAlives.count }
+    var arrivalCount: Int { arrivals.count }
 
-    mutating func append(_ slot: Int, isKeepAlive: Bool) {
-        if isKeepAlive { keepAlives.append(slot) } else { commands.append(slot) }
+    mutating func append(_ slot: Int, isKeepAlive: Bool) { append(slot, to: isKeepAlive ? .keepAlives : .commands) }
+
+    mutating func append(_ slot: Int, to lane: LaneName) {
+        switch lane {
+        case .commands: commands.append(slot)
+        case .arrivals: arrivals.append(slot)
+        case .keepAlives: keepAlives.append(slot)
+        }
     }
 
     mutating func remove(_ slot: Int) {
         commands.remove(slot)
+        arrivals.remove(slot)
         keepAlives.remove(slot)
     }
 
-    /// Takes out the next; only a command where keep-alives are held.
-    mutating func popFirst(holdingKeepAlives isHeld: Bool = false) -> Int? {
-        guard !isHeld else {
+    /// Takes out the next of the lanes that are not held.
+    mutating func popFirst(holding held: Set<LaneName> = []) -> Int? {
+        if held.contains(.keepAlives) {
             // They have waited for this one too.
             isKeepAliveTurn = true
-            return commands.popFirst()
+            return popCommand(held)
         }
         defer { isKeepAliveTurn.toggle() }
-        if isKeepAliveTurn { return keepAlives.popFirst() ?? commands.popFirst() }
-        return commands.popFirst() ?? keepAlives.popFirst()
+        if isKeepAliveTurn { return keepAlives.popFirst() ?? popCommand(held) }
+        return popCommand(held) ?? keepAlives.popFirst()
     }
 
-    /// Takes out, in order, those that `isWanted` accepts, looking at most at `limit`, until it says to stop.
-    mutating func take(limit: Int, _ isWanted: (Int) -> Selection) -> [Int] {
-        let first = commands.take(limit: limit, isWanted)
-        guard !first.stopped else { return first.taken }
-        return first.taken + keepAlives.take(limit: limit, isWanted).taken
+    private mutating func popCommand(_ held: Set<LaneName>) -> Int? {
+        if !held.contains(.commands), let slot = commands.popFirst() { return slot }
+        return held.contains(.arrivals) ? nil : arrivals.popFirst()
+    }
+
+    /// Takes out, in order, those that `isWanted` accepts, looking at most at `limit` of each lane that is not held, until it
+    /// says to stop.
+    mutating func take(limit: Int, holding held: Set<LaneName> = [], _ isWanted: (Int) -> Selection) -> [Int] {
+        var taken: [Int] = []
+        for lane in [\Self.commands, \Self.arrivals, \Self.keepAlives] {
+            if lane == \Self.arrivals, held.contains(.arrivals) { continue }
+            let found = self[keyPath: lane].take(limit: limit, isWanted)
+            taken += found.taken
+            if found.stopped { break }
+        }
+        return taken
+    }
+
+    /// Takes out all arrivals.
+    mutating func removeArrivals() -> [Int] {
+        arrivals.take(limit: .max) { _ in .take }.taken
+    }
+
+    /// What a slot has to say.
+    enum LaneName {
+        /// A command about a VSI that the bridge holds, or the end of one.
+        case commands
+        /// A command about a VSI that the bridge does not hold yet.
+        case arrivals
+        case keepAlives
     }
 
     enum Selection {

@@ -43,6 +43,17 @@ public struct EVBStationNegotiation: Sendable {
         }
     }
 
+    /// RKA that the VSIs of the port need, where it is larger than the configured one; never with a manual configuration.
+    public var neededKeepAlive: UInt8 = 0
+
+    /// The four numbers that this side proposes.
+    private var proposed: OperationalTimers {
+        var timers = configuration.timers
+        guard !configuration.isManual else { return timers }
+        timers.reinitKeepAliveExponent = max(timers.reinitKeepAliveExponent, min(neededKeepAlive, 31))
+        return timers
+    }
+
     /// The bridge's last TLV; nil while there is no bridge.
     public private(set) var remote: EVBTLV?
     /// RWD and RKA as the bridge itself proposes them, as far as that is known.
@@ -62,7 +73,7 @@ public struct EVBStationNegotiation: Sendable {
         remote = tlv
         remoteWaitDelay = Self.proposal(tlv.resourceWaitDelay, known: remoteWaitDelay)
         remoteKeepAlive = Self.proposal(tlv.reinitKeepAlive, known: remoteKeepAlive)
-        let local = configuration.timers
+        let local = proposed
         if Self.isEcho(tlv.resourceWaitDelay, of: remoteWaitDelay, over: local.resourceWaitDelayExponent)
             || Self.isEcho(tlv.reinitKeepAlive, of: remoteKeepAlive, over: local.reinitKeepAliveExponent)
         {
@@ -95,7 +106,7 @@ public struct EVBStationNegotiation: Sendable {
     /// The numbers that hold.
     public var operational: OperationalTimers {
         guard let remote, !configuration.isManual else { return configuration.timers }
-        let local = configuration.timers
+        let local = proposed
         return OperationalTimers(
             retries: max(local.retries, remote.retries),
             rte: max(local.retransmissionExponent, remote.retransmissionExponent),
@@ -131,7 +142,7 @@ public struct EVBStationNegotiation: Sendable {
     /// R and RTE go out as configured, since no bit tells an echo of them. RWD and RKA go out as they hold, with ROL set
     /// where the bridge's value does, unless the bridge has shown that it takes what it gets for ours in any case.
     public var outgoing: EVBTLV {
-        let local = configuration.timers
+        let local = proposed
         let operational = isEchoed ? local : operational
         return EVBTLV(
             bridgeStatus: remote?.bridgeStatus ?? [],

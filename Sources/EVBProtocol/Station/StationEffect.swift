@@ -32,6 +32,8 @@ public enum StationNotice: Hashable, Sendable {
     case reflectsUnasked
     /// The bridge can reflect, or might, and does not although this edge relay, a VEPA, asks for it.
     case reflectiveRelayRefused
+    /// The bridge cannot answer about all VSIs within its keep-alive period, and does not take a longer one: the rest has to wait.
+    case bridgeOverloaded
     /// ECP frames come from an address that the bridge has not given as its own, and are left (``ECPSource``); the first such one.
     case foreignECP(MACAddress)
     /// Another program speaks LLDP under the bridge's name and address, without an EVB TLV.

@@ -175,6 +175,11 @@ public struct StationPort {
     mutating func finish(at now: Instant) -> [StationEffect] {
         vdp.endHold(at: now)
         beginProbe(at: now)
+        let needed = vdp.offer.exponent ?? 0
+        if link.negotiation.ratified.neededKeepAlive != needed {
+            link.negotiation.adjustRatified { $0.neededKeepAlive = needed }
+            applyNegotiation(at: now)
+        }
         if link.isUp, peer != nil, link.sentDialect == link.negotiation.dialect, link.transmitter.isIdle,
             !link.probe.isAsking,
             let payload = vdp.nextPayload(at: now)
@@ -213,6 +218,7 @@ extension StationPort: PeerLinkPort {
         let asked = configuration.evb.requestsReflectiveRelay
         var own: Set<StationNotice> = []
         if peer.advertised.reflects, !asked { own.insert(.reflectsUnasked) }
+        if vdp.offer.isHoldingBack { own.insert(.bridgeOverloaded) }
         if peer.advertised.refusesReflection, asked { own.insert(.reflectiveRelayRefused) }
         return own
     }
@@ -238,6 +244,7 @@ extension StationPort: PeerLinkPort {
     mutating func endVDP(at now: Instant) { applyNegotiation(at: now) }
 
     mutating func applyNegotiation(at now: Instant) {
+        vdp.offer.configured = link.negotiation.configuration.timers.reinitKeepAliveExponent
         applyPeer(at: now)
         vdp.bridgeWait = link.negotiation.configuration.timers.responseWaitDelay
         link.publishNegotiation(at: now)
@@ -251,9 +258,11 @@ extension StationPort: PeerLinkPort {
     private var vdpPeer: VDPStation.Peer? {
         let negotiation = link.negotiation
         guard peer != nil, negotiation.isVDPAgreed else { return nil }
+        let canOffer = negotiation.dialect == .ratified && !negotiation.configuration.isManual
         return VDPStation.Peer(
             timers: negotiation.times, usesGroupIDs: negotiation.usesGroupIDs,
-            payloadMax: configuration.payloadMax(negotiation.dialect), dialect: negotiation.dialect)
+            payloadMax: configuration.payloadMax(negotiation.dialect), dialect: negotiation.dialect,
+            shownKeepAlive: canOffer ? negotiation.ratified.remote?.reinitKeepAlive.exponent : nil)
     }
 
     private mutating func applyPeer(at now: Instant) {

@@ -31,6 +31,8 @@ extension VDPStation {
     /// never longer than that.
     static let trustPatienceMin = Interval.seconds(150)
     static let trustPatienceMax = Interval.seconds(3600)
+    /// The same for a bridge that has shown that it takes several VSIs of a PDU: it has lost a PDU, and the next comes alone.
+    static let trustPatienceOfSeveral = Interval.seconds(3)
 
     /// What is lost is asked for again in the most careful way, whatever the bridge has shown so far.
     ///
@@ -38,16 +40,70 @@ extension VDPStation {
     /// one VSI in a PDU, half a second for each that is lost, would not get the keep-alives of a hundred across in time.
     var effectivePacing: Pacing {
         if let timers = peer?.timers, timers.answerInterval < timers.ackTimer { return .batch }
+        if pace.answersTogether { return .batch }
+        // To wait for each answer of a slow bridge would cost others their keep-alives.
+        if pace.isSlow { return recovering > 0 ? .single : min(pacing, .single) }
         return recovering > 0 ? .lockstep : pacing
+    }
+
+    /// How far apart the answers of the bridge come.
+    private var answerInterval: Interval {
+        let assumed = (peer?.timers ?? OperationalTimers().times).answerInterval
+        guard let measured = pace.interval else { return assumed }
+        // What answers together is reckoned as the draft's bridges are.
+        return pace.answersTogether ? min(max(measured, .milliseconds(10)), assumed) : max(measured, assumed)
+    }
+
+    /// Answers that come before that to what is asked now.
+    var unanswered: Int { pace.isSlow ? max(outstanding, pace.owed) : outstanding }
+
+    /// What may not be sent now. Only to a slow bridge keep-alives are sent whatever is still to be answered.
+    func heldLanes(room: Int) -> Set<TransmitQueue.LaneName> {
+        var held: Set<TransmitQueue.LaneName> = []
+        if heldUntil != nil || room <= 0 && !pace.isSlow { held.insert(.keepAlives) }
+        if room <= 0 { held.formUnion([.commands, .arrivals]) }
+        if isFull { held.insert(.arrivals) }
+        return held
+    }
+
+    // MARK: Bridges with one buffer
+
+    /// When the next PDU may leave.
+    struct Spacing {
+        /// Until when the next PDU waits.
+        var until: Instant?
+        /// ECP has got the last one across just now.
+        var isJustAcknowledged = false
+        /// PDUs that were sent.
+        var payloads: UInt64 = 0
+    }
+
+    /// How long after a PDU the next one leaves while answers are awaited.
+    ///
+    /// A bridge like lldpad's acknowledges a PDU before it has read it, and the next one takes its place in the buffer.
+    static let spacing = Interval.milliseconds(20)
+
+    /// Whether the next PDU has to wait.
+    mutating func isSpaced(at now: Instant) -> Bool {
+        if spacing.isJustAcknowledged {
+            spacing.isJustAcknowledged = false
+            // Of one VSI alone, and nothing known of the bridge, there is not much to lose.
+            let isWorthIt = pace.isMeasured || outstanding > 1
+            if outstanding > 0, isWorthIt, peer?.dialect == .ratified { spacing.until = now + Self.spacing }
+        }
+        if pace.answersTogether || outstanding == 0 { spacing.until = nil }
+        return spacing.until != nil
     }
 
     /// How many VSIs may wait for an answer at once.
     ///
     /// A bridge like lldpad's answers each VSI in a PDU of its own and sends one PDU for each of its ack timers; more than
-    /// it can answer in half of respWaitDelay would only time out.
+    /// it can answer in half of respWaitDelay would only time out. For one that may be slow it is a quarter, as keep-alives come on
+    /// top of that.
     func window(_ peer: Peer) -> Int {
         guard effectivePacing != .lockstep else { return 1 }
-        let answers = peer.timers.responseWaitDelay.nanoseconds / 2 / max(peer.timers.answerInterval.nanoseconds, 1)
+        let share: UInt64 = pace.answersTogether || peer.dialect == .draft ? 2 : 4
+        let answers = peer.timers.responseWaitDelay.nanoseconds / share / max(answerInterval.nanoseconds, 1)
         return Int(min(max(answers, 1), UInt64(Self.gatherMax)))
     }
 
@@ -81,9 +137,10 @@ extension VDPStation {
     /// nobody waits for it any longer.
     mutating func resendStalled(at now: Instant) {
         stallDeadline = nil
+        pace.writeOff()
         for slot in slots.indices {
             guard let vsi = slots[slot], case .awaiting(_, let sentAt, let patience) = vsi.exchange,
-                patience != .overdue,
+                patience != .overdue, vsi.asking.answerDue <= now,
                 case .response(_, let repeatAt, let failures) = vsi.wait
             else { continue }
             let silence = now.since(sentAt)
@@ -100,16 +157,41 @@ extension VDPStation {
     /// How long the answer to a keep-alive is awaited before it is said again. The bridge forgets a VSI toutKeepAlive after it
     /// heard of it last, 1.5 x RKA at least, which may be long before respWaitDelay is over; but each VSI that waits for an
     /// answer may have to wait for those of the others.
-    var keepAlivePatience: Interval {
+    private var keepAlivePatience: Interval {
         let timers = peer?.timers ?? OperationalTimers().times
-        let others = timers.answerInterval * UInt64(outstanding + 1)
+        let others = answerInterval * UInt64(unanswered + 1) * 3 / 2
         return min(max(timers.reinitKeepAlive / 5, others, Self.keepAliveMin), timers.responseWaitDelay / 2)
+    }
+
+    /// How long before a slow bridge forgets a VSI its keep-alive is said again at the latest.
+    private static let slowMargin = Interval.seconds(3)
+
+    /// The same for one VSI, whose keep-alive may have left late where the bridge is slow.
+    func keepAlivePatience(_ slot: Int, at now: Instant) -> Interval {
+        let usual = keepAlivePatience
+        guard pace.isSlow, let peer, let vsi = slots[slot] else { return usual }
+        // To say it again before its turn, or when it is too late already, would only slow the bridge down.
+        let last = (vsi.asking.heardAt + peer.timers.reinitKeepAlive * 3 / 2).since(now + Self.slowMargin)
+        let turn = (pace.interval ?? answerInterval) * UInt64(unanswered + 1) * 5 / 4
+        return max(last > .seconds(1) ? min(usual, last) : usual, turn)
+    }
+
+    /// A slow bridge answers in the order in which it was asked, and about keep-alives it has nothing to think: those that were sent
+    /// in an earlier PDU than one that is answered are lost. To wait for their time would be too long.
+    mutating func resendOvertaken(by payload: UInt64, at now: Instant) {
+        guard pace.isSlow else { return }
+        for slot in slots.indices {
+            guard let vsi = slots[slot], vsi.machine.state == .transmitKeepAlive, vsi.asking.sentIn < payload,
+                case .awaiting = vsi.exchange, case .response(_, _, let failures) = vsi.wait
+            else { continue }
+            sendAgain(slot, failures: failures, repeatAt: now + keepAlivePatience(slot, at: now))
+        }
     }
 
     /// A keep-alive has not been answered in time: the bridge may have let it fall. As with any loss, what follows shows
     /// whether it has, or is slow.
     mutating func repeatKeepAlive(_ slot: Int, until: Instant, failures: Int, at now: Instant) {
-        let next = now + keepAlivePatience
+        let next = now + keepAlivePatience(slot, at: now)
         let repeatAt = next < until ? next : nil
         setWait(slot, .response(until: until, repeatAt: repeatAt, failures: failures))
         guard case .awaiting(_, _, let patience) = slots[slot]?.exchange else { return }
@@ -132,6 +214,7 @@ extension VDPStation {
     /// Lets keep-alives go again once they have waited long enough.
     mutating func endHold(at now: Instant) {
         if let heldUntil, heldUntil <= now { self.heldUntil = nil }
+        if let until = spacing.until, until <= now { spacing.until = nil }
     }
 
     mutating func becomeOverdue(_ slot: Int) {
@@ -148,7 +231,7 @@ extension VDPStation {
         isLossConfirmed = true
         pacing = pacing.slower
         trustPatience = min(trustPatience * 2, Self.trustPatienceMax)
-        trustDeadline = now + trustPatience
+        trustDeadline = now + (pace.takesSeveral ? Self.trustPatienceOfSeveral : trustPatience)
         statistics.stalls &+= 1
     }
 
@@ -156,7 +239,7 @@ extension VDPStation {
     mutating func regainTrust(at now: Instant) {
         guard pacing != .batch, recovering == 0, now >= trustDeadline else { return }
         pacing = pacing.faster
-        trustDeadline = now + trustPatience
+        trustDeadline = now + (pace.takesSeveral ? Self.trustPatienceOfSeveral : trustPatience)
     }
 
 }

@@ -8,12 +8,35 @@ extension VDPStation {
         do throws(WireError) {
             let decoded = try dialect.decode(payload)
             statistics.malformed &+= UInt64(decoded.rejected)
+            measurePace(decoded.associations.map(\.tlv), at: now)
             for association in decoded.associations {
                 receive(association.tlv, from: association.managerID, in: dialect, at: now)
             }
         } catch {
             statistics.malformed &+= 1
         }
+        reconsiderKeepAlive(at: now)
+        refuseArrivals(at: now)
+    }
+
+    /// Measures how fast the bridge answers by what it answers now.
+    private mutating func measurePace(_ tlvs: [VSITLV], at now: Instant) {
+        // The times of the draft are fixed.
+        guard let peer, peer.dialect == .ratified else { return }
+        var answer: BridgePace.Answer?
+        pace.take(tlvs.count)
+        for tlv in tlvs where tlv.status.contains(.answer) {
+            guard let slot = slotOf[tlv.vsiID], let vsi = slots[slot], case .response = vsi.wait else { continue }
+            let isKeepAlive = vsi.machine.state == .transmitKeepAlive
+            let asking = vsi.asking
+            answer = BridgePace.Answer(
+                count: (answer?.count ?? 0) + 1, payload: asking.isSentAgain ? nil : asking.sentIn,
+                askedAt: min(answer?.askedAt ?? asking.askedAt, asking.askedAt),
+                isKeepAlive: (answer?.isKeepAlive ?? true) && isKeepAlive)
+        }
+        guard let answer else { return }
+        pace.note(answer, ackTimer: peer.timers.ackTimer, at: now)
+        if let payload = answer.payload { resendOvertaken(by: payload, at: now) }
     }
 
     private mutating func receive(
@@ -120,6 +143,7 @@ extension VDPStation {
         regainTrust(at: now)
         setExchange(slot, .idle)
         setWait(slot, .none)
+        slots[slot]?.asking.heardAt = before.asking.askedAt
         feed(slot, event, at: now)
         report(slot)
         armStall(at: now)

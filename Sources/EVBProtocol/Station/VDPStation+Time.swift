@@ -4,7 +4,8 @@ internal import EVBWire
 extension VDPStation {
     /// The next moment at which ``advance(to:)`` has something to do.
     var nextDeadline: Instant? {
-        Instant.earliest(deadlines.next?.deadline, Instant.earliest(stallDeadline, queue.isEmpty ? nil : heldUntil))
+        let sending = queue.isEmpty ? nil : Instant.earliest(heldUntil, spacing.until)
+        return Instant.earliest(deadlines.next?.deadline, Instant.earliest(stallDeadline, sending))
     }
 
     /// Lets time pass.
@@ -14,6 +15,7 @@ extension VDPStation {
             expire(next.member, at: now)
             report(next.member)
         }
+        refuseArrivals(at: now)
     }
 
     private mutating func expire(_ slot: Int, at now: Instant) {
@@ -52,14 +54,16 @@ extension VDPStation {
 
     // MARK: Keep-alives and second tries
 
-    /// Starts the time of the next keep-alive, somewhere between 65 and 90 % of reinitKeepAlive: sooner than it has to be,
-    /// so that many VSIs of one moment drift apart, and that a lost frame or two are made up before the bridge gives up.
+    /// Starts the time of the next keep-alive.
     mutating func startKeepAlive(_ slot: Int, at now: Instant) {
         guard let peer, let vsi = slots[slot] else { return }
         slots[slot]?.keepAlives = vsi.keepAlives &+ 1
-        let period = peer.timers.reinitKeepAlive
-        let share = 650 + Self.scatter(UInt64(slot), vsi.keepAlives) % 250
-        setWait(slot, .keepAlive(at: now + max(period / 1000 * share, Self.keepAliveMin)))
+        let period = keepAlivePeriod(vsi, peer)
+        let share = keepAliveShare(period, scatter: Self.scatter(UInt64(slot), vsi.keepAlives))
+        // A slow bridge has heard of it when it was asked, long before its answer.
+        let began = pace.isSlow ? vsi.asking.heardAt : now
+        let due = began + max(period / 1000 * share, Self.keepAliveMin)
+        setWait(slot, .keepAlive(at: max(due, now)))
     }
 
     /// The longest pause between two tries of a request that fails.
@@ -90,6 +94,8 @@ extension VDPStation {
     /// A bridge is heard: what is wanted is asked for, all of it from the beginning.
     mutating func peerAppeared(_ peer: Peer, at now: Instant) {
         self.peer = peer
+        pace = BridgePace()
+        offer.reset()
         pacing = .batch
         trustPatience = Self.trustPatienceMin
         for slot in slots.indices {
@@ -116,6 +122,8 @@ extension VDPStation {
         inFlight = []
         stallDeadline = nil
         heldUntil = nil
+        spacing.until = nil
+        offer.reset()
         payloadsLost = 0
         for slot in slots.indices {
             guard let vsi = slots[slot] else { continue }
@@ -160,6 +168,7 @@ extension VDPStation {
     mutating func peerChanged(_ changed: Peer, at now: Instant) {
         guard let former = peer, former != changed else { return }
         peer = changed
+        notePeriod(former.timers.reinitKeepAlive, changed.timers.reinitKeepAlive, at: now)
         let isSooner = changed.timers.reinitKeepAlive < former.timers.reinitKeepAlive
         for slot in slots.indices {
             guard let vsi = slots[slot] else { continue }

@@ -14,16 +14,16 @@ extension VDPStation {
         setExchange(slot, .idle)
         setWait(slot, .none)
         setExchange(slot, .queued(command, isRepeated: false))
-        queue.append(slot, isKeepAlive: vsi.machine.state == .transmitKeepAlive)
+        queue.append(slot, to: vsi.lane)
     }
 
     /// Builds the next PDU's octets, if there is something to say and the bridge may be told it now.
     ///
     /// Called when ECP has nothing outstanding.
     mutating func nextPayload(at now: Instant) -> [UInt8]? {
-        guard let peer else { return nil }
+        guard let peer, !isSpaced(at: now) else { return nil }
         var room = window(peer) - outstanding
-        guard room > 0, let first = queue.popFirst(holdingKeepAlives: heldUntil != nil), let leader = slots[first]
+        guard !queue.isEmpty, let first = queue.popFirst(holding: heldLanes(room: room)), let leader = slots[first]
         else {
             return nil
         }
@@ -42,6 +42,8 @@ extension VDPStation {
             markSent(slot, tlv.command, timers: peer.timers, at: now)
         }
         inFlight = members
+        pace.ask(members.count)
+        spacing.payloads &+= 1
         return dialect.encode(associations)
     }
 
@@ -50,16 +52,18 @@ extension VDPStation {
         _ manager: VSIManagerID, room: inout Int, length: inout Int, _ peer: Peer, at now: Instant
     ) -> [Int] {
         let dialect = peer.dialect
-        var (space, octets) = (room, length)
-        let waiting = queue.take(limit: Self.gatherMax) { [slots] slot in
-            guard space > 0 else { return .stop }
-            guard let vsi = slots[slot], dialect.canJoin(vsi.carried.managerID, manager), let tlv = vsi.tlv else {
-                return .skip
-            }
+        var (space, octets, arrivals) = (room, length, arrivalRoom)
+        let isSlow = pace.isSlow
+        let waiting = queue.take(limit: Self.gatherMax, holding: arrivals == 0 ? [.arrivals] : []) { [slots] slot in
+            guard let vsi = slots[slot], dialect.canJoin(vsi.carried.managerID, manager), let tlv = vsi.tlv,
+                space > 0 || isSlow && vsi.machine.state == .transmitKeepAlive,
+                arrivals > 0 || vsi.lane != .arrivals
+            else { return .skip }
             let own = dialect.encodedLength(of: tlv)
             guard octets + own <= peer.payloadMax else { return .stop }
             space -= 1
             octets += own
+            if vsi.lane == .arrivals { arrivals -= 1 }
             return .take
         }
         (room, length) = (space, octets)
@@ -72,8 +76,9 @@ extension VDPStation {
     ) -> [Int] {
         let horizon = now + peer.timers.reinitKeepAlive / 16
         var early: [Int] = []
-        while room > 0, let next = deadlines.next, next.deadline <= horizon, let vsi = slots[next.member],
-            case .keepAlive = vsi.wait, peer.dialect.canJoin(vsi.carried.managerID, manager)
+        while room > 0 || pace.isSlow, let next = deadlines.next, next.deadline <= horizon,
+            let vsi = slots[next.member], case .keepAlive = vsi.wait,
+            peer.dialect.canJoin(vsi.carried.managerID, manager)
         {
             let own = peer.dialect.encodedLength(of: vsi.keepAliveTLV)
             guard length + own <= peer.payloadMax else { break }
@@ -91,14 +96,24 @@ extension VDPStation {
     private mutating func markSent(_ slot: Int, _ command: VDPCommand, timers: ProtocolTimes, at now: Instant) {
         let isRepeated = slots[slot]?.exchange.isRecovering ?? false
         setExchange(slot, .awaiting(command, since: now, isRepeated ? .repeated : .normal))
+        slots[slot]?.asking.sentIn = spacing.payloads
+        let answerDue = now + (pace.interval ?? Interval(nanoseconds: 0)) * UInt64(unanswered)
+        slots[slot]?.asking.answerDue = answerDue
         if command == .deAssociate { slots[slot]?.isReleaseUnanswered = true }
         if slots[slot]?.machine.state == .transmitKeepAlive { statistics.keepAlives &+= 1 }
         if effectivePacing == .lockstep { stallDeadline = now + lockstepPatience }
         if case .response(let until, let repeatAt, let failures) = slots[slot]?.wait {
             setWait(slot, .response(until: until, repeatAt: repeatAt, failures: failures))
+            slots[slot]?.asking.isSentAgain = true
         } else {
-            let delay = timers.responseWaitDelay
-            let patience = slots[slot]?.machine.state == .transmitKeepAlive ? keepAlivePatience : delay / 2
+            slots[slot]?.asking.askedAt = now
+            slots[slot]?.asking.isSentAgain = false
+            // A bridge that has others to answer first is not silent.
+            let expected = (slots[slot]?.asking.answerDue ?? now).since(now)
+            let delay = timers.responseWaitDelay + expected
+            let isKeepAlive = slots[slot]?.machine.state == .transmitKeepAlive
+            let usual = max(timers.responseWaitDelay / 2, expected * 3 / 2)
+            let patience = isKeepAlive ? keepAlivePatience(slot, at: now) : usual
             setWait(slot, .response(until: now + delay, repeatAt: now + patience, failures: 0))
         }
     }
@@ -117,7 +132,7 @@ extension VDPStation {
         statistics.repeats &+= 1
         setExchange(slot, .queued(command, isRepeated: isLost || vsi.exchange.isRecovering))
         setWait(slot, .response(until: until, repeatAt: repeatAt, failures: failures))
-        queue.append(slot, isKeepAlive: vsi.machine.state == .transmitKeepAlive)
+        queue.append(slot, to: vsi.machine.state == .transmitKeepAlive ? .keepAlives : .commands)
     }
 
     // MARK: What ECP says
@@ -127,6 +142,7 @@ extension VDPStation {
 
     /// The outstanding PDU has been acknowledged: it has reached the bridge's VDP.
     mutating func payloadAcknowledged() {
+        spacing.isJustAcknowledged = true
         inFlight = []
         payloadsLost = 0
         heldUntil = nil
@@ -176,6 +192,15 @@ extension VDPStation.VSI {
     private var carriedFilter: FilterInfo {
         guard let bound, !isAskedAnew, carried.filter == bound.request.filter else { return carried.filter }
         return bound.filter
+    }
+
+    /// The lane of the queue that what it has to say first goes to.
+    var lane: TransmitQueue.LaneName {
+        switch machine.state {
+        case .transmitKeepAlive: .keepAlives
+        case .processing(let command) where command != .deAssociate && machine.operCommand == nil: .arrivals
+        case .initial, .processing, .waitSystemCommand, .transmitDeassociate: .commands
+        }
     }
 
     /// The TLV that waits to be sent.

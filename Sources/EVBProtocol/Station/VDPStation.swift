@@ -9,7 +9,7 @@ internal import EVBWire
 ///
 /// Files: this one has the VSIs and the requests for them, `VDPStation+Transmit.swift` what leaves,
 /// `VDPStation+Receive.swift` what arrives, `VDPStation+Time.swift` what time brings,
-/// `VDPStation+Pacing.swift` how much the bridge is given at once.
+/// `VDPStation+Pacing.swift` how much the bridge is given at once, `VDPStation+Capacity.swift` how many VSIs it can keep.
 struct VDPStation {
     /// VSIs that one port can have unless it is told otherwise.
     static let vsisMax = StationPortConfiguration.vsisMaxDefault
@@ -24,6 +24,8 @@ struct VDPStation {
         var payloadMax: Int
         /// How VDPDUs are written and read.
         var dialect = WireDialect.ratified
+        /// The exponent of the keep-alive period that the bridge's TLV shows; nil where no longer one can be offered.
+        var shownKeepAlive: UInt8?
     }
 
     /// One VSI.
@@ -52,6 +54,7 @@ struct VDPStation {
         /// The request whose answer was awaited when a newer one took its place.
         var overtaken: VSIRequest?
         var keepAlives: UInt64 = 0
+        var asking = Asking()
         /// The bridge has forgotten it: what it once filled in is left open again.
         var isAskedAnew = false
         /// When its manager first asked for it.
@@ -167,6 +170,9 @@ struct VDPStation {
     var payloadsLost = 0
     var heldUntil: Instant?
     var stallDeadline: Instant?
+    var pace = BridgePace()
+    var spacing = Spacing()
+    var offer = KeepAliveOffer()
     var peer: Peer?
     /// How long a request waits for a bridge to be heard before its manager is told.
     var bridgeWait = OperationalTimers().responseWaitDelay
@@ -247,6 +253,7 @@ struct VDPStation {
             refuse(slot, .groupIDsUnavailable, at: now)
             return
         }
+        guard !isHeldBack(slot, at: now) else { return }
         feed(slot, .command(vsi.request.target.command), at: now)
     }
 

@@ -142,6 +142,8 @@ public enum VSIReason: String, Sendable, Hashable, CaseIterable {
     case bridgeDeassociated = "bridge-deassociated"
     /// No EVB bridge is heard on the port.
     case bridgeLost = "bridge-lost"
+    /// The bridge cannot answer about so many VSIs within the keep-alive period.
+    case bridgeOverloaded = "bridge-overloaded"
 
     /// The reason for a bridge's code; one that is not known counts as another failure (802.1Q 41.2.3).
     public init(_ reason: VDPReason) {
@@ -191,6 +193,8 @@ public enum RequestOutcome: Hashable, Sendable {
     case groupIDsUnavailable
     /// The dialect that the bridge speaks cannot say what is asked for.
     case inexpressible(DialectLimit)
+    /// The bridge has as many VSIs as it can answer about within the keep-alive period, and keeps to that period.
+    case bridgeOverloaded
     /// The VSI is de-associated, as was asked for.
     case released
     /// A later request for the same VSI took its place.
