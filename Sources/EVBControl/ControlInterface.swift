@@ -145,6 +145,9 @@ public enum ControlInterface {
           misbehaviour: ?Misbehaviour
         )
 
+        # The daemon and its ports.
+        type Status (daemon: Daemon, ports: []Port)
+
         # An EVB TLV, by the standard's names. rwdOrigin and rkaOrigin are the ROL bits.
         type EVBTLV (
           evbMode: string,
@@ -161,6 +164,9 @@ public enum ControlInterface {
           rka: int,
           rkaOrigin: (local, remote)
         )
+
+        # The EVB TLVs of both sides of a link, as this side knows them.
+        type EVBTLVs (local: ?EVBTLV, remote: ?EVBTLV)
 
         # The LLDP neighbour on the nearest customer bridge address.
         type Neighbour (
@@ -247,7 +253,7 @@ public enum ControlInterface {
           vsis: VSICounts,
           misbehaviour: ?Misbehaviour,
           problems: []Problem,
-          evbTLV: (local: ?EVBTLV, remote: ?EVBTLV),
+          evbTLV: EVBTLVs,
           lldpNeighbour: ?Neighbour,
           sys: Sys,
           urp: ?URP,
@@ -343,7 +349,7 @@ public enum ControlInterface {
         method GetVersion() -> (version: string)
 
         # The daemon and all of its ports.
-        method GetStatus() -> (status: (daemon: Daemon, ports: []Port))
+        method GetStatus() -> (status: Status)
 
         # All ports, in the order of the configuration.
         method ListPorts() -> (ports: []Port)
