@@ -53,12 +53,12 @@ CLEAN = 'mount -t cgroup2 none "$1"; [ ! -d "$1/$2" ] || find "$1/$2" -depth -ty
 class Manager:
     """systemd in the host's network namespace."""
 
-    # What is laid before systemd starts, and from where.
-    inside, source = INSIDE, UNIT.parent
+    # What is laid before systemd starts, from where, and programs of the build for it.
+    inside, source, programs = INSIDE, UNIT.parent, ("evbd", "evbctl")
 
     def __init__(self, cable):
         self.lab = cable.lab
-        for program in ("evbd", "evbctl"):
+        for program in self.programs:
             shutil.copy(binary(program), self.lab.directory)
         (self.lab.directory / "evbd.yaml").write_text("ports:\n  - interface: uplink0\n")
         self.lab.directory.chmod(0o755)

@@ -50,7 +50,7 @@ exec /lib/systemd/systemd --system --unit=basic.target --log-target=console --sh
 
 
 class Debian(Manager):
-    inside, source = INSIDE, DEBIAN
+    inside, source, programs = INSIDE, DEBIAN, ()
 
     def __init__(self, cable, *packages):
         for package in packages:

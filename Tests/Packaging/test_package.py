@@ -5,7 +5,7 @@ import os
 import re
 import subprocess
 
-from conftest import REPOSITORY
+from lab.system import REPOSITORY
 
 PROGRAMS = {"evbd": "usr/sbin/evbd", "evbctl": "usr/bin/evbctl"}
 
