@@ -53,6 +53,7 @@ package final class ControlReplyHandle {
             case .vsi(let vsi): JSONCoding.encode(["vsi": vsi])
             case .vsiDetails(let vsi): JSONCoding.encode(["vsi": vsi])
             case .statistics(let statistics): JSONCoding.encode(["statistics": statistics])
+            case .reload(let report): JSONCoding.encode(["reload": report])
             }
         return answer(octets: VarlinkReply.octets(parameters: parameters))
     }

@@ -30,6 +30,8 @@ package enum ControlRequest: Sendable, Equatable {
     case getStatistics(interface: String?)
     /// Answer with ``ControlReply/port(_:)``.
     case misbehave(MisbehaveRequest)
+    /// Answer with ``ControlReply/reload(_:)``.
+    case reload(ReloadRequest)
 }
 
 /// An answer to a request, other than a list of VSIs or an event.
@@ -41,6 +43,7 @@ package enum ControlReply: Sendable, Equatable {
     case vsi(VSIStatus)
     case vsiDetails(VSIDetails)
     case statistics([StatisticsReport])
+    case reload(ReloadReport)
 }
 
 /// What does the work behind the control socket.
@@ -87,6 +90,7 @@ extension ControlRequest {
         case .getStatistics:
             self = .getStatistics(interface: try read(GetStatisticsRequest.self).interface)
         case .misbehave: self = .misbehave(try read(MisbehaveRequest.self))
+        case .reload: self = .reload(try read(ReloadRequest.self))
         }
     }
 }

@@ -18,6 +18,8 @@ package final class DaemonService: ControlService {
     private let ownCounters: () -> [Counter: UInt64]
     /// Counters of a port that another part of the daemon keeps.
     private let furtherCounters: (EVBPort) -> [Counter: UInt64]
+    /// Reads the configuration again, and says what became of it.
+    package var onReload: ((ReloadRequest, @escaping (Result<ReloadReport, ControlError>) -> Void) -> Void)?
     private let timers: Timers
     private let startedAt: Instant
     private var monitors: [ObjectIdentifier: ControlReplyHandle] = [:]
@@ -77,6 +79,13 @@ package final class DaemonService: ControlService {
             if let text = request.misbehaviour?.vsiID, VSIID(text) == nil { throw Self.unreadableVSIID(text) }
             port.misbehave(request.misbehaviour ?? .none)
             reply.answer(.port(try details(port.name)))
+        case .reload(let request):
+            onReload?(request) { result in
+                switch result {
+                case .success(let report): reply.answer(.reload(report))
+                case .failure(let error): reply.fail(error)
+                }
+            }
         }
     }
 

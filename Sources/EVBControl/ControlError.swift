@@ -23,6 +23,10 @@ public struct ControlError: Error, Sendable, Equatable, CustomStringConvertible 
         case linkFailed(port: String, vsiID: String, link: String, cause: String)
         /// A bound of evbd is reached; it names which.
         case busy(limit: String)
+        /// The configuration file has mistakes, one a line; the configuration in force stays.
+        case invalidConfiguration(mistakes: String)
+        /// So many VSIs would end by the new configuration, on these ports; the configuration in force stays.
+        case endsVSIs(vsis: Int, ports: String)
         /// The method changes something, and the socket is for looking only.
         case readOnly(method: String)
     }
@@ -85,6 +89,13 @@ public struct ControlError: Error, Sendable, Equatable, CustomStringConvertible 
             )
         case .busy(let limit):
             return ("evbd has as many \(limit) as it takes", "try again later")
+        case .invalidConfiguration(let mistakes):
+            return ("the configuration has mistakes, and the one in force stays: \(mistakes)", "correct the file")
+        case .endsVSIs(let vsis, let ports):
+            return (
+                "\(vsis == 1 ? "1 VSI" : "\(vsis) VSIs") on \(ports) would end by the new configuration, so the one in force stays",
+                "run evbctl reload --yes if that is meant, or leave the ports in the file; see evbctl reload --dry-run"
+            )
         case .readOnly(let method):
             return (
                 "this socket of evbd is for looking only, and \(method) changes something",
@@ -120,7 +131,7 @@ extension ControlError {
     /// The names of all errors, without the interface.
     static let shortNames = [
         "NoSuchPort", "NoSuchVSI", "InvalidArgument", "Refused", "NoAnswer", "NoBridge", "LinkFailed", "Busy",
-        "ReadOnly",
+        "InvalidConfiguration", "EndsVSIs", "ReadOnly",
     ]
 
     private var shortName: String {
@@ -133,6 +144,8 @@ extension ControlError {
         case .noBridge: "NoBridge"
         case .linkFailed: "LinkFailed"
         case .busy: "Busy"
+        case .invalidConfiguration: "InvalidConfiguration"
+        case .endsVSIs: "EndsVSIs"
         case .readOnly: "ReadOnly"
         }
     }
@@ -168,6 +181,10 @@ extension ControlError {
             add("link", link)
             add("cause", cause)
         case .busy(let limit): add("limit", limit)
+        case .invalidConfiguration(let mistakes): add("mistakes", mistakes)
+        case .endsVSIs(let vsis, let ports):
+            members.append(JSONValue.Member("vsis", .number(String(vsis))))
+            add("ports", ports)
         case .readOnly(let method): add("method", method)
         }
         add("message", message)
@@ -205,6 +222,11 @@ extension ControlError {
         case ("LinkFailed", let port?, let vsiID?):
             failure = .linkFailed(port: port, vsiID: vsiID, link: text("link") ?? "", cause: text("cause") ?? "")
         case ("Busy", _, _): failure = .busy(limit: text("limit") ?? "")
+        case ("InvalidConfiguration", _, _):
+            failure = .invalidConfiguration(mistakes: text("mistakes") ?? "")
+        case ("EndsVSIs", _, _):
+            guard case .number(let literal)? = parameters["vsis"] else { return nil }
+            failure = .endsVSIs(vsis: Int(literal) ?? 0, ports: text("ports") ?? "")
         case ("ReadOnly", _, _): failure = .readOnly(method: text("method") ?? "")
         default: return nil
         }

@@ -16,11 +16,12 @@ public enum ControlMethod: String, Sendable, CaseIterable {
     case monitor = "Monitor"
     case getStatistics = "GetStatistics"
     case misbehave = "Misbehave"
+    case reload = "Reload"
 
     /// Whether a call changes something, so that a read-only socket does not take it.
     public var changesSomething: Bool {
         switch self {
-        case .associate, .preAssociate, .deassociate, .misbehave: true
+        case .associate, .preAssociate, .deassociate, .misbehave, .reload: true
         case .getVersion, .getStatus, .listPorts, .getPort, .listVSIs, .getVSI, .monitor, .getStatistics: false
         }
     }
@@ -341,6 +342,12 @@ public enum ControlInterface {
         # hundredths of a second ago as counterDiscontinuity tells.
         type Statistics (interface: ?string, counters: [string]int, counterDiscontinuity: int)
 
+        # What a configuration makes of a port. change: added, removed, replaced, changed, kept. endedVSIs: VSIs that end by it.
+        type PortReload (interface: string, change: string, endedVSIs: int)
+
+        # What a configuration changes; isApplied is false after a dry run. warnings: what is worth a look, or takes a restart.
+        type ReloadReport (isApplied: bool, ports: []PortReload, endedVSIs: int, warnings: []string)
+
 
         """
 
@@ -411,6 +418,10 @@ public enum ControlInterface {
         # Has a bridge port misbehave, in place of what it did wrong before; null has it behave.
         method Misbehave(interface: string, misbehaviour: ?Misbehaviour) -> (port: PortDetails)
 
+        # Reads the configuration file again. dryRun: says what it would change, and changes nothing. endVSIs: also where VSIs
+        # end by it. The answer comes when the ports have begun to follow.
+        method Reload(dryRun: ?bool, endVSIs: ?bool) -> (reload: ReloadReport)
+
 
         """
 
@@ -448,6 +459,12 @@ public enum ControlInterface {
 
         # A bound of evbd is reached.
         error Busy (limit: string, message: string, hint: string)
+
+        # The configuration file has mistakes, and the configuration in force stays.
+        error InvalidConfiguration (mistakes: string, message: string, hint: string)
+
+        # VSIs would end by the new configuration, and the one in force stays.
+        error EndsVSIs (vsis: int, ports: string, message: string, hint: string)
 
         # The method changes something, and the socket is for looking only.
         error ReadOnly (method: string, message: string, hint: string)

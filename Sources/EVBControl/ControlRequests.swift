@@ -407,3 +407,30 @@ public struct MisbehaveRequest: Codable, Sendable, Equatable {
             misbehaviour: try container.decodeIfPresent(Misbehaviour.self, forKey: .misbehaviour))
     }
 }
+
+/// The parameters of Reload.
+public struct ReloadRequest: Codable, Sendable, Equatable {
+    /// Say what would change, and change nothing.
+    public var dryRun: Bool
+    /// Go on where VSIs end by it.
+    public var endVSIs: Bool
+
+    /// Makes a request.
+    public init(dryRun: Bool = false, endVSIs: Bool = false) {
+        self.dryRun = dryRun
+        self.endVSIs = endVSIs
+    }
+
+    enum CodingKeys: String, CodingKey, CaseIterable {
+        case dryRun, endVSIs
+    }
+
+    /// Reads a request.
+    public init(from decoder: any Decoder) throws {
+        try decoder.refuseKeys(besides: CodingKeys.self)
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        self.init(
+            dryRun: try container.decodeIfPresent(Bool.self, forKey: .dryRun) ?? false,
+            endVSIs: try container.decodeIfPresent(Bool.self, forKey: .endVSIs) ?? false)
+    }
+}

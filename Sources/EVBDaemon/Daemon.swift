@@ -2,6 +2,7 @@ internal import BridgeDataplane
 internal import ControlServer
 internal import Dataplane
 internal import EVBBridge
+internal import EVBControl
 internal import EVBModel
 internal import EVBPorts
 internal import EVBProtocol
@@ -34,6 +35,8 @@ package final class Daemon {
     }
 
     private(set) var configuration: DaemonSettings
+    /// Why the file is not what is in force; nil where it is, as far as evbd has read it.
+    private var reloadProblem: String?
     private let loader: ConfigurationLoader
     private let runtimeDirectory: String
     /// Held for life: one evbd for one runtime directory.
@@ -129,7 +132,6 @@ package final class Daemon {
         ports.onClosed = { [weak self] in self?.closed($0) }
         let bridgePorts = Set(configuration.ports.lazy.filter { $0.role == .bridge }.map(\.interface))
         HairpinFlag.takeBack(hairpinRoom, logger: logger) { !bridgePorts.contains($0) }
-        loader.onLoad = { [weak self] in self?.follow($0) }
         types.onRevoked = { [weak self] vsiID, port in self?.bridgePort(port)?.deassociate(vsiID) }
         types.onNotice = { [weak self] text, port in self?.bridgePort(port)?.notice(text) }
         registry.onRevoked = { [weak self] vsiID, port, obstacle in
@@ -166,6 +168,7 @@ package final class Daemon {
                 guard case .station = port else { return [:] }
                 return self?.libvirt?.counters(of: port.name) ?? [:]
             })
+        service.onReload = { [weak self] in self?.reload($0, then: $1) }
         self.service = service
         let control = configuration.control
         for path in [control.socket, control.readOnly?.socket].compactMap(\.self) {
@@ -296,24 +299,63 @@ package final class Daemon {
 
     private func receive(signal: Int32) {
         switch signal {
-        case SIGHUP: loader.load()
+        case SIGHUP: reload(ReloadRequest()) { _ in }
         default: stop()
         }
     }
 
+    /// Reads the configuration again. One by which VSIs would end is taken only where the request or the file allows it.
+    private func reload(
+        _ request: ReloadRequest, then completion: @escaping (Result<ReloadReport, ControlError>) -> Void
+    ) {
+        loader.load { [weak self] reading in
+            guard let self, case .running = lifecycle else {
+                let error = ControlError(.busy(limit: "reloads"), message: "evbd is stopping", hint: "")
+                return completion(.failure(error))
+            }
+            switch reading {
+            case .failure(let mistakes):
+                let text = "\(mistakes)"
+                if !request.dryRun { reloadProblem = "the configuration has mistakes: \(text)" }
+                completion(.failure(ControlError(.invalidConfiguration(mistakes: text))))
+            case .success(let fresh): completion(decide(fresh, request))
+            }
+        }
+    }
+
+    private func decide(_ fresh: DaemonSettings, _ request: ReloadRequest) -> Result<ReloadReport, ControlError> {
+        let plan = ports.plan(fresh.ports, changesAll: fresh.limits != configuration.limits)
+        let changes = plan.report(vsiCount: ports.vsiCount)
+        var report = ReloadReport(
+            isApplied: false, ports: changes, warnings: ConfigurationAdvice.warnings(fresh) { table[$0] != nil })
+        if fresh.control != configuration.control || fresh.libvirt != configuration.libvirt {
+            report.warnings.append("control and libvirt change only with a restart of evbd")
+        }
+        if request.dryRun { return .success(report) }
+        guard report.endedVSIs == 0 || request.endVSIs || fresh.reloadEndsVSIs else {
+            let names = changes.filter { $0.endedVSIs > 0 }.map(\.interface).joined(separator: ", ")
+            let error = ControlError(.endsVSIs(vsis: report.endedVSIs, ports: names))
+            reloadProblem = error.message
+            logger.error("\(error)", metadata: ["ports": "\(names)", "count": "\(report.endedVSIs)"])
+            return .failure(error)
+        }
+        reloadProblem = nil
+        follow(fresh, plan)
+        report.isApplied = true
+        return .success(report)
+    }
+
     /// Ports come, go and change; the others are not touched.
-    private func follow(_ fresh: DaemonSettings) {
-        guard case .running = lifecycle else { return }
+    private func follow(_ fresh: DaemonSettings, _ plan: ReloadPlan) {
         if fresh.control != configuration.control || fresh.libvirt != configuration.libvirt {
             logger.warning("control and libvirt change only with a restart of evbd")
         }
         threshold.follow(Logger.Level(fresh.logLevel))
-        let hasOtherLimits = fresh.limits != configuration.limits
         resources.limits = fresh.limits
         registry.journal?.limits = fresh.limits
         resources.portCount = fresh.ports.count
         configuration = fresh
-        ports.reload(fresh.ports, changesAll: hasOtherLimits)
+        ports.follow(plan, fresh.ports)
         for settings in fresh.ports where ports.runningPort(settings.interface) != nil {
             if let database = settings.vsiTypes.flatMap({ fresh.vsiTypes[$0] }) {
                 types.configure(settings.interface, database)

@@ -115,10 +115,17 @@ final class PortCollection: PortDirectory {
         for settings in ports { slots[settings.interface] = .running(make(settings)) }
     }
 
-    /// Ports come, go and change; the others are not touched. With `changesAll`, something beside the ports' own settings has
-    /// changed for all of them.
-    func reload(_ ports: [PortSettings], changesAll: Bool) {
-        let plan = ReloadPlan(from: slots.mapValues(Self.state), to: ports, changesAll: changesAll)
+    /// What becomes of the ports with other settings. With `changesAll`, something beside the ports' own settings has changed
+    /// for all of them.
+    func plan(_ ports: [PortSettings], changesAll: Bool) -> ReloadPlan {
+        ReloadPlan(from: slots.mapValues(Self.state), to: ports, changesAll: changesAll)
+    }
+
+    /// VSIs of the port that runs on an interface.
+    func vsiCount(_ interface: String) -> Int { runningPort(interface)?.port.status.vsis.all ?? 0 }
+
+    /// Ports come, go and change; the others are not touched.
+    func follow(_ plan: ReloadPlan, _ ports: [PortSettings]) {
         order = ports.map(\.interface)
         for step in plan.steps { perform(step) }
     }

@@ -1,3 +1,4 @@
+internal import EVBModel
 internal import EVBSettings
 
 /// What a new configuration makes of the ports. Pure; `PortCollection` carries it out.
@@ -52,6 +53,25 @@ struct ReloadPlan: Equatable {
             }
         }
         steps = first + rest
+    }
+
+    /// What becomes of each port, by its name.
+    ///
+    /// - Parameter vsiCount: how many VSIs a port holds.
+    /// - Returns: an entry for each port that there is or that is wanted.
+    func report(vsiCount: (String) -> Int) -> [PortReload] {
+        steps.map { step in
+            switch step {
+            case .remove(let name), .abandon(let name):
+                PortReload(interface: name, change: .removed, endedVSIs: vsiCount(name))
+            case .replace(let settings):
+                PortReload(interface: settings.interface, change: .replaced, endedVSIs: vsiCount(settings.interface))
+            case .add(let settings), .succeed(let settings):
+                PortReload(interface: settings.interface, change: .added, endedVSIs: 0)
+            case .change(let settings): PortReload(interface: settings.interface, change: .changed, endedVSIs: 0)
+            case .keep(let settings): PortReload(interface: settings.interface, change: .kept, endedVSIs: 0)
+            }
+        }.sorted { $0.interface < $1.interface }
     }
 }
 

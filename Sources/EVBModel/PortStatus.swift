@@ -122,6 +122,9 @@ public struct VSICounts: Codable, Sendable, Equatable {
         self.pending = pending
         self.deassociated = deassociated
     }
+
+    /// VSIs in any state.
+    public var all: Int { associated + preassociated + pending + deassociated }
 }
 
 /// A port in brief: PORT of the interface.

@@ -15,6 +15,10 @@ package struct DaemonSettings: Sendable, Equatable {
     ///
     /// Off by default: a daemon upgrade must not cut VMs off.
     package var deassociateOnStop: Bool
+    /// Whether SIGHUP takes a configuration by which VSIs end.
+    ///
+    /// Off by default: a port that is missing in the file by mistake must not cut VMs off.
+    package var reloadEndsVSIs = false
     /// The least severe level that is logged.
     package var logLevel: LogLevel
     /// How much VSIs may take of the memory.

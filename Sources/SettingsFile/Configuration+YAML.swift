@@ -66,7 +66,7 @@ extension DaemonSettings {
 extension ConfigurationReader {
     fileprivate mutating func configuration(_ root: YAMLNode) -> DaemonSettings {
         var configuration = DaemonSettings(ports: [])
-        let keys = ["ports", "control", "libvirt", "limits", "deassociate-on-stop", "log"]
+        let keys = ["ports", "control", "libvirt", "limits", "deassociate-on-stop", "reload", "log"]
         guard let entries = mapping(root, "", keys: keys) else { return configuration }
         if let ports = entries["ports"] {
             configuration.ports = self.ports(ports.value)
@@ -78,6 +78,11 @@ extension ConfigurationReader {
         if let node = entries["limits"]?.value { configuration.limits = limits(node) }
         if let node = entries["deassociate-on-stop"]?.value {
             configuration.deassociateOnStop = boolean(node, "deassociate-on-stop") ?? false
+        }
+        if let node = entries["reload"]?.value, let reload = mapping(node, "reload", keys: ["ends-vsis"]),
+            let value = reload["ends-vsis"]?.value
+        {
+            configuration.reloadEndsVSIs = boolean(value, "reload.ends-vsis") ?? false
         }
         if let node = entries["log"]?.value, let log = mapping(node, "log", keys: ["level"]),
             let level = log["level"]?.value

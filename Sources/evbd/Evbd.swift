@@ -61,6 +61,10 @@ struct Evbd: ParsableCommand {
             fail("\(error)", log)
         }
         if checkConfig {
+            for warning in ConfigurationAdvice.warnings(configuration, isThere: ConfigurationAdvice.hasInterface) {
+                log.write(Array("\(configurationPath): warning: \(warning)\n".utf8))
+            }
+            log.flush()
             print("OK")
             return
         }

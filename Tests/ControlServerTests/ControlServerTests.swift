@@ -39,6 +39,8 @@ import VSISamples
                 "Misbehave", "{\"interface\":\"port0\"}",
                 .misbehave(MisbehaveRequest(interface: "port0", misbehaviour: nil))
             ),
+            ("Reload", "{\"dryRun\":true}", .reload(ReloadRequest(dryRun: true, endVSIs: false))),
+            ("Reload", "{\"endVSIs\":true,\"dryRun\":null}", .reload(ReloadRequest(dryRun: false, endVSIs: true))),
         ]
         #expect(Set(calls.map(\.0)).union(["Monitor"]) == Set(ControlMethod.allCases.map(\.rawValue)))
         bench.service.onRequest = { _, reply in reply.answer(.version(VersionReport(version: "7"))) }

@@ -1,3 +1,4 @@
+import EVBModel
 import EVBTime
 import Glibc
 import Testing
@@ -29,6 +30,21 @@ import Testing
         #expect(
             plan.steps == [
                 .remove("e"), .replace(bridge), .replace(typed), .keep(kept), .change(changed), .add(Self.port("f")),
+            ])
+    }
+
+    @Test("OPS-301 the report counts the VSIs of ports that are removed or replaced, and no others")
+    func report() {
+        let bridge = Self.port("b") { $0.role = .bridge }
+        let plan = ReloadPlan(
+            from: ["a": .running(Self.port("a")), "b": .running(Self.port("b")), "c": .running(Self.port("c"))],
+            to: [bridge, Self.port("c") { $0.fallback = .hold }, Self.port("d")], changesAll: false)
+        #expect(
+            plan.report { ["a": 1, "b": 2, "c": 4][$0] ?? 8 } == [
+                PortReload(interface: "a", change: .removed, endedVSIs: 1),
+                PortReload(interface: "b", change: .replaced, endedVSIs: 2),
+                PortReload(interface: "c", change: .changed, endedVSIs: 0),
+                PortReload(interface: "d", change: .added, endedVSIs: 0),
             ])
     }
 

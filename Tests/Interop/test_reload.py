@@ -4,6 +4,7 @@ import json
 import re
 import signal
 import socket
+import subprocess
 import time
 import uuid
 
@@ -273,6 +274,81 @@ def test_a_port_is_removed_and_at_once_added_again(cable, two_cables):
         f"TTLs as they were sent: {said}; {len(requests)} PDUs of the bridge are acknowledged {len(acks)} times: {acks}"
     assert evbd.state(vsi) == "associated" and bridges[1].holds(vsi)
     assert {each: evbd.state(each) for each in vsis} == dict.fromkeys(vsis, "associated") and not released(wires[0])
+
+
+# MARK: what a reload would end
+
+
+@pytest.fixture
+def guarded(cable):
+    """A port with a VSI, and a file that would end it: SIGHUP may not."""
+    cable.scripted_bridge()
+    evbd, vsi = cable.evbd(reload={"ends-vsis": False}).wait_for_bridge(), new_vsi()
+    evbd.associate(vsi, "--link", "vm0")
+    evbd.config["ports"] = [{"interface": "elsewhere0"}]
+    evbd.write_config()
+    return evbd, vsi
+
+
+def test_OPS_301_a_reload_that_would_end_vsis_is_refused(cable, guarded):
+    """OPS-301 SIGHUP and `evbctl reload` leave what is in force where VSIs would end, and say so; --yes takes the file."""
+    evbd, vsi = guarded
+    hang_up(evbd, "would end by the new configuration")
+    result = evbd.ctl("reload")
+    assert result.returncode == FAILED and "1 VSI on uplink0 would end" in result.stderr and "--yes" in result.stderr, result.stderr
+    assert evbd.state(vsi) == "associated" and cable.host.is_up("vm0")
+    assert TAKEN not in evbd.process.output()
+    result = evbd.ctl("reload", "--yes")
+    assert result.returncode == 0 and "uplink0: removed, and 1 VSI on it end" in result.stdout and "in force" in result.stdout, result.stdout
+    eventually(lambda: cable.host.link("vm0") is None, 5, "its link is gone")
+    assert [port["interface"] for port in evbd.ctl_json("port", "list")] == ["elsewhere0"]
+
+
+def test_OPS_301_a_dry_run_says_what_would_change(cable, guarded):
+    """OPS-301 `evbctl reload --dry-run` names ports that come and go, the VSIs that end, and interfaces that are not there."""
+    evbd, vsi = guarded
+    report = evbd.ctl_json("reload", "--dry-run")
+    assert report["ports"] == [{"interface": "elsewhere0", "change": "added", "endedVSIs": 0},
+                               {"interface": "uplink0", "change": "removed", "endedVSIs": 1}]
+    assert report["isApplied"] is False and report["endedVSIs"] == 1
+    assert [text for text in report["warnings"] if "no interface elsewhere0" in text]
+    evbd.config["ports"] = [{"interface": "uplink0", "role": "bridge"}]
+    evbd.write_config()
+    assert evbd.ctl_json("reload", "--dry-run")["ports"] == [{"interface": "uplink0", "change": "replaced", "endedVSIs": 1}]
+    assert evbd.state(vsi) == "associated" and TAKEN not in evbd.process.output()
+
+
+def test_OPS_302_the_caller_hears_of_mistakes(cable):
+    """OPS-302 `evbctl reload` fails with the mistakes of the file, a line each, and the configuration in force stays."""
+    evbd = cable.evbd()
+    evbd.config["ports"][0]["evb"] = {"transmit": "perhaps"}
+    evbd.write_config()
+    result = evbd.ctl("reload")
+    assert result.returncode == FAILED and "ports[0].evb.transmit" in result.stderr and "stays" in result.stderr, result.stderr
+    assert evbd.ctl("reload", "--dry-run").returncode == FAILED
+
+
+def test_OPS_303_check_config_looks_at_the_host(cable):
+    """OPS-303 `evbd --check-config` names interfaces that are not there, an empty list of ports, and groups that do not exist."""
+    evbd = cable.evbd(start=False)
+    evbd.config["control"] = {"socket": evbd.socket, "group": "nobody-has-this"}
+    evbd.config["ports"] = [{"interface": "elsewhere0"}]
+    evbd.write_config()
+
+    def check():
+        command = cable.host.command(binary("evbd"), "--check-config", "--config", evbd.config_file)
+        return subprocess.run(command, capture_output=True, text=True, timeout=20)
+
+    result = check()
+    assert result.returncode == 0 and result.stdout == "OK\n", result.stderr
+    assert "no interface elsewhere0" in result.stderr and "control.group: there is no group nobody-has-this" in result.stderr
+    evbd.config["ports"] = "[]"
+    evbd.write_config()
+    assert "ports is empty" in check().stderr
+    evbd.config["ports"] = [{"interface": "uplink0"}]
+    evbd.config["control"] = {"socket": evbd.socket, "group": "root"}
+    evbd.write_config()
+    assert check().stderr == ""
 
 
 # MARK: the log

@@ -80,7 +80,7 @@ enum ConfigurationMistakesTable {
                 evbd.yaml:8: log.level: "verbose" is not a choice here; give trace, debug, info, notice, warning, \
                 error or critical
                 evbd.yaml:9: colour: is not a known key; known here are ports, control, libvirt, limits, \
-                deassociate-on-stop, log
+                deassociate-on-stop, reload, log
                 """),
         MistakeCase(
             name: "SEC-86 limits",

@@ -5,17 +5,18 @@ internal import SettingsFile
 
 /// Reads the configuration again, on a thread of its own: a file with thousands of VSI types takes long.
 final class ConfigurationLoader {
-    private typealias Reading = Result<DaemonSettings, ConfigurationMistakes>
+    typealias Reading = Result<DaemonSettings, ConfigurationMistakes>
+    typealias Completion = (Reading) -> Void
 
     private let path: String
     private let loop: EventLoop
     private let logger: Logger
     /// The file is being read.
     private var reading: BackgroundTask<Reading>?
-    /// The file may have changed since that began.
-    private var readsAgain = false
-    /// Called with what the file says, on the thread of the loop. Mistakes are in the log.
-    var onLoad: ((DaemonSettings) -> Void)?
+    /// Those who wait for what is being read.
+    private var waiting: [Completion] = []
+    /// Those who came while it was being read already: the file may have changed since that began.
+    private var late: [Completion] = []
 
     init(path: String, loop: EventLoop, logger: Logger) {
         self.path = path
@@ -24,11 +25,15 @@ final class ConfigurationLoader {
     }
 
     /// Reads the file; once more if it is being read already.
-    func load() {
-        guard reading == nil else {
-            readsAgain = true
-            return
-        }
+    ///
+    /// - Parameter completion: is called with what the file says, on the thread of the loop. Mistakes are in the log.
+    func load(then completion: @escaping Completion) {
+        guard reading == nil else { return late.append(completion) }
+        waiting = [completion]
+        read()
+    }
+
+    private func read() {
         let path = path
         let work: @Sendable () -> Reading = {
             Result { () throws(ConfigurationMistakes) in try DaemonSettings.load(path) }
@@ -43,13 +48,12 @@ final class ConfigurationLoader {
 
     private func loaded(_ result: Reading) {
         reading = nil
-        switch result {
-        case .success(let configuration): onLoad?(configuration)
-        case .failure(let mistakes):
+        if case .failure(let mistakes) = result {
             logger.error("the configuration has mistakes, the old one stays", metadata: ["mistakes": "\(mistakes)"])
         }
-        guard readsAgain else { return }
-        readsAgain = false
-        load()
+        let ended = waiting
+        (waiting, late) = (late, [])
+        for completion in ended { completion(result) }
+        if reading == nil, !waiting.isEmpty { read() }
     }
 }

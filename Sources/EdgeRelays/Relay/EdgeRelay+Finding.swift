@@ -159,7 +159,10 @@ extension EdgeRelay: LinkView {
     package func hasLeft(_ index: Int32) -> Bool { table[index] == nil && table.isElsewhere(index) }
 
     package func filter(of vsiID: VSIID, at link: KernelLink?) -> FilterState {
-        if let link = link.flatMap({ table[$0.index] }), !guests.isSecured(link) { return .missing }
+        if let link {
+            // One that the table does not have yet has no rules yet either.
+            guard let known = table[link.index], guests.isSecured(known) else { return .missing }
+        }
         return gate.isOpen(vsiID) ? .open : .closed
     }
 

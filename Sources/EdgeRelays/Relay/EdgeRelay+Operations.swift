@@ -25,7 +25,9 @@ extension EdgeRelay {
         case .keepFromHost(let index):
             whenHostIsOff { relay in relay.run(vsiID, operation, .keepHostOff(index: index)) }
         case .installFilter(let index):
-            guard let link = table[index] else { return finished(vsiID, operation, .done) }
+            // The kernel has told of a new link before it answered, but that may not have been read yet.
+            if table[index] == nil { table.catchUp() }
+            guard let link = table[index] else { return finished(vsiID, operation, .gone) }
             guests.secure(link) { [weak self] problem in
                 if let problem { self?.tellUnguarded(vsiID, link, problem) }
                 self?.finished(vsiID, operation, .done)

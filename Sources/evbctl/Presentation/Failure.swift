@@ -44,7 +44,8 @@ struct Failure: Equatable {
                 switch error.failure {
                 case .noAnswer, .noBridge: Status.noAnswer
                 case .invalidArgument: Status.usage
-                case .noSuchPort, .noSuchVSI, .refused, .linkFailed, .busy, .readOnly: Status.refused
+                case .noSuchPort, .noSuchVSI, .refused, .linkFailed, .busy, .readOnly, .invalidConfiguration, .endsVSIs:
+                    Status.refused
                 }
         case .misunderstood(let error, let detail):
             what = "evbd does not take the call: \(error)\(detail.map { " (\($0))" } ?? "")"

@@ -62,6 +62,8 @@ class Evbd:
             "control": {"socket": self.socket, "group": "root"},
             "libvirt": {"enabled": True, "pid-file": self.pid_file},
             "log": {"level": "debug"},
+            # Tests take ports with VSIs out of the file and mean it; test_reload.py has what keeps an operator from that.
+            "reload": {"ends-vsis": True},
             **sections,
         }
         if self.power:
