@@ -105,6 +105,9 @@ def test_OPS_106_an_upgrade_a_removal_and_a_purge(cable, debian):
     vsi = str(uuid.uuid4())
     debian.ctl("vsi", "associate", vsi, "--port", "uplink0", "--type", "1", "--filter", f"mac={GUEST}", "--link", "vm0")
     index, number = cable.host.index("vm0"), debian.show("MainPID")
+    # By the evbctl of the package.
+    debian("systemctl", "reload", "evbd")
+    assert debian.show("MainPID") == number
 
     debian.dpkg("--force-confold", "-i", "/tmp/later.deb")
     assert debian.is_active() == "active" and debian.show("MainPID") not in ("0", number)

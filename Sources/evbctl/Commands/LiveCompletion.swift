@@ -11,7 +11,7 @@ internal import JSON
 enum LiveCompletion: Sendable {
     case ports, vsis, links
 
-    /// How long the typist waits at most.
+    /// How long evbd may take to accept the call, and again to answer it.
     static let patience = Duration.seconds(1)
     /// How many words are offered at most.
     static let maximumWords = 1000
