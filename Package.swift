@@ -13,6 +13,9 @@ let strict: [SwiftSetting] = [
 /// Swift Testing's macros expand to code that the upcoming features above warn about, so tests keep only the language mode.
 let strictTests: [SwiftSetting] = [.swiftLanguageMode(.v6), .unsafeFlags(["-warnings-as-errors"])]
 
+/// Programs resolve all symbols at their start, so that the table of their addresses is read-only from then on (full RELRO).
+let hardened: [LinkerSetting] = [.unsafeFlags(["-Xlinker", "-z", "-Xlinker", "now"])]
+
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 
@@ -134,10 +137,10 @@ let package = Package(
             swiftSettings: strict),
         .executableTarget(
             name: "evbd", dependencies: ["EVBDaemon", "EVBModel", "EVBSettings", "SettingsFile", argumentParser],
-            swiftSettings: strict),
+            swiftSettings: strict, linkerSettings: hardened),
         .executableTarget(
             name: "evbctl", dependencies: ["EVBControl", "EVBModel", "JSON", "TerminalText", argumentParser],
-            swiftSettings: strict),
+            swiftSettings: strict, linkerSettings: hardened),
 
         // What tests share: namespaces of the network, and replies of a daemon.
         .target(

@@ -1,4 +1,4 @@
-# Sourced by Packaging/demo and Tests/run: what both need before they can start. Not to be run by itself.
+# Sourced by Packaging/demo, Packaging/deb and Tests/run: what both need before they can start. Not to be run by itself.
 # shellcheck shell=bash disable=SC2034 # the lists are for those who source this
 
 # What a bare Debian 12 needs beside the Swift toolchain: to compile and link, to fetch packages, and evbd's own libraries.
@@ -14,6 +14,8 @@ LIBVIRT_PACKAGES=(libvirt-daemon libvirt-clients qemu-system-x86)
 # What the demo wants beside those, and its guests. Their kernel and busybox are unpacked too, never installed.
 DEMO_PACKAGES=(tcpdump)
 GUEST_PACKAGES=(qemu-system-x86 cpio)
+# What makes a package of the programs; their libraries, so that it depends on them.
+DEB_PACKAGES=(build-essential debhelper python3 pkg-config libnl-3-dev libnl-route-3-dev libyaml-dev libnftables-dev)
 
 say() { printf '%s\n' "$*"; }
 die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
@@ -56,6 +58,32 @@ require_swift() {
   [[ -n $version ]] || die "'swift --version' says nothing: $(swift --version 2>&1 | head -n 1)"
   ((major > 6 || (major == 6 && minor >= 1))) || die "Swift $version is too old, at least 6.1 is needed"
   say "Swift $version, $(command -v swift)"
+}
+
+# The release build: that of EVBD_RELEASE_DIR, in $release, or one that is made now.
+release_build() {
+  if [[ -z $release ]]; then
+    install_missing "${BUILD_PACKAGES[@]}"
+    require_swift
+    say "Building a release of evbd and evbctl (a few minutes the first time)"
+    swift build --configuration release --static-swift-stdlib --product evbd </dev/null
+    swift build --configuration release --static-swift-stdlib --product evbctl </dev/null
+    release=$(swift build --configuration release --static-swift-stdlib --show-bin-path)
+  fi
+  [[ -x $release/evbd && -x $release/evbctl ]] || die "there is no evbd and evbctl in $release"
+}
+
+# The time of the commit, which the package has too, so that the same tree gives the same package.
+commit_seconds() { git -c safe.directory="$PWD" log -1 --format=%ct 2>/dev/null || date +%s; }
+# The release's version; of what came after it also when, so that packages of later trees are newer.
+package_version() {
+  local version
+  version=$(sed -n 's/.*static let version = "\(.*\)"/\1/p' Sources/EVBModel/Release.swift)
+  if [[ $(git -c safe.directory="$PWD" describe --tags --exact-match 2>/dev/null) == "v$version" ]]; then
+    say "$version"
+  else
+    say "$version+$(date -u -d "@$(commit_seconds)" +%Y%m%d.%H%M%S)"
+  fi
 }
 
 # What root built belongs to the user who called sudo, or a later `swift build` of theirs fails.

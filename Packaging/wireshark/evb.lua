@@ -1,7 +1,7 @@
 -- Edge Virtual Bridging (IEEE 802.1Qbg, now IEEE 802.1Q clauses 40 to 43) for Wireshark and tshark, 4.0 or later.
 --
 -- Decodes the EVB TLV and the CDCP TLV of LLDP, ECP (EtherType 0x8940) and VDP, and the same of the pre-standard "draft 0.2" (OUI
--- 00-1B-3F, EtherType 0x88B7). To install: copy the *.lua of this folder to ~/.local/lib/wireshark/plugins. For once:
+-- 00-1B-3F, EtherType 0x88B7). To install: copy the *.lua of this folder to ~/.local/lib/wireshark/plugins. Not for root: tshark 4.4 and later load no Lua for it. For once:
 -- tshark -X lua_script:evb.lua
 --
 -- Wireshark's own decoders of 0x8940 and 0x88B7 are replaced, for they misread VDP's filters. Its LLDP decoder stays; what it does
@@ -10,7 +10,12 @@
 --
 -- evb-reading.lua reads octets within bounds, evb-vdp.lua knows VDP's TLVs; this file has the fields, ECP and LLDP.
 
-local evb = Proto("evb", "Edge Virtual Bridging")
+-- In a folder of plugins and named by -X lua_script as well, this file is loaded twice. The second time has nothing to add.
+local is_first, evb = pcall(Proto, "evb", "Edge Virtual Bridging")
+if not is_first then
+  if tostring(evb):find("two protocols", 1, true) then return end
+  error(evb)
+end
 local ecp = Proto("evbecp", "Edge Control Protocol (IEEE 802.1Q)")
 local vdp = Proto("evbvdp", "VSI Discovery and Configuration Protocol (IEEE 802.1Q)")
 

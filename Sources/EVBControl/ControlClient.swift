@@ -64,17 +64,17 @@ public final class ControlClient {
     private let socket: String
     private let descriptor: FileDescriptor
     private var decoder = VarlinkDecoder(limit: VarlinkDecoder.maximumReply)
-    /// How long to wait in the queue of those who have not been accepted.
-    private static let patienceSeconds = 10
 
     /// Connects.
     ///
-    /// - Parameter socket: the path of the control socket.
+    /// - Parameters:
+    ///   - socket: the path of the control socket.
+    ///   - patienceSeconds: how long to wait in the queue of those who have not been accepted.
     /// - Throws: ``ControlClientError/noDaemon(socket:cause:)``.
-    public init(socket: String) throws(ControlClientError) {
+    public init(socket: String, patienceSeconds: Int = 10) throws(ControlClientError) {
         self.socket = socket
         do {
-            descriptor = try UnixSocket.connect(socket, patienceSeconds: Self.patienceSeconds)
+            descriptor = try UnixSocket.connect(socket, patienceSeconds: patienceSeconds)
         } catch {
             let cause: ControlClientError.Cause =
                 switch error.code {

@@ -150,6 +150,9 @@ public enum ControlInterface {
           misbehaviour: ?Misbehaviour
         )
 
+        # The daemon, its ports, and what an operator should know beside that.
+        type Status (daemon: Daemon, ports: []Port, notes: []Note)
+
         # An EVB TLV, by the standard's names. rwdOrigin and rkaOrigin are the ROL bits.
         type EVBTLV (
           evbMode: string,
@@ -166,6 +169,9 @@ public enum ControlInterface {
           rka: int,
           rkaOrigin: (local, remote)
         )
+
+        # The EVB TLVs of both sides of a link, as this side knows them.
+        type EVBTLVs (local: ?EVBTLV, remote: ?EVBTLV)
 
         # The LLDP neighbour on the nearest customer bridge address.
         type Neighbour (
@@ -255,7 +261,7 @@ public enum ControlInterface {
           vsis: VSICounts,
           misbehaviour: ?Misbehaviour,
           problems: []Problem,
-          evbTLV: (local: ?EVBTLV, remote: ?EVBTLV),
+          evbTLV: EVBTLVs,
           lldpNeighbour: ?Neighbour,
           sys: Sys,
           urp: ?URP,
@@ -363,7 +369,7 @@ public enum ControlInterface {
         method GetVersion() -> (version: string)
 
         # The daemon and all of its ports, and what an operator should know beside that.
-        method GetStatus() -> (status: (daemon: Daemon, ports: []Port, notes: []Note))
+        method GetStatus() -> (status: Status)
 
         # All ports, in the order of the configuration.
         method ListPorts() -> (ports: []Port)

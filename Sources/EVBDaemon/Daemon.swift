@@ -234,7 +234,8 @@ package final class Daemon {
     private var notes: [StatusNote] {
         let reload = reloadProblem.map {
             StatusNote(
-                kind: .reload, isProblem: true, port: nil, message: "the configuration in force is not the file's: \($0)",
+                kind: .reload, isProblem: true, port: nil,
+                message: "the configuration in force is not the file's: \($0)",
                 hint: "correct the file, or see evbctl reload --dry-run")
         }
         return [reload].compactMap(\.self) + (libvirt?.notes ?? [])

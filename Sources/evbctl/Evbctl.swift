@@ -29,7 +29,9 @@ struct Evbctl: ParsableCommand {
               64  wrong arguments
             """,
         version: Release.version,
-        subcommands: [Status.self, Port.self, VSI.self, Monitor.self, Stats.self, Reload.self, Version.self])
+        subcommands: [
+            Status.self, Port.self, VSI.self, Monitor.self, Stats.self, Reload.self, Varlink.self, Version.self,
+        ])
 
     static func main() {
         do {

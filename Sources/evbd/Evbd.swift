@@ -18,13 +18,15 @@ struct Evbd: ParsableCommand {
             """,
         version: "evbd \(Release.version)")
 
-    @Option(name: .customLong("config"), help: "The configuration file.")
+    @Option(name: .customLong("config"), help: "The configuration file.", completion: .file(extensions: ["yaml"]))
     var configurationPath = "/etc/evbd/evbd.yaml"
 
     @Flag(help: "Print OK, or every mistake in the configuration, and exit.")
     var checkConfig = false
 
-    @Option(name: .customLong("runtime-dir"), help: "The directory for what lives until the next boot.")
+    @Option(
+        name: .customLong("runtime-dir"), help: "The directory for what lives until the next boot.",
+        completion: .directory)
     var runtimeDirectory = "/run/evbd"
 
     @Option(
@@ -32,7 +34,7 @@ struct Evbd: ParsableCommand {
             trace, debug, info, notice, warning, error or critical, also over reloads; the configuration's if it is left \
             out.
             """,
-        transform: parseLevel)
+        completion: .list(LogLevel.allCases.map(\.rawValue)), transform: parseLevel)
     var logLevel: Logger.Level?
 
     static func main() {

@@ -286,6 +286,22 @@ import Testing
         }
     }
 
+    @Test("OPS-109 no structure without a name is inside another, for systemd's varlinkctl refuses those")
+    func structuresHaveNames() {
+        for line in (ControlInterface.description + VarlinkService.description).split(separator: "\n")
+        where line.first != "#" && line.first != " " {
+            var depth = 0
+            for character in line {
+                depth += character == "(" ? 1 : character == ")" ? -1 : 0
+                #expect(character != ":" || depth < 2, "\(line)")
+            }
+        }
+        // Members that have a line each.
+        for line in ControlInterface.description.split(separator: "\n") where line.hasPrefix("  ") {
+            #expect(line.filter { $0 == ":" }.count == 1, "\(line)")
+        }
+    }
+
     @Test func noLineIsTooLongOrEndsInSpaces() {
         for line in (ControlInterface.description + VarlinkService.description).split(separator: "\n") {
             #expect(line.count <= 120 && line.last != " ", "\(line)")

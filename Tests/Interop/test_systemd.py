@@ -53,15 +53,18 @@ CLEAN = 'mount -t cgroup2 none "$1"; [ ! -d "$1/$2" ] || find "$1/$2" -depth -ty
 class Manager:
     """systemd in the host's network namespace."""
 
+    # What is laid before systemd starts, from where, and programs of the build for it.
+    inside, source, programs = INSIDE, UNIT.parent, ("evbd", "evbctl")
+
     def __init__(self, cable):
         self.lab = cable.lab
-        for program in ("evbd", "evbctl"):
+        for program in self.programs:
             shutil.copy(binary(program), self.lab.directory)
         (self.lab.directory / "evbd.yaml").write_text("ports:\n  - interface: uplink0\n")
         self.lab.directory.chmod(0o755)
         self.lab.at_end(self._clean)
         self.process = self.lab.start("systemd", cable.host.command(
-            "bash", "-c", OUTSIDE, "bash", self.lab.directory, self.lab.id, INSIDE, UNIT.parent))
+            "bash", "-c", OUTSIDE, "bash", self.lab.directory, self.lab.id, self.inside, self.source))
         self.lab.at_end(self.process.kill)
         eventually(self._is_up, 20, f"systemd is up\n{self.process.tail()}", every=0.2)
 
@@ -88,8 +91,8 @@ class Manager:
         return self("evbctl", *words).stdout
 
 
-@pytest.fixture
-def manager(cable):
+def require_systemd():
+    """Skips where the unit cannot be run."""
     if not shutil.which("nsenter") or not Path("/lib/systemd/systemd").exists():
         pytest.skip("there is no systemd to run the unit: apt-get install systemd")
     if SANITIZER:
@@ -97,6 +100,11 @@ def manager(cable):
     probe = subprocess.run(["unshare", "--mount", "mount", "-t", "cgroup2", "none", "/mnt"], capture_output=True, text=True)
     if probe.returncode:
         pytest.skip(f"systemd cannot be run here: {probe.stderr.strip()}")
+
+
+@pytest.fixture
+def manager(cable):
+    require_systemd()
     return Manager(cable)
 
 

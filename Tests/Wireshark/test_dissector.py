@@ -371,6 +371,17 @@ def test_installed_as_the_readme_says(tmp_path):
     assert "ecp21" in run(CAPTURES / "22-vdptool-assoc-deassoc.pcap", "-T", "fields", "-e", "frame.protocols", plugin=False, home=bare)
 
 
+def test_OPS_108_loaded_twice(tmp_path):
+    """From a folder of plugins, and named on the command line too: no error, and each field once."""
+    folder = tmp_path / ".local/lib/wireshark/plugins"
+    folder.mkdir(parents=True)
+    for path in PLUGIN.glob("*.lua"):
+        shutil.copy(path, folder)
+    pcap = write_pcap(tmp_path / "frames.pcap", [lldp(EVB().encode())])
+    fields, = shown(pcap, home=tmp_path)
+    expect(fields, evb_values(EVB()), "an EVB TLV")
+
+
 def test_texts_and_filters(tmp_path):
     """The columns tell what a frame is about, and filters find it."""
     pcap = CAPTURES / "22-vdptool-assoc-deassoc.pcap"

@@ -8,7 +8,8 @@ internal import JSON
 struct GlobalOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "The control socket of evbd (default: $EVBCTL_SOCKET, else /run/evbd/evbd.sock).", valueName: "path"))
+            "The control socket of evbd (default: $EVBCTL_SOCKET, else /run/evbd/evbd.sock).", valueName: "path"),
+        completion: .file())
     var socket: String?
 
     @Flag(help: "Print JSON, for programs; its keys stay as they are.")
@@ -17,7 +18,10 @@ struct GlobalOptions: ParsableArguments {
     /// How long evbd may take for an answer that waits for nobody else.
     static let answerMilliseconds = 10_000
 
-    var socketPath: String {
+    var socketPath: String { Self.socketPath(given: socket) }
+
+    /// The control socket that an option names, else the environment's, else the standard's.
+    static func socketPath(given socket: String?) -> String {
         if let socket { return socket }
         if let value = getenv("EVBCTL_SOCKET"), value.pointee != 0 { return String(cString: value) }
         return ControlSocketPath.standard
@@ -26,7 +30,7 @@ struct GlobalOptions: ParsableArguments {
     /// Does what a command does with evbd, and turns a failure into its words and its exit status.
     func withClient(_ body: (ControlClient) throws(ControlClientError) -> Void) throws {
         do {
-            try body(try connect())
+            try body(try Self.connect(socketPath))
         } catch {
             let failure = Failure(error)
             Terminal.complain(failure.text)
@@ -35,12 +39,13 @@ struct GlobalOptions: ParsableArguments {
     }
 
     /// Who may not use the control socket may still look: evbd may have a read-only socket beside it.
-    private func connect() throws(ControlClientError) -> ControlClient {
+    static func connect(_ path: String, patienceSeconds: Int = 10) throws(ControlClientError) -> ControlClient {
         do {
-            return try ControlClient(socket: socketPath)
+            return try ControlClient(socket: path, patienceSeconds: patienceSeconds)
         } catch {
             guard case .noDaemon(_, .forbidden) = error,
-                let client = try? ControlClient(socket: ControlSocketPath.readOnly(beside: socketPath))
+                let client = try? ControlClient(
+                    socket: ControlSocketPath.readOnly(beside: path), patienceSeconds: patienceSeconds)
             else { throw error }
             return client
         }

@@ -40,7 +40,8 @@ struct PortShow: ParsableCommand {
               evbctl port show eth0
             """)
 
-    @Argument(help: ArgumentHelp("The interface of the port.", valueName: "iface"))
+    @Argument(
+        help: ArgumentHelp("The interface of the port.", valueName: "iface"), completion: LiveCompletion.ports.kind)
     var interface: String
 
     @OptionGroup var global: GlobalOptions

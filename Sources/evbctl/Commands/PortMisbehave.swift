@@ -16,7 +16,8 @@ struct PortMisbehave: ParsableCommand {
               evbctl port misbehave port0 --off
             """)
 
-    @Argument(help: ArgumentHelp("The interface of the port.", valueName: "iface"))
+    @Argument(
+        help: ArgumentHelp("The interface of the port.", valueName: "iface"), completion: LiveCompletion.ports.kind)
     var interface: String
 
     @Flag(help: "Behave.")
@@ -34,7 +35,9 @@ struct PortMisbehave: ParsableCommand {
     @Option(help: ArgumentHelp("Refuse so many answers and no more.", valueName: "n"))
     var count: Int?
 
-    @Option(help: ArgumentHelp("Refuse this VSI and no other.", valueName: "vsiid"), transform: parseVSIID)
+    @Option(
+        help: ArgumentHelp("Refuse this VSI and no other.", valueName: "vsiid"), completion: LiveCompletion.vsis.kind,
+        transform: parseVSIID)
     var vsi: String?
 
     @Option(help: ArgumentHelp("Answer so much later; acknowledgements are in time.", valueName: "ms"))

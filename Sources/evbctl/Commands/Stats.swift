@@ -12,7 +12,7 @@ struct Stats: ParsableCommand {
               evbctl stats eth0
             """)
 
-    @Argument(help: ArgumentHelp("Only those of a port.", valueName: "iface"))
+    @Argument(help: ArgumentHelp("Only those of a port.", valueName: "iface"), completion: LiveCompletion.ports.kind)
     var interface: String?
 
     @OptionGroup var global: GlobalOptions

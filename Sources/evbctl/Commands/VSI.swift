@@ -26,7 +26,7 @@ struct VSIList: ParsableCommand {
               evbctl vsi list --port eth0 --state pending
             """)
 
-    @Option(help: ArgumentHelp("Only those on a port.", valueName: "iface"))
+    @Option(help: ArgumentHelp("Only those on a port.", valueName: "iface"), completion: LiveCompletion.ports.kind)
     var port: String?
 
     @Option(help: "Only those in a state.")
@@ -69,7 +69,9 @@ struct VSIShow: ParsableCommand {
               evbctl vsi show 5ab5c6a6-9f4b-4d27-a1bb-3b8d9d7b6a51
             """)
 
-    @Argument(help: ArgumentHelp("The VSI.", valueName: "vsiid"), transform: parseVSIID)
+    @Argument(
+        help: ArgumentHelp("The VSI.", valueName: "vsiid"), completion: LiveCompletion.vsis.kind,
+        transform: parseVSIID)
     var vsiID: String
 
     @OptionGroup var global: GlobalOptions

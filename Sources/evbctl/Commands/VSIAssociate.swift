@@ -64,10 +64,14 @@ struct VSIDeassociate: ParsableCommand {
               evbctl vsi deassociate 5ab5c6a6-9f4b-4d27-a1bb-3b8d9d7b6a51
             """)
 
-    @Argument(help: ArgumentHelp("The VSI.", valueName: "vsiid"), transform: parseVSIID)
+    @Argument(
+        help: ArgumentHelp("The VSI.", valueName: "vsiid"), completion: LiveCompletion.vsis.kind,
+        transform: parseVSIID)
     var vsiID: String
 
-    @Option(help: ArgumentHelp("The port that it is on (default: wherever it is).", valueName: "iface"))
+    @Option(
+        help: ArgumentHelp("The port that it is on (default: wherever it is).", valueName: "iface"),
+        completion: LiveCompletion.ports.kind)
     var port: String?
 
     @OptionGroup var wait: WaitOptions

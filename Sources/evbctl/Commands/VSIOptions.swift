@@ -31,10 +31,10 @@ struct WaitOptions: ParsableArguments {
 struct VSIOptions: ParsableArguments {
     @Argument(
         help: ArgumentHelp("The VSI: a UUID, or a text after ipv4:, ipv6:, mac: or local:.", valueName: "vsiid"),
-        transform: parseVSIID)
+        completion: LiveCompletion.vsis.kind, transform: parseVSIID)
     var vsiID: String
 
-    @Option(help: ArgumentHelp("The port that it is on.", valueName: "iface"))
+    @Option(help: ArgumentHelp("The port that it is on.", valueName: "iface"), completion: LiveCompletion.ports.kind)
     var port: String
 
     @Option(help: ArgumentHelp("The VSI manager that knows its type (default: the bridge's own).", valueName: "id"))
@@ -75,7 +75,8 @@ struct VSIOptions: ParsableArguments {
             "Create this link on the port for the machine once it is associated; where the port is in a Linux bridge, the "
                 + "tap there that is the machine's. vf:3 is virtual function 3 of the port's card, which gets address, VLAN and "
                 + "priority of the filter (default: the link with a MAC address of the filter, if somebody makes one).",
-            valueName: "name"))
+            valueName: "name"),
+        completion: LiveCompletion.links.kind)
     var link: String?
 
     @Option(help: "What kind of link (default: macvtap).")
