@@ -23,8 +23,8 @@ extension World {
     private func checkHearing(_ index: Int) throws(Ledger.Breach) {
         let pair = pairs[index]
         guard !pair.ledger.isTainted, pair.isLinkUp else { return }
-        // One that answers beside a false bridge is kept for longer.
-        let hold = Interval.seconds(swarm.faults.contains(.falseBridge) ? 243 : 122)
+        // One that answers while another is known, which may be gone by now, is kept for longer.
+        let hold = Interval.seconds(swarm.faults.isDisjoint(with: [.falseBridge, .replaceBridge]) ? 122 : 243)
         let isBridgeDeaf = pair.isBridgeRunning && now.since(pair.lastLLDP.0) > hold
         let isStationDeaf = pair.isStationRunning && now.since(pair.lastLLDP.1) > hold
         guard isBridgeDeaf && pair.bridge.snapshot.station != nil || isStationDeaf && pair.station.snapshot.peer != nil

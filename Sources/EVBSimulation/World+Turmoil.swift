@@ -217,7 +217,10 @@ extension World {
         for index in pairs.indices {
             current = index
             note(.note("from now on nothing goes wrong"), index)
-            pairs[index].isCut = false
+            if pairs[index].isCut {
+                pairs[index].isCut = false
+                bridgeIsBack(index)
+            }
             try startStation(index)
             try startBridge(index)
             try restoreLink(index)

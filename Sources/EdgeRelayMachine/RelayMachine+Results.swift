@@ -13,6 +13,9 @@ extension RelayMachine {
         let (hasStaleNews, formerName) = (running.hasStaleNews, slot.actual.name)
         if case .failed(let failure) = result {
             set(vsiID, slot, &effects)
+            if case .delete = operation, failure.kind == .notFound, hasStaleNews, cameBack(vsiID, view, &effects) {
+                return effects
+            }
             failed(vsiID, operation, failure, view, &effects)
         } else {
             if operation.changesLink { slot.failures = 0 }
@@ -57,6 +60,19 @@ extension RelayMachine {
             step(vsiID, view, &effects)
         default: step(vsiID, view, &effects)
         }
+    }
+
+    /// The link of a VSI that was given up has left while it was to be deleted, and may be back, maybe with another index.
+    ///
+    /// - Returns: whether it is; it goes then.
+    private mutating func cameBack(_ vsiID: VSIID, _ view: some LinkView, _ effects: inout [RelayEffect]) -> Bool {
+        guard let slot = slots[vsiID], slot.desired == .absent, slot.actual.ownership?.isCreated == true,
+            let candidate = view.candidate(
+                for: vsiID, LinkSpec(.created, name: nil), vlan: nil, except: nil, holder: { _ in nil })
+        else { return false }
+        setActual(vsiID, .here(candidate.link, candidate.ownership, .neverOpened, .missing), &effects)
+        step(vsiID, view, &effects)
+        return true
     }
 
     private mutating func failed(

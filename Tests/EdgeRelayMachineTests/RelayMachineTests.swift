@@ -155,6 +155,21 @@ private struct View: LinkView {
         #expect(operations(effects) == [] && machine.slots[vsi]?.actual.isElsewhere == true)
     }
 
+    @Test("a link that left while it was to be deleted, and is back before the answer, is deleted all the same")
+    func backBeforeItIsDeleted() {
+        var machine = RelayMachine(policy: policy)
+        _ = machine.want(vsi, .up(spec, vlan: nil), View())
+        let up = link(7, isUp: true)
+        var view = View(links: [7: up], candidate: (7, true))
+        _ = machine.finished(vsi, .create(spec, vlan: nil, .vepa), .link(up, .created(vlan: nil)), view)
+        #expect(operations(machine.want(vsi, .absent, view)) == [.delete(index: 7)])
+        view = View(links: [9: link(9, "eth0")], candidate: (9, true))
+        _ = machine.observe(.link(name: "eth0", address: nil, owner: vsi, link(9, "eth0")), view)
+        let missing = LinkResult.failed(LinkFailure(.notFound, "no such device"))
+        #expect(operations(machine.finished(vsi, .delete(index: 7), missing, view)) == [.delete(index: 9)])
+        #expect(machine.finished(vsi, .delete(index: 9), .gone, View()).contains(.settled(vsi, nil)))
+    }
+
     @Test("a process that keeps renaming a link and changing it is left alone in the end, as one that only changes it")
     func renamedAndChanged() {
         var machine = RelayMachine(policy: policy)
