@@ -381,6 +381,9 @@ package final class PortTransport {
         }
     }
 
+    /// Nothing is to be sent on other interfaces for now.
+    package func endSendingElsewhere() { sender = nil }
+
     /// Logs what the peer may have caused. The log's quota bounds it.
     package func log(_ level: Logger.Level, _ message: String, _ metadata: Logger.Metadata = [:]) {
         logger.log(level: level, "\(message)", metadata: metadata)

@@ -60,7 +60,9 @@ extension World {
         let isLegible = swarm.corrupt == 0 && swarm.loss <= 100 && !swarm.faults.contains(.delay)
         let isThere = pair.isBridgeRunning && pair.isLinkUp && !pair.isCut
         let isSound = isThere && now.since(pair.bridgeSoundSince) > .seconds(150)
-        guard isLegible, isSound, swarm.faults.isDisjoint(with: [.changeAddress, .dialect]) else { return }
+        // It is no breach to leave a false one for it.
+        let isFollowed = pair.station.snapshot.peer?.address == pair.bridgeSettings.address
+        guard isLegible, isSound, !isFollowed, swarm.faults.isDisjoint(with: [.changeAddress, .dialect]) else { return }
         throw Ledger.Breach(
             rule: "a bridge that answers is not taken for gone because another is heard",
             detail: "sound since \(Trace.text(pair.bridgeSoundSince))")

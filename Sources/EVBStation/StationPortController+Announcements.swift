@@ -37,7 +37,9 @@ extension StationPortController {
     }
 
     private func scheduleAnnouncements() {
-        announcementTimer?.set(announcements.nextDeadline(at: now))
+        let deadline = announcements.nextDeadline(at: now)
+        announcementTimer?.set(deadline)
+        if deadline == nil { transport.endSendingElsewhere() }
     }
 
     /// - Returns: How many frames were sent; nil ends the announcement.

@@ -144,7 +144,7 @@ def test_systemd_understands_the_unit(tmp_path):
     """Every line; the program is put where there is one."""
     program = shutil.copy("/bin/true", tmp_path / "evbd")
     unit = tmp_path / "evbd.service"
-    unit.write_text(UNIT.read_text().replace("/usr/sbin/evbd", str(program)))
+    unit.write_text(UNIT.read_text().replace("/usr/sbin/evbd", str(program)).replace("/usr/bin/evbctl", str(program)))
     result = run("systemd-analyze", "verify", "--man=no", unit, check=False)
     assert (result.returncode, result.stdout + result.stderr) == (0, "")
     unit.write_text(unit.read_text() + "\n[Service]\nNoSuchKey=1\n")

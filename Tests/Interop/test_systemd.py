@@ -27,10 +27,12 @@ set -e
 lab=$1 packaging=$2
 mount --make-rprivate /
 mount -t tmpfs tmpfs /run
-mkdir -p /run/layers/{etc,sbin}/{up,work} /run/units
+mkdir -p /run/layers/{etc,sbin,bin}/{up,work} /run/units
 mount -t overlay -o lowerdir=/etc,upperdir=/run/layers/etc/up,workdir=/run/layers/etc/work overlay /etc
 mount -t overlay -o lowerdir=/usr/sbin,upperdir=/run/layers/sbin/up,workdir=/run/layers/sbin/work overlay /usr/sbin
-install -m 755 "$lab/evbd" "$lab/evbctl" /usr/sbin
+mount -t overlay -o lowerdir=/usr/bin,upperdir=/run/layers/bin/up,workdir=/run/layers/bin/work overlay /usr/bin
+install -m 755 "$lab/evbd" /usr/sbin
+install -m 755 "$lab/evbctl" /usr/bin
 install -m 644 -D "$lab/evbd.yaml" /etc/evbd/evbd.yaml
 install -m 644 -D "$packaging/evbd.sysusers" /etc/sysusers.d/evbd.conf
 install -m 644 -D "$packaging/evbd.tmpfiles" /etc/tmpfiles.d/evbd.conf

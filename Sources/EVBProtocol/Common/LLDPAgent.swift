@@ -97,9 +97,9 @@ struct LLDPAgent {
     /// Takes in what was received, and tells how it differs from what was known.
     ///
     /// The neighbour that is `kept` is never forgotten to make room for another, whatever source address the others have.
-    mutating func receive(_ lldpdu: LLDPDU, from source: MACAddress, keeping kept: EVBPeer?, at now: Instant)
-        -> Reception
-    {
+    mutating func receive(
+        _ lldpdu: LLDPDU, from source: MACAddress, keeping kept: EVBPeer?, sparing spared: [MACAddress], at now: Instant
+    ) -> Reception {
         // What another sender says under the same name is its own.
         let index = neighbours.firstIndex { $0.isSame(as: lldpdu) && $0.source == source }
         guard lldpdu.timeToLive > 0 else {
@@ -116,7 +116,7 @@ struct LLDPAgent {
             neighbours[index] = neighbour
             return isChanged ? .updated : .refreshed
         }
-        if neighbours.count >= Self.neighboursMax { forgetOne(keeping: kept) }
+        if isFull { forgetOne(keeping: kept, sparing: spared) }
         neighbours.append(neighbour)
         if isEnabled {
             fastRemaining = Self.fastCount
@@ -125,12 +125,19 @@ struct LLDPAgent {
         return .added
     }
 
-    /// Makes room: the one that has been silent longest goes, but never the bridge in use.
-    private mutating func forgetOne(keeping kept: EVBPeer?) {
+    /// Whether there is no room for another neighbour.
+    var isFull: Bool { neighbours.count >= Self.neighboursMax }
+
+    /// Makes room: the one that has been silent longest goes, one that hears this side after the others, and never the peer. A
+    /// stranger under many names does not so displace a peer that waits to be followed.
+    private mutating func forgetOne(keeping kept: EVBPeer?, sparing spared: [MACAddress]) {
         let candidates = neighbours.indices.filter {
             !neighbours[$0].isSame(as: kept) || neighbours[$0].source != kept?.address
         }
-        let oldest = candidates.min { neighbours[$0].lastHeard < neighbours[$1].lastHeard }
+        let others = candidates.filter { !spared.contains(neighbours[$0].source) }
+        let oldest = (others.isEmpty ? candidates : others).min {
+            neighbours[$0].lastHeard < neighbours[$1].lastHeard
+        }
         neighbours.remove(at: oldest ?? 0)
     }
 

@@ -141,7 +141,9 @@ extension PeerLinkPort {
         link.statistics.lldpReceived &+= 1
         link.statistics.countTLVs(of: lldpdu)
         guard !link.countDefect(in: lldpdu, from: source) else { return }
-        switch link.agent.receive(lldpdu, from: source, keeping: link.peer, at: now) {
+        let hearing =
+            link.agent.isFull ? link.candidates.filter { Role.showsThisSide($0.advertised) }.map(\.address) : []
+        switch link.agent.receive(lldpdu, from: source, keeping: link.peer, sparing: hearing, at: now) {
         case .ignored: break
         case .added, .updated, .refreshed:
             selectPeer(otherwise: .withdrawn, at: now)
