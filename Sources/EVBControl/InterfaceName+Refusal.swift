@@ -7,12 +7,13 @@ extension InterfaceName {
     /// - Parameters:
     ///   - name: the name.
     ///   - argument: the parameter that it came in.
-    ///   - isLink: whether it may also be a virtual function.
+    ///   - isLink: whether it is that of a link, which may also be a virtual function; else it is that of a port.
     /// - Throws: `InvalidArgument` with the rule.
     package static func check(_ name: String, _ argument: String, isLink: Bool = false) throws(ControlError) {
-        guard let problem = isLink ? problem(withLink: name) : problem(with: name) else { return }
+        guard let problem = isLink ? problem(withLink: name) : problem(withPort: name) else { return }
         throw ControlError(
             .invalidArgument(argument: argument),
-            message: "\"\(printable(name, longest: 32))\" is no name of an interface: it \(problem)", hint: rule)
+            message: "\"\(printable(name, longest: 32))\" is no name of an interface: it \(problem)",
+            hint: isLink ? rule : ruleOfPorts)
     }
 }

@@ -342,6 +342,12 @@ package final class Daemon {
                     metadata: ["port": "\(port.interface)", "interface": "\(name)"])
                 continue
             }
+            guard name.utf8.count <= InterfaceName.longest else {
+                logger.notice(
+                    "there is no interface of this alternative name now; the port begins when there is",
+                    metadata: ["port": "\(name)"])
+                continue
+            }
             port.interface = name
             resolved.ports.append(port)
         }

@@ -7,14 +7,27 @@ package enum InterfaceName {
     /// The longest name in octets: IFNAMSIZ less the closing NUL.
     package static let longest = 15
 
+    /// The longest alternative name in octets: ALTIFNAMSIZ less the closing NUL.
+    package static let longestAlternative = 127
+
     /// The rule in words, as the remedy for a name that breaks it.
-    package static let rule =
+    package static let rule = rule(longest)
+    /// The same for the name of a port, which may be an alternative one.
+    package static let ruleOfPorts = rule(longestAlternative)
+
+    private static func rule(_ longest: Int) -> String {
         "give 1 to \(longest) octets without /, :, %, white space, control and invisible characters, and not . or .."
+    }
 
     /// What is wrong with a name, as the rest of a sentence that begins with the name.
     ///
     /// - Returns: nil for a name that may be used.
-    package static func problem(with name: String) -> String? {
+    package static func problem(with name: String) -> String? { problem(with: name, longest: longest) }
+
+    /// What is wrong with the name of a port, which may be an alternative name of its interface.
+    package static func problem(withPort name: String) -> String? { problem(with: name, longest: longestAlternative) }
+
+    private static func problem(with name: String, longest: Int) -> String? {
         if name.isEmpty { return "is empty" }
         if name.utf8.count > longest { return "is longer than \(longest) octets" }
         if name == "." || name == ".." { return "is the name of a directory" }

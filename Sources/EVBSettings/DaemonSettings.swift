@@ -182,7 +182,7 @@ package struct PortSettings: Sendable, Equatable {
         package static let exponentRange = 0...31
     }
 
-    /// The name of the network interface: 1 to 15 octets, none of them `/`, `:` or white space.
+    /// The name of the network interface, or an alternative one: 1 to 127 octets, none of them `/`, `:` or white space.
     package var interface: String
     /// Which side of the link this port is.
     package var role: Role = .station

@@ -285,10 +285,10 @@ extension ConfigurationReader {
     /// The name of a network interface, by the rule of ``InterfaceName``.
     private mutating func interfaceName(_ node: YAMLNode, _ path: String) -> String? {
         guard let name = text(node, path, "give the name of a network interface") else { return nil }
-        guard let problem = InterfaceName.problem(with: name) else { return name }
+        guard let problem = InterfaceName.problem(withPort: name) else { return name }
         note(
             node.line, path, "\(Self.quoted(name)) is no name of an interface: it \(problem)",
-            "\(InterfaceName.rule), as ip link shows it")
+            "\(InterfaceName.ruleOfPorts), as ip link shows it")
         return nil
     }
 }

@@ -38,8 +38,9 @@ class Traffic:
                 continue
             if last is not None and last not in acknowledged and sent[last] < 4:     # R = 3
                 self.outstanding_twice.append((last, ecp.sequence))
+            # The first one may have been under way already when the look began.
+            sent[ecp.sequence] = 1 if last is not None else 4
             last = ecp.sequence
-            sent[last] = 1
             acknowledged.discard(last)
             self.pdus += 1
             vsis = [vsi.uuid for vsi in frame.vdp.vsis if vsi.command == ASSOCIATE]

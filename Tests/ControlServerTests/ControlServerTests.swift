@@ -107,14 +107,17 @@ import VSISamples
     {
         let bench = try ControlBench()
         let client = try TestClient(bench.path)
-        for name in ["vm%d", "a\\u001b[31m", "\\u202evm", "a/b", "a b", "a:b", ".", "", "abcdefghijklmnop"] {
+        // A port may be named by an alternative name of its interface.
+        let isLink = argument == "link.name"
+        let long = String(repeating: "x", count: isLink ? 16 : 128)
+        for name in ["vm%d", "a\\u001b[31m", "\\u202evm", "a/b", "a b", "a:b", ".", "", long] {
             let text =
                 "{" + parameters.split(separator: "NAME", omittingEmptySubsequences: false).joined(separator: name)
                 + "}"
             let reply = try bench.reply(to: "io.evbd.\(method)", text, from: client)
             #expect(reply.error == "io.evbd.InvalidArgument", "\(name): \(reply)")
             #expect(reply.parameters["argument"] == .string(argument))
-            #expect(reply.parameters["hint"] == .string(InterfaceName.rule))
+            #expect(reply.parameters["hint"] == .string(isLink ? InterfaceName.rule : InterfaceName.ruleOfPorts))
         }
         #expect(bench.service.requests.isEmpty)
     }

@@ -184,3 +184,17 @@ def test_HEAL_1105_a_port_by_an_alternative_name(cable):
     evbd.process.kill()
     evbd.start().wait_for_bridge()
     evbd.wait_for_state(instance, "associated")
+
+
+def test_HEAL_1105_a_long_alternative_name_waits_for_its_interface(cable):
+    """HEAL-1105 An alternative name of more than 15 octets, which no interface has yet, names the port once there is one."""
+    cable.scripted_bridge()
+    name = "enp0s31f6np0v1-of-the-second-switch"
+    evbd = Evbd(cable.lab, cable.host, ports=[name])
+    assert evbd.ctl_json("port", "list") == []
+    cable.host.ip("link", "property", "add", "dev", "uplink0", "altname", name)
+    evbd.wait_for_bridge()
+    vsi = str(uuid.uuid4())
+    evbd.associate(vsi, port=name, mac=GUEST)
+    assert evbd.vsi(vsi)["port"] == "uplink0"
+    assert evbd.ctl("port", "show", name + "-").returncode != OK

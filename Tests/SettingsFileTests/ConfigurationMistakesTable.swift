@@ -123,7 +123,7 @@ enum ConfigurationMistakesTable {
                 ports:
                   - interface: eth0
                   - interface: eth0
-                  - interface: abcdefghijklmnop
+                  - interface: \(String(repeating: "abcdefghijklmnop", count: 8))
                   - interface: a/b
                   - interface: "a b"
                   - interface: ".."
@@ -134,18 +134,18 @@ enum ConfigurationMistakesTable {
                 """,
             lines: """
                 evbd.yaml:3: ports[1].interface: eth0 is ports[0] already, on line 2; give every interface once
-                evbd.yaml:4: ports[2].interface: "abcdefghijklmnop" is no name of an interface: it is longer than 15 octets; \
-                give 1 to 15 octets without /, :, %, white space, control and invisible characters, and not . or .., as ip link shows it
+                evbd.yaml:4: ports[2].interface: "\(String(repeating: "abcdefghijklmnop", count: 4))..." is no name of an interface: it is longer than 127 octets; \
+                give 1 to 127 octets without /, :, %, white space, control and invisible characters, and not . or .., as ip link shows it
                 evbd.yaml:5: ports[3].interface: "a/b" is no name of an interface: it has a character that the kernel does not take; \
-                give 1 to 15 octets without /, :, %, white space, control and invisible characters, and not . or .., as ip link shows it
+                give 1 to 127 octets without /, :, %, white space, control and invisible characters, and not . or .., as ip link shows it
                 evbd.yaml:6: ports[4].interface: "a b" is no name of an interface: it has a character that the kernel does not take; \
-                give 1 to 15 octets without /, :, %, white space, control and invisible characters, and not . or .., as ip link shows it
+                give 1 to 127 octets without /, :, %, white space, control and invisible characters, and not . or .., as ip link shows it
                 evbd.yaml:7: ports[5].interface: ".." is no name of an interface: it is the name of a directory; \
-                give 1 to 15 octets without /, :, %, white space, control and invisible characters, and not . or .., as ip link shows it
+                give 1 to 127 octets without /, :, %, white space, control and invisible characters, and not . or .., as ip link shows it
                 evbd.yaml:8: ports[6].interface: "e\\u{1B}[31m" is no name of an interface: it has a character that is not shown; \
-                give 1 to 15 octets without /, :, %, white space, control and invisible characters, and not . or .., as ip link shows it
+                give 1 to 127 octets without /, :, %, white space, control and invisible characters, and not . or .., as ip link shows it
                 evbd.yaml:9: ports[7].interface: "e%d" is no name of an interface: it has a %, which the kernel replaces by a number; \
-                give 1 to 15 octets without /, :, %, white space, control and invisible characters, and not . or .., as ip link shows it
+                give 1 to 127 octets without /, :, %, white space, control and invisible characters, and not . or .., as ip link shows it
                 evbd.yaml:10: ports[8].interface: is empty; give the name of a network interface
                 evbd.yaml:11: ports[9]: is a single value; give keys such as interface, each with its value
                 """),
