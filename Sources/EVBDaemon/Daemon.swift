@@ -380,7 +380,7 @@ package final class Daemon {
             switch reading {
             case .failure(let mistakes):
                 let text = "\(mistakes)"
-                if !request.dryRun { reloadProblem = "the configuration has mistakes: \(text)" }
+                if !request.dryRun { reloadProblem = "it has mistakes" }
                 completion(.failure(ControlError(.invalidConfiguration(mistakes: text))))
             case .success(let fresh): completion(decide(fresh, request))
             }

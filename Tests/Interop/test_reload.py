@@ -328,7 +328,9 @@ def test_OPS_302_the_caller_hears_of_mistakes(cable):
     evbd.write_config()
     result = evbd.ctl("reload")
     assert result.returncode == FAILED and "ports[0].evb.transmit" in result.stderr and "stays" in result.stderr, result.stderr
+    assert result.stderr.count("\n  ") == 2, result.stderr
     assert evbd.ctl("reload", "--dry-run").returncode == FAILED
+    assert "PROBLEM: the configuration in force is not the file's: it has mistakes" in evbd.ctl("status").stdout
 
 
 def test_OPS_303_check_config_looks_at_the_host(cable):

@@ -53,6 +53,11 @@ struct Failure: Equatable {
             status = Status.refused
         }
         text = "evbctl: \(printable(what))"
+        if case .refused(let error) = error, case .invalidConfiguration(let mistakes) = error.failure {
+            // A line each, as evbd --check-config has them.
+            let lines = mistakes.split(separator: "\n").map { "\n  \(printable(String($0)))" }
+            text = "evbctl: the configuration has mistakes, and the one in force stays:" + lines.joined()
+        }
         if !advice.isEmpty { text += "\n  \(printable(advice))" }
     }
 
