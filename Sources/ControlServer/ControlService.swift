@@ -24,6 +24,10 @@ package enum ControlRequest: Sendable, Equatable {
     case preAssociate(VSIRequest)
     /// Answer with ``ControlReply/vsi(_:)``, within the wait that the request gives.
     case deassociate(DeassociateRequest)
+    /// As ``deassociate(_:)``.
+    case retry(RetryRequest)
+    /// Answer with ``ControlReply/retried(_:)``.
+    case retryAll(RetryAllRequest)
     /// Keep the handle, and ``ControlReplyHandle/send(_:)`` every event until it is gone.
     case monitor
     /// Answer with ``ControlReply/statistics(_:)``.
@@ -42,6 +46,7 @@ package enum ControlReply: Sendable, Equatable {
     case port(PortDetails)
     case vsi(VSIStatus)
     case vsiDetails(VSIDetails)
+    case retried(RetryReport)
     case statistics([StatisticsReport])
     case reload(ReloadReport)
 }
@@ -87,6 +92,8 @@ extension ControlRequest {
             self = .associate(try read(VSIRequest.self))
         case .preAssociate: self = .preAssociate(try read(VSIRequest.self))
         case .deassociate: self = .deassociate(try read(DeassociateRequest.self))
+        case .retry: self = .retry(try read(RetryRequest.self))
+        case .retryAll: self = .retryAll(try read(RetryAllRequest.self))
         case .getStatistics:
             self = .getStatistics(interface: try read(GetStatisticsRequest.self).interface)
         case .misbehave: self = .misbehave(try read(MisbehaveRequest.self))

@@ -13,7 +13,7 @@ package final class DaemonService: ControlService {
     /// Requests of clients that may wait for a bridge at the same time.
     static let waitsMax = 20_000
 
-    private let directory: any PortDirectory
+    let directory: any PortDirectory
     /// The counters of the daemon itself, which are no port's.
     private let ownCounters: () -> [Counter: UInt64]
     /// Counters of a port that another part of the daemon keeps.
@@ -22,10 +22,12 @@ package final class DaemonService: ControlService {
     package var onReload: ((ReloadRequest, @escaping (Result<ReloadReport, ControlError>) -> Void) -> Void)?
     /// What an operator should know beside the ports' own status.
     private let notes: () -> [StatusNote]
-    private let timers: Timers
+    let timers: Timers
     private let startedAt: Instant
     private var monitors: [ObjectIdentifier: ControlReplyHandle] = [:]
     private var waitCount = 0
+    /// What is being done to many VSIs, a slice a turn.
+    var rounds: [ObjectIdentifier: RetryRound] = [:]
 
     /// Serves for the ports of `directory`.
     ///
@@ -62,6 +64,8 @@ package final class DaemonService: ControlService {
         case .preAssociate(let request):
             try associate(request, target: request.reserve ? .preAssociatedWithReservation : .preAssociated, reply)
         case .deassociate(let request): try deassociate(request, reply)
+        case .retry(let request): try retry(request, reply)
+        case .retryAll(let request): try retryAll(request, reply)
         case .monitor:
             monitors[ObjectIdentifier(reply)] = reply
             reply.onGone = { [weak self, weak reply] in
@@ -118,7 +122,7 @@ package final class DaemonService: ControlService {
             ports: directory.ports.map(\.common.status), notes: notes())
     }
 
-    private func port(_ name: String) throws(ControlError) -> EVBPort {
+    func port(_ name: String) throws(ControlError) -> EVBPort {
         guard let port = directory.port(name) else { throw ControlError(.noSuchPort(port: name)) }
         return port
     }
@@ -133,7 +137,7 @@ package final class DaemonService: ControlService {
     }
 
     /// A port on which VSIs can be asked for.
-    private func station(_ name: String) throws(ControlError) -> any StationPortControl {
+    func station(_ name: String) throws(ControlError) -> any StationPortControl {
         guard case .station(let station) = try port(name) else {
             throw ControlError(
                 .invalidArgument(argument: "port"),
@@ -161,7 +165,7 @@ package final class DaemonService: ControlService {
     }
 
     /// The port that has a VSI, where only one may be meant.
-    private func locate(_ text: String, port name: String?) throws(ControlError) -> (EVBPort, VSIID) {
+    func locate(_ text: String, port name: String?) throws(ControlError) -> (EVBPort, VSIID) {
         guard let vsiID = VSIID(text) else { throw Self.unreadableVSIID(text) }
         let ports = try name.map { name throws(ControlError) in [try port(name)] } ?? directory.ports
         let holders = ports.filter { $0.common.holds(vsiID) }
@@ -235,7 +239,7 @@ package final class DaemonService: ControlService {
     }
 
     /// Someone who answers `reply` when the request has ended, or when `milliseconds` have passed; nil for no time.
-    private func wait(
+    func wait(
         _ milliseconds: Int, _ port: any StationPortControl, _ vsiID: VSIID, _ reply: ControlReplyHandle,
         status: @escaping () -> VSIStatus?
     ) throws(ControlError) -> RequestWaiter? {

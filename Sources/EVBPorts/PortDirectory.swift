@@ -55,6 +55,10 @@ package protocol StationPortControl: ManagedPort {
     ///
     /// - Throws: `unknownVSI`.
     func withdraw(_ vsiID: VSIID, waiter: RequestWaiter?) throws(VSIRequestError)
+    /// Asks the bridge at once for a VSI that was refused, also for good, or whose next try is due later.
+    ///
+    /// - Throws: nothing has changed then, and `waiter` is not called.
+    func retry(_ vsiID: VSIID, waiter: RequestWaiter?) throws(VSIRetryError)
 }
 
 /// A bridge's port, as a front door sees it.

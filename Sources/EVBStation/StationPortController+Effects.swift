@@ -132,8 +132,9 @@ extension StationPortController {
     }
 
     private func finish(_ vsiID: VSIID, _ ending: RequestEnding) {
-        let waiters = vsis[vsiID]?.waiters ?? []
+        let waiters = vsis[vsiID]?.allWaiters ?? []
         vsis[vsiID]?.waiters = []
+        vsis[vsiID]?.retryWaiter = nil
         vsis[vsiID]?.isLinking = false
         end(waiters, ending)
     }
@@ -201,7 +202,7 @@ extension StationPortController {
         relay.remove(vsiID) { [weak self] result in
             // What evbd has no time for any more is the next run's to finish, by the file.
             if case .failure(let error) = result, error.kind == .cancelled {
-                self?.end(managed.waiters, .linkFailed(link: managed.link?.name ?? "", cause: "\(error)"))
+                self?.end(managed.allWaiters, .linkFailed(link: managed.link?.name ?? "", cause: "\(error)"))
                 return
             }
             // Not before its link is gone; and not if it was asked for again meanwhile.
@@ -212,9 +213,9 @@ extension StationPortController {
                 unkeep(vsiID)
             }
             switch result {
-            case .success: self?.end(managed.waiters, .outcome(.released))
+            case .success: self?.end(managed.allWaiters, .outcome(.released))
             case .failure(let error):
-                self?.end(managed.waiters, .linkFailed(link: managed.link?.name ?? "", cause: "\(error)"))
+                self?.end(managed.allWaiters, .linkFailed(link: managed.link?.name ?? "", cause: "\(error)"))
             }
             self?.onForgotten?(vsiID, managed)
         }

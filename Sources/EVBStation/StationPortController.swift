@@ -256,7 +256,7 @@ package final class StationPortController: StationPortControl {
             throw .unfit(error)
         }
         // What the former request had waiting ends here, before the new one waits.
-        if let former { end(former.waiters, .outcome(.superseded)) }
+        if let former { end(former.allWaiters, .outcome(.superseded)) }
         managed.guestLink = former?.guestLink ?? .neverSeen
         vsis[request.vsiID] = managed
         watchGuestLinks(request.vsiID)
@@ -270,7 +270,8 @@ package final class StationPortController: StationPortControl {
         keep(vsiID, isWithdrawn: true)
         cutFormer(vsiID)
         let effects = try port.withdraw(vsiID, at: now)
-        let former = vsis[vsiID]?.waiters ?? []
+        let former = vsis[vsiID]?.allWaiters ?? []
+        vsis[vsiID]?.retryWaiter = nil
         vsis[vsiID]?.waiters = waiter.map { [$0] } ?? []
         lastTurn &+= 1
         vsis[vsiID]?.turn = lastTurn
@@ -280,6 +281,17 @@ package final class StationPortController: StationPortControl {
         refreshGate(vsiID)
         relay.cut(vsiID)
         perform(effects.filter { $0 != .vsi(.ended(vsiID, .superseded)) })
+    }
+
+    package func retry(_ vsiID: VSIID, waiter: RequestWaiter?) throws(VSIRetryError) {
+        settle(vsiID)
+        let effects = try port.retry(vsiID, at: now)
+        end([vsis[vsiID]?.retryWaiter].compactMap(\.self), .outcome(.superseded))
+        lastTurn &+= 1
+        vsis[vsiID]?.turn = lastTurn
+        vsis[vsiID]?.retryWaiter = waiter
+        log(.notice, "VSI is asked for again, as an operator wants", ["vsi": "\(vsiID)"])
+        perform(effects)
     }
 
     package func end(_ waiters: [RequestWaiter], _ ending: RequestEnding) {

@@ -29,6 +29,8 @@ import VSISamples
                 .preAssociate(VSIRequest(vsiID: "x", port: "p", typeID: 1, reserve: true, waitMilliseconds: 5))
             ),
             ("Deassociate", "{\"vsiID\":\"x\"}", .deassociate(DeassociateRequest(vsiID: "x"))),
+            ("Retry", "{\"vsiID\":\"x\",\"wait\":7}", .retry(RetryRequest(vsiID: "x", waitMilliseconds: 7))),
+            ("RetryAll", "{\"port\":\"p\"}", .retryAll(RetryAllRequest(port: "p"))),
             ("GetStatistics", "{\"interface\":null}", .getStatistics(interface: nil)),
             (
                 "Misbehave", "{\"interface\":\"port0\",\"misbehaviour\":{\"silent\":\"all\",\"vlan\":7}}",
