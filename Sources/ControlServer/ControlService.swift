@@ -28,6 +28,8 @@ package enum ControlRequest: Sendable, Equatable {
     case retry(RetryRequest)
     /// Answer with ``ControlReply/retried(_:)``.
     case retryAll(RetryAllRequest)
+    /// Answer with ``ControlReply/histories(_:)``.
+    case getHistory(GetHistoryRequest)
     /// Keep the handle, and ``ControlReplyHandle/send(_:)`` every event until it is gone.
     case monitor
     /// Answer with ``ControlReply/statistics(_:)``.
@@ -47,6 +49,7 @@ package enum ControlReply: Sendable, Equatable {
     case vsi(VSIStatus)
     case vsiDetails(VSIDetails)
     case retried(RetryReport)
+    case histories([VSIHistory])
     case statistics([StatisticsReport])
     case reload(ReloadReport)
 }
@@ -93,6 +96,7 @@ extension ControlRequest {
         case .preAssociate: self = .preAssociate(try read(VSIRequest.self))
         case .deassociate: self = .deassociate(try read(DeassociateRequest.self))
         case .retry: self = .retry(try read(RetryRequest.self))
+        case .getHistory: self = .getHistory(try read(GetHistoryRequest.self))
         case .retryAll: self = .retryAll(try read(RetryAllRequest.self))
         case .getStatistics:
             self = .getStatistics(interface: try read(GetStatisticsRequest.self).interface)

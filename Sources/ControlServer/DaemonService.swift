@@ -20,6 +20,8 @@ package final class DaemonService: ControlService {
     private let furtherCounters: (EVBPort) -> [Counter: UInt64]
     /// Reads the configuration again, and says what became of it.
     package var onReload: ((ReloadRequest, @escaping (Result<ReloadReport, ControlError>) -> Void) -> Void)?
+    /// Who keeps what has happened to VSIs.
+    package weak var historySource: (any HistorySource)?
     /// What an operator should know beside the ports' own status.
     private let notes: () -> [StatusNote]
     let timers: Timers
@@ -46,13 +48,15 @@ package final class DaemonService: ControlService {
 
     package func handle(_ request: ControlRequest, from peer: PeerCredentials, reply: ControlReplyHandle) {
         do {
-            try answer(request, reply)
+            try answer(request, from: peer, reply)
         } catch {
             reply.fail(error)
         }
     }
 
-    private func answer(_ request: ControlRequest, _ reply: ControlReplyHandle) throws(ControlError) {
+    private func answer(
+        _ request: ControlRequest, from peer: PeerCredentials, _ reply: ControlReplyHandle
+    ) throws(ControlError) {
         switch request {
         case .getVersion: reply.answer(.version(VersionReport(version: Release.version)))
         case .getStatus: reply.answer(.status(status))
@@ -60,12 +64,14 @@ package final class DaemonService: ControlService {
         case .getPort(let interface): reply.answer(.port(try details(interface)))
         case .listVSIs(let port, let state): try list(port: port, state: state, reply)
         case .getVSI(let vsiID): try show(vsiID, reply)
-        case .associate(let request): try associate(request, target: .associated, reply)
+        case .associate(let request): try associate(request, target: .associated, by: peer, reply)
         case .preAssociate(let request):
-            try associate(request, target: request.reserve ? .preAssociatedWithReservation : .preAssociated, reply)
-        case .deassociate(let request): try deassociate(request, reply)
-        case .retry(let request): try retry(request, reply)
-        case .retryAll(let request): try retryAll(request, reply)
+            try associate(
+                request, target: request.reserve ? .preAssociatedWithReservation : .preAssociated, by: peer, reply)
+        case .deassociate(let request): try deassociate(request, by: peer, reply)
+        case .retry(let request): try retry(request, by: peer, reply)
+        case .retryAll(let request): try retryAll(request, by: peer, reply)
+        case .getHistory(let request): try history(request, reply)
         case .monitor:
             monitors[ObjectIdentifier(reply)] = reply
             reply.onGone = { [weak self, weak reply] in
@@ -190,7 +196,8 @@ package final class DaemonService: ControlService {
     // MARK: Asking for VSIs
 
     private func associate(
-        _ call: EVBControl.VSIRequest, target: EVBProtocol.VSIRequest.Target, _ reply: ControlReplyHandle
+        _ call: EVBControl.VSIRequest, target: EVBProtocol.VSIRequest.Target, by peer: PeerCredentials,
+        _ reply: ControlReplyHandle
     ) throws(ControlError) {
         let port = try station(call.port)
         let request = try read(call, target: target, placement: port.managerIDPlacement)
@@ -203,7 +210,7 @@ package final class DaemonService: ControlService {
             port?.vsiStatus(request.vsiID)
         }
         do {
-            try port.request(request, link: link, owner: .control, waiter: waiter)
+            try port.request(request, link: link, owner: .control, by: ClientName.words(peer), waiter: waiter)
         } catch {
             reply.fail(Self.error(error, port: port.name, vsiID: request.vsiID))
             // It is answered already; this ends its waiting.
@@ -213,7 +220,9 @@ package final class DaemonService: ControlService {
         if waiter == nil, let status = port.vsiStatus(request.vsiID) { reply.answer(.vsi(status)) }
     }
 
-    private func deassociate(_ call: DeassociateRequest, _ reply: ControlReplyHandle) throws(ControlError) {
+    private func deassociate(
+        _ call: DeassociateRequest, by peer: PeerCredentials, _ reply: ControlReplyHandle
+    ) throws(ControlError) {
         let (holder, vsiID) = try locate(call.vsiID, port: call.port)
         guard let before = holder.common.vsiStatus(vsiID) else {
             throw ControlError(.noSuchVSI(vsiID: call.vsiID, port: call.port))
@@ -221,14 +230,14 @@ package final class DaemonService: ControlService {
         let port: any StationPortControl
         switch holder {
         case .bridge(let bridge):
-            bridge.deassociate(vsiID)
+            bridge.deassociate(vsiID, by: ClientName.words(peer))
             reply.answer(.vsi(before.released()))
             return
         case .station(let station): port = station
         }
         let waiter = try wait(call.waitMilliseconds, port, vsiID, reply) { before.released() }
         do {
-            try port.withdraw(vsiID, waiter: waiter)
+            try port.withdraw(vsiID, by: ClientName.words(peer), waiter: waiter)
         } catch {
             reply.fail(Self.error(error, port: port.name, vsiID: vsiID))
             // It is answered already; this ends its waiting.
@@ -331,7 +340,7 @@ package final class DaemonService: ControlService {
         }
     }
 
-    private static func unreadableVSIID(_ text: String) -> ControlError {
+    static func unreadableVSIID(_ text: String) -> ControlError {
         ControlError(
             .invalidArgument(argument: "vsiID"), message: "\(text) is no VSIID",
             hint: "give a UUID, or ipv4:, ipv6:, mac: or local: and the ID")

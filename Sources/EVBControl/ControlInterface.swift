@@ -19,12 +19,15 @@ public enum ControlMethod: String, Sendable, CaseIterable {
     case reload = "Reload"
     case retry = "Retry"
     case retryAll = "RetryAll"
+    case getHistory = "GetHistory"
 
     /// Whether a call changes something, so that a read-only socket does not take it.
     public var changesSomething: Bool {
         switch self {
         case .associate, .preAssociate, .deassociate, .retry, .retryAll, .misbehave, .reload: true
-        case .getVersion, .getStatus, .listPorts, .getPort, .listVSIs, .getVSI, .monitor, .getStatistics: false
+        case .getVersion, .getStatus, .listPorts, .getPort, .listVSIs, .getVSI, .monitor, .getStatistics,
+            .getHistory:
+            false
         }
     }
 

@@ -22,6 +22,8 @@ package struct PortSurroundings {
     package let resources: ResourcePool
     /// Whether an interface is one of evbd's ports.
     package let isPort: (String) -> Bool
+    /// Is told what happens to VSIs.
+    package var record: (VSIRecord) -> Void = { _ in }
 
     package init(
         loop: EventLoop, timers: Timers, table: LinkTable, programmer: KernelQueue, logger: Logger,

@@ -37,7 +37,10 @@ extension StationPortController {
     private func changed(_ change: VSIChange) {
         refreshGate(change.vsiID)
         let wasAssociated = change.from == .associated
-        if wasAssociated, change.to != .associated { relay.cut(change.vsiID) }
+        if wasAssociated, change.to != .associated {
+            noteCut(change.vsiID)
+            relay.cut(change.vsiID)
+        }
         // Granted, and lost again before its link was there: no other end of the request comes.
         if wasAssociated, change.to != .associated, vsis[change.vsiID]?.isLinking == true {
             let reason = change.reason
@@ -152,6 +155,7 @@ extension StationPortController {
             guard case .failure(let error) = result else {
                 vsis[vsiID]?.working = nil
                 reportWarnings(vsiID)
+                if let link = relay.link(of: vsiID) { note(vsiID, .linkUp, detail: link.name) }
                 announce(vsiID)
                 return then()
             }
@@ -167,8 +171,9 @@ extension StationPortController {
             }
             finish(vsiID, .linkFailed(link: demand.name ?? "", cause: "\(error)"))
             onNews?(PortNews(kind: .notice, vsiID: vsiID, message: "\(error)"))
+            note(vsiID, .linkFailed, detail: "\(error)")
             guard !goBack(vsiID) else { return }
-            try? withdraw(vsiID, waiter: nil)
+            try? withdraw(vsiID, by: "evbd, as its link cannot be had", waiter: nil)
         }
     }
 
@@ -180,7 +185,8 @@ extension StationPortController {
         vsis[vsiID]?.link = working.link
         do throws(RequestRefusal) {
             try request(
-                working.request, link: nil, owner: working.owner, waiter: nil)
+                working.request, link: nil, owner: working.owner, by: "evbd, which goes back to what worked",
+                waiter: nil)
         } catch {
             return false
         }

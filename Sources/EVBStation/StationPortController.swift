@@ -66,7 +66,11 @@ package final class StationPortController: StationPortControl {
             filter: guestFilter, portName: name, policy: RelayPolicy(configuration, isReflected: false),
             isPort: surroundings.isPort, logger: transport.logger)
         relay.gate.onMark = { [weak self] in self?.transport.setMark($0) }
-        relay.onTrouble = { [weak self] in self?.onNews?(PortNews(kind: .notice, vsiID: $0, message: $1)) }
+        relay.onTrouble = { [weak self] in
+            self?.note($0, .note, detail: $1)
+            self?.onNews?(PortNews(kind: .notice, vsiID: $0, message: $1))
+        }
+        port.keepTrail()
         relay.onDeparture = { [weak self] in self?.keep($0) }
         relay.isKnown = { [weak self] in self?.vsis[$0] != nil }
         transport.onFrame = { [weak self] frame in
@@ -128,6 +132,7 @@ package final class StationPortController: StationPortControl {
                         vsiID, link, vid: vsi.request.filter.onlyVID, isElsewhere: vsi.isLinkElsewhere)
                 }
                 refreshGate(vsiID)
+                note(vsiID, .restored, detail: "\(request.words), for \(vsi.owner.words)")
                 perform(effects)
             } catch {
                 logger.warning("a stored VSI is not asked for", metadata: ["vsi": "\(vsiID)", "error": "\(error)"])
@@ -211,7 +216,7 @@ package final class StationPortController: StationPortControl {
     }
 
     package func request(
-        _ request: EVBProtocol.VSIRequest, link spec: LinkRequest?, owner: RequestOwner,
+        _ request: EVBProtocol.VSIRequest, link spec: LinkRequest?, owner: RequestOwner, by client: String?,
         waiter: RequestWaiter?
     ) throws(RequestRefusal) {
         // libvirt makes the link just before it asks, and the news of it may not have been read.
@@ -261,10 +266,11 @@ package final class StationPortController: StationPortControl {
         vsis[request.vsiID] = managed
         watchGuestLinks(request.vsiID)
         refreshGate(request.vsiID)
+        note(request.vsiID, .requested, detail: "\(client ?? owner.words): \(request.words)")
         perform(effects.filter { $0 != .vsi(.ended(request.vsiID, .superseded)) })
     }
 
-    package func withdraw(_ vsiID: VSIID, waiter: RequestWaiter?) throws(VSIRequestError) {
+    package func withdraw(_ vsiID: VSIID, by client: String, waiter: RequestWaiter?) throws(VSIRequestError) {
         settle(vsiID)
         // First: one that is not bound is known no more afterwards, and its file goes with its link, which takes a while.
         keep(vsiID, isWithdrawn: true)
@@ -279,11 +285,15 @@ package final class StationPortController: StationPortControl {
         end(former, .outcome(.superseded))
         // Traffic stops now, whatever the bridge says later.
         refreshGate(vsiID)
+        note(vsiID, .withdrawn, detail: client)
+        noteCut(vsiID)
         relay.cut(vsiID)
         perform(effects.filter { $0 != .vsi(.ended(vsiID, .superseded)) })
     }
 
-    package func retry(_ vsiID: VSIID, waiter: RequestWaiter?) throws(VSIRetryError) {
+    package func outlook(_ vsiID: VSIID) -> VSIOutlook? { port.outlook(vsiID) }
+
+    package func retry(_ vsiID: VSIID, by client: String, waiter: RequestWaiter?) throws(VSIRetryError) {
         settle(vsiID)
         let effects = try port.retry(vsiID, at: now)
         end([vsis[vsiID]?.retryWaiter].compactMap(\.self), .outcome(.superseded))
@@ -291,6 +301,7 @@ package final class StationPortController: StationPortControl {
         vsis[vsiID]?.turn = lastTurn
         vsis[vsiID]?.retryWaiter = waiter
         log(.notice, "VSI is asked for again, as an operator wants", ["vsi": "\(vsiID)"])
+        note(vsiID, .retried, detail: client)
         perform(effects)
     }
 
@@ -300,7 +311,7 @@ package final class StationPortController: StationPortControl {
 
     /// Withdraws all VSIs.
     package func releaseAll() {
-        for vsi in port.vsis { try? withdraw(vsi.request.vsiID, waiter: nil) }
+        for vsi in port.vsis { try? withdraw(vsi.request.vsiID, by: "evbd, which gives the port up", waiter: nil) }
     }
 
     package var isReleased: Bool { vsis.isEmpty && relay.isEmpty }
@@ -366,6 +377,8 @@ package final class StationPortController: StationPortControl {
         resources.set(use, of: name)
         // The neighbour waits for frames no longer than it must, whatever else there is to do.
         for case .transmit(let frame) in effects { transport.send(frame) }
+        let trail = port.takeTrail()
+        if !trail.isEmpty { note(trail, loss: effects.loss) }
         queue.append(
             contentsOf: effects.filter { if case .transmit = $0 { false } else { true } })
         transport.setNeighbour(port.peerAddresses)

@@ -30,6 +30,7 @@ import VSISamples
             ),
             ("Deassociate", "{\"vsiID\":\"x\"}", .deassociate(DeassociateRequest(vsiID: "x"))),
             ("Retry", "{\"vsiID\":\"x\",\"wait\":7}", .retry(RetryRequest(vsiID: "x", waitMilliseconds: 7))),
+            ("GetHistory", "{\"vsiID\":\"x\"}", .getHistory(GetHistoryRequest(vsiID: "x"))),
             ("RetryAll", "{\"port\":\"p\"}", .retryAll(RetryAllRequest(port: "p"))),
             ("GetStatistics", "{\"interface\":null}", .getStatistics(interface: nil)),
             (

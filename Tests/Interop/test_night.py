@@ -4,6 +4,7 @@ import pytest
 
 from lab.codec import EVB, HARD
 from lab.evbd import FAILED, NO_ANSWER, OK, USAGE
+from lab.pair import Pair
 from lab.system import eventually
 
 VSIS = [f"5ab5c6a6-9f4b-4d27-a1bb-3b8d9d7b6a{number:02x}" for number in range(16)]
@@ -45,3 +46,102 @@ def test_OPS_233_a_hard_refusal_is_asked_again_by_hand(scripted):
     bridge.stop(goodbye=True)
     eventually(lambda: not evbd.hears_bridge(), 10, "the bridge is gone")
     assert evbd.ctl("vsi", "retry", VSIS[0]).returncode == NO_ANSWER
+
+
+# MARK: why
+
+
+def why(evbd, vsi, *words):
+    """The one history of a VSI."""
+    (history,) = evbd.ctl_json("why", vsi, *words)
+    return history
+
+
+def kinds(history):
+    return [event["kind"] for event in history["events"]]
+
+
+def test_OPS_238_what_happened_to_a_vsi(scripted):
+    """OPS-238 OPS-239 OPS-240 Who asked, what the bridge said, the link, the loss, the way back; kept over kill -9; and what comes next."""
+    cable, evbd, bridge = scripted
+    vsi = VSIS[0]
+    bridge.answer = lambda request: request.answered(2)
+    refused = evbd.ctl("vsi", "associate", vsi, "--port", "uplink0", "--type", 7, "--type-version", 2, "--filter", f"mac={MACS[0]}",
+                       "--link", "vm0")
+    assert refused.returncode == FAILED
+    history = why(evbd, vsi)
+    assert kinds(history) == ["requested", "asked", "refused"], history
+    first = history["events"][0]["message"]
+    assert "user 0, process " in first and "(evbctl)" in first and "type 7 v2" in first and MACS[0] in first
+    assert history["events"][2]["reason"] == "insufficient-resources" and history["state"] == "deassociated"
+    assert "asked for again by itself" in history["next"] and history["nextMilliseconds"] >= history["nowMilliseconds"] - 1000
+    eventually(lambda: why(evbd, vsi)["events"][2]["count"] > 1, 10, "tries that fail alike are one line with a count")
+    assert len(why(evbd, vsi)["events"]) == 3
+
+    bridge.answer = lambda request: request.answered()
+    assert evbd.ctl("vsi", "retry", vsi).returncode == OK
+    history = why(evbd, vsi)
+    assert kinds(history)[3:] == ["retried", "granted", "link-up"], history
+    assert "vm0" in history["events"][-1]["message"] and "keep-alives" in history["next"]
+    shown = evbd.ctl("why", vsi)
+    assert shown.returncode == OK and "insufficient-resources" in shown.stdout and "ago" in shown.stdout and "\nNow: " in shown.stdout, shown
+
+    # Half a second is enough for the file, and nothing is lost afterwards.
+    eventually(lambda: b"link-up" in (evbd.directory / "history").read_bytes(), 2, "the file has it")
+    before = why(evbd, vsi)["events"]
+    evbd.process.signal(9)
+    evbd.process.wait(10)
+    evbd.start()
+    evbd.wait_for_state(vsi, "associated")
+    history = why(evbd, vsi)
+    assert history["events"][:len(before)] == before or [event["number"] for event in history["events"][:len(before)]] == list(range(1, len(before) + 1))
+    assert "restored" in kinds(history)[len(before):], history
+
+    bridge.stop(goodbye=True)
+    eventually(lambda: "lost" in kinds(why(evbd, vsi)), 10, "the loss is there")
+    history = why(evbd, vsi)
+    assert "link-cut" in kinds(history) and "as soon as an EVB bridge is heard on uplink0" in history["next"], history
+    assert evbd.ctl("vsi", "deassociate", vsi, "--no-wait").returncode == OK
+    eventually(lambda: evbd.vsi(vsi) is None, 10, "it is gone")
+    history = why(evbd, vsi, "--port", "uplink0")
+    assert kinds(history)[-3:][0] == "withdrawn" and kinds(history)[-1] == "ended" and history["state"] is None, history
+    unknown = evbd.ctl("why", VSIS[9])
+    assert unknown.returncode == FAILED and "knows nothing of VSI" in unknown.stderr
+    assert evbd.terminate() == 0
+
+    # A torn end is nothing to speak of; a file that is not evbd's is set aside, and evbd starts all the same.
+    path = evbd.directory / "history"
+    path.write_bytes(path.read_bytes()[:-5])
+    evbd.start()
+    assert kinds(why(evbd, vsi))[0] == "requested" and not (evbd.directory / "history.rejected").exists()
+    assert evbd.terminate() == 0
+    path.write_bytes(b"\x00\xff" * 1000)
+    evbd.start()
+    assert (evbd.directory / "history.rejected").exists()
+    assert "its file is set aside" in evbd.process.tail(200)
+    assert evbd.ctl("why", vsi).returncode == FAILED
+
+
+def test_OPS_241_a_silent_bridge_and_the_bridges_side(cable):
+    """OPS-241 OPS-242 Not acknowledged and not answered are told apart; on a bridge port: what the station asked and what it was told."""
+    pair = Pair(cable)
+    switch, evbd = pair.bridge, pair.evbd
+    assert switch.ctl("port", "misbehave", "port0", "--silent", "answers").returncode == OK
+    assert evbd.ctl("vsi", "associate", VSIS[0], "--port", "uplink0", "--type", 1, "--filter", f"mac={MACS[0]}").returncode != OK
+    eventually(lambda: "unanswered" in kinds(why(evbd, VSIS[0])), 20, "it was acknowledged and not answered")
+    assert switch.ctl("port", "misbehave", "port0", "--silent", "all").returncode == OK
+    assert evbd.ctl("vsi", "associate", VSIS[1], "--port", "uplink0", "--type", 1, "--filter", f"mac={MACS[1]}").returncode != OK
+    assert "unacknowledged" in kinds(why(evbd, VSIS[1])), why(evbd, VSIS[1])
+
+    assert switch.ctl("port", "misbehave", "port0", "--refuse", "manager-unreachable", "--vsi", VSIS[2]).returncode == OK
+    assert evbd.ctl("vsi", "associate", VSIS[2], "--port", "uplink0", "--type", 9, "--filter", f"mac={MACS[2]}").returncode == FAILED
+    history = why(switch, VSIS[2])
+    assert kinds(history) == ["requested", "refused"] and history["port"] == "port0", history
+    assert "type 9 v0" in history["events"][0]["message"] and "station" in history["events"][0]["message"]
+    assert switch.ctl("port", "misbehave", "port0", "--off").returncode == OK
+    evbd.wait_for_state(VSIS[2], "associated", 30)
+    assert kinds(why(switch, VSIS[2]))[2:] == ["granted"]
+    assert switch.ctl("vsi", "deassociate", VSIS[2]).returncode == OK
+    eventually(lambda: "taken-back" in kinds(why(evbd, VSIS[2])), 10, "the station's side of it")
+    history = why(switch, VSIS[2])
+    assert kinds(history)[3:5] == ["withdrawn", "released"] and "user 0" in history["events"][3]["message"], history

@@ -14,7 +14,8 @@ import Testing
         ("port-show", PortShow.self), ("port-misbehave", PortMisbehave.self), ("vsi", VSI.self),
         ("vsi-list", VSIList.self), ("vsi-show", VSIShow.self),
         ("vsi-associate", VSIAssociate.self), ("vsi-preassociate", VSIPreassociate.self),
-        ("vsi-deassociate", VSIDeassociate.self), ("vsi-retry", VSIRetry.self), ("monitor", Monitor.self),
+        ("vsi-deassociate", VSIDeassociate.self), ("vsi-retry", VSIRetry.self), ("why", Why.self),
+        ("monitor", Monitor.self),
         ("stats", Stats.self),
         ("reload", Reload.self), ("varlink", Varlink.self), ("version", Version.self),
     ]

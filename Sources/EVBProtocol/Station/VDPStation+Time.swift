@@ -28,6 +28,7 @@ extension VDPStation {
         case .none: break
         case .bridge:
             modify(slot) { $0.reason = .bridgeLost }
+            trace(slot, .noBridge)
             endRequest(slot, .noBridge)
             if vsi.machine.state == .initial { settle(slot, at: now) }
         case .response(let until, let repeatAt, let failures):

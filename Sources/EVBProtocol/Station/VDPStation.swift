@@ -177,6 +177,8 @@ struct VDPStation {
     /// How long a request waits for a bridge to be heard before its manager is told.
     var bridgeWait = OperationalTimers().responseWaitDelay
     var events: [StationVSIEvent] = []
+    /// What the exchanges about VSIs came to, in their order; nil where it is not wanted.
+    var trail: [VSITrailEntry]?
     var statistics = StationVDPStatistics()
 
     // MARK: Requests
@@ -268,6 +270,7 @@ struct VDPStation {
     private mutating func refuse(_ slot: Int, _ outcome: RequestOutcome, at now: Instant) {
         let isFilter = outcome == .groupIDsUnavailable || outcome == .inexpressible(.filterFormat)
         countFailure(slot)
+        trace(slot, .unaskable)
         modify(slot) { if $0.interest == .wanted { $0.interest = .refusedForGood } }
         // What is bound and can be named is released. Not even a De-Associate may carry group IDs: what is bound with them
         // ends here, and with the bridge when its keep-alives stay away.
@@ -296,6 +299,7 @@ struct VDPStation {
 
     /// Records how a command ended and tells its manager.
     private mutating func conclude(_ slot: Int, _ outcome: VDPStationMachine.Outcome, at now: Instant) {
+        traceEnd(slot, outcome)
         switch outcome {
         case .bound:
             statistics.commandsSucceeded &+= 1
@@ -398,18 +402,6 @@ struct VDPStation {
         return slot
     }
 
-    /// What the VSIs of the port take.
-    var use: ResourceUse { ResourceUse(vsis: slotOf.count, filterEntries: entryCount) }
-
-    /// Counts the filter entries of a VSI again.
-    mutating func countEntries(_ slot: Int) {
-        guard let vsi = slots[slot] else { return }
-        let count = vsi.filterEntries
-        guard count != vsi.countedEntries else { return }
-        entryCount += count - vsi.countedEntries
-        slots[slot]?.countedEntries = count
-    }
-
     private mutating func forget(_ slot: Int) {
         guard let vsi = slots[slot] else { return }
         setExchange(slot, .idle)
@@ -420,6 +412,7 @@ struct VDPStation {
                     VSIChange(vsiID: vsi.request.vsiID, from: vsi.reported, to: .deassociated, reason: vsi.reason)))
         }
         events.append(.forgotten(vsi.request.vsiID))
+        trace(slot, .forgotten)
         slotOf[vsi.request.vsiID] = nil
         slots[slot] = nil
         entryCount -= vsi.countedEntries
