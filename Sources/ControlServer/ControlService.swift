@@ -28,6 +28,10 @@ package enum ControlRequest: Sendable, Equatable {
     case retry(RetryRequest)
     /// Answer with ``ControlReply/retried(_:)``.
     case retryAll(RetryAllRequest)
+    /// Answer with ``ControlReply/portStatus(_:)``.
+    case drain(DrainRequest)
+    /// Answer with ``ControlReply/portStatus(_:)``.
+    case endDrain(EndDrainRequest)
     /// Answer with ``ControlReply/histories(_:)``.
     case getHistory(GetHistoryRequest)
     /// Keep the handle, and ``ControlReplyHandle/send(_:)`` every event until it is gone.
@@ -50,6 +54,7 @@ package enum ControlReply: Sendable, Equatable {
     case vsiDetails(VSIDetails)
     case retried(RetryReport)
     case histories([VSIHistory])
+    case portStatus(PortStatus)
     case statistics([StatisticsReport])
     case reload(ReloadReport)
 }
@@ -96,6 +101,8 @@ extension ControlRequest {
         case .preAssociate: self = .preAssociate(try read(VSIRequest.self))
         case .deassociate: self = .deassociate(try read(DeassociateRequest.self))
         case .retry: self = .retry(try read(RetryRequest.self))
+        case .drain: self = .drain(try read(DrainRequest.self))
+        case .endDrain: self = .endDrain(try read(EndDrainRequest.self))
         case .getHistory: self = .getHistory(try read(GetHistoryRequest.self))
         case .retryAll: self = .retryAll(try read(RetryAllRequest.self))
         case .getStatistics:

@@ -70,6 +70,7 @@ extension DaemonService {
         case nil: ("it is not wanted here now", nil)
         case .keepsAlive: ("keep-alives hold it at the bridge", nil)
         case .waitsForBridge: ("it is asked for as soon as an EVB bridge is heard on \(port)", nil)
+        case .isDrained: ("\(port) is drained; it is asked for when that ends", nil)
         case .waitsToBeSent(let command):
             ("\(command.words) waits until the bridge has taken what was sent before", nil)
         case .waitsForAnswer(let command, let until):

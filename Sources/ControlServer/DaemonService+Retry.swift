@@ -111,6 +111,7 @@ extension DaemonService {
             nothing("VSI \(name) on \(port) is being asked for", "wait for the answer; see evbctl vsi show \(name)")
         case .isInForce:
             nothing("the bridge on \(port) holds VSI \(name) as it is wanted", "see evbctl vsi show \(name)")
+        case .isDrained: Self.drained(port, vsiID)
         case .noBridge: ControlError(.noBridge(port: port, vsiID: name))
         }
     }

@@ -72,6 +72,11 @@ package final class DaemonService: ControlService {
         case .retry(let request): try retry(request, by: peer, reply)
         case .retryAll(let request): try retryAll(request, by: peer, reply)
         case .getHistory(let request): try history(request, reply)
+        case .drain(let request): try drain(request, by: peer, reply)
+        case .endDrain(let request):
+            let station = try station(request.port)
+            station.endDrain(by: ClientName.words(peer))
+            reply.answer(.portStatus(station.status))
         case .monitor:
             monitors[ObjectIdentifier(reply)] = reply
             reply.onGone = { [weak self, weak reply] in
@@ -218,6 +223,7 @@ package final class DaemonService: ControlService {
             return
         }
         if waiter == nil, let status = port.vsiStatus(request.vsiID) { reply.answer(.vsi(status)) }
+        if waiter != nil, port.drain != nil { reply.fail(Self.drained(port.name, request.vsiID)) }
     }
 
     private func deassociate(

@@ -123,6 +123,7 @@ extension VSIReason {
         case .bridgeDeassociated: "it de-associated the VSI"
         case .bridgeLost: "the bridge was lost"
         case .bridgeOverloaded: "it has as many VSIs as it can keep alive"
+        case .drained: "the port is drained"
         }
     }
 }

@@ -1,5 +1,6 @@
 // What operators do to VSIs and ports beside asking for them: the part of the interface's description, and the parameters.
 
+public import EVBModel
 public import JSON
 
 extension ControlInterface {
@@ -41,6 +42,17 @@ extension ControlInterface {
 
         # What has happened to a VSI, on each port that it is or was on, also if it is gone.
         method GetHistory(vsiID: string, port: ?string) -> (histories: []History)
+
+        # That a station's port is out of service, in milliseconds since 1970. by: who wanted it.
+        type PortDrain (sinceMilliseconds: int, untilMilliseconds: int, by: string)
+
+        # Takes a station's port out of service, for maintenance of the bridge: the bridge is asked to release all VSIs, their
+        # links are set down, and all stays wanted. It ends by itself after seconds (1 to 604800, default 7200). On a port that is
+        # drained it sets another end.
+        method Drain(port: string, seconds: ?int) -> (port: Port)
+
+        # Takes a port back into service: all of its VSIs are asked for.
+        method EndDrain(port: string) -> (port: Port)
 
         # The VSI does not have to be asked for again (the bridge holds it, or is being asked), or cannot be.
         error NothingToRetry (port: string, vsiID: string, message: string, hint: string)
@@ -123,5 +135,52 @@ public struct GetHistoryRequest: Codable, Sendable, Equatable {
         let container = try decoder.container(keyedBy: CodingKeys.self)
         vsiID = try container.name(.vsiID, longest: 64)
         _port = try container.interfaceOrNull(.port)
+    }
+}
+
+/// The parameters of Drain.
+public struct DrainRequest: Codable, Sendable, Equatable {
+    /// The port, one in the role station.
+    public var port: String
+    /// How long, in seconds, in ``PortDrain/secondsRange``.
+    public var seconds: Int
+
+    /// Makes a request.
+    public init(port: String, seconds: Int = PortDrain.secondsDefault) {
+        self.port = port
+        self.seconds = seconds
+    }
+
+    enum CodingKeys: String, CodingKey, CaseIterable {
+        case port, seconds
+    }
+
+    /// Reads a request and checks the range.
+    public init(from decoder: any Decoder) throws {
+        try decoder.refuseKeys(besides: CodingKeys.self)
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        port = try container.interface(.port)
+        seconds = try container.integer(.seconds, in: PortDrain.secondsRange) ?? PortDrain.secondsDefault
+    }
+}
+
+/// The parameters of EndDrain.
+public struct EndDrainRequest: Codable, Sendable, Equatable {
+    /// The port.
+    public var port: String
+
+    /// Makes a request.
+    public init(port: String) {
+        self.port = port
+    }
+
+    enum CodingKeys: String, CodingKey, CaseIterable {
+        case port
+    }
+
+    /// Reads a request.
+    public init(from decoder: any Decoder) throws {
+        try decoder.refuseKeys(besides: CodingKeys.self)
+        port = try decoder.container(keyedBy: CodingKeys.self).interface(.port)
     }
 }

@@ -20,11 +20,13 @@ public enum ControlMethod: String, Sendable, CaseIterable {
     case retry = "Retry"
     case retryAll = "RetryAll"
     case getHistory = "GetHistory"
+    case drain = "Drain"
+    case endDrain = "EndDrain"
 
     /// Whether a call changes something, so that a read-only socket does not take it.
     public var changesSomething: Bool {
         switch self {
-        case .associate, .preAssociate, .deassociate, .retry, .retryAll, .misbehave, .reload: true
+        case .associate, .preAssociate, .deassociate, .retry, .retryAll, .drain, .endDrain, .misbehave, .reload: true
         case .getVersion, .getStatus, .listPorts, .getPort, .listVSIs, .getVSI, .monitor, .getStatistics,
             .getHistory:
             false
@@ -152,7 +154,8 @@ public enum ControlInterface {
           reflectiveRelay: ReflectiveRelay,
           timers: Timers,
           vsis: VSICounts,
-          misbehaviour: ?Misbehaviour
+          misbehaviour: ?Misbehaviour,
+          drain: ?PortDrain
         )
 
         # The daemon, its ports, and what an operator should know beside that.
@@ -265,6 +268,7 @@ public enum ControlInterface {
           timers: Timers,
           vsis: VSICounts,
           misbehaviour: ?Misbehaviour,
+          drain: ?PortDrain,
           problems: []Problem,
           evbTLV: EVBTLVs,
           lldpNeighbour: ?Neighbour,
@@ -291,7 +295,7 @@ public enum ControlInterface {
         # vsiIDFormat: ipv4, ipv6, mac, local, uuid.
         # state: deassociated, pending, preassociated, preassociated-rr, associated.
         # reason: success, invalid-format, insufficient-resources, manager-unreachable, other-failure,
-        # invalid-vid-group-mac, timeout, bridge-deassociated, bridge-lost, bridge-overloaded.
+        # invalid-vid-group-mac, timeout, bridge-deassociated, bridge-lost, bridge-overloaded, drained.
         # warnings: what the machine will notice, though the VSI is in order.
         type VSI (
           vsiID: string,

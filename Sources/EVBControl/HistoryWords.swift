@@ -1,11 +1,7 @@
 public import EVBModel
 
 extension VSIHistoryEvent.Kind {
-    /// What happened, as a sentence for people.
-    ///
-    /// - Parameters:
-    ///   - role: of the port on which it happened.
-    ///   - detail: who or what, as the port has told.
+    /// What happened on a port of a role, as a sentence for people; `detail` is who or what, as the port has it.
     public func message(on role: PortRole, reason: VSIReason?, detail: String?) -> String {
         let with = detail.map { ": \($0)" } ?? ""
         let why = reason.map { ": \($0.rawValue), \($0.explanation)" } ?? ""

@@ -262,6 +262,7 @@ package final class Daemon {
             loop: loop, timers: timers, table: table, programmer: programmer,
             logger: logger, runtimeDirectory: runtimeDirectory, claims: claims, resources: resources,
             isPort: { [weak self] name in self?.configuration.ports.contains { $0.interface == name } ?? false })
+        surroundings.wallClock = HistoryKeeper.wallClock
         surroundings.record = { [history] in history.take($0) }
         return surroundings
     }

@@ -88,9 +88,8 @@ package struct HistoryBook: Sendable {
         }
     }
 
-    /// Notes that something happened.
+    /// Notes that something happened. `isGone`: nothing is known of the VSI afterwards, as with each event of the kind `ended`.
     ///
-    /// - Parameter isGone: nothing is known of the VSI afterwards; so it is with every event of the kind `ended`.
     /// - Returns: the event as it is kept now: a new one, or one that has happened before; nil if there is no room for the VSI.
     @discardableResult
     package mutating func note(

@@ -1,6 +1,7 @@
 package import EVBModel
 package import EVBProtocol
 package import EVBWire
+package import LinuxSystem
 
 /// A port, by the side of the link that it plays.
 package enum EVBPort {
@@ -60,6 +61,15 @@ package protocol StationPortControl: ManagedPort {
     ///
     /// - Throws: nothing has changed then, and `waiter` is not called.
     func retry(_ vsiID: VSIID, by client: String, waiter: RequestWaiter?) throws(VSIRetryError)
+    /// That the port is out of service; nil while it is in service.
+    var drain: PortDrain? { get }
+    /// Takes the port out of service: the bridge is asked to release all VSIs, which stay wanted. Of a port that is drained only
+    /// the end changes.
+    ///
+    /// - Throws: when that cannot be stored; nothing has changed then.
+    func drain(seconds: Int, by client: String) throws(SystemError)
+    /// Takes the port back into service.
+    func endDrain(by client: String)
     /// What happens next to a VSI; nil if there is none.
     func outlook(_ vsiID: VSIID) -> VSIOutlook?
 }

@@ -24,6 +24,8 @@ package struct PortSurroundings {
     package let isPort: (String) -> Bool
     /// Is told what happens to VSIs.
     package var record: (VSIRecord) -> Void = { _ in }
+    /// Milliseconds since 1970 (UTC).
+    package var wallClock: () -> Int = { 0 }
 
     package init(
         loop: EventLoop, timers: Timers, table: LinkTable, programmer: KernelQueue, logger: Logger,

@@ -52,6 +52,7 @@ extension EVBModel.VSIReason {
             case .bridgeDeassociated: .bridgeDeassociated
             case .bridgeLost: .bridgeLost
             case .bridgeOverloaded: .bridgeOverloaded
+            case .drained: .drained
             }
     }
 }

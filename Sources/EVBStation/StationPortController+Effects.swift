@@ -26,7 +26,7 @@ extension StationPortController {
                 ])
         case .notice(let notice):
             let text = Self.text(notice)
-            log(.warning, text)
+            log(drain == nil ? .warning : .notice, text)
             onNews?(PortNews(kind: .notice, message: text))
             if notice == .reflectsUnasked { reportReflection() }
         }
@@ -50,7 +50,8 @@ extension StationPortController {
         }
         // A request under way brings the link up when it ends; without one, an association came back by itself.
         if change.to == .associated, vsis[change.vsiID]?.waiters.isEmpty ?? true { raise(change.vsiID) {} }
-        let isLoss = change.to == .deassociated && wasAssociated && change.reason != nil
+        let isLoss =
+            change.to == .deassociated && wasAssociated && change.reason != nil && change.reason != .drained
         let level: Logger.Level = isLoss ? .warning : .notice
         log(
             level, "VSI \(change.to.rawValue)",
@@ -74,7 +75,7 @@ extension StationPortController {
         switch change.to {
         case .pending: break
         case .deassociated:
-            guard let reason = change.reason, reason != .bridgeLost else { return }
+            guard let reason = change.reason, reason != .bridgeLost, reason != .drained else { return }
             closeGuestLink(change.vsiID)
             onLost?(change.vsiID)
         case .preassociated, .preassociatedWithReservation, .associated: onRegained?(change.vsiID)
@@ -240,7 +241,8 @@ extension StationPortController {
             news = PortNews(kind: .peer, to: chassis, message: "EVB bridge \(chassis) is heard")
         case .lost(let loss):
             let reason = loss.text(of: .bridge)
-            log(.warning, "EVB bridge lost", ["reason": "\(reason)"])
+            // Of a port that is drained that is what was to be expected.
+            log(drain == nil ? .warning : .notice, "EVB bridge lost", ["reason": "\(reason)"])
             news = PortNews(kind: .peer, reason: reason, message: "the EVB bridge is lost: \(reason)")
         }
         onNews?(news)

@@ -16,9 +16,7 @@ extension StationPortController {
             VSIRecord(port: name, vsiID: vsiID, kind: kind, reason: reason, detail: detail, isGone: isGone))
     }
 
-    /// Tells what the exchanges about VSIs came to.
-    ///
-    /// - Parameter loss: why the bridge is lost, where that is what happened.
+    /// Tells what the exchanges about VSIs came to; `loss` is why the bridge is lost, where that is what happened.
     func note(_ trail: [VSITrailEntry], loss: PeerLoss?) {
         for entry in trail {
             let vsiID = entry.vsiID
@@ -41,6 +39,8 @@ extension StationPortController {
             case .noBridge: note(vsiID, .waiting, reason: .bridgeLost)
             case .released: note(vsiID, .released)
             case .forgotten: note(vsiID, .ended)
+            case .drained: note(vsiID, .note, detail: "the port is drained by \(drain?.by ?? "")")
+            case .drainEnded: note(vsiID, .note, detail: "the drain of the port has ended")
             }
         }
     }

@@ -1,4 +1,4 @@
-internal import EVBModel
+package import EVBModel
 package import EVBPorts
 package import EVBProtocol
 package import EVBSettings
@@ -37,6 +37,10 @@ package final class StationPortController: StationPortControl {
     private var toldBond: String?
     private var timer: Timers.Timer?
     var announcementTimer: Timers.Timer?
+    /// That the port is out of service.
+    package internal(set) var drain: PortDrain?
+    var drainTimer: Timers.Timer?
+    let drainFile: DrainFile
     var announcements = AnnouncementSchedule()
     /// Associated VSIs whose links were down when they were to be announced.
     var unannounced: Set<VSIID> = []
@@ -56,6 +60,7 @@ package final class StationPortController: StationPortControl {
         transport = PortTransport(configuration, surroundings)
         self.store = store
         sequences = store.sequences(port: name)
+        drainFile = DrainFile(path: "\(surroundings.runtimeDirectory)/\(name).drain", logger: transport.logger)
         port = StationPort(
             configuration: Self.settings(
                 configuration, link: transport.link, chassis: transport.chassis(of: transport.link),
@@ -83,6 +88,8 @@ package final class StationPortController: StationPortControl {
         timer = surroundings.timers.timer { [weak self] in self?.advance() }
         announcementTimer = surroundings.timers.timer { [weak self] in self?.advanceAnnouncements() }
         linkTimer = surroundings.timers.timer { [weak self] in self?.lookAtGuestLinks() }
+        drainTimer = surroundings.timers.timer { [weak self] in self?.endDrain(by: "evbd, as its time is over") }
+        restoreDrain()
         restore()
         // Before the gate: it opens at once what it does not know of.
         relay.guests.portChanged()
@@ -174,7 +181,7 @@ package final class StationPortController: StationPortControl {
         configuration.managerIDPlacement == .first ? .first : .last
     }
 
-    package var hasBridge: Bool { port.snapshot.peer != nil }
+    package var hasBridge: Bool { port.snapshot.peer != nil && drain == nil }
 
     package var restoredForLibvirt: [(request: EVBProtocol.VSIRequest, eventPort: UInt32, isGranted: Bool)] {
         vsis.compactMap { vsiID, managed in
@@ -291,6 +298,12 @@ package final class StationPortController: StationPortControl {
         perform(effects.filter { $0 != .vsi(.ended(vsiID, .superseded)) })
     }
 
+    /// The bridge is asked to release what it holds.
+    func beginDrain() { perform(port.drain(at: now)) }
+
+    /// All is asked for.
+    func finishDrain() { perform(port.endDrain(at: now)) }
+
     package func outlook(_ vsiID: VSIID) -> VSIOutlook? { port.outlook(vsiID) }
 
     package func retry(_ vsiID: VSIID, by client: String, waiter: RequestWaiter?) throws(VSIRetryError) {
@@ -340,6 +353,7 @@ package final class StationPortController: StationPortControl {
         }
         timer = nil
         announcementTimer = nil
+        drainTimer = nil
         linkTimer = nil
         relay.portCloses()
         transport.close()
@@ -348,6 +362,7 @@ package final class StationPortController: StationPortControl {
 
     /// evbd has the port no longer: its rules go.
     package func leave() {
+        drainFile.remove()
         relay.portLeaves()
         stop()
     }

@@ -30,7 +30,7 @@ struct Evbctl: ParsableCommand {
             """,
         version: Release.version,
         subcommands: [
-            Status.self, Port.self, VSI.self, Why.self, Monitor.self, Stats.self, Reload.self, Varlink.self,
+            Status.self, Port.self, VSI.self, Why.self, Drain.self, Monitor.self, Stats.self, Reload.self, Varlink.self,
             Version.self,
         ])
 

@@ -30,6 +30,8 @@ import VSISamples
             ),
             ("Deassociate", "{\"vsiID\":\"x\"}", .deassociate(DeassociateRequest(vsiID: "x"))),
             ("Retry", "{\"vsiID\":\"x\",\"wait\":7}", .retry(RetryRequest(vsiID: "x", waitMilliseconds: 7))),
+            ("Drain", "{\"port\":\"p\"}", .drain(DrainRequest(port: "p", seconds: 7200))),
+            ("EndDrain", "{\"port\":\"p\"}", .endDrain(EndDrainRequest(port: "p"))),
             ("GetHistory", "{\"vsiID\":\"x\"}", .getHistory(GetHistoryRequest(vsiID: "x"))),
             ("RetryAll", "{\"port\":\"p\"}", .retryAll(RetryAllRequest(port: "p"))),
             ("GetStatistics", "{\"interface\":null}", .getStatistics(interface: nil)),

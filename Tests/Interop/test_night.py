@@ -6,6 +6,7 @@ from lab.codec import EVB, HARD
 from lab.evbd import FAILED, NO_ANSWER, OK, USAGE
 from lab.pair import Pair
 from lab.system import eventually
+from lab.varlink import Events
 
 VSIS = [f"5ab5c6a6-9f4b-4d27-a1bb-3b8d9d7b6a{number:02x}" for number in range(16)]
 MACS = [f"52:54:00:11:33:{number:02x}" for number in range(16)]
@@ -145,3 +146,55 @@ def test_OPS_241_a_silent_bridge_and_the_bridges_side(cable):
     eventually(lambda: "taken-back" in kinds(why(evbd, VSIS[2])), 10, "the station's side of it")
     history = why(switch, VSIS[2])
     assert kinds(history)[3:5] == ["withdrawn", "released"] and "user 0" in history["events"][3]["message"], history
+
+
+# MARK: drain
+
+
+def test_OPS_245_a_port_is_drained_and_comes_back(cable):
+    """OPS-245 OPS-246 OPS-247 Links down, VSIs released, libvirt hears nothing, the switch's loss is no warning; kept over kill -9; back by --end or by itself."""
+    pair = Pair(cable)
+    evbd, switch = pair.evbd, pair.bridge
+    evbd.associate(VSIS[0], "--link", "vm0", mac=MACS[0])
+    assert cable.host.is_up("vm0")
+    changes = Events(cable.lab, evbd.socket)
+
+    said = evbd.ctl("drain", "uplink0", "--for", "30m")
+    assert said.returncode == OK and "uplink0 is drained until" in said.stdout and "1 VSI waits" in said.stdout, said
+    eventually(lambda: not pair.held() and not cable.host.is_up("vm0"), 5, "the switch has released it, and its link is down")
+    assert (evbd.state(VSIS[0]), evbd.vsi(VSIS[0])["reason"]) == ("deassociated", "drained")
+    port = evbd.port()
+    assert port["drain"]["untilMilliseconds"] - port["drain"]["sinceMilliseconds"] == 1_800_000 and "user 0" in port["drain"]["by"]
+    assert "uplink0 is DRAINED until" in evbd.ctl("status").stdout
+
+    mark = len(evbd.process.output())
+    cable.switch.ip("link", "set", "port0", "down")
+    eventually(lambda: not evbd.port()["linkUp"], 5, "the switch is away")
+    new = evbd.ctl("vsi", "associate", VSIS[1], "--port", "uplink0", "--type", 1, "--filter", f"mac={MACS[1]}")
+    assert new.returncode == NO_ANSWER and "uplink0 is drained" in new.stderr, new
+    retried = evbd.ctl("vsi", "retry", VSIS[0])
+    assert retried.returncode == NO_ANSWER and "uplink0 is drained" in retried.stderr, retried
+    cable.switch.ip("link", "set", "port0", "up")
+    evbd.wait_for_bridge(seconds=30)
+    warnings = [line for line in evbd.process.output()[mark:].splitlines() if " warning" in line]
+    assert not warnings, warnings
+    assert [event for _, event in changes.seen if event["kind"] == "port" and event["to"] == "drained"]
+
+    evbd.process.signal(9)
+    evbd.process.wait(10)
+    evbd.start()
+    evbd.wait_for_bridge()
+    assert evbd.port()["drain"] and not pair.held()
+    assert "drained" in why(evbd, VSIS[0])["next"]
+    assert evbd.ctl("drain", "uplink0", "--end").stdout == "uplink0 is in service; 2 VSIs asked for\n"
+    for vsi in VSIS[:2]:
+        evbd.wait_for_state(vsi, "associated")
+    eventually(lambda: cable.host.is_up("vm0"), 5, "its link is up again")
+    assert evbd.port()["drain"] is None
+
+    assert evbd.ctl("drain", "uplink0", "--for", "2s").returncode == OK
+    eventually(lambda: not pair.held(), 5, "released again")
+    eventually(lambda: len(pair.held()) == 2, 10, "and back by itself")
+    for words in (["--for", "8d"], ["--for", "x"], ["--for", "1h", "--end"]):
+        assert evbd.ctl("drain", "uplink0", *words).returncode == USAGE, words
+    assert switch.ctl("drain", "port0").returncode == USAGE

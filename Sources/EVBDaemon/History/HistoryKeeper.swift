@@ -45,13 +45,8 @@ package final class HistoryKeeper: HistorySource {
     private var needsWhole = true
     private var isReported = false
 
-    /// Reads what the run before has left.
-    ///
-    /// - Parameters:
-    ///   - runtimeDirectory: the directory, which is there.
-    ///   - limits: bound what is kept.
-    ///   - loop: hears of the end of writes.
-    ///   - clock: milliseconds since 1970 (UTC).
+    /// Reads what the run before has left in the runtime directory, within the limits. `clock` gives milliseconds since 1970
+    /// (UTC).
     package init(
         runtimeDirectory: String, limits: ResourceLimits, loop: EventLoop, timers: Timers, logger: Logger,
         clock: @escaping () -> Int = HistoryKeeper.wallClock

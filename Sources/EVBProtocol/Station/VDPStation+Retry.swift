@@ -13,6 +13,8 @@ public enum VSIRetryError: Error, Hashable, Sendable {
     case isInForce
     /// No EVB bridge is heard; the VSI is asked for as soon as one is.
     case noBridge
+    /// The port is out of service; the VSI is asked for when that ends.
+    case isDrained
 }
 
 /// What happens next to a VSI, if nothing else does before.
@@ -21,6 +23,8 @@ public enum VSIOutlook: Hashable, Sendable {
     case keepsAlive
     /// No EVB bridge is heard; it is asked for as soon as one is.
     case waitsForBridge
+    /// The port is out of service; it is asked for when that ends.
+    case isDrained
     /// The command waits until the bridge has acknowledged, or answered, what was sent before.
     case waitsToBeSent(VDPCommand)
     /// The command was sent.
@@ -40,6 +44,7 @@ extension VDPStation {
     mutating func retry(_ vsiID: VSIID, at now: Instant) throws(VSIRetryError) {
         guard let slot = slotOf[vsiID], let vsi = slots[slot] else { throw .unknownVSI }
         guard vsi.interest != .withdrawn else { throw .isWithdrawn }
+        guard !isDrained else { throw .isDrained }
         guard vsi.machine.state == .initial else {
             if vsi.machine.operCommand == vsi.request.target.command, case .idle = vsi.exchange { throw .isInForce }
             throw .isUnderWay
@@ -58,6 +63,7 @@ extension VDPStation {
     /// What happens next to a VSI; nil if there is none.
     func outlook(_ vsiID: VSIID) -> VSIOutlook? {
         guard let vsi = slotOf[vsiID].flatMap({ slots[$0] }) else { return nil }
+        if isDrained, vsi.machine.state == .initial { return .isDrained }
         if peer == nil { return .waitsForBridge }
         switch (vsi.wait, vsi.exchange) {
         case (.retry(let at), _): return .retries(at: at)

@@ -31,6 +31,9 @@ public enum VSITrailStep: Hashable, Sendable {
     /// No bridge was heard in time.
     case noBridge
     case released
+    /// The port is taken out of service, and back into it.
+    case drained
+    case drainEnded
     /// Nothing is known of it any more.
     case forgotten
 }

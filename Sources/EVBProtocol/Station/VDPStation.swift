@@ -179,6 +179,7 @@ struct VDPStation {
     var events: [StationVSIEvent] = []
     /// What the exchanges about VSIs came to, in their order; nil where it is not wanted.
     var trail: [VSITrailEntry]?
+    var isDrained = false
     var statistics = StationVDPStatistics()
 
     // MARK: Requests
@@ -243,8 +244,9 @@ struct VDPStation {
     /// Gives the command for what is wanted, or waits for a bridge to give it to.
     mutating func begin(_ slot: Int, at now: Instant) {
         guard let vsi = slots[slot] else { return }
-        guard let peer else {
-            waitForBridge(slot, at: now)
+        guard let peer, !isDrained else {
+            // One that is being released waits for that first.
+            if vsi.machine.state == .initial { waitForBridge(slot, at: now) }
             return
         }
         if let limit = peer.dialect.limit(for: vsi.request) {
@@ -327,7 +329,8 @@ struct VDPStation {
         case .timedOut: fail(slot, .timeout, .timedOut)
         case .peerLost: modify(slot) { $0.reason = .bridgeLost }
         case .released:
-            modify(slot) { if $0.interest == .withdrawn { $0.reason = nil } }
+            let isDrained = isDrained
+            modify(slot) { $0.reason = $0.interest == .withdrawn ? nil : isDrained ? .drained : $0.reason }
             if slots[slot]?.interest == .withdrawn { endRequest(slot, .released) }
         }
     }
@@ -355,11 +358,11 @@ struct VDPStation {
         let isWithdrawn = vsi.interest == .withdrawn
         if isWithdrawn { endRequest(slot, .released) }
         // What a bridge took along when it went is asked of the next one, also where it was wanted only once.
-        let isCarriedOver = peer == nil && vsi.boundSince != nil
+        let isCarriedOver = (peer == nil || isDrained) && vsi.boundSince != nil
         let isOver = vsi.request.persistence == .once && vsi.openRequest == nil && !isCarriedOver
         if isWithdrawn || isOver {
             forget(slot)
-        } else if peer == nil {
+        } else if peer == nil || isDrained {
             waitForBridge(slot, at: now)
         } else if vsi.interest == .refusedForGood {
             setWait(slot, .none)
