@@ -53,6 +53,7 @@ package final class ControlReplyHandle {
             case .vsi(let vsi): JSONCoding.encode(["vsi": vsi])
             case .vsiDetails(let vsi): JSONCoding.encode(["vsi": vsi])
             case .portStatus(let port): JSONCoding.encode(["port": port])
+            case .probe(let report): JSONCoding.encode(["probe": report])
             case .histories(let histories): JSONCoding.encode(["histories": histories])
             case .retried(let report): JSONCoding.encode(report)
             case .statistics(let statistics): JSONCoding.encode(["statistics": statistics])

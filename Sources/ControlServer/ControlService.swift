@@ -32,6 +32,8 @@ package enum ControlRequest: Sendable, Equatable {
     case drain(DrainRequest)
     /// Answer with ``ControlReply/portStatus(_:)``.
     case endDrain(EndDrainRequest)
+    /// Answer with ``ControlReply/probe(_:)``.
+    case probe(ProbeRequest)
     /// Answer with ``ControlReply/histories(_:)``.
     case getHistory(GetHistoryRequest)
     /// Keep the handle, and ``ControlReplyHandle/send(_:)`` every event until it is gone.
@@ -55,6 +57,7 @@ package enum ControlReply: Sendable, Equatable {
     case retried(RetryReport)
     case histories([VSIHistory])
     case portStatus(PortStatus)
+    case probe(ProbeReport)
     case statistics([StatisticsReport])
     case reload(ReloadReport)
 }
@@ -103,6 +106,7 @@ extension ControlRequest {
         case .retry: self = .retry(try read(RetryRequest.self))
         case .drain: self = .drain(try read(DrainRequest.self))
         case .endDrain: self = .endDrain(try read(EndDrainRequest.self))
+        case .probe: self = .probe(try read(ProbeRequest.self))
         case .getHistory: self = .getHistory(try read(GetHistoryRequest.self))
         case .retryAll: self = .retryAll(try read(RetryAllRequest.self))
         case .getStatistics:

@@ -28,6 +28,8 @@ package final class DaemonService: ControlService {
     private let startedAt: Instant
     private var monitors: [ObjectIdentifier: ControlReplyHandle] = [:]
     private var waitCount = 0
+    /// Probes by their ports.
+    var probes: [String: ProbeSession] = [:]
     /// What is being done to many VSIs, a slice a turn.
     var rounds: [ObjectIdentifier: RetryRound] = [:]
 
@@ -72,6 +74,7 @@ package final class DaemonService: ControlService {
         case .retry(let request): try retry(request, by: peer, reply)
         case .retryAll(let request): try retryAll(request, by: peer, reply)
         case .getHistory(let request): try history(request, reply)
+        case .probe(let request): try probe(request, by: peer, reply)
         case .drain(let request): try drain(request, by: peer, reply)
         case .endDrain(let request):
             let station = try station(request.port)
@@ -138,7 +141,7 @@ package final class DaemonService: ControlService {
         return port
     }
 
-    private func details(_ interface: String) throws(ControlError) -> PortDetails {
+    func details(_ interface: String) throws(ControlError) -> PortDetails {
         let ports = directory.ports
         let name = directory.port(interface)?.name
         guard let index = ports.firstIndex(where: { $0.name == name }) else {
@@ -305,15 +308,7 @@ package final class DaemonService: ControlService {
         _ call: EVBControl.VSIRequest, target: EVBProtocol.VSIRequest.Target, placement: VSIManagerID.Placement
     ) throws(ControlError) -> EVBProtocol.VSIRequest {
         guard let vsiID = VSIID(call.vsiID) else { throw Self.unreadableVSIID(call.vsiID) }
-        var manager = VSIManagerID.unspecified
-        if let text = call.managerID {
-            guard let read = VSIManagerID(text, placement: placement) else {
-                throw ControlError(
-                    .invalidArgument(argument: "managerID"), message: "\(text) is no VSI manager ID",
-                    hint: "give 0 to 255, a UUID, an IP address, or up to 16 characters without spaces")
-            }
-            manager = read
-        }
+        let manager = try Self.manager(call.managerID, placement: placement)
         return EVBProtocol.VSIRequest(
             vsiID: vsiID, target: target, managerID: manager, typeID: UInt32(clamping: call.typeID),
             typeVersion: UInt8(clamping: call.typeVersion), filter: try filter(call.filters),
@@ -322,6 +317,18 @@ package final class DaemonService: ControlService {
                 let oui = ($0.ouiOctets ?? []).reduce(0) { $0 << 8 | UInt32($1) }
                 return OrganizationalInformation(oui: oui, octets: $0.dataOctets ?? [])
             })
+    }
+
+    static func manager(
+        _ text: String?, placement: VSIManagerID.Placement
+    ) throws(ControlError) -> VSIManagerID {
+        guard let text else { return .unspecified }
+        guard let read = VSIManagerID(text, placement: placement) else {
+            throw ControlError(
+                .invalidArgument(argument: "managerID"), message: "\(text) is no VSI manager ID",
+                hint: "give 0 to 255, a UUID, an IP address, or up to 16 characters without spaces")
+        }
+        return read
     }
 
     private func filter(_ filters: [VSIFilter]) throws(ControlError) -> FilterInfo {

@@ -54,6 +54,49 @@ extension ControlInterface {
         # Takes a port back into service: all of its VSIs are asked for.
         method EndDrain(port: string) -> (port: Port)
 
+        # What a bridge did with requests of one kind. outcome: granted, or of the first that was not: refused, unanswered,
+        # unacknowledged, unaskable, mismatched, taken-back, lost. PDUs are ECPDUs; times count from the first command.
+        type ProbeStep (
+          name: string,
+          asked: int,
+          granted: int,
+          sentPDUs: int,
+          largestSent: int,
+          answerPDUs: int,
+          largestAnswer: int,
+          repeats: int,
+          firstMicroseconds: ?int,
+          lastMicroseconds: ?int,
+          outcome: string,
+          reason: ?string,
+          reasonCode: ?int,
+          hard: ?bool,
+          keep: ?bool
+        )
+
+        # What a probe has found out. keepAlive: followed, not-followed, own-is-longer, unknown.
+        type ProbeReport (
+          port: string,
+          neighbour: ?Neighbour,
+          dialect: (auto, ratified, draft),
+          evbTLV: EVBTLVs,
+          keepAlive: string,
+          steps: []ProbeStep,
+          isComplete: bool
+        )
+
+        # Finds out what the bridge of a station's port can do, by VSIs of its own with addresses that no machine has: they are
+        # pre-associated, one of them is associated, changed and asked for with a type that does not exist, and all are
+        # de-associated, also when the client goes. vsis: how many at once, 2 to 64, default 8.
+        method Probe(
+          port: string,
+          managerID: ?string,
+          typeID: ?int,
+          typeVersion: ?int,
+          vlan: ?int,
+          vsis: ?int
+        ) -> (probe: ProbeReport)
+
         # The VSI does not have to be asked for again (the bridge holds it, or is being asked), or cannot be.
         error NothingToRetry (port: string, vsiID: string, message: string, hint: string)
 
@@ -182,5 +225,54 @@ public struct EndDrainRequest: Codable, Sendable, Equatable {
     public init(from decoder: any Decoder) throws {
         try decoder.refuseKeys(besides: CodingKeys.self)
         port = try decoder.container(keyedBy: CodingKeys.self).interface(.port)
+    }
+}
+
+/// The parameters of Probe.
+public struct ProbeRequest: Codable, Sendable, Equatable {
+    /// VSIs that are asked for at once.
+    public static let vsisRange = 2...64
+
+    /// The port, one in the role station.
+    public var port: String
+    /// The manager ID; nil leaves the choice to the bridge. The service reads it.
+    @Nullable public var managerID: String?
+    /// The VSI type that the test VSIs are to have.
+    public var typeID: Int
+    public var typeVersion: Int
+    /// Their VLAN; 0 leaves it to the bridge.
+    public var vlan: Int
+    public var vsis: Int
+
+    /// Makes a request.
+    public init(
+        port: String, managerID: String? = nil, typeID: Int = 1, typeVersion: Int = 0, vlan: Int = 0, vsis: Int = 8
+    ) {
+        self.port = port
+        self._managerID = Nullable(wrappedValue: managerID)
+        self.typeID = typeID
+        self.typeVersion = typeVersion
+        self.vlan = vlan
+        self.vsis = vsis
+    }
+
+    enum CodingKeys: String, CodingKey, CaseIterable {
+        case port, managerID, typeID, typeVersion, vlan, vsis
+    }
+
+    /// Reads a request and checks every range.
+    public init(from decoder: any Decoder) throws {
+        try decoder.refuseKeys(besides: CodingKeys.self)
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        var manager: String?
+        if try container.contains(.managerID) && !container.decodeNil(forKey: .managerID) {
+            manager = try container.name(.managerID, longest: 64)
+        }
+        self.init(
+            port: try container.interface(.port), managerID: manager,
+            typeID: try container.integer(.typeID, in: 0...0xFF_FFFF) ?? 1,
+            typeVersion: try container.integer(.typeVersion, in: 0...255) ?? 0,
+            vlan: try container.integer(.vlan, in: 0...4094) ?? 0,
+            vsis: try container.integer(.vsis, in: Self.vsisRange) ?? 8)
     }
 }

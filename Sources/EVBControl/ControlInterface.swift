@@ -22,11 +22,13 @@ public enum ControlMethod: String, Sendable, CaseIterable {
     case getHistory = "GetHistory"
     case drain = "Drain"
     case endDrain = "EndDrain"
+    case probe = "Probe"
 
     /// Whether a call changes something, so that a read-only socket does not take it.
     public var changesSomething: Bool {
         switch self {
-        case .associate, .preAssociate, .deassociate, .retry, .retryAll, .drain, .endDrain, .misbehave, .reload: true
+        case .associate, .preAssociate, .deassociate, .retry, .retryAll, .drain, .endDrain, .probe, .misbehave, .reload:
+            true
         case .getVersion, .getStatus, .listPorts, .getPort, .listVSIs, .getVSI, .monitor, .getStatistics,
             .getHistory:
             false

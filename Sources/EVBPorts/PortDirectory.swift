@@ -1,5 +1,6 @@
 package import EVBModel
 package import EVBProtocol
+package import EVBTime
 package import EVBWire
 package import LinuxSystem
 
@@ -61,6 +62,8 @@ package protocol StationPortControl: ManagedPort {
     ///
     /// - Throws: nothing has changed then, and `waiter` is not called.
     func retry(_ vsiID: VSIID, by client: String, waiter: RequestWaiter?) throws(VSIRetryError)
+    /// Is told what the exchanges about VSIs come to, all that one frame or one moment brought at once.
+    var onTrail: (([VSITrailEntry], Instant) -> Void)? { get set }
     /// That the port is out of service; nil while it is in service.
     var drain: PortDrain? { get }
     /// Takes the port out of service: the bridge is asked to release all VSIs, which stay wanted. Of a port that is drained only

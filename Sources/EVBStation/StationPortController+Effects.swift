@@ -157,7 +157,7 @@ extension StationPortController {
                 vsis[vsiID]?.working = nil
                 reportWarnings(vsiID)
                 if let link = relay.link(of: vsiID) { note(vsiID, .linkUp, detail: link.name) }
-                announce(vsiID)
+                if managed.owner != .probe { announce(vsiID) }
                 return then()
             }
             if error.kind == .cancelled { return }

@@ -56,6 +56,7 @@ extension RequestOwner {
     var words: String {
         switch self {
         case .control: "a client of the control socket"
+        case .probe: "evbctl probe"
         case .libvirt(let eventPort): "libvirt (netlink port \(eventPort))"
         }
     }

@@ -2,6 +2,7 @@ package import EVBModel
 package import EVBPorts
 package import EVBProtocol
 package import EVBSettings
+package import EVBTime
 package import EVBWire
 package import EdgeRelays
 internal import EventLoop
@@ -32,6 +33,7 @@ package final class StationPortController: StationPortControl {
     package var onLost: ((VSIID) -> Void)?
     /// Called when a VSI of libvirt's is bound although no request for it was open.
     package var onRegained: ((VSIID) -> Void)?
+    package var onTrail: (([VSITrailEntry], Instant) -> Void)?
 
     /// The bond that the last warning named.
     private var toldBond: String?
@@ -253,12 +255,14 @@ package final class StationPortController: StationPortControl {
                     request: working.request, link: former.link, owner: former.owner)
         }
         do throws(SystemError) {
-            try store.keep(
-                StoredVSI(
-                    port: name, request: request, link: managed.link, owner: owner,
-                    isGranted: managed.isStoredAsGranted, isWithdrawn: false,
-                    isLinkElsewhere: relay.isElsewhere(request.vsiID),
-                    adopted: relay.adoptedLink(of: request.vsiID)))
+            if owner != .probe {
+                try store.keep(
+                    StoredVSI(
+                        port: name, request: request, link: managed.link, owner: owner,
+                        isGranted: managed.isStoredAsGranted, isWithdrawn: false,
+                        isLinkElsewhere: relay.isElsewhere(request.vsiID),
+                        adopted: relay.adoptedLink(of: request.vsiID)))
+            }
         } catch {
             throw .unstored(error)
         }
@@ -331,7 +335,7 @@ package final class StationPortController: StationPortControl {
 
     /// Stores what is wanted of a VSI now, or that it is wanted no more.
     package func keep(_ vsiID: VSIID, isWithdrawn: Bool = false) {
-        guard let managed = vsis[vsiID], let snapshot = port.vsi(vsiID) else { return }
+        guard let managed = vsis[vsiID], managed.owner != .probe, let snapshot = port.vsi(vsiID) else { return }
         store.keepEventually(
             StoredVSI(
                 port: name, request: snapshot.request, link: managed.link, owner: managed.owner,
@@ -393,7 +397,10 @@ package final class StationPortController: StationPortControl {
         // The neighbour waits for frames no longer than it must, whatever else there is to do.
         for case .transmit(let frame) in effects { transport.send(frame) }
         let trail = port.takeTrail()
-        if !trail.isEmpty { note(trail, loss: effects.loss) }
+        if !trail.isEmpty {
+            note(trail, loss: effects.loss)
+            onTrail?(trail, now)
+        }
         queue.append(
             contentsOf: effects.filter { if case .transmit = $0 { false } else { true } })
         transport.setNeighbour(port.peerAddresses)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from lab.codec import EVB, HARD
-from lab.evbd import FAILED, NO_ANSWER, OK, USAGE
+from lab.codec import EVB, HARD, KEEP
+from lab.evbd import FAILED, NO_ANSWER, OK, USAGE, binary
 from lab.pair import Pair
 from lab.system import eventually
 from lab.varlink import Events
@@ -198,3 +198,78 @@ def test_OPS_245_a_port_is_drained_and_comes_back(cable):
     for words in (["--for", "8d"], ["--for", "x"], ["--for", "1h", "--end"]):
         assert evbd.ctl("drain", "uplink0", *words).returncode == USAGE, words
     assert switch.ctl("drain", "port0").returncode == USAGE
+
+
+# MARK: probe
+
+
+def steps(report):
+    return {step["name"]: step for step in report["steps"]}
+
+
+def test_OPS_251_probe_of_our_own_bridge(cable):
+    """OPS-251 OPS-252 OPS-253 What the bridge does is told step by step; nothing of it stays, at its end, when evbctl is interrupted, or after kill -9."""
+    pair = Pair(cable)
+    evbd, switch = pair.evbd, pair.bridge
+    evbd.associate(VSIS[0], "--link", "vm0", mac=MACS[0])
+    assert switch.ctl("port", "misbehave", "port0", "--refuse", "invalid-vid-group-mac", "--hard", "--keep", "--vsi", VSIS[15]).returncode == OK
+    report = evbd.ctl_json("probe", "uplink0", "--type", "7", "--vsis", "6")
+    found = steps(report)
+    assert report["isComplete"] and report["dialect"] == "ratified" and report["neighbour"]["portID"], report
+    assert (found["pre-associate a VSI"]["granted"], found["associate it"]["granted"]) == (1, 1), report
+    assert found["pre-associate a VSI"]["firstMicroseconds"] > 0
+    batch = found["pre-associate 4 VSIs at once"]
+    assert batch["granted"] == 4 and batch["largestSent"] > 1 and batch["largestAnswer"] > 1 and batch["sentPDUs"] < 4, batch
+    assert found["de-associate all"]["granted"] == found["de-associate all"]["asked"] == 6, report
+    assert set(evbd.vsis()) == set(switch.vsis()) == {VSIS[0]} and cable.host.is_up("vm0")
+    assert not [name for name in (path.name for path in (evbd.directory / "vsis").iterdir()) if name.endswith(".vsi") and VSIS[0] not in name]
+    shown = evbd.ctl("probe", "uplink0")
+    assert shown.returncode == OK and "STEP" in shown.stdout and "associate it" in shown.stdout, shown
+
+    # The bridge answers late: evbctl is interrupted in the middle.
+    assert switch.ctl("port", "misbehave", "port0", "--delay", "700").returncode == OK
+    probing = cable.lab.start("probe", cable.host.command(binary("evbctl"), "--socket", evbd.socket, "probe", "uplink0"))
+    eventually(lambda: len(evbd.vsis()) > 1, 5, "a test VSI is there")
+    assert evbd.ctl("probe", "uplink0").returncode == FAILED, "one probe at a time"
+    probing.signal(2)
+    eventually(lambda: set(evbd.vsis()) == {VSIS[0]} and set(switch.vsis()) == {VSIS[0]}, 20, "they are given back")
+
+    probing = cable.lab.start("probe2", cable.host.command(binary("evbctl"), "--socket", evbd.socket, "probe", "uplink0"))
+    eventually(lambda: len(evbd.vsis()) > 1, 5, "a test VSI is there")
+    evbd.process.signal(9)
+    evbd.process.wait(10)
+    assert switch.ctl("port", "misbehave", "port0", "--off").returncode == OK
+    evbd.start()
+    evbd.wait_for_state(VSIS[0], "associated")
+    assert set(evbd.vsis()) == {VSIS[0]}
+    for words in (["--vsis", "1"], ["--type", "-1"], ["--vlan", "4095"]):
+        assert evbd.ctl("probe", "uplink0", *words).returncode == USAGE, words
+    assert evbd.ctl("drain", "uplink0").returncode == OK
+    assert evbd.ctl("probe", "uplink0").returncode == NO_ANSWER
+
+
+def test_OPS_254_probe_of_a_bridge_that_refuses(scripted):
+    """OPS-254 Reason, Hard and Keep of a refusal, a bridge that answers one by one, and one that does not take a longer RKA."""
+    _, evbd, bridge = scripted
+    bridge.answer = lambda request: request.answered(3 | HARD | KEEP) if request.type_id == 0xFFFFFF else request.answered()
+    report = evbd.ctl_json("probe", "uplink0", "--type", "100", "--type-version", "1")
+    found = steps(report)
+    changed = found["change it to a type that does not exist"]
+    assert (changed["outcome"], changed["reasonCode"], changed["hard"], changed["keep"]) == ("refused", 3, True, True), changed
+    unknown = found["pre-associate with a type that does not exist"]
+    assert (unknown["outcome"], unknown["hard"], unknown["granted"]) == ("refused", True, 0), unknown
+    batch = next(step for name, step in found.items() if name.endswith("at once"))
+    assert batch["largestAnswer"] == 1 and batch["answerPDUs"] == batch["asked"], batch
+    assert evbd.vsis() == {} and report["keepAlive"] in ("not-followed", "own-is-longer"), report
+
+
+def test_OPS_255_probe_of_lldpad(cable):
+    """OPS-255 Debian's lldpad as the bridge: it grants one VSI after the other, and nothing of the probe stays there."""
+    bridge = cable.lldpad_bridge()
+    evbd = cable.evbd().wait_for_bridge()
+    report = evbd.ctl_json("probe", "uplink0", "--type", "1193047", "--type-version", "2", "--manager", "11", "--vsis", "3")
+    found = steps(report)
+    assert found["pre-associate a VSI"]["outcome"] in ("granted", "refused", "unanswered", "mismatched"), report
+    assert report["isComplete"] and evbd.vsis() == {}, report
+    eventually(lambda: not bridge.vsis(), 10, "lldpad has let all go")
+    print(evbd.ctl("probe", "uplink0", "--vsis", "3").stdout)

@@ -15,7 +15,7 @@ import Testing
         ("vsi-list", VSIList.self), ("vsi-show", VSIShow.self),
         ("vsi-associate", VSIAssociate.self), ("vsi-preassociate", VSIPreassociate.self),
         ("vsi-deassociate", VSIDeassociate.self), ("vsi-retry", VSIRetry.self), ("why", Why.self),
-        ("drain", Drain.self),
+        ("drain", Drain.self), ("probe", Probe.self),
         ("monitor", Monitor.self),
         ("stats", Stats.self),
         ("reload", Reload.self), ("varlink", Varlink.self), ("version", Version.self),
