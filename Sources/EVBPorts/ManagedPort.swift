@@ -35,6 +35,8 @@ package protocol ManagedPort: VSISource {
     func reconfigure(_ configuration: PortSettings)
     /// Something about the port's interface, or about a link, has changed.
     func linkChanged(_ changed: String)
+    /// A network namespace that links of this one may have gone to has ended.
+    func namespaceEnded()
     /// Begins to give back all that the port holds at its peer, where that takes the peer's answer.
     func releaseAll()
     /// Begins to leave: gives back all that the port holds, in parts if it is much.
@@ -64,6 +66,8 @@ extension ManagedPort {
     package func beginToLeave() { releaseAll() }
 
     package func abandonAll() {}
+
+    package func namespaceEnded() {}
 
     package var name: String { transport.name }
 
