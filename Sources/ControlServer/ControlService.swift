@@ -28,6 +28,8 @@ package enum ControlRequest: Sendable, Equatable {
     case monitor
     /// Answer with ``ControlReply/statistics(_:)``.
     case getStatistics(interface: String?)
+    /// Answer by ``ControlReplyHandle/answer(metrics:)``.
+    case getMetrics
     /// Answer with ``ControlReply/port(_:)``.
     case misbehave(MisbehaveRequest)
     /// Answer with ``ControlReply/reload(_:)``.
@@ -76,6 +78,7 @@ extension ControlRequest {
         case .getStatus: self = try readNothing(.getStatus)
         case .listPorts: self = try readNothing(.listPorts)
         case .monitor: self = try readNothing(.monitor)
+        case .getMetrics: self = try readNothing(.getMetrics)
         case .getPort: self = .getPort(interface: try read(GetPortRequest.self).interface)
         case .listVSIs:
             let request = try read(ListVSIsRequest.self)

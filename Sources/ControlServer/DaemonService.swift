@@ -77,6 +77,10 @@ package final class DaemonService: ControlService {
                         counterDiscontinuity: timers.now.since(startedAt).hundredths))
             }
             reply.answer(.statistics(reports))
+        case .getMetrics:
+            reply.answer(
+                metrics: MetricsListing(directory.ports, counters: { [self] in counters(of: $0) }) { [self] in metrics }
+            )
         case .misbehave(let request):
             let port = try bridgePort(request.interface)
             if let text = request.misbehaviour?.vsiID, VSIID(text) == nil { throw Self.unreadableVSIID(text) }
@@ -108,6 +112,20 @@ package final class DaemonService: ControlService {
         var report = port.common.counters
         report.add(furtherCounters(port))
         return report
+    }
+
+    private var metrics: DaemonMetrics {
+        let usage = ProcessUsage.now()
+        let counters = StatisticsReport(interface: nil, ownCounters(), counterDiscontinuity: 0).counters
+        return DaemonMetrics(
+            version: Release.version, counters: counters,
+            problems: ProblemCount.counts(of: notes().lazy.filter(\.isProblem).map(\.kind.rawValue)),
+            process: ProcessReport(
+                residentOctets: usage.resident, virtualOctets: usage.virtual, openDescriptors: usage.openDescriptors,
+                descriptorsMax: Processes.descriptorLimit, computedMicroseconds: Int(clamping: usage.computed / 1000),
+                startedMilliseconds: ProcessUsage.started),
+            turns: HistogramReport(timers.turns),
+            longestTurnMicroseconds: Int(clamping: timers.turns.longest.nanoseconds / 1000))
     }
 
     private var status: StatusReport {

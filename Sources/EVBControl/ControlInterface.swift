@@ -15,6 +15,7 @@ public enum ControlMethod: String, Sendable, CaseIterable {
     case deassociate = "Deassociate"
     case monitor = "Monitor"
     case getStatistics = "GetStatistics"
+    case getMetrics = "GetMetrics"
     case misbehave = "Misbehave"
     case reload = "Reload"
 
@@ -22,7 +23,8 @@ public enum ControlMethod: String, Sendable, CaseIterable {
     public var changesSomething: Bool {
         switch self {
         case .associate, .preAssociate, .deassociate, .misbehave, .reload: true
-        case .getVersion, .getStatus, .listPorts, .getPort, .listVSIs, .getVSI, .monitor, .getStatistics: false
+        case .getVersion, .getStatus, .listPorts, .getPort, .listVSIs, .getVSI, .monitor, .getStatistics, .getMetrics:
+            false
         }
     }
 
@@ -92,7 +94,7 @@ public enum ControlInterface {
     public static let name = "io.evbd"
 
     /// Its description.
-    public static let description = types + methods + errors
+    public static let description = types + metricsTypes + methods + errors
 
     private static let types = """
         # Status and control of evbd, which speaks EVB, ECP and VDP (IEEE 802.1Qbg) for this host.
@@ -429,6 +431,10 @@ public enum ControlInterface {
 
         # The counters, all or of a port.
         method GetStatistics(interface: ?string) -> (statistics: []Statistics)
+
+        # The numbers for a system that collects them: the daemon's, and then those of each port. With "more" they come in
+        # several replies.
+        method GetMetrics() -> (metrics: []Metrics)
 
         # Has a bridge port misbehave, in place of what it did wrong before; null has it behave.
         method Misbehave(interface: string, misbehaviour: ?Misbehaviour) -> (port: PortDetails)

@@ -30,6 +30,7 @@ import VSISamples
             ),
             ("Deassociate", "{\"vsiID\":\"x\"}", .deassociate(DeassociateRequest(vsiID: "x"))),
             ("GetStatistics", "{\"interface\":null}", .getStatistics(interface: nil)),
+            ("GetMetrics", "{}", .getMetrics),
             (
                 "Misbehave", "{\"interface\":\"port0\",\"misbehaviour\":{\"silent\":\"all\",\"vlan\":7}}",
                 .misbehave(

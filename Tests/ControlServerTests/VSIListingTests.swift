@@ -1,3 +1,4 @@
+import EVBControl
 import EVBModel
 import EVBPorts
 import EVBWire
@@ -66,5 +67,45 @@ private final class Source: VSISource {
         let replies = try slow.replies()
         #expect(replies.count <= 1, "empty pages are not sent")
         try bench.turn(until: { try replies.last?.continues == false || slow.replies().last?.continues == false })
+    }
+
+    @Test(
+        "OPS-603 numbers of many ports that take long are written a few a turn, and another client's calls are answered in between"
+    )
+    func metrics() throws {
+        let bench = try ControlBench()
+        var made = 0
+        let parts = (0..<64).lazy.map { _ -> Metrics? in
+            made += 1
+            let end = bench.loop.now() + 400_000
+            while bench.loop.now() < end {}
+            return Metrics()
+        }
+        bench.service.onRequest = { request, reply in
+            if case .getMetrics = request {
+                reply.answer(metrics: parts)
+            } else {
+                reply.answer(.version(VersionReport(version: "1")))
+            }
+        }
+        let (slow, quick) = (try TestClient(bench.path), try TestClient(bench.path))
+        try slow.call("io.evbd.GetMetrics", more: true)
+        var between: [Int] = []
+        while made < 64, between.count < 1000 {
+            _ = try bench.reply(to: "io.evbd.GetVersion", from: quick)
+            between.append(made)
+        }
+        #expect(between.count >= 7, "calls answered after so many parts: \(between)")
+        var replies: [VarlinkReply] = []
+        try bench.turn(until: {
+            replies += try slow.replies()
+            return replies.last?.continues == false
+        })
+        let counts = replies.map { reply in
+            if case .array(let items)? = reply.parameters["metrics"] { items.count } else { 0 }
+        }
+        #expect(counts.reduce(0, +) == 64, "\(counts)")
+        #expect(
+            try bench.reply(to: "io.evbd.GetMetrics", from: quick).parameters["metrics"] != nil, "in one, without more")
     }
 }

@@ -173,8 +173,12 @@ extension PeerLinkPort {
         defer { heardPeer(from: source, at: now) }
         switch ecpdu.operation {
         case .acknowledgement:
+            let sentAt = link.transmitter.sentAt
             if link.transmitter.acknowledge(ecpdu) {
-                if !link.isProbeOutstanding { payloadAcknowledged() }
+                if !link.isProbeOutstanding {
+                    if let sentAt { link.statistics.ecpRoundTrips.record(now.since(sentAt)) }
+                    payloadAcknowledged()
+                }
                 link.isProbeOutstanding = false
             } else {
                 link.statistics.ecpRxStrayAcks &+= 1
