@@ -49,8 +49,8 @@ package final class ControlConnection {
     private(set) var held = 0
 
     private struct Pages {
-        var iterator: AnyIterator<VSIStatus?>
-        var next: VSIStatus??
+        var iterator: AnyIterator<ListedVSI?>
+        var next: ListedVSI??
         let more: Bool
         let oneway: Bool
         let handle: ControlReplyHandle
@@ -266,7 +266,7 @@ package final class ControlConnection {
 
     // MARK: Pages
 
-    func startPages(_ iterator: AnyIterator<VSIStatus?>, more: Bool, oneway: Bool, of handle: ControlReplyHandle) {
+    func startPages(_ iterator: AnyIterator<ListedVSI?>, more: Bool, oneway: Bool, of handle: ControlReplyHandle) {
         guard current === handle, !isClosed else { return }
         pages = Pages(iterator: iterator, next: iterator.next(), more: more, oneway: oneway, handle: handle)
         if isWorking { page() } else { server.queue(self) }
@@ -274,7 +274,7 @@ package final class ControlConnection {
 
     private func page() {
         guard var pages, !isClosed, waiting < Self.lowWater else { return }
-        var items: [VSIStatus] = []
+        var items: [ListedVSI] = []
         var looks = 0
         while items.count < Self.vsisPerPage, looks < Self.vsisPerLook, case .some(let vsi) = pages.next {
             if let vsi { items.append(vsi) }

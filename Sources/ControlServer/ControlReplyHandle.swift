@@ -73,6 +73,16 @@ package final class ControlReplyHandle {
     /// no other client waiting.
     @discardableResult
     package func answer(lookingAt vsis: some Sequence<VSIStatus?>) -> Bool {
+        answer(paging: vsis.lazy.map { $0.map { .brief($0) } })
+    }
+
+    /// Answers ListVSIDetails, as ``answer(lookingAt:)`` answers ListVSIs.
+    @discardableResult
+    package func answer(lookingAtDetails vsis: some Sequence<VSIDetails?>) -> Bool {
+        answer(paging: vsis.lazy.map { $0.map { .full($0) } })
+    }
+
+    private func answer(paging vsis: some Sequence<ListedVSI?>) -> Bool {
         guard !hasAnswered, !isGone else { return false }
         hasAnswered = true
         goneHandler = nil
@@ -130,6 +140,19 @@ package final class ControlReplyHandle {
             let handler = goneHandler
             goneHandler = nil
             handler?()
+        }
+    }
+}
+
+/// A VSI in a list.
+enum ListedVSI: Encodable {
+    case brief(VSIStatus)
+    case full(VSIDetails)
+
+    func encode(to encoder: any Encoder) throws {
+        switch self {
+        case .brief(let vsi): try vsi.encode(to: encoder)
+        case .full(let vsi): try vsi.encode(to: encoder)
         }
     }
 }

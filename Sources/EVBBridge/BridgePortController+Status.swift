@@ -46,7 +46,8 @@ extension BridgePortController {
         let local = isTransmitted ? snapshot.localTLVs : []
         let remote = snapshot.neighbour?.lldpdu.received(snapshot.dialect == .draft ? .draftEVB : .evb)
         return PortDetails(
-            port: status, problems: seat.problems + [snapshot.secondSpeaker?.problem].compactMap(\.self),
+            port: status, ifIndex: Int(interfaceIndex ?? 0),
+            problems: seat.problems + [snapshot.secondSpeaker?.problem].compactMap(\.self),
             evbTLV: EVBTLVPair(
                 local: local.lazy.compactMap(\.ratified).first.map { EVBTLVStatus($0) },
                 remote: snapshot.station?.tlv.map { EVBTLVStatus($0) }),
