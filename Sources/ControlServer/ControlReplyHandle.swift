@@ -74,6 +74,10 @@ package final class ControlReplyHandle {
     @discardableResult
     package func answer(lookingAt vsis: some Sequence<VSIStatus?>) -> Bool { answer("vsis", vsis) }
 
+    /// Answers ListVSIDetails, as ``answer(lookingAt:)`` answers ListVSIs.
+    @discardableResult
+    package func answer(lookingAtDetails vsis: some Sequence<VSIDetails?>) -> Bool { answer("vsis", vsis) }
+
     /// Answers GetMetrics from a sequence in which nil stands for work of which nothing is told. It is drawn as in
     /// ``answer(vsis:)``.
     @discardableResult

@@ -16,6 +16,8 @@ package enum ControlRequest: Sendable, Equatable {
     case getPort(interface: String)
     /// Answer by ``ControlReplyHandle/answer(vsis:)``.
     case listVSIs(port: String?, state: VSIState?)
+    /// Answer by ``ControlReplyHandle/answer(lookingAtDetails:)``.
+    case listVSIDetails(port: String?)
     /// Answer with ``ControlReply/vsiDetails(_:)``.
     case getVSI(vsiID: String)
     /// Answer with ``ControlReply/vsi(_:)``, within the wait that the request gives.
@@ -83,6 +85,7 @@ extension ControlRequest {
         case .listVSIs:
             let request = try read(ListVSIsRequest.self)
             self = .listVSIs(port: request.port, state: request.state)
+        case .listVSIDetails: self = .listVSIDetails(port: try read(ListVSIDetailsRequest.self).port)
         case .getVSI: self = .getVSI(vsiID: try read(GetVSIRequest.self).vsiID)
         case .associate:
             // Associate has no key `reserve`, whatever its value.

@@ -57,6 +57,8 @@ package final class DaemonService: ControlService {
         case .listPorts: reply.answer(.ports(directory.ports.map(\.common.status)))
         case .getPort(let interface): reply.answer(.port(try details(interface)))
         case .listVSIs(let port, let state): try list(port: port, state: state, reply)
+        case .listVSIDetails(let port):
+            reply.answer(lookingAtDetails: VSIListing.Details(try ports(port).map(\.common)))
         case .getVSI(let vsiID): try show(vsiID, reply)
         case .associate(let request): try associate(request, target: .associated, reply)
         case .preAssociate(let request):
@@ -141,6 +143,11 @@ package final class DaemonService: ControlService {
         return port
     }
 
+    /// The port of that name, or all.
+    private func ports(_ name: String?) throws(ControlError) -> [EVBPort] {
+        try name.map { name throws(ControlError) in [try port(name)] } ?? directory.ports
+    }
+
     private func details(_ interface: String) throws(ControlError) -> PortDetails {
         let ports = directory.ports
         let name = directory.port(interface)?.name
@@ -174,7 +181,7 @@ package final class DaemonService: ControlService {
     private func list(port name: String?, state: EVBModel.VSIState?, _ reply: ControlReplyHandle)
         throws(ControlError)
     {
-        let ports = try name.map { name throws(ControlError) in [try port(name)] } ?? directory.ports
+        let ports = try ports(name)
         reply.answer(lookingAt: VSIListing(ports.map(\.common), state: state))
     }
 

@@ -9,6 +9,7 @@ public enum ControlMethod: String, Sendable, CaseIterable {
     case listPorts = "ListPorts"
     case getPort = "GetPort"
     case listVSIs = "ListVSIs"
+    case listVSIDetails = "ListVSIDetails"
     case getVSI = "GetVSI"
     case associate = "Associate"
     case preAssociate = "PreAssociate"
@@ -23,7 +24,8 @@ public enum ControlMethod: String, Sendable, CaseIterable {
     public var changesSomething: Bool {
         switch self {
         case .associate, .preAssociate, .deassociate, .misbehave, .reload: true
-        case .getVersion, .getStatus, .listPorts, .getPort, .listVSIs, .getVSI, .monitor, .getStatistics, .getMetrics:
+        case .getVersion, .getStatus, .listPorts, .getPort, .listVSIs, .listVSIDetails, .getVSI, .monitor,
+            .getStatistics, .getMetrics:
             false
         }
     }
@@ -251,9 +253,10 @@ public enum ControlInterface {
         # how many, and the first of them. No VSI filters their frames.
         type UnknownAddresses (count: int, addresses: []string)
 
-        # A port in full. Of many problems it has some.
+        # A port in full. Of many problems it has some. ifIndex: the kernel's index of the interface, 0 while it is not there.
         type PortDetails (
           interface: string,
+          ifIndex: int,
           role: (station, bridge),
           linkUp: bool,
           dialect: (auto, ratified, draft),
@@ -381,6 +384,9 @@ public enum ControlInterface {
 
         # The VSIs, all or of a port or in a state. With "more" they come in several replies, for there may be many.
         method ListVSIs(port: ?string, state: ?string) -> (vsis: []VSI)
+
+        # The VSIs with their objects of the EVB MIB, all or of a port, as ListVSIs lists them.
+        method ListVSIDetails(port: ?string) -> (vsis: []VSIDetails)
 
         # One VSI. vsiID: a UUID, or a text after ipv4:, ipv6:, mac: or local:.
         method GetVSI(vsiID: string) -> (vsi: VSIDetails)

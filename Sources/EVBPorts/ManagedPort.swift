@@ -17,6 +17,8 @@ package protocol VSISource: AnyObject {
     func vsiState(_ vsiID: VSIID) -> EVBModel.VSIState?
     /// A VSI as managers see it; nil if there is none.
     func vsiStatus(_ vsiID: VSIID) -> VSIStatus?
+    /// A VSI with its managed objects; nil if there is none.
+    func vsiDetails(_ vsiID: VSIID) -> VSIDetails?
 }
 
 /// A port as the daemon and its front doors see it, whichever side of the link it plays.
@@ -70,8 +72,6 @@ package protocol ManagedPort: VSISource {
     var counters: StatisticsReport { get }
     /// Whether there is such a VSI.
     func holds(_ vsiID: VSIID) -> Bool
-    /// A VSI with its managed objects; nil if there is none.
-    func vsiDetails(_ vsiID: VSIID) -> VSIDetails?
 }
 
 extension ManagedPort {

@@ -18,6 +18,7 @@ import VSISamples
             ("GetVersion", "{}", .getVersion), ("GetStatus", "{}", .getStatus), ("ListPorts", "{}", .listPorts),
             ("GetPort", "{\"interface\":\"eth0\"}", .getPort(interface: "eth0")),
             ("ListVSIs", "{}", .listVSIs(port: nil, state: nil)),
+            ("ListVSIDetails", "{\"port\":\"p\"}", .listVSIDetails(port: "p")),
             (
                 "ListVSIs", "{\"port\":\"p\",\"state\":\"preassociated-rr\"}",
                 .listVSIs(port: "p", state: .preassociatedRR)

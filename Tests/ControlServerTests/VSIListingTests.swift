@@ -23,6 +23,16 @@ private final class Source: VSISource {
         built += 1
         return ControlBench.vsi(Int(vsiID.low))
     }
+
+    func vsiDetails(_ vsiID: VSIID) -> VSIDetails? {
+        guard vsiID.low % 1000 != 7 else { return nil }
+        built += 1
+        return VSIDetails(
+            vsi: ControlBench.vsi(Int(vsiID.low)),
+            vsidb: VSIDBObjects(
+                timeSinceCreate: 1, vdpOperCmd: .associate, mgrID16: "00", filterFormat: .vid, numMACs: 1,
+                vdpMachineState: .associate, vdpCounterDiscontinuity: 1))
+    }
 }
 
 @Suite struct ListingTests {
@@ -36,6 +46,14 @@ private final class Source: VSISource {
         #expect(VSIListing(sources, state: .preassociated).allSatisfy { $0 == nil })
         #expect(sources.map(\.built) == [3, 2])
         #expect(VSIListing(sources, state: nil).count { $0 != nil } == 3003)
+    }
+
+    @Test("OPS-701 a list with managed objects has the VSIs by port and name, and passes over those that have gone")
+    func details() {
+        let sources = [Source("port1", [8, 7]), Source("port0", [1])]
+        let all = Array(VSIListing.Details(sources))
+        #expect(all.map { $0?.vsi.vsiID } == ["local:1", nil, "local:8"])
+        #expect(sources.map(\.built) == [1, 1])
     }
 
     @Test("SEC-74 while nothing matches in ten thousand VSIs, another client's calls are answered in between")
