@@ -24,6 +24,7 @@ let package = Package(
     products: [
         .executable(name: "evbd", targets: ["evbd"]),
         .executable(name: "evbctl", targets: ["evbctl"]),
+        .executable(name: "evbd-snmp", targets: ["evbd-snmp"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
@@ -46,6 +47,10 @@ let package = Package(
             swiftSettings: strict),
         .executableTarget(
             name: "evb-simulate", dependencies: ["EVBSimulation", "EVBTime", argumentParser], swiftSettings: strict),
+
+        // SNMP: the protocol between a master and its subagents, and evbd's state as objects of the MIBs.
+        .target(name: "AgentX", dependencies: ["EVBTime"], swiftSettings: strict),
+        .target(name: "EVBMIB", dependencies: ["AgentX", "EVBModel", "EVBTime", "EVBWire"], swiftSettings: strict),
 
         // The kernel, one small type per interface.
         .target(name: "CLinux", cSettings: [.unsafeFlags(["-Wall", "-Wextra", "-Werror"])]),
@@ -143,6 +148,13 @@ let package = Package(
             name: "evbctl", dependencies: ["EVBControl", "EVBModel", "JSON", "TerminalText", argumentParser],
             swiftSettings: strict, linkerSettings: hardened),
 
+        .executableTarget(
+            name: "evbd-snmp",
+            dependencies: [
+                "AgentX", "EVBMIB", "EVBControl", "EVBModel", "EVBTime", "LinuxSystem", "TerminalText", argumentParser,
+            ],
+            swiftSettings: strict, linkerSettings: hardened),
+
         // What tests share: namespaces of the network, and replies of a daemon.
         .target(
             name: "NetnsSupport", dependencies: ["LinuxSystem"], path: "Tests/NetnsSupport", swiftSettings: strictTests),
@@ -165,6 +177,10 @@ let package = Package(
             swiftSettings: strictTests),
         .testTarget(
             name: "EVBSimulationTests", dependencies: ["EVBSimulation", "EVBProtocol", "EVBTime", "EVBWire"],
+            swiftSettings: strictTests),
+        .testTarget(name: "AgentXTests", dependencies: ["AgentX", "EVBTime"], swiftSettings: strictTests),
+        .testTarget(
+            name: "EVBMIBTests", dependencies: ["EVBMIB", "AgentX", "EVBModel", "EVBTime", "ControlSamples"],
             swiftSettings: strictTests),
         .testTarget(name: "EventLoopTests", dependencies: ["EventLoop", "LinuxSystem"], swiftSettings: strictTests),
         .testTarget(

@@ -16,6 +16,8 @@ package enum ControlRequest: Sendable, Equatable {
     case getPort(interface: String)
     /// Answer by ``ControlReplyHandle/answer(vsis:)``.
     case listVSIs(port: String?, state: VSIState?)
+    /// Answer by ``ControlReplyHandle/answer(lookingAtDetails:)``.
+    case listVSIDetails(port: String?)
     /// Answer with ``ControlReply/vsiDetails(_:)``.
     case getVSI(vsiID: String)
     /// Answer with ``ControlReply/vsi(_:)``, within the wait that the request gives.
@@ -40,6 +42,8 @@ package enum ControlRequest: Sendable, Equatable {
     case monitor
     /// Answer with ``ControlReply/statistics(_:)``.
     case getStatistics(interface: String?)
+    /// Answer by ``ControlReplyHandle/answer(metrics:)``.
+    case getMetrics
     /// Answer with ``ControlReply/port(_:)``.
     case misbehave(MisbehaveRequest)
     /// Answer with ``ControlReply/reload(_:)``.
@@ -92,10 +96,12 @@ extension ControlRequest {
         case .getStatus: self = try readNothing(.getStatus)
         case .listPorts: self = try readNothing(.listPorts)
         case .monitor: self = try readNothing(.monitor)
+        case .getMetrics: self = try readNothing(.getMetrics)
         case .getPort: self = .getPort(interface: try read(GetPortRequest.self).interface)
         case .listVSIs:
             let request = try read(ListVSIsRequest.self)
             self = .listVSIs(port: request.port, state: request.state)
+        case .listVSIDetails: self = .listVSIDetails(port: try read(ListVSIDetailsRequest.self).port)
         case .getVSI: self = .getVSI(vsiID: try read(GetVSIRequest.self).vsiID)
         case .associate:
             // Associate has no key `reserve`, whatever its value.

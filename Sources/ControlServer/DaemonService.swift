@@ -65,6 +65,8 @@ package final class DaemonService: ControlService {
         case .listPorts: reply.answer(.ports(directory.ports.map(\.common.status)))
         case .getPort(let interface): reply.answer(.port(try details(interface)))
         case .listVSIs(let port, let state): try list(port: port, state: state, reply)
+        case .listVSIDetails(let port):
+            reply.answer(lookingAtDetails: VSIListing.Details(try ports(port).map(\.common)))
         case .getVSI(let vsiID): try show(vsiID, reply)
         case .associate(let request): try associate(request, target: .associated, by: peer, reply)
         case .preAssociate(let request):
@@ -95,6 +97,10 @@ package final class DaemonService: ControlService {
                         counterDiscontinuity: timers.now.since(startedAt).hundredths))
             }
             reply.answer(.statistics(reports))
+        case .getMetrics:
+            reply.answer(
+                metrics: MetricsListing(directory.ports, counters: { [self] in counters(of: $0) }) { [self] in metrics }
+            )
         case .misbehave(let request):
             let port = try bridgePort(request.interface)
             if let text = request.misbehaviour?.vsiID, VSIID(text) == nil { throw Self.unreadableVSIID(text) }
@@ -128,6 +134,20 @@ package final class DaemonService: ControlService {
         return report
     }
 
+    private var metrics: DaemonMetrics {
+        let usage = ProcessUsage.now()
+        let counters = StatisticsReport(interface: nil, ownCounters(), counterDiscontinuity: 0).counters
+        return DaemonMetrics(
+            version: Release.version, counters: counters,
+            problems: ProblemCount.counts(of: notes().lazy.filter(\.isProblem).map(\.kind.rawValue)),
+            process: ProcessReport(
+                residentOctets: usage.resident, virtualOctets: usage.virtual, openDescriptors: usage.openDescriptors,
+                descriptorsMax: Processes.descriptorLimit, computedMicroseconds: Int(clamping: usage.computed / 1000),
+                startedMilliseconds: ProcessUsage.started),
+            turns: HistogramReport(timers.turns),
+            longestTurnMicroseconds: Int(clamping: timers.turns.longest.nanoseconds / 1000))
+    }
+
     private var status: StatusReport {
         let uptime = timers.now.since(startedAt).nanoseconds / 1_000_000_000
         return StatusReport(
@@ -139,6 +159,11 @@ package final class DaemonService: ControlService {
     func port(_ name: String) throws(ControlError) -> EVBPort {
         guard let port = directory.port(name) else { throw ControlError(.noSuchPort(port: name)) }
         return port
+    }
+
+    /// The port of that name, or all.
+    private func ports(_ name: String?) throws(ControlError) -> [EVBPort] {
+        try name.map { name throws(ControlError) in [try port(name)] } ?? directory.ports
     }
 
     func details(_ interface: String) throws(ControlError) -> PortDetails {
@@ -174,7 +199,7 @@ package final class DaemonService: ControlService {
     private func list(port name: String?, state: EVBModel.VSIState?, _ reply: ControlReplyHandle)
         throws(ControlError)
     {
-        let ports = try name.map { name throws(ControlError) in [try port(name)] } ?? directory.ports
+        let ports = try ports(name)
         reply.answer(lookingAt: VSIListing(ports.map(\.common), state: state))
     }
 

@@ -138,6 +138,7 @@ package final class Daemon {
             throw error as? StartError ?? StartError(description: "\(error)")
         }
         table.onChange = { [weak self] in self?.linkChanged($0) }
+        table.onNamespaceEnd = { [weak self] in self?.ports.namespaceEnded() }
         ports.onNews = { [weak self] in self?.publish($0, port: $1) }
         ports.onClosed = { [weak self] in self?.closed($0) }
         let bridgePorts = Set(settings.ports.lazy.filter { $0.role == .bridge }.map(\.interface))

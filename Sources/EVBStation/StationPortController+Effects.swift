@@ -170,9 +170,12 @@ extension StationPortController {
                     raise(vsiID, triesLeft: triesLeft - 1, then: then)
                 }
             }
+            let isWaitedFor = vsis[vsiID]?.waiters.isEmpty == false
             finish(vsiID, .linkFailed(link: demand.name ?? "", cause: "\(error)"))
             onNews?(PortNews(kind: .notice, vsiID: vsiID, message: "\(error)"))
             note(vsiID, .linkFailed, detail: "\(error)")
+            // The guest filter drops its frames, and evbd goes on trying to open it: what was associated before stays wanted.
+            if error.kind == .busy, !isWaitedFor { return }
             guard !goBack(vsiID) else { return }
             try? withdraw(vsiID, by: "evbd, as its link cannot be had", waiter: nil)
         }

@@ -224,6 +224,8 @@ package final class StationPortController: StationPortControl {
         perform(port.pathChanged(at: now))
     }
 
+    package func namespaceEnded() { relay.namespaceEnded() }
+
     package func request(
         _ request: EVBProtocol.VSIRequest, link spec: LinkRequest?, owner: RequestOwner, by client: String?,
         waiter: RequestWaiter?

@@ -18,6 +18,7 @@ import VSISamples
             ("GetVersion", "{}", .getVersion), ("GetStatus", "{}", .getStatus), ("ListPorts", "{}", .listPorts),
             ("GetPort", "{\"interface\":\"eth0\"}", .getPort(interface: "eth0")),
             ("ListVSIs", "{}", .listVSIs(port: nil, state: nil)),
+            ("ListVSIDetails", "{\"port\":\"p\"}", .listVSIDetails(port: "p")),
             (
                 "ListVSIs", "{\"port\":\"p\",\"state\":\"preassociated-rr\"}",
                 .listVSIs(port: "p", state: .preassociatedRR)
@@ -36,6 +37,7 @@ import VSISamples
             ("GetHistory", "{\"vsiID\":\"x\"}", .getHistory(GetHistoryRequest(vsiID: "x"))),
             ("RetryAll", "{\"port\":\"p\"}", .retryAll(RetryAllRequest(port: "p"))),
             ("GetStatistics", "{\"interface\":null}", .getStatistics(interface: nil)),
+            ("GetMetrics", "{}", .getMetrics),
             (
                 "Misbehave", "{\"interface\":\"port0\",\"misbehaviour\":{\"silent\":\"all\",\"vlan\":7}}",
                 .misbehave(

@@ -18,6 +18,7 @@ import Testing
         ("drain", Drain.self), ("probe", Probe.self),
         ("monitor", Monitor.self),
         ("stats", Stats.self),
+        ("metrics", MetricsCommand.self),
         ("reload", Reload.self), ("varlink", Varlink.self), ("version", Version.self),
     ]
 

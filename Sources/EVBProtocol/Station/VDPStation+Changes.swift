@@ -54,8 +54,16 @@ extension VDPStation {
         }
         trace(slot, .changedByBridge(tlv.command))
         startKeepAlive(slot, at: now)
-        endRequest(slot, .granted)
+        endGranted(slot, at: now)
         report(slot)
         armStall(at: now)
+    }
+
+    /// The request ends with what its manager wanted.
+    mutating func endGranted(_ slot: Int, at now: Instant) {
+        if let vsi = slots[slot], let asked = vsi.openRequest, vsi.request.target == .associated {
+            statistics.associationTimes.record(now.since(asked))
+        }
+        endRequest(slot, .granted)
     }
 }

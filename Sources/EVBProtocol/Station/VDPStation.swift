@@ -310,7 +310,7 @@ struct VDPStation {
                 $0.reason = .success
                 $0.boundSince = $0.boundSince ?? now
             }
-            endRequest(slot, .granted)
+            endGranted(slot, at: now)
         case .refused(let refusal):
             countFailure(slot)
             if refusal.isKept { statistics.commandReverts &+= 1 }

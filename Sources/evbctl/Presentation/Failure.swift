@@ -4,7 +4,7 @@ internal import EVBControl
 internal import TerminalText
 
 /// A failure as a user meets it.
-struct Failure: Equatable {
+struct Failure: Error, Equatable {
     /// Exit statuses, as interface.md promises them.
     enum Status {
         static let refused: Int32 = 1
