@@ -67,8 +67,7 @@ final class ProbeSession {
     /// The client is gone: everything is given back.
     func abort() {
         isComplete = false
-        phases = []
-        end()
+        finish()
     }
 
     private func giveUp() {
@@ -223,6 +222,7 @@ final class ProbeSession {
     // MARK: The end
 
     private func finish() {
+        guard !isOver else { return }
         end()
         completion(.success((steps, isComplete)))
     }
