@@ -46,6 +46,8 @@ let package = Package(
         .executableTarget(
             name: "evb-simulate", dependencies: ["EVBSimulation", "EVBTime", argumentParser], swiftSettings: strict),
 
+        .target(name: "LldpadFile", dependencies: ["EVBModel", "TerminalText"], swiftSettings: strict),
+
         // The kernel, one small type per interface.
         .target(name: "CLinux", cSettings: [.unsafeFlags(["-Wall", "-Wextra", "-Werror"])]),
         .systemLibrary(
@@ -139,7 +141,10 @@ let package = Package(
             name: "evbd", dependencies: ["EVBDaemon", "EVBModel", "EVBSettings", "SettingsFile", argumentParser],
             swiftSettings: strict, linkerSettings: hardened),
         .executableTarget(
-            name: "evbctl", dependencies: ["EVBControl", "EVBModel", "JSON", "TerminalText", argumentParser],
+            name: "evbctl",
+            dependencies: [
+                "EVBControl", "EVBModel", "JSON", "LinuxSystem", "LldpadFile", "TerminalText", argumentParser,
+            ],
             swiftSettings: strict, linkerSettings: hardened),
 
         // What tests share: namespaces of the network, and replies of a daemon.
@@ -217,6 +222,9 @@ let package = Package(
             name: "SettingsFileTests",
             dependencies: ["VSISamples", "SettingsFile", "EVBSettings", "EVBModel", "EVBWire", "LinuxSystem"],
             swiftSettings: strictTests),
+        .testTarget(
+            name: "LldpadFileTests", dependencies: ["LldpadFile", "EVBSettings", "LinuxSystem", "SettingsFile"],
+            exclude: ["Samples"], swiftSettings: strictTests),
         .testTarget(
             name: "EVBPortsTests",
             dependencies: [
