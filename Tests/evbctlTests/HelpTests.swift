@@ -16,7 +16,7 @@ import Testing
         ("vsi-associate", VSIAssociate.self), ("vsi-preassociate", VSIPreassociate.self),
         ("vsi-deassociate", VSIDeassociate.self), ("monitor", Monitor.self), ("stats", Stats.self),
         ("metrics", MetricsCommand.self),
-        ("reload", Reload.self), ("varlink", Varlink.self), ("version", Version.self),
+        ("reload", Reload.self), ("import", Import.self), ("varlink", Varlink.self), ("version", Version.self),
     ]
 
     private static let directory =
