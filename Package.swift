@@ -37,6 +37,7 @@ let package = Package(
         .target(name: "JSON", dependencies: ["TerminalText"], swiftSettings: strict),
         .target(name: "EVBModel", dependencies: ["JSON", "TerminalText"], swiftSettings: strict),
         .target(name: "EVBWire", swiftSettings: strict),
+        .target(name: "EVBHistory", dependencies: ["EVBModel", "EVBWire"], swiftSettings: strict),
         .target(
             name: "EVBSettings", dependencies: ["EVBModel", "EVBWire"], swiftSettings: strict),
         .target(name: "EVBProtocol", dependencies: ["EVBTime", "EVBWire"], swiftSettings: strict),
@@ -111,8 +112,8 @@ let package = Package(
         .target(
             name: "ControlServer",
             dependencies: [
-                "EVBControl", "EVBModel", "EVBPorts", "EVBProtocol", "EVBTime", "EVBWire", "EventLoop", "JSON",
-                "LinuxSystem", logging,
+                "EVBControl", "EVBHistory", "EVBModel", "EVBPorts", "EVBProtocol", "EVBTime", "EVBWire", "EventLoop",
+                "JSON", "LinuxSystem", logging,
             ],
             swiftSettings: strict),
         .target(
@@ -137,7 +138,7 @@ let package = Package(
             dependencies: [
                 "EVBProtocol", "EVBTime", "EVBWire", "LinuxSystem", "CLinux", "EventLoop", "PacketSocket", "Netlink",
                 "Nftables", "Dataplane", "EdgeRelays", "BridgeDataplane", "EVBPorts", "EVBStation", "EVBBridge",
-                "ControlServer", "LibvirtServer",
+                "ControlServer", "LibvirtServer", "EVBHistory",
                 "EVBControl", "EVBModel", "EVBSettings", "SettingsFile", "JSON", "TerminalText", logging,
             ],
             swiftSettings: strict),
@@ -168,6 +169,9 @@ let package = Package(
             name: "ControlSamples", dependencies: ["EVBControl", "EVBModel"], path: "Tests/ControlSamples",
             swiftSettings: strictTests),
 
+        .testTarget(
+            name: "EVBHistoryTests", dependencies: ["EVBHistory", "EVBModel", "EVBTime", "EVBWire"],
+            swiftSettings: strictTests),
         .testTarget(name: "EVBWireTests", dependencies: ["EVBWire", "EVBTime"], swiftSettings: strictTests),
         .testTarget(
             name: "EVBProtocolTests", dependencies: ["EVBProtocol", "EVBTime", "EVBWire"], exclude: ["Snapshots"],

@@ -52,6 +52,10 @@ package final class ControlReplyHandle {
             case .port(let port): JSONCoding.encode(["port": port])
             case .vsi(let vsi): JSONCoding.encode(["vsi": vsi])
             case .vsiDetails(let vsi): JSONCoding.encode(["vsi": vsi])
+            case .portStatus(let port): JSONCoding.encode(["port": port])
+            case .probe(let report): JSONCoding.encode(["probe": report])
+            case .histories(let histories): JSONCoding.encode(["histories": histories])
+            case .retried(let report): JSONCoding.encode(report)
             case .statistics(let statistics): JSONCoding.encode(["statistics": statistics])
             case .reload(let report): JSONCoding.encode(["reload": report])
             }

@@ -26,6 +26,18 @@ package enum ControlRequest: Sendable, Equatable {
     case preAssociate(VSIRequest)
     /// Answer with ``ControlReply/vsi(_:)``, within the wait that the request gives.
     case deassociate(DeassociateRequest)
+    /// As ``deassociate(_:)``.
+    case retry(RetryRequest)
+    /// Answer with ``ControlReply/retried(_:)``.
+    case retryAll(RetryAllRequest)
+    /// Answer with ``ControlReply/portStatus(_:)``.
+    case drain(DrainRequest)
+    /// Answer with ``ControlReply/portStatus(_:)``.
+    case endDrain(EndDrainRequest)
+    /// Answer with ``ControlReply/probe(_:)``.
+    case probe(ProbeRequest)
+    /// Answer with ``ControlReply/histories(_:)``.
+    case getHistory(GetHistoryRequest)
     /// Keep the handle, and ``ControlReplyHandle/send(_:)`` every event until it is gone.
     case monitor
     /// Answer with ``ControlReply/statistics(_:)``.
@@ -46,6 +58,10 @@ package enum ControlReply: Sendable, Equatable {
     case port(PortDetails)
     case vsi(VSIStatus)
     case vsiDetails(VSIDetails)
+    case retried(RetryReport)
+    case histories([VSIHistory])
+    case portStatus(PortStatus)
+    case probe(ProbeReport)
     case statistics([StatisticsReport])
     case reload(ReloadReport)
 }
@@ -93,6 +109,12 @@ extension ControlRequest {
             self = .associate(try read(VSIRequest.self))
         case .preAssociate: self = .preAssociate(try read(VSIRequest.self))
         case .deassociate: self = .deassociate(try read(DeassociateRequest.self))
+        case .retry: self = .retry(try read(RetryRequest.self))
+        case .drain: self = .drain(try read(DrainRequest.self))
+        case .endDrain: self = .endDrain(try read(EndDrainRequest.self))
+        case .probe: self = .probe(try read(ProbeRequest.self))
+        case .getHistory: self = .getHistory(try read(GetHistoryRequest.self))
+        case .retryAll: self = .retryAll(try read(RetryAllRequest.self))
         case .getStatistics:
             self = .getStatistics(interface: try read(GetStatisticsRequest.self).interface)
         case .misbehave: self = .misbehave(try read(MisbehaveRequest.self))

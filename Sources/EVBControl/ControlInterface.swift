@@ -19,13 +19,20 @@ public enum ControlMethod: String, Sendable, CaseIterable {
     case getMetrics = "GetMetrics"
     case misbehave = "Misbehave"
     case reload = "Reload"
+    case retry = "Retry"
+    case retryAll = "RetryAll"
+    case getHistory = "GetHistory"
+    case drain = "Drain"
+    case endDrain = "EndDrain"
+    case probe = "Probe"
 
     /// Whether a call changes something, so that a read-only socket does not take it.
     public var changesSomething: Bool {
         switch self {
-        case .associate, .preAssociate, .deassociate, .misbehave, .reload: true
+        case .associate, .preAssociate, .deassociate, .retry, .retryAll, .drain, .endDrain, .probe, .misbehave, .reload:
+            true
         case .getVersion, .getStatus, .listPorts, .getPort, .listVSIs, .listVSIDetails, .getVSI, .monitor,
-            .getStatistics, .getMetrics:
+            .getStatistics, .getMetrics, .getHistory:
             false
         }
     }
@@ -96,7 +103,7 @@ public enum ControlInterface {
     public static let name = "io.evbd"
 
     /// Its description.
-    public static let description = types + metricsTypes + methods + errors
+    public static let description = types + metricsTypes + methods + errors + operations
 
     private static let types = """
         # Status and control of evbd, which speaks EVB, ECP and VDP (IEEE 802.1Qbg) for this host.
@@ -151,7 +158,8 @@ public enum ControlInterface {
           reflectiveRelay: ReflectiveRelay,
           timers: Timers,
           vsis: VSICounts,
-          misbehaviour: ?Misbehaviour
+          misbehaviour: ?Misbehaviour,
+          drain: ?PortDrain
         )
 
         # The daemon, its ports, and what an operator should know beside that.
@@ -265,6 +273,7 @@ public enum ControlInterface {
           timers: Timers,
           vsis: VSICounts,
           misbehaviour: ?Misbehaviour,
+          drain: ?PortDrain,
           problems: []Problem,
           evbTLV: EVBTLVs,
           lldpNeighbour: ?Neighbour,
@@ -291,7 +300,7 @@ public enum ControlInterface {
         # vsiIDFormat: ipv4, ipv6, mac, local, uuid.
         # state: deassociated, pending, preassociated, preassociated-rr, associated.
         # reason: success, invalid-format, insufficient-resources, manager-unreachable, other-failure,
-        # invalid-vid-group-mac, timeout, bridge-deassociated, bridge-lost, bridge-overloaded.
+        # invalid-vid-group-mac, timeout, bridge-deassociated, bridge-lost, bridge-overloaded, drained.
         # warnings: what the machine will notice, though the VSI is in order.
         type VSI (
           vsiID: string,

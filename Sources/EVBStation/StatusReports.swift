@@ -29,7 +29,7 @@ extension StationPortController {
             timers: TimerStatus(
                 retries: Int(timers.retries), rte: Int(timers.retransmissionExponent),
                 rwd: Int(timers.resourceWaitDelayExponent), rka: Int(timers.reinitKeepAliveExponent)),
-            vsis: counts)
+            vsis: counts, drain: drain)
     }
 
     package var placeCount: Int { port.placeCount }

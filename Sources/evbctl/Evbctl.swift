@@ -30,7 +30,8 @@ struct Evbctl: ParsableCommand {
             """,
         version: Release.version,
         subcommands: [
-            Status.self, Port.self, VSI.self, Monitor.self, Stats.self, MetricsCommand.self, Reload.self, Import.self,
+            Status.self, Port.self, VSI.self, Why.self, Drain.self, Probe.self, Monitor.self, Stats.self,
+            MetricsCommand.self, Reload.self, Import.self,
             Varlink.self,
             Version.self,
         ])

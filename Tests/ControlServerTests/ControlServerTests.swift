@@ -30,6 +30,12 @@ import VSISamples
                 .preAssociate(VSIRequest(vsiID: "x", port: "p", typeID: 1, reserve: true, waitMilliseconds: 5))
             ),
             ("Deassociate", "{\"vsiID\":\"x\"}", .deassociate(DeassociateRequest(vsiID: "x"))),
+            ("Retry", "{\"vsiID\":\"x\",\"wait\":7}", .retry(RetryRequest(vsiID: "x", waitMilliseconds: 7))),
+            ("Drain", "{\"port\":\"p\"}", .drain(DrainRequest(port: "p", seconds: 7200))),
+            ("EndDrain", "{\"port\":\"p\"}", .endDrain(EndDrainRequest(port: "p"))),
+            ("Probe", "{\"port\":\"p\",\"vsis\":3}", .probe(ProbeRequest(port: "p", vsis: 3))),
+            ("GetHistory", "{\"vsiID\":\"x\"}", .getHistory(GetHistoryRequest(vsiID: "x"))),
+            ("RetryAll", "{\"port\":\"p\"}", .retryAll(RetryAllRequest(port: "p"))),
             ("GetStatistics", "{\"interface\":null}", .getStatistics(interface: nil)),
             ("GetMetrics", "{}", .getMetrics),
             (

@@ -44,7 +44,8 @@ struct Failure: Error, Equatable {
                 switch error.failure {
                 case .noAnswer, .noBridge: Status.noAnswer
                 case .invalidArgument: Status.usage
-                case .noSuchPort, .noSuchVSI, .refused, .linkFailed, .busy, .readOnly, .invalidConfiguration, .endsVSIs:
+                case .noSuchPort, .noSuchVSI, .refused, .linkFailed, .busy, .readOnly, .invalidConfiguration, .endsVSIs,
+                    .nothingToRetry:
                     Status.refused
                 }
         case .misunderstood(let error, let detail):
