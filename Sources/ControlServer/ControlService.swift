@@ -15,9 +15,9 @@ package enum ControlRequest: Sendable, Equatable {
     /// Answer with ``ControlReply/port(_:)``.
     case getPort(interface: String)
     /// Answer by ``ControlReplyHandle/answer(vsis:)``.
-    case listVSIs(port: String?, state: VSIState?)
+    case listVSIs(ListVSIsRequest)
     /// Answer with ``ControlReply/vsiDetails(_:)``.
-    case getVSI(vsiID: String)
+    case getVSI(vsiID: String, port: String?)
     /// Answer with ``ControlReply/vsi(_:)``, within the wait that the request gives.
     case associate(VSIRequest)
     /// As ``associate(_:)``; the request tells whether to reserve.
@@ -77,10 +77,10 @@ extension ControlRequest {
         case .listPorts: self = try readNothing(.listPorts)
         case .monitor: self = try readNothing(.monitor)
         case .getPort: self = .getPort(interface: try read(GetPortRequest.self).interface)
-        case .listVSIs:
-            let request = try read(ListVSIsRequest.self)
-            self = .listVSIs(port: request.port, state: request.state)
-        case .getVSI: self = .getVSI(vsiID: try read(GetVSIRequest.self).vsiID)
+        case .listVSIs: self = .listVSIs(try read(ListVSIsRequest.self))
+        case .getVSI:
+            let request = try read(GetVSIRequest.self)
+            self = .getVSI(vsiID: request.vsiID, port: request.port)
         case .associate:
             // Associate has no key `reserve`, whatever its value.
             guard parameters["reserve"] == nil else { throw VSIRequest.unknownKey("reserve") }

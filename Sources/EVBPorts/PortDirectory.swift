@@ -45,16 +45,26 @@ package protocol StationPortControl: ManagedPort {
     /// - Parameters:
     ///   - request: what to ask of the bridge.
     ///   - link: the link to have once the bridge grants the association; nil keeps what an earlier request named.
+    ///   - label: the text by which people know the VSI; nil keeps the one it has, an empty text removes it.
     ///   - owner: who asks.
     ///   - waiter: called once with the end of the request.
     /// - Throws: nothing has changed then, and `waiter` is not called.
     func request(
-        _ request: EVBProtocol.VSIRequest, link: LinkRequest?, owner: RequestOwner,
+        _ request: EVBProtocol.VSIRequest, link: LinkRequest?, label: String?, owner: RequestOwner,
         waiter: RequestWaiter?) throws(RequestRefusal)
     /// De-associates a VSI; `waiter` is called once the VSI is gone.
     ///
     /// - Throws: `unknownVSI`.
     func withdraw(_ vsiID: VSIID, waiter: RequestWaiter?) throws(VSIRequestError)
+}
+
+extension StationPortControl {
+    /// Takes a request that leaves the label of the VSI as it is.
+    package func request(
+        _ request: EVBProtocol.VSIRequest, link: LinkRequest?, owner: RequestOwner, waiter: RequestWaiter?
+    ) throws(RequestRefusal) {
+        try self.request(request, link: link, label: nil, owner: owner, waiter: waiter)
+    }
 }
 
 /// A bridge's port, as a front door sees it.

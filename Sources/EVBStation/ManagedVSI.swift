@@ -11,6 +11,8 @@ package struct ManagedVSI {
     var link: EdgeRelay.Demand?
     /// Who asked for it last.
     var owner: RequestOwner
+    /// The text by which people know it.
+    var label: String?
     /// Those who are to hear how the request under way ends.
     var waiters: [RequestWaiter] = []
     /// Which request or withdrawal this is, so that what was begun for an earlier one does not end a later one.
