@@ -51,6 +51,7 @@ let package = Package(
         // SNMP: the protocol between a master and its subagents, and evbd's state as objects of the MIBs.
         .target(name: "AgentX", dependencies: ["EVBTime"], swiftSettings: strict),
         .target(name: "EVBMIB", dependencies: ["AgentX", "EVBModel", "EVBTime", "EVBWire"], swiftSettings: strict),
+        .target(name: "LldpadFile", dependencies: ["EVBModel", "TerminalText"], swiftSettings: strict),
 
         // The kernel, one small type per interface.
         .target(name: "CLinux", cSettings: [.unsafeFlags(["-Wall", "-Wextra", "-Werror"])]),
@@ -145,7 +146,10 @@ let package = Package(
             name: "evbd", dependencies: ["EVBDaemon", "EVBModel", "EVBSettings", "SettingsFile", argumentParser],
             swiftSettings: strict, linkerSettings: hardened),
         .executableTarget(
-            name: "evbctl", dependencies: ["EVBControl", "EVBModel", "JSON", "TerminalText", argumentParser],
+            name: "evbctl",
+            dependencies: [
+                "EVBControl", "EVBModel", "JSON", "LinuxSystem", "LldpadFile", "TerminalText", argumentParser,
+            ],
             swiftSettings: strict, linkerSettings: hardened),
 
         .executableTarget(
@@ -237,6 +241,9 @@ let package = Package(
             name: "SettingsFileTests",
             dependencies: ["VSISamples", "SettingsFile", "EVBSettings", "EVBModel", "EVBWire", "LinuxSystem"],
             swiftSettings: strictTests),
+        .testTarget(
+            name: "LldpadFileTests", dependencies: ["LldpadFile", "EVBSettings", "LinuxSystem", "SettingsFile"],
+            exclude: ["Samples"], swiftSettings: strictTests),
         .testTarget(
             name: "EVBPortsTests",
             dependencies: [

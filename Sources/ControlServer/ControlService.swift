@@ -15,11 +15,11 @@ package enum ControlRequest: Sendable, Equatable {
     /// Answer with ``ControlReply/port(_:)``.
     case getPort(interface: String)
     /// Answer by ``ControlReplyHandle/answer(vsis:)``.
-    case listVSIs(port: String?, state: VSIState?)
+    case listVSIs(ListVSIsRequest)
     /// Answer by ``ControlReplyHandle/answer(lookingAtDetails:)``.
     case listVSIDetails(port: String?)
     /// Answer with ``ControlReply/vsiDetails(_:)``.
-    case getVSI(vsiID: String)
+    case getVSI(vsiID: String, port: String?)
     /// Answer with ``ControlReply/vsi(_:)``, within the wait that the request gives.
     case associate(VSIRequest)
     /// As ``associate(_:)``; the request tells whether to reserve.
@@ -98,11 +98,11 @@ extension ControlRequest {
         case .monitor: self = try readNothing(.monitor)
         case .getMetrics: self = try readNothing(.getMetrics)
         case .getPort: self = .getPort(interface: try read(GetPortRequest.self).interface)
-        case .listVSIs:
-            let request = try read(ListVSIsRequest.self)
-            self = .listVSIs(port: request.port, state: request.state)
+        case .listVSIs: self = .listVSIs(try read(ListVSIsRequest.self))
         case .listVSIDetails: self = .listVSIDetails(port: try read(ListVSIDetailsRequest.self).port)
-        case .getVSI: self = .getVSI(vsiID: try read(GetVSIRequest.self).vsiID)
+        case .getVSI:
+            let request = try read(GetVSIRequest.self)
+            self = .getVSI(vsiID: request.vsiID, port: request.port)
         case .associate:
             // Associate has no key `reserve`, whatever its value.
             guard parameters["reserve"] == nil else { throw VSIRequest.unknownKey("reserve") }

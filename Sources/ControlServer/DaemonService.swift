@@ -64,10 +64,10 @@ package final class DaemonService: ControlService {
         case .getStatus: reply.answer(.status(status))
         case .listPorts: reply.answer(.ports(directory.ports.map(\.common.status)))
         case .getPort(let interface): reply.answer(.port(try details(interface)))
-        case .listVSIs(let port, let state): try list(port: port, state: state, reply)
+        case .listVSIs(let request): try list(request, reply)
         case .listVSIDetails(let port):
             reply.answer(lookingAtDetails: VSIListing.Details(try ports(port).map(\.common)))
-        case .getVSI(let vsiID): try show(vsiID, reply)
+        case .getVSI(let vsiID, let port): try show(vsiID, port: port, reply)
         case .associate(let request): try associate(request, target: .associated, by: peer, reply)
         case .preAssociate(let request):
             try associate(
@@ -196,11 +196,10 @@ package final class DaemonService: ControlService {
         return port
     }
 
-    private func list(port name: String?, state: EVBModel.VSIState?, _ reply: ControlReplyHandle)
-        throws(ControlError)
-    {
-        let ports = try ports(name)
-        reply.answer(lookingAt: VSIListing(ports.map(\.common), state: state))
+    private func list(_ request: ListVSIsRequest, _ reply: ControlReplyHandle) throws(ControlError) {
+        let ports = try ports(request.port)
+        let query = try VSIQuery(request)
+        reply.answer(lookingAt: VSIListing(ports.map(\.common), state: request.state, query: query))
     }
 
     /// The port that has a VSI, where only one may be meant.
@@ -218,10 +217,10 @@ package final class DaemonService: ControlService {
         return (holder, vsiID)
     }
 
-    private func show(_ text: String, _ reply: ControlReplyHandle) throws(ControlError) {
-        let (port, vsiID) = try locate(text, port: nil)
+    private func show(_ text: String, port name: String?, _ reply: ControlReplyHandle) throws(ControlError) {
+        let (port, vsiID) = try locate(text, port: name)
         guard let details = port.common.vsiDetails(vsiID) else {
-            throw ControlError(.noSuchVSI(vsiID: text, port: nil))
+            throw ControlError(.noSuchVSI(vsiID: text, port: name))
         }
         reply.answer(.vsiDetails(details))
     }
@@ -243,7 +242,8 @@ package final class DaemonService: ControlService {
             port?.vsiStatus(request.vsiID)
         }
         do {
-            try port.request(request, link: link, owner: .control, by: ClientName.words(peer), waiter: waiter)
+            try port.request(
+                request, link: link, label: call.label, owner: .control, by: ClientName.words(peer), waiter: waiter)
         } catch {
             reply.fail(Self.error(error, port: port.name, vsiID: request.vsiID))
             // It is answered already; this ends its waiting.

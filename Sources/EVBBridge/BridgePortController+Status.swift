@@ -1,5 +1,5 @@
 package import EVBModel
-internal import EVBPorts
+package import EVBPorts
 internal import EVBProtocol
 internal import EVBSettings
 package import EVBTime
@@ -91,6 +91,13 @@ extension BridgePortController {
     }
 
     package func holds(_ vsiID: VSIID) -> Bool { port.vsi(vsiID) != nil }
+
+    package func vsiTraits(_ vsiID: VSIID) -> VSITraits? {
+        guard let snapshot = port.vsi(vsiID), let request = snapshot.request ?? snapshot.pending else { return nil }
+        return VSITraits(
+            reason: snapshot.grant == nil ? nil : .success, managerID: request.managerID, typeID: request.typeID,
+            filter: snapshot.grant?.filter ?? request.filter)
+    }
 
     package func vsiStatus(_ vsiID: VSIID) -> VSIStatus? {
         port.vsi(vsiID).flatMap { VSIStatus($0, port: name) }

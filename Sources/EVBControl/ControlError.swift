@@ -140,7 +140,8 @@ extension ControlError {
         "InvalidConfiguration", "EndsVSIs", "ReadOnly", "NothingToRetry",
     ]
 
-    private var shortName: String {
+    /// The name without the interface, such as `NoSuchPort`.
+    public var shortName: String {
         switch failure {
         case .noSuchPort: "NoSuchPort"
         case .noSuchVSI: "NoSuchVSI"

@@ -251,7 +251,7 @@ public enum ControlInterface {
         # state: deassociated, pending, preassociated, preassociated-rr, associated.
         # reason: success, invalid-format, insufficient-resources, manager-unreachable, other-failure,
         # invalid-vid-group-mac, timeout, bridge-deassociated, bridge-lost, bridge-overloaded, drained.
-        # warnings: what the machine will notice, though the VSI is in order.
+        # warnings: what the machine will notice, though the VSI is in order. label: the text by which people know it.
         type VSI (
           vsiID: string,
           vsiIDFormat: (ipv4, ipv6, mac, local, uuid),
@@ -263,7 +263,8 @@ public enum ControlInterface {
           reason: ?string,
           filters: []Filter,
           link: ?Link,
-          warnings: []Warning
+          warnings: []Warning,
+          label: ?string
         )
 
         # What a VSI's machine will notice. kind: hears-itself (the bridge reflects, and the mode of the link gives the machine
@@ -300,6 +301,7 @@ public enum ControlInterface {
           reason: ?string,
           filters: []Filter,
           link: ?Link,
+          label: ?string,
           vsidb: VSIDB
         )
 
@@ -341,17 +343,30 @@ public enum ControlInterface {
         # One port, with the EVB TLVs of both sides, its LLDP neighbour and the objects of the EVB MIB.
         method GetPort(interface: string) -> (port: PortDetails)
 
-        # The VSIs, all or of a port or in a state. With "more" they come in several replies, for there may be many.
-        method ListVSIs(port: ?string, state: ?string) -> (vsis: []VSI)
+        # The VSIs to which all fits that is not null. With "more" they come in several replies, for there may be many.
+        # match: a VSIID, the first digits of a UUID, a link, a MAC address or a label; id=, link=, mac= or label= before it
+        # says which. In link, which may be one that is wanted only, and label, * and ? stand for other characters.
+        method ListVSIs(
+          port: ?string,
+          state: ?string,
+          match: ?string,
+          typeID: ?int,
+          managerID: ?string,
+          link: ?string,
+          mac: ?string,
+          label: ?string,
+          reason: ?string
+        ) -> (vsis: []VSI)
 
         # The VSIs with their objects of the EVB MIB, all or of a port, as ListVSIs lists them.
         method ListVSIDetails(port: ?string) -> (vsis: []VSIDetails)
 
-        # One VSI. vsiID: a UUID, or a text after ipv4:, ipv6:, mac: or local:.
-        method GetVSI(vsiID: string) -> (vsi: VSIDetails)
+        # One VSI. vsiID: a UUID, or a text after ipv4:, ipv6:, mac: or local:. ListVSIs finds it by other names.
+        method GetVSI(vsiID: string, port: ?string) -> (vsi: VSIDetails)
 
         # Associates a VSI, and keeps it associated. wait: how long to wait for the bridge, in milliseconds;
-        # 0 (the default) answers at once, with the VSI pending.
+        # 0 (the default) answers at once, with the VSI pending. label: at most 64 characters; null keeps the one it has, an
+        # empty text removes it.
         method Associate(
           vsiID: string,
           port: string,
@@ -366,6 +381,7 @@ public enum ControlInterface {
           linkMTU: ?int,
           linkSources: ?[]string,
           linkAllmulticast: ?bool,
+          label: ?string,
           wait: ?int
         ) -> (vsi: VSI)
 
@@ -384,6 +400,7 @@ public enum ControlInterface {
           linkMTU: ?int,
           linkSources: ?[]string,
           linkAllmulticast: ?bool,
+          label: ?string,
           reserve: ?bool,
           wait: ?int
         ) -> (vsi: VSI)

@@ -142,11 +142,14 @@ public struct VSIStatus: Codable, Sendable, Equatable {
     @Nullable public var link: VSILink?
     /// What its machine will notice.
     @Listed public var warnings: [VSIWarning]
+    /// The text by which people know it; nil without one.
+    @Nullable public var label: String?
 
     /// Makes the status of a VSI.
     public init(
         vsiID: String, vsiIDFormat: VSIIDFormat, port: String, managerID: String?, typeID: Int, typeVersion: Int,
-        state: VSIState, reason: VSIReason?, filters: [VSIFilter], link: VSILink?, warnings: [VSIWarning] = []
+        state: VSIState, reason: VSIReason?, filters: [VSIFilter], link: VSILink?, warnings: [VSIWarning] = [],
+        label: String? = nil
     ) {
         self.vsiID = vsiID
         self.vsiIDFormat = vsiIDFormat
@@ -159,5 +162,6 @@ public struct VSIStatus: Codable, Sendable, Equatable {
         self.filters = filters
         self._link = Nullable(wrappedValue: link)
         self._warnings = Listed(wrappedValue: warnings)
+        self._label = Nullable(wrappedValue: label)
     }
 }

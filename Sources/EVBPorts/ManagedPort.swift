@@ -15,6 +15,8 @@ package protocol VSISource: AnyObject {
     var vsiIDs: [VSIID] { get }
     /// The state of a VSI as managers see it; nil if there is none.
     func vsiState(_ vsiID: VSIID) -> EVBModel.VSIState?
+    /// What of a VSI a list compares; nil if there is none.
+    func vsiTraits(_ vsiID: VSIID) -> VSITraits?
     /// A VSI as managers see it; nil if there is none.
     func vsiStatus(_ vsiID: VSIID) -> VSIStatus?
     /// A VSI with its managed objects; nil if there is none.

@@ -47,12 +47,13 @@ package protocol StationPortControl: ManagedPort {
     /// - Parameters:
     ///   - request: what to ask of the bridge.
     ///   - link: the link to have once the bridge grants the association; nil keeps what an earlier request named.
+    ///   - label: the text by which people know the VSI; nil keeps the one it has, an empty text removes it.
     ///   - owner: who asks.
     ///   - client: who that is in words; nil where no more is known than `owner`.
     ///   - waiter: called once with the end of the request.
     /// - Throws: nothing has changed then, and `waiter` is not called.
     func request(
-        _ request: EVBProtocol.VSIRequest, link: LinkRequest?, owner: RequestOwner, by client: String?,
+        _ request: EVBProtocol.VSIRequest, link: LinkRequest?, label: String?, owner: RequestOwner, by client: String?,
         waiter: RequestWaiter?) throws(RequestRefusal)
     /// De-associates a VSI, as `client` wants; `waiter` is called once the VSI is gone.
     ///
@@ -75,6 +76,15 @@ package protocol StationPortControl: ManagedPort {
     func endDrain(by client: String)
     /// What happens next to a VSI; nil if there is none.
     func outlook(_ vsiID: VSIID) -> VSIOutlook?
+}
+
+extension StationPortControl {
+    /// Takes a request that leaves the label of the VSI as it is.
+    package func request(
+        _ request: EVBProtocol.VSIRequest, link: LinkRequest?, owner: RequestOwner, waiter: RequestWaiter?
+    ) throws(RequestRefusal) {
+        try self.request(request, link: link, label: nil, owner: owner, waiter: waiter)
+    }
 }
 
 /// A bridge's port, as a front door sees it.

@@ -11,6 +11,8 @@ package struct ManagedVSI {
     var link: EdgeRelay.Demand?
     /// Who asked for it last.
     var owner: RequestOwner
+    /// The text by which people know it.
+    var label: String?
     /// Those who are to hear how the request under way ends.
     var waiters: [RequestWaiter] = []
     /// Called with the end of a retry by hand. Its VSI goes on as one that is tried again by itself: its manager hears of it as

@@ -130,6 +130,7 @@ package final class StationPortController: StationPortControl {
                 if case .libvirt = vsi.owner { request.persistence = .untilWithdrawn }
                 let effects = try port.request(request, isResumed: vsi.isGranted, at: now)
                 var managed = ManagedVSI(link: vsi.link, owner: vsi.owner)
+                managed.label = vsi.label
                 managed.isRestored = true
                 if vsi.adopted != nil || hasGuestLink(request.filter), !vsi.isLinkElsewhere {
                     managed.guestLink = .present
@@ -227,7 +228,8 @@ package final class StationPortController: StationPortControl {
     package func namespaceEnded() { relay.namespaceEnded() }
 
     package func request(
-        _ request: EVBProtocol.VSIRequest, link spec: LinkRequest?, owner: RequestOwner, by client: String?,
+        _ request: EVBProtocol.VSIRequest, link spec: LinkRequest?, label: String?, owner: RequestOwner,
+        by client: String?,
         waiter: RequestWaiter?
     ) throws(RequestRefusal) {
         // libvirt makes the link just before it asks, and the news of it may not have been read.
@@ -244,6 +246,7 @@ package final class StationPortController: StationPortControl {
             throw .unfit(error)
         }
         var managed = ManagedVSI(link: link ?? former?.link, owner: owner)
+        managed.label = (label ?? former?.label).flatMap { $0.isEmpty ? nil : $0 }
         if let waiter { managed.waiters = [waiter] }
         lastTurn &+= 1
         managed.turn = lastTurn
@@ -263,7 +266,7 @@ package final class StationPortController: StationPortControl {
                         port: name, request: request, link: managed.link, owner: owner,
                         isGranted: managed.isStoredAsGranted, isWithdrawn: false,
                         isLinkElsewhere: relay.isElsewhere(request.vsiID),
-                        adopted: relay.adoptedLink(of: request.vsiID)))
+                        adopted: relay.adoptedLink(of: request.vsiID), label: managed.label))
             }
         } catch {
             throw .unstored(error)
@@ -342,7 +345,8 @@ package final class StationPortController: StationPortControl {
             StoredVSI(
                 port: name, request: snapshot.request, link: managed.link, owner: managed.owner,
                 isGranted: managed.isStoredAsGranted, isWithdrawn: isWithdrawn || snapshot.isWithdrawn,
-                isLinkElsewhere: relay.isElsewhere(vsiID), adopted: relay.adoptedLink(of: vsiID)))
+                isLinkElsewhere: relay.isElsewhere(vsiID), adopted: relay.adoptedLink(of: vsiID),
+                label: managed.label))
     }
 
     /// Stores nothing of a VSI any more.

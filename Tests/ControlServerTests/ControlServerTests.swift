@@ -17,13 +17,13 @@ import VSISamples
         let calls: [(String, String, ControlRequest)] = [
             ("GetVersion", "{}", .getVersion), ("GetStatus", "{}", .getStatus), ("ListPorts", "{}", .listPorts),
             ("GetPort", "{\"interface\":\"eth0\"}", .getPort(interface: "eth0")),
-            ("ListVSIs", "{}", .listVSIs(port: nil, state: nil)),
+            ("ListVSIs", "{}", .listVSIs(ListVSIsRequest())),
             ("ListVSIDetails", "{\"port\":\"p\"}", .listVSIDetails(port: "p")),
             (
                 "ListVSIs", "{\"port\":\"p\",\"state\":\"preassociated-rr\"}",
-                .listVSIs(port: "p", state: .preassociatedRR)
+                .listVSIs(ListVSIsRequest(port: "p", state: .preassociatedRR))
             ),
-            ("GetVSI", "{\"vsiID\":\"x\"}", .getVSI(vsiID: "x")),
+            ("GetVSI", "{\"vsiID\":\"x\"}", .getVSI(vsiID: "x", port: nil)),
             ("Associate", "{\(vsi)}", .associate(VSIRequest(vsiID: "x", port: "p", typeID: 1))),
             (
                 "PreAssociate", "{\(vsi),\"reserve\":true,\"wait\":5}",

@@ -1,6 +1,7 @@
 // All targets. A codec's takes one line here; seeds for it come from seeds.py, and without any it starts from nothing.
 
 import JSON
+import LldpadFile
 import TerminalText
 
 @testable import EVBControl
@@ -29,6 +30,7 @@ let targets: [Target] = [
     },
     Target("netlink", "VDP-41 requests of libvirt and the replies to them") { netlink($0) },
     Target("varlink", "calls and replies of the control socket, in portions") { varlink($0) },
+    Target("lldpad", "OPS-815 a configuration of lldpad, and evbd's that is made of it") { lldpadFile($0) },
 ]
 
 // MARK: The wire
@@ -121,6 +123,12 @@ private func names(_ octets: [UInt8]) {
         requirePrintable(manager.description, longest: 32)
     }
     _ = printable(text, longest: 40)
+}
+
+private func lldpadFile(_ octets: [UInt8]) {
+    guard let file = try? LibconfigGroup(parsing: octets) else { return }
+    let text = LldpadImport(file).yaml(source: "lldpad.conf")
+    for line in text.split(separator: "\n") { requirePrintable(String(line), longest: 1000) }
 }
 
 // MARK: Clients

@@ -165,7 +165,8 @@ struct Presenter {
         let vsi = details.vsi
         var facts = Table(heading: [])
         facts.rows = [
-            [Cell("VSI"), Cell(vsi.vsiID, .heading)], [Cell("Format"), Cell(vsi.vsiIDFormat.rawValue)],
+            [Cell("VSI"), Cell(vsi.vsiID, .heading)], [Cell("Label"), Cell(vsi.label ?? "-")],
+            [Cell("Format"), Cell(vsi.vsiIDFormat.rawValue)],
             [Cell("Port"), Cell(vsi.port)], [Cell("State"), state(vsi)],
             [Cell("Reason"), Cell(vsi.reason.map { "\($0.rawValue)" } ?? "-")],
             [Cell("Manager"), Cell(vsi.managerID ?? "the bridge's own")],
