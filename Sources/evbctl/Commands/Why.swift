@@ -18,9 +18,7 @@ struct Why: ParsableCommand {
             """)
 
     @Argument(
-        help: ArgumentHelp(
-            "The VSI: a VSIID, the first digits of a UUID, a link, a MAC address or a label; one that is gone by its "
-                + "VSIID.", valueName: "vsi"),
+        help: ArgumentHelp("The VSI by any of its names; if it is gone, its VSIID.", valueName: "vsi"),
         completion: LiveCompletion.vsiNames.kind, transform: VSINames.checked)
     var vsi: String
 
