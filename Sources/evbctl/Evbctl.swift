@@ -34,7 +34,8 @@ struct Evbctl: ParsableCommand {
             """,
         version: Release.version,
         subcommands: [
-            Status.self, Port.self, VSI.self, Monitor.self, Stats.self, Reload.self, Varlink.self, Version.self,
+            Status.self, Port.self, VSI.self, Monitor.self, Stats.self, Reload.self, Config.self, Varlink.self,
+            Version.self,
         ])
 
     static func main() {
@@ -50,7 +51,8 @@ struct Evbctl: ParsableCommand {
     private static func leave(_ error: any Error) -> Never {
         let code = exitCode(for: error)
         if code == .validationFailure, CommandLine.arguments.contains("--json") {
-            let failure = Failure(usage: message(for: error), remedy: "see the command with --help")
+            let failure = Failure(
+                "Usage", message(for: error), remedy: "see the command with --help", status: Failure.Status.usage)
             Terminal.complain(failure.json.pretty)
             Terminal.flush()
             Glibc.exit(code.rawValue)

@@ -15,7 +15,8 @@ import Testing
         ("vsi-list", VSIList.self), ("vsi-show", VSIShow.self),
         ("vsi-associate", VSIAssociate.self), ("vsi-preassociate", VSIPreassociate.self),
         ("vsi-deassociate", VSIDeassociate.self), ("monitor", Monitor.self), ("stats", Stats.self),
-        ("reload", Reload.self), ("varlink", Varlink.self), ("version", Version.self),
+        ("reload", Reload.self), ("config", Config.self), ("config-show", ConfigShow.self), ("varlink", Varlink.self),
+        ("version", Version.self),
     ]
 
     private static let directory =
