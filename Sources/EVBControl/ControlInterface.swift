@@ -9,22 +9,31 @@ public enum ControlMethod: String, Sendable, CaseIterable {
     case listPorts = "ListPorts"
     case getPort = "GetPort"
     case listVSIs = "ListVSIs"
+    case listVSIDetails = "ListVSIDetails"
     case getVSI = "GetVSI"
     case associate = "Associate"
     case preAssociate = "PreAssociate"
     case deassociate = "Deassociate"
     case monitor = "Monitor"
     case getStatistics = "GetStatistics"
+    case getMetrics = "GetMetrics"
     case misbehave = "Misbehave"
     case reload = "Reload"
     case getConfiguration = "GetConfiguration"
+    case retry = "Retry"
+    case retryAll = "RetryAll"
+    case getHistory = "GetHistory"
+    case drain = "Drain"
+    case endDrain = "EndDrain"
+    case probe = "Probe"
 
     /// Whether a call changes something, so that a read-only socket does not take it.
     public var changesSomething: Bool {
         switch self {
-        case .associate, .preAssociate, .deassociate, .misbehave, .reload: true
-        case .getVersion, .getStatus, .listPorts, .getPort, .listVSIs, .getVSI, .monitor, .getStatistics,
-            .getConfiguration:
+        case .associate, .preAssociate, .deassociate, .retry, .retryAll, .drain, .endDrain, .probe, .misbehave, .reload:
+            true
+        case .getVersion, .getStatus, .listPorts, .getPort, .listVSIs, .listVSIDetails, .getVSI, .monitor,
+            .getStatistics, .getMetrics, .getHistory, .getConfiguration:
             false
         }
     }
@@ -45,7 +54,7 @@ public enum ControlInterface {
     public static let name = "io.evbd"
 
     /// Its description.
-    public static let description = types + methods + errors
+    public static let description = types + metricsTypes + methods + errors + operations
 
     private static let types = """
         # Status and control of evbd, which speaks EVB, ECP and VDP (IEEE 802.1Qbg) for this host.
@@ -100,7 +109,8 @@ public enum ControlInterface {
           reflectiveRelay: ReflectiveRelay,
           timers: Timers,
           vsis: VSICounts,
-          misbehaviour: ?Misbehaviour
+          misbehaviour: ?Misbehaviour,
+          drain: ?PortDrain
         )
 
         # The daemon, its ports, and what an operator should know beside that.
@@ -202,9 +212,10 @@ public enum ControlInterface {
         # how many, and the first of them. No VSI filters their frames.
         type UnknownAddresses (count: int, addresses: []string)
 
-        # A port in full. Of many problems it has some.
+        # A port in full. Of many problems it has some. ifIndex: the kernel's index of the interface, 0 while it is not there.
         type PortDetails (
           interface: string,
+          ifIndex: int,
           role: (station, bridge),
           linkUp: bool,
           dialect: (auto, ratified, draft),
@@ -213,6 +224,7 @@ public enum ControlInterface {
           timers: Timers,
           vsis: VSICounts,
           misbehaviour: ?Misbehaviour,
+          drain: ?PortDrain,
           problems: []Problem,
           evbTLV: EVBTLVs,
           lldpNeighbour: ?Neighbour,
@@ -239,7 +251,7 @@ public enum ControlInterface {
         # vsiIDFormat: ipv4, ipv6, mac, local, uuid.
         # state: deassociated, pending, preassociated, preassociated-rr, associated.
         # reason: success, invalid-format, insufficient-resources, manager-unreachable, other-failure,
-        # invalid-vid-group-mac, timeout, bridge-deassociated, bridge-lost, bridge-overloaded.
+        # invalid-vid-group-mac, timeout, bridge-deassociated, bridge-lost, bridge-overloaded, drained.
         # warnings: what the machine will notice, though the VSI is in order. label: the text by which people know it.
         # requestedLink: the link that is wanted, while there is none. retryInMilliseconds: when a failed request is made again.
         type VSI (
@@ -352,6 +364,9 @@ public enum ControlInterface {
           reason: ?string
         ) -> (vsis: []VSI)
 
+        # The VSIs with their objects of the EVB MIB, all or of a port, as ListVSIs lists them.
+        method ListVSIDetails(port: ?string) -> (vsis: []VSIDetails)
+
         # One VSI. vsiID: a UUID, or a text after ipv4:, ipv6:, mac: or local:. ListVSIs finds it by other names.
         method GetVSI(vsiID: string, port: ?string) -> (vsi: VSIDetails)
 
@@ -404,6 +419,10 @@ public enum ControlInterface {
 
         # The counters, all or of a port.
         method GetStatistics(interface: ?string) -> (statistics: []Statistics)
+
+        # The numbers for a system that collects them: the daemon's, and then those of each port. With "more" they come in
+        # several replies.
+        method GetMetrics() -> (metrics: []Metrics)
 
         # Has a bridge port misbehave, in place of what it did wrong before; null has it behave.
         method Misbehave(interface: string, misbehaviour: ?Misbehaviour) -> (port: PortDetails)

@@ -185,6 +185,27 @@ public struct DeassociateRequest: Codable, Sendable, Equatable {
     }
 }
 
+/// The parameters of ListVSIDetails: nil lists all.
+public struct ListVSIDetailsRequest: Codable, Sendable, Equatable {
+    /// Only those on a port.
+    @Nullable public var port: String?
+
+    /// Makes a request.
+    public init(port: String? = nil) {
+        self._port = Nullable(wrappedValue: port)
+    }
+
+    enum CodingKeys: String, CodingKey, CaseIterable {
+        case port
+    }
+
+    /// Reads a request.
+    public init(from decoder: any Decoder) throws {
+        try decoder.refuseKeys(besides: CodingKeys.self)
+        _port = try decoder.container(keyedBy: CodingKeys.self).interfaceOrNull(.port)
+    }
+}
+
 /// The parameters of GetPort.
 public struct GetPortRequest: Codable, Sendable, Equatable {
     /// The port.

@@ -34,7 +34,8 @@ struct Evbctl: ParsableCommand {
             """,
         version: Release.version,
         subcommands: [
-            Status.self, Port.self, VSI.self, Monitor.self, Stats.self, Reload.self, Config.self, Varlink.self,
+            Status.self, Port.self, VSI.self, Why.self, Drain.self, Probe.self, Monitor.self, Stats.self,
+            MetricsCommand.self, Reload.self, Config.self, Import.self, Varlink.self,
             Version.self,
         ])
 

@@ -69,8 +69,8 @@ import Testing
         _ = table.fit(40, gives)
         #expect(
             table.rendered(colour: false) == """
-                VSI            FILTER                LINK
-                5ab5c6a6-9f4b  mac=52:54:00:00:c7:…  vm1
+                VSI            FILTER               LINK
+                5ab5c6a6-9f4b  mac=52:54:00:00:c7…  vm1
                 x
                 """)
     }

@@ -20,7 +20,9 @@ struct VSI: ParsableCommand {
               evbctl vsi show 5ab5c6
               evbctl vsi deassociate label=web link=vm2
             """,
-        subcommands: [VSIList.self, VSIShow.self, VSIAssociate.self, VSIPreassociate.self, VSIDeassociate.self])
+        subcommands: [
+            VSIList.self, VSIShow.self, VSIAssociate.self, VSIPreassociate.self, VSIDeassociate.self, VSIRetry.self,
+        ])
 }
 
 struct VSIShow: ParsableCommand {
@@ -39,7 +41,7 @@ struct VSIShow: ParsableCommand {
     @OptionGroup var global: GlobalOptions
 
     func run() throws {
-        try global.showEach(names, "vsi", as: VSIDetails.self, separator: "") {
+        try global.showEach(names.vsis, port: names.port, "vsi", as: VSIDetails.self, separator: "") {
             client, vsi throws(ControlClientError) in
             try client.call(
                 .getVSI, GetVSIRequest(vsiID: vsi.vsiID, port: vsi.port),

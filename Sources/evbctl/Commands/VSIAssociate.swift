@@ -68,7 +68,8 @@ struct VSIDeassociate: ParsableCommand {
     @OptionGroup var global: GlobalOptions
 
     func run() throws {
-        try global.showEach(names, "vsi", as: VSIStatus.self) { client, vsi throws(ControlClientError) in
+        try global.showEach(names.vsis, port: names.port, "vsi", as: VSIStatus.self) {
+            client, vsi throws(ControlClientError) in
             let request = DeassociateRequest(
                 vsiID: vsi.vsiID, port: vsi.port, waitMilliseconds: wait.milliseconds)
             defer { Interrupt.isDefault() }

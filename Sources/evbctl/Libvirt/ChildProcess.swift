@@ -34,6 +34,7 @@ enum ChildProcess {
     ///   - words: the program and its arguments.
     ///   - seconds: how long it may take; it is killed then.
     /// - Returns: its standard output.
+    /// - Throws: why there is none of use.
     static func output(of words: [String], seconds: Int) throws(ChildFailure) -> String {
         var (out, err): ([Int32], [Int32]) = ([-1, -1], [-1, -1])
         guard pipe(&out) == 0, pipe(&err) == 0 else {

@@ -5,7 +5,7 @@ internal import JSON
 internal import TerminalText
 
 /// A failure as a user meets it.
-struct Failure: Equatable {
+struct Failure: Error, Equatable {
     /// Exit statuses, as interface.md promises them.
     enum Status {
         static let refused: Int32 = 1
@@ -72,7 +72,8 @@ struct Failure: Equatable {
                 case .noAnswer, .noBridge: Status.noAnswer
                 case .invalidArgument: Status.usage
                 case .readOnly: Status.noPermission
-                case .noSuchPort, .noSuchVSI, .refused, .linkFailed, .busy, .invalidConfiguration, .endsVSIs:
+                case .noSuchPort, .noSuchVSI, .refused, .linkFailed, .busy, .invalidConfiguration, .endsVSIs,
+                    .nothingToRetry:
                     Status.refused
                 }
         case .misunderstood(let error, let detail):

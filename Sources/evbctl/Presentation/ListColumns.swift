@@ -23,10 +23,13 @@ enum PortColumns: ColumnNames {
 }
 
 extension Presenter {
+    /// A list of VSIs as a table.
+    ///
     /// - Parameters:
     ///   - rows: the VSIs.
     ///   - view: which columns, and in which order.
     ///   - hasDomains: whether libvirt was asked.
+    /// - Returns: the table.
     func vsis(_ rows: [VSIRow], _ view: TableView = TableView(), hasDomains: Bool = false) -> String {
         guard !rows.isEmpty else { return view.hasHeading ? "no VSIs" : "" }
         return list(rows, vsiColumns(hasDomains: hasDomains), view)

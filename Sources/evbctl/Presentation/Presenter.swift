@@ -26,7 +26,7 @@ struct Presenter {
 
     func ports(_ ports: [PortStatus], _ view: TableView = TableView()) -> String {
         guard !ports.isEmpty else { return "no ports; set them in evbd.yaml" }
-        let warnings = ports.filter { $0.misbehaviour != nil }.map(misbehaviour)
+        let warnings = ports.filter { $0.misbehaviour != nil }.map(misbehaviour) + ports.compactMap(drain)
         return ([list(ports, portColumns(), view)] + warnings).joined(separator: "\n\n")
     }
 
@@ -99,7 +99,7 @@ struct Presenter {
             let list = unknown.addresses.joined(separator: ", ") + (rest > 0 ? " and \(rest) more" : "")
             facts.rows.append([Cell("Without VSI"), Cell("\(list): not filtered by a VSI, associate them", .warning)])
         }
-        let warning = port.misbehaviour == nil ? [] : [misbehaviour(port)]
+        let warning = (port.misbehaviour == nil ? [] : [misbehaviour(port)]) + [drain(port)].compactMap(\.self)
         let problems = details.problems.map {
             Cell("PROBLEM: \($0.message): \($0.hint)", .bad).rendered(colour: colour)
         }
