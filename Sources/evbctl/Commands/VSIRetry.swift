@@ -20,7 +20,7 @@ struct VSIRetry: ParsableCommand {
     @Argument(
         help: ArgumentHelp(
             "The VSIs: a VSIID, the first digits of a UUID, a link, a MAC address or a label.", valueName: "vsi"),
-        completion: LiveCompletion.vsiNames.kind)
+        completion: LiveCompletion.vsiNames.kind, transform: VSINames.checked)
     var vsis: [String] = []
 
     @Flag(help: "All VSIs that were refused or wait for their next try.")
@@ -35,7 +35,6 @@ struct VSIRetry: ParsableCommand {
 
     func validate() throws {
         guard all == vsis.isEmpty else { throw ValidationError("name VSIs, or give --all") }
-        for text in vsis { _ = try VSINames.checked(text) }
         guard wait.wait == nil || vsis.count == 1 else {
             throw ValidationError("--wait goes with one VSI; several are not waited for")
         }
@@ -44,21 +43,8 @@ struct VSIRetry: ParsableCommand {
     func run() throws {
         if all {
             try retryAll()
-        } else if vsis.count == 1 {
-            try retryOne()
         } else {
-            try retrySeveral()
-        }
-    }
-
-    private func retryOne() throws {
-        try global.withClient { client throws(ControlClientError) in
-            let vsi = try client.select(vsis[0], port: port, timeoutMilliseconds: GlobalOptions.answerMilliseconds)
-            let answer = try client.call(
-                .retry, RetryRequest(vsiID: vsi.vsiID, port: vsi.port, waitMilliseconds: wait.milliseconds),
-                timeoutMilliseconds: wait.timeoutMilliseconds)
-            if global.json { return print((answer.parameters["vsi"] ?? .null).pretty) }
-            Terminal.show(Terminal.presenter.outcome(try answer.value("vsi", as: VSIStatus.self)))
+            try retryNamed()
         }
     }
 
@@ -72,31 +58,14 @@ struct VSIRetry: ParsableCommand {
         }
     }
 
-    /// Each by itself: what cannot be asked for again keeps no other from it.
-    private func retrySeveral() throws {
-        var items: [JSONValue] = []
-        var failure: Failure?
-        try global.withClient { client throws(ControlClientError) in
-            for name in vsis {
-                do throws(ControlClientError) {
-                    let vsi = try client.select(
-                        name, port: port, timeoutMilliseconds: GlobalOptions.answerMilliseconds)
-                    let answer = try client.call(
-                        .retry, RetryRequest(vsiID: vsi.vsiID, port: vsi.port),
-                        timeoutMilliseconds: GlobalOptions.answerMilliseconds)
-                    if global.json {
-                        items.append(answer.parameters["vsi"] ?? .null)
-                    } else {
-                        Terminal.show(Terminal.presenter.outcome(try answer.value("vsi", as: VSIStatus.self)))
-                    }
-                } catch {
-                    guard case .refused = error else { throw error }
-                    let words = global.complain(error)
-                    failure = failure ?? words
-                }
-            }
+    private func retryNamed() throws {
+        let milliseconds = vsis.count == 1 ? wait.milliseconds : 0
+        try global.showEach(vsis, port: port, "vsi", as: VSIStatus.self) { client, vsi throws(ControlClientError) in
+            try client.call(
+                .retry, RetryRequest(vsiID: vsi.vsiID, port: vsi.port, waitMilliseconds: milliseconds),
+                timeoutMilliseconds: milliseconds + GlobalOptions.answerMilliseconds)
+        } text: {
+            $0.outcome($1)
         }
-        if global.json { print(JSONValue.array(items).pretty) }
-        if let failure { throw ExitCode(failure.status) }
     }
 }

@@ -18,7 +18,7 @@ struct Why: ParsableCommand {
             """)
 
     @Argument(
-        help: ArgumentHelp("The VSI by any of its names; if it is gone, its VSIID.", valueName: "vsi"),
+        help: ArgumentHelp("The VSI, by any of its names; by its VSIID in full once it is gone.", valueName: "vsi"),
         completion: LiveCompletion.vsiNames.kind, transform: VSINames.checked)
     var vsi: String
 
@@ -37,14 +37,12 @@ struct Why: ParsableCommand {
 
     func run() throws {
         try global.withClient { client throws(ControlClientError) in
-            let selected = try client.select(vsi, port: port, timeoutMilliseconds: GlobalOptions.answerMilliseconds)
-            let request = GetHistoryRequest(vsiID: selected.vsiID, port: port)
+            let vsi = try client.select(vsi, port: port, timeoutMilliseconds: GlobalOptions.answerMilliseconds)
+            let request = GetHistoryRequest(vsiID: vsi.vsiID, port: port)
             guard follow else {
                 let answer = try client.call(
                     .getHistory, request, timeoutMilliseconds: GlobalOptions.answerMilliseconds)
-                if global.json { return print((answer.parameters["histories"] ?? .null).pretty) }
-                return Terminal.show(
-                    Terminal.presenter.histories(try answer.value("histories", as: [VSIHistory].self)))
+                return try global.show(answer, "histories", as: [VSIHistory].self) { $0.histories($1) }
             }
             var shown: [String: [Int: VSIHistoryEvent]] = [:]
             while true {
@@ -54,8 +52,7 @@ struct Why: ParsableCommand {
                     for event in history.events where shown[history.port]?[event.number] != event {
                         show(event, of: history)
                     }
-                    shown[history.port] = Dictionary(
-                        history.events.map { ($0.number, $0) }, uniquingKeysWith: { $1 })
+                    shown[history.port] = Dictionary(uniqueKeysWithValues: history.events.map { ($0.number, $0) })
                 }
                 Terminal.flush()
                 usleep(Self.pauseMicroseconds)
