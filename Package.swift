@@ -24,6 +24,7 @@ let package = Package(
     products: [
         .executable(name: "evbd", targets: ["evbd"]),
         .executable(name: "evbctl", targets: ["evbctl"]),
+        .executable(name: "evbd-snmp", targets: ["evbd-snmp"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
@@ -36,6 +37,7 @@ let package = Package(
         .target(name: "JSON", dependencies: ["TerminalText"], swiftSettings: strict),
         .target(name: "EVBModel", dependencies: ["JSON", "TerminalText"], swiftSettings: strict),
         .target(name: "EVBWire", swiftSettings: strict),
+        .target(name: "EVBHistory", dependencies: ["EVBModel", "EVBWire"], swiftSettings: strict),
         .target(
             name: "EVBSettings", dependencies: ["EVBModel", "EVBWire"], swiftSettings: strict),
         .target(name: "EVBProtocol", dependencies: ["EVBTime", "EVBWire"], swiftSettings: strict),
@@ -46,6 +48,9 @@ let package = Package(
         .executableTarget(
             name: "evb-simulate", dependencies: ["EVBSimulation", "EVBTime", argumentParser], swiftSettings: strict),
 
+        // SNMP: the protocol between a master and its subagents, and evbd's state as objects of the MIBs.
+        .target(name: "AgentX", dependencies: ["EVBTime"], swiftSettings: strict),
+        .target(name: "EVBMIB", dependencies: ["AgentX", "EVBModel", "EVBTime", "EVBWire"], swiftSettings: strict),
         .target(name: "LldpadFile", dependencies: ["EVBModel", "TerminalText"], swiftSettings: strict),
 
         // The kernel, one small type per interface.
@@ -107,8 +112,8 @@ let package = Package(
         .target(
             name: "ControlServer",
             dependencies: [
-                "EVBControl", "EVBModel", "EVBPorts", "EVBProtocol", "EVBTime", "EVBWire", "EventLoop", "JSON",
-                "LinuxSystem", logging,
+                "EVBControl", "EVBHistory", "EVBModel", "EVBPorts", "EVBProtocol", "EVBTime", "EVBWire", "EventLoop",
+                "JSON", "LinuxSystem", logging,
             ],
             swiftSettings: strict),
         .target(
@@ -133,7 +138,7 @@ let package = Package(
             dependencies: [
                 "EVBProtocol", "EVBTime", "EVBWire", "LinuxSystem", "CLinux", "EventLoop", "PacketSocket", "Netlink",
                 "Nftables", "Dataplane", "EdgeRelays", "BridgeDataplane", "EVBPorts", "EVBStation", "EVBBridge",
-                "ControlServer", "LibvirtServer",
+                "ControlServer", "LibvirtServer", "EVBHistory",
                 "EVBControl", "EVBModel", "EVBSettings", "SettingsFile", "JSON", "TerminalText", logging,
             ],
             swiftSettings: strict),
@@ -147,6 +152,13 @@ let package = Package(
             ],
             swiftSettings: strict, linkerSettings: hardened),
 
+        .executableTarget(
+            name: "evbd-snmp",
+            dependencies: [
+                "AgentX", "EVBMIB", "EVBControl", "EVBModel", "EVBTime", "LinuxSystem", "TerminalText", argumentParser,
+            ],
+            swiftSettings: strict, linkerSettings: hardened),
+
         // What tests share: namespaces of the network, and replies of a daemon.
         .target(
             name: "NetnsSupport", dependencies: ["LinuxSystem"], path: "Tests/NetnsSupport", swiftSettings: strictTests),
@@ -157,6 +169,9 @@ let package = Package(
             name: "ControlSamples", dependencies: ["EVBControl", "EVBModel"], path: "Tests/ControlSamples",
             swiftSettings: strictTests),
 
+        .testTarget(
+            name: "EVBHistoryTests", dependencies: ["EVBHistory", "EVBModel", "EVBTime", "EVBWire"],
+            swiftSettings: strictTests),
         .testTarget(name: "EVBWireTests", dependencies: ["EVBWire", "EVBTime"], swiftSettings: strictTests),
         .testTarget(
             name: "EVBProtocolTests", dependencies: ["EVBProtocol", "EVBTime", "EVBWire"], exclude: ["Snapshots"],
@@ -166,6 +181,10 @@ let package = Package(
             swiftSettings: strictTests),
         .testTarget(
             name: "EVBSimulationTests", dependencies: ["EVBSimulation", "EVBProtocol", "EVBTime", "EVBWire"],
+            swiftSettings: strictTests),
+        .testTarget(name: "AgentXTests", dependencies: ["AgentX", "EVBTime"], swiftSettings: strictTests),
+        .testTarget(
+            name: "EVBMIBTests", dependencies: ["EVBMIB", "AgentX", "EVBModel", "EVBTime", "ControlSamples"],
             swiftSettings: strictTests),
         .testTarget(name: "EventLoopTests", dependencies: ["EventLoop", "LinuxSystem"], swiftSettings: strictTests),
         .testTarget(

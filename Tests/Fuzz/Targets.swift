@@ -20,6 +20,14 @@ let targets: [Target] = [
     Target("bridge", "VDP-32 TLV-20 ECP-13 a whole port of a bridge, in both dialects: frames, time, decisions, link") {
         BridgeDriver.run($0)
     },
+    Target("uplink", "SCH-07 SCH-13 an uplink of either side of CDCP: LLDPDUs, time, configurations, link") { octets in
+        guard let side = octets.first else { return }
+        if side & 1 == 0 {
+            UplinkDriver<CDCPStation>.runStation(octets.dropFirst())
+        } else {
+            UplinkDriver<CDCPBridge>.runBridge(octets.dropFirst())
+        }
+    },
     Target("netlink", "VDP-41 requests of libvirt and the replies to them") { netlink($0) },
     Target("varlink", "calls and replies of the control socket, in portions") { varlink($0) },
     Target("lldpad", "OPS-815 a configuration of lldpad, and evbd's that is made of it") { lldpadFile($0) },

@@ -56,6 +56,7 @@ SESSIONS = [pages for pages in (TOGETHER, *([page] for page in PAGES if page not
 
 def plain(line):
     """A line without what differs from run to run: addresses of random links, times, and the width of columns."""
+    line = re.sub(r"\b\d{4}-\d\d-\d\dT[\d:.]+Z", "TIME", line)
     line = re.sub(r"\b(?!52:54:)([0-9a-f]{2}:){5}[0-9a-f]{2}\b", "MAC", line)
     return " ".join(re.sub(r"\b\d+(\.\d+)?(?= ?m?s\b)", "N", line).split())
 
