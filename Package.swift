@@ -128,7 +128,7 @@ let package = Package(
         // The daemon and its client.
         .target(
             name: "SettingsFile",
-            dependencies: ["EVBSettings", "EVBModel", "EVBWire", "LinuxSystem", "TerminalText", "CYAML"],
+            dependencies: ["EVBSettings", "EVBModel", "EVBWire", "JSON", "LinuxSystem", "TerminalText", "CYAML"],
             swiftSettings: strict),
         .target(
             name: "EVBControl", dependencies: ["EVBModel", "JSON", "LinuxSystem", "CLinux", "TerminalText"],
@@ -239,7 +239,7 @@ let package = Package(
             swiftSettings: strictTests),
         .testTarget(
             name: "SettingsFileTests",
-            dependencies: ["VSISamples", "SettingsFile", "EVBSettings", "EVBModel", "EVBWire", "LinuxSystem"],
+            dependencies: ["VSISamples", "SettingsFile", "EVBSettings", "EVBModel", "EVBWire", "JSON", "LinuxSystem"],
             swiftSettings: strictTests),
         .testTarget(
             name: "LldpadFileTests", dependencies: ["LldpadFile", "EVBSettings", "LinuxSystem", "SettingsFile"],

@@ -3,6 +3,8 @@
 # shellcheck disable=SC2317 # cleanup is called by the trap
 
 namespaces=()
+# What a run has shown, in three lines.
+summary=()
 # Where the user looks. A check's output is thrown away, and a trap that comes in the middle of one inherits that.
 exec 8>&1 9>&2
 
@@ -93,7 +95,11 @@ cleanup() {
   fi
   show_captures
   case $status in
-    0) say "All went well." ;;
+    0)
+      step "In short"
+      printf '   %s\n' "${summary[0]}" "${summary[1]}." "${summary[2]}"
+      say "All went well."
+      ;;
     130 | 143) say "Interrupted." >&2 ;;
     *) say "The demo failed." >&2 ;;
   esac

@@ -84,5 +84,7 @@ report_ping() {
     NR > 1 && $1 - time > silence { silence = $1 - time }
     { time = $1 }
     END { printf "%d %d %.0f\n", last, last - count, silence * 1000 }')
+  # shellcheck disable=SC2034 # for the summary of the demo
+  move="$lost of $sent pings were lost, and $silence ms was the longest time without an answer."
   say "   lost in the move: $lost of $sent pings; the longest time without an answer was $silence ms"
 }

@@ -58,6 +58,7 @@ package final class ControlReplyHandle {
             case .retried(let report): JSONCoding.encode(report)
             case .statistics(let statistics): JSONCoding.encode(["statistics": statistics])
             case .reload(let report): JSONCoding.encode(["reload": report])
+            case .configuration(let report): Array(report.json.compact.utf8)
             }
         return answer(octets: VarlinkReply.octets(parameters: parameters))
     }

@@ -48,6 +48,8 @@ package enum ControlRequest: Sendable, Equatable {
     case misbehave(MisbehaveRequest)
     /// Answer with ``ControlReply/reload(_:)``.
     case reload(ReloadRequest)
+    /// Answer with ``ControlReply/configuration(_:)``.
+    case getConfiguration(GetConfigurationRequest)
 }
 
 /// An answer to a request, other than a list of VSIs or an event.
@@ -64,6 +66,7 @@ package enum ControlReply: Sendable, Equatable {
     case probe(ProbeReport)
     case statistics([StatisticsReport])
     case reload(ReloadReport)
+    case configuration(ConfigurationReport)
 }
 
 /// What does the work behind the control socket.
@@ -119,6 +122,7 @@ extension ControlRequest {
             self = .getStatistics(interface: try read(GetStatisticsRequest.self).interface)
         case .misbehave: self = .misbehave(try read(MisbehaveRequest.self))
         case .reload: self = .reload(try read(ReloadRequest.self))
+        case .getConfiguration: self = .getConfiguration(try read(GetConfigurationRequest.self))
         }
     }
 }

@@ -20,6 +20,8 @@ package final class DaemonService: ControlService {
     private let furtherCounters: (EVBPort) -> [Counter: UInt64]
     /// Reads the configuration again, and says what became of it.
     package var onReload: ((ReloadRequest, @escaping (Result<ReloadReport, ControlError>) -> Void) -> Void)?
+    /// The configuration in force, with defaults or without.
+    package var onConfiguration: ((Bool) -> ConfigurationReport)?
     /// Who keeps what has happened to VSIs.
     package weak var historySource: (any HistorySource)?
     /// What an operator should know beside the ports' own status.
@@ -106,6 +108,8 @@ package final class DaemonService: ControlService {
             if let text = request.misbehaviour?.vsiID, VSIID(text) == nil { throw Self.unreadableVSIID(text) }
             port.misbehave(request.misbehaviour ?? .none)
             reply.answer(.port(try details(port.name)))
+        case .getConfiguration(let request):
+            if let report = onConfiguration?(request.defaults) { reply.answer(.configuration(report)) }
         case .reload(let request):
             onReload?(request) { result in
                 switch result {

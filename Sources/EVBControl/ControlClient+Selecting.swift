@@ -60,7 +60,8 @@ extension ControlClient {
     /// One line for each that is meant, so that the next command can name it.
     private static func ambiguous(_ text: String, _ found: [VSIStatus]) -> ControlError {
         let lines = found.prefix(candidatesMax).map { vsi in
-            let names = [vsi.link.map { "link \($0.name)" }, vsi.label.map { "label \($0)" }].compactMap(\.self)
+            let names = [(vsi.link ?? vsi.requestedLink).map { "link \($0.name)" }, vsi.label.map { "label \($0)" }]
+                .compactMap(\.self)
             return "\(vsi.vsiID) on \(vsi.port)" + (names.isEmpty ? "" : " (\(names.joined(separator: ", ")))")
         }
         let rest = found.count - lines.count

@@ -94,13 +94,15 @@ public final class ControlClient {
     ///   - method: the method.
     ///   - parameters: its parameters.
     ///   - timeoutMilliseconds: how long to wait; at least 0.
+    ///   - onSent: called when evbd has the call.
     /// - Returns: the reply.
     /// - Throws: ``ControlClientError``.
     public func call(
-        _ method: ControlMethod, _ parameters: some Encodable, timeoutMilliseconds: Int
+        _ method: ControlMethod, _ parameters: some Encodable, timeoutMilliseconds: Int, onSent: () -> Void = {}
     ) throws(ControlClientError) -> ControlAnswer {
         let deadline = Self.deadline(timeoutMilliseconds)
         try send(call(method, parameters, more: false), until: deadline, timeoutMilliseconds)
+        onSent()
         return try reply(until: deadline, timeoutMilliseconds).answer
     }
 
@@ -121,6 +123,30 @@ public final class ControlClient {
         while true {
             let (answer, continues) = try reply(until: timeoutMilliseconds.map(Self.deadline), shown)
             guard try body(answer), continues else { return }
+        }
+    }
+
+    /// Calls a method that streams; ``nextEvent(within:)`` gives its replies.
+    ///
+    /// - Throws: ``ControlClientError``.
+    public func subscribe(
+        _ method: ControlMethod, _ parameters: some Encodable, timeoutMilliseconds: Int = 10_000
+    ) throws(ControlClientError) {
+        let deadline = Self.deadline(timeoutMilliseconds)
+        try send(call(method, parameters, more: true), until: deadline, timeoutMilliseconds)
+    }
+
+    /// The next reply of a stream.
+    ///
+    /// - Parameter milliseconds: how long to wait.
+    /// - Returns: nil where none came in time.
+    /// - Throws: ``ControlClientError``.
+    public func nextEvent(within milliseconds: Int) throws(ControlClientError) -> ControlAnswer? {
+        do throws(ControlClientError) {
+            return try reply(until: Self.deadline(milliseconds), milliseconds).answer
+        } catch {
+            if case .silent = error { return nil }
+            throw error
         }
     }
 

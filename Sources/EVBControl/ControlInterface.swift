@@ -19,6 +19,7 @@ public enum ControlMethod: String, Sendable, CaseIterable {
     case getMetrics = "GetMetrics"
     case misbehave = "Misbehave"
     case reload = "Reload"
+    case getConfiguration = "GetConfiguration"
     case retry = "Retry"
     case retryAll = "RetryAll"
     case getHistory = "GetHistory"
@@ -32,7 +33,7 @@ public enum ControlMethod: String, Sendable, CaseIterable {
         case .associate, .preAssociate, .deassociate, .retry, .retryAll, .drain, .endDrain, .probe, .misbehave, .reload:
             true
         case .getVersion, .getStatus, .listPorts, .getPort, .listVSIs, .listVSIDetails, .getVSI, .monitor,
-            .getStatistics, .getMetrics, .getHistory:
+            .getStatistics, .getMetrics, .getHistory, .getConfiguration:
             false
         }
     }
@@ -252,6 +253,7 @@ public enum ControlInterface {
         # reason: success, invalid-format, insufficient-resources, manager-unreachable, other-failure,
         # invalid-vid-group-mac, timeout, bridge-deassociated, bridge-lost, bridge-overloaded, drained.
         # warnings: what the machine will notice, though the VSI is in order. label: the text by which people know it.
+        # requestedLink: the link that is wanted, while there is none. retryInMilliseconds: when a failed request is made again.
         type VSI (
           vsiID: string,
           vsiIDFormat: (ipv4, ipv6, mac, local, uuid),
@@ -264,7 +266,9 @@ public enum ControlInterface {
           filters: []Filter,
           link: ?Link,
           warnings: []Warning,
-          label: ?string
+          label: ?string,
+          requestedLink: ?Link,
+          retryInMilliseconds: ?int
         )
 
         # What a VSI's machine will notice. kind: hears-itself (the bridge reflects, and the mode of the link gives the machine
@@ -302,6 +306,8 @@ public enum ControlInterface {
           filters: []Filter,
           link: ?Link,
           label: ?string,
+          requestedLink: ?Link,
+          retryInMilliseconds: ?int,
           vsidb: VSIDB
         )
 
@@ -424,6 +430,10 @@ public enum ControlInterface {
         # Reads the configuration file again. dryRun: says what it would change, and changes nothing. endVSIs: also where VSIs
         # end by it. The answer comes when the ports have begun to follow.
         method Reload(dryRun: ?bool, endVSIs: ?bool) -> (reload: ReloadReport)
+
+        # The configuration that evbd runs with, by the keys of the file; with defaults, also what was left out. problem: why it
+        # is not what the file says, as far as evbd knows.
+        method GetConfiguration(defaults: ?bool) -> (file: string, problem: ?string, configuration: object)
 
 
         """

@@ -9,6 +9,16 @@ internal import TerminalText
 public struct VSIRequest: Codable, Sendable, Equatable {
     /// The most filter entries in a request: what one TLV takes in its shortest format.
     public static let maximumFilters = 243
+    /// The most filter entries of the shape of some, and the shape in words.
+    package static func maximumFilters(like filters: [VSIFilter]) -> (limit: Int, shape: String) {
+        switch (filters.contains { $0.mac != nil }, filters.contains { $0.group != nil }) {
+        case (false, false): (maximumFilters, "with a VLAN alone")
+        case (true, false): (60, "with a MAC address")
+        case (false, true): (81, "with a group")
+        case (true, true): (40, "with a MAC address and a group")
+        }
+    }
+
     /// The most organizationally specific TLVs in a request.
     public static let maximumOrganizational = 16
     /// The greatest number of addresses in ``linkSources``.

@@ -97,7 +97,7 @@ public struct VSISelector: Sendable, Equatable {
     /// Whether the text is all of a name of this VSI, and not the beginning of its VSIID.
     func isFullName(of vsi: VSIStatus) -> Bool {
         let id = vsi.vsiID.lowercased()
-        return id.filter { $0 != "-" } == uuidDigits || (link != nil && vsi.link?.name == link)
+        return id.filter { $0 != "-" } == uuidDigits || (link != nil && (vsi.link ?? vsi.requestedLink)?.name == link)
             || (label != nil && vsi.label == label)
             || (mac != nil && vsi.filters.contains { $0.mac == mac })
     }

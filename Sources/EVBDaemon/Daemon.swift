@@ -36,10 +36,10 @@ package final class Daemon {
 
     private(set) var configuration: DaemonSettings
     /// Why the file is not what is in force; nil where it is, as far as evbd has read it.
-    private var reloadProblem: String?
+    private(set) var reloadProblem: String?
     /// The ports as the file names them.
-    private var namedPorts: [PortSettings]
-    private let loader: ConfigurationLoader
+    private(set) var namedPorts: [PortSettings]
+    let loader: ConfigurationLoader
     private let runtimeDirectory: String
     /// Held for life: one evbd for one runtime directory.
     private let lock: LockFile?
@@ -185,6 +185,7 @@ package final class Daemon {
             }, notes: { [weak self] in self?.notes ?? [] })
         service.historySource = history
         service.onReload = { [weak self] in self?.reload($0, then: $1) }
+        service.onConfiguration = { [unowned self] in report(withDefaults: $0) }
         self.service = service
         let control = configuration.control
         for path in [control.socket, control.readOnly?.socket].compactMap(\.self) {
@@ -232,7 +233,8 @@ package final class Daemon {
                 "pid": "\(processID)", "ports": "\(configuration.ports.map(\.interface).joined(separator: ","))",
             ])
         startWatchdog()
-        serviceManager.notify("READY=1\nSTATUS=\(configuration.ports.count) ports")
+        let count = configuration.ports.count
+        serviceManager.notify("READY=1\nSTATUS=\(count == 1 ? "1 port" : "\(count) ports")")
         try loop.run()
     }
 

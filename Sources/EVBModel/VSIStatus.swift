@@ -144,12 +144,16 @@ public struct VSIStatus: Codable, Sendable, Equatable {
     @Listed public var warnings: [VSIWarning]
     /// The text by which people know it; nil without one.
     @Nullable public var label: String?
+    /// The link that is wanted, while there is none.
+    @Nullable public var requestedLink: VSILink?
+    /// When a request that failed is made again, in milliseconds from now; nil where none is to be.
+    @Nullable public var retryInMilliseconds: Int?
 
     /// Makes the status of a VSI.
     public init(
         vsiID: String, vsiIDFormat: VSIIDFormat, port: String, managerID: String?, typeID: Int, typeVersion: Int,
         state: VSIState, reason: VSIReason?, filters: [VSIFilter], link: VSILink?, warnings: [VSIWarning] = [],
-        label: String? = nil
+        label: String? = nil, requestedLink: VSILink? = nil, retryInMilliseconds: Int? = nil
     ) {
         self.vsiID = vsiID
         self.vsiIDFormat = vsiIDFormat
@@ -163,5 +167,7 @@ public struct VSIStatus: Codable, Sendable, Equatable {
         self._link = Nullable(wrappedValue: link)
         self._warnings = Listed(wrappedValue: warnings)
         self._label = Nullable(wrappedValue: label)
+        self._requestedLink = Nullable(wrappedValue: requestedLink)
+        self._retryInMilliseconds = Nullable(wrappedValue: retryInMilliseconds)
     }
 }

@@ -13,6 +13,8 @@ package struct ManagedVSI {
     var owner: RequestOwner
     /// The text by which people know it.
     var label: String?
+    /// The type that it had before the request under way, where that asks for another one.
+    var formerType: String?
     /// Those who are to hear how the request under way ends.
     var waiters: [RequestWaiter] = []
     /// Called with the end of a retry by hand. Its VSI goes on as one that is tried again by itself: its manager hears of it as

@@ -89,6 +89,7 @@ extension StationPortController {
         refreshGate(vsiID)
         // With Keep the bridge holds what it held before, and that is what is wanted now.
         if case .refused(let refusal) = outcome, refusal.isKept { keep(vsiID) }
+        tellOfType(vsiID, outcome)
         if outcome == .granted, vsis[vsiID]?.isStoredAsGranted == false {
             vsis[vsiID]?.isStoredAsGranted = true
             keep(vsiID)
@@ -106,6 +107,35 @@ extension StationPortController {
             finish(vsiID, .outcome(.bridgeDeassociated))
         default: finish(vsiID, .outcome(outcome))
         }
+    }
+
+    /// The type that a bound VSI has before a request for another one; nil where the request changes no type.
+    func formerType(_ request: EVBProtocol.VSIRequest, _ former: ManagedVSI?) -> String? {
+        guard let bound = port.vsi(request.vsiID), bound.operCommand != nil else { return nil }
+        // A request that was not granted yet may have asked for another type in between.
+        if let earlier = former?.formerType { return earlier }
+        let isSame =
+            bound.request.typeID == request.typeID && bound.request.typeVersion == request.typeVersion
+            && bound.request.managerID == request.managerID
+        return isSame ? nil : Self.type(bound.request)
+    }
+
+    private static func type(_ request: EVBProtocol.VSIRequest) -> String {
+        let manager = request.managerID == .unspecified ? "" : " of manager \(request.managerID)"
+        return "\(request.typeID) v\(request.typeVersion)\(manager)"
+    }
+
+    /// A granted change of the type is no change of the state, and news all the same.
+    private func tellOfType(_ vsiID: VSIID, _ outcome: RequestOutcome) {
+        guard let former = vsis[vsiID]?.formerType else { return }
+        vsis[vsiID]?.formerType = nil
+        guard outcome == .granted, let vsi = port.vsi(vsiID), case let type = Self.type(vsi.request), type != former
+        else { return }
+        log(.notice, "VSI has another type", ["vsi": "\(vsiID)", "from": "\(former)", "to": "\(type)"])
+        onNews?(
+            PortNews(
+                kind: .vsi, vsiID: vsiID, from: vsi.state.rawValue, to: vsi.state.rawValue,
+                message: "VSI \(vsiID) has type \(type), before it had \(former)"))
     }
 
     /// What the run before had left passing is cut where the bridge does not go on with it.

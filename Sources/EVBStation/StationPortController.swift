@@ -248,6 +248,7 @@ package final class StationPortController: StationPortControl {
         var managed = ManagedVSI(link: link ?? former?.link, owner: owner)
         managed.label = (label ?? former?.label).flatMap { $0.isEmpty ? nil : $0 }
         if let waiter { managed.waiters = [waiter] }
+        managed.formerType = formerType(request, former)
         lastTurn &+= 1
         managed.turn = lastTurn
         // A VSI that changes is still one that the bridge has granted before.

@@ -91,14 +91,18 @@ extension StationPortController {
         }
         return VSIStatus(
             snapshot, port: name, link: shown, warnings: link.map { warnings(of: $0, snapshot.filter) } ?? [],
-            label: vsis[vsiID]?.label)
+            label: vsis[vsiID]?.label,
+            requestedLink: shown == nil && !relay.isElsewhere(vsiID) ? vsis[vsiID]?.link?.shown : nil,
+            retryInMilliseconds: port.retryTime(of: vsiID).map {
+                Int(clamping: $0.since(now).nanoseconds / 1_000_000)
+            })
     }
 }
 
 extension VSIStatus {
     package init(
         _ snapshot: StationVSISnapshot, port: String, link: VSILink?, warnings: [VSIWarning] = [],
-        label: String? = nil
+        label: String? = nil, requestedLink: VSILink? = nil, retryInMilliseconds: Int? = nil
     ) {
         let request = snapshot.request
         self.init(
@@ -107,6 +111,21 @@ extension VSIStatus {
             managerID: request.managerID == .unspecified ? nil : request.managerID.description,
             typeID: Int(request.typeID), typeVersion: Int(request.typeVersion),
             state: EVBModel.VSIState(snapshot.state), reason: snapshot.reason.map { EVBModel.VSIReason($0) },
-            filters: snapshot.filter.entries.map { VSIFilter($0) }, link: link, warnings: warnings, label: label)
+            filters: snapshot.filter.entries.map { VSIFilter($0) }, link: link, warnings: warnings, label: label,
+            requestedLink: requestedLink, retryInMilliseconds: retryInMilliseconds)
+    }
+}
+
+extension EdgeRelay.Demand {
+    /// The link by which a VSI is shown while it has none; nil for whichever link has its address.
+    fileprivate var shown: VSILink? {
+        switch self {
+        case .make(let specification):
+            VSILink(
+                name: specification.name, kind: LinkKind(rawValue: specification.kind.rawValue),
+                mode: specification.mode.flatMap { LinkMode(rawValue: "\($0)") })
+        case .find: name.map { VSILink(name: $0) }
+        case .function: name.map { VSILink(name: $0) }
+        }
     }
 }

@@ -66,8 +66,7 @@ extension DaemonSettings {
 extension ConfigurationReader {
     fileprivate mutating func configuration(_ root: YAMLNode) -> DaemonSettings {
         var configuration = DaemonSettings(ports: [])
-        let keys = ["ports", "control", "libvirt", "limits", "deassociate-on-stop", "reload", "log"]
-        guard let entries = mapping(root, "", keys: keys) else { return configuration }
+        guard let entries = mapping(root, "", keys: Self.rootKeys) else { return configuration }
         if let ports = entries["ports"] {
             configuration.ports = self.ports(ports.value)
         } else {
@@ -91,6 +90,8 @@ extension ConfigurationReader {
         }
         return configuration
     }
+
+    static let rootKeys = ["ports", "control", "libvirt", "limits", "deassociate-on-stop", "reload", "log"]
 
     private mutating func ports(_ node: YAMLNode) -> [PortSettings] {
         guard let items = list(node, "ports", of: "ports") else { return [] }
@@ -119,7 +120,7 @@ extension ConfigurationReader {
         (.bridge, ["reflective-relay", "vsi-types", "protected-macs", "misbehave"]),
     ]
 
-    private static let portKeys = [
+    static let portKeys = [
         "interface", "role", "dialect", "edge-relay", "fallback", "gate", "guest-filter", "group-ids",
         "group-address", "evb", "ecp", "vdp", "manager-id-placement", "reflective-relay", "vsi-types", "protected-macs",
         "misbehave", "announce", "allmulticast",

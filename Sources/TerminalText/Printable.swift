@@ -42,3 +42,40 @@ package func printableLines(_ text: String) -> String {
     text.unicodeScalars.split(separator: "\n", omittingEmptySubsequences: false).map { printable(String($0)) }
         .joined(separator: "\n")
 }
+
+/// How many columns of a terminal a printable text takes: marks that stand on another character take none, East Asian wide
+/// characters and emoji two.
+package func displayWidth(_ text: String) -> Int {
+    var width = 0
+    for scalar in text.unicodeScalars { width += displayWidth(scalar) }
+    return width
+}
+
+private func displayWidth(_ scalar: Unicode.Scalar) -> Int {
+    if scalar.value < 0x300 { return 1 }
+    switch scalar.properties.generalCategory {
+    case .nonspacingMark, .enclosingMark: return 0
+    default: break
+    }
+    let isWide =
+        switch scalar.value {
+        case 0x1100...0x115F, 0x2E80...0x303E, 0x3041...0xA4CF, 0xA960...0xA97F, 0xAC00...0xD7A3, 0xF900...0xFAFF,
+            0xFE30...0xFE6F, 0xFF00...0xFF60, 0xFFE0...0xFFE6, 0x1F300...0x1F64F, 0x1F900...0x1F9FF, 0x20000...0x3FFFD:
+            true
+        default: false
+        }
+    return isWide ? 2 : 1
+}
+
+/// The beginning of a printable text that fits a number of columns, with an ellipsis where something is missing.
+package func shortened(_ text: String, columns: Int) -> String {
+    guard displayWidth(text) > columns else { return text }
+    var (shown, width) = ("", 0)
+    for character in text {
+        let taken = displayWidth(String(character))
+        guard width + taken < columns else { break }
+        shown.append(character)
+        width += taken
+    }
+    return columns < 1 ? "" : shown + "\u{2026}"
+}

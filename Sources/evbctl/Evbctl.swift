@@ -35,8 +35,7 @@ struct Evbctl: ParsableCommand {
         version: Release.version,
         subcommands: [
             Status.self, Port.self, VSI.self, Why.self, Drain.self, Probe.self, Monitor.self, Stats.self,
-            MetricsCommand.self, Reload.self, Import.self,
-            Varlink.self,
+            MetricsCommand.self, Reload.self, Config.self, Import.self, Varlink.self,
             Version.self,
         ])
 
@@ -53,7 +52,8 @@ struct Evbctl: ParsableCommand {
     private static func leave(_ error: any Error) -> Never {
         let code = exitCode(for: error)
         if code == .validationFailure, CommandLine.arguments.contains("--json") {
-            let failure = Failure(usage: message(for: error), remedy: "see the command with --help")
+            let failure = Failure(
+                "Usage", message(for: error), remedy: "see the command with --help", status: Failure.Status.usage)
             Terminal.complain(failure.json.pretty)
             Terminal.flush()
             Glibc.exit(code.rawValue)

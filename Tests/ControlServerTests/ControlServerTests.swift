@@ -49,6 +49,7 @@ import VSISamples
             ),
             ("Reload", "{\"dryRun\":true}", .reload(ReloadRequest(dryRun: true, endVSIs: false))),
             ("Reload", "{\"endVSIs\":true,\"dryRun\":null}", .reload(ReloadRequest(dryRun: false, endVSIs: true))),
+            ("GetConfiguration", "{\"defaults\":true}", .getConfiguration(GetConfigurationRequest(defaults: true))),
         ]
         #expect(Set(calls.map(\.0)).union(["Monitor"]) == Set(ControlMethod.allCases.map(\.rawValue)))
         bench.service.onRequest = { _, reply in reply.answer(.version(VersionReport(version: "7"))) }

@@ -54,6 +54,18 @@ import Testing
         #expect(throws: ControlError.self) { try fits { $0.match = "id=zz" } }
     }
 
+    @Test("OPS-408 what evbctl says of too many filters is the limit that evbd has, for each shape of them")
+    func filterLimits() {
+        let shapes: [(VSIFilter, FilterFormat)] = [
+            (VSIFilter(vlan: 1), .vid), (VSIFilter(mac: "52:54:00:00:c7:3e"), .macVID),
+            (VSIFilter(group: 1), .groupVID),
+            (VSIFilter(mac: "52:54:00:00:c7:3e", group: 1), .groupMACVID),
+        ]
+        for (filter, format) in shapes {
+            #expect(VSIRequest.maximumFilters(like: [filter]).limit == format.entriesMax)
+        }
+    }
+
     @Test("OPS-403 patterns fit as their definition says, on random texts")
     func patterns() {
         let seed = getenv("EVBD_SEED").flatMap { UInt64(String(cString: $0)) } ?? UInt64.random(in: .min ... .max)

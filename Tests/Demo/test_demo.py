@@ -107,7 +107,7 @@ def test_the_story(demo, words):
     run = demo(*words)
     assert run.status() == 0, run.output
     output = run.output
-    assert output.endswith("All went well.\n")
+    assert re.search(r"\n== In short\n(   \S.*\.\n){3}All went well\.\n$", output), output[-600:]
     assert re.findall(r"ok: (\d+) of 100 lost", output) == ["100", "0", "100"], output
     assert re.findall(r"\.\.\. (hairpin \w+) \.\.\.", output) == ["hairpin off", "hairpin on", "hairpin off"], output
     sent, = re.findall(r"lost in the move: \d+ of (\d+) pings; the longest time without an answer was \d+ ms", output)
@@ -175,3 +175,6 @@ def test_words(demo):
     assert run.status(30) == 64 and run.output.startswith("usage: ")
     run = demo("--help")
     assert run.status(30) == 0 and "--keep" in run.output and "--qemu" in run.output
+    # By a path that means something in one directory only.
+    said = subprocess.run(["./demo", "--help"], cwd=DEMO.parent, capture_output=True, text=True)
+    assert said.returncode == 0 and "--keep" in said.stdout, said.stderr

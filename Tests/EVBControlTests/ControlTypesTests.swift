@@ -36,8 +36,8 @@ import Testing
                 == "{daemon{pid,uptimeSeconds,version},notes,ports[{\(Self.portKeys)}]}")
         #expect(
             keys(try json(Samples.fullVSI))
-                == "{filters[{group,mac,pcp,vlan}],label=null,link{kind,mode,name},managerID,port,reason,state,typeID,typeVersion,"
-                + "vsiID,vsiIDFormat,warnings}")
+                == "{filters[{group,mac,pcp,vlan}],label=null,link{kind,mode,name},managerID,port,reason,"
+                + "requestedLink=null,retryInMilliseconds=null,state,typeID,typeVersion,vsiID,vsiIDFormat,warnings}")
     }
 
     @Test("SEC-27 problems of a port come with what to do, and an evbd that knows none has none")
@@ -122,7 +122,7 @@ import Testing
         #expect(keys(try json(Samples.barePort)).contains(",peer=null,"))
         #expect(
             keys(try json(Samples.bareVSI))
-                == "{filters[{group=null,mac,pcp=null,vlan=null}],label=null,link=null,managerID=null,port,reason=null,state,"
+                == "{filters[{group=null,mac,pcp=null,vlan=null}],label=null,link=null,managerID=null,port,reason=null,requestedLink=null,retryInMilliseconds=null,state,"
                 + "typeID,typeVersion,vsiID,vsiIDFormat,warnings}")
         let event = keys(try json(Samples.bareEvent))
         #expect(event == "{from=null,kind,message,port=null,reason=null,timeMilliseconds,to=null,vsiID=null}")
@@ -143,7 +143,7 @@ import Testing
             VSIReason.allCases.map(\.rawValue) == [
                 "success", "invalid-format", "insufficient-resources", "manager-unreachable", "other-failure",
                 "invalid-vid-group-mac", "timeout", "bridge-deassociated", "bridge-lost",
-                "bridge-overloaded",
+                "bridge-overloaded", "drained",
             ])
         #expect(ReflectiveRelayStatus.Grant.allCases.map(\.rawValue) == ["granted", "refused", "unknown"])
     }

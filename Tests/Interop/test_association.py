@@ -210,7 +210,7 @@ def test_VDP_34_no_bridge_at_all(cable):
     ["vsi", "associate", "VSI", "--port", "uplink0", "--type", "5", "--filter", "mac=nonsense"],
     ["vsi", "associate", "VSI", "--port", "uplink0", "--type", "5", "--filter", f"mac={GUEST},vlan=4096"],
     ["vsi", "associate", "VSI", "--port", "uplink0", "--type", "5", "--filter", f"mac={GUEST},pcp=8"],
-    ["vsi", "associate", "not-a-vsiid", "--port", "uplink0", "--type", "5", "--filter", f"mac={GUEST}"],
+    ["vsi", "associate", "id=not-a-vsiid", "--port", "uplink0", "--type", "5", "--filter", f"mac={GUEST}"],
     ["vsi", "associate", "VSI", "--port", "uplink0", "--type", "5", "--filter", f"mac={GUEST}", "--migrating", "--suspended"],
     ["vsi", "associate", "VSI", "--port", "uplink0", "--type", "5", "--filter", f"mac={GUEST}", "--wait", "3", "--no-wait"],
 ], ids=lambda words: " ".join(words)[:60] or "nothing")

@@ -69,12 +69,18 @@ def test_OPS_104_ports_vsis_links_and_states_complete_live(cable, complete):
     cable.lldpad_bridge()
     evbd = Evbd(cable.lab, cable.host)
     vsi = str(uuid.uuid4())
-    evbd.associate(vsi, "--link", "vm0")
+    evbd.associate(vsi, "--link", "vm0", "--label", "web-1")
     assert "uplink0" in complete(evbd.socket, "evbctl port show ")
     assert "uplink0" in complete(evbd.socket, "evbctl vsi list --port ")
     for line in ("evbctl vsi show ", f"evbctl vsi show {vsi[:6]}", "evbctl vsi deassociate "):
         assert any(vsi == word.lower() for word in complete(evbd.socket, line)), line
     assert "vm0" in complete(evbd.socket, f"evbctl vsi associate {vsi} --link ")
+    for line in ("evbctl vsi show v", "evbctl vsi deassociate v", "evbctl vsi list --link ", "evbctl monitor --vsi v"):
+        assert "vm0" in complete(evbd.socket, line), line
+    for line in ("evbctl vsi show w", "evbctl vsi list --label "):
+        assert "web-1" in complete(evbd.socket, line), line
+    assert {"domain", "label"} <= complete(evbd.socket, "evbctl vsi list --columns ")
+    assert "reflective-relay" in complete(evbd.socket, "evbctl monitor --kind ")
     assert {"associated", "pending"} <= complete(evbd.socket, "evbctl vsi list --state ")
     assert "uplink0" in complete("/nonexistent", f"evbctl port show --socket {evbd.socket} ")
     evbd.ctl("vsi", "deassociate", vsi)

@@ -115,7 +115,7 @@ def test_systemd_starts_reloads_and_restarts_evbd(cable, manager):
     """Start, reload, a kill and a restart, as the unit has them: its VSI goes on, and the pid file is right each time."""
     bridge = cable.lldpad_bridge()
     manager("systemctl", "start", "evbd")
-    assert (manager.show("ActiveState"), manager.show("StatusText")) == ("active", "1 ports")
+    assert (manager.show("ActiveState"), manager.show("StatusText")) == ("active", "1 port")
     # CAP_NET_ADMIN is 12, CAP_NET_RAW 13.
     shown = manager("cat", f"/proc/{manager.show('MainPID')}/status").stdout
     for line in (*(f"Cap{kind}:\t{3 << 12:016x}" for kind in ("Inh", "Prm", "Eff", "Bnd", "Amb")), "NoNewPrivs:\t1", "Seccomp:\t2"):

@@ -106,6 +106,8 @@ private let full = ["5ab5c6a6-9f4b-4d27-a1bb-3b8d9d7b6a51", "--port", "eth0", "-
         (["--migrating", "--suspended"], "give --migrating (to here) or --suspended (here), not both"),
         (["--link-mode", "vepa"], "--link-kind, --link-mode and --link-mtu need --link"),
         (["--link", "vm0", "--link-mtu", "67"], "--link-mtu 67 is out of range"),
+        (["--link", String(repeating: "x", count: 25)], "it is longer than 15 octets; give 1 to 15 octets"),
+        (["--label", "a\u{7}"], "the label has a character that is not shown"),
         (["--link", "vm0", "--link-mode", "source"], "--link-mode source needs --link-kind macvlan and --link-source"),
         (["--link", "vm0", "--link-source", "52:54:00:00:c7:3e"], "--link-source needs --link-mode source"),
         (
@@ -129,6 +131,58 @@ private let full = ["5ab5c6a6-9f4b-4d27-a1bb-3b8d9d7b6a51", "--port", "eth0", "-
         guard let error else { return }
         #expect(Evbctl.fullMessage(for: error).contains(message), "\(Evbctl.fullMessage(for: error))")
         #expect(Evbctl.exitCode(for: error).rawValue == 64)
+    }
+}
+
+@Suite struct FilteringTests {
+    @Test("OPS-408 250 filters with a MAC address are refused with the limit that holds for them")
+    func filters() {
+        let words = (0..<250).flatMap { _ in ["--filter", "mac=52:54:00:00:c7:3e"] }
+        let error = #expect(throws: (any Error).self) { try Evbctl.parseAsRoot(["vsi", "associate"] + full + words) }
+        guard let error else { return }
+        #expect(Evbctl.fullMessage(for: error).contains("250 times --filter is too often; give at most 60, "))
+    }
+
+    @Test("OPS-407 a monitor has the events to which every option fits")
+    func monitor() throws {
+        func isShown(_ words: String..., event: ControlEvent, vsis: Set<String> = []) throws -> Bool {
+            let command = try Evbctl.parseAsRoot(["monitor"] + words) as? Monitor
+            return try #require(command).fits(event, vsis)
+        }
+        let vsi = ControlEvent(timeMilliseconds: 0, kind: .vsi, port: "eth0", vsiID: "A", message: "m")
+        let peer = ControlEvent(timeMilliseconds: 0, kind: .peer, port: "eth1", message: "m")
+        #expect(try isShown(event: vsi) && isShown(event: peer))
+        #expect(try isShown("--kind", "vsi", event: vsi) && !isShown("--kind", "vsi", event: peer))
+        #expect(try isShown("--kind", "vsi", "--kind", "peer", event: peer))
+        #expect(try isShown("--port", "eth1", event: peer) && !isShown("--port", "eth1", event: vsi))
+        #expect(try !isShown("--port", "eth1", "--kind", "vsi", event: peer))
+        #expect(
+            try isShown(event: vsi, vsis: ["a"]) && !isShown(event: vsi, vsis: ["b"])
+                && !isShown(event: peer, vsis: ["a"]))
+    }
+
+    @Test("OPS-405 options of tables are refused where they would do nothing")
+    func tables() throws {
+        for words in [
+            ["--json", "--columns", "vsi"], ["--json", "--wide"], ["--json", "--no-headers"],
+            ["--wide", "--columns", "vsi"],
+            ["--columns", "frob"], ["--sort", "vsi,"], ["--mac", "1"],
+        ] {
+            #expect(throws: (any Error).self, "\(words)") { try Evbctl.parseAsRoot(["vsi", "list"] + words) }
+        }
+        let command = try Evbctl.parseAsRoot(["vsi", "list", "--columns", "vsi,LINK", "--sort", "link", "--reverse"])
+        let view = try #require(command as? VSIList).table.view
+        #expect(view == TableView(columns: ["vsi", "link"], sort: ["link"], isReversed: true))
+    }
+
+    @Test("OPS-407 status --watch has a period of two seconds, or another")
+    func watching() throws {
+        func period(_ words: String...) throws -> Int? {
+            try #require(try Evbctl.parseAsRoot(["status"] + words) as? Status).watch
+        }
+        #expect(
+            try period() == nil && period("--watch") == 2 && period("--watch", "5") == 5 && period("--watch=7") == 7)
+        #expect(throws: (any Error).self) { try period("--watch", "0") }
     }
 }
 

@@ -15,10 +15,9 @@ import Testing
         ("vsi-list", VSIList.self), ("vsi-show", VSIShow.self),
         ("vsi-associate", VSIAssociate.self), ("vsi-preassociate", VSIPreassociate.self),
         ("vsi-deassociate", VSIDeassociate.self), ("vsi-retry", VSIRetry.self), ("why", Why.self),
-        ("drain", Drain.self), ("probe", Probe.self),
-        ("monitor", Monitor.self),
-        ("stats", Stats.self), ("metrics", MetricsCommand.self),
-        ("reload", Reload.self), ("import", Import.self), ("varlink", Varlink.self), ("version", Version.self),
+        ("drain", Drain.self), ("probe", Probe.self), ("monitor", Monitor.self), ("stats", Stats.self),
+        ("metrics", MetricsCommand.self), ("reload", Reload.self), ("config", Config.self),
+        ("config-show", ConfigShow.self), ("import", Import.self), ("varlink", Varlink.self), ("version", Version.self),
     ]
 
     private static let directory =

@@ -133,7 +133,7 @@ import Testing
 
     @Test func vsis() {
         #expect(
-            presenter.vsis([Samples.fullVSI, Samples.bareVSI]) == """
+            presenter.vsis([VSIRow(vsi: Samples.fullVSI), VSIRow(vsi: Samples.bareVSI)]) == """
                 VSI                                   PORT  TYPE     STATE       REASON   FILTER                                                   LINK
                 5ab5c6a6-9f4b-4d27-a1bb-3b8d9d7b6a51  eth0  4660 v1  associated  success  mac=52:54:00:00:c7:3e,vlan=100,pcp=5,group=7 and 1 more  vm1
                 ipv4:192.0.2.1                        eth0  0 v0     pending              mac=52:54:00:00:c7:3e
@@ -218,7 +218,8 @@ import Testing
 
     @Test func noLineEndsInSpaces() {
         let texts = [
-            presenter.status(Samples.status), presenter.vsis([Samples.bareVSI, Samples.fullVSI]),
+            presenter.status(Samples.status),
+            presenter.vsis([VSIRow(vsi: Samples.bareVSI), VSIRow(vsi: Samples.fullVSI)]),
             presenter.port(Samples.bareDetails),
             presenter.vsi(Samples.bareVSIDetails),
         ]

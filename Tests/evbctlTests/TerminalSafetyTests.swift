@@ -97,6 +97,7 @@ struct TerminalSafetyTests {
         vsi.link?.name = hostile
         vsi.port = hostile
         vsi.vsiID = hostile
+        vsi.label = hostile
         var event = Samples.event
         event.message = hostile
         let errors: [ControlClientError] = [
@@ -106,7 +107,8 @@ struct TerminalSafetyTests {
         ]
         let shown =
             [
-                presenter.ports([port]), presenter.port(details), presenter.vsis([vsi]), presenter.outcome(vsi),
+                presenter.ports([port]), presenter.port(details),
+                presenter.vsis([VSIRow(vsi: vsi, domain: hostile)], TableView(isWide: true)), presenter.outcome(vsi),
                 presenter.vsi(VSIDetails(vsi: vsi, vsidb: Samples.vsidb)), presenter.event(event),
                 presenter.misbehaviour(port),
                 presenter.statistics([

@@ -8,7 +8,7 @@ final class ConfigurationLoader {
     typealias Reading = Result<DaemonSettings, ConfigurationMistakes>
     typealias Completion = (Reading) -> Void
 
-    private let path: String
+    let path: String
     private let loop: EventLoop
     private let logger: Logger
     /// The file is being read.

@@ -132,6 +132,12 @@ public struct StationPort {
         vdp.slotOf[vsiID].flatMap { vdp.slots[$0] }?.snapshot
     }
 
+    /// When a request of a VSI that failed is made again; nil where none is to be.
+    package func retryTime(of vsiID: VSIID) -> Instant? {
+        guard let slot = vdp.slotOf[vsiID], case .retry(let at)? = vdp.slots[slot]?.wait else { return nil }
+        return at
+    }
+
     /// All VSIs, in no certain order.
     public var vsis: [StationVSISnapshot] {
         vdp.slots.compactMap { $0?.snapshot }

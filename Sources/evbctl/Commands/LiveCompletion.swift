@@ -55,14 +55,14 @@ enum LiveCompletion: Sendable {
                 // Names first: what people type is what people remember, and there may be more VSIs than words.
                 var vsiIDs: [String] = []
                 try Self.eachVSI(client) { vsi in
-                    if let link = vsi.link { take(link.name) }
+                    if let link = vsi.link ?? vsi.requestedLink { take(link.name) }
                     if let label = vsi.label { take(label) }
                     if vsiIDs.count < Self.maximumWords { vsiIDs.append(vsi.vsiID) }
                 }
                 vsiIDs.forEach(take)
             case .links:
                 try Self.eachVSI(client) { vsi in
-                    if let link = vsi.link { take(link.name) }
+                    if let link = vsi.link ?? vsi.requestedLink { take(link.name) }
                 }
             case .labels:
                 try Self.eachVSI(client) { vsi in

@@ -17,14 +17,18 @@ struct PortList: ParsableCommand {
         commandName: "list",
         abstract: "List the ports.",
         discussion: """
-            EXAMPLE
+            EXAMPLES
               evbctl port list
+              evbctl port list --columns port,peer,pending --sort port
             """)
 
+    @OptionGroup var table: TableOptions<PortColumns>
     @OptionGroup var global: GlobalOptions
 
+    func validate() throws { try table.validate(json: global.json) }
+
     func run() throws {
-        try global.show(.listPorts, NoParameters(), "ports", as: [PortStatus].self) { $0.ports($1) }
+        try global.show(.listPorts, NoParameters(), "ports", as: [PortStatus].self) { $0.ports($1, table.view) }
     }
 }
 

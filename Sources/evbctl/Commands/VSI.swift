@@ -1,7 +1,6 @@
 internal import ArgumentParser
 internal import EVBControl
 internal import EVBModel
-internal import JSON
 
 struct VSI: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -26,47 +25,6 @@ struct VSI: ParsableCommand {
         ])
 }
 
-struct VSIList: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "list",
-        abstract: "List VSIs: all, or those of a port or in a state.",
-        discussion: """
-            EXAMPLE
-              evbctl vsi list --port eth0 --state pending
-            """)
-
-    @Option(help: ArgumentHelp("Only those on a port.", valueName: "iface"), completion: LiveCompletion.ports.kind)
-    var port: String?
-
-    @Option(help: "Only those in a state.")
-    var state: VSIState?
-
-    @OptionGroup var global: GlobalOptions
-
-    func run() throws {
-        try global.withClient { client throws(ControlClientError) in
-            var items: [JSONValue] = []
-            var vsis: [VSIStatus] = []
-            let request = ListVSIsRequest(port: port, state: state)
-            try client.stream(
-                .listVSIs, request, timeoutMilliseconds: GlobalOptions.answerMilliseconds
-            ) { answer throws(ControlClientError) in
-                if global.json {
-                    if case .array(let page)? = answer.parameters["vsis"] { items += page }
-                } else {
-                    vsis += try answer.value("vsis", as: [VSIStatus].self)
-                }
-                return true
-            }
-            if global.json {
-                print(JSONValue.array(items).pretty)
-            } else {
-                Terminal.show(Terminal.presenter.vsis(vsis))
-            }
-        }
-    }
-}
-
 struct VSIShow: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "show",
@@ -83,7 +41,7 @@ struct VSIShow: ParsableCommand {
     @OptionGroup var global: GlobalOptions
 
     func run() throws {
-        try global.showEach(names, "vsi", as: VSIDetails.self, separator: "") {
+        try global.showEach(names.vsis, port: names.port, "vsi", as: VSIDetails.self, separator: "") {
             client, vsi throws(ControlClientError) in
             try client.call(
                 .getVSI, GetVSIRequest(vsiID: vsi.vsiID, port: vsi.port),

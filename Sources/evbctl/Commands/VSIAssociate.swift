@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import EVBControl
 internal import EVBModel
+internal import TerminalText
 
 struct VSIAssociate: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -67,10 +68,16 @@ struct VSIDeassociate: ParsableCommand {
     @OptionGroup var global: GlobalOptions
 
     func run() throws {
-        try global.showEach(names, "vsi", as: VSIStatus.self) { client, vsi throws(ControlClientError) in
+        try global.showEach(names.vsis, port: names.port, "vsi", as: VSIStatus.self) {
+            client, vsi throws(ControlClientError) in
             let request = DeassociateRequest(
                 vsiID: vsi.vsiID, port: vsi.port, waitMilliseconds: wait.milliseconds)
-            return try client.call(.deassociate, request, timeoutMilliseconds: wait.timeoutMilliseconds)
+            defer { Interrupt.isDefault() }
+            return try client.call(.deassociate, request, timeoutMilliseconds: wait.timeoutMilliseconds) {
+                Interrupt.says(
+                    "\nevbctl: no longer waiting; VSI \(printable(vsi.vsiID)) is cut off already, and evbd goes on releasing it "
+                        + "at the bridge\n")
+            }
         } text: {
             $0.outcome($1)
         }

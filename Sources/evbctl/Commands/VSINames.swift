@@ -31,11 +31,11 @@ struct VSINames: ParsableArguments {
 extension GlobalOptions {
     /// Finds the VSIs that names mean, each once, before anything is done to one of them.
     static func select(
-        _ names: VSINames, _ client: ControlClient
+        _ names: [String], port: String?, _ client: ControlClient
     ) throws(ControlClientError) -> [SelectedVSI] {
         var vsis: [SelectedVSI] = []
-        for name in names.vsis {
-            let vsi = try client.select(name, port: names.port, timeoutMilliseconds: answerMilliseconds)
+        for name in names {
+            let vsi = try client.select(name, port: port, timeoutMilliseconds: answerMilliseconds)
             if !vsis.contains(where: { $0.vsiID.lowercased() == vsi.vsiID.lowercased() }) { vsis.append(vsi) }
         }
         return vsis
@@ -47,14 +47,14 @@ extension GlobalOptions {
     ///
     /// - Throws: `ExitCode` of the first that failed; each failure has been printed.
     func showEach<Value: Decodable>(
-        _ names: VSINames, _ key: String, as type: Value.Type, separator: String? = nil,
+        _ names: [String], port: String?, _ key: String, as type: Value.Type, separator: String? = nil,
         _ call: (ControlClient, SelectedVSI) throws(ControlClientError) -> ControlAnswer,
         text: (Presenter, Value) -> String
     ) throws {
         var failures: [Failure] = []
         try withClient { client throws(ControlClientError) in
             var items: [JSONValue] = []
-            for (index, vsi) in try Self.select(names, client).enumerated() {
+            for (index, vsi) in try Self.select(names, port: port, client).enumerated() {
                 do throws(ControlClientError) {
                     let answer = try call(client, vsi)
                     if json {
@@ -66,12 +66,12 @@ extension GlobalOptions {
                     }
                 } catch {
                     // What evbd refuses for one VSI it may grant for the next; any other failure is one of evbd itself.
-                    guard names.vsis.count > 1, case .refused = error else { throw error }
+                    guard names.count > 1, case .refused = error else { throw error }
                     failures.append(complain(error))
                 }
             }
             if json {
-                print((names.vsis.count == 1 ? items.first ?? .null : .array(items)).pretty)
+                print((names.count == 1 ? items.first ?? .null : .array(items)).pretty)
             }
         }
         if let first = failures.first { throw ExitCode(first.status) }

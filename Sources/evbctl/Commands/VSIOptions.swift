@@ -3,6 +3,7 @@
 internal import ArgumentParser
 internal import EVBControl
 internal import EVBModel
+internal import TerminalText
 
 /// How long to wait for the bridge.
 struct WaitOptions: ParsableArguments {
@@ -147,9 +148,11 @@ struct VSIOptions: ParsableArguments {
         if let text = linkSource.first(where: { !VSIFilter.isMAC($0) }) {
             throw ValidationError("\(text) is no MAC address; give one like 52:54:00:00:c7:3e")
         }
-        guard filter.count <= VSIRequest.maximumFilters else {
-            let limit = VSIRequest.maximumFilters
-            throw ValidationError("\(filter.count) times --filter is too often; give at most \(limit)")
+        let (limit, shape) = VSIRequest.maximumFilters(like: filter)
+        guard filter.count <= limit else {
+            throw ValidationError(
+                "\(filter.count) times --filter is too often; give at most \(limit), which is what one TLV takes of filters "
+                    + shape)
         }
         guard organizational.count <= VSIRequest.maximumOrganizational else {
             let limit = VSIRequest.maximumOrganizational
@@ -174,14 +177,22 @@ extension VSIOptions {
         try global.withClient { client throws(ControlClientError) in
             let vsi = try client.select(vsi, port: port, timeoutMilliseconds: GlobalOptions.answerMilliseconds)
             let answer = try client.call(
-                method, request(vsi.vsiID, reserve: reserve), timeoutMilliseconds: wait.timeoutMilliseconds)
+                method, request(vsi.vsiID, reserve: reserve), timeoutMilliseconds: wait.timeoutMilliseconds
+            ) {
+                let name = printable(vsi.vsiID)
+                Interrupt.says(
+                    "\nevbctl: no longer waiting; VSI \(name) stays wanted, and evbd goes on asking the bridge for it\n"
+                        + "  evbctl vsi show \(name) tells how far that is; evbctl vsi deassociate \(name) takes it back\n"
+                )
+            }
+            Interrupt.isDefault()
             try global.show(answer, "vsi", as: VSIStatus.self) { $0.outcome($1) }
         }
     }
 }
 
 /// Reads a VSI type: 24 bits, decimal or after `0x` hexadecimal.
-private func parseType(_ text: String) throws -> Int {
+func parseType(_ text: String) throws -> Int {
     let lowered = text.lowercased()
     let value = lowered.hasPrefix("0x") ? Int(lowered.dropFirst(2), radix: 16) : Int(text)
     guard let value, (0...0xFF_FFFF).contains(value), !lowered.contains("+") else {

@@ -18,9 +18,10 @@ struct VSIRetry: ParsableCommand {
             """)
 
     @Argument(
-        help: ArgumentHelp("The VSIs.", valueName: "vsiid"), completion: LiveCompletion.vsis.kind,
-        transform: parseVSIID)
-    var vsiIDs: [String] = []
+        help: ArgumentHelp(
+            "The VSIs: a VSIID, the first digits of a UUID, a link, a MAC address or a label.", valueName: "vsi"),
+        completion: LiveCompletion.vsiNames.kind, transform: VSINames.checked)
+    var vsis: [String] = []
 
     @Flag(help: "All VSIs that were refused or wait for their next try.")
     var all = false
@@ -33,8 +34,8 @@ struct VSIRetry: ParsableCommand {
     @OptionGroup var global: GlobalOptions
 
     func validate() throws {
-        guard all == vsiIDs.isEmpty else { throw ValidationError("name VSIs, or give --all") }
-        guard wait.wait == nil || vsiIDs.count == 1 else {
+        guard all == vsis.isEmpty else { throw ValidationError("name VSIs, or give --all") }
+        guard wait.wait == nil || vsis.count == 1 else {
             throw ValidationError("--wait goes with one VSI; several are not waited for")
         }
     }
@@ -42,13 +43,8 @@ struct VSIRetry: ParsableCommand {
     func run() throws {
         if all {
             try retryAll()
-        } else if vsiIDs.count == 1 {
-            let request = RetryRequest(vsiID: vsiIDs[0], port: port, waitMilliseconds: wait.milliseconds)
-            try global.show(
-                .retry, request, "vsi", as: VSIStatus.self, timeoutMilliseconds: wait.timeoutMilliseconds
-            ) { $0.outcome($1) }
         } else {
-            try retrySeveral()
+            try retryNamed()
         }
     }
 
@@ -62,30 +58,14 @@ struct VSIRetry: ParsableCommand {
         }
     }
 
-    /// Each by itself: what cannot be asked for again keeps no other from it.
-    private func retrySeveral() throws {
-        var items: [JSONValue] = []
-        var failure: Failure?
-        try global.withClient { client throws(ControlClientError) in
-            for vsiID in vsiIDs {
-                do throws(ControlClientError) {
-                    let answer = try client.call(
-                        .retry, RetryRequest(vsiID: vsiID, port: port),
-                        timeoutMilliseconds: GlobalOptions.answerMilliseconds)
-                    if global.json {
-                        items.append(answer.parameters["vsi"] ?? .null)
-                    } else {
-                        Terminal.show(Terminal.presenter.outcome(try answer.value("vsi", as: VSIStatus.self)))
-                    }
-                } catch {
-                    guard case .refused = error else { throw error }
-                    let words = Failure(error)
-                    Terminal.complain(words.text)
-                    failure = failure ?? words
-                }
-            }
+    private func retryNamed() throws {
+        let milliseconds = vsis.count == 1 ? wait.milliseconds : 0
+        try global.showEach(vsis, port: port, "vsi", as: VSIStatus.self) { client, vsi throws(ControlClientError) in
+            try client.call(
+                .retry, RetryRequest(vsiID: vsi.vsiID, port: vsi.port, waitMilliseconds: milliseconds),
+                timeoutMilliseconds: milliseconds + GlobalOptions.answerMilliseconds)
+        } text: {
+            $0.outcome($1)
         }
-        if global.json { print(JSONValue.array(items).pretty) }
-        if let failure { throw ExitCode(failure.status) }
     }
 }

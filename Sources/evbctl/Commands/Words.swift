@@ -6,5 +6,7 @@ internal import EVBModel
 extension LinkKind: ExpressibleByArgument {}
 extension LinkMode: ExpressibleByArgument {}
 extension VSIState: ExpressibleByArgument {}
+extension VSIReason: ExpressibleByArgument {}
+extension ControlEvent.Kind: ExpressibleByArgument {}
 extension Misbehaviour.Reason: ExpressibleByArgument {}
 extension Misbehaviour.Silence: ExpressibleByArgument {}

@@ -34,10 +34,10 @@ struct Failure: Error, Equatable {
         ])
     }
 
-    /// A mistake in the arguments.
-    init(usage message: String, remedy: String) {
-        (name, self.message, self.remedy, status) = ("Usage", message, remedy, Status.usage)
-        text = "evbctl: \(printable(message))"
+    /// A failure that evbctl has met by itself.
+    init(_ name: String, _ message: String, remedy: String, status: Int32) {
+        (self.name, self.message, self.remedy, self.status) = (name, message, remedy, status)
+        text = "evbctl: \(printable(message))\n  \(printable(remedy))"
     }
 
     init(_ error: ControlClientError) {

@@ -6,14 +6,16 @@ internal import TerminalText
 struct Presenter {
     /// Whether to use colours.
     let colour: Bool
+    /// Columns of the terminal, by which tables are cut; nil where there is none.
+    var width: Int?
 
     // MARK: Status and ports
 
-    func status(_ report: StatusReport) -> String {
+    func status(_ report: StatusReport, _ view: TableView = TableView()) -> String {
         let daemon = report.daemon
         let head =
             "evbd \(printable(daemon.version)), process \(daemon.pid), up \(Units.uptime(seconds: daemon.uptimeSeconds))"
-        return ([head, ports(report.ports)] + report.notes.map(note)).joined(separator: "\n\n")
+        return ([head, ports(report.ports, view)] + report.notes.map(note)).joined(separator: "\n\n")
     }
 
     private func note(_ note: StatusNote) -> String {
@@ -22,21 +24,10 @@ struct Presenter {
         return Cell(text, note.isProblem ? .bad : .warning).rendered(colour: colour)
     }
 
-    func ports(_ ports: [PortStatus]) -> String {
+    func ports(_ ports: [PortStatus], _ view: TableView = TableView()) -> String {
         guard !ports.isEmpty else { return "no ports; set them in evbd.yaml" }
-        var table = Table(heading: [
-            "PORT", "ROLE", "LINK", "DIALECT", "PEER", "REFLECTIVE RELAY", "ASSOC", "PREASSOC", "PENDING", "DEASSOC",
-        ])
-        for port in ports {
-            table.rows.append([
-                Cell(port.interface), Cell(port.role.rawValue), link(port), Cell(port.dialect.rawValue), peer(port),
-                relay(port.reflectiveRelay), Cell("\(port.vsis.associated)"), Cell("\(port.vsis.preassociated)"),
-                Cell("\(port.vsis.pending)", port.vsis.pending > 0 ? .warning : .plain),
-                Cell("\(port.vsis.deassociated)", port.vsis.deassociated > 0 ? .bad : .plain),
-            ])
-        }
         let warnings = ports.filter { $0.misbehaviour != nil }.map(misbehaviour) + ports.compactMap(drain)
-        return ([table.rendered(colour: colour)] + warnings).joined(separator: "\n\n")
+        return ([list(ports, portColumns(), view)] + warnings).joined(separator: "\n\n")
     }
 
     /// What a port does wrong on purpose, so that nobody takes it for a fault.
@@ -46,16 +37,16 @@ struct Presenter {
         return Cell(text, .bad).rendered(colour: colour)
     }
 
-    private func link(_ port: PortStatus) -> Cell {
+    func link(_ port: PortStatus) -> Cell {
         port.linkUp ? Cell("up", .good) : Cell("down", .bad)
     }
 
-    private func peer(_ port: PortStatus) -> Cell {
+    func peer(_ port: PortStatus) -> Cell {
         guard let peer = port.peer else { return Cell("none", .warning) }
         return Cell("\(peer.chassisID) \(peer.portID) (\(peer.evbMode))")
     }
 
-    private func relay(_ relay: ReflectiveRelayStatus) -> Cell {
+    func relay(_ relay: ReflectiveRelayStatus) -> Cell {
         guard relay.requested else { return Cell("not requested") }
         let style: Style =
             switch relay.status {
@@ -147,20 +138,6 @@ struct Presenter {
 
     // MARK: VSIs
 
-    func vsis(_ vsis: [VSIStatus]) -> String {
-        guard !vsis.isEmpty else { return "no VSIs" }
-        var table = Table(heading: ["VSI", "PORT", "TYPE", "STATE", "REASON", "FILTER", "LINK"])
-        for vsi in vsis {
-            let more = vsi.filters.count > 1 ? " and \(vsi.filters.count - 1) more" : ""
-            table.rows.append([
-                Cell(vsi.vsiID), Cell(vsi.port), Cell("\(vsi.typeID) v\(vsi.typeVersion)"), state(vsi),
-                Cell(vsi.reason?.rawValue ?? ""), Cell((vsi.filters.first.map(Self.filter) ?? "") + more),
-                Cell(vsi.link?.name ?? ""),
-            ])
-        }
-        return table.rendered(colour: colour)
-    }
-
     func vsi(_ details: VSIDetails) -> String {
         let vsi = details.vsi
         var facts = Table(heading: [])
@@ -179,6 +156,13 @@ struct Presenter {
             [link.name, link.kind?.rawValue, link.mode?.rawValue].compactMap(\.self).joined(separator: " ")
         }
         facts.rows.append([Cell("Link"), Cell(link ?? "-")])
+        if let wanted = vsi.requestedLink {
+            let words = [wanted.name, wanted.kind?.rawValue, wanted.mode?.rawValue].compactMap(\.self)
+            facts.rows.append([Cell("Wanted link"), Cell(words.joined(separator: " "), .warning)])
+        }
+        if let retry = vsi.retryInMilliseconds {
+            facts.rows.append([Cell("Next try"), Cell("in \(Units.seconds(milliseconds: retry))", .warning)])
+        }
         return
             (vsi.warnings.map(warning) + [facts.rendered(colour: colour), objects(details.managedObjects)])
             .joined(separator: "\n\n")
@@ -196,7 +180,7 @@ struct Presenter {
         Cell("WARNING: \(warning.message): \(warning.hint)", .warning).rendered(colour: colour)
     }
 
-    private func state(_ vsi: VSIStatus) -> Cell {
+    func state(_ vsi: VSIStatus) -> Cell {
         let style: Style =
             switch vsi.state {
             case .associated: .good
@@ -218,7 +202,9 @@ struct Presenter {
 
     func event(_ event: ControlEvent) -> String {
         let time = Cell(Units.time(milliseconds: event.timeMilliseconds), .faint).rendered(colour: colour)
-        let places = [event.port, event.vsiID].compactMap(\.self).map { printable($0) + " " }.joined()
+        // Most messages about a VSI name it.
+        let vsiID = event.vsiID.flatMap { event.message.contains($0) ? nil : $0 }
+        let places = [event.port, vsiID].compactMap(\.self).map { printable($0) + " " }.joined()
         return "\(time) \(event.kind.rawValue) \(places)\(printable(event.message))"
     }
 

@@ -30,6 +30,12 @@ enum Units {
         return parts[first...].prefix(2).map { "\($0.0) \($0.1)" }.joined(separator: " ")
     }
 
+    /// A short span of time, rounded up to whole seconds, such as `7 s` or `2 min 5 s`.
+    static func seconds(milliseconds: Int) -> String {
+        let whole = max(milliseconds, 0) / 1000
+        return uptime(seconds: whole + (milliseconds > whole * 1000 ? 1 : 0))
+    }
+
     /// A span of time, given in hundredths of a second, as ``uptime(seconds:)`` tells it.
     static func span(hundredths: Int) -> String { uptime(seconds: max(hundredths, 0) / 100) }
 

@@ -1,0 +1,26 @@
+public import JSON
+
+/// The configuration that evbd runs with, as GetConfiguration tells it.
+public struct ConfigurationReport: Sendable, Equatable {
+    /// The file that it was read from.
+    public var file: String
+    /// Why it is not what the file says; nil where evbd knows of no difference.
+    public var problem: String?
+    /// By the keys of the file.
+    public var configuration: JSONValue
+
+    /// Makes a report.
+    public init(file: String, problem: String?, configuration: JSONValue) {
+        self.file = file
+        self.problem = problem
+        self.configuration = configuration
+    }
+
+    /// The report on the wire, an object.
+    package var json: JSONValue {
+        .object([
+            JSONValue.Member("configuration", configuration), JSONValue.Member("file", .string(file)),
+            JSONValue.Member("problem", problem.map(JSONValue.string) ?? .null),
+        ])
+    }
+}

@@ -1,0 +1,151 @@
+// The configuration in force as a document: the keys of evbd.yaml, in their order. Configuration+YAML reads what this writes.
+
+internal import EVBModel
+package import EVBSettings
+internal import EVBWire
+package import JSON
+
+extension DaemonSettings {
+    /// The configuration by the keys of the file.
+    ///
+    /// - Parameter withDefaults: whether also what has the value that it would have if it were left out.
+    /// - Returns: an object; a key that has no value is not there.
+    package func document(withDefaults: Bool) -> JSONValue {
+        var document = Section(withDefaults)
+        document.list("ports", ports.map { $0.document(withDefaults) })
+        let standard = DaemonSettings(ports: [])
+        var control = Section(withDefaults)
+        control.add("socket", self.control.socket, standard.control.socket)
+        control.add("group", self.control.group)
+        if let readOnly = self.control.readOnly {
+            var section = Section(true)
+            section.add("socket", readOnly.socket)
+            section.add("group", readOnly.group)
+            control.nest("read-only", section)
+        }
+        document.nest("control", control)
+        var libvirt = Section(withDefaults)
+        libvirt.add("enabled", self.libvirt.enabled, standard.libvirt.enabled)
+        libvirt.add("pid-file", self.libvirt.pidFile, standard.libvirt.pidFile)
+        document.nest("libvirt", libvirt)
+        var limits = Section(withDefaults)
+        limits.add("vsis-per-port", self.limits.vsisPerPort, standard.limits.vsisPerPort)
+        limits.add("vsis", self.limits.vsis, standard.limits.vsis)
+        limits.add("filter-entries", self.limits.filterEntries, standard.limits.filterEntries)
+        document.nest("limits", limits)
+        document.add("deassociate-on-stop", deassociateOnStop, standard.deassociateOnStop)
+        var reload = Section(withDefaults)
+        reload.add("ends-vsis", reloadEndsVSIs, standard.reloadEndsVSIs)
+        document.nest("reload", reload)
+        var log = Section(withDefaults)
+        log.add("level", logLevel.rawValue, standard.logLevel.rawValue)
+        document.nest("log", log)
+        return document.value
+    }
+}
+
+extension PortSettings {
+    fileprivate func document(_ withDefaults: Bool) -> JSONValue {
+        let standard = PortSettings(interface: interface)
+        var port = Section(withDefaults)
+        port.add("interface", interface)
+        port.add("role", role.rawValue, standard.role.rawValue)
+        port.add("dialect", dialect.rawValue, standard.dialect.rawValue)
+        if role == .station {
+            port.add("edge-relay", edgeRelay.rawValue, standard.edgeRelay.rawValue)
+            port.add("fallback", fallback.rawValue, standard.fallback.rawValue)
+            port.add("gate", gate.rawValue, standard.gate.rawValue)
+            port.add("guest-filter", guestFilter, standard.guestFilter)
+            port.add("announce", announces, standard.announces)
+            port.add("allmulticast", allmulticast, standard.allmulticast)
+        }
+        port.add("group-ids", groupIDs, standard.groupIDs)
+        port.add("group-address", groupAddress?.description)
+        var evb = Section(withDefaults)
+        evb.add("transmit", self.evb.transmit, standard.evb.transmit)
+        evb.add("manual", self.evb.manual, standard.evb.manual)
+        port.nest("evb", evb)
+        var ecp = Section(withDefaults)
+        ecp.add("retries", self.ecp.retries, standard.ecp.retries)
+        ecp.add("rte", self.ecp.rte, standard.ecp.rte)
+        ecp.add("source", self.ecp.source.rawValue, standard.ecp.source.rawValue)
+        port.nest("ecp", ecp)
+        var vdp = Section(withDefaults)
+        vdp.add("rwd", self.vdp.rwd, standard.vdp.rwd)
+        vdp.add("rka", self.vdp.rka, standard.vdp.rka)
+        port.nest("vdp", vdp)
+        if role == .station {
+            port.add("manager-id-placement", managerIDPlacement.rawValue, standard.managerIDPlacement.rawValue)
+        } else {
+            port.add("reflective-relay", reflectiveRelay, standard.reflectiveRelay)
+            port.add("vsi-types", vsiTypes)
+            let addresses = protectedAddresses.sorted { $0.rawValue < $1.rawValue }
+            if !addresses.isEmpty { port.list("protected-macs", addresses.map { .string($0.description) }) }
+            port.nest("misbehave", misbehave.section)
+        }
+        return port.value
+    }
+}
+
+extension Misbehaviour {
+    fileprivate var section: Section {
+        var section = Section(true)
+        if let refuse {
+            var refusals = Section(true)
+            refusals.add("reason", refuse.rawValue)
+            if hard { refusals.add("hard", true, false) }
+            if keep { refusals.add("keep", true, false) }
+            refusals.add("count", refuseCount)
+            refusals.add("vsi", vsiID)
+            section.nest("refuse", refusals)
+        }
+        section.add("delay", delay)
+        section.add("silent", silent?.rawValue)
+        var acknowledgements = Section(true)
+        acknowledgements.add("count", dropAcks)
+        acknowledgements.add("percent", dropAcksPercent)
+        section.nest("drop-acks", acknowledgements)
+        section.add("vlan", vlan)
+        section.add("deassociate-every", deassociateEvery)
+        return section
+    }
+}
+
+/// A mapping that is being written.
+private struct Section {
+    private let withDefaults: Bool
+    private var members: [JSONValue.Member] = []
+
+    init(_ withDefaults: Bool) { self.withDefaults = withDefaults }
+
+    var value: JSONValue { .object(members) }
+
+    mutating func add(_ key: String, _ text: String?) {
+        if let text { members.append(JSONValue.Member(key, .string(text))) }
+    }
+
+    mutating func add(_ key: String, _ number: Int?) {
+        if let number { members.append(JSONValue.Member(key, .number(String(number)))) }
+    }
+
+    mutating func add(_ key: String, _ text: String, _ standard: String) {
+        if withDefaults || text != standard { add(key, text) }
+    }
+
+    mutating func add(_ key: String, _ number: Int, _ standard: Int) {
+        if withDefaults || number != standard { add(key, number) }
+    }
+
+    mutating func add(_ key: String, _ value: Bool, _ standard: Bool) {
+        if withDefaults || value != standard { members.append(JSONValue.Member(key, .bool(value))) }
+    }
+
+    mutating func list(_ key: String, _ items: [JSONValue]) {
+        members.append(JSONValue.Member(key, .array(items)))
+    }
+
+    /// A section without keys is left out.
+    mutating func nest(_ key: String, _ section: Section) {
+        if !section.members.isEmpty { members.append(JSONValue.Member(key, section.value)) }
+    }
+}
