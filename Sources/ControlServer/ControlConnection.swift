@@ -330,7 +330,7 @@ package final class ControlConnection {
     private func refuseLongList(_ handle: ControlReplyHandle) {
         let error = ControlError(
             .busy(limit: "octets in one reply"), message: "the list does not fit in one reply",
-            hint: "call with \"more\" to have it in several, or name a port or a state")
+            hint: "call with \"more\" to get several replies, or name a port or a state")
         if enqueue(VarlinkReply(parameters: error.parameters, error: error.name).octets) { finish(handle) }
     }
 

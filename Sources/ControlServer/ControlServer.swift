@@ -31,7 +31,7 @@ package enum ControlServerError: Error, Sendable, Equatable, CustomStringConvert
         case .inUse(let path):
             "another process answers on \(path): stop it, or set another path under control"
         case .notASocket(let path):
-            "\(path) exists and is no socket: remove it, or set another path under control"
+            "\(path) exists and is not a socket: remove it, or set another path under control"
         case .noDirectory(let path):
             "the directory of \(path) does not exist: create it, or set another path under control"
         case .pathTooLong(let path):
@@ -41,7 +41,7 @@ package enum ControlServerError: Error, Sendable, Equatable, CustomStringConvert
         case .groupRefused(let group, let cause):
             "the control socket cannot be given to the group \(group) (\(cause)): run evbd as a member of it"
         case .system(let cause):
-            "the control socket cannot be had: \(cause)"
+            "the control socket cannot be opened: \(cause)"
         }
     }
 }
@@ -276,7 +276,7 @@ package final class ControlServer {
         log(.notice, "control client turned away: its user has as many as may be", ["uid": "\(peer.uid)"])
         let error = ControlError(
             .busy(limit: "clients of user \(peer.uid)"),
-            hint: "end what keeps connections to evbd open (ss -xp), or try again later")
+            hint: "close other connections to evbd (ss -xp lists them), or try again later")
         _ = try? UnixSocket.write(
             descriptor.rawValue, VarlinkReply(parameters: error.parameters, error: error.name).octets[...])
     }

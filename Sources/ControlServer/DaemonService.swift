@@ -194,7 +194,8 @@ package final class DaemonService: ControlService {
     private func bridgePort(_ name: String) throws(ControlError) -> any BridgePortControl {
         guard case .bridge(let port) = try port(name) else {
             throw ControlError(
-                .invalidArgument(argument: "interface"), message: "\(name) is a station's port, and always behaves",
+                .invalidArgument(argument: "interface"),
+                message: "\(name) is a station port; only bridge ports can misbehave",
                 hint: "name a port of role bridge; see evbctl port list")
         }
         return port
@@ -216,7 +217,7 @@ package final class DaemonService: ControlService {
             throw ControlError(
                 .invalidArgument(argument: "port"),
                 message: "VSI \(text) is on several ports: \(holders.map(\.name).joined(separator: ", "))",
-                hint: "say which by --port")
+                hint: "name one with --port")
         }
         return (holder, vsiID)
     }
@@ -372,9 +373,9 @@ package final class DaemonService: ControlService {
                 case .tooManyEntries(let most): "it has more than \(most) entries"
                 case .mixedFormats: "some entries have a MAC address or a group and others have none"
                 case .vidOutOfRange(let vid): "VLAN \(vid) does not exist; give 1 to 4094, or 0 to ask the bridge"
-                case .notIndividual(let address): "\(address) is not the address of one station"
+                case .notIndividual(let address): "\(address) is a group address, or all zero"
                 case .nullVIDNotAlone: "VLAN 0 without a MAC address has to be the only entry"
-                case .doubled: "an entry stands there twice"
+                case .doubled: "an entry is listed twice"
                 }
             throw ControlError(
                 .invalidArgument(argument: "filters"), message: "the filter cannot be used: \(problem)",
@@ -414,12 +415,12 @@ package final class DaemonService: ControlService {
         case .goesBackward:
             ControlError(
                 .invalidArgument(argument: "vsiID"),
-                message: "VSI \(vsiID) on \(port) is bound further than that, and VDP knows no way back",
+                message: "VSI \(vsiID) on \(port) is already in a higher state, and VDP cannot go back",
                 hint: "de-associate it first: evbctl vsi deassociate \(vsiID)")
         case .tooLong(let length, let most):
             ControlError(
                 .invalidArgument(argument: "filters"),
-                message: "VSI \(vsiID) needs \(length) octets and a frame on \(port) has \(most)",
+                message: "VSI \(vsiID) needs \(length) octets, and a frame on \(port) holds \(most)",
                 hint: "give fewer filter entries, or a larger MTU")
         case .unknownVSI: ControlError(.noSuchVSI(vsiID: vsiID.description, port: port))
         }

@@ -76,7 +76,7 @@ extension BridgePortController {
     /// Two stations keep one VSI alive: one of them is not what it claims to be, or a machine runs twice.
     private func tellContest(over vsiID: VSIID, with holder: String) {
         let text =
-            "VSI \(vsiID) is associated on \(holder), and the station here asks for it on and on: \(VSIPlaces.Contest.remedy)"
+            "VSI \(vsiID) is associated on \(holder), and the station here keeps asking for it: \(VSIPlaces.Contest.remedy)"
         log(.warning, text, ["vsi": "\(vsiID)"])
         onNews?(PortNews(kind: .notice, vsiID: vsiID, message: text))
     }
@@ -167,10 +167,10 @@ extension BridgePortController {
                 EVBModel.VSIReason(EVBProtocol.VSIReason(refusal.reason)).rawValue,
                 "a change of it was refused (reason \(refusal.reason.rawValue))"
             )
-        case .keepAliveTimeout: ("timeout", "the station has sent no keep-alive")
-        case .retracted: ("bridge-deassociated", "it was taken back here")
+        case .keepAliveTimeout: ("timeout", "the station sent no keep-alive")
+        case .retracted: ("bridge-deassociated", "it was de-associated at this end")
         case .moved: ("moved", "it is associated on \(destination ?? "another port") now")
-        case .stationLost: ("station-lost", "the station is lost")
+        case .stationLost: ("station-lost", "the station was lost")
         }
     }
 
@@ -199,7 +199,7 @@ extension BridgePortController {
             forgetHeld()
             // A station that is found at once in the other dialect asks again for what it had.
             if !isStopping, loss != .dialectChanged { seat.lost() }
-            let reason = isClosing ? "the port is given up" : loss.text(of: .station)
+            let reason = isClosing ? "the port was removed" : loss.text(of: .station)
             log(isClosing ? .notice : .warning, "EVB station lost", ["reason": "\(reason)"])
             news = PortNews(kind: .peer, reason: reason, message: "the EVB station is lost: \(reason)")
         }

@@ -54,7 +54,7 @@ public struct ControlAnswer: Sendable, Equatable {
         } catch {
             let place = JSONCoding.place(of: error)
             let path = place.isEmpty || place.hasPrefix("[") ? key + place : "\(key).\(place)"
-            throw .garbled(socket: socket, detail: "\(path) is not as expected in the reply")
+            throw .garbled(socket: socket, detail: "\(path) has an unexpected value in the reply")
         }
     }
 }

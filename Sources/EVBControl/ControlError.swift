@@ -63,7 +63,7 @@ public struct ControlError: Error, Sendable, Equatable, CustomStringConvertible 
     private static func words(for failure: Failure) -> (message: String, hint: String) {
         switch failure {
         case .noSuchPort(let port):
-            return ("evbd runs no port \(port)", "see evbctl port list; ports are set in evbd.yaml")
+            return ("\(port) is not a port of evbd", "see evbctl port list; ports are set in evbd.yaml")
         case .noSuchVSI(let vsiID, let port):
             return ("there is no VSI \(vsiID)\(port.map { " on \($0)" } ?? "")", "see evbctl vsi list")
         case .invalidArgument(let argument):
@@ -92,7 +92,7 @@ public struct ControlError: Error, Sendable, Equatable, CustomStringConvertible 
         case .nothingToRetry(let vsiID, let port):
             return ("VSI \(vsiID) on \(port) is not asked for again", "see evbctl vsi show \(vsiID)")
         case .busy(let limit):
-            return ("evbd has as many \(limit) as it takes", "try again later")
+            return ("evbd has reached its limit of \(limit)", "try again later")
         case .invalidConfiguration(let mistakes):
             return ("the configuration has mistakes, and the one in force stays: \(mistakes)", "correct the file")
         case .endsVSIs(let vsis, let ports):
@@ -102,8 +102,8 @@ public struct ControlError: Error, Sendable, Equatable, CustomStringConvertible 
             )
         case .readOnly(let method):
             return (
-                "this socket of evbd is for looking only, and \(method) changes something",
-                "do it as root or as a member of the group of the other socket; see control in evbd.yaml"
+                "this socket of evbd is read-only, and \(method) changes something",
+                "run evbctl as root or as a member of the group of the other socket; see control in evbd.yaml"
             )
         }
     }
@@ -115,7 +115,7 @@ extension VSIReason {
         switch self {
         case .success: "no reason given"
         case .invalidFormat: "it does not understand the format"
-        case .insufficientResources: "it has not the resources"
+        case .insufficientResources: "it does not have the resources"
         case .managerUnreachable: "it cannot reach the VSI manager"
         case .otherFailure: "another failure"
         case .invalidVIDGroupMAC: "the VID, GroupID or MAC is not valid there"

@@ -298,7 +298,7 @@ extension VSIRequest {
     /// The error for a key that a method does not know, though another method with the same parameters does.
     package static func unknownKey(_ key: String) -> any Error {
         let path = CodingKeys(stringValue: key).map { [$0] } ?? []
-        return DecodingError.dataCorrupted(.init(codingPath: path, debugDescription: "there is no such key"))
+        return DecodingError.dataCorrupted(.init(codingPath: path, debugDescription: "unknown key"))
     }
 }
 
@@ -374,7 +374,7 @@ extension KeyedDecodingContainer {
             // For a number with a fraction the decoder tells no place by itself.
             throw DecodingError.dataCorruptedError(
                 forKey: key, in: self,
-                debugDescription: "no whole number from \(range.lowerBound) to \(range.upperBound)")
+                debugDescription: "not a whole number from \(range.lowerBound) to \(range.upperBound)")
         }
     }
 

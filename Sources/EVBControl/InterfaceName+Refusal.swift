@@ -13,7 +13,7 @@ extension InterfaceName {
         guard let problem = isLink ? problem(withLink: name) : problem(withPort: name) else { return }
         throw ControlError(
             .invalidArgument(argument: argument),
-            message: "\"\(printable(name, longest: 32))\" is no name of an interface: it \(problem)",
+            message: "\"\(printable(name, longest: 32))\" is not an interface name: it \(problem)",
             hint: isLink ? rule : ruleOfPorts)
     }
 }

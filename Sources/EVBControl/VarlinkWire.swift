@@ -15,8 +15,8 @@ public enum VarlinkError: Error, Sendable, Equatable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .oversized(let limit): "a message is longer than \(limit) octets"
-        case .json(let error): "a message is not understood: \(error)"
-        case .shape(let reason): "a message is no varlink: \(reason)"
+        case .json(let error): "a message cannot be parsed: \(error)"
+        case .shape(let reason): "a message is not varlink: \(reason)"
         }
     }
 }
@@ -153,7 +153,7 @@ public struct VarlinkReply: Sendable, Equatable {
         switch object["error"] {
         case nil, .null?: break
         case .string(let name)?: error = name
-        default: throw .shape("error is no text")
+        default: throw .shape("error is not a string")
         }
         self.init(
             parameters: try VarlinkMessage.parameters(object),
@@ -199,7 +199,7 @@ private enum VarlinkMessage {
         switch object["parameters"] {
         case nil, .null?: return .object([])
         case .object(let members)?: return .object(members)
-        default: throw .shape("parameters are no object")
+        default: throw .shape("parameters is not an object")
         }
     }
 
@@ -207,7 +207,7 @@ private enum VarlinkMessage {
         switch object[key] {
         case nil, .null?: return false
         case .bool(let value)?: return value
-        default: throw .shape("\(key) is no truth value")
+        default: throw .shape("\(key) is not a Boolean")
         }
     }
 }

@@ -175,7 +175,7 @@ final class PortCollection: PortDirectory {
     private func leave(_ name: String, then successor: PortSettings?) {
         guard case .running(let running) = slots[name] else { return }
         let port = running.port
-        onNews?(PortNews(kind: .port, to: "removed", message: "the port is given up"), name)
+        onNews?(PortNews(kind: .port, to: "removed", message: "the port was removed"), name)
         let timer = timers.timer { [weak self, weak port] in self?.releaseTakesTooLong(port) }
         let isBridge = if case .bridge = running { true } else { false }
         timer.set(timers.now + (isBridge ? Self.leavePatience : Self.releasePatience))

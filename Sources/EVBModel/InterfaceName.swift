@@ -34,10 +34,10 @@ package enum InterfaceName {
         if name.utf8.contains(UInt8(ascii: "%")) { return "has a %, which the kernel replaces by a number" }
         // 0xA0 is white space to the kernel wherever it stands, also within a character of UTF-8.
         if name.utf8.contains(where: { $0 == 0x2F || $0 == 0x3A || $0 == 0x20 || $0 == 0xA0 }) {
-            return "has a character that the kernel does not take"
+            return "has a character that the kernel does not accept"
         }
         let isShown = name.unicodeScalars.allSatisfy { $0.isShownAsIs && !$0.properties.isWhitespace }
-        return isShown ? nil : "has a character that is not shown"
+        return isShown ? nil : "has a character that is not printable"
     }
 
     /// What is wrong with the name of a link of a VSI, which may also be a virtual function: `vf:3`.

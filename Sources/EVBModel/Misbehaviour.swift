@@ -118,8 +118,8 @@ public struct Misbehaviour: Codable, Sendable, Equatable {
             if refuseCount != nil { return ("refuseCount", "needs refuse") }
             if vsiID != nil { return ("vsiID", "needs refuse") }
         }
-        if dropAcks != nil, dropAcksPercent != nil { return ("dropAcksPercent", "does not go with dropAcks") }
-        if silent != nil, delay != nil { return ("delay", "does not go with silent") }
+        if dropAcks != nil, dropAcksPercent != nil { return ("dropAcksPercent", "cannot be combined with dropAcks") }
+        if silent != nil, delay != nil { return ("delay", "cannot be combined with silent") }
         return nil
     }
 }

@@ -18,7 +18,7 @@ extension StationPortController {
         if let number = VirtualFunctions.Demand.number(in: link.name) {
             guard link.kind == nil, link.mode == nil, link.mtu == nil, link.allmulticast == nil else {
                 throw .unusableLink(
-                    "\(link.name) has neither kind, mode, MTU nor allmulticast",
+                    "\(link.name) takes no kind, mode, MTU or allmulticast",
                     remedy: "leave --link-kind, --link-mode, --link-mtu and --link-allmulticast out")
             }
             demand = .function(

@@ -39,7 +39,7 @@ package struct RelayMachine {
         }
         return LinkFailure(
             .exists,
-            "the VSI has the link \(slot.actual.name ?? own.name ?? name) already: de-associate it first to change the link"
+            "the VSI already has the link \(slot.actual.name ?? own.name ?? name): de-associate it first to change the link"
         )
     }
 

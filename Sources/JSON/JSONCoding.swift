@@ -75,7 +75,7 @@ extension Decoder {
             return
         }
         throw DecodingError.dataCorruptedError(
-            forKey: stranger, in: container, debugDescription: "there is no such key")
+            forKey: stranger, in: container, debugDescription: "unknown key")
     }
 }
 

@@ -218,7 +218,7 @@ package final class LibvirtEndpoint {
 
     private func answer(_ poll: LibvirtLedger.Poll, of port: String) {
         guard let served = served[port] else {
-            let problem = "the port \(port) is no port of evbd any more"
+            let problem = "the port \(port) is no longer a port of evbd"
             return refuse(LibvirtRequest.Refusal(code: ENODEV, problem: problem), poll.header, poll.sender)
         }
         reply(
@@ -326,10 +326,10 @@ extension LibvirtRequest.Refusal {
                 code: ENOMEM, problem: "the port has \(limit) VSIs already: \(ResourcePool.remedy(.vsisPerPort))")
         case VSIRequestError.noRoom(let limit):
             self.init(
-                code: ENOMEM, problem: "there are as many \(limit.rawValue) as may be: \(ResourcePool.remedy(limit))")
-        case VSIRequestError.goesBackward: self.init(code: EINVAL, problem: "the VSI is bound further than that")
+                code: ENOMEM, problem: "the limit of \(limit.rawValue) is reached: \(ResourcePool.remedy(limit))")
+        case VSIRequestError.goesBackward: self.init(code: EINVAL, problem: "the VSI is already in a higher state")
         case VSIRequestError.tooLong: self.init(code: EINVAL, problem: "the VSI does not fit a frame")
-        case VSIRequestError.unknownVSI: self.init(code: EINVAL, problem: "the VSI is not known")
+        case VSIRequestError.unknownVSI: self.init(code: EINVAL, problem: "unknown VSI")
         default: self.init(code: EINVAL, problem: "the filter cannot be used: \(error)")
         }
     }

@@ -101,14 +101,14 @@ struct LibvirtRequest: Equatable {
         header = NetlinkHeader(octets)
         guard octets.count >= RTNetlink.headerLength, Int(header.length) >= RTNetlink.headerLength,
             Int(header.length) <= octets.count
-        else { throw Refusal(code: EINVAL, problem: "the message is shorter than it says") }
+        else { throw Refusal(code: EINVAL, problem: "the message is shorter than its length field says") }
         guard header.type == RTNetlink.setLink || header.type == RTNetlink.getLink else {
-            throw Refusal(code: EOPNOTSUPP, problem: "message type \(header.type) is not served")
+            throw Refusal(code: EOPNOTSUPP, problem: "message type \(header.type) is not supported")
         }
         var reader = NetlinkReader(Array(octets[RTNetlink.headerLength..<Int(header.length)]))
         // struct ifinfomsg: family, pad, type, index, flags, change.
         guard reader.bytes(4) != nil, let index = reader.integer(UInt32.self), reader.bytes(8) != nil else {
-            throw Refusal(code: EINVAL, problem: "struct ifinfomsg is cut off")
+            throw Refusal(code: EINVAL, problem: "struct ifinfomsg is truncated")
         }
         interfaceIndex = Int32(bitPattern: index)
         var attributes = Attributes()
@@ -122,7 +122,7 @@ struct LibvirtRequest: Equatable {
             if let problem = name.map({ InterfaceName.problem(with: $0) }) ?? "is no UTF-8" {
                 let shown = name.map { "\"\(printable($0, longest: 32))\"" } ?? "the name"
                 throw Refusal(
-                    code: EINVAL, problem: "\(shown) is no name of an interface: it \(problem); \(InterfaceName.rule)")
+                    code: EINVAL, problem: "\(shown) is not an interface name: it \(problem); \(InterfaceName.rule)")
             }
         }
         interfaceName = attributes.interfaceName
@@ -207,14 +207,14 @@ struct LibvirtRequest: Equatable {
                 throw Refusal(code: EINVAL, problem: "VSI type, instance or request is missing")
             }
             guard let operation = Operation(rawValue: code) else {
-                throw Refusal(code: EINVAL, problem: "request \(code) is not known")
+                throw Refusal(code: EINVAL, problem: "unknown request \(code)")
             }
             let (vlan, priority) = vlan ?? (0, 0)
             guard vlan < 0x0FFF, priority <= 7 else {
                 throw Refusal(code: EINVAL, problem: "VLAN \(vlan) or priority \(priority) is out of range")
             }
             if let macAddress, !macAddress.isIndividual {
-                throw Refusal(code: EINVAL, problem: "\(macAddress) is not the address of one station")
+                throw Refusal(code: EINVAL, problem: "\(macAddress) is a group address, or all zero")
             }
             return PortProfile(
                 macAddress: macAddress, vlan: UInt16(vlan), priority: UInt8(priority), managerID: vsiType.manager,

@@ -79,7 +79,7 @@ public final class BridgePorts {
 
     /// Has the bridge learn from what comes in by a port, or not.
     ///
-    /// - Throws: `NetlinkError` if the link is no port of a Linux bridge.
+    /// - Throws: `NetlinkError` if the link is not a port of a Linux bridge.
     public func setLearning(portIndex: Int32, _ isOn: Bool) throws(NetlinkError) {
         let message = LinkMessage(type: RTM_SETLINK, index: portIndex, family: AF_BRIDGE)
         message.nest(IFLA_PROTINFO) { message.put(IFLA_BRPORT_LEARNING, UInt8(isOn ? 1 : 0)) }

@@ -107,7 +107,7 @@ public final class LinkMonitor {
             } catch {
                 guard error.code == ENOBUFS else {
                     throw NetlinkError(
-                        operation: "hear of the links", kind: .other, code: error.code, reason: error.description)
+                        operation: "read news of the links", kind: .other, code: error.code, reason: error.description)
                 }
                 isOverrun = true
                 continue

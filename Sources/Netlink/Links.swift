@@ -123,14 +123,14 @@ public final class Links {
 
     /// Whether a bridge port sends frames back out of the port that they came in by.
     ///
-    /// - Throws: `NetlinkError` of kind `invalid` if the link is no port of a Linux bridge.
+    /// - Throws: `NetlinkError` of kind `invalid` if the link is not a port of a Linux bridge.
     public func hairpin(portIndex: Int32) throws(NetlinkError) -> Bool {
         let operation = "read hairpin of interface \(portIndex)"
         guard let port = try link(index: portIndex) else {
             throw NetlinkError(operation: operation, kind: .notFound, code: ENODEV, reason: "No such device")
         }
         guard let hairpin = port.hairpin else {
-            throw NetlinkError(operation: operation, kind: .invalid, reason: "\(port.name) is no bridge port")
+            throw NetlinkError(operation: operation, kind: .invalid, reason: "\(port.name) is not a bridge port")
         }
         return hairpin
     }
@@ -219,7 +219,7 @@ public final class Links {
             throw NetlinkError(operation: operation, kind: .notFound, code: ENODEV, reason: "No such device")
         }
         guard let kind = link.kind, link.macvlanMode != nil else {
-            throw NetlinkError(operation: operation, kind: .invalid, reason: "It is no macvlan or macvtap")
+            throw NetlinkError(operation: operation, kind: .invalid, reason: "It is not a macvlan or macvtap")
         }
         let message = LinkMessage(type: RTM_NEWLINK, index: index)
         Self.putInformation(kind: kind, mode: mode, into: message)
@@ -282,7 +282,7 @@ public final class Links {
 
     /// Makes a bridge port send frames back out of the port that they came in by, or not.
     ///
-    /// - Throws: `NetlinkError` if the link is no port of a Linux bridge.
+    /// - Throws: `NetlinkError` if the link is not a port of a Linux bridge.
     public func setHairpin(portIndex: Int32, _ isOn: Bool) throws(NetlinkError) {
         let message = LinkMessage(type: RTM_SETLINK, index: portIndex, family: AF_BRIDGE)
         message.nest(IFLA_PROTINFO) {

@@ -64,7 +64,7 @@ public final class NftablesSession {
     private func perform(_ commands: String) throws(NftablesError) {
         guard nft_run_cmd_from_buffer(context, commands) != 0 else { return }
         let words = nft_ctx_get_error_buffer(context).map { String(cString: $0) } ?? ""
-        let first = words.split(separator: "\n").first.map(String.init) ?? "nftables fails without saying why"
+        let first = words.split(separator: "\n").first.map(String.init) ?? "nftables failed without a reason"
         throw NftablesError(description: first)
     }
 }

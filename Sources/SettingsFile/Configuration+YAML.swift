@@ -101,7 +101,7 @@ extension ConfigurationReader {
             let path = "ports[\(index)]"
             guard let (port, line) = port(item, path) else { continue }
             if let earlier = first[port.interface] {
-                let problem = "\(port.interface) is ports[\(earlier.index)] already, on line \(earlier.line)"
+                let problem = "\(port.interface) is already ports[\(earlier.index)], on line \(earlier.line)"
                 note(line, "\(path).interface", problem, "give every interface once")
             } else {
                 first[port.interface] = (index, line)
@@ -140,7 +140,7 @@ extension ConfigurationReader {
             for key in keys {
                 guard let entry = entries.removeValue(forKey: key) else { continue }
                 note(
-                    entry.line, "\(path).\(key)", "means nothing to a port in the role \(port.role)",
+                    entry.line, "\(path).\(key)", "does not apply to a port in the role \(port.role)",
                     "remove it, or give role: \(role)")
             }
         }
@@ -254,7 +254,8 @@ extension ConfigurationReader {
             readOnly.socket = other
         }
         if readOnly.socket == socket {
-            note(node.line, "\(path).socket", "is control.socket too", "give another path, or leave the key out")
+            note(
+                node.line, "\(path).socket", "is the same as control.socket", "give another path, or leave the key out")
         }
         if let node = entries["group"]?.value {
             readOnly.group = text(node, "\(path).group", "give the name of a group, or leave the key out for everybody")
@@ -288,7 +289,7 @@ extension ConfigurationReader {
         guard let name = text(node, path, "give the name of a network interface") else { return nil }
         guard let problem = InterfaceName.problem(withPort: name) else { return name }
         note(
-            node.line, path, "\(Self.quoted(name)) is no name of an interface: it \(problem)",
+            node.line, path, "\(Self.quoted(name)) is not an interface name: it \(problem)",
             "\(InterfaceName.ruleOfPorts), as ip link shows it")
         return nil
     }

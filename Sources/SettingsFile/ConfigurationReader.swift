@@ -75,7 +75,7 @@ struct ConfigurationReader {
             let quotes = isPlain ? "" : ", without quotes"
             let meaning = Self.looseBooleans[text.lowercased()]
             let remedy = meaning.map { "give \($0)\(quotes)" } ?? "give true or false"
-            note(node.line, path, "\(Self.quoted(text)) is not a truth value", remedy)
+            note(node.line, path, "\(Self.quoted(text)) is neither true nor false", remedy)
             return nil
         case .scalar, .sequence, .mapping:
             note(node.line, path, "is \(Self.kind(of: node))", "give true or false")
@@ -127,7 +127,7 @@ struct ConfigurationReader {
         let remedy = "give \(Self.alternatives(Choice.allCases.map(\.rawValue)))"
         guard let text = text(node, path, remedy) else { return nil }
         guard let value = Choice(rawValue: text) else {
-            note(node.line, path, "\(Self.quoted(text)) is not a choice here", remedy)
+            note(node.line, path, "\(Self.quoted(text)) is not a valid value", remedy)
             return nil
         }
         return value
@@ -141,7 +141,7 @@ struct ConfigurationReader {
             return nil
         }
         guard text.utf8.count <= longest, !text.utf8.contains(0) else {
-            note(node.line, path, "is too long a path or has a NUL in it", "give at most \(longest) octets")
+            note(node.line, path, "is too long for a path, or has a NUL in it", "give at most \(longest) octets")
             return nil
         }
         return text
@@ -177,7 +177,7 @@ struct ConfigurationReader {
         let tolerance = folded.count > 32 ? 0 : max(folded.count / 4, min(2, folded.count / 2))
         let nearest = known.map { (distance: distance(folded, Array($0)), key: $0) }.min { $0.distance < $1.distance }
         if let nearest, nearest.distance <= tolerance { return "did you mean \(nearest.key)?" }
-        return "known here are \(known.joined(separator: ", "))"
+        return "the known keys are \(known.joined(separator: ", "))"
     }
 
     /// Levenshtein's distance, with a swap of neighbours counted once.

@@ -24,7 +24,7 @@ extension ConfigurationReader {
             result.deassociateEvery = integer(node, "\(path).deassociate-every", in: Misbehaviour.secondsRange)
         }
         if result.silent != nil, result.delay != nil, let entry = entries["delay"] {
-            note(entry.line, "\(path).delay", "does not go with silent", "give one of them")
+            note(entry.line, "\(path).delay", "cannot be combined with silent", "give one of them")
         }
         return result
     }
@@ -59,6 +59,6 @@ extension ConfigurationReader {
         if let node = entries["percent"]?.value {
             result.dropAcksPercent = integer(node, "\(path).percent", in: Misbehaviour.percentRange)
         }
-        if entries.count != 1 { note(node.line, path, "has both or neither of count and percent", "give one of them") }
+        if entries.count != 1 { note(node.line, path, "needs exactly one of count and percent", "give one of them") }
     }
 }

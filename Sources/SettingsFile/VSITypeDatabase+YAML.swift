@@ -79,11 +79,12 @@ extension ConfigurationReader {
         }
         if let rival {
             note(
-                line, path, "has a manager, type and version that \(Self.quoted(rival.name)) has already",
-                "give every type once; an entry without a version takes those that no other names")
+                line, path, "has the same manager, type and version as \(Self.quoted(rival.name))",
+                "give every type once; an entry without a version covers the versions that no other entry names")
         } else if let rival = database.type(named: type.name) {
             note(
-                line, "\(path).name", "\(Self.quoted(type.name)) names the entry for type \(rival.typeID) already",
+                line, "\(path).name",
+                "\(Self.quoted(type.name)) is already the name of the entry for type \(rival.typeID)",
                 "give every entry a name of its own")
         } else {
             database.append(type)
@@ -190,7 +191,7 @@ extension ConfigurationReader {
         case 2: if let first = numbers[0], let last = numbers[1], first <= last { return first...last }
         default: break
         }
-        note(node.line, path, "\(Self.quoted(text)) is no version", remedy)
+        note(node.line, path, "\(Self.quoted(text)) is not a version", remedy)
         return nil
     }
 
@@ -210,7 +211,7 @@ extension ConfigurationReader {
             }
             guard let vlan else { continue }
             if vlans.contains(where: { $0.vid == vlan.vid }) {
-                note(item.line, place, "VLAN \(vlan.vid) is given again", "give every VLAN once")
+                note(item.line, place, "VLAN \(vlan.vid) is listed twice", "give every VLAN once")
             } else {
                 vlans.append(vlan)
             }
@@ -240,7 +241,7 @@ extension ConfigurationReader {
             guard let group = integer(node, "\(place).group", in: 0...0xFFFF_FFFF) else { continue }
             guard let vlan = vlan(entries, line: item.line, place) else { continue }
             if groups.updateValue(vlan, forKey: UInt32(group)) != nil {
-                note(item.line, "\(place).group", "group \(group) is given again", "give every group once")
+                note(item.line, "\(place).group", "group \(group) is listed twice", "give every group once")
             }
         }
         return groups
@@ -282,7 +283,7 @@ extension ConfigurationReader {
         guard let pattern = MACPattern(text), !longest || pattern.prefixLength == 48, !pattern.address.isGroup,
             pattern.prefixLength < 48 || pattern.address.isIndividual
         else {
-            note(node.line, path, "\(Self.quoted(text)) is no such address", remedy)
+            note(node.line, path, "\(Self.quoted(text)) is not a valid address", remedy)
             return nil
         }
         return pattern
@@ -300,7 +301,7 @@ extension ConfigurationReader {
             let bits = number * factor
             if (64_000...400_000_000_000).contains(bits) { return bits / 8 }
         }
-        note(node.line, path, "\(Self.quoted(text)) is no rate", remedy)
+        note(node.line, path, "\(Self.quoted(text)) is not a rate", remedy)
         return nil
     }
 
@@ -324,7 +325,7 @@ extension ConfigurationReader {
             if let number, VSIProfile.tagTypes.contains(number) {
                 note(
                     item.line, "\(path)[\(index)]",
-                    "\(Self.quoted(text)) is the EtherType of a tag: what is behind it is unknown",
+                    "\(Self.quoted(text)) is the EtherType of a tag, which hides the EtherType behind it",
                     "remove it; VLANs are given by vlans")
             } else if let type = Self.etherTypeNames[text.lowercased()] ?? number, type >= 0x0600 {
                 types.insert(type)

@@ -70,7 +70,7 @@ struct YAMLReader {
         from event: Event, _ parser: inout yaml_parser_t, path: String, depth: Int
     ) throws(Broken) -> YAMLNode {
         guard depth <= Self.maximumDepth else {
-            note(line: event.line, "is nested deeper than \(Self.maximumDepth) levels", "give a flatter file")
+            note(line: event.line, "is nested deeper than \(Self.maximumDepth) levels", "use fewer levels")
             throw Broken()
         }
         var node = YAMLNode(content: .refused, line: event.line, column: event.column)
@@ -110,11 +110,11 @@ struct YAMLReader {
             let value = try node(from: try next(&parser), &parser, path: below, depth: depth + 1)
             guard case .scalar(let name, _) = key.content else {
                 if case .refused = key.content { continue }
-                note(line: key.line, key: path, "has a list or a mapping as a key", "give plain keys")
+                note(line: key.line, key: path, "has a list or a mapping as a key", "use plain text as a key")
                 continue
             }
             if let first = lineOfKey[name] {
-                note(line: key.line, key: below, "is given again, after line \(first)", "give every key once")
+                note(line: key.line, key: below, "is given twice, first on line \(first)", "give every key once")
                 continue
             }
             lineOfKey[name] = key.line
@@ -153,7 +153,7 @@ extension YAMLReader {
             // A reader error (bad UTF-8) has no mark of a line, only an offset.
             let line = parser.error == YAML_READER_ERROR ? nil : Int(clamping: parser.problem_mark.line) &+ 1
             let shown = printable(problem, longest: 64)
-            note(line: line, "is not YAML: \(shown)", "mind the indentation, colons and quotes there")
+            note(line: line, "is not YAML: \(shown)", "check the indentation, colons and quotes on that line")
             throw Broken()
         }
         defer { yaml_event_delete(&raw) }

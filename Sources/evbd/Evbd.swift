@@ -92,7 +92,7 @@ struct Evbd: ParsableCommand {
 
 private func parseLevel(_ text: String) throws -> Logger.Level {
     guard let level = Logger.Level(rawValue: text) else {
-        throw ValidationError("\(text) is no log level; give one of \(LogLevel.allCases.map(\.rawValue))")
+        throw ValidationError("\(text) is not a log level; give one of \(LogLevel.allCases.map(\.rawValue))")
     }
     return level
 }

@@ -78,7 +78,7 @@ package enum Samples {
 
     package static let contest = PortProblem(
         kind: .vsiContest, vsiID: fullVSI.vsiID, otherPort: "port1",
-        message: "VSI 1 is associated on port1, and the station here asks for it on and on", hint: "end one")
+        message: "VSI 1 is associated on port1, and the station here keeps asking for it", hint: "end one")
 
     package static let conflict = PortProblem(
         kind: .addressConflict, vsiID: fullVSI.vsiID, otherPort: "port1", otherVSIID: bareVSI.vsiID,

@@ -42,7 +42,7 @@ final class Puppet {
         #expect(try answer.value("version", as: String.self) == "9")
         #expect(try puppet.heard() == "{\"method\":\"io.evbd.GetVersion\",\"parameters\":{}}\0")
         let error = #expect(throws: ControlClientError.self) { try answer.value("version", as: Int.self) }
-        #expect(error == .garbled(socket: puppet.path, detail: "version is not as expected in the reply"))
+        #expect(error == .garbled(socket: puppet.path, detail: "version has an unexpected value in the reply"))
     }
 
     @Test func aStreamOfReplies() throws {
@@ -84,7 +84,7 @@ final class Puppet {
 
     @Test(arguments: [
         ("", ControlClientError.closed(socket: "")), ("{\"parameters\":", .closed(socket: "")),
-        ("hello\0", .garbled(socket: "", detail: "a message is not understood: no JSON at octet 0")),
+        ("hello\0", .garbled(socket: "", detail: "a message cannot be parsed: no JSON at octet 0")),
         (
             "{\"error\":\"io.evbd.NoSuchPort\",\"parameters\":{\"port\":\"e\",\"message\":\"m\",\"hint\":\"h\"}}\0",
             .refused(ControlError(.noSuchPort(port: "e"), message: "m", hint: "h"))

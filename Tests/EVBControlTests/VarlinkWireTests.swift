@@ -73,8 +73,8 @@ import Testing
         let cases: [(String, VarlinkError)] = [
             ("", .json(.malformed(offset: 0))), ("{", .json(.malformed(offset: 1))), ("[]", .shape("no object")),
             ("{}", .shape("a call needs a method")), ("{\"method\":5}", .shape("a call needs a method")),
-            ("{\"method\":\"a\",\"parameters\":[]}", .shape("parameters are no object")),
-            ("{\"method\":\"a\",\"more\":1}", .shape("more is no truth value")),
+            ("{\"method\":\"a\",\"parameters\":[]}", .shape("parameters is not an object")),
+            ("{\"method\":\"a\",\"more\":1}", .shape("more is not a Boolean")),
             ("{\"method\":\"a\"} x", .json(.malformed(offset: 15))),
             ("{\"method\":\"a\",\"method\":\"b\"}", .json(.duplicateKey("method"))),
             (String(repeating: "[", count: 100_000), .json(.tooDeep(offset: 32))),

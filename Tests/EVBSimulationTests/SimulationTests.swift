@@ -66,7 +66,7 @@ import Testing
                 Simulation.run(options) { line in
                     if line.contains("> S draft ECP"), line.contains("granted") { grants += 1 }
                     if line.contains("> S ECP"), line.contains("granted") { ratifiedGrants += 1 }
-                    if line.contains("another dialect is spoken now") { changes += 1 }
+                    if line.contains("the dialect has changed") { changes += 1 }
                 })
         }
         #expect(grants > 100)

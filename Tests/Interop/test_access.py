@@ -78,7 +78,7 @@ def test_the_read_only_socket_shows_and_changes_nothing(cable, guarded, group):
     for words in changes:
         result = ctl(evbd, NOBODY, reader, *words)
         assert result.returncode == NO_PERMISSION, f"{words}: {result.stdout}{result.stderr}"
-        assert "for looking only" in result.stderr and "member of the group" in result.stderr
+        assert "is read-only" in result.stderr and "member of the group" in result.stderr
     assert list(evbd.vsis()) == [VSI] and evbd.state(VSI) == "associated"
     if group:
         assert ctl(evbd, NOBODY, NOBODY, "status").returncode == NO_PERMISSION

@@ -125,7 +125,7 @@ def test_SEC_106_a_link_of_such_a_name_is_not_made(cable, name):
     evbd = cable.evbd().wait_for_bridge()
     before = cable.host.links()
     result = evbd.ctl("vsi", "associate", uuid.uuid4(), "--port", "uplink0", "--type", 1, "--filter", "mac=52:54:00:11:00:01", "--link", name)
-    assert result.returncode == 64 and "is no name of an interface" in result.stderr and "without /, :, %" in result.stderr
+    assert result.returncode == 64 and "is not an interface name" in result.stderr and "without /, :, %" in result.stderr
     shown = result.stdout + result.stderr + evbd.ctl("vsi", "list").stdout + evbd.process.output()
     assert not [character for character in shown if character != "\n" and not " " <= character <= "~"]
     assert cable.host.links().keys() == before.keys() and not evbd.vsis()

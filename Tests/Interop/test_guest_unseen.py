@@ -235,7 +235,7 @@ def test_SEC_55_the_gate_of_a_removed_port_stays_while_a_container_is_there(cabl
     evbd.wait_for_bridge()
     always(is_closed, 3, "and at the port that comes again")
     configure([{"role": "station", "interface": "elsewhere0"}])
-    eventually(lambda: evbd.port() is None, 5, "the port is gone")
+    eventually(lambda: evbd.port() is None, 5, "the port was removed")
     news(cable)
     always(is_closed, 3, "the gate is there")
     inside.namespace.ip("link", "delete", "eth0")

@@ -28,12 +28,12 @@ enum ConfigurationMistakesTable {
             lines: "evbd.yaml:1: ports: is missing; give a list with an entry per interface"),
         MistakeCase(
             name: "broken YAML", text: "ports:\n  - interface: eth0\n    ecp: { retries: 3\n",
-            lines: "evbd.yaml:4: is not YAML: did not find expected ',' or '}'; mind the indentation, colons and "
-                + "quotes there"),
+            lines: "evbd.yaml:4: is not YAML: did not find expected ',' or '}'; check the indentation, colons and "
+                + "quotes on that line"),
         MistakeCase(
             name: "a tab", text: "ports:\n\t- interface: eth0\n",
-            lines: "evbd.yaml:2: is not YAML: found character that cannot start any token; mind the indentation, "
-                + "colons and quotes there"),
+            lines: "evbd.yaml:2: is not YAML: found character that cannot start any token; check the indentation, "
+                + "colons and quotes on that line"),
         MistakeCase(
             name: "two documents", text: "ports: []\n---\nports: []\n",
             lines: "evbd.yaml:2: a second document begins here; give one document in a file"),
@@ -74,12 +74,12 @@ enum ConfigurationMistakesTable {
                 evbd.yaml:3: ports[0].ecp.rte: "fast" is not a whole number in decimal digits; give 0 to 31
                 evbd.yaml:4: ports[0].vdp.rwd: -1 is out of range; give 0 to 31
                 evbd.yaml:4: ports[0].vdp.rka: 99999999999999999999 is out of range; give 0 to 31
-                evbd.yaml:5: ports[0].group-ids: "yes" is not a truth value; give true
+                evbd.yaml:5: ports[0].group-ids: "yes" is neither true nor false; give true
                 evbd.yaml:6: ports[0].edge_relay: is not a known key; did you mean edge-relay?
                 evbd.yaml:7: ports[1].interface: is missing; give the name of a network interface
-                evbd.yaml:8: log.level: "verbose" is not a choice here; give trace, debug, info, notice, warning, \
+                evbd.yaml:8: log.level: "verbose" is not a valid value; give trace, debug, info, notice, warning, \
                 error or critical
-                evbd.yaml:9: colour: is not a known key; known here are ports, control, libvirt, limits, \
+                evbd.yaml:9: colour: is not a known key; the known keys are ports, control, libvirt, limits, \
                 deassociate-on-stop, reload, log
                 """),
         MistakeCase(
@@ -103,8 +103,8 @@ enum ConfigurationMistakesTable {
             name: "truth values that are none",
             text: "ports: []\ndeassociate-on-stop: \"true\"\nlibvirt: { enabled: Off }\n",
             lines: """
-                evbd.yaml:2: deassociate-on-stop: "true" is not a truth value; give true, without quotes
-                evbd.yaml:3: libvirt.enabled: "Off" is not a truth value; give false
+                evbd.yaml:2: deassociate-on-stop: "true" is neither true nor false; give true, without quotes
+                evbd.yaml:3: libvirt.enabled: "Off" is neither true nor false; give false
                 """),
         MistakeCase(
             name: "wrong types",
@@ -133,18 +133,18 @@ enum ConfigurationMistakesTable {
                   - eth1
                 """,
             lines: """
-                evbd.yaml:3: ports[1].interface: eth0 is ports[0] already, on line 2; give every interface once
-                evbd.yaml:4: ports[2].interface: "\(String(repeating: "abcdefghijklmnop", count: 4))..." is no name of an interface: it is longer than 127 octets; \
+                evbd.yaml:3: ports[1].interface: eth0 is already ports[0], on line 2; give every interface once
+                evbd.yaml:4: ports[2].interface: "\(String(repeating: "abcdefghijklmnop", count: 4))..." is not an interface name: it is longer than 127 octets; \
                 give 1 to 127 octets without /, :, %, white space, control and invisible characters, and not . or .., as ip link shows it
-                evbd.yaml:5: ports[3].interface: "a/b" is no name of an interface: it has a character that the kernel does not take; \
+                evbd.yaml:5: ports[3].interface: "a/b" is not an interface name: it has a character that the kernel does not accept; \
                 give 1 to 127 octets without /, :, %, white space, control and invisible characters, and not . or .., as ip link shows it
-                evbd.yaml:6: ports[4].interface: "a b" is no name of an interface: it has a character that the kernel does not take; \
+                evbd.yaml:6: ports[4].interface: "a b" is not an interface name: it has a character that the kernel does not accept; \
                 give 1 to 127 octets without /, :, %, white space, control and invisible characters, and not . or .., as ip link shows it
-                evbd.yaml:7: ports[5].interface: ".." is no name of an interface: it is the name of a directory; \
+                evbd.yaml:7: ports[5].interface: ".." is not an interface name: it is the name of a directory; \
                 give 1 to 127 octets without /, :, %, white space, control and invisible characters, and not . or .., as ip link shows it
-                evbd.yaml:8: ports[6].interface: "e\\u{1B}[31m" is no name of an interface: it has a character that is not shown; \
+                evbd.yaml:8: ports[6].interface: "e\\u{1B}[31m" is not an interface name: it has a character that is not printable; \
                 give 1 to 127 octets without /, :, %, white space, control and invisible characters, and not . or .., as ip link shows it
-                evbd.yaml:9: ports[7].interface: "e%d" is no name of an interface: it has a %, which the kernel replaces by a number; \
+                evbd.yaml:9: ports[7].interface: "e%d" is not an interface name: it has a %, which the kernel replaces by a number; \
                 give 1 to 127 octets without /, :, %, white space, control and invisible characters, and not . or .., as ip link shows it
                 evbd.yaml:10: ports[8].interface: is empty; give the name of a network interface
                 evbd.yaml:11: ports[9]: is a single value; give keys such as interface, each with its value
@@ -160,21 +160,21 @@ enum ConfigurationMistakesTable {
         MistakeCase(
             name: "a socket path that fits no address",
             text: "ports: []\ncontrol: { socket: /\(String(repeating: "s", count: 107)) }\n",
-            lines: "evbd.yaml:2: control.socket: is too long a path or has a NUL in it; give at most 107 octets"),
+            lines: "evbd.yaml:2: control.socket: is too long for a path, or has a NUL in it; give at most 107 octets"),
         MistakeCase(
             name: "a read-only socket",
             text: "ports: []\ncontrol: { socket: /tmp/s, read-only: { socket: /tmp/s, group: ~, mode: 666 } }\n",
             lines: """
-                evbd.yaml:2: control.read-only.mode: is not a known key; known here are socket, group
-                evbd.yaml:2: control.read-only.socket: is control.socket too; give another path, or leave the key out
+                evbd.yaml:2: control.read-only.mode: is not a known key; the known keys are socket, group
+                evbd.yaml:2: control.read-only.socket: is the same as control.socket; give another path, or leave the key out
                 evbd.yaml:2: control.read-only.group: is empty; give the name of a group, or leave the key out for everybody
                 """),
         MistakeCase(
             name: "the same key twice",
             text: "ports:\n  - interface: eth0\n    role: station\n    role: station\nports: []\n",
             lines: """
-                evbd.yaml:4: ports[0].role: is given again, after line 3; give every key once
-                evbd.yaml:5: ports: is given again, after line 1; give every key once
+                evbd.yaml:4: ports[0].role: is given twice, first on line 3; give every key once
+                evbd.yaml:5: ports: is given twice, first on line 1; give every key once
                 """),
         MistakeCase(
             name: "aliases, anchors and tags",
@@ -202,11 +202,11 @@ enum ConfigurationMistakesTable {
                   - { interface: port0, role: bridge, gate: down, guest-filter: true }
                 """,
             lines: """
-                evbd.yaml:2: ports[0].fallback: "veb" is not a choice here; give vepa, bridge or hold
-                evbd.yaml:2: ports[0].gate: "up" is not a choice here; give down or none
-                evbd.yaml:2: ports[0].guest-filter: "on" is not a truth value; give true
-                evbd.yaml:3: ports[1].gate: means nothing to a port in the role bridge; remove it, or give role: station
-                evbd.yaml:3: ports[1].guest-filter: means nothing to a port in the role bridge; remove it, or give role: \
+                evbd.yaml:2: ports[0].fallback: "veb" is not a valid value; give vepa, bridge or hold
+                evbd.yaml:2: ports[0].gate: "up" is not a valid value; give down or none
+                evbd.yaml:2: ports[0].guest-filter: "on" is neither true nor false; give true
+                evbd.yaml:3: ports[1].gate: does not apply to a port in the role bridge; remove it, or give role: station
+                evbd.yaml:3: ports[1].guest-filter: does not apply to a port in the role bridge; remove it, or give role: \
                 station
                 """),
         MistakeCase(
@@ -227,22 +227,22 @@ enum ConfigurationMistakesTable {
                   - { interface: port1, role: bridge, misbehave: { silent: all, delay: 5, drop-acks: {} } }
                 """,
             lines: """
-                evbd.yaml:2: ports[0].misbehave: means nothing to a port in the role station; remove it, or give role: \
+                evbd.yaml:2: ports[0].misbehave: does not apply to a port in the role station; remove it, or give role: \
                 bridge
                 evbd.yaml:6: ports[1].misbehave.refuse.reason: is missing; give invalid-format, insufficient-resources, \
                 manager-unreachable, other-failure, invalid-vid-group-mac or reserved
                 evbd.yaml:6: ports[1].misbehave.refuse.vsi: "nobody" is no VSIID; give a UUID, or ipv4:, ipv6:, mac: or \
                 local: and the ID
                 evbd.yaml:7: ports[1].misbehave.delay: 0 is out of range; give 1 to 600000
-                evbd.yaml:8: ports[1].misbehave.silent: "nothing" is not a choice here; give answers or all
+                evbd.yaml:8: ports[1].misbehave.silent: "nothing" is not a valid value; give answers or all
                 evbd.yaml:9: ports[1].misbehave.drop-acks.percent: 101 is out of range; give 1 to 100
-                evbd.yaml:9: ports[1].misbehave.drop-acks: has both or neither of count and percent; give one of them
+                evbd.yaml:9: ports[1].misbehave.drop-acks: needs exactly one of count and percent; give one of them
                 evbd.yaml:10: ports[1].misbehave.vlan: 4095 is out of range; give 1 to 4094
                 evbd.yaml:11: ports[1].misbehave.deassociate-every: "1h" is not a whole number in decimal digits; give 1 \
                 to 86400
                 evbd.yaml:12: ports[1].misbehave.refuze: is not a known key; did you mean refuse?
-                evbd.yaml:13: ports[2].misbehave.drop-acks: has both or neither of count and percent; give one of them
-                evbd.yaml:13: ports[2].misbehave.delay: does not go with silent; give one of them
+                evbd.yaml:13: ports[2].misbehave.drop-acks: needs exactly one of count and percent; give one of them
+                evbd.yaml:13: ports[2].misbehave.delay: cannot be combined with silent; give one of them
                 """),
         MistakeCase(
             name: "keys of the other role",
@@ -257,15 +257,15 @@ enum ConfigurationMistakesTable {
                     reflective-relay: "no"
                 """,
             lines: """
-                evbd.yaml:2: ports[0].reflective-relay: means nothing to a port in the role station; remove it, or give \
+                evbd.yaml:2: ports[0].reflective-relay: does not apply to a port in the role station; remove it, or give \
                 role: bridge
-                evbd.yaml:3: ports[1].edge-relay: means nothing to a port in the role bridge; remove it, or give role: \
+                evbd.yaml:3: ports[1].edge-relay: does not apply to a port in the role bridge; remove it, or give role: \
                 station
-                evbd.yaml:5: ports[2].fallback: means nothing to a port in the role bridge; remove it, or give role: \
+                evbd.yaml:5: ports[2].fallback: does not apply to a port in the role bridge; remove it, or give role: \
                 station
-                evbd.yaml:7: ports[2].manager-id-placement: means nothing to a port in the role bridge; remove it, or \
+                evbd.yaml:7: ports[2].manager-id-placement: does not apply to a port in the role bridge; remove it, or \
                 give role: station
-                evbd.yaml:8: ports[2].reflective-relay: "no" is not a truth value; give false, without quotes
+                evbd.yaml:8: ports[2].reflective-relay: "no" is neither true nor false; give false, without quotes
                 """),
     ]
 }

@@ -110,13 +110,13 @@ enum VSITypeMistakesTable {
                 types.yaml:2: types[0].type: 16777216 is out of range; give 0 to 16777215
                 types.yaml:3: types[1].type: is missing; give the VSI type ID, 0 to 16777215
                 types.yaml:4: types[2].vlan: is not a known key; did you mean vlans?
-                types.yaml:5: types[3].version: "9-3" is no version; give 0 to 255, a range such as 1-5, a list of these, or any
-                types.yaml:6: types[4].version: "256" is no version; give 0 to 255, a range such as 1-5, a list of these, or any
+                types.yaml:5: types[3].version: "9-3" is not a version; give 0 to 255, a range such as 1-5, a list of these, or any
+                types.yaml:6: types[4].version: "256" is not a version; give 0 to 255, a range such as 1-5, a list of these, or any
                 types.yaml:7: types[5].version: names no version; give versions, or any
                 types.yaml:8: types[6].manager: "5:" is no VSI manager ID; give 0 to 255, a UUID, an IPv4 or IPv6 address, or \
                 up to 16 characters
                 types.yaml:9: types[7].vsis: -1 is out of range; give 0 to 1000000
-                types.yaml:10: types[8].anti-spoofing: "no" is not a truth value; give false
+                types.yaml:10: types[8].anti-spoofing: "no" is neither true nor false; give false
                 """),
         MistakeCase(
             name: "VLANs, groups and addresses",
@@ -136,32 +136,32 @@ enum VSITypeMistakesTable {
                 protected-macs: [01:00:5e:00:00:01]
                 """,
             lines: """
-                types.yaml:1: allow-macs[0]: "01:00:5e:00:00:01" is no such address; give the MAC address of one station, such as \
+                types.yaml:1: allow-macs[0]: "01:00:5e:00:00:01" is not a valid address; give the MAC address of one station, such as \
                 02:00:00:00:00:01
-                types.yaml:1: allow-macs[1]: "02:00:00:00:00:00/24" is no such address; give the MAC address of one station, such \
+                types.yaml:1: allow-macs[1]: "02:00:00:00:00:00/24" is not a valid address; give the MAC address of one station, such \
                 as 02:00:00:00:00:01
                 types.yaml:4: types[0].vlans[0]: 0 is out of range; give 1 to 4094
                 types.yaml:4: types[0].vlans[1]: 4095 is out of range; give 1 to 4094
-                types.yaml:4: types[0].vlans[3]: VLAN 10 is given again; give every VLAN once
+                types.yaml:4: types[0].vlans[3]: VLAN 10 is listed twice; give every VLAN once
                 types.yaml:4: types[0].vlans[4].vlan: is missing; give 1 to 4094
                 types.yaml:4: types[0].vlans[5].pcp: 8 is out of range; give 0 to 7
                 types.yaml:6: types[0].groups[0].group: is missing; give the group ID, 0 to 4294967295
                 types.yaml:7: types[0].groups[1].vlan: is missing; give 1 to 4094
-                types.yaml:9: types[0].groups[3].group: group 8 is given again; give every group once
-                types.yaml:10: types[0].macs[0]: "52:54:00" is no such address; give a MAC address of a VSI, or the beginning of \
+                types.yaml:9: types[0].groups[3].group: group 8 is listed twice; give every group once
+                types.yaml:10: types[0].macs[0]: "52:54:00" is not a valid address; give a MAC address of a VSI, or the beginning of \
                 several such as 52:54:00:00:00:00/24
-                types.yaml:10: types[0].macs[1]: "52:54:00:00:00:01/24" is no such address; give a MAC address of a VSI, or the \
+                types.yaml:10: types[0].macs[1]: "52:54:00:00:00:01/24" is not a valid address; give a MAC address of a VSI, or the \
                 beginning of several such as 52:54:00:00:00:00/24
-                types.yaml:10: types[0].macs[2]: "01:00:00:00:00:00/8" is no such address; give a MAC address of a VSI, or the \
+                types.yaml:10: types[0].macs[2]: "01:00:00:00:00:00/8" is not a valid address; give a MAC address of a VSI, or the \
                 beginning of several such as 52:54:00:00:00:00/24
                 types.yaml:11: types[1].vlans: allows no VLAN; leave it out to allow every VLAN
                 types.yaml:11: types[1].macs: allows no address; leave it out to allow every address
                 types.yaml:11: types[1].ports: allows no port; leave it out to allow every port
                 types.yaml:11: types[1].ethertypes: allows no EtherType; leave it out to allow every EtherType
                 types.yaml:12: types[2].ports: is a single value; give a list of interfaces, each after a dash
-                types.yaml:12: types[2].shared-addresses[0]: "vrrp" is no such address; give true, or addresses such as \
+                types.yaml:12: types[2].shared-addresses[0]: "vrrp" is not a valid address; give true, or addresses such as \
                 00:00:5e:00:01:00/40, those of VRRP
-                types.yaml:13: protected-macs[0]: "01:00:5e:00:00:01" is no such address; give the MAC address of one machine, such as \
+                types.yaml:13: protected-macs[0]: "01:00:5e:00:00:01" is not a valid address; give the MAC address of one machine, such as \
                 02:00:00:00:00:01
                 """),
         MistakeCase(
@@ -175,10 +175,10 @@ enum VSITypeMistakesTable {
                   - { type: 5, ethertypes: [0x05ff, lldp, 2048, 0x8100] }
                 """,
             lines: """
-                types.yaml:2: types[0].rate-limit: "10" is no rate; give bits a second with a unit, 64kbit to 400gbit, such as 10mbit
-                types.yaml:3: types[1].rate-limit: "1kbit" is no rate; give bits a second with a unit, 64kbit to 400gbit, such as \
+                types.yaml:2: types[0].rate-limit: "10" is not a rate; give bits a second with a unit, 64kbit to 400gbit, such as 10mbit
+                types.yaml:3: types[1].rate-limit: "1kbit" is not a rate; give bits a second with a unit, 64kbit to 400gbit, such as \
                 10mbit
-                types.yaml:4: types[2].rate-limit: "99999999999999999999mbit" is no rate; give bits a second with a unit, 64kbit to \
+                types.yaml:4: types[2].rate-limit: "99999999999999999999mbit" is not a rate; give bits a second with a unit, 64kbit to \
                 400gbit, such as 10mbit
                 types.yaml:5: types[3].rate-limit: needs anti-spoofing: another source address would have no limit; remove it, or \
                 anti-spoofing: false
@@ -186,7 +186,7 @@ enum VSITypeMistakesTable {
                 0xffff
                 types.yaml:6: types[4].ethertypes[1]: "lldp" is no EtherType; give ipv4, arp, ipv6, or a number from 0x0600 to 0xffff
                 types.yaml:6: types[4].ethertypes[2]: "2048" is no EtherType; give ipv4, arp, ipv6, or a number from 0x0600 to 0xffff
-                types.yaml:6: types[4].ethertypes[3]: "0x8100" is the EtherType of a tag: what is behind it is unknown; remove it; \
+                types.yaml:6: types[4].ethertypes[3]: "0x8100" is the EtherType of a tag, which hides the EtherType behind it; remove it; \
                 VLANs are given by vlans
                 """),
         MistakeCase(
@@ -201,11 +201,11 @@ enum VSITypeMistakesTable {
                   - { type: 3, name: "1" }
                 """,
             lines: """
-                types.yaml:3: types[1]: has a manager, type and version that "1" has already; give every type once; an entry \
-                without a version takes those that no other names
-                types.yaml:5: types[3]: has a manager, type and version that "2.1-5" has already; give every type once; an entry \
-                without a version takes those that no other names
-                types.yaml:7: types[5].name: "1" names the entry for type 1 already; give every entry a name of its own
+                types.yaml:3: types[1]: has the same manager, type and version as "1"; give every type once; an entry \
+                without a version covers the versions that no other entry names
+                types.yaml:5: types[3]: has the same manager, type and version as "2.1-5"; give every type once; an entry \
+                without a version covers the versions that no other entry names
+                types.yaml:7: types[5].name: "1" is already the name of the entry for type 1; give every entry a name of its own
                 """),
     ]
 }

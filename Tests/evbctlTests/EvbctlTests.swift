@@ -228,7 +228,7 @@ private let full = ["5ab5c6a6-9f4b-4d27-a1bb-3b8d9d7b6a51", "--port", "eth0", "-
             port: "eth0", vsiID: "x", reason: .insufficientResources, hard: false, kept: true)
         #expect(
             Failure(.refused(ControlError(refused))).text == """
-                evbctl: the bridge on eth0 refused VSI x: insufficient-resources, it has not the resources; it stays as it was
+                evbctl: the bridge on eth0 refused VSI x: insufficient-resources, it does not have the resources; it stays as it was
                   it may be asked again later
                 """)
         #expect(

@@ -54,7 +54,7 @@ import Testing
         let shown = presenter.port(details).components(separatedBy: "\n\n")
         #expect(
             shown.prefix(2) == [
-                "PROBLEM: VSI 1 is associated on port1, and the station here asks for it on and on: end one",
+                "PROBLEM: VSI 1 is associated on port1, and the station here keeps asking for it: end one",
                 "PROBLEM: VSI 1 asks for an address of VSI 2: give it another",
             ])
         #expect(Presenter(colour: true).port(details).hasPrefix("\u{1B}[31mPROBLEM: "))

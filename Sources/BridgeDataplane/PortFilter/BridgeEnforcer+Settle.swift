@@ -142,7 +142,7 @@ extension BridgeEnforcer {
         case .quiet: return try netlink { try $0.learns(portIndex: index) } == false
         case .forwarding(let address, let vid):
             guard let bridge = try netlink({ try $0.bridge(ofPort: index) }) else {
-                throw EnforcementError(description: "\(port.name) is no port of a Linux bridge")
+                throw EnforcementError(description: "\(port.name) is not a port of a Linux bridge")
             }
             let hardware = HardwareAddress(address.rawValue)
             let found = try netlink { try $0.entry(of: hardware, vid: vid, bridgeIndex: bridge.index) }

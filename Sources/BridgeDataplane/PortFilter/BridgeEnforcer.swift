@@ -110,7 +110,7 @@ package final class BridgeEnforcer {
         guard ports[name] == nil else { return false }
         fabrics = [:]
         guard let rules = PortRules(port: name) else {
-            throw EnforcementError(description: "nftables cannot name an interface \(name)")
+            throw EnforcementError(description: "nftables cannot use \(name) as the name of an interface")
         }
         try run(rules.declaration)
         let port = Port(rules: rules)
@@ -183,7 +183,7 @@ package final class BridgeEnforcer {
         fabrics = [:]
         defer { displaced = [:] }
         guard ports[name] != nil else {
-            let error = EnforcementError(description: "nothing can be imposed on \(name)")
+            let error = EnforcementError(description: "rules cannot be installed on \(name)")
             for case .grant(let token, _) in changes { outcome.failures[token] = error }
             for case .stations(let token, _) in changes { outcome.failures[token] = error }
             return outcome
@@ -281,7 +281,7 @@ package final class BridgeEnforcer {
     private func view(ofPort name: String) throws(EnforcementError) -> BridgeView {
         let index = ports[name]?.index ?? 0
         guard let bridge = try netlink({ try $0.bridge(ofPort: index) }) else {
-            throw EnforcementError(description: "\(name) is no port of a Linux bridge")
+            throw EnforcementError(description: "\(name) is not a port of a Linux bridge")
         }
         var view = BridgeView(
             bridgeIndex: bridge.index, portIndex: index, filtersVLANs: bridge.filtersVLANs == true)

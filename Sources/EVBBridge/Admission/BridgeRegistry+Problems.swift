@@ -28,8 +28,8 @@ extension PortProblem {
         self.init(
             kind: .vsiContest, vsiID: "\(contest.vsiID)", otherPort: isHolder ? contest.asker : contest.holder,
             message: isHolder
-                ? "VSI \(contest.vsiID) is associated here, and the station on \(contest.asker) asks for it on and on"
-                : "VSI \(contest.vsiID) is associated on \(contest.holder), and the station here asks for it on and on",
+                ? "VSI \(contest.vsiID) is associated here, and the station on \(contest.asker) keeps asking for it"
+                : "VSI \(contest.vsiID) is associated on \(contest.holder), and the station here keeps asking for it",
             hint: VSIPlaces.Contest.remedy)
     }
 

@@ -186,7 +186,7 @@ package final class HoldingsJournal {
             file = nil
             if !isReported {
                 logger.warning(
-                    "who holds which address cannot be stored: after a restart, addresses go to the VSI that asks first; make room or permit it",
+                    "who holds which address cannot be stored: after a restart, addresses go to the VSI that asks first; free some space, or make the directory writable",
                     metadata: ["file": "\(path)", "error": "\(error)"])
             }
             isReported = true

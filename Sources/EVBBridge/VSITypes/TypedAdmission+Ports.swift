@@ -38,7 +38,7 @@ extension TypedAdmission {
         guard let port = ports.removeValue(forKey: name) else { return }
         if ports.isEmpty { endWatch() }
         for key in reviews.keys where key.port == name { reviews[key] = nil }
-        let error = EnforcementError(description: "the port is leaving")
+        let error = EnforcementError(description: "the port is being removed")
         port.told.finish()
         for waiting in port.waiting.removeAll() { waiting.completion?(error) }
         _ = programmer.perform(BridgeOperation.detach(name), of: name) { [weak self, logger] answer in
@@ -138,13 +138,13 @@ extension TypedAdmission {
         // Not more than a type may have now: what has a place keeps it.
         let decision = port.database.decide(request, on: key.port, vsisOfType: { _ in .min })
         guard case .allowed(_, let type) = decision else {
-            return revoke(key, "its VSI type is gone or does not allow it any more")
+            return revoke(key, "its VSI type no longer exists or no longer allows it")
         }
         guard type != grant.type else { return replace(key, grant, grant.of(type, grant.token, port.edition)) }
         do throws(AddressLedger.Obstacle) {
             try registry.setSharing(grant.addresses, type.profile.sharedAddresses)
         } catch {
-            return revoke(key, "its VSI type does not let it share addresses any more: \(error)")
+            return revoke(key, "its VSI type no longer lets it share addresses: \(error)")
         }
         registry.note(
             key.vsiID, grant.request.command, grant.filter, on: key.port, shared: type.profile.sharedAddresses)
@@ -169,7 +169,7 @@ extension TypedAdmission {
             if let token = renewed.token { change(key.port, .withdraw(token), nil) }
             return review(key)
         }
-        if let error { return revoke(key, "what its VSI type imposes now is not in force: \(error)") }
+        if let error { return revoke(key, "the rules of its VSI type cannot be installed: \(error)") }
         replace(key, current, renewed)
         review(key)
     }
@@ -193,7 +193,7 @@ extension TypedAdmission {
         _ name: String, _ change: ClaimChange, entries: Int = 1, _ completion: ((EnforcementError?) -> Void)?
     ) {
         guard let port = ports[name] else {
-            completion?(EnforcementError(description: "the port is leaving"))
+            completion?(EnforcementError(description: "the port is being removed"))
             return
         }
         // Any station may cause these, without end; what is inherited goes in any case when its time is over.
@@ -225,7 +225,7 @@ extension TypedAdmission {
             guard case .changed(let outcome)? = answer else { return }
             // The port has left, and another has its name.
             guard let self, let port, ports[name] === port else {
-                for waiting in batch { waiting.completion?(EnforcementError(description: "the port is leaving")) }
+                for waiting in batch { waiting.completion?(EnforcementError(description: "the port is being removed")) }
                 return
             }
             if outcome.ignoresVLANs { tellOfIgnoredVLANs(name) }

@@ -206,7 +206,7 @@ package final class TypedAdmission: VSIAdmission {
 
     package func decide(_ request: BridgeRequest, on port: String, completion: @escaping (BridgeDecision) -> Void) {
         guard let (database, edition) = ports[port].map({ ($0.database, $0.edition) }) else {
-            return refuse(request, on: port, because: "the port is leaving", .shortage, completion)
+            return refuse(request, on: port, because: "the port is being removed", .shortage, completion)
         }
         switch database.decide(request, on: port, vsisOfType: { self.count(of: $0, without: request.vsiID) }) {
         case .refused(let reason): refuse(request, on: port, because: "\(reason)", reason.refusal, completion)

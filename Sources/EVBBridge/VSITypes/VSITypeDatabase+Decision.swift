@@ -45,14 +45,14 @@ package enum TypeRefusal: Hashable, Error {
 extension TypeRefusal: CustomStringConvertible {
     package var description: String {
         switch self {
-        case .unknownManager(let manager): "there are no types of manager \(manager)"
+        case .unknownManager(let manager): "manager \(manager) has no types"
         case .unknownType(let typeID): "there is no type \(typeID)"
         case .unknownVersion(let version, let type): "there is no version \(version) of type \(type)"
         case .addressMissing(let type):
-            "type \(type) holds its VSIs to their addresses, and the filter names none (anti-spoofing: false would allow it)"
+            "type \(type) checks source addresses, and the filter names none (anti-spoofing: false would allow it)"
         case .addressNotAllowed(let address, let type): "type \(type) does not allow address \(address)"
         case .addressProtected(let address): "address \(address) is protected (protected-macs)"
-        case .portNotAllowed(let port, let type): "type \(type) is not for \(port)"
+        case .portNotAllowed(let port, let type): "type \(type) may not be used on \(port)"
         case .vlanNotAllowed(let vid, let type): "type \(type) does not allow VLAN \(vid) there"
         case .groupNotAllowed(let group, let type): "type \(type) does not allow group \(group)"
         case .tooManyEntries(let type): "the VLANs of type \(type) make more filter entries than one TLV can hold"

@@ -41,7 +41,7 @@ package enum ConfigurationAdvice {
         var buffer = [CChar](repeating: 0, count: 1 << 16)
         guard getgrnam_r(name, &entry, &buffer, buffer.count, &found) == 0 else { return nil }
         guard found != nil else {
-            return "there is no group \(printable(name)); make it (groupadd), or name another"
+            return "there is no group \(printable(name)); create it (groupadd), or name another"
         }
         guard Processes.ownUser != 0, getegid() != entry.gr_gid else { return nil }
         var groups = [gid_t](repeating: 0, count: 65_536)

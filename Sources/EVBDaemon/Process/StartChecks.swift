@@ -117,7 +117,7 @@ enum StartChecks {
         }
         let cause = failure.map { "\($0)" } ?? "none is free"
         throw Daemon.StartError(
-            description: "no netlink port can be had, on which libvirt would ask: \(cause); set libvirt.enabled: false")
+            description: "no netlink port is free for the requests of libvirt: \(cause); set libvirt.enabled: false")
     }
 
     /// Takes the interfaces of the configuration that are there; the ports take the others when they come.

@@ -44,8 +44,8 @@ public enum PeerLoss: Hashable, Sendable {
         case .linkDown: "the link is down"
         case .aged: "its LLDP information has aged out"
         case .shutdown: "it has sent a shutdown LLDPDU"
-        case .withdrawn: "it sends no EVB TLV of a \(role == .station ? "station" : "bridge") any more"
-        case .dialectChanged: "another dialect is spoken now"
+        case .withdrawn: "it no longer sends the EVB TLV of a \(role == .station ? "station" : "bridge")"
+        case .dialectChanged: "the dialect has changed"
         case .replaced:
             "it does not answer, and another \(role == .station ? "station" : "bridge") has taken its place"
         }

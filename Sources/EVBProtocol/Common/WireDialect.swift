@@ -103,11 +103,11 @@ public enum DialectTLV: Hashable, Sendable {
 /// What the dialect that is spoken cannot say of a VSI.
 public enum DialectLimit: String, Hashable, Sendable {
     /// The draft's filters are pairs of MAC address and VID.
-    case filterFormat = "the draft knows only filters of MAC address and VID"
+    case filterFormat = "the draft has only filters of MAC address and VID"
     /// The draft's VSIIDs are UUIDs.
-    case vsiIDFormat = "the draft knows only UUIDs as VSIIDs"
+    case vsiIDFormat = "the draft has only UUIDs as VSIIDs"
     /// The draft's manager IDs have one octet.
-    case managerID = "the draft knows only manager IDs of one octet"
+    case managerID = "the draft has only manager IDs of one octet"
 }
 
 extension WireDialect {

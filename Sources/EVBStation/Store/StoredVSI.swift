@@ -34,9 +34,9 @@ package struct StoredVSI: Equatable {
 
         package var description: String {
             switch self {
-            case .notJSON: "it is torn, or not a file of evbd's"
-            case .version(let version): "it is of version \(version), and this evbd knows \(StoredVSI.version)"
-            case .value(let key): "its value of \(key) makes no sense"
+            case .notJSON: "it is incomplete, or not a file of evbd"
+            case .version(let version): "it has version \(version), and this evbd reads version \(StoredVSI.version)"
+            case .value(let key): "its value of \(key) is not valid"
             }
         }
     }

@@ -100,7 +100,7 @@ package final class VSIStore {
     private func owe(_ vsi: StoredVSI?, _ path: String, _ error: SystemError) {
         if owed.isEmpty {
             logger.error(
-                "what has become of a VSI cannot be stored: a restart of evbd would go on with what was before; make room or permit it",
+                "what has become of a VSI cannot be stored: a restart of evbd would go on with what was before; free some space, or make the directory writable",
                 metadata: ["file": "\(path)", "error": "\(error)"])
         }
         owed.updateValue(vsi, forKey: path)
@@ -173,7 +173,7 @@ package final class VSIStore {
         let path = "\(directory)/\(name)"
         do throws(SystemError) {
             guard try Files.status(path).isOurs(.regular) else {
-                return setAside(name, "others could have written it")
+                return setAside(name, "other users could have written it")
             }
             let octets = try Files.read(path, limit: Self.lengthMax)
             do throws(StoredVSI.Mistake) {

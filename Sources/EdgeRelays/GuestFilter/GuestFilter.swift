@@ -166,7 +166,7 @@ package final class GuestFilter {
     }
 
     private func enforce(_ key: String, _ rules: GuestRules.Change?, _ name: String, then: @escaping Completion) {
-        guard let rules else { return then("nftables cannot have the name \(name) in a rule") }
+        guard let rules else { return then("nftables cannot use the name \(name) in a rule") }
         watchRules()
         wanted?.insert(key)
         change(rules) { [weak self] problem in

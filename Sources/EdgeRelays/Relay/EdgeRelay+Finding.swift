@@ -16,7 +16,7 @@ extension EdgeRelay {
         case .find(nil, _): nil
         case .function(let function):
             if let name = machine.slots[vsiID]?.actual.name {
-                "the VSI has the link \(name) already: de-associate it first to change that"
+                "the VSI already has the link \(name): de-associate it first to change that"
             } else {
                 functions.conflict(function, for: vsiID)
             }
@@ -25,19 +25,19 @@ extension EdgeRelay {
 
     private func conflict(_ specification: Specification, for vsiID: VSIID) -> String? {
         if let function = functions.name(of: vsiID) {
-            return "the VSI has \(function) already: de-associate it first to change that"
+            return "the VSI already has \(function): de-associate it first to change that"
         }
         if let other = machine.holder(of: specification.name), other != vsiID {
             return "the link \(specification.name) belongs to VSI \(other): choose another name"
         }
         if let bridge {
             return
-                "\(portName) is in the bridge \(bridge.name), so that no \(specification.kind.rawValue) can be made on "
+                "\(portName) is in the bridge \(bridge.name), so the kernel makes no \(specification.kind.rawValue) on "
                 + "it: name a tap that is in the bridge, or leave the link out"
         }
         let slot = machine.slots[vsiID]
         if let slot, slot.isCreated, slot.desired != .absent, slot.desired.spec != LinkSpec(.make(specification)) {
-            return "the VSI has the link \(slot.actual.name ?? specification.name) already: de-associate it first to "
+            return "the VSI already has the link \(slot.actual.name ?? specification.name): de-associate it first to "
                 + "change the link"
         }
         // While it is being made the table may have it without its alias.
@@ -45,7 +45,7 @@ extension EdgeRelay {
             return nil
         }
         if link.alias == Self.alias(vsiID) { return nil }
-        return "there is a link \(specification.name) already, which evbd did not make: choose another name, or "
+        return "the link \(specification.name) already exists, and evbd did not make it: choose another name, or "
             + "delete it"
     }
 

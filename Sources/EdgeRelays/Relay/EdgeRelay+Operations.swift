@@ -78,7 +78,8 @@ extension EdgeRelay {
         whenHostIsOff { relay in
             guard let port = relay.table[relay.portName] else {
                 let name = "create \(spec.kind ?? "link") \(spec.name ?? "") on \(relay.portName)"
-                return relay.finished(vsiID, operation, .failed(LinkFailure(.notFound, "\(name): the port is gone")))
+                return relay.finished(
+                    vsiID, operation, .failed(LinkFailure(.notFound, "\(name): the port was removed")))
             }
             if let bond = relay.bond(of: port) {
                 let name = "create \(spec.kind ?? "link") \(spec.name ?? "") on \(relay.portName)"

@@ -104,14 +104,14 @@ package final class VirtualFunctions {
             return "\(demand.name) of \(portName) belongs to VSI \(other.key): choose another"
         }
         if let own = entries[vsiID], own.demand != demand {
-            return "the VSI has \(own.demand.name) already: de-associate it first to change that"
+            return "the VSI already has \(own.demand.name): de-associate it first to change that"
         }
         let file = "/sys/class/net/\(portName)/device/sriov_numvfs"
         let text = (try? Files.read(file, limit: 64)).map { String(decoding: $0, as: UTF8.self) } ?? ""
         let count = UInt32(text.filter { $0 != "\n" }) ?? 0
         if demand.number < count { return nil }
         return count == 0
-            ? "\(portName) has no virtual functions: write how many it is to have to \(file), or choose another link"
+            ? "\(portName) has no virtual functions: write the number of them to \(file), or choose another link"
             : "\(portName) has \(count) virtual functions, from vf:0 on: choose one of these, or write another number to \(file)"
     }
 
@@ -170,7 +170,7 @@ package final class VirtualFunctions {
                 .failure(
                     NetlinkError(
                         operation: "set \(entry.demand.name) of \(portName)", kind: .notFound,
-                        reason: "the port is gone")))
+                        reason: "the port was removed")))
         }
         // What stays is not set again: some cards reset a function whose address or VLAN is set.
         var change = wanted

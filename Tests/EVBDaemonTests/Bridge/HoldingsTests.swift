@@ -133,7 +133,7 @@ private func seconds(_ number: UInt64) -> Instant { Instant(nanoseconds: number 
             #expect(bench.read().isEmpty)
         }
         try bench.write(heading + line, mode: 0o666)
-        #expect(bench.read().isEmpty, "others could have written it")
+        #expect(bench.read().isEmpty, "other users could have written it")
         // Nothing of all that is in the way of what comes next.
         let journal = bench.journal()
         _ = journal.read(ports: ["a"])

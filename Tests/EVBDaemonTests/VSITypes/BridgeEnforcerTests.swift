@@ -139,7 +139,7 @@ extension EnforcementTests {
             try bench.command("ip", "link", "set", port, "nomaster")
             #expect(
                 enforcer.change(port, [.grant(one, frames(4))]).failures[one]?.description
-                    == "\(port) is no port of a Linux bridge")
+                    == "\(port) is not a port of a Linux bridge")
             #expect(enforcer.change(port, [.withdraw(two)]).failures.isEmpty)
             try enforcer.detach(port)
             #expect(!bench.hasTable)
