@@ -29,7 +29,8 @@ extension RelayMachine {
         // What was heard meanwhile may be newer than the result, or was about a name that the machine did not know.
         let isRenamed = slots[vsiID]?.actual.name.map { formerName != nil && formerName != $0 } ?? false
         if hasStaleNews || isRenamed { look(vsiID, view, &effects) }
-        if running.hasLostNamespace { lookElsewhere(vsiID, &effects) }
+        // It may have been back and deleted before the answer that it had left.
+        if running.hasLostNamespace || hasStaleNews { lookElsewhere(vsiID, &effects) }
         return effects
     }
 

@@ -200,6 +200,28 @@ private struct ClosedView: LinkView {
         #expect(operations(machine.observe(.retry(vsi), View())) == [.locate(name: "vm0")])
     }
 
+    @Test("SEC-1118 a link that was back and deleted before the answer that it had left is looked for")
+    func backAndDeletedBeforeTheAnswer() {
+        var machine = RelayMachine(policy: policy)
+        _ = machine.want(vsi, .up(spec, vlan: nil), View())
+        let here = View(links: [7: link(7, isUp: true)], candidate: (7, true))
+        _ = machine.finished(
+            vsi, .create(spec, vlan: nil, .vepa), .link(link(7, isUp: true), .created(vlan: nil)), here)
+        let down = View(links: [7: link(7)], candidate: (7, true))
+        #expect(
+            operations(machine.observe(.link(name: "vm0", address: nil, owner: vsi, link(7)), down)) == [
+                .look(index: 7)
+            ])
+        // It has left, come back as 8 and been deleted.
+        let away = View(left: [7])
+        _ = machine.observe(.link(name: "eth0", address: nil, owner: vsi, link(8, "eth0")), away)
+        _ = machine.observe(.link(name: "eth0", address: nil, owner: vsi, nil), away)
+        let effects = machine.finished(vsi, .look(index: 7), .gone, away)
+        #expect(operations(effects) == [.locate(name: "vm0")])
+        #expect(
+            operations(machine.finished(vsi, .locate(name: "vm0"), .gone, View())) == [.create(spec, vlan: nil, .vepa)])
+    }
+
     @Test("SEC-1115 who waits for a link whose addresses cannot be opened hears so, and it is tried again")
     func unopened() {
         var machine = RelayMachine(policy: policy)

@@ -2,4 +2,4 @@
 # file: Sources/EdgeRelayMachine/RelayMachine+Results.swift
 # runs: 400
 # options: --dataplane
-s/if running\.hasLostNamespace \{ lookElsewhere\(vsiID, &effects\) \}/_ = running/
+s/if running\.hasLostNamespace \|\| hasStaleNews \{ lookElsewhere\(vsiID, &effects\) \}/_ = running/

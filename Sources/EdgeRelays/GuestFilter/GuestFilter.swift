@@ -23,8 +23,10 @@ package final class GuestFilter {
     /// How long a change of closed addresses that is not urgent waits for others, or to be taken back: a VSI that the
     /// bridge grants at once is never closed.
     private static let closedDelay = Interval.milliseconds(50)
-    /// The least time between transactions that make closed addresses only. What they cost grows with the links.
+    /// The most time between transactions that make closed addresses only, and the part of it that they may take: what one costs
+    /// grows with the links, and an association waits for it.
     private static let closedGap = Interval.milliseconds(20)
+    private static let closedShare: UInt64 = 4
     /// How long after a refusal by nftables closed addresses are tried again.
     private static let closedRetry = Interval.seconds(1)
     /// How far apart listings of all rules are, as news may be lost; they take at most one part in so many of the time.
@@ -55,6 +57,8 @@ package final class GuestFilter {
     /// When the changes of closed addresses that wait are made at the latest.
     private var flushAt: Instant?
     private var lastChangeAt: Instant?
+    /// How long the last transaction took.
+    private var lastChangeTime = Interval(nanoseconds: 0)
     private let timers: Timers
     private var changing = Reconciler<Batch>()
     private var hostShield = HostShield.none
@@ -190,9 +194,12 @@ package final class GuestFilter {
     func awaitOpen(_ addresses: Set<HardwareAddress>, port index: Int32, then: @escaping (String?) -> Void) {
         guard closedQueue.isOpening(addresses, port: index) else { return then(nil) }
         closedQueue.wait(addresses, port: index, then: then)
-        let earliest = lastChangeAt.map { $0 + Self.closedGap } ?? timers.now
+        let earliest = lastChangeAt.map { $0 + Self.pause(after: lastChangeTime) } ?? timers.now
         flush(at: max(earliest, timers.now))
     }
+
+    /// How long after a transaction that took so long the next one that makes closed addresses only may begin.
+    static func pause(after spent: Interval) -> Interval { min(spent * closedShare, closedGap) }
 
     private func flush(at moment: Instant) {
         guard !closedQueue.isEmpty, flushAt.map({ moment < $0 }) ?? true else { return }
@@ -363,8 +370,11 @@ package final class GuestFilter {
     private func submit() {
         let next = changing.next { waiting.isEmpty && closedQueue.isEmpty ? nil : nextBatch() }
         guard let (batch, turn) = next else { return }
+        let began = timers.now
         let isTaken = programmer.perform(Self.operation(batch.changes)) { [weak self] answer in
-            if self?.changing.ended(turn) != nil { self?.ended(batch, answer) }
+            guard let self, changing.ended(turn) != nil else { return }
+            lastChangeTime = timers.now.since(began)
+            ended(batch, answer)
         }
         guard !isTaken else { return }
         changing.reset()

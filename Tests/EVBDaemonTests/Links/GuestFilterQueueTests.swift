@@ -100,6 +100,14 @@ private final class Bench {
         bench.queue.finish()
     }
 
+    @Test(
+        "SEC-1120 an association waits for as long as transactions of closed addresses cost, and not longer than it has to"
+    )
+    func pauses() {
+        let pauses = [0, 1, 3, 5, 100].map { GuestFilter.pause(after: .milliseconds($0)) }
+        #expect(pauses == [0, 4, 12, 20, 20].map { Interval.milliseconds($0) })
+    }
+
     @Test("SEC-1131 what waits when evbd stops is made all the same")
     func stop() throws {
         let bench = try Bench()
