@@ -37,6 +37,7 @@ let package = Package(
         .target(name: "JSON", dependencies: ["TerminalText"], swiftSettings: strict),
         .target(name: "EVBModel", dependencies: ["JSON", "TerminalText"], swiftSettings: strict),
         .target(name: "EVBWire", swiftSettings: strict),
+        .target(name: "EVBHistory", dependencies: ["EVBModel", "EVBWire"], swiftSettings: strict),
         .target(
             name: "EVBSettings", dependencies: ["EVBModel", "EVBWire"], swiftSettings: strict),
         .target(name: "EVBProtocol", dependencies: ["EVBTime", "EVBWire"], swiftSettings: strict),
@@ -50,6 +51,7 @@ let package = Package(
         // SNMP: the protocol between a master and its subagents, and evbd's state as objects of the MIBs.
         .target(name: "AgentX", dependencies: ["EVBTime"], swiftSettings: strict),
         .target(name: "EVBMIB", dependencies: ["AgentX", "EVBModel", "EVBTime", "EVBWire"], swiftSettings: strict),
+        .target(name: "LldpadFile", dependencies: ["EVBModel", "TerminalText"], swiftSettings: strict),
 
         // The kernel, one small type per interface.
         .target(name: "CLinux", cSettings: [.unsafeFlags(["-Wall", "-Wextra", "-Werror"])]),
@@ -110,8 +112,8 @@ let package = Package(
         .target(
             name: "ControlServer",
             dependencies: [
-                "EVBControl", "EVBModel", "EVBPorts", "EVBProtocol", "EVBTime", "EVBWire", "EventLoop", "JSON",
-                "LinuxSystem", logging,
+                "EVBControl", "EVBHistory", "EVBModel", "EVBPorts", "EVBProtocol", "EVBTime", "EVBWire", "EventLoop",
+                "JSON", "LinuxSystem", logging,
             ],
             swiftSettings: strict),
         .target(
@@ -136,7 +138,7 @@ let package = Package(
             dependencies: [
                 "EVBProtocol", "EVBTime", "EVBWire", "LinuxSystem", "CLinux", "EventLoop", "PacketSocket", "Netlink",
                 "Nftables", "Dataplane", "EdgeRelays", "BridgeDataplane", "EVBPorts", "EVBStation", "EVBBridge",
-                "ControlServer", "LibvirtServer",
+                "ControlServer", "LibvirtServer", "EVBHistory",
                 "EVBControl", "EVBModel", "EVBSettings", "SettingsFile", "JSON", "TerminalText", logging,
             ],
             swiftSettings: strict),
@@ -144,7 +146,10 @@ let package = Package(
             name: "evbd", dependencies: ["EVBDaemon", "EVBModel", "EVBSettings", "SettingsFile", argumentParser],
             swiftSettings: strict, linkerSettings: hardened),
         .executableTarget(
-            name: "evbctl", dependencies: ["EVBControl", "EVBModel", "JSON", "TerminalText", argumentParser],
+            name: "evbctl",
+            dependencies: [
+                "EVBControl", "EVBModel", "JSON", "LinuxSystem", "LldpadFile", "TerminalText", argumentParser,
+            ],
             swiftSettings: strict, linkerSettings: hardened),
 
         .executableTarget(
@@ -164,6 +169,9 @@ let package = Package(
             name: "ControlSamples", dependencies: ["EVBControl", "EVBModel"], path: "Tests/ControlSamples",
             swiftSettings: strictTests),
 
+        .testTarget(
+            name: "EVBHistoryTests", dependencies: ["EVBHistory", "EVBModel", "EVBTime", "EVBWire"],
+            swiftSettings: strictTests),
         .testTarget(name: "EVBWireTests", dependencies: ["EVBWire", "EVBTime"], swiftSettings: strictTests),
         .testTarget(
             name: "EVBProtocolTests", dependencies: ["EVBProtocol", "EVBTime", "EVBWire"], exclude: ["Snapshots"],
@@ -233,6 +241,9 @@ let package = Package(
             name: "SettingsFileTests",
             dependencies: ["VSISamples", "SettingsFile", "EVBSettings", "EVBModel", "EVBWire", "LinuxSystem"],
             swiftSettings: strictTests),
+        .testTarget(
+            name: "LldpadFileTests", dependencies: ["LldpadFile", "EVBSettings", "LinuxSystem", "SettingsFile"],
+            exclude: ["Samples"], swiftSettings: strictTests),
         .testTarget(
             name: "EVBPortsTests",
             dependencies: [

@@ -22,15 +22,18 @@ struct VSIListing: Sequence, IteratorProtocol {
     private var vsiIDs: [VSIID] = []
     private var place = 0
     private let state: VSIState?
+    private let query: VSIQuery
 
     /// Lists the VSIs of some ports.
     ///
     /// - Parameters:
     ///   - ports: the ports, in any order.
     ///   - state: the state that is asked for; nil for all.
-    init(_ ports: [any VSISource], state: VSIState?) {
+    ///   - query: what else is asked for.
+    init(_ ports: [any VSISource], state: VSIState?, query: VSIQuery = VSIQuery()) {
         self.ports = ports.sorted { $0.name > $1.name }
         self.state = state
+        self.query = query
     }
 
     mutating func next() -> VSIStatus?? {
@@ -48,6 +51,7 @@ struct VSIListing: Sequence, IteratorProtocol {
         let vsiID = vsiIDs[place]
         // Its state before all the rest, which takes a hundred times as long to write.
         guard let port = current, state == nil || port.vsiState(vsiID) == state else { return .some(nil) }
+        guard query.fitsAll || port.vsiTraits(vsiID).map({ query.fits(vsiID, $0) }) ?? false else { return .some(nil) }
         return .some((port, vsiID))
     }
 

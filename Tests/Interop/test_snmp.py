@@ -12,6 +12,7 @@ from lab.snmpd import EVB, LLDP, Counting, Snmpd
 from lab.switch import Switch
 from lab.system import REPOSITORY
 from lab.varlink import Control
+from test_systemd import INSIDE, Manager, require_systemd
 
 GUEST = "52:54:00:11:22:33"
 # What nobody on this machine is.
@@ -185,10 +186,10 @@ def test_OPS_716_without_privileges(cable):
     assert f"```text\n{conf}```\n" in page
     assert settings(REPOSITORY / "Packaging/systemd/evbd-snmp.service")["User"] == ["evbd-snmp"] and "evbd-snmp" in conf
     cable.lab.directory.chmod(0o755)
-    where = cable.lab.directory / "snmpd" / "agentx" / "master"
 
     def said_by_page(text):
-        return text.replace("/var/agentx/master", str(where)).replace("root evbd-snmp", f"root {USER}").splitlines()
+        text = text.replace("/run/agentx", f"{cable.lab.directory}/snmpd/agentx").replace("/var/agentx", f"{cable.lab.directory}/var/agentx")
+        return text.replace("root evbd-snmp", f"root {USER}").splitlines()
     # As Debian starts it, snmpd gives up root.
     words = ("-u", "65534", "-g", "65534")
     snmpd = Snmpd(cable.lab, cable.host, settings=said_by_page(re.sub("^agentXPerms.*", "", conf, flags=re.M)), words=words)
@@ -197,13 +198,55 @@ def test_OPS_716_without_privileges(cable):
         "setpriv", "--reuid", USER, "--regid", USER, "--clear-groups", "--bounding-set=-all", "--no-new-privs", "--pdeathsig", "KILL"])
     eventually(lambda: "agentXPerms" in agent.output() and "read-only: {}" in agent.output(), 5, "both remedies are named")
     snmpd.process.stop()
-    snmpd.configure(said_by_page(conf))
+    # A new folder, which snmpd makes with the permissions of the page.
+    snmpd.socket.unlink(missing_ok=True)
+    snmpd.socket.parent.rmdir()
+    # Behind what Debian's own file says, which is where its includeDir stands.
+    snmpd.configure([*snmpd.as_debian_has_it(), *said_by_page(conf)])
     snmpd.start()
     assert re.search(r"^  read-only: \{\}$", page, re.M)
     evbd.config["control"]["read-only"] = "{}"
     evbd.write_config()
     evbd.terminate()
     evbd.start()
-    snmpd.wait_for_objects(agent)
-    # The page's view shows EVB, and nothing of the host.
-    assert not (snmpd.get("1.3.6.1.2.1.1.1.0") or "No Such").startswith("STRING")
+    snmpd.wait_for_objects(agent, community="evb")
+    # The page's view shows EVB and nothing of the host; Debian's shows what it did.
+    assert not snmpd.get("1.3.6.1.2.1.1.1.0", community="evb").startswith("STRING")
+    assert snmpd.get("1.3.6.1.2.1.1.1.0").startswith("STRING") and not snmpd.get(f"{EVB}.1.1.0").startswith("INTEGER")
+
+
+class WithSNMP(Manager):
+    """A systemd that has evbd-snmp's unit too."""
+
+    inside = INSIDE.replace("systemd-sysusers evbd.conf", """
+install -m 755 "$lab/evbd-snmp" /usr/sbin
+install -m 644 -D "$packaging/evbd-snmp.sysusers" /etc/sysusers.d/evbd-snmp.conf
+install -m 644 "$packaging/evbd-snmp.service" /run/units
+systemd-sysusers evbd.conf evbd-snmp.conf""")
+    programs = (*Manager.programs, "evbd-snmp")
+
+
+def test_OPS_716_the_unit(cable):
+    """OPS-716 systemd runs Packaging/systemd/evbd-snmp.service: its own user, no capability, no network, and snmpd shows the objects."""
+    require_systemd()
+    manager = WithSNMP(cable)
+    group = manager("id", "-g", "evbd-snmp").stdout.strip()
+    cable.lab.directory.chmod(0o755)
+    where = cable.lab.directory / "snmpd" / "agentx"
+    conf = (REPOSITORY / "Packaging/snmpd.conf").read_text().replace("/run/agentx", str(where)).replace("/var/agentx", f"{where}-other")
+    conf = conf.replace("root evbd-snmp", f"root {group}")
+    snmpd = Snmpd(cable.lab, cable.host, settings=conf.splitlines())
+    # The master's folder is below /tmp here, of which the unit has one of its own.
+    manager("mkdir", "-p", "/run/units/evbd-snmp.service.d")
+    manager("sh", "-c", f"printf '[Service]\\nBindPaths={where}\\nExecStart=\\nExecStart=/usr/sbin/evbd-snmp --agentx {where}/master\\n' "
+            ">/run/units/evbd-snmp.service.d/lab.conf; printf 'control:\\n  read-only: {}\\n' >>/etc/evbd/evbd.yaml")
+    manager("systemctl", "daemon-reload")
+    manager("systemctl", "start", "evbd", "evbd-snmp")
+    eventually(lambda: (snmpd.get(f"{EVB}.1.1.0", community="evb") or "").startswith("INTEGER: 2"), 15, f"the objects are there\n{manager.process.tail()}")
+    number = manager("systemctl", "show", "-P", "MainPID", "evbd-snmp").stdout.strip()
+    shown = manager("cat", f"/proc/{number}/status").stdout
+    for line in ("CapBnd:\t0000000000000000", "CapEff:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2", f"Gid:\t{group}\t{group}"):
+        assert line in shown, shown
+    assert manager("readlink", f"/proc/{number}/ns/net").stdout != manager("readlink", "/proc/1/ns/net").stdout
+    manager("systemctl", "stop", "evbd-snmp")
+    assert manager("systemctl", "show", "-P", "Result", "evbd-snmp").stdout.strip() == "success"

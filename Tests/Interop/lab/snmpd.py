@@ -38,12 +38,16 @@ class Snmpd:
             "rocommunity public 127.0.0.1", "rwcommunity private 127.0.0.1", "master agentx", f"agentXSocket {self.socket}",
             "agentXTimeout 1", "agentXRetries 0"])]) + "\n")
 
+    def as_debian_has_it(self):
+        """The lines of the snmpd.conf that Debian installs, but for where it listens and what it includes."""
+        lines = (self.root / "etc/snmp/snmpd.conf").read_text().splitlines()
+        return [line for line in lines if not line.startswith(("agentaddress", "includeDir"))]
+
     def start(self):
-        self.socket.parent.mkdir(exist_ok=True)
         self.process = self.lab.start(self._name, self._namespace.command(
             self.root / "usr/sbin/snmpd", "-f", "-Lo", "-C", "-c", self._configuration, *self._words, f"udp:{ADDRESS}"), self._environment)
         # A question that comes before it listens is lost. What the settings do not show is answered too, by an exception.
-        eventually(lambda: self.get("1.3.6.1.2.1.1.3.0", seconds=0.3), 10, f"snmpd answers\n{self.process.tail()}")
+        eventually(lambda: self.get("1.3.6.1.2.1.1.3.0", seconds=0.3) or self.get("1.3.6.1.2.1.1.3.0", seconds=0.3, community="evb"), 10, f"snmpd answers\n{self.process.tail()}")
 
     def run(self, program, *words, community="public", seconds=5):
         """A manager's program; numbers in, numbers out."""
@@ -69,8 +73,8 @@ class Snmpd:
         process = self.lab.start(name, [*command, binary("evbd-snmp"), "--socket", evbd_socket, "--agentx", self.socket, *words])
         return process
 
-    def wait_for_objects(self, process, seconds=15):
-        eventually(lambda: (self.get(f"{EVB}.1.1.0") or "").startswith("INTEGER"), seconds, f"the EVB MIB is shown\n{process.tail()}", every=0.1)
+    def wait_for_objects(self, process, seconds=15, **more):
+        eventually(lambda: (self.get(f"{EVB}.1.1.0", **more) or "").startswith("INTEGER"), seconds, f"the EVB MIB is shown\n{process.tail()}", every=0.1)
         return process
 
 
