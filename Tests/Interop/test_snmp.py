@@ -1,8 +1,10 @@
 """evbd-snmp: evbd's state in SNMP, asked for as a manager does it, by net-snmp's programs from Debian's snmpd."""
 
+import os
 import re
 import time
 import uuid
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +24,12 @@ VSIDB = f"{EVB}.2.1.1"
 
 def numbers(oid):
     return tuple(map(int, oid.split(".")))
+
+
+def processor(process):
+    """Seconds of the processor that a process has used."""
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def hexadecimal(text):
@@ -112,7 +120,7 @@ def test_OPS_711_a_thousand_vsis(cable, pair, tell):
     counting = Counting(cable.lab, evbd.socket)
     agent = snmpd.wait_for_objects(snmpd.evbd_snmp(counting.path, "--interval", "3600", "--max-age", "7200"))
     rows = [(1, 1, 5, *vsi.bytes) for vsi in vsis]
-    states, seconds = [], {}
+    states, seconds, before = [], {}, [processor(each) for each in (agent, snmpd.process)]
     for program, oid in (("snmpwalk", f"{VSIDB}.15"), ("snmpbulkwalk", f"{VSIDB}.15"), ("snmpbulkwalk", EVB)):
         start = time.monotonic()
         met = snmpd.walk(oid, program=program)
@@ -124,7 +132,8 @@ def test_OPS_711_a_thousand_vsis(cable, pair, tell):
     assert states == [rows, rows, rows]
     assert len([name for name in names if name[:len(numbers(f"{EVB}.2.2"))] == numbers(f"{EVB}.2.2")]) == count
     assert [method for _, method in counting.calls] == ["ListPorts", "GetPort", "ListVSIDetails"], "walks ask nothing of evbd"
-    tell(*(f"{what}: {time} s" for what, time in seconds.items()), f"evbd-snmp: {agent.rss_kib()} KiB")
+    tell(*(f"{what}: {time} s" for what, time in seconds.items()), f"evbd-snmp: {agent.rss_kib()} KiB",
+         *(f"{each.name}: {processor(each) - used:.2f} s of the processor" for each, used in zip((agent, snmpd.process), before)))
 
 
 def test_OPS_712_evbd_hangs_and_dies(pair):
