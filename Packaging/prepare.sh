@@ -65,12 +65,13 @@ release_build() {
   if [[ -z $release ]]; then
     install_missing "${BUILD_PACKAGES[@]}"
     require_swift
-    say "Building a release of evbd and evbctl (a few minutes the first time)"
+    say "Building a release of evbd, evbctl and evbd-snmp (a few minutes the first time)"
     swift build --configuration release --static-swift-stdlib --product evbd </dev/null
     swift build --configuration release --static-swift-stdlib --product evbctl </dev/null
+    swift build --configuration release --static-swift-stdlib --product evbd-snmp </dev/null
     release=$(swift build --configuration release --static-swift-stdlib --show-bin-path)
   fi
-  [[ -x $release/evbd && -x $release/evbctl ]] || die "there is no evbd and evbctl in $release"
+  [[ -x $release/evbd && -x $release/evbctl && -x $release/evbd-snmp ]] || die "there is no evbd, evbctl and evbd-snmp in $release"
 }
 
 # The time of the commit, which the package has too, so that the same tree gives the same package.

@@ -80,8 +80,20 @@ package struct ObjectTree: ObjectSource {
         tables.reduce(0) { $0 + $1.rows.reduce(0) { $0 + $1.cells.count { $0 != nil } } }
     }
 
+    /// The place of the first column whose name comes after `name`.
+    private func place(after name: ObjectID) -> Int {
+        var (low, high) = (0, columns.count)
+        while low < high {
+            let middle = low + (high - low) / 2
+            if name < columns[middle].name { high = middle } else { low = middle + 1 }
+        }
+        return low
+    }
+
     package func value(of name: ObjectID) -> SNMPValue {
-        guard let column = columns.first(where: { name.hasPrefix($0.name) }) else { return .noSuchObject }
+        guard let column = columns[..<place(after: name)].last, name.hasPrefix(column.name) else {
+            return .noSuchObject
+        }
         let table = tables[column.table]
         let index = name.parts.dropFirst(column.name.parts.count)
         let place = table.place(notBefore: index)
@@ -90,7 +102,8 @@ package struct ObjectTree: ObjectSource {
     }
 
     package func first(in range: SearchRange) -> VarBind? {
-        for column in columns {
+        // The name may be one within the column before that place.
+        for column in columns[max(place(after: range.start) - 1, 0)...] {
             let rows = tables[column.table].rows
             var place = 0
             if range.start.hasPrefix(column.name) {

@@ -172,7 +172,7 @@ struct Agent {
             "no snmpd listens at \(socket): put \"master agentx\" into snmpd.conf, start snmpd, or name its socket by --agentx"
         case EACCES, EPERM:
             """
-            this user may not use \(socket): put "agentXPerms 0660 0710 root evbd-snmp" into snmpd.conf and restart snmpd (see \
+            this user may not use \(socket): put "agentXPerms 0660 0711 root evbd-snmp" into snmpd.conf and restart snmpd (see \
             evbd-snmp(8))
             """
         default: "snmpd cannot be reached at \(socket): \(error)"

@@ -24,7 +24,7 @@ struct EvbdSNMP: ParsableCommand {
     var socket = ControlSocketPath.standard
 
     @Option(help: ArgumentHelp("The AgentX socket of snmpd.", valueName: "path"), completion: .file())
-    var agentx = "/var/agentx/master"
+    var agentx = "/run/agentx/master"
 
     @Option(help: ArgumentHelp("Ask evbd for its state once in so many seconds, 1 to 3600.", valueName: "seconds"))
     var interval = 10

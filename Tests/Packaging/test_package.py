@@ -4,6 +4,7 @@ import json
 import os
 import re
 import subprocess
+from types import SimpleNamespace
 
 from lab.system import REPOSITORY
 
@@ -146,6 +147,22 @@ def test_OPS_109_the_interface_file_is_what_evbd_says(package):
     assert "\nmethod GetStatus() -> (status: Status)\n" in path.read_text()
     if subprocess.run(["sh", "-c", "command -v varlinkctl"], capture_output=True).returncode == 0:
         assert say("varlinkctl", "validate-idl", path).returncode == 0
+
+
+def test_OPS_717_evbd_snmp_is_a_package_of_its_own(package):
+    """evbd's has nothing of it; its own has program, page, unit, user and examples. The page has each option, and has no warnings."""
+    here, there = ({str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()} for root in (package.root, package.snmp))
+    assert not [name for name in here if "snmp" in name]
+    for name in ("usr/sbin/evbd-snmp", "usr/lib/systemd/system/evbd-snmp.service", "usr/lib/sysusers.d/evbd-snmp.conf",
+                 "usr/share/man/man8/evbd-snmp.8.gz", "usr/share/doc/evbd-snmp/snmp.md", "usr/share/doc/evbd-snmp/examples/snmpd.conf",
+                 "usr/share/bash-completion/completions/evbd-snmp"):
+        assert name in there or f"{name}.gz" in there, f"{name} is missing of {sorted(there)}"
+    text = page(SimpleNamespace(root=package.snmp), "evbd-snmp.8")
+    for argument in json.loads(say(package.snmp / "usr/sbin/evbd-snmp", "--experimental-dump-help").stdout)["command"]["arguments"]:
+        for option in argument.get("names", []):
+            assert ("-" if option["kind"] == "short" else "--") + option["name"] in text, option
+    for line in (REPOSITORY / "Packaging/snmpd.conf").read_text().splitlines():
+        assert line in text, line
 
 
 def test_OPS_111_unit_and_page_name_the_same_paths():
