@@ -23,6 +23,7 @@ package final class DaemonService: ControlService {
     /// What an operator should know beside the ports' own status.
     private let notes: () -> [StatusNote]
     private let timers: Timers
+    private let traffic: TrafficReader
     private let startedAt: Instant
     private var monitors: [ObjectIdentifier: ControlReplyHandle] = [:]
     private var waitCount = 0
@@ -31,11 +32,13 @@ package final class DaemonService: ControlService {
     ///
     /// The service calls the closures during a call only. The owner must end the service no later than `directory`.
     package init(
-        directory: any PortDirectory, timers: Timers, ownCounters: @escaping () -> [Counter: UInt64],
+        directory: any PortDirectory, timers: Timers, traffic: TrafficReader,
+        ownCounters: @escaping () -> [Counter: UInt64],
         furtherCounters: @escaping (EVBPort) -> [Counter: UInt64], notes: @escaping () -> [StatusNote] = { [] }
     ) {
         self.directory = directory
         self.timers = timers
+        self.traffic = traffic
         self.ownCounters = ownCounters
         self.furtherCounters = furtherCounters
         self.notes = notes
@@ -77,10 +80,7 @@ package final class DaemonService: ControlService {
                         counterDiscontinuity: timers.now.since(startedAt).hundredths))
             }
             reply.answer(.statistics(reports))
-        case .getMetrics:
-            reply.answer(
-                metrics: MetricsListing(directory.ports, counters: { [self] in counters(of: $0) }) { [self] in metrics }
-            )
+        case .getMetrics(let vsis): answerMetrics(vsis: vsis, reply)
         case .misbehave(let request):
             let port = try bridgePort(request.interface)
             if let text = request.misbehaviour?.vsiID, VSIID(text) == nil { throw Self.unreadableVSIID(text) }
@@ -198,7 +198,23 @@ package final class DaemonService: ControlService {
         guard let details = port.common.vsiDetails(vsiID) else {
             throw ControlError(.noSuchVSI(vsiID: text, port: nil))
         }
-        reply.answer(.vsiDetails(details))
+        guard let link = port.common.trafficLink(of: vsiID) else { return _ = reply.answer(.vsiDetails(details)) }
+        traffic.read([link]) { reading in
+            // The port may have let go of it meanwhile; what it was is told all the same.
+            var details = port.common.vsiDetails(vsiID) ?? details
+            details.traffic = port.common.traffic(of: vsiID, reading)
+            reply.answer(.vsiDetails(details))
+        }
+    }
+
+    private func answerMetrics(vsis: Bool, _ reply: ControlReplyHandle) {
+        func answer(_ reading: TrafficReading?) {
+            reply.answer(
+                metrics: MetricsListing(directory.ports, reading, counters: { [self] in counters(of: $0) }) { [self] in
+                    metrics
+                })
+        }
+        if vsis { traffic.read(nil) { answer($0) } } else { answer(nil) }
     }
 
     // MARK: Asking for VSIs

@@ -1,5 +1,5 @@
 package import EVBModel
-internal import EVBPorts
+package import EVBPorts
 internal import EVBProtocol
 internal import EVBSettings
 package import EVBTime
@@ -64,6 +64,10 @@ extension BridgePortController {
     package var associationTimes: DurationHistogram { port.snapshot.statistics.vdp.associationTimes }
 
     package var ecpRoundTrips: DurationHistogram { port.snapshot.statistics.ecpRoundTrips }
+
+    package func trafficLink(of vsiID: VSIID) -> Int32? { nil }
+
+    package func traffic(of vsiID: VSIID, _ reading: TrafficReading) -> VSITraffic? { nil }
 
     package var counters: StatisticsReport {
         let statistics = port.snapshot.statistics

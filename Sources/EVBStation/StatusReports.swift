@@ -1,5 +1,5 @@
 package import EVBModel
-internal import EVBPorts
+package import EVBPorts
 package import EVBProtocol
 internal import EVBSettings
 package import EVBTime
@@ -45,6 +45,20 @@ extension StationPortController {
     package var associationTimes: DurationHistogram { port.snapshot.statistics.vdp.associationTimes }
 
     package var ecpRoundTrips: DurationHistogram { port.snapshot.statistics.ecpRoundTrips }
+
+    package func trafficLink(of vsiID: VSIID) -> Int32? { relay.counted(vsiID)?.index }
+
+    package func traffic(of vsiID: VSIID, _ reading: TrafficReading) -> VSITraffic? {
+        guard let (index, isOtherEnd) = relay.counted(vsiID), let link = reading.links[index] else { return nil }
+        let toKernel = TrafficCounts(
+            frames: Int(clamping: link.receivedFrames), octets: Int(clamping: link.receivedOctets),
+            drops: Int(clamping: link.receivedDrops))
+        let fromKernel = TrafficCounts(
+            frames: Int(clamping: link.sentFrames), octets: Int(clamping: link.sentOctets),
+            drops: Int(clamping: link.sentDrops))
+        return isOtherEnd
+            ? VSITraffic(sent: toKernel, received: fromKernel) : VSITraffic(sent: fromKernel, received: toKernel)
+    }
 
     package var counters: StatisticsReport {
         let statistics = port.snapshot.statistics

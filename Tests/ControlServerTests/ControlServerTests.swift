@@ -30,7 +30,7 @@ import VSISamples
             ),
             ("Deassociate", "{\"vsiID\":\"x\"}", .deassociate(DeassociateRequest(vsiID: "x"))),
             ("GetStatistics", "{\"interface\":null}", .getStatistics(interface: nil)),
-            ("GetMetrics", "{}", .getMetrics),
+            ("GetMetrics", "{}", .getMetrics(vsis: false)), ("GetMetrics", "{\"vsis\":true}", .getMetrics(vsis: true)),
             (
                 "Misbehave", "{\"interface\":\"port0\",\"misbehaviour\":{\"silent\":\"all\",\"vlan\":7}}",
                 .misbehave(
