@@ -52,6 +52,10 @@ package final class ControlReplyHandle {
             case .port(let port): JSONCoding.encode(["port": port])
             case .vsi(let vsi): JSONCoding.encode(["vsi": vsi])
             case .vsiDetails(let vsi): JSONCoding.encode(["vsi": vsi])
+            case .portStatus(let port): JSONCoding.encode(["port": port])
+            case .probe(let report): JSONCoding.encode(["probe": report])
+            case .histories(let histories): JSONCoding.encode(["histories": histories])
+            case .retried(let report): JSONCoding.encode(report)
             case .statistics(let statistics): JSONCoding.encode(["statistics": statistics])
             case .reload(let report): JSONCoding.encode(["reload": report])
             }
@@ -73,6 +77,10 @@ package final class ControlReplyHandle {
     /// no other client waiting.
     @discardableResult
     package func answer(lookingAt vsis: some Sequence<VSIStatus?>) -> Bool { answer("vsis", vsis) }
+
+    /// Answers ListVSIDetails, as ``answer(lookingAt:)`` answers ListVSIs.
+    @discardableResult
+    package func answer(lookingAtDetails vsis: some Sequence<VSIDetails?>) -> Bool { answer("vsis", vsis) }
 
     /// Answers GetMetrics from a sequence in which nil stands for work of which nothing is told. It is drawn as in
     /// ``answer(vsis:)``.

@@ -13,20 +13,26 @@ package final class DaemonService: ControlService {
     /// Requests of clients that may wait for a bridge at the same time.
     static let waitsMax = 20_000
 
-    private let directory: any PortDirectory
+    let directory: any PortDirectory
     /// The counters of the daemon itself, which are no port's.
     private let ownCounters: () -> [Counter: UInt64]
     /// Counters of a port that another part of the daemon keeps.
     private let furtherCounters: (EVBPort) -> [Counter: UInt64]
     /// Reads the configuration again, and says what became of it.
     package var onReload: ((ReloadRequest, @escaping (Result<ReloadReport, ControlError>) -> Void) -> Void)?
+    /// Who keeps what has happened to VSIs.
+    package weak var historySource: (any HistorySource)?
     /// What an operator should know beside the ports' own status.
     private let notes: () -> [StatusNote]
-    private let timers: Timers
+    let timers: Timers
     private let traffic: TrafficReader
     private let startedAt: Instant
     private var monitors: [ObjectIdentifier: ControlReplyHandle] = [:]
     private var waitCount = 0
+    /// Probes by their ports.
+    var probes: [String: ProbeSession] = [:]
+    /// What is being done to many VSIs, a slice a turn.
+    var rounds: [ObjectIdentifier: RetryRound] = [:]
 
     /// Serves for the ports of `directory`.
     ///
@@ -47,24 +53,38 @@ package final class DaemonService: ControlService {
 
     package func handle(_ request: ControlRequest, from peer: PeerCredentials, reply: ControlReplyHandle) {
         do {
-            try answer(request, reply)
+            try answer(request, from: peer, reply)
         } catch {
             reply.fail(error)
         }
     }
 
-    private func answer(_ request: ControlRequest, _ reply: ControlReplyHandle) throws(ControlError) {
+    private func answer(
+        _ request: ControlRequest, from peer: PeerCredentials, _ reply: ControlReplyHandle
+    ) throws(ControlError) {
         switch request {
         case .getVersion: reply.answer(.version(VersionReport(version: Release.version)))
         case .getStatus: reply.answer(.status(status))
         case .listPorts: reply.answer(.ports(directory.ports.map(\.common.status)))
         case .getPort(let interface): reply.answer(.port(try details(interface)))
-        case .listVSIs(let port, let state): try list(port: port, state: state, reply)
-        case .getVSI(let vsiID): try show(vsiID, reply)
-        case .associate(let request): try associate(request, target: .associated, reply)
+        case .listVSIs(let request): try list(request, reply)
+        case .listVSIDetails(let port):
+            reply.answer(lookingAtDetails: VSIListing.Details(try ports(port).map(\.common)))
+        case .getVSI(let vsiID, let port): try show(vsiID, port: port, reply)
+        case .associate(let request): try associate(request, target: .associated, by: peer, reply)
         case .preAssociate(let request):
-            try associate(request, target: request.reserve ? .preAssociatedWithReservation : .preAssociated, reply)
-        case .deassociate(let request): try deassociate(request, reply)
+            try associate(
+                request, target: request.reserve ? .preAssociatedWithReservation : .preAssociated, by: peer, reply)
+        case .deassociate(let request): try deassociate(request, by: peer, reply)
+        case .retry(let request): try retry(request, by: peer, reply)
+        case .retryAll(let request): try retryAll(request, by: peer, reply)
+        case .getHistory(let request): try history(request, reply)
+        case .probe(let request): try probe(request, by: peer, reply)
+        case .drain(let request): try drain(request, by: peer, reply)
+        case .endDrain(let request):
+            let station = try station(request.port)
+            station.endDrain(by: ClientName.words(peer))
+            reply.answer(.portStatus(station.status))
         case .monitor:
             monitors[ObjectIdentifier(reply)] = reply
             reply.onGone = { [weak self, weak reply] in
@@ -136,12 +156,17 @@ package final class DaemonService: ControlService {
             ports: directory.ports.map(\.common.status), notes: notes())
     }
 
-    private func port(_ name: String) throws(ControlError) -> EVBPort {
+    func port(_ name: String) throws(ControlError) -> EVBPort {
         guard let port = directory.port(name) else { throw ControlError(.noSuchPort(port: name)) }
         return port
     }
 
-    private func details(_ interface: String) throws(ControlError) -> PortDetails {
+    /// The port of that name, or all.
+    private func ports(_ name: String?) throws(ControlError) -> [EVBPort] {
+        try name.map { name throws(ControlError) in [try port(name)] } ?? directory.ports
+    }
+
+    func details(_ interface: String) throws(ControlError) -> PortDetails {
         let ports = directory.ports
         let name = directory.port(interface)?.name
         guard let index = ports.firstIndex(where: { $0.name == name }) else {
@@ -151,7 +176,7 @@ package final class DaemonService: ControlService {
     }
 
     /// A port on which VSIs can be asked for.
-    private func station(_ name: String) throws(ControlError) -> any StationPortControl {
+    func station(_ name: String) throws(ControlError) -> any StationPortControl {
         guard case .station(let station) = try port(name) else {
             throw ControlError(
                 .invalidArgument(argument: "port"),
@@ -171,15 +196,14 @@ package final class DaemonService: ControlService {
         return port
     }
 
-    private func list(port name: String?, state: EVBModel.VSIState?, _ reply: ControlReplyHandle)
-        throws(ControlError)
-    {
-        let ports = try name.map { name throws(ControlError) in [try port(name)] } ?? directory.ports
-        reply.answer(lookingAt: VSIListing(ports.map(\.common), state: state))
+    private func list(_ request: ListVSIsRequest, _ reply: ControlReplyHandle) throws(ControlError) {
+        let ports = try ports(request.port)
+        let query = try VSIQuery(request)
+        reply.answer(lookingAt: VSIListing(ports.map(\.common), state: request.state, query: query))
     }
 
     /// The port that has a VSI, where only one may be meant.
-    private func locate(_ text: String, port name: String?) throws(ControlError) -> (EVBPort, VSIID) {
+    func locate(_ text: String, port name: String?) throws(ControlError) -> (EVBPort, VSIID) {
         guard let vsiID = VSIID(text) else { throw Self.unreadableVSIID(text) }
         let ports = try name.map { name throws(ControlError) in [try port(name)] } ?? directory.ports
         let holders = ports.filter { $0.common.holds(vsiID) }
@@ -193,17 +217,20 @@ package final class DaemonService: ControlService {
         return (holder, vsiID)
     }
 
-    private func show(_ text: String, _ reply: ControlReplyHandle) throws(ControlError) {
-        let (port, vsiID) = try locate(text, port: nil)
+    private func show(_ text: String, port name: String?, _ reply: ControlReplyHandle) throws(ControlError) {
+        let (port, vsiID) = try locate(text, port: name)
         guard let details = port.common.vsiDetails(vsiID) else {
-            throw ControlError(.noSuchVSI(vsiID: text, port: nil))
+            throw ControlError(.noSuchVSI(vsiID: text, port: name))
         }
-        guard let link = port.common.trafficLink(of: vsiID) else { return _ = reply.answer(.vsiDetails(details)) }
+        guard let link = port.common.trafficLink(of: vsiID) else {
+            reply.answer(.vsiDetails(details))
+            return
+        }
         traffic.read([link]) { reading in
             // The port may have let go of it meanwhile; what it was is told all the same.
-            var details = port.common.vsiDetails(vsiID) ?? details
-            details.traffic = port.common.traffic(of: vsiID, reading)
-            reply.answer(.vsiDetails(details))
+            var latest = port.common.vsiDetails(vsiID) ?? details
+            latest.traffic = port.common.traffic(of: vsiID, reading)
+            reply.answer(.vsiDetails(latest))
         }
     }
 
@@ -220,7 +247,8 @@ package final class DaemonService: ControlService {
     // MARK: Asking for VSIs
 
     private func associate(
-        _ call: EVBControl.VSIRequest, target: EVBProtocol.VSIRequest.Target, _ reply: ControlReplyHandle
+        _ call: EVBControl.VSIRequest, target: EVBProtocol.VSIRequest.Target, by peer: PeerCredentials,
+        _ reply: ControlReplyHandle
     ) throws(ControlError) {
         let port = try station(call.port)
         let request = try read(call, target: target, placement: port.managerIDPlacement)
@@ -233,7 +261,8 @@ package final class DaemonService: ControlService {
             port?.vsiStatus(request.vsiID)
         }
         do {
-            try port.request(request, link: link, owner: .control, waiter: waiter)
+            try port.request(
+                request, link: link, label: call.label, owner: .control, by: ClientName.words(peer), waiter: waiter)
         } catch {
             reply.fail(Self.error(error, port: port.name, vsiID: request.vsiID))
             // It is answered already; this ends its waiting.
@@ -241,9 +270,12 @@ package final class DaemonService: ControlService {
             return
         }
         if waiter == nil, let status = port.vsiStatus(request.vsiID) { reply.answer(.vsi(status)) }
+        if waiter != nil, port.drain != nil { reply.fail(Self.drained(port.name, request.vsiID)) }
     }
 
-    private func deassociate(_ call: DeassociateRequest, _ reply: ControlReplyHandle) throws(ControlError) {
+    private func deassociate(
+        _ call: DeassociateRequest, by peer: PeerCredentials, _ reply: ControlReplyHandle
+    ) throws(ControlError) {
         let (holder, vsiID) = try locate(call.vsiID, port: call.port)
         guard let before = holder.common.vsiStatus(vsiID) else {
             throw ControlError(.noSuchVSI(vsiID: call.vsiID, port: call.port))
@@ -251,14 +283,14 @@ package final class DaemonService: ControlService {
         let port: any StationPortControl
         switch holder {
         case .bridge(let bridge):
-            bridge.deassociate(vsiID)
+            bridge.deassociate(vsiID, by: ClientName.words(peer))
             reply.answer(.vsi(before.released()))
             return
         case .station(let station): port = station
         }
         let waiter = try wait(call.waitMilliseconds, port, vsiID, reply) { before.released() }
         do {
-            try port.withdraw(vsiID, waiter: waiter)
+            try port.withdraw(vsiID, by: ClientName.words(peer), waiter: waiter)
         } catch {
             reply.fail(Self.error(error, port: port.name, vsiID: vsiID))
             // It is answered already; this ends its waiting.
@@ -269,7 +301,7 @@ package final class DaemonService: ControlService {
     }
 
     /// Someone who answers `reply` when the request has ended, or when `milliseconds` have passed; nil for no time.
-    private func wait(
+    func wait(
         _ milliseconds: Int, _ port: any StationPortControl, _ vsiID: VSIID, _ reply: ControlReplyHandle,
         status: @escaping () -> VSIStatus?
     ) throws(ControlError) -> RequestWaiter? {
@@ -320,15 +352,7 @@ package final class DaemonService: ControlService {
         _ call: EVBControl.VSIRequest, target: EVBProtocol.VSIRequest.Target, placement: VSIManagerID.Placement
     ) throws(ControlError) -> EVBProtocol.VSIRequest {
         guard let vsiID = VSIID(call.vsiID) else { throw Self.unreadableVSIID(call.vsiID) }
-        var manager = VSIManagerID.unspecified
-        if let text = call.managerID {
-            guard let read = VSIManagerID(text, placement: placement) else {
-                throw ControlError(
-                    .invalidArgument(argument: "managerID"), message: "\(text) is no VSI manager ID",
-                    hint: "give 0 to 255, a UUID, an IP address, or up to 16 characters without spaces")
-            }
-            manager = read
-        }
+        let manager = try Self.manager(call.managerID, placement: placement)
         return EVBProtocol.VSIRequest(
             vsiID: vsiID, target: target, managerID: manager, typeID: UInt32(clamping: call.typeID),
             typeVersion: UInt8(clamping: call.typeVersion), filter: try filter(call.filters),
@@ -337,6 +361,18 @@ package final class DaemonService: ControlService {
                 let oui = ($0.ouiOctets ?? []).reduce(0) { $0 << 8 | UInt32($1) }
                 return OrganizationalInformation(oui: oui, octets: $0.dataOctets ?? [])
             })
+    }
+
+    static func manager(
+        _ text: String?, placement: VSIManagerID.Placement
+    ) throws(ControlError) -> VSIManagerID {
+        guard let text else { return .unspecified }
+        guard let read = VSIManagerID(text, placement: placement) else {
+            throw ControlError(
+                .invalidArgument(argument: "managerID"), message: "\(text) is no VSI manager ID",
+                hint: "give 0 to 255, a UUID, an IP address, or up to 16 characters without spaces")
+        }
+        return read
     }
 
     private func filter(_ filters: [VSIFilter]) throws(ControlError) -> FilterInfo {
@@ -361,7 +397,7 @@ package final class DaemonService: ControlService {
         }
     }
 
-    private static func unreadableVSIID(_ text: String) -> ControlError {
+    static func unreadableVSIID(_ text: String) -> ControlError {
         ControlError(
             .invalidArgument(argument: "vsiID"), message: "\(text) is no VSIID",
             hint: "give a UUID, or ipv4:, ipv6:, mac: or local: and the ID")

@@ -47,7 +47,7 @@ struct MetricsListing: Sequence, IteratorProtocol {
             return .some(Metrics(daemon: daemon()))
         }
         if let (port, vsiIDs) = vsis {
-            vsis = vsiIDs.count > 1 ? (port, vsiIDs.dropFirst()) : nil
+            vsis = vsiIDs.count > 1 ? (port: port, vsiIDs: vsiIDs.dropFirst()) : nil
             return .some(vsiIDs.first.flatMap { metrics(of: $0, port) })
         }
         if current == nil { current = ports.popLast().map { Progress(port: $0) } }
@@ -60,7 +60,7 @@ struct MetricsListing: Sequence, IteratorProtocol {
             return .some(nil)
         }
         current = nil
-        if reading != nil { vsis = (progress.port, progress.port.common.vsiIDs[...]) }
+        if reading != nil { vsis = (port: progress.port, vsiIDs: progress.port.common.vsiIDs[...]) }
         return .some(Metrics(port: metrics(of: progress.port, progress.counts)))
     }
 

@@ -37,7 +37,7 @@ extension BridgePortController {
         let local = isTransmitted ? snapshot.localTLVs : []
         let remote = snapshot.neighbour?.lldpdu.received(snapshot.dialect == .draft ? .draftEVB : .evb)
         return PortDetails(
-            port: status, problems: problems,
+            port: status, ifIndex: Int(interfaceIndex ?? 0), problems: problems,
             evbTLV: EVBTLVPair(
                 local: local.lazy.compactMap(\.ratified).first.map { EVBTLVStatus($0) },
                 remote: snapshot.station?.tlv.map { EVBTLVStatus($0) }),
@@ -95,6 +95,13 @@ extension BridgePortController {
     }
 
     package func holds(_ vsiID: VSIID) -> Bool { port.vsi(vsiID) != nil }
+
+    package func vsiTraits(_ vsiID: VSIID) -> VSITraits? {
+        guard let snapshot = port.vsi(vsiID), let request = snapshot.request ?? snapshot.pending else { return nil }
+        return VSITraits(
+            reason: snapshot.grant == nil ? nil : .success, managerID: request.managerID, typeID: request.typeID,
+            filter: snapshot.grant?.filter ?? request.filter)
+    }
 
     package func vsiStatus(_ vsiID: VSIID) -> VSIStatus? {
         port.vsi(vsiID).flatMap { VSIStatus($0, port: name) }

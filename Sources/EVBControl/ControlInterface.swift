@@ -1,4 +1,4 @@
-// The interface io.evbd in varlink's own language, and the standard interface of every varlink service.
+// The interface io.evbd in varlink's own language.
 
 internal import EVBModel
 
@@ -9,6 +9,7 @@ public enum ControlMethod: String, Sendable, CaseIterable {
     case listPorts = "ListPorts"
     case getPort = "GetPort"
     case listVSIs = "ListVSIs"
+    case listVSIDetails = "ListVSIDetails"
     case getVSI = "GetVSI"
     case associate = "Associate"
     case preAssociate = "PreAssociate"
@@ -18,12 +19,20 @@ public enum ControlMethod: String, Sendable, CaseIterable {
     case getMetrics = "GetMetrics"
     case misbehave = "Misbehave"
     case reload = "Reload"
+    case retry = "Retry"
+    case retryAll = "RetryAll"
+    case getHistory = "GetHistory"
+    case drain = "Drain"
+    case endDrain = "EndDrain"
+    case probe = "Probe"
 
     /// Whether a call changes something, so that a read-only socket does not take it.
     public var changesSomething: Bool {
         switch self {
-        case .associate, .preAssociate, .deassociate, .misbehave, .reload: true
-        case .getVersion, .getStatus, .listPorts, .getPort, .listVSIs, .getVSI, .monitor, .getStatistics, .getMetrics:
+        case .associate, .preAssociate, .deassociate, .retry, .retryAll, .drain, .endDrain, .probe, .misbehave, .reload:
+            true
+        case .getVersion, .getStatus, .listPorts, .getPort, .listVSIs, .listVSIDetails, .getVSI, .monitor,
+            .getStatistics, .getMetrics, .getHistory:
             false
         }
     }
@@ -38,63 +47,13 @@ public enum ControlMethod: String, Sendable, CaseIterable {
     public var qualifiedName: String { "\(ControlInterface.name).\(rawValue)" }
 }
 
-/// The standard interface that every varlink service has.
-public enum VarlinkService {
-    /// Its name.
-    public static let name = "org.varlink.service"
-    /// Where a call goes to an interface that is not there; parameter `interface`.
-    public static let interfaceNotFound = "org.varlink.service.InterfaceNotFound"
-    /// Where an interface has no such method; parameter `method`.
-    public static let methodNotFound = "org.varlink.service.MethodNotFound"
-    /// Where a method cannot be had in this way; parameter `method`.
-    public static let methodNotImplemented = "org.varlink.service.MethodNotImplemented"
-    /// Where a parameter does not fit; parameter `parameter`.
-    public static let invalidParameter = "org.varlink.service.InvalidParameter"
-    /// Where a method that streams was called without `more`.
-    public static let expectedMore = "org.varlink.service.ExpectedMore"
-
-    /// Its description.
-    public static let description = """
-        # The interface that every varlink service has.
-        interface org.varlink.service
-
-        # Who serves here, and what.
-        method GetInfo() -> (
-          vendor: string,
-          product: string,
-          version: string,
-          url: string,
-          interfaces: []string
-        )
-
-        # The description of an interface, such as this text.
-        method GetInterfaceDescription(interface: string) -> (description: string)
-
-        # There is no such interface here.
-        error InterfaceNotFound (interface: string)
-
-        # The interface has no such method.
-        error MethodNotFound (method: string)
-
-        # The method cannot be had in this way.
-        error MethodNotImplemented (method: string)
-
-        # A parameter is missing, unknown, of the wrong type or out of range.
-        error InvalidParameter (parameter: string)
-
-        # The method streams and has to be called with "more".
-        error ExpectedMore ()
-
-        """
-}
-
 /// The interface of evbd.
 public enum ControlInterface {
     /// Its name.
     public static let name = "io.evbd"
 
     /// Its description.
-    public static let description = types + metricsTypes + methods + errors
+    public static let description = types + metricsTypes + methods + errors + operations
 
     private static let types = """
         # Status and control of evbd, which speaks EVB, ECP and VDP (IEEE 802.1Qbg) for this host.
@@ -149,7 +108,8 @@ public enum ControlInterface {
           reflectiveRelay: ReflectiveRelay,
           timers: Timers,
           vsis: VSICounts,
-          misbehaviour: ?Misbehaviour
+          misbehaviour: ?Misbehaviour,
+          drain: ?PortDrain
         )
 
         # The daemon, its ports, and what an operator should know beside that.
@@ -251,9 +211,10 @@ public enum ControlInterface {
         # how many, and the first of them. No VSI filters their frames.
         type UnknownAddresses (count: int, addresses: []string)
 
-        # A port in full. Of many problems it has some.
+        # A port in full. Of many problems it has some. ifIndex: the kernel's index of the interface, 0 while it is not there.
         type PortDetails (
           interface: string,
+          ifIndex: int,
           role: (station, bridge),
           linkUp: bool,
           dialect: (auto, ratified, draft),
@@ -262,6 +223,7 @@ public enum ControlInterface {
           timers: Timers,
           vsis: VSICounts,
           misbehaviour: ?Misbehaviour,
+          drain: ?PortDrain,
           problems: []Problem,
           evbTLV: EVBTLVs,
           lldpNeighbour: ?Neighbour,
@@ -288,8 +250,8 @@ public enum ControlInterface {
         # vsiIDFormat: ipv4, ipv6, mac, local, uuid.
         # state: deassociated, pending, preassociated, preassociated-rr, associated.
         # reason: success, invalid-format, insufficient-resources, manager-unreachable, other-failure,
-        # invalid-vid-group-mac, timeout, bridge-deassociated, bridge-lost, bridge-overloaded.
-        # warnings: what the machine will notice, though the VSI is in order.
+        # invalid-vid-group-mac, timeout, bridge-deassociated, bridge-lost, bridge-overloaded, drained.
+        # warnings: what the machine will notice, though the VSI is in order. label: the text by which people know it.
         type VSI (
           vsiID: string,
           vsiIDFormat: (ipv4, ipv6, mac, local, uuid),
@@ -301,7 +263,8 @@ public enum ControlInterface {
           reason: ?string,
           filters: []Filter,
           link: ?Link,
-          warnings: []Warning
+          warnings: []Warning,
+          label: ?string
         )
 
         # What a VSI's machine will notice. kind: hears-itself (the bridge reflects, and the mode of the link gives the machine
@@ -338,6 +301,7 @@ public enum ControlInterface {
           reason: ?string,
           filters: []Filter,
           link: ?Link,
+          label: ?string,
           vsidb: VSIDB,
           traffic: ?Traffic
         )
@@ -380,14 +344,30 @@ public enum ControlInterface {
         # One port, with the EVB TLVs of both sides, its LLDP neighbour and the objects of the EVB MIB.
         method GetPort(interface: string) -> (port: PortDetails)
 
-        # The VSIs, all or of a port or in a state. With "more" they come in several replies, for there may be many.
-        method ListVSIs(port: ?string, state: ?string) -> (vsis: []VSI)
+        # The VSIs to which all fits that is not null. With "more" they come in several replies, for there may be many.
+        # match: a VSIID, the first digits of a UUID, a link, a MAC address or a label; id=, link=, mac= or label= before it
+        # says which. In link, which may be one that is wanted only, and label, * and ? stand for other characters.
+        method ListVSIs(
+          port: ?string,
+          state: ?string,
+          match: ?string,
+          typeID: ?int,
+          managerID: ?string,
+          link: ?string,
+          mac: ?string,
+          label: ?string,
+          reason: ?string
+        ) -> (vsis: []VSI)
 
-        # One VSI. vsiID: a UUID, or a text after ipv4:, ipv6:, mac: or local:.
-        method GetVSI(vsiID: string) -> (vsi: VSIDetails)
+        # The VSIs with their objects of the EVB MIB, all or of a port, as ListVSIs lists them.
+        method ListVSIDetails(port: ?string) -> (vsis: []VSIDetails)
+
+        # One VSI. vsiID: a UUID, or a text after ipv4:, ipv6:, mac: or local:. ListVSIs finds it by other names.
+        method GetVSI(vsiID: string, port: ?string) -> (vsi: VSIDetails)
 
         # Associates a VSI, and keeps it associated. wait: how long to wait for the bridge, in milliseconds;
-        # 0 (the default) answers at once, with the VSI pending.
+        # 0 (the default) answers at once, with the VSI pending. label: at most 64 characters; null keeps the one it has, an
+        # empty text removes it.
         method Associate(
           vsiID: string,
           port: string,
@@ -402,6 +382,7 @@ public enum ControlInterface {
           linkMTU: ?int,
           linkSources: ?[]string,
           linkAllmulticast: ?bool,
+          label: ?string,
           wait: ?int
         ) -> (vsi: VSI)
 
@@ -420,6 +401,7 @@ public enum ControlInterface {
           linkMTU: ?int,
           linkSources: ?[]string,
           linkAllmulticast: ?bool,
+          label: ?string,
           reserve: ?bool,
           wait: ?int
         ) -> (vsi: VSI)

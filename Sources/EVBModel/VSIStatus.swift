@@ -29,6 +29,8 @@ public enum VSIReason: String, Codable, Sendable, CaseIterable {
     case bridgeLost = "bridge-lost"
     /// The bridge cannot answer about so many VSIs within the keep-alive period.
     case bridgeOverloaded = "bridge-overloaded"
+    /// The port is out of service for a while, as an operator wants.
+    case drained
 }
 
 /// How a VSIID is to be read.
@@ -140,11 +142,14 @@ public struct VSIStatus: Codable, Sendable, Equatable {
     @Nullable public var link: VSILink?
     /// What its machine will notice.
     @Listed public var warnings: [VSIWarning]
+    /// The text by which people know it; nil without one.
+    @Nullable public var label: String?
 
     /// Makes the status of a VSI.
     public init(
         vsiID: String, vsiIDFormat: VSIIDFormat, port: String, managerID: String?, typeID: Int, typeVersion: Int,
-        state: VSIState, reason: VSIReason?, filters: [VSIFilter], link: VSILink?, warnings: [VSIWarning] = []
+        state: VSIState, reason: VSIReason?, filters: [VSIFilter], link: VSILink?, warnings: [VSIWarning] = [],
+        label: String? = nil
     ) {
         self.vsiID = vsiID
         self.vsiIDFormat = vsiIDFormat
@@ -157,5 +162,6 @@ public struct VSIStatus: Codable, Sendable, Equatable {
         self.filters = filters
         self._link = Nullable(wrappedValue: link)
         self._warnings = Listed(wrappedValue: warnings)
+        self._label = Nullable(wrappedValue: label)
     }
 }

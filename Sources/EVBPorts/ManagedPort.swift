@@ -15,8 +15,12 @@ package protocol VSISource: AnyObject {
     var vsiIDs: [VSIID] { get }
     /// The state of a VSI as managers see it; nil if there is none.
     func vsiState(_ vsiID: VSIID) -> EVBModel.VSIState?
+    /// What of a VSI a list compares; nil if there is none.
+    func vsiTraits(_ vsiID: VSIID) -> VSITraits?
     /// A VSI as managers see it; nil if there is none.
     func vsiStatus(_ vsiID: VSIID) -> VSIStatus?
+    /// A VSI with its managed objects; nil if there is none.
+    func vsiDetails(_ vsiID: VSIID) -> VSIDetails?
 }
 
 /// A port as the daemon and its front doors see it, whichever side of the link it plays.
@@ -35,6 +39,8 @@ package protocol ManagedPort: VSISource {
     func reconfigure(_ configuration: PortSettings)
     /// Something about the port's interface, or about a link, has changed.
     func linkChanged(_ changed: String)
+    /// A network namespace that links of this one may have gone to has ended.
+    func namespaceEnded()
     /// Begins to give back all that the port holds at its peer, where that takes the peer's answer.
     func releaseAll()
     /// Begins to leave: gives back all that the port holds, in parts if it is much.
@@ -72,14 +78,14 @@ package protocol ManagedPort: VSISource {
     func trafficLink(of vsiID: VSIID) -> Int32?
     /// What a VSI's machine sends and receives, by what was counted; nil where nothing was.
     func traffic(of vsiID: VSIID, _ reading: TrafficReading) -> VSITraffic?
-    /// A VSI with its managed objects; nil if there is none.
-    func vsiDetails(_ vsiID: VSIID) -> VSIDetails?
 }
 
 extension ManagedPort {
     package func beginToLeave() { releaseAll() }
 
     package func abandonAll() {}
+
+    package func namespaceEnded() {}
 
     package var status: PortStatus {
         var counts = VSICounts()

@@ -72,6 +72,7 @@ extension EVBModel.VSIReason {
             case .bridgeDeassociated: .bridgeDeassociated
             case .bridgeLost: .bridgeLost
             case .bridgeOverloaded: .bridgeOverloaded
+            case .drained: .drained
             }
     }
 }

@@ -29,7 +29,7 @@ extension StationPortController {
             timers: TimerStatus(
                 retries: Int(timers.retries), rte: Int(timers.retransmissionExponent),
                 rwd: Int(timers.resourceWaitDelayExponent), rka: Int(timers.reinitKeepAliveExponent)),
-            vsis: counts)
+            vsis: counts, drain: drain)
     }
 
     package var placeCount: Int { port.placeCount }
@@ -85,6 +85,15 @@ extension StationPortController {
 
     package func holds(_ vsiID: VSIID) -> Bool { port.vsi(vsiID) != nil }
 
+    package func vsiTraits(_ vsiID: VSIID) -> VSITraits? {
+        guard let snapshot = port.vsi(vsiID) else { return nil }
+        let (request, managed) = (snapshot.request, vsis[vsiID])
+        return VSITraits(
+            reason: snapshot.reason.map { EVBModel.VSIReason($0) }, managerID: request.managerID,
+            typeID: request.typeID, filter: snapshot.filter,
+            link: relay.link(of: vsiID)?.name ?? managed?.link?.name, label: managed?.label)
+    }
+
     /// A VSI as managers see it; nil if there is none.
     package func vsiStatus(_ vsiID: VSIID) -> VSIStatus? {
         guard let snapshot = port.vsi(vsiID) else { return nil }
@@ -95,13 +104,15 @@ extension StationPortController {
                 mode: link.mode.flatMap { LinkMode(rawValue: $0.rawValue) })
         }
         return VSIStatus(
-            snapshot, port: name, link: shown, warnings: link.map { warnings(of: $0, snapshot.filter) } ?? [])
+            snapshot, port: name, link: shown, warnings: link.map { warnings(of: $0, snapshot.filter) } ?? [],
+            label: vsis[vsiID]?.label)
     }
 }
 
 extension VSIStatus {
     package init(
-        _ snapshot: StationVSISnapshot, port: String, link: VSILink?, warnings: [VSIWarning] = []
+        _ snapshot: StationVSISnapshot, port: String, link: VSILink?, warnings: [VSIWarning] = [],
+        label: String? = nil
     ) {
         let request = snapshot.request
         self.init(
@@ -110,6 +121,6 @@ extension VSIStatus {
             managerID: request.managerID == .unspecified ? nil : request.managerID.description,
             typeID: Int(request.typeID), typeVersion: Int(request.typeVersion),
             state: EVBModel.VSIState(snapshot.state), reason: snapshot.reason.map { EVBModel.VSIReason($0) },
-            filters: snapshot.filter.entries.map { VSIFilter($0) }, link: link, warnings: warnings)
+            filters: snapshot.filter.entries.map { VSIFilter($0) }, link: link, warnings: warnings, label: label)
     }
 }

@@ -19,15 +19,27 @@ private final class Source: VSISource {
 
     func vsiState(_ vsiID: VSIID) -> EVBModel.VSIState? { vsiID.low % 1000 == 7 ? .pending : .associated }
 
+    func vsiTraits(_ vsiID: VSIID) -> VSITraits? { nil }
+
     func vsiStatus(_ vsiID: VSIID) -> VSIStatus? {
         built += 1
         return ControlBench.vsi(Int(vsiID.low))
+    }
+
+    func vsiDetails(_ vsiID: VSIID) -> VSIDetails? {
+        guard vsiID.low % 1000 != 7 else { return nil }
+        built += 1
+        return VSIDetails(
+            vsi: ControlBench.vsi(Int(vsiID.low)),
+            vsidb: VSIDBObjects(
+                timeSinceCreate: 1, vdpOperCmd: .associate, mgrID16: "00", filterFormat: .vid, numMACs: 1,
+                vdpMachineState: .associate, vdpCounterDiscontinuity: 1))
     }
 }
 
 @Suite struct ListingTests {
     @Test("SEC-74 a list has the VSIs by port and name, and builds nothing of those that do not match")
-    func filters() {
+    func filters() throws {
         let sources = [Source("port1", (0..<3000).reversed()), Source("port0", [9, 7, 1007])]
         let all = Array(VSIListing(sources, state: .pending))
         #expect(all.count == 3003, "each is looked at once")
@@ -36,6 +48,20 @@ private final class Source: VSISource {
         #expect(VSIListing(sources, state: .preassociated).allSatisfy { $0 == nil })
         #expect(sources.map(\.built) == [3, 2])
         #expect(VSIListing(sources, state: nil).count { $0 != nil } == 3003)
+        // Other filters look at traits, which this port has none of, and build nothing either.
+        var request = ListVSIsRequest(match: "vm1")
+        request.reason = .success
+        let query = try VSIQuery(request)
+        #expect(VSIListing(sources, state: nil, query: query).allSatisfy { $0 == nil })
+        #expect(sources.map(\.built) == [3003, 5])
+    }
+
+    @Test("OPS-701 a list with managed objects has the VSIs by port and name, and passes over those that have gone")
+    func details() {
+        let sources = [Source("port1", [8, 7]), Source("port0", [1])]
+        let all = Array(VSIListing.Details(sources))
+        #expect(all.map { $0?.vsi.vsiID } == ["local:1", nil, "local:8"])
+        #expect(sources.map(\.built) == [1, 1])
     }
 
     @Test("SEC-74 while nothing matches in ten thousand VSIs, another client's calls are answered in between")

@@ -31,12 +31,16 @@ import Testing
         #expect((one.receivedDrops, one.sentDrops) == (7, 8))
         for (code, isEnd) in [(Int32(0), true), (-ENODEV, true)] {
             let octets = message(2, withUnsafeBytes(of: code, Array.init))
-            #expect(try LinkTraffic.read(octets[...], &found) == isEnd)
+            let isDone = try LinkTraffic.read(octets[...], &found)
+            #expect(isDone == isEnd)
         }
+        let refusal = message(2, withUnsafeBytes(of: -EOPNOTSUPP, Array.init))
         #expect(throws: SystemError.self) {
-            try LinkTraffic.read(message(2, withUnsafeBytes(of: -EOPNOTSUPP, Array.init))[...], &found)
+            var none: [Int32: LinkTraffic] = [:]
+            _ = try LinkTraffic.read(refusal[...], &none)
         }
-        #expect(try LinkTraffic.read(message(3, [0, 0, 0, 0])[...], &found))
+        let isLast = try LinkTraffic.read(message(3, [0, 0, 0, 0])[...], &found)
+        #expect(isLast)
     }
 
     @Test("OPS-611 an answer that ends early, or lies about lengths, is no trap")
@@ -60,9 +64,11 @@ import Testing
         let number = try systemCall("socket") { socket(AF_PACKET, Int32(SOCK_RAW.rawValue), 0) }
         defer { close(number) }
         // A sockaddr_ll: the family, no protocol, the index, and nothing else.
-        let address =
-            [UInt16(AF_PACKET), 0].withUnsafeBytes(Array.init) + withUnsafeBytes(of: pair.oneIndex, Array.init)
-            + [UInt8](repeating: 0, count: 12)
+        var address = [UInt8](repeating: 0, count: 20)
+        address.withUnsafeMutableBytes {
+            $0.storeBytes(of: UInt16(AF_PACKET), as: UInt16.self)
+            $0.storeBytes(of: pair.oneIndex, toByteOffset: 4, as: Int32.self)
+        }
         let frame = [UInt8](repeating: 0xFF, count: 100)
         for _ in 0..<3 {
             try systemCall("sendto") {

@@ -58,7 +58,7 @@ public struct PortStatistics<VDP: Hashable & Sendable>: Hashable, Sendable {
             case .evb, .draftEVB: break
             // 802.1AB's own types, 4 to 8, are known, also those that are not used here.
             case .basic(let type, _): lldpTLVsUnrecognized &+= type > 8 ? 1 : 0
-            case .organizational: lldpTLVsUnrecognized &+= 1
+            case .organizational, .cdcp: lldpTLVsUnrecognized &+= 1
             case .malformed: lldpTLVsDiscarded &+= 1
             }
         }

@@ -52,6 +52,7 @@ extension VDPStation {
             _ = $0.machine.handle(.granted(tlv.command))
             $0.reason = reason
         }
+        trace(slot, .changedByBridge(tlv.command))
         startKeepAlive(slot, at: now)
         endGranted(slot, at: now)
         report(slot)

@@ -109,7 +109,7 @@ struct MetricsText {
             for vsi in vsis {
                 guard let counts = vsi.traffic[keyPath: traffic.direction], let value = counts[keyPath: traffic.count]
                 else { continue }
-                let labels = [("port", vsi.port), ("role", vsi.role.rawValue), ("vsi", vsi.vsiID)]
+                let labels: Labels = [("port", vsi.port), ("role", vsi.role.rawValue), ("vsi", vsi.vsiID)]
                 sample(traffic.family.sampleName, labels, "\(value)")
             }
         }

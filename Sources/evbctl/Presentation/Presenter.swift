@@ -35,7 +35,7 @@ struct Presenter {
                 Cell("\(port.vsis.deassociated)", port.vsis.deassociated > 0 ? .bad : .plain),
             ])
         }
-        let warnings = ports.filter { $0.misbehaviour != nil }.map(misbehaviour)
+        let warnings = ports.filter { $0.misbehaviour != nil }.map(misbehaviour) + ports.compactMap(drain)
         return ([table.rendered(colour: colour)] + warnings).joined(separator: "\n\n")
     }
 
@@ -108,7 +108,7 @@ struct Presenter {
             let list = unknown.addresses.joined(separator: ", ") + (rest > 0 ? " and \(rest) more" : "")
             facts.rows.append([Cell("Without VSI"), Cell("\(list): not filtered by a VSI, associate them", .warning)])
         }
-        let warning = port.misbehaviour == nil ? [] : [misbehaviour(port)]
+        let warning = (port.misbehaviour == nil ? [] : [misbehaviour(port)]) + [drain(port)].compactMap(\.self)
         let problems = details.problems.map {
             Cell("PROBLEM: \($0.message): \($0.hint)", .bad).rendered(colour: colour)
         }
@@ -165,7 +165,8 @@ struct Presenter {
         let vsi = details.vsi
         var facts = Table(heading: [])
         facts.rows = [
-            [Cell("VSI"), Cell(vsi.vsiID, .heading)], [Cell("Format"), Cell(vsi.vsiIDFormat.rawValue)],
+            [Cell("VSI"), Cell(vsi.vsiID, .heading)], [Cell("Label"), Cell(vsi.label ?? "-")],
+            [Cell("Format"), Cell(vsi.vsiIDFormat.rawValue)],
             [Cell("Port"), Cell(vsi.port)], [Cell("State"), state(vsi)],
             [Cell("Reason"), Cell(vsi.reason.map { "\($0.rawValue)" } ?? "-")],
             [Cell("Manager"), Cell(vsi.managerID ?? "the bridge's own")],
