@@ -43,7 +43,7 @@ package enum ControlRequest: Sendable, Equatable {
     /// Answer with ``ControlReply/statistics(_:)``.
     case getStatistics(interface: String?)
     /// Answer by ``ControlReplyHandle/answer(metrics:)``.
-    case getMetrics
+    case getMetrics(vsis: Bool)
     /// Answer with ``ControlReply/port(_:)``.
     case misbehave(MisbehaveRequest)
     /// Answer with ``ControlReply/reload(_:)``.
@@ -99,7 +99,7 @@ extension ControlRequest {
         case .getStatus: self = try readNothing(.getStatus)
         case .listPorts: self = try readNothing(.listPorts)
         case .monitor: self = try readNothing(.monitor)
-        case .getMetrics: self = try readNothing(.getMetrics)
+        case .getMetrics: self = .getMetrics(vsis: try read(GetMetricsRequest.self).vsis)
         case .getPort: self = .getPort(interface: try read(GetPortRequest.self).interface)
         case .listVSIs: self = .listVSIs(try read(ListVSIsRequest.self))
         case .listVSIDetails: self = .listVSIDetails(port: try read(ListVSIDetailsRequest.self).port)

@@ -27,6 +27,7 @@ package final class DaemonService: ControlService {
     /// What an operator should know beside the ports' own status.
     private let notes: () -> [StatusNote]
     let timers: Timers
+    private let traffic: TrafficReader
     private let startedAt: Instant
     private var monitors: [ObjectIdentifier: ControlReplyHandle] = [:]
     private var waitCount = 0
@@ -39,11 +40,13 @@ package final class DaemonService: ControlService {
     ///
     /// The service calls the closures during a call only. The owner must end the service no later than `directory`.
     package init(
-        directory: any PortDirectory, timers: Timers, ownCounters: @escaping () -> [Counter: UInt64],
+        directory: any PortDirectory, timers: Timers, traffic: TrafficReader,
+        ownCounters: @escaping () -> [Counter: UInt64],
         furtherCounters: @escaping (EVBPort) -> [Counter: UInt64], notes: @escaping () -> [StatusNote] = { [] }
     ) {
         self.directory = directory
         self.timers = timers
+        self.traffic = traffic
         self.ownCounters = ownCounters
         self.furtherCounters = furtherCounters
         self.notes = notes
@@ -99,10 +102,7 @@ package final class DaemonService: ControlService {
                         counterDiscontinuity: timers.now.since(startedAt).hundredths))
             }
             reply.answer(.statistics(reports))
-        case .getMetrics:
-            reply.answer(
-                metrics: MetricsListing(directory.ports, counters: { [self] in counters(of: $0) }) { [self] in metrics }
-            )
+        case .getMetrics(let vsis): answerMetrics(vsis: vsis, reply)
         case .misbehave(let request):
             let port = try bridgePort(request.interface)
             if let text = request.misbehaviour?.vsiID, VSIID(text) == nil { throw Self.unreadableVSIID(text) }
@@ -227,7 +227,26 @@ package final class DaemonService: ControlService {
         guard let details = port.common.vsiDetails(vsiID) else {
             throw ControlError(.noSuchVSI(vsiID: text, port: name))
         }
-        reply.answer(.vsiDetails(details))
+        guard let link = port.common.trafficLink(of: vsiID) else {
+            reply.answer(.vsiDetails(details))
+            return
+        }
+        traffic.read([link]) { reading in
+            // The port may have let go of it meanwhile; what it was is told all the same.
+            var latest = port.common.vsiDetails(vsiID) ?? details
+            latest.traffic = port.common.traffic(of: vsiID, reading)
+            reply.answer(.vsiDetails(latest))
+        }
+    }
+
+    private func answerMetrics(vsis: Bool, _ reply: ControlReplyHandle) {
+        func answer(_ reading: TrafficReading?) {
+            reply.answer(
+                metrics: MetricsListing(directory.ports, reading, counters: { [self] in counters(of: $0) }) { [self] in
+                    metrics
+                })
+        }
+        if vsis { traffic.read(nil) { answer($0) } } else { answer(nil) }
     }
 
     // MARK: Asking for VSIs

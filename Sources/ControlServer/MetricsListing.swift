@@ -1,5 +1,6 @@
 internal import EVBModel
 internal import EVBPorts
+internal import EVBWire
 
 /// The numbers of the daemon and of its ports, for a list that is drawn bit by bit: the VSIs of a port are counted some at a time, and
 /// such a step gives nil. So a step costs the same however many there are.
@@ -18,18 +19,25 @@ struct MetricsListing: Sequence, IteratorProtocol {
     private var ports: [EVBPort]
     private var current: Progress?
     private let counters: (EVBPort) -> StatisticsReport
+    /// What was counted at links, where VSIs are to be listed; nil lists none.
+    private let reading: TrafficReading?
+    /// The VSIs of the port that was listed last, as far as they are to come.
+    private var vsis: (port: EVBPort, vsiIDs: ArraySlice<VSIID>)?
 
     /// Lists the numbers.
     ///
     /// - Parameters:
     ///   - ports: the ports, in their order.
+    ///   - reading: what was counted at links; nil lists no VSIs.
     ///   - counters: all counters of a port.
     ///   - daemon: the numbers of the daemon itself, which come first.
     init(
-        _ ports: [EVBPort], counters: @escaping (EVBPort) -> StatisticsReport, daemon: @escaping () -> DaemonMetrics
+        _ ports: [EVBPort], _ reading: TrafficReading?, counters: @escaping (EVBPort) -> StatisticsReport,
+        daemon: @escaping () -> DaemonMetrics
     ) {
         self.ports = ports.reversed()
         self.counters = counters
+        self.reading = reading
         self.daemon = daemon
     }
 
@@ -37,6 +45,10 @@ struct MetricsListing: Sequence, IteratorProtocol {
         if let daemon {
             self.daemon = nil
             return .some(Metrics(daemon: daemon()))
+        }
+        if let (port, vsiIDs) = vsis {
+            vsis = vsiIDs.count > 1 ? (port: port, vsiIDs: vsiIDs.dropFirst()) : nil
+            return .some(vsiIDs.first.flatMap { metrics(of: $0, port) })
         }
         if current == nil { current = ports.popLast().map { Progress(port: $0) } }
         guard var progress = current else { return nil }
@@ -48,7 +60,14 @@ struct MetricsListing: Sequence, IteratorProtocol {
             return .some(nil)
         }
         current = nil
+        if reading != nil { vsis = (port: progress.port, vsiIDs: progress.port.common.vsiIDs[...]) }
         return .some(Metrics(port: metrics(of: progress.port, progress.counts)))
+    }
+
+    private func metrics(of vsiID: VSIID, _ port: EVBPort) -> Metrics? {
+        guard let reading, let traffic = port.common.traffic(of: vsiID, reading) else { return nil }
+        let role: PortRole = if case .bridge = port { .bridge } else { .station }
+        return Metrics(vsi: VSIMetrics(port: port.name, role: role, vsiID: vsiID.description, traffic: traffic))
     }
 
     private func metrics(of port: EVBPort, _ counts: VSICounts) -> PortMetrics {

@@ -65,6 +65,10 @@ extension BridgePortController {
 
     package var ecpRoundTrips: DurationHistogram { port.snapshot.statistics.ecpRoundTrips }
 
+    package func trafficLink(of vsiID: VSIID) -> Int32? { nil }
+
+    package func traffic(of vsiID: VSIID, _ reading: TrafficReading) -> VSITraffic? { nil }
+
     package var counters: StatisticsReport {
         let statistics = port.snapshot.statistics
         let vdp = statistics.vdp

@@ -38,8 +38,17 @@ extension ControlInterface {
           ecpRoundTrips: Histogram
         )
 
+        # Frames in one direction. drops is null where drops are not counted for each VSI.
+        type TrafficCounts (frames: int, octets: int, drops: ?int)
+
+        # What a VSI's machine sends and receives, since its link is there; null is not counted.
+        type Traffic (sent: ?TrafficCounts, received: ?TrafficCounts)
+
+        # The numbers of a VSI.
+        type VSIMetrics (port: string, role: (station, bridge), vsiID: string, traffic: Traffic)
+
         # A part of the numbers; one of the keys has a value.
-        type Metrics (daemon: ?DaemonMetrics, port: ?PortMetrics)
+        type Metrics (daemon: ?DaemonMetrics, port: ?PortMetrics, vsi: ?VSIMetrics)
 
 
         """

@@ -293,7 +293,7 @@ public enum ControlInterface {
           vdpCounterDiscontinuity: int
         )
 
-        # A VSI in full.
+        # A VSI in full. traffic is null where nothing counts it.
         type VSIDetails (
           vsiID: string,
           vsiIDFormat: (ipv4, ipv6, mac, local, uuid),
@@ -308,7 +308,8 @@ public enum ControlInterface {
           label: ?string,
           requestedLink: ?Link,
           retryInMilliseconds: ?int,
-          vsidb: VSIDB
+          vsidb: VSIDB,
+          traffic: ?Traffic
         )
 
         # Something that happened. kind: vsi, reflective-relay, peer, link, port, notice.
@@ -421,8 +422,8 @@ public enum ControlInterface {
         method GetStatistics(interface: ?string) -> (statistics: []Statistics)
 
         # The numbers for a system that collects them: the daemon's, and then those of each port. With "more" they come in
-        # several replies.
-        method GetMetrics() -> (metrics: []Metrics)
+        # several replies. vsis: also those of each VSI.
+        method GetMetrics(vsis: ?bool) -> (metrics: []Metrics)
 
         # Has a bridge port misbehave, in place of what it did wrong before; null has it behave.
         method Misbehave(interface: string, misbehaviour: ?Misbehaviour) -> (port: PortDetails)

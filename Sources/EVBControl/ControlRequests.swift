@@ -274,6 +274,27 @@ public struct GetStatisticsRequest: Codable, Sendable, Equatable {
     }
 }
 
+/// The parameters of GetMetrics.
+public struct GetMetricsRequest: Codable, Sendable, Equatable {
+    /// Whether each VSI has numbers of its own.
+    public var vsis: Bool
+
+    /// Makes a request.
+    public init(vsis: Bool = false) {
+        self.vsis = vsis
+    }
+
+    enum CodingKeys: String, CodingKey, CaseIterable {
+        case vsis
+    }
+
+    /// Reads a request.
+    public init(from decoder: any Decoder) throws {
+        try decoder.refuseKeys(besides: CodingKeys.self)
+        vsis = try decoder.container(keyedBy: CodingKeys.self).decodeIfPresent(Bool.self, forKey: .vsis) ?? false
+    }
+}
+
 /// The parameters of a method that has none.
 public struct NoParameters: Codable, Sendable, Equatable {
     enum CodingKeys: CodingKey, CaseIterable {}

@@ -178,7 +178,8 @@ package final class Daemon {
     /// Opens the front doors and listens for signals.
     private func open(_ endpoint: NetlinkEndpoint?) throws {
         let service = DaemonService(
-            directory: ports, timers: timers, ownCounters: { [log] in Self.counters(of: log) },
+            directory: ports, timers: timers, traffic: TrafficReader(loop: loop, logger: logger),
+            ownCounters: { [log] in Self.counters(of: log) },
             furtherCounters: { [weak self] port in
                 guard case .station = port else { return [:] }
                 return self?.libvirt?.counters(of: port.name) ?? [:]

@@ -225,22 +225,26 @@ public struct VSIDetails: Codable, Sendable, Equatable {
     public var vsi: VSIStatus
     /// Its managed objects.
     public var vsidb: VSIDBObjects
+    /// What its machine sends and receives; nil where nothing counts that.
+    public var traffic: VSITraffic?
 
-    /// Joins both.
-    public init(vsi: VSIStatus, vsidb: VSIDBObjects) {
+    /// Joins all.
+    public init(vsi: VSIStatus, vsidb: VSIDBObjects, traffic: VSITraffic? = nil) {
         self.vsi = vsi
         self.vsidb = vsidb
+        self.traffic = traffic
     }
 
     private enum CodingKeys: String, CodingKey {
-        case vsidb
+        case vsidb, traffic
     }
 
     /// Reads the details.
     public init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: CodingKeys.self)
         self.init(
-            vsi: try VSIStatus(from: decoder), vsidb: try container.decode(VSIDBObjects.self, forKey: .vsidb))
+            vsi: try VSIStatus(from: decoder), vsidb: try container.decode(VSIDBObjects.self, forKey: .vsidb),
+            traffic: try container.decodeIfPresent(VSITraffic.self, forKey: .traffic))
     }
 
     /// Writes the details.
@@ -248,5 +252,6 @@ public struct VSIDetails: Codable, Sendable, Equatable {
         try vsi.encode(to: encoder)
         var container = encoder.container(keyedBy: CodingKeys.self)
         try container.encode(vsidb, forKey: .vsidb)
+        try container.encode(Nullable(wrappedValue: traffic), forKey: .traffic)
     }
 }

@@ -122,9 +122,11 @@ public struct PortMetrics: Codable, Sendable, Equatable {
 public struct Metrics: Codable, Sendable, Equatable {
     @Nullable public var daemon: DaemonMetrics?
     @Nullable public var port: PortMetrics?
+    @Nullable public var vsi: VSIMetrics?
 
     /// Makes a part.
-    public init(daemon: DaemonMetrics? = nil, port: PortMetrics? = nil) {
+    public init(daemon: DaemonMetrics? = nil, port: PortMetrics? = nil, vsi: VSIMetrics? = nil) {
+        self._vsi = Nullable(wrappedValue: vsi)
         self._daemon = Nullable(wrappedValue: daemon)
         self._port = Nullable(wrappedValue: port)
     }

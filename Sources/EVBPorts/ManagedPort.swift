@@ -74,6 +74,10 @@ package protocol ManagedPort: VSISource {
     var counters: StatisticsReport { get }
     /// Whether there is such a VSI.
     func holds(_ vsiID: VSIID) -> Bool
+    /// The link at which a VSI's traffic is counted; nil where there is none.
+    func trafficLink(of vsiID: VSIID) -> Int32?
+    /// What a VSI's machine sends and receives, by what was counted; nil where nothing was.
+    func traffic(of vsiID: VSIID, _ reading: TrafficReading) -> VSITraffic?
 }
 
 extension ManagedPort {

@@ -46,6 +46,20 @@ extension StationPortController {
 
     package var ecpRoundTrips: DurationHistogram { port.snapshot.statistics.ecpRoundTrips }
 
+    package func trafficLink(of vsiID: VSIID) -> Int32? { relay.counted(vsiID)?.index }
+
+    package func traffic(of vsiID: VSIID, _ reading: TrafficReading) -> VSITraffic? {
+        guard let (index, isOtherEnd) = relay.counted(vsiID), let link = reading.links[index] else { return nil }
+        let toKernel = TrafficCounts(
+            frames: Int(clamping: link.receivedFrames), octets: Int(clamping: link.receivedOctets),
+            drops: Int(clamping: link.receivedDrops))
+        let fromKernel = TrafficCounts(
+            frames: Int(clamping: link.sentFrames), octets: Int(clamping: link.sentOctets),
+            drops: Int(clamping: link.sentDrops))
+        return isOtherEnd
+            ? VSITraffic(sent: toKernel, received: fromKernel) : VSITraffic(sent: fromKernel, received: toKernel)
+    }
+
     package var counters: StatisticsReport {
         let statistics = port.snapshot.statistics
         let vdp = statistics.vdp

@@ -100,6 +100,13 @@ package enum Samples {
         problems: [ProblemCount(kind: "second-lldp-speaker", count: 1)], associationTimes: histogram,
         ecpRoundTrips: HistogramReport(bounds: [], counts: [0], sumMicroseconds: 0))
 
+    package static let traffic = VSITraffic(
+        sent: TrafficCounts(frames: 10, octets: 1500, drops: 0),
+        received: TrafficCounts(frames: 7, octets: 700, drops: nil))
+
+    package static let vsiMetrics = VSIMetrics(
+        port: "eth0", role: .station, vsiID: "5ab5c6a6-9f4b-4d27-a1bb-3b8d9d7b6a51", traffic: traffic)
+
     package static let event = ControlEvent(
         timeMilliseconds: 1_795_237_612_123, kind: .vsi, port: "eth0", vsiID: fullVSI.vsiID, from: "pending",
         to: "associated", reason: "success", message: "pending -> associated")

@@ -37,7 +37,7 @@ import VSISamples
             ("GetHistory", "{\"vsiID\":\"x\"}", .getHistory(GetHistoryRequest(vsiID: "x"))),
             ("RetryAll", "{\"port\":\"p\"}", .retryAll(RetryAllRequest(port: "p"))),
             ("GetStatistics", "{\"interface\":null}", .getStatistics(interface: nil)),
-            ("GetMetrics", "{}", .getMetrics),
+            ("GetMetrics", "{}", .getMetrics(vsis: false)), ("GetMetrics", "{\"vsis\":true}", .getMetrics(vsis: true)),
             (
                 "Misbehave", "{\"interface\":\"port0\",\"misbehaviour\":{\"silent\":\"all\",\"vlan\":7}}",
                 .misbehave(

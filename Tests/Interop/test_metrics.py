@@ -9,6 +9,7 @@ import pytest
 from lab import eventually, prometheus
 from lab.evbd import FAILED, binary
 from lab.pair import Pair, requests
+from lab.tap import Macvtap
 
 DASHBOARD = prometheus.FILES / "evbd-dashboard.json"
 
@@ -132,3 +133,33 @@ def test_OPS_606_the_endpoint_bears_any_client(cable, pair):
     ours = f"{binary('evbctl')} metrics --http"
     eventually(lambda: not [line for line in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout.splitlines()
                             if line.startswith(ours)], 10, "no process stays")
+
+
+def traffic(evbd, vsi):
+    return evbd.ctl_json("vsi", "show", vsi)["traffic"]
+
+
+def test_OPS_612_what_each_machine_sends_and_receives_is_counted_at_its_link(cable):
+    """At a macvtap, the machine's own end of the link: what its kernel side sends is what the machine sends. Without --vsi there is no such series."""
+    pair = Pair(cable)
+    vsi, bare = str(uuid.uuid4()), str(uuid.uuid4())
+    pair.evbd.associate(vsi, "--link", "vm1", mac="52:54:00:11:22:01")
+    pair.evbd.associate(bare, mac="52:54:00:11:22:03")
+    assert traffic(pair.evbd, bare) is None and traffic(pair.bridge, vsi) is None
+    machine = Macvtap(cable.lab, cable.host, "vm1")
+    frame = bytes.fromhex("ffffffffffff525400112201" "88b5") + bytes(86)
+    before = traffic(pair.evbd, vsi)
+    for _ in range(5):
+        machine.send(frame)
+    after = eventually(lambda: (now := traffic(pair.evbd, vsi))["sent"]["frames"] >= before["sent"]["frames"] + 5 and now, 5, "they are counted")
+    assert after["sent"]["octets"] >= before["sent"]["octets"] + 500
+    # The other way: what the switch sends to the machine.
+    pair.wire.send(bytes.fromhex("525400112201" "0200000000ee" "88b5") + bytes(86))
+    eventually(lambda: traffic(pair.evbd, vsi)["received"]["frames"] > after["received"]["frames"], 5, "it is received")
+    shown = pair.evbd.ctl("vsi", "show", vsi).stdout
+    assert re.search(r"^Machine sent +\d+ frames, \d+ octets, 0 dropped$", shown, re.M), shown
+    text = pair.evbd.ctl("metrics", "--vsi").stdout
+    sent, = re.findall(rf'^evbd_vsi_sent_frames_total{{port="uplink0",role="station",vsi="{vsi}"}} (\d+)$', text, re.M)
+    assert int(sent) >= 5 and bare not in text
+    assert check(pair.evbd.ctl("metrics", "--vsi", "--format", "prometheus").stdout).stderr == ""
+    assert "evbd_vsi_" not in pair.evbd.ctl("metrics").stdout

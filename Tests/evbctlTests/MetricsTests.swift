@@ -57,6 +57,31 @@ import Testing
         #expect(!old.contains("# EOF") && !old.contains { $0.hasPrefix("# UNIT") })
     }
 
+    @Test("OPS-612 a VSI has series where it is asked for, and none of what is not counted")
+    func vsis() {
+        let text = MetricsText(Self.parts + [Metrics(vsi: Samples.vsiMetrics)], .openmetrics).text
+        let labels = "{port=\"eth0\",role=\"station\",vsi=\"\(Samples.vsiMetrics.vsiID)\"}"
+        for line in [
+            "# TYPE evbd_vsi_sent_frames counter", "evbd_vsi_sent_frames_total\(labels) 10",
+            "evbd_vsi_sent_bytes_total\(labels) 1500", "evbd_vsi_sent_dropped_frames_total\(labels) 0",
+            "evbd_vsi_received_frames_total\(labels) 7", "evbd_vsi_received_bytes_total\(labels) 700",
+        ] {
+            #expect(text.contains(line + "\n"), "\(line)")
+        }
+        #expect(!text.contains("evbd_vsi_received_dropped"))
+        #expect(!MetricsText(Self.parts, .openmetrics).text.contains("evbd_vsi_"))
+    }
+
+    @Test("OPS-612 vsi show has what the machine sent and received, and nothing where nothing is counted")
+    func shown() {
+        var details = Samples.vsiDetails
+        #expect(!Presenter(colour: false).vsi(details).contains("Machine"))
+        details.traffic = Samples.traffic
+        let text = Presenter(colour: false).vsi(details)
+        #expect(text.contains("Machine sent      10 frames, 1500 octets, 0 dropped\n"), "\(text)")
+        #expect(text.contains("Machine received  7 frames, 700 octets\n"), "\(text)")
+    }
+
     @Test("OPS-604 each family stands together, its head before it, and each sample once")
     func families() {
         for format in MetricsText.Format.allCases {

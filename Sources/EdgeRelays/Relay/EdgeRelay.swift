@@ -295,6 +295,13 @@ package final class EdgeRelay {
         return LinkDescription(name: name, kind: kind, mode: mode, address: mode == nil ? nil : address)
     }
 
+    /// The link of a VSI in the kernel, as far as it is here; and whether its machine is at the other end of it, so that the
+    /// kernel receives what the machine sends: a macvtap or macvlan is the machine's own end.
+    package func counted(_ vsiID: VSIID) -> (index: Int32, isOtherEnd: Bool)? {
+        guard let link = machine.slots[vsiID]?.actual.link else { return nil }
+        return (link.index, table[link.index]?.macvlanMode == nil)
+    }
+
     package static func alias(_ vsiID: VSIID) -> String { aliasPrefix + vsiID.description }
 
     func trouble(_ vsiID: VSIID, _ text: String) {

@@ -10,8 +10,8 @@ struct MetricsCommand: ParsableCommand {
         commandName: "metrics",
         abstract: "Print numbers for a system that collects them, in the OpenMetrics format.",
         discussion: """
-            Names are those of the EVB MIB where it has one; Documentation/metrics.md lists all. There is no series \
-            for each VSI. With --http one request of HTTP/1.1 for /metrics is read from standard input and answered, \
+            Names are those of the EVB MIB where it has one; Documentation/metrics.md lists all. No VSI has a series \
+            of its own without --vsi. With --http one request of HTTP/1.1 for /metrics is read from standard input and answered, \
             as systemd starts it for evbd-metrics.socket.
 
             EXAMPLES
@@ -21,6 +21,9 @@ struct MetricsCommand: ParsableCommand {
 
     @Option(help: "How numbers are written: OpenMetrics 1.0, or the text format of Prometheus, 0.0.4.")
     var format = MetricsText.Format.openmetrics
+
+    @Flag(help: "Also print what the machine of each VSI sends and receives: series for each VSI.")
+    var vsi = false
 
     @Flag(help: "Answer one request of HTTP on standard input and output; the request says the format.")
     var http = false
@@ -32,7 +35,7 @@ struct MetricsCommand: ParsableCommand {
             return HTTPConnection().serve { format in
                 do throws(ControlClientError) {
                     return .success(
-                        MetricsText(try Self.ask(try GlobalOptions.connect(global.socketPath)), format).text)
+                        MetricsText(try ask(try GlobalOptions.connect(global.socketPath)), format).text)
                 } catch {
                     var failure = Failure(error)
                     if case .noDaemon(_, .forbidden) = error {
@@ -46,17 +49,17 @@ struct MetricsCommand: ParsableCommand {
         try global.withClient { client throws(ControlClientError) in
             if global.json {
                 var items: [JSONValue] = []
-                try Self.stream(client) { answer throws(ControlClientError) in
+                try stream(client) { answer throws(ControlClientError) in
                     if case .array(let page)? = answer.parameters["metrics"] { items += page }
                 }
                 print(JSONValue.array(items).pretty)
             } else {
-                print(MetricsText(try Self.ask(client), format).text, terminator: "")
+                print(MetricsText(try ask(client), format).text, terminator: "")
             }
         }
     }
 
-    private static func ask(_ client: ControlClient) throws(ControlClientError) -> [Metrics] {
+    private func ask(_ client: ControlClient) throws(ControlClientError) -> [Metrics] {
         var parts: [Metrics] = []
         try stream(client) { answer throws(ControlClientError) in
             parts += try answer.value("metrics", as: [Metrics].self)
@@ -64,11 +67,11 @@ struct MetricsCommand: ParsableCommand {
         return parts
     }
 
-    private static func stream(
+    private func stream(
         _ client: ControlClient, _ take: (ControlAnswer) throws(ControlClientError) -> Void
     ) throws(ControlClientError) {
         try client.stream(
-            .getMetrics, NoParameters(), timeoutMilliseconds: GlobalOptions.answerMilliseconds
+            .getMetrics, GetMetricsRequest(vsis: vsi), timeoutMilliseconds: GlobalOptions.answerMilliseconds
         ) { answer throws(ControlClientError) in
             try take(answer)
             return true

@@ -35,6 +35,7 @@ struct MetricFamily: Equatable {
     }
 
     private static let portLabels = ["port", "role"]
+    private static let vsiLabels = portLabels + ["vsi"]
 
     // MARK: The daemon
 
@@ -80,13 +81,52 @@ struct MetricFamily: Equatable {
         "From the first sending of an ECPDU to its acknowledgement, however often it was sent again", unit: "seconds",
         labels: portLabels)
 
+    // MARK: VSIs
+
+    /// What is counted of a VSI's traffic.
+    struct Traffic {
+        var family: MetricFamily
+        var direction: KeyPath<VSITraffic, TrafficCounts?>
+        var count: KeyPath<TrafficCounts, Int?>
+
+        fileprivate init(
+            _ family: MetricFamily, _ direction: KeyPath<VSITraffic, TrafficCounts?>,
+            _ count: KeyPath<TrafficCounts, Int?>
+        ) {
+            self.family = family
+            self.direction = direction
+            self.count = count
+        }
+    }
+
+    static var traffic: [Traffic] {
+        [("sent", "sent", \VSITraffic.sent), ("received", "was to receive", \VSITraffic.received)].flatMap {
+            word, wish, direction in
+            [
+                Traffic(
+                    MetricFamily(
+                        "evbd_vsi_\(word)_frames", .counter, "Frames that the machine of a VSI has \(word) (--vsi)",
+                        unit: "frames", labels: vsiLabels), direction, \.optionalFrames),
+                Traffic(
+                    MetricFamily(
+                        "evbd_vsi_\(word)_bytes", .counter, "Octets that the machine of a VSI has \(word) (--vsi)",
+                        unit: "bytes", labels: vsiLabels), direction, \.optionalOctets),
+                Traffic(
+                    MetricFamily(
+                        "evbd_vsi_\(word)_dropped_frames", .counter,
+                        "Frames that the machine of a VSI \(wish), and that were dropped (--vsi)", unit: "frames",
+                        labels: vsiLabels), direction, \.drops),
+            ]
+        }
+    }
+
     private static let fixed = [
         build, problem, up, peer, relayRequested, relayGranted, vsis, association, roundTrip, turn, longestTurn,
         resident, virtual, descriptors, descriptorsMax, computed, started,
     ]
 
     /// All that there are, in the order in which they are printed.
-    static let all = fixed + Counter.allCases.map { MetricFamily($0) }
+    static let all = fixed + traffic.map(\.family) + Counter.allCases.map { MetricFamily($0) }
 
     // MARK: Counters
 
@@ -117,4 +157,9 @@ struct MetricFamily: Equatable {
         }
         return words
     }
+}
+
+extension TrafficCounts {
+    fileprivate var optionalFrames: Int? { frames }
+    fileprivate var optionalOctets: Int? { octets }
 }

@@ -1,6 +1,7 @@
 // Numbers as systems that collect them read them: OpenMetrics 1.0, and the older text format of Prometheus.
 
 internal import EVBModel
+internal import TerminalText
 
 struct MetricsText {
     /// How numbers are written.
@@ -24,6 +25,7 @@ struct MetricsText {
     private let format: Format
     private let daemon: DaemonMetrics?
     private let ports: [PortMetrics]
+    private let vsis: [VSIMetrics]
     private(set) var text = ""
     /// Comes before the next sample: a family without samples has no head.
     private var head = ""
@@ -33,9 +35,11 @@ struct MetricsText {
         self.format = format
         daemon = parts.lazy.compactMap(\.daemon).first
         ports = parts.compactMap(\.port)
+        vsis = parts.compactMap(\.vsi)
         if let daemon { add(daemon) }
         addProblems()
         addPorts()
+        addVSIs()
         addCounters()
         if format == .openmetrics { text += "# EOF\n" }
     }
@@ -99,6 +103,18 @@ struct MetricsText {
         }
     }
 
+    private mutating func addVSIs() {
+        for traffic in MetricFamily.traffic {
+            head(traffic.family)
+            for vsi in vsis {
+                guard let counts = vsi.traffic[keyPath: traffic.direction], let value = counts[keyPath: traffic.count]
+                else { continue }
+                let labels: Labels = [("port", vsi.port), ("role", vsi.role.rawValue), ("vsi", vsi.vsiID)]
+                sample(traffic.family.sampleName, labels, "\(value)")
+            }
+        }
+    }
+
     private mutating func addCounters() {
         for counter in Counter.allCases {
             let family = MetricFamily(counter)
@@ -149,7 +165,7 @@ struct MetricsText {
 
     private static func escaped(_ value: String) -> String {
         var text = ""
-        for scalar in value.unicodeScalars {
+        for scalar in printable(value).unicodeScalars {
             switch scalar {
             case "\\": text += "\\\\"
             case "\"": text += "\\\""

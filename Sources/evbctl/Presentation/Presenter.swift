@@ -163,9 +163,19 @@ struct Presenter {
         if let retry = vsi.retryInMilliseconds {
             facts.rows.append([Cell("Next try"), Cell("in \(Units.seconds(milliseconds: retry))", .warning)])
         }
+        if let traffic = details.traffic {
+            facts.rows.append([Cell("Machine sent"), Cell(Self.traffic(traffic.sent))])
+            facts.rows.append([Cell("Machine received"), Cell(Self.traffic(traffic.received))])
+        }
         return
             (vsi.warnings.map(warning) + [facts.rendered(colour: colour), objects(details.managedObjects)])
             .joined(separator: "\n\n")
+    }
+
+    private static func traffic(_ counts: TrafficCounts?) -> String {
+        guard let counts else { return "not counted" }
+        let drops = counts.drops.map { ", \($0) dropped" } ?? ""
+        return "\(counts.frames) frames, \(counts.octets) octets\(drops)"
     }
 
     /// One line on what has become of a VSI that was asked for.
