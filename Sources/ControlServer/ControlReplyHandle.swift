@@ -54,6 +54,7 @@ package final class ControlReplyHandle {
             case .vsiDetails(let vsi): JSONCoding.encode(["vsi": vsi])
             case .statistics(let statistics): JSONCoding.encode(["statistics": statistics])
             case .reload(let report): JSONCoding.encode(["reload": report])
+            case .logLevel(let report): JSONCoding.encode(["logLevel": report])
             }
         return answer(octets: VarlinkReply.octets(parameters: parameters))
     }

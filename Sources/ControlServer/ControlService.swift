@@ -32,6 +32,10 @@ package enum ControlRequest: Sendable, Equatable {
     case misbehave(MisbehaveRequest)
     /// Answer with ``ControlReply/reload(_:)``.
     case reload(ReloadRequest)
+    /// Answer with ``ControlReply/logLevel(_:)``.
+    case getLogLevel
+    /// Answer with ``ControlReply/logLevel(_:)``; for root alone.
+    case setLogLevel(SetLogLevelRequest)
 }
 
 /// An answer to a request, other than a list of VSIs or an event.
@@ -44,6 +48,7 @@ package enum ControlReply: Sendable, Equatable {
     case vsiDetails(VSIDetails)
     case statistics([StatisticsReport])
     case reload(ReloadReport)
+    case logLevel(LogLevelReport)
 }
 
 /// What does the work behind the control socket.
@@ -91,6 +96,8 @@ extension ControlRequest {
             self = .getStatistics(interface: try read(GetStatisticsRequest.self).interface)
         case .misbehave: self = .misbehave(try read(MisbehaveRequest.self))
         case .reload: self = .reload(try read(ReloadRequest.self))
+        case .getLogLevel: self = try readNothing(.getLogLevel)
+        case .setLogLevel: self = .setLogLevel(try read(SetLogLevelRequest.self))
         }
     }
 }

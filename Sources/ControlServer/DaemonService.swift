@@ -20,6 +20,8 @@ package final class DaemonService: ControlService {
     private let furtherCounters: (EVBPort) -> [Counter: UInt64]
     /// Reads the configuration again, and says what became of it.
     package var onReload: ((ReloadRequest, @escaping (Result<ReloadReport, ControlError>) -> Void) -> Void)?
+    /// The level of the log, after it has been changed as asked; nil asks for nothing.
+    package var onLogLevel: ((SetLogLevelRequest?) -> LogLevelReport)?
     /// What an operator should know beside the ports' own status.
     private let notes: () -> [StatusNote]
     private let timers: Timers
@@ -43,11 +45,21 @@ package final class DaemonService: ControlService {
     }
 
     package func handle(_ request: ControlRequest, from peer: PeerCredentials, reply: ControlReplyHandle) {
-        do {
-            try answer(request, reply)
-        } catch {
-            reply.fail(error)
+        // A closure of withValue has no typed errors.
+        Requester.$current.withValue(.client(pid: peer.pid, uid: peer.uid)) {
+            do throws(ControlError) {
+                try permit(request, peer)
+                try answer(request, reply)
+            } catch {
+                reply.fail(error)
+            }
         }
+    }
+
+    /// What is for root alone.
+    private func permit(_ request: ControlRequest, _ peer: PeerCredentials) throws(ControlError) {
+        guard case .setLogLevel = request, ![0, Processes.ownUser].contains(peer.uid) else { return }
+        throw ControlError(.notPermitted(method: ControlMethod.setLogLevel.rawValue))
     }
 
     private func answer(_ request: ControlRequest, _ reply: ControlReplyHandle) throws(ControlError) {
@@ -82,6 +94,8 @@ package final class DaemonService: ControlService {
             if let text = request.misbehaviour?.vsiID, VSIID(text) == nil { throw Self.unreadableVSIID(text) }
             port.misbehave(request.misbehaviour ?? .none)
             reply.answer(.port(try details(port.name)))
+        case .getLogLevel: if let report = onLogLevel?(nil) { reply.answer(.logLevel(report)) }
+        case .setLogLevel(let request): if let report = onLogLevel?(request) { reply.answer(.logLevel(report)) }
         case .reload(let request):
             onReload?(request) { result in
                 switch result {

@@ -29,6 +29,8 @@ public struct ControlError: Error, Sendable, Equatable, CustomStringConvertible 
         case endsVSIs(vsis: Int, ports: String)
         /// The method changes something, and the socket is for looking only.
         case readOnly(method: String)
+        /// The method is for root alone.
+        case notPermitted(method: String)
     }
 
     /// What went wrong.
@@ -101,6 +103,7 @@ public struct ControlError: Error, Sendable, Equatable, CustomStringConvertible 
                 "this socket of evbd is for looking only, and \(method) changes something",
                 "do it as root or as a member of the group of the other socket; see control in evbd.yaml"
             )
+        case .notPermitted(let method): return ("evbd lets root alone call \(method)", "do it as root")
         }
     }
 }
@@ -132,7 +135,7 @@ extension ControlError {
     /// The names of all errors, without the interface.
     static let shortNames = [
         "NoSuchPort", "NoSuchVSI", "InvalidArgument", "Refused", "NoAnswer", "NoBridge", "LinkFailed", "Busy",
-        "InvalidConfiguration", "EndsVSIs", "ReadOnly",
+        "InvalidConfiguration", "EndsVSIs", "ReadOnly", "NotPermitted",
     ]
 
     private var shortName: String {
@@ -148,6 +151,7 @@ extension ControlError {
         case .invalidConfiguration: "InvalidConfiguration"
         case .endsVSIs: "EndsVSIs"
         case .readOnly: "ReadOnly"
+        case .notPermitted: "NotPermitted"
         }
     }
 
@@ -186,7 +190,7 @@ extension ControlError {
         case .endsVSIs(let vsis, let ports):
             members.append(JSONValue.Member("vsis", .number(String(vsis))))
             add("ports", ports)
-        case .readOnly(let method): add("method", method)
+        case .readOnly(let method), .notPermitted(let method): add("method", method)
         }
         add("message", message)
         add("hint", hint)
@@ -229,6 +233,7 @@ extension ControlError {
             guard case .number(let literal)? = parameters["vsis"] else { return nil }
             failure = .endsVSIs(vsis: Int(literal) ?? 0, ports: text("ports") ?? "")
         case ("ReadOnly", _, _): failure = .readOnly(method: text("method") ?? "")
+        case ("NotPermitted", _, _): failure = .notPermitted(method: text("method") ?? "")
         default: return nil
         }
         self.init(failure, message: text("message"), hint: text("hint"))

@@ -17,12 +17,15 @@ public enum ControlMethod: String, Sendable, CaseIterable {
     case getStatistics = "GetStatistics"
     case misbehave = "Misbehave"
     case reload = "Reload"
+    case getLogLevel = "GetLogLevel"
+    case setLogLevel = "SetLogLevel"
 
     /// Whether a call changes something, so that a read-only socket does not take it.
     public var changesSomething: Bool {
         switch self {
-        case .associate, .preAssociate, .deassociate, .misbehave, .reload: true
-        case .getVersion, .getStatus, .listPorts, .getPort, .listVSIs, .getVSI, .monitor, .getStatistics: false
+        case .associate, .preAssociate, .deassociate, .misbehave, .reload, .setLogLevel: true
+        case .getVersion, .getStatus, .listPorts, .getPort, .listVSIs, .getVSI, .monitor, .getStatistics, .getLogLevel:
+            false
         }
     }
 
@@ -92,7 +95,7 @@ public enum ControlInterface {
     public static let name = "io.evbd"
 
     /// Its description.
-    public static let description = types + methods + errors
+    public static let description = types + methods + errors + logLevel
 
     private static let types = """
         # Status and control of evbd, which speaks EVB, ECP and VDP (IEEE 802.1Qbg) for this host.

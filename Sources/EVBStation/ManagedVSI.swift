@@ -11,6 +11,10 @@ package struct ManagedVSI {
     var link: EdgeRelay.Demand?
     /// Who asked for it last.
     var owner: RequestOwner
+    /// The process that asked for it last; nil where evbd itself did.
+    var requester: Requester?
+    /// The reason of the last refusal that was logged as one; nil once the VSI is bound, or asked for by another request.
+    var loggedRefusal: EVBProtocol.VSIReason?
     /// Those who are to hear how the request under way ends.
     var waiters: [RequestWaiter] = []
     /// Which request or withdrawal this is, so that what was begun for an earlier one does not end a later one.

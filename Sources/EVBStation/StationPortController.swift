@@ -1,3 +1,4 @@
+internal import EVBLog
 internal import EVBModel
 package import EVBPorts
 package import EVBProtocol
@@ -68,6 +69,7 @@ package final class StationPortController: StationPortControl {
         relay.gate.onMark = { [weak self] in self?.transport.setMark($0) }
         relay.onTrouble = { [weak self] in self?.onNews?(PortNews(kind: .notice, vsiID: $0, message: $1)) }
         relay.onDeparture = { [weak self] in self?.keep($0) }
+        relay.facts = { [weak self] in self?.logFacts($0) ?? ["vsi": "\($0)"] }
         relay.isKnown = { [weak self] in self?.vsis[$0] != nil }
         transport.onFrame = { [weak self] frame in
             guard let self else { return }
@@ -117,6 +119,7 @@ package final class StationPortController: StationPortControl {
                 if case .libvirt = vsi.owner { request.persistence = .untilWithdrawn }
                 let effects = try port.request(request, isResumed: vsi.isGranted, at: now)
                 var managed = ManagedVSI(link: vsi.link, owner: vsi.owner)
+                managed.requester = .earlier(vsi.owner)
                 managed.isRestored = true
                 if vsi.adopted != nil || hasGuestLink(request.filter), !vsi.isLinkElsewhere {
                     managed.guestLink = .present
@@ -130,12 +133,14 @@ package final class StationPortController: StationPortControl {
                 refreshGate(vsiID)
                 perform(effects)
             } catch {
-                logger.warning("a stored VSI is not asked for", metadata: ["vsi": "\(vsiID)", "error": "\(error)"])
+                logger.alert(.vsiLost).warning(
+                    "a stored VSI is not asked for", metadata: Self.logFacts(vsi).with(["error": "\(error)"]))
                 unkeep(vsiID)
             }
         }
         watchGuestLinks()
         guard !stored.isEmpty else { return }
+        transport.changes.begin("evbd started", expecting: vsis.count, isReturn: true)
         logger.notice("VSIs of the run before are wanted again", metadata: ["count": "\(vsis.count)"])
     }
 
@@ -228,6 +233,7 @@ package final class StationPortController: StationPortControl {
             throw .unfit(error)
         }
         var managed = ManagedVSI(link: link ?? former?.link, owner: owner)
+        managed.requester = Requester.current ?? former?.requester
         if let waiter { managed.waiters = [waiter] }
         lastTurn &+= 1
         managed.turn = lastTurn
@@ -272,6 +278,7 @@ package final class StationPortController: StationPortControl {
         let effects = try port.withdraw(vsiID, at: now)
         let former = vsis[vsiID]?.waiters ?? []
         vsis[vsiID]?.waiters = waiter.map { [$0] } ?? []
+        vsis[vsiID]?.requester = Requester.current
         lastTurn &+= 1
         vsis[vsiID]?.turn = lastTurn
         vsis[vsiID]?.isLinking = false
@@ -312,6 +319,7 @@ package final class StationPortController: StationPortControl {
     /// it must not: the bridge would give all of them up.
     package func stop() {
         queue.finish()
+        transport.changes.finish()
         if port.vsis.allSatisfy(\.isWithdrawn) {
             for case .transmit(let frame) in port.shutdown() { transport.send(frame) }
         }

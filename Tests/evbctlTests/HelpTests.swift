@@ -15,7 +15,7 @@ import Testing
         ("vsi-list", VSIList.self), ("vsi-show", VSIShow.self),
         ("vsi-associate", VSIAssociate.self), ("vsi-preassociate", VSIPreassociate.self),
         ("vsi-deassociate", VSIDeassociate.self), ("monitor", Monitor.self), ("stats", Stats.self),
-        ("reload", Reload.self), ("varlink", Varlink.self), ("version", Version.self),
+        ("reload", Reload.self), ("log-level", LogLevel.self), ("varlink", Varlink.self), ("version", Version.self),
     ]
 
     private static let directory =

@@ -4,6 +4,7 @@
 // `GuestRules` writes the rules. `PortGate` decides about those of a port, `GuestLinks` about those of links.
 
 package import Dataplane
+internal import EVBLog
 internal import EVBTime
 package import EventLoop
 internal import LinuxSystem
@@ -138,7 +139,7 @@ package final class GuestFilter {
         guard case .underWay(let waiting) = hostShield else { return }
         hostShield = .settled(problem)
         if let problem {
-            logger.warning(
+            logger.alert(.enforcementFailed).warning(
                 """
                 nftables cannot keep the host's IP off the links that evbd makes; router advertisements may give the host \
                 addresses on them
@@ -206,7 +207,8 @@ package final class GuestFilter {
                 self?.lookForRules()
             }
         } catch {
-            logger.warning("evbd will not notice when the guest filter is flushed", metadata: ["reason": "\(error)"])
+            logger.alert(.enforcementFailed).warning(
+                "evbd will not notice when the guest filter is flushed", metadata: ["reason": "\(error)"])
         }
         comparisonTimer = timers.timer { [weak self] in self?.lookForRules() }
         comparisonTimer?.set(timers.now + Self.comparisonPeriod)
@@ -250,13 +252,14 @@ package final class GuestFilter {
             return refill(present)
         }.count
         guard !missing.isEmpty || refilled > 0 && isSettled else { return }
-        logger.warning(
+        logger.alert(.enforcementFailed).warning(
             "another process has removed rules of the guest filter; restoring them",
             metadata: ["links": "\(missing.count)", "address sets": "\(refilled)"])
         for rules in missing.values {
             change(rules) { [logger] problem in
                 guard let problem else { return }
-                logger.error("the guest filter cannot be set up again", metadata: ["problem": "\(problem)"])
+                logger.alert(.enforcementFailed).error(
+                    "the guest filter cannot be set up again", metadata: ["problem": "\(problem)"])
             }
         }
     }
@@ -362,7 +365,7 @@ package final class GuestFilter {
 
     /// Closed addresses are not as they are to be; the changes are tried again.
     private func closingFailed(_ problem: String) {
-        logger.error(
+        logger.alert(.enforcementFailed).error(
             "nftables refuses a change of the addresses that may not send; trying again",
             metadata: ["problem": "\(problem)"])
         closedQueue.failed()

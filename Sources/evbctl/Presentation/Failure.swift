@@ -11,6 +11,7 @@ struct Failure: Equatable {
         static let noDaemon: Int32 = 3
         static let noAnswer: Int32 = 4
         static let usage: Int32 = 64
+        static let noPermission: Int32 = 77
     }
 
     /// What failed and why, and on the next line what to do.
@@ -44,6 +45,7 @@ struct Failure: Equatable {
                 switch error.failure {
                 case .noAnswer, .noBridge: Status.noAnswer
                 case .invalidArgument: Status.usage
+                case .notPermitted: Status.noPermission
                 case .noSuchPort, .noSuchVSI, .refused, .linkFailed, .busy, .readOnly, .invalidConfiguration, .endsVSIs:
                     Status.refused
                 }
