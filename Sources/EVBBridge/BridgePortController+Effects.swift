@@ -88,8 +88,12 @@ extension BridgePortController {
         // The port may have given it up, and its cancellation may still wait to be carried out.
         if decisions.made(ticket), port.awaits(ticket) {
             let verdict = judge(ticket, mischief.judge(decision, on: request))
+            note(request)
             if case .refuse(let refusal) = verdict { tellRefusal(request, refusal) } else { isGranted = true }
             decided(ticket, verdict)
+            if case .refuse(let refusal) = verdict {
+                note(request.vsiID, refusal, isKept: refusal.isKept && request.holding != nil)
+            }
         }
         var isForNobody = false
         if case .grant = decision { isForNobody = !isGranted }
@@ -108,6 +112,7 @@ extension BridgePortController {
         seat.bind(vsiID, grant, request: request)
         let state = EVBModel.VSIState(grant.command)
         bound[vsiID] = request
+        note(vsiID, .granted, detail: grant.command.words)
         transport.changes.log(
             state == .associated ? .associated : .preassociated, "VSI \(state.rawValue)", vsiID, reason: nil,
             logFacts(vsiID))
@@ -122,6 +127,7 @@ extension BridgePortController {
         let (code, words) = reason(release)
         logRelease(vsiID, release, words)
         tell(vsiID, .deassociated, code, "VSI \(vsiID) is deassociated: \(words)")
+        note(vsiID, .released, detail: words, isGone: port.vsi(vsiID)?.grant == nil)
     }
 
     private func tell(_ vsiID: VSIID, _ state: EVBModel.VSIState, _ reason: String?, _ message: String) {

@@ -2,24 +2,15 @@ package import EVBModel
 internal import EVBPorts
 internal import EVBProtocol
 internal import EVBSettings
-internal import EVBTime
+package import EVBTime
 package import EVBWire
 
 // What managers are shown of a bridge's port, made from the protocol's own snapshots.
 
 extension BridgePortController {
     /// The port in brief.
-    package var status: PortStatus {
+    package func status(_ counts: VSICounts) -> PortStatus {
         let snapshot = port.snapshot
-        var counts = VSICounts()
-        for command in port.grantedCommands {
-            switch EVBModel.VSIState(granted: command) {
-            case .associated: counts.associated += 1
-            case .preassociated, .preassociatedRR: counts.preassociated += 1
-            case .pending: counts.pending += 1
-            case .deassociated: counts.deassociated += 1
-            }
-        }
         let timers = snapshot.timers
         let isRequested = snapshot.station?.advertised.requestsReflection ?? false
         return PortStatus(
@@ -46,7 +37,7 @@ extension BridgePortController {
         let local = isTransmitted ? snapshot.localTLVs : []
         let remote = snapshot.neighbour?.lldpdu.received(snapshot.dialect == .draft ? .draftEVB : .evb)
         return PortDetails(
-            port: status, problems: seat.problems + [snapshot.secondSpeaker?.problem].compactMap(\.self),
+            port: status, ifIndex: Int(interfaceIndex ?? 0), problems: problems,
             evbTLV: EVBTLVPair(
                 local: local.lazy.compactMap(\.ratified).first.map { EVBTLVStatus($0) },
                 remote: snapshot.station?.tlv.map { EVBTLVStatus($0) }),
@@ -59,6 +50,20 @@ extension BridgePortController {
                 remEvbTlvString: remote.map { hexadecimal($0) }),
             counterDiscontinuity: now.since(createdAt).hundredths)
     }
+
+    package var placeCount: Int { port.placeCount }
+
+    package func count(_ places: Range<Int>, into counts: inout VSICounts) {
+        for command in port.grantedCommands(in: places) { counts.add(EVBModel.VSIState(granted: command)) }
+    }
+
+    package var problems: [PortProblem] {
+        seat.problems + [port.snapshot.secondSpeaker?.problem].compactMap(\.self)
+    }
+
+    package var associationTimes: DurationHistogram { port.snapshot.statistics.vdp.associationTimes }
+
+    package var ecpRoundTrips: DurationHistogram { port.snapshot.statistics.ecpRoundTrips }
 
     package var counters: StatisticsReport {
         let statistics = port.snapshot.statistics

@@ -181,7 +181,12 @@ package final class BridgePortController: BridgePortControl {
         }
     }
 
-    /// An operator takes a VSI back; the station is told.
+    package func deassociate(_ vsiID: VSIID, by client: String) {
+        note(vsiID, .withdrawn, detail: client)
+        deassociate(vsiID)
+    }
+
+    /// Takes a VSI back; the station is told.
     package func deassociate(_ vsiID: VSIID) {
         if holds(vsiID) { takers[vsiID] = Requester.current }
         perform(port.deassociate(vsiID, at: now))

@@ -21,6 +21,8 @@ public struct ControlError: Error, Sendable, Equatable, CustomStringConvertible 
         case noBridge(port: String, vsiID: String?)
         /// The bridge agreed, and the link of the VSI could not be made.
         case linkFailed(port: String, vsiID: String, link: String, cause: String)
+        /// The VSI does not have to be asked for again, or cannot be now.
+        case nothingToRetry(vsiID: String, port: String)
         /// A bound of evbd is reached; it names which.
         case busy(limit: String)
         /// The configuration file has mistakes, one a line; the configuration in force stays.
@@ -89,6 +91,8 @@ public struct ControlError: Error, Sendable, Equatable, CustomStringConvertible 
                 "the link \(link) of VSI \(vsiID) on \(port) could not be made: \(cause)",
                 "see ip -d link show and the log of evbd"
             )
+        case .nothingToRetry(let vsiID, let port):
+            return ("VSI \(vsiID) on \(port) is not asked for again", "see evbctl vsi show \(vsiID)")
         case .busy(let limit):
             return ("evbd has as many \(limit) as it takes", "try again later")
         case .invalidConfiguration(let mistakes):
@@ -122,6 +126,7 @@ extension VSIReason {
         case .bridgeDeassociated: "it de-associated the VSI"
         case .bridgeLost: "the bridge was lost"
         case .bridgeOverloaded: "it has as many VSIs as it can keep alive"
+        case .drained: "the port is drained"
         }
     }
 }
@@ -135,7 +140,7 @@ extension ControlError {
     /// The names of all errors, without the interface.
     static let shortNames = [
         "NoSuchPort", "NoSuchVSI", "InvalidArgument", "Refused", "NoAnswer", "NoBridge", "LinkFailed", "Busy",
-        "InvalidConfiguration", "EndsVSIs", "ReadOnly", "NotPermitted",
+        "InvalidConfiguration", "EndsVSIs", "ReadOnly", "NothingToRetry", "NotPermitted",
     ]
 
     private var shortName: String {
@@ -152,6 +157,7 @@ extension ControlError {
         case .endsVSIs: "EndsVSIs"
         case .readOnly: "ReadOnly"
         case .notPermitted: "NotPermitted"
+        case .nothingToRetry: "NothingToRetry"
         }
     }
 
@@ -191,6 +197,9 @@ extension ControlError {
             members.append(JSONValue.Member("vsis", .number(String(vsis))))
             add("ports", ports)
         case .readOnly(let method), .notPermitted(let method): add("method", method)
+        case .nothingToRetry(let vsiID, let port):
+            add("port", port)
+            add("vsiID", vsiID)
         }
         add("message", message)
         add("hint", hint)
@@ -232,6 +241,7 @@ extension ControlError {
         case ("EndsVSIs", _, _):
             guard case .number(let literal)? = parameters["vsis"] else { return nil }
             failure = .endsVSIs(vsis: Int(literal) ?? 0, ports: text("ports") ?? "")
+        case ("NothingToRetry", let port?, let vsiID?): failure = .nothingToRetry(vsiID: vsiID, port: port)
         case ("ReadOnly", _, _): failure = .readOnly(method: text("method") ?? "")
         case ("NotPermitted", _, _): failure = .notPermitted(method: text("method") ?? "")
         default: return nil

@@ -9,22 +9,33 @@ public enum ControlMethod: String, Sendable, CaseIterable {
     case listPorts = "ListPorts"
     case getPort = "GetPort"
     case listVSIs = "ListVSIs"
+    case listVSIDetails = "ListVSIDetails"
     case getVSI = "GetVSI"
     case associate = "Associate"
     case preAssociate = "PreAssociate"
     case deassociate = "Deassociate"
     case monitor = "Monitor"
     case getStatistics = "GetStatistics"
+    case getMetrics = "GetMetrics"
     case misbehave = "Misbehave"
     case reload = "Reload"
+    case retry = "Retry"
+    case retryAll = "RetryAll"
+    case getHistory = "GetHistory"
+    case drain = "Drain"
+    case endDrain = "EndDrain"
+    case probe = "Probe"
     case getLogLevel = "GetLogLevel"
     case setLogLevel = "SetLogLevel"
 
     /// Whether a call changes something, so that a read-only socket does not take it.
     public var changesSomething: Bool {
         switch self {
-        case .associate, .preAssociate, .deassociate, .misbehave, .reload, .setLogLevel: true
-        case .getVersion, .getStatus, .listPorts, .getPort, .listVSIs, .getVSI, .monitor, .getStatistics, .getLogLevel:
+        case .associate, .preAssociate, .deassociate, .retry, .retryAll, .drain, .endDrain, .probe, .misbehave, .reload,
+            .setLogLevel:
+            true
+        case .getVersion, .getStatus, .listPorts, .getPort, .listVSIs, .listVSIDetails, .getVSI, .monitor,
+            .getStatistics, .getMetrics, .getHistory, .getLogLevel:
             false
         }
     }
@@ -39,63 +50,13 @@ public enum ControlMethod: String, Sendable, CaseIterable {
     public var qualifiedName: String { "\(ControlInterface.name).\(rawValue)" }
 }
 
-/// The standard interface that every varlink service has.
-public enum VarlinkService {
-    /// Its name.
-    public static let name = "org.varlink.service"
-    /// Where a call goes to an interface that is not there; parameter `interface`.
-    public static let interfaceNotFound = "org.varlink.service.InterfaceNotFound"
-    /// Where an interface has no such method; parameter `method`.
-    public static let methodNotFound = "org.varlink.service.MethodNotFound"
-    /// Where a method cannot be had in this way; parameter `method`.
-    public static let methodNotImplemented = "org.varlink.service.MethodNotImplemented"
-    /// Where a parameter does not fit; parameter `parameter`.
-    public static let invalidParameter = "org.varlink.service.InvalidParameter"
-    /// Where a method that streams was called without `more`.
-    public static let expectedMore = "org.varlink.service.ExpectedMore"
-
-    /// Its description.
-    public static let description = """
-        # The interface that every varlink service has.
-        interface org.varlink.service
-
-        # Who serves here, and what.
-        method GetInfo() -> (
-          vendor: string,
-          product: string,
-          version: string,
-          url: string,
-          interfaces: []string
-        )
-
-        # The description of an interface, such as this text.
-        method GetInterfaceDescription(interface: string) -> (description: string)
-
-        # There is no such interface here.
-        error InterfaceNotFound (interface: string)
-
-        # The interface has no such method.
-        error MethodNotFound (method: string)
-
-        # The method cannot be had in this way.
-        error MethodNotImplemented (method: string)
-
-        # A parameter is missing, unknown, of the wrong type or out of range.
-        error InvalidParameter (parameter: string)
-
-        # The method streams and has to be called with "more".
-        error ExpectedMore ()
-
-        """
-}
-
 /// The interface of evbd.
 public enum ControlInterface {
     /// Its name.
     public static let name = "io.evbd"
 
     /// Its description.
-    public static let description = types + methods + errors + logLevel
+    public static let description = types + metricsTypes + methods + errors + operations + logLevel
 
     private static let types = """
         # Status and control of evbd, which speaks EVB, ECP and VDP (IEEE 802.1Qbg) for this host.
@@ -150,7 +111,8 @@ public enum ControlInterface {
           reflectiveRelay: ReflectiveRelay,
           timers: Timers,
           vsis: VSICounts,
-          misbehaviour: ?Misbehaviour
+          misbehaviour: ?Misbehaviour,
+          drain: ?PortDrain
         )
 
         # The daemon, its ports, and what an operator should know beside that.
@@ -252,9 +214,10 @@ public enum ControlInterface {
         # how many, and the first of them. No VSI filters their frames.
         type UnknownAddresses (count: int, addresses: []string)
 
-        # A port in full. Of many problems it has some.
+        # A port in full. Of many problems it has some. ifIndex: the kernel's index of the interface, 0 while it is not there.
         type PortDetails (
           interface: string,
+          ifIndex: int,
           role: (station, bridge),
           linkUp: bool,
           dialect: (auto, ratified, draft),
@@ -263,6 +226,7 @@ public enum ControlInterface {
           timers: Timers,
           vsis: VSICounts,
           misbehaviour: ?Misbehaviour,
+          drain: ?PortDrain,
           problems: []Problem,
           evbTLV: EVBTLVs,
           lldpNeighbour: ?Neighbour,
@@ -289,7 +253,7 @@ public enum ControlInterface {
         # vsiIDFormat: ipv4, ipv6, mac, local, uuid.
         # state: deassociated, pending, preassociated, preassociated-rr, associated.
         # reason: success, invalid-format, insufficient-resources, manager-unreachable, other-failure,
-        # invalid-vid-group-mac, timeout, bridge-deassociated, bridge-lost, bridge-overloaded.
+        # invalid-vid-group-mac, timeout, bridge-deassociated, bridge-lost, bridge-overloaded, drained.
         # warnings: what the machine will notice, though the VSI is in order.
         type VSI (
           vsiID: string,
@@ -383,6 +347,9 @@ public enum ControlInterface {
         # The VSIs, all or of a port or in a state. With "more" they come in several replies, for there may be many.
         method ListVSIs(port: ?string, state: ?string) -> (vsis: []VSI)
 
+        # The VSIs with their objects of the EVB MIB, all or of a port, as ListVSIs lists them.
+        method ListVSIDetails(port: ?string) -> (vsis: []VSIDetails)
+
         # One VSI. vsiID: a UUID, or a text after ipv4:, ipv6:, mac: or local:.
         method GetVSI(vsiID: string) -> (vsi: VSIDetails)
 
@@ -432,6 +399,10 @@ public enum ControlInterface {
 
         # The counters, all or of a port.
         method GetStatistics(interface: ?string) -> (statistics: []Statistics)
+
+        # The numbers for a system that collects them: the daemon's, and then those of each port. With "more" they come in
+        # several replies.
+        method GetMetrics() -> (metrics: []Metrics)
 
         # Has a bridge port misbehave, in place of what it did wrong before; null has it behave.
         method Misbehave(interface: string, misbehaviour: ?Misbehaviour) -> (port: PortDetails)

@@ -194,6 +194,27 @@ public struct ListVSIsRequest: Codable, Sendable, Equatable {
     }
 }
 
+/// The parameters of ListVSIDetails: nil lists all.
+public struct ListVSIDetailsRequest: Codable, Sendable, Equatable {
+    /// Only those on a port.
+    @Nullable public var port: String?
+
+    /// Makes a request.
+    public init(port: String? = nil) {
+        self._port = Nullable(wrappedValue: port)
+    }
+
+    enum CodingKeys: String, CodingKey, CaseIterable {
+        case port
+    }
+
+    /// Reads a request.
+    public init(from decoder: any Decoder) throws {
+        try decoder.refuseKeys(besides: CodingKeys.self)
+        _port = try decoder.container(keyedBy: CodingKeys.self).interfaceOrNull(.port)
+    }
+}
+
 /// The parameters of GetPort.
 public struct GetPortRequest: Codable, Sendable, Equatable {
     /// The port.
@@ -342,13 +363,13 @@ extension VSIFilter {
 }
 
 extension KeyedDecodingContainer {
-    fileprivate func require(_ condition: Bool, _ key: Key) throws {
+    func require(_ condition: Bool, _ key: Key) throws {
         guard condition else {
             throw DecodingError.dataCorruptedError(forKey: key, in: self, debugDescription: "out of range")
         }
     }
 
-    fileprivate func integer(_ key: Key, in range: ClosedRange<Int>) throws -> Int? {
+    func integer(_ key: Key, in range: ClosedRange<Int>) throws -> Int? {
         do {
             guard let value = try decodeIfPresent(Int.self, forKey: key) else { return nil }
             try require(range.contains(value), key)
@@ -361,7 +382,7 @@ extension KeyedDecodingContainer {
         }
     }
 
-    fileprivate func name(_ key: Key, longest: Int) throws -> String {
+    func name(_ key: Key, longest: Int) throws -> String {
         let value = try decode(String.self, forKey: key)
         try require((1...longest).contains(value.utf8.count), key)
         return value
@@ -381,7 +402,7 @@ extension KeyedDecodingContainer {
         return name
     }
 
-    fileprivate func wait(_ key: Key) throws -> Int {
+    func wait(_ key: Key) throws -> Int {
         try integer(key, in: 0...3_600_000) ?? 0
     }
 }

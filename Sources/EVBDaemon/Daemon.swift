@@ -56,6 +56,7 @@ package final class Daemon {
     private let guestFilter: GuestFilter
     private let store: VSIStore
     private let resources: ResourcePool
+    private let history: HistoryKeeper
     private let serviceManager = ServiceManager()
     private lazy var ports = PortCollection(
         loop: loop, timers: timers, logger: logger, resolve: { [unowned self] in table.name(of: $0) },
@@ -119,6 +120,9 @@ package final class Daemon {
                 registry: registry, logger: logger)
             guestFilter = GuestFilter(programmer: programmer, loop: loop, timers: timers, logger: logger)
             loader = ConfigurationLoader(path: configurationPath, loop: loop, logger: logger)
+            history = HistoryKeeper(
+                runtimeDirectory: runtimeDirectory, limits: configuration.limits, loop: loop, timers: timers,
+                logger: logger)
             store = VSIStore(runtimeDirectory: runtimeDirectory, timers: timers, logger: logger)
         } catch {
             throw StartError(description: "\(error)")
@@ -135,6 +139,7 @@ package final class Daemon {
             throw error as? StartError ?? StartError(description: "\(error)")
         }
         table.onChange = { [weak self] in self?.linkChanged($0) }
+        table.onNamespaceEnd = { [weak self] in self?.ports.namespaceEnded() }
         ports.onNews = { [weak self] in self?.publish($0, port: $1) }
         ports.onClosed = { [weak self] in self?.closed($0) }
         let bridgePorts = Set(settings.ports.lazy.filter { $0.role == .bridge }.map(\.interface))
@@ -180,6 +185,7 @@ package final class Daemon {
                 return self?.libvirt?.counters(of: port.name) ?? [:]
             }, notes: { [weak self] in self?.notes ?? [] })
         service.onLogLevel = { [threshold, logger] in threshold.report($0, logger) }
+        service.historySource = history
         service.onReload = { [weak self] in self?.reload($0, then: $1) }
         self.service = service
         let control = configuration.control
@@ -255,10 +261,13 @@ package final class Daemon {
     }
 
     private var surroundings: PortSurroundings {
-        PortSurroundings(
+        var surroundings = PortSurroundings(
             loop: loop, timers: timers, table: table, programmer: programmer,
             logger: logger, runtimeDirectory: runtimeDirectory, claims: claims, resources: resources,
             isPort: { [weak self] name in self?.configuration.ports.contains { $0.interface == name } ?? false })
+        surroundings.wallClock = HistoryKeeper.wallClock
+        surroundings.record = { [history] in history.take($0) }
+        return surroundings
     }
 
     private func bridgePort(_ interface: String) -> BridgePortController? {
@@ -382,9 +391,8 @@ package final class Daemon {
             }
             switch reading {
             case .failure(let mistakes):
-                let text = "\(mistakes)"
                 if !request.dryRun { reloadProblem = "it has mistakes" }
-                completion(.failure(ControlError(.invalidConfiguration(mistakes: text))))
+                completion(.failure(ControlError(.invalidConfiguration(mistakes: "\(mistakes)"))))
             case .success(let fresh):
                 completion(Requester.$current.withValue(requester) { self.decide(fresh, request) })
             }
@@ -469,6 +477,7 @@ package final class Daemon {
         lifecycle = .finished
         libvirt?.stop()
         ports.stop()
+        history.finish()
         registry.finish()
         guestFilter.finish()
         programmer.finish()

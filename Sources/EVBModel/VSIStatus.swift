@@ -29,6 +29,8 @@ public enum VSIReason: String, Codable, Sendable, CaseIterable {
     case bridgeLost = "bridge-lost"
     /// The bridge cannot answer about so many VSIs within the keep-alive period.
     case bridgeOverloaded = "bridge-overloaded"
+    /// The port is out of service for a while, as an operator wants.
+    case drained
 }
 
 /// How a VSIID is to be read.

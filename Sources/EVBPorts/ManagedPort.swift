@@ -18,6 +18,8 @@ package protocol VSISource: AnyObject {
     func vsiState(_ vsiID: VSIID) -> EVBModel.VSIState?
     /// A VSI as managers see it; nil if there is none.
     func vsiStatus(_ vsiID: VSIID) -> VSIStatus?
+    /// A VSI with its managed objects; nil if there is none.
+    func vsiDetails(_ vsiID: VSIID) -> VSIDetails?
 }
 
 /// A port as the daemon and its front doors see it, whichever side of the link it plays.
@@ -36,6 +38,8 @@ package protocol ManagedPort: VSISource {
     func reconfigure(_ configuration: PortSettings)
     /// Something about the port's interface, or about a link, has changed.
     func linkChanged(_ changed: String)
+    /// A network namespace that links of this one may have gone to has ended.
+    func namespaceEnded()
     /// Begins to give back all that the port holds at its peer, where that takes the peer's answer.
     func releaseAll()
     /// Begins to leave: gives back all that the port holds, in parts if it is much.
@@ -53,20 +57,38 @@ package protocol ManagedPort: VSISource {
     var status: PortStatus { get }
     /// The port in full: the `number`th, from 1, of `count`.
     func details(number: Int, of count: Int) -> PortDetails
+    /// The port in brief, with these numbers of VSIs.
+    func status(_ counts: VSICounts) -> PortStatus
+    /// Places of VSIs: each VSI keeps its own, and some are free.
+    var placeCount: Int { get }
+    /// Counts the VSIs in some places by their states.
+    func count(_ places: Range<Int>, into counts: inout VSICounts)
+    /// What is wrong now; of many problems some.
+    var problems: [PortProblem] { get }
+    /// From a request for an association to its grant.
+    var associationTimes: DurationHistogram { get }
+    /// From the first sending of an ECPDU to its acknowledgement.
+    var ecpRoundTrips: DurationHistogram { get }
     /// The counters, by their names in the EVB MIB, or our own where it has none.
     var counters: StatisticsReport { get }
     /// What a line of the log says of a VSI; its identifier in any case.
     func logFacts(_ vsiID: VSIID) -> Logger.Metadata
     /// Whether there is such a VSI.
     func holds(_ vsiID: VSIID) -> Bool
-    /// A VSI with its managed objects; nil if there is none.
-    func vsiDetails(_ vsiID: VSIID) -> VSIDetails?
 }
 
 extension ManagedPort {
     package func beginToLeave() { releaseAll() }
 
     package func abandonAll() {}
+
+    package func namespaceEnded() {}
+
+    package var status: PortStatus {
+        var counts = VSICounts()
+        count(0..<placeCount, into: &counts)
+        return status(counts)
+    }
 
     package var name: String { transport.name }
 
@@ -100,14 +122,18 @@ extension ManagedPort {
     }
 
     /// Tells that the link came up or went down.
-    package func announceLink(isUp: Bool) {
+    ///
+    /// - Parameters:
+    ///   - isUp: whether it is up now.
+    ///   - isExpected: whether an operator is at work on it, so that its end is no loss.
+    package func announceLink(isUp: Bool, isExpected: Bool = false) {
         // A loss only where there was something to lose.
-        let isLoss = !isUp && !vsiIDs.isEmpty
+        let isLoss = !isUp && !isExpected && !vsiIDs.isEmpty
         let count = vsiIDs.count
         transport.changes.begin(
             "link \(isUp ? "up" : "down")", expecting: isUp ? max(count, transport.changes.lastLost) : count,
             isReturn: isUp)
-        log(isLoss ? .warning : .notice, "link \(isUp ? "up" : "down")", alert: isUp ? nil : .portDown)
+        log(isLoss ? .warning : .notice, "link \(isUp ? "up" : "down")", alert: isLoss ? .portDown : nil)
         onNews?(
             PortNews(
                 kind: .link, from: isUp ? "down" : "up", to: isUp ? "up" : "down",

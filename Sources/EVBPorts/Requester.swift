@@ -36,6 +36,7 @@ package enum Requester: Sendable, Equatable, CustomStringConvertible {
         case .libvirt(nil, let pid, let uid): "libvirt pid \(pid) uid \(uid)"
         case .earlier(.control): "client before the restart"
         case .earlier(.libvirt): "libvirt before the restart"
+        case .earlier(.probe): "evbctl probe before the restart"
         }
     }
 }

@@ -36,7 +36,7 @@ extension StationPortController {
         let facts = { [self] in
             logFacts(vsiID).with(["from": "\(change.from.rawValue)", "to": "\(change.to.rawValue)"])
         }
-        let isAsked = !(vsis[vsiID]?.waiters.isEmpty ?? true)
+        let isAsked = !(vsis[vsiID]?.allWaiters.isEmpty ?? true)
         let reason = change.reason == .success ? nil : change.reason?.rawValue
         func log(_ outcome: ChangeDigest.Outcome, _ message: String) {
             transport.changes.log(outcome, message, vsiID, reason: reason, isAsked: isAsked, facts())
@@ -47,7 +47,7 @@ extension StationPortController {
             vsis[vsiID]?.loggedRefusal = nil
             log(change.to == .associated ? .associated : .preassociated, "VSI \(change.to.rawValue)")
         case .deassociated:
-            guard let cause = change.reason else { return log(.released, "VSI deassociated") }
+            guard let cause = change.reason, cause != .drained else { return log(.released, "VSI deassociated") }
             // Without a request of its own a VSI waits for the bridge that was lost; the port's line says so.
             let isBound = change.from != .pending
             guard isBound || cause != .bridgeLost else { return logWaiting("VSI waits for a bridge", change, facts()) }

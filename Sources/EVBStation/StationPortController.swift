@@ -1,8 +1,9 @@
 internal import EVBLog
-internal import EVBModel
+package import EVBModel
 package import EVBPorts
 package import EVBProtocol
 package import EVBSettings
+package import EVBTime
 package import EVBWire
 package import EdgeRelays
 internal import EventLoop
@@ -33,11 +34,16 @@ package final class StationPortController: StationPortControl {
     package var onLost: ((VSIID) -> Void)?
     /// Called when a VSI of libvirt's is bound although no request for it was open.
     package var onRegained: ((VSIID) -> Void)?
+    package var onTrail: (([VSITrailEntry], Instant) -> Void)?
 
     /// The bond that the last warning named.
     private var toldBond: String?
     private var timer: Timers.Timer?
     var announcementTimer: Timers.Timer?
+    /// That the port is out of service.
+    package internal(set) var drain: PortDrain?
+    var drainTimer: Timers.Timer?
+    let drainFile: DrainFile
     var announcements = AnnouncementSchedule()
     /// Associated VSIs whose links were down when they were to be announced.
     var unannounced: Set<VSIID> = []
@@ -57,6 +63,7 @@ package final class StationPortController: StationPortControl {
         transport = PortTransport(configuration, surroundings)
         self.store = store
         sequences = store.sequences(port: name)
+        drainFile = DrainFile(path: "\(surroundings.runtimeDirectory)/\(name).drain", logger: transport.logger)
         port = StationPort(
             configuration: Self.settings(
                 configuration, link: transport.link, chassis: transport.chassis(of: transport.link),
@@ -67,7 +74,11 @@ package final class StationPortController: StationPortControl {
             filter: guestFilter, portName: name, policy: RelayPolicy(configuration, isReflected: false),
             isPort: surroundings.isPort, logger: transport.logger)
         relay.gate.onMark = { [weak self] in self?.transport.setMark($0) }
-        relay.onTrouble = { [weak self] in self?.onNews?(PortNews(kind: .notice, vsiID: $0, message: $1)) }
+        relay.onTrouble = { [weak self] in
+            self?.note($0, .note, detail: $1)
+            self?.onNews?(PortNews(kind: .notice, vsiID: $0, message: $1))
+        }
+        port.keepTrail()
         relay.onDeparture = { [weak self] in self?.keep($0) }
         relay.facts = { [weak self] in self?.logFacts($0) ?? ["vsi": "\($0)"] }
         relay.isKnown = { [weak self] in self?.vsis[$0] != nil }
@@ -81,6 +92,8 @@ package final class StationPortController: StationPortControl {
         timer = surroundings.timers.timer { [weak self] in self?.advance() }
         announcementTimer = surroundings.timers.timer { [weak self] in self?.advanceAnnouncements() }
         linkTimer = surroundings.timers.timer { [weak self] in self?.lookAtGuestLinks() }
+        drainTimer = surroundings.timers.timer { [weak self] in self?.endDrain(by: "evbd, as its time is over") }
+        restoreDrain()
         restore()
         // Before the gate: it opens at once what it does not know of.
         relay.guests.portChanged()
@@ -131,6 +144,7 @@ package final class StationPortController: StationPortControl {
                         vsiID, link, vid: vsi.request.filter.onlyVID, isElsewhere: vsi.isLinkElsewhere)
                 }
                 refreshGate(vsiID)
+                note(vsiID, .restored, detail: "\(request.words), for \(vsi.owner.words)")
                 perform(effects)
             } catch {
                 logger.alert(.vsiLost).warning(
@@ -174,7 +188,7 @@ package final class StationPortController: StationPortControl {
         configuration.managerIDPlacement == .first ? .first : .last
     }
 
-    package var hasBridge: Bool { port.snapshot.peer != nil }
+    package var hasBridge: Bool { port.snapshot.peer != nil && drain == nil }
 
     package var restoredForLibvirt: [(request: EVBProtocol.VSIRequest, eventPort: UInt32, isGranted: Bool)] {
         vsis.compactMap { vsiID, managed in
@@ -215,8 +229,10 @@ package final class StationPortController: StationPortControl {
         perform(port.pathChanged(at: now))
     }
 
+    package func namespaceEnded() { relay.namespaceEnded() }
+
     package func request(
-        _ request: EVBProtocol.VSIRequest, link spec: LinkRequest?, owner: RequestOwner,
+        _ request: EVBProtocol.VSIRequest, link spec: LinkRequest?, owner: RequestOwner, by client: String?,
         waiter: RequestWaiter?
     ) throws(RequestRefusal) {
         // libvirt makes the link just before it asks, and the news of it may not have been read.
@@ -247,12 +263,14 @@ package final class StationPortController: StationPortControl {
                     request: working.request, link: former.link, owner: former.owner)
         }
         do throws(SystemError) {
-            try store.keep(
-                StoredVSI(
-                    port: name, request: request, link: managed.link, owner: owner,
-                    isGranted: managed.isStoredAsGranted, isWithdrawn: false,
-                    isLinkElsewhere: relay.isElsewhere(request.vsiID),
-                    adopted: relay.adoptedLink(of: request.vsiID)))
+            if owner != .probe {
+                try store.keep(
+                    StoredVSI(
+                        port: name, request: request, link: managed.link, owner: owner,
+                        isGranted: managed.isStoredAsGranted, isWithdrawn: false,
+                        isLinkElsewhere: relay.isElsewhere(request.vsiID),
+                        adopted: relay.adoptedLink(of: request.vsiID)))
+            }
         } catch {
             throw .unstored(error)
         }
@@ -262,21 +280,23 @@ package final class StationPortController: StationPortControl {
             throw .unfit(error)
         }
         // What the former request had waiting ends here, before the new one waits.
-        if let former { end(former.waiters, .outcome(.superseded)) }
+        if let former { end(former.allWaiters, .outcome(.superseded)) }
         managed.guestLink = former?.guestLink ?? .neverSeen
         vsis[request.vsiID] = managed
         watchGuestLinks(request.vsiID)
         refreshGate(request.vsiID)
+        note(request.vsiID, .requested, detail: "\(client ?? owner.words): \(request.words)")
         perform(effects.filter { $0 != .vsi(.ended(request.vsiID, .superseded)) })
     }
 
-    package func withdraw(_ vsiID: VSIID, waiter: RequestWaiter?) throws(VSIRequestError) {
+    package func withdraw(_ vsiID: VSIID, by client: String, waiter: RequestWaiter?) throws(VSIRequestError) {
         settle(vsiID)
         // First: one that is not bound is known no more afterwards, and its file goes with its link, which takes a while.
         keep(vsiID, isWithdrawn: true)
         cutFormer(vsiID)
         let effects = try port.withdraw(vsiID, at: now)
-        let former = vsis[vsiID]?.waiters ?? []
+        let former = vsis[vsiID]?.allWaiters ?? []
+        vsis[vsiID]?.retryWaiter = nil
         vsis[vsiID]?.waiters = waiter.map { [$0] } ?? []
         vsis[vsiID]?.requester = Requester.current
         lastTurn &+= 1
@@ -285,8 +305,30 @@ package final class StationPortController: StationPortControl {
         end(former, .outcome(.superseded))
         // Traffic stops now, whatever the bridge says later.
         refreshGate(vsiID)
+        note(vsiID, .withdrawn, detail: client)
+        noteCut(vsiID)
         relay.cut(vsiID)
         perform(effects.filter { $0 != .vsi(.ended(vsiID, .superseded)) })
+    }
+
+    /// The bridge is asked to release what it holds.
+    func beginDrain() { perform(port.drain(at: now)) }
+
+    /// All is asked for.
+    func finishDrain() { perform(port.endDrain(at: now)) }
+
+    package func outlook(_ vsiID: VSIID) -> VSIOutlook? { port.outlook(vsiID) }
+
+    package func retry(_ vsiID: VSIID, by client: String, waiter: RequestWaiter?) throws(VSIRetryError) {
+        settle(vsiID)
+        let effects = try port.retry(vsiID, at: now)
+        end([vsis[vsiID]?.retryWaiter].compactMap(\.self), .outcome(.superseded))
+        lastTurn &+= 1
+        vsis[vsiID]?.turn = lastTurn
+        vsis[vsiID]?.retryWaiter = waiter
+        log(.notice, "VSI is asked for again, as an operator wants", logFacts(vsiID))
+        note(vsiID, .retried, detail: client)
+        perform(effects)
     }
 
     package func end(_ waiters: [RequestWaiter], _ ending: RequestEnding) {
@@ -295,14 +337,14 @@ package final class StationPortController: StationPortControl {
 
     /// Withdraws all VSIs.
     package func releaseAll() {
-        for vsi in port.vsis { try? withdraw(vsi.request.vsiID, waiter: nil) }
+        for vsi in port.vsis { try? withdraw(vsi.request.vsiID, by: "evbd, which gives the port up", waiter: nil) }
     }
 
     package var isReleased: Bool { vsis.isEmpty && relay.isEmpty }
 
     /// Stores what is wanted of a VSI now, or that it is wanted no more.
     package func keep(_ vsiID: VSIID, isWithdrawn: Bool = false) {
-        guard let managed = vsis[vsiID], let snapshot = port.vsi(vsiID) else { return }
+        guard let managed = vsis[vsiID], managed.owner != .probe, let snapshot = port.vsi(vsiID) else { return }
         store.keepEventually(
             StoredVSI(
                 port: name, request: snapshot.request, link: managed.link, owner: managed.owner,
@@ -325,6 +367,7 @@ package final class StationPortController: StationPortControl {
         }
         timer = nil
         announcementTimer = nil
+        drainTimer = nil
         linkTimer = nil
         relay.portCloses()
         transport.close()
@@ -333,6 +376,7 @@ package final class StationPortController: StationPortControl {
 
     /// evbd has the port no longer: its rules go.
     package func leave() {
+        drainFile.remove()
         relay.portLeaves()
         stop()
     }
@@ -362,6 +406,11 @@ package final class StationPortController: StationPortControl {
         resources.set(use, of: name)
         // The neighbour waits for frames no longer than it must, whatever else there is to do.
         for case .transmit(let frame) in effects { transport.send(frame) }
+        let trail = port.takeTrail()
+        if !trail.isEmpty {
+            note(trail, loss: effects.loss)
+            onTrail?(trail, now)
+        }
         queue.append(
             contentsOf: effects.filter { if case .transmit = $0 { false } else { true } })
         transport.setNeighbour(port.peerAddresses)
@@ -390,7 +439,7 @@ package final class StationPortController: StationPortControl {
         if isAnother { perform(port.setLink(up: false, at: now)) }
         let settings = settings(link)
         if settings != port.configuration { perform(port.reconfigure(settings, at: now)) }
-        if isUp != port.snapshot.isLinkUp { announceLink(isUp: isUp) }
+        if isUp != port.snapshot.isLinkUp { announceLink(isUp: isUp, isExpected: drain != nil) }
         perform(port.setLink(up: isUp, at: now))
     }
 }

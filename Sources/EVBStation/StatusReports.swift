@@ -2,7 +2,7 @@ package import EVBModel
 internal import EVBPorts
 package import EVBProtocol
 internal import EVBSettings
-internal import EVBTime
+package import EVBTime
 package import EVBWire
 internal import EdgeRelayMachine
 internal import EdgeRelays
@@ -12,17 +12,8 @@ internal import Netlink
 
 extension StationPortController {
     /// The port in brief.
-    package var status: PortStatus {
+    package func status(_ counts: VSICounts) -> PortStatus {
         let snapshot = port.snapshot
-        var counts = VSICounts()
-        for state in port.vsiStates {
-            switch state {
-            case .associated: counts.associated += 1
-            case .preassociated, .preassociatedWithReservation: counts.preassociated += 1
-            case .pending: counts.pending += 1
-            case .deassociated: counts.deassociated += 1
-            }
-        }
         let timers = snapshot.timers
         return PortStatus(
             interface: name, role: .station, linkUp: snapshot.isLinkUp,
@@ -38,8 +29,22 @@ extension StationPortController {
             timers: TimerStatus(
                 retries: Int(timers.retries), rte: Int(timers.retransmissionExponent),
                 rwd: Int(timers.resourceWaitDelayExponent), rka: Int(timers.reinitKeepAliveExponent)),
-            vsis: counts)
+            vsis: counts, drain: drain)
     }
+
+    package var placeCount: Int { port.placeCount }
+
+    package func count(_ places: Range<Int>, into counts: inout VSICounts) {
+        for state in port.vsiStates(in: places) { counts.add(EVBModel.VSIState(state)) }
+    }
+
+    package var problems: [PortProblem] {
+        [reflectionProblem, port.snapshot.secondSpeaker?.problem].compactMap(\.self)
+    }
+
+    package var associationTimes: DurationHistogram { port.snapshot.statistics.vdp.associationTimes }
+
+    package var ecpRoundTrips: DurationHistogram { port.snapshot.statistics.ecpRoundTrips }
 
     package var counters: StatisticsReport {
         let statistics = port.snapshot.statistics

@@ -30,7 +30,9 @@ struct Evbctl: ParsableCommand {
             """,
         version: Release.version,
         subcommands: [
-            Status.self, Port.self, VSI.self, Monitor.self, Stats.self, Reload.self, LogLevel.self, Varlink.self,
+            Status.self, Port.self, VSI.self, Why.self, Drain.self, Probe.self, Monitor.self, Stats.self,
+            MetricsCommand.self, Reload.self, LogLevel.self, Import.self,
+            Varlink.self,
             Version.self,
         ])
 

@@ -237,6 +237,8 @@ extension RequestOwner {
         switch self {
         case .control: ("control", 0)
         case .libvirt(let eventPort): ("libvirt", eventPort)
+        // It is not stored.
+        case .probe: ("probe", 0)
         }
     }
 

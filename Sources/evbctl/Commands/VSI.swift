@@ -14,7 +14,9 @@ struct VSI: ParsableCommand {
             EXAMPLE
               evbctl vsi list
             """,
-        subcommands: [VSIList.self, VSIShow.self, VSIAssociate.self, VSIPreassociate.self, VSIDeassociate.self])
+        subcommands: [
+            VSIList.self, VSIShow.self, VSIAssociate.self, VSIPreassociate.self, VSIDeassociate.self, VSIRetry.self,
+        ])
 }
 
 struct VSIList: ParsableCommand {

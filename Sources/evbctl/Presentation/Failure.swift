@@ -4,7 +4,7 @@ internal import EVBControl
 internal import TerminalText
 
 /// A failure as a user meets it.
-struct Failure: Equatable {
+struct Failure: Error, Equatable {
     /// Exit statuses, as interface.md promises them.
     enum Status {
         static let refused: Int32 = 1
@@ -46,7 +46,8 @@ struct Failure: Equatable {
                 case .noAnswer, .noBridge: Status.noAnswer
                 case .invalidArgument: Status.usage
                 case .notPermitted: Status.noPermission
-                case .noSuchPort, .noSuchVSI, .refused, .linkFailed, .busy, .readOnly, .invalidConfiguration, .endsVSIs:
+                case .noSuchPort, .noSuchVSI, .refused, .linkFailed, .busy, .readOnly, .invalidConfiguration, .endsVSIs,
+                    .nothingToRetry:
                     Status.refused
                 }
         case .misunderstood(let error, let detail):

@@ -35,7 +35,7 @@ struct Presenter {
                 Cell("\(port.vsis.deassociated)", port.vsis.deassociated > 0 ? .bad : .plain),
             ])
         }
-        let warnings = ports.filter { $0.misbehaviour != nil }.map(misbehaviour)
+        let warnings = ports.filter { $0.misbehaviour != nil }.map(misbehaviour) + ports.compactMap(drain)
         return ([table.rendered(colour: colour)] + warnings).joined(separator: "\n\n")
     }
 
@@ -108,7 +108,7 @@ struct Presenter {
             let list = unknown.addresses.joined(separator: ", ") + (rest > 0 ? " and \(rest) more" : "")
             facts.rows.append([Cell("Without VSI"), Cell("\(list): not filtered by a VSI, associate them", .warning)])
         }
-        let warning = port.misbehaviour == nil ? [] : [misbehaviour(port)]
+        let warning = (port.misbehaviour == nil ? [] : [misbehaviour(port)]) + [drain(port)].compactMap(\.self)
         let problems = details.problems.map {
             Cell("PROBLEM: \($0.message): \($0.hint)", .bad).rendered(colour: colour)
         }
