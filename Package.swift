@@ -45,6 +45,7 @@ let package = Package(
         .target(
             name: "EVBSimulation", dependencies: ["EVBProtocol", "EVBTime", "EVBWire", "EdgeRelayMachine"],
             swiftSettings: strict),
+        .target(name: "EVBLog", dependencies: ["EVBTime", logging], swiftSettings: strict),
         .executableTarget(
             name: "evb-simulate", dependencies: ["EVBSimulation", "EVBTime", argumentParser], swiftSettings: strict),
 
@@ -76,14 +77,14 @@ let package = Package(
             name: "EdgeRelays",
             dependencies: [
                 "Dataplane", "EdgeRelayMachine", "EVBSettings", "EVBTime", "EVBWire", "EventLoop", "JSON", "Netlink",
-                "Nftables", "LinuxSystem", logging,
+                "Nftables", "LinuxSystem", "EVBLog", logging,
             ],
             swiftSettings: strict),
         .target(
             name: "BridgeDataplane",
             dependencies: [
                 "Dataplane", "EVBSettings", "EVBTime", "EVBWire", "EventLoop", "JSON", "Netlink", "Nftables",
-                "LinuxSystem", logging,
+                "LinuxSystem", "EVBLog", logging,
             ],
             swiftSettings: strict),
 
@@ -92,28 +93,28 @@ let package = Package(
             name: "EVBPorts",
             dependencies: [
                 "EVBProtocol", "EVBModel", "EVBSettings", "EVBTime", "EVBWire", "Dataplane", "EventLoop",
-                "PacketSocket", "Netlink", "LinuxSystem", logging,
+                "PacketSocket", "Netlink", "LinuxSystem", "EVBLog", logging,
             ],
             swiftSettings: strict),
         .target(
             name: "EVBStation",
             dependencies: [
                 "EVBPorts", "EdgeRelays", "EdgeRelayMachine", "Dataplane", "EVBProtocol", "EVBModel", "EVBSettings",
-                "EVBTime", "EVBWire", "EventLoop", "JSON", "Netlink", "LinuxSystem", logging,
+                "EVBTime", "EVBWire", "EventLoop", "JSON", "Netlink", "LinuxSystem", "EVBLog", logging,
             ],
             swiftSettings: strict),
         .target(
             name: "EVBBridge",
             dependencies: [
                 "EVBPorts", "BridgeDataplane", "Dataplane", "EVBProtocol", "EVBModel", "EVBSettings", "EVBTime",
-                "EVBWire", "EventLoop", "JSON", "Netlink", "Nftables", "LinuxSystem", logging,
+                "EVBWire", "EventLoop", "JSON", "Netlink", "Nftables", "LinuxSystem", "EVBLog", logging,
             ],
             swiftSettings: strict),
         .target(
             name: "ControlServer",
             dependencies: [
                 "EVBControl", "EVBHistory", "EVBModel", "EVBPorts", "EVBProtocol", "EVBTime", "EVBWire", "EventLoop",
-                "JSON", "LinuxSystem", logging,
+                "JSON", "LinuxSystem", "EVBLog", logging,
             ],
             swiftSettings: strict),
         .target(
@@ -121,7 +122,7 @@ let package = Package(
             dependencies: [
                 "EVBModel", "EVBPorts", "EVBProtocol", "EVBTime", "EVBWire", "EventLoop", "LinuxSystem", "Netlink",
                 "TerminalText",
-                logging,
+                "EVBLog", logging,
             ],
             swiftSettings: strict),
 
@@ -139,11 +140,12 @@ let package = Package(
                 "EVBProtocol", "EVBTime", "EVBWire", "LinuxSystem", "CLinux", "EventLoop", "PacketSocket", "Netlink",
                 "Nftables", "Dataplane", "EdgeRelays", "BridgeDataplane", "EVBPorts", "EVBStation", "EVBBridge",
                 "ControlServer", "LibvirtServer", "EVBHistory",
-                "EVBControl", "EVBModel", "EVBSettings", "SettingsFile", "JSON", "TerminalText", logging,
+                "EVBControl", "EVBModel", "EVBSettings", "SettingsFile", "JSON", "TerminalText", "EVBLog", logging,
             ],
             swiftSettings: strict),
         .executableTarget(
-            name: "evbd", dependencies: ["EVBDaemon", "EVBModel", "EVBSettings", "SettingsFile", argumentParser],
+            name: "evbd",
+            dependencies: ["EVBDaemon", "EVBLog", "EVBModel", "EVBSettings", "SettingsFile", argumentParser],
             swiftSettings: strict, linkerSettings: hardened),
         .executableTarget(
             name: "evbctl",
@@ -179,6 +181,7 @@ let package = Package(
         .testTarget(
             name: "EdgeRelayMachineTests", dependencies: ["EdgeRelayMachine", "EVBWire"], exclude: ["Snapshots"],
             swiftSettings: strictTests),
+        .testTarget(name: "EVBLogTests", dependencies: ["EVBLog", "EVBTime", logging], swiftSettings: strictTests),
         .testTarget(
             name: "EVBSimulationTests", dependencies: ["EVBSimulation", "EVBProtocol", "EVBTime", "EVBWire"],
             swiftSettings: strictTests),
@@ -261,7 +264,7 @@ let package = Package(
                 "LinuxSystem",
                 "Netlink", "NetnsSupport",
                 "Nftables", "Dataplane", "EdgeRelays", "EdgeRelayMachine", "BridgeDataplane", "EVBPorts", "EVBStation",
-                "EVBBridge", "ControlServer", "LibvirtServer", "PacketSocket", logging,
+                "EVBBridge", "ControlServer", "LibvirtServer", "PacketSocket", "EVBLog", logging,
             ],
             swiftSettings: strictTests),
     ]

@@ -1,9 +1,13 @@
 #define _GNU_SOURCE
 #include "CLinux.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 int clinux_accept(int descriptor) {
     return accept4(descriptor, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -99,4 +103,41 @@ ssize_t clinux_receive_packet(int descriptor, void *buffer, size_t length, int f
 void clinux_name_thread(const char *name) {
     // A name that is too long is refused with ERANGE; a thread without a name still works.
     (void)pthread_setname_np(pthread_self(), name);
+}
+
+static int send_descriptor(int descriptor, int sent, int flags) {
+    union {
+        struct cmsghdr header;
+        char octets[CMSG_SPACE(sizeof sent)];
+    } control;
+    struct msghdr message;
+
+    memset(&control, 0, sizeof control);
+    memset(&message, 0, sizeof message);
+    message.msg_control = &control;
+    message.msg_controllen = sizeof control;
+    struct cmsghdr *item = CMSG_FIRSTHDR(&message);
+    item->cmsg_level = SOL_SOCKET;
+    item->cmsg_type = SCM_RIGHTS;
+    item->cmsg_len = CMSG_LEN(sizeof sent);
+    memcpy(CMSG_DATA(item), &sent, sizeof sent);
+    return sendmsg(descriptor, &message, flags) < 0 ? -1 : 0;
+}
+
+int clinux_send_as_memory(int descriptor, const void *octets, size_t length, int flags) {
+    int memory = memfd_create("journal-entry", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (memory < 0) {
+        return -1;
+    }
+    int result = -1;
+    ssize_t written = write(memory, octets, length);
+    if (written >= 0 && (size_t)written < length) {
+        errno = ENOSPC;
+    } else if (written >= 0 && fcntl(memory, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) == 0) {
+        result = send_descriptor(descriptor, memory, flags);
+    }
+    int code = errno;
+    close(memory);
+    errno = code;
+    return result;
 }

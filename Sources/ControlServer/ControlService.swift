@@ -50,6 +50,10 @@ package enum ControlRequest: Sendable, Equatable {
     case reload(ReloadRequest)
     /// Answer with ``ControlReply/configuration(_:)``.
     case getConfiguration(GetConfigurationRequest)
+    /// Answer with ``ControlReply/logLevel(_:)``.
+    case getLogLevel
+    /// Answer with ``ControlReply/logLevel(_:)``; for root alone.
+    case setLogLevel(SetLogLevelRequest)
 }
 
 /// An answer to a request, other than a list of VSIs or an event.
@@ -67,6 +71,7 @@ package enum ControlReply: Sendable, Equatable {
     case statistics([StatisticsReport])
     case reload(ReloadReport)
     case configuration(ConfigurationReport)
+    case logLevel(LogLevelReport)
 }
 
 /// What does the work behind the control socket.
@@ -123,6 +128,8 @@ extension ControlRequest {
         case .misbehave: self = .misbehave(try read(MisbehaveRequest.self))
         case .reload: self = .reload(try read(ReloadRequest.self))
         case .getConfiguration: self = .getConfiguration(try read(GetConfigurationRequest.self))
+        case .getLogLevel: self = try readNothing(.getLogLevel)
+        case .setLogLevel: self = .setLogLevel(try read(SetLogLevelRequest.self))
         }
     }
 }

@@ -22,6 +22,8 @@ package final class DaemonService: ControlService {
     package var onReload: ((ReloadRequest, @escaping (Result<ReloadReport, ControlError>) -> Void) -> Void)?
     /// The configuration in force, with defaults or without.
     package var onConfiguration: ((Bool) -> ConfigurationReport)?
+    /// The level of the log, after it has been changed as asked; nil asks for nothing.
+    package var onLogLevel: ((SetLogLevelRequest?) -> LogLevelReport)?
     /// Who keeps what has happened to VSIs.
     package weak var historySource: (any HistorySource)?
     /// What an operator should know beside the ports' own status.
@@ -54,11 +56,21 @@ package final class DaemonService: ControlService {
     }
 
     package func handle(_ request: ControlRequest, from peer: PeerCredentials, reply: ControlReplyHandle) {
-        do {
-            try answer(request, from: peer, reply)
-        } catch {
-            reply.fail(error)
+        // A closure of withValue has no typed errors.
+        Requester.$current.withValue(.client(pid: peer.pid, uid: peer.uid)) {
+            do throws(ControlError) {
+                try permit(request, peer)
+                try answer(request, from: peer, reply)
+            } catch {
+                reply.fail(error)
+            }
         }
+    }
+
+    /// What is for root alone.
+    private func permit(_ request: ControlRequest, _ peer: PeerCredentials) throws(ControlError) {
+        guard case .setLogLevel = request, ![0, Processes.ownUser].contains(peer.uid) else { return }
+        throw ControlError(.notPermitted(method: ControlMethod.setLogLevel.rawValue))
     }
 
     private func answer(
@@ -110,6 +122,8 @@ package final class DaemonService: ControlService {
             reply.answer(.port(try details(port.name)))
         case .getConfiguration(let request):
             if let report = onConfiguration?(request.defaults) { reply.answer(.configuration(report)) }
+        case .getLogLevel: if let report = onLogLevel?(nil) { reply.answer(.logLevel(report)) }
+        case .setLogLevel(let request): if let report = onLogLevel?(request) { reply.answer(.logLevel(report)) }
         case .reload(let request):
             onReload?(request) { result in
                 switch result {

@@ -1,4 +1,5 @@
 internal import BridgeDataplane
+internal import EVBLog
 internal import EVBModel
 internal import EVBPorts
 package import EVBProtocol
@@ -31,8 +32,8 @@ extension BridgePortController {
         case .notice(.limitReached(let limit)):
             warn(
                 "VSIs are refused (insufficient resources): there are \(transport.surroundings.resources.words(limit)); "
-                    + ResourcePool.remedy(limit))
-        case .notice(let notice): warn(Self.text(notice))
+                    + ResourcePool.remedy(limit), alert: .vsiRefused)
+        case .notice(let notice): warn(Self.text(notice), alert: .neighbourProblem)
         }
     }
 
@@ -77,7 +78,7 @@ extension BridgePortController {
     private func tellContest(over vsiID: VSIID, with holder: String) {
         let text =
             "VSI \(vsiID) is associated on \(holder), and the station here keeps asking for it: \(VSIPlaces.Contest.remedy)"
-        log(.warning, text, ["vsi": "\(vsiID)"])
+        log(.warning, text, logFacts(vsiID), alert: .vsiRefused)
         onNews?(PortNews(kind: .notice, vsiID: vsiID, message: text))
     }
 
@@ -110,13 +111,11 @@ extension BridgePortController {
         guard let request = port.vsi(vsiID)?.request else { return }
         seat.bind(vsiID, grant, request: request)
         let state = EVBModel.VSIState(grant.command)
+        bound[vsiID] = request
         note(vsiID, .granted, detail: grant.command.words)
-        log(
-            .notice, "VSI \(state.rawValue)",
-            [
-                "vsi": "\(vsiID)", "type": "\(request.typeID) v\(request.typeVersion)",
-                "manager": "\(request.managerID)",
-            ])
+        transport.changes.log(
+            state == .associated ? .associated : .preassociated, "VSI \(state.rawValue)", vsiID, reason: nil,
+            logFacts(vsiID))
         tell(vsiID, state, nil, "VSI \(vsiID) is \(state.rawValue)")
         // Where it was before it ends after it is here, in the log and for who watches too.
         seat.bound(vsiID, grant.command)
@@ -126,9 +125,7 @@ extension BridgePortController {
         // What it holds as evbd stops it is to hold for the next evbd.
         if !isStopping { seat.released(vsiID) }
         let (code, words) = reason(release)
-        let isLoss = release != .station && release != .moved
-        log(
-            isLoss ? .warning : .notice, "VSI released", ["vsi": "\(vsiID)", "reason": "\(words)"])
+        logRelease(vsiID, release, words)
         tell(vsiID, .deassociated, code, "VSI \(vsiID) is deassociated: \(words)")
         note(vsiID, .released, detail: words, isGone: port.vsi(vsiID)?.grant == nil)
     }
@@ -144,13 +141,9 @@ extension BridgePortController {
     private func tellRefusal(_ request: BridgeRequest, _ refusal: Refusal) {
         let reason = EVBModel.VSIReason(EVBProtocol.VSIReason(refusal.reason)).rawValue
         let isKept = refusal.isKept && request.holding != nil
-        log(
-            .warning, "VSI refused",
-            [
-                "vsi": "\(request.vsiID)", "type": "\(request.typeID) v\(request.typeVersion)",
-                "manager": "\(request.managerID)", "reason": "\(reason)", "hard": "\(refusal.isHard)",
-                "kept": "\(isKept)",
-            ])
+        transport.changes.log(
+            .refused, "VSI refused", request.vsiID, reason: reason,
+            VSIFacts(request, who: stationWords).metadata.with(["hard": "\(refusal.isHard)", "kept": "\(isKept)"]))
         let state = (isKept ? told[request.vsiID] : nil) ?? .deassociated
         onNews?(
             PortNews(
@@ -191,6 +184,7 @@ extension BridgePortController {
         case .found(let station):
             seat.heard(isFound: true, keepAlive: port.snapshot.keepAliveTimeout)
             let chassis = station.chassisID.text(isChassis: true)
+            transport.changes.begin("EVB station found", expecting: transport.changes.lastLost, isReturn: true)
             log(
                 .notice, "EVB station found",
                 ["chassis": "\(chassis)", "station port": "\(station.portID.text(isChassis: false))"])
@@ -200,7 +194,9 @@ extension BridgePortController {
             // A station that is found at once in the other dialect asks again for what it had.
             if !isStopping, loss != .dialectChanged { seat.lost() }
             let reason = isClosing ? "the port was removed" : loss.text(of: .station)
-            log(isClosing ? .notice : .warning, "EVB station lost", ["reason": "\(reason)"])
+            log(
+                isClosing ? .notice : .warning, "EVB station lost", ["reason": "\(reason)"],
+                alert: isClosing ? nil : .peerLost)
             news = PortNews(kind: .peer, reason: reason, message: "the EVB station is lost: \(reason)")
         }
         onNews?(news)

@@ -1,5 +1,6 @@
 package import BridgeDataplane
 internal import Dataplane
+internal import EVBLog
 package import EVBModel
 package import EVBPorts
 package import EVBProtocol
@@ -63,6 +64,10 @@ package final class BridgePortController: BridgePortControl {
     package private(set) var destination: String?
     /// What was last told of VSIs of which something holds.
     package var told: [VSIID: EVBModel.VSIState] = [:]
+    /// What was granted to VSIs that are bound, for the log.
+    var bound: [VSIID: BridgeRequest] = [:]
+    /// Who takes VSIs back at the moment.
+    var takers: [VSIID: Requester] = [:]
 
     /// Sets a port up. Its interface may come later.
     package init(
@@ -92,7 +97,9 @@ package final class BridgePortController: BridgePortControl {
         heldTimer = surroundings.timers.timer { [weak self] in self?.takeHeld() }
         flag.onFailure = { [weak self] error in self?.flagFailed(error) }
         flag.onOverridden = { [weak self] in
-            self?.warn("somebody has cleared the port's hairpin flag, which the station was promised; it is set again")
+            self?.warn(
+                "another process has cleared the port's hairpin flag, which the station was promised; it is set again",
+                alert: .enforcementFailed)
         }
     }
 
@@ -181,13 +188,14 @@ package final class BridgePortController: BridgePortControl {
 
     /// Takes a VSI back; the station is told.
     package func deassociate(_ vsiID: VSIID) {
+        if holds(vsiID) { takers[vsiID] = Requester.current }
         perform(port.deassociate(vsiID, at: now))
     }
 
     /// Takes back a VSI that may not stay, by a De-Associate to the station.
     package func revoke(_ vsiID: VSIID, because obstacle: AddressLedger.Obstacle) {
         guard holds(vsiID) else { return }
-        log(.warning, "VSI revoked", ["vsi": "\(vsiID)", "reason": "\(obstacle)"])
+        log(.warning, "VSI revoked", logFacts(vsiID).with(["reason": "\(obstacle)"]), alert: .vsiLost)
         deassociate(vsiID)
     }
 
@@ -239,6 +247,7 @@ package final class BridgePortController: BridgePortControl {
     package func stop() {
         isStopping = true
         end()
+        transport.changes.finish()
     }
 
     private func end() {
@@ -418,8 +427,8 @@ package final class BridgePortController: BridgePortControl {
     }
 
     /// Tells something that an operator should know.
-    func warn(_ text: String) {
-        log(.warning, text)
+    func warn(_ text: String, alert: LogAlert? = nil) {
+        log(.warning, text, alert: alert)
         onNews?(PortNews(kind: .notice, message: text))
     }
 }

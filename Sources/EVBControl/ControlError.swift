@@ -31,6 +31,8 @@ public struct ControlError: Error, Sendable, Equatable, CustomStringConvertible 
         case endsVSIs(vsis: Int, ports: String)
         /// The method changes something, and the socket is for looking only.
         case readOnly(method: String)
+        /// The method is for root alone.
+        case notPermitted(method: String)
     }
 
     /// What went wrong.
@@ -105,6 +107,7 @@ public struct ControlError: Error, Sendable, Equatable, CustomStringConvertible 
                 "this socket of evbd is read-only, and \(method) changes something",
                 "run evbctl as root or as a member of the group of the other socket; see control in evbd.yaml"
             )
+        case .notPermitted(let method): return ("evbd lets root alone call \(method)", "do it as root")
         }
     }
 }
@@ -137,7 +140,7 @@ extension ControlError {
     /// The names of all errors, without the interface.
     static let shortNames = [
         "NoSuchPort", "NoSuchVSI", "InvalidArgument", "Refused", "NoAnswer", "NoBridge", "LinkFailed", "Busy",
-        "InvalidConfiguration", "EndsVSIs", "ReadOnly", "NothingToRetry",
+        "InvalidConfiguration", "EndsVSIs", "ReadOnly", "NothingToRetry", "NotPermitted",
     ]
 
     /// The name without the interface, such as `NoSuchPort`.
@@ -154,6 +157,7 @@ extension ControlError {
         case .invalidConfiguration: "InvalidConfiguration"
         case .endsVSIs: "EndsVSIs"
         case .readOnly: "ReadOnly"
+        case .notPermitted: "NotPermitted"
         case .nothingToRetry: "NothingToRetry"
         }
     }
@@ -193,7 +197,7 @@ extension ControlError {
         case .endsVSIs(let vsis, let ports):
             members.append(JSONValue.Member("vsis", .number(String(vsis))))
             add("ports", ports)
-        case .readOnly(let method): add("method", method)
+        case .readOnly(let method), .notPermitted(let method): add("method", method)
         case .nothingToRetry(let vsiID, let port):
             add("port", port)
             add("vsiID", vsiID)
@@ -240,6 +244,7 @@ extension ControlError {
             failure = .endsVSIs(vsis: Int(literal) ?? 0, ports: text("ports") ?? "")
         case ("NothingToRetry", let port?, let vsiID?): failure = .nothingToRetry(vsiID: vsiID, port: port)
         case ("ReadOnly", _, _): failure = .readOnly(method: text("method") ?? "")
+        case ("NotPermitted", _, _): failure = .notPermitted(method: text("method") ?? "")
         default: return nil
         }
         self.init(failure, message: text("message"), hint: text("hint"))

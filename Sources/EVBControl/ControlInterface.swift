@@ -26,14 +26,17 @@ public enum ControlMethod: String, Sendable, CaseIterable {
     case drain = "Drain"
     case endDrain = "EndDrain"
     case probe = "Probe"
+    case getLogLevel = "GetLogLevel"
+    case setLogLevel = "SetLogLevel"
 
     /// Whether a call changes something, so that a read-only socket does not take it.
     public var changesSomething: Bool {
         switch self {
-        case .associate, .preAssociate, .deassociate, .retry, .retryAll, .drain, .endDrain, .probe, .misbehave, .reload:
+        case .associate, .preAssociate, .deassociate, .retry, .retryAll, .drain, .endDrain, .probe, .misbehave, .reload,
+            .setLogLevel:
             true
         case .getVersion, .getStatus, .listPorts, .getPort, .listVSIs, .listVSIDetails, .getVSI, .monitor,
-            .getStatistics, .getMetrics, .getHistory, .getConfiguration:
+            .getStatistics, .getMetrics, .getHistory, .getConfiguration, .getLogLevel:
             false
         }
     }
@@ -54,7 +57,7 @@ public enum ControlInterface {
     public static let name = "io.evbd"
 
     /// Its description.
-    public static let description = types + metricsTypes + methods + errors + operations
+    public static let description = types + metricsTypes + methods + errors + operations + logLevel
 
     private static let types = """
         # Status and control of evbd, which speaks EVB, ECP and VDP (IEEE 802.1Qbg) for this host.

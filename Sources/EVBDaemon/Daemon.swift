@@ -3,6 +3,7 @@ internal import ControlServer
 internal import Dataplane
 internal import EVBBridge
 internal import EVBControl
+internal import EVBLog
 internal import EVBModel
 internal import EVBPorts
 internal import EVBProtocol
@@ -184,6 +185,7 @@ package final class Daemon {
                 guard case .station = port else { return [:] }
                 return self?.libvirt?.counters(of: port.name) ?? [:]
             }, notes: { [weak self] in self?.notes ?? [] })
+        service.onLogLevel = { [threshold, logger] in threshold.report($0, logger) }
         service.historySource = history
         service.onReload = { [weak self] in self?.reload($0, then: $1) }
         service.onConfiguration = { [unowned self] in report(withDefaults: $0) }
@@ -349,7 +351,7 @@ package final class Daemon {
         for var port in written.ports {
             let name = table.name(of: port.interface)
             guard seen.insert(name).inserted else {
-                logger.error(
+                logger.alert(.portDown).error(
                     "another port of the configuration is the same interface; this one is left out",
                     metadata: ["port": "\(port.interface)", "interface": "\(name)"])
                 continue
@@ -384,6 +386,7 @@ package final class Daemon {
     private func reload(
         _ request: ReloadRequest, then completion: @escaping (Result<ReloadReport, ControlError>) -> Void
     ) {
+        let requester = Requester.current
         loader.load { [weak self] reading in
             guard let self, case .running = lifecycle else {
                 let error = ControlError(.busy(limit: "reloads"), message: "evbd is stopping", hint: "")
@@ -391,10 +394,10 @@ package final class Daemon {
             }
             switch reading {
             case .failure(let mistakes):
-                let text = "\(mistakes)"
                 if !request.dryRun { reloadProblem = "it has mistakes" }
-                completion(.failure(ControlError(.invalidConfiguration(mistakes: text))))
-            case .success(let fresh): completion(decide(fresh, request))
+                completion(.failure(ControlError(.invalidConfiguration(mistakes: "\(mistakes)"))))
+            case .success(let fresh):
+                completion(Requester.$current.withValue(requester) { self.decide(fresh, request) })
             }
         }
     }
@@ -413,11 +416,13 @@ package final class Daemon {
             let names = changes.filter { $0.endedVSIs > 0 }.map(\.interface).joined(separator: ", ")
             let error = ControlError(.endsVSIs(vsis: report.endedVSIs, ports: names))
             reloadProblem = error.message
-            logger.error("\(error)", metadata: ["ports": "\(names)", "count": "\(report.endedVSIs)"])
+            logger.alert(.reloadRefused).error(
+                "\(error)", metadata: ["ports": "\(names)", "count": "\(report.endedVSIs)"])
             return .failure(error)
         }
         reloadProblem = nil
         namedPorts = written.ports
+        threshold.follow(Logger.Level(fresh.logLevel))
         follow(fresh, plan)
         report.isApplied = true
         return .success(report)
@@ -428,7 +433,6 @@ package final class Daemon {
         if fresh.control != configuration.control || fresh.libvirt != configuration.libvirt {
             logger.warning("control and libvirt change only with a restart of evbd")
         }
-        threshold.follow(Logger.Level(fresh.logLevel))
         resources.limits = fresh.limits
         registry.journal?.limits = fresh.limits
         resources.portCount = fresh.ports.count

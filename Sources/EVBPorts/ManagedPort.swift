@@ -1,3 +1,4 @@
+package import EVBLog
 package import EVBModel
 package import EVBProtocol
 package import EVBSettings
@@ -72,6 +73,8 @@ package protocol ManagedPort: VSISource {
     var ecpRoundTrips: DurationHistogram { get }
     /// The counters, by their names in the EVB MIB, or our own where it has none.
     var counters: StatisticsReport { get }
+    /// What a line of the log says of a VSI; its identifier in any case.
+    func logFacts(_ vsiID: VSIID) -> Logger.Metadata
     /// Whether there is such a VSI.
     func holds(_ vsiID: VSIID) -> Bool
     /// The link at which a VSI's traffic is counted; nil where there is none.
@@ -105,9 +108,14 @@ extension ManagedPort {
     /// The index of the interface, while it is there.
     package var interfaceIndex: Int32? { transport.link?.index }
 
-    package func log(_ level: Logger.Level, _ message: String, _ metadata: Logger.Metadata = [:]) {
-        transport.log(level, message, metadata)
+    package func log(
+        _ level: Logger.Level, _ message: String, _ metadata: @autoclosure () -> Logger.Metadata = [:],
+        alert: LogAlert? = nil
+    ) {
+        transport.log(level, message, metadata(), alert: alert)
     }
+
+    package func logFacts(_ vsiID: VSIID) -> Logger.Metadata { ["vsi": "\(vsiID)"] }
 
     /// The dialect that is spoken; while nobody is heard, the one configured.
     package func shownDialect(_ spoken: WireDialect, hasPeer: Bool) -> PortDialect {
@@ -120,8 +128,18 @@ extension ManagedPort {
     }
 
     /// Tells that the link came up or went down.
-    package func announceLink(isUp: Bool) {
-        log(.notice, "link \(isUp ? "up" : "down")")
+    ///
+    /// - Parameters:
+    ///   - isUp: whether it is up now.
+    ///   - isExpected: whether an operator is at work on it, so that its end is no loss.
+    package func announceLink(isUp: Bool, isExpected: Bool = false) {
+        // A loss only where there was something to lose.
+        let isLoss = !isUp && !isExpected && !vsiIDs.isEmpty
+        let count = vsiIDs.count
+        transport.changes.begin(
+            "link \(isUp ? "up" : "down")", expecting: isUp ? max(count, transport.changes.lastLost) : count,
+            isReturn: isUp)
+        log(isLoss ? .warning : .notice, "link \(isUp ? "up" : "down")", alert: isLoss ? .portDown : nil)
         onNews?(
             PortNews(
                 kind: .link, from: isUp ? "down" : "up", to: isUp ? "up" : "down",

@@ -1,4 +1,5 @@
 package import Dataplane
+package import EVBLog
 internal import EVBProtocol
 package import EVBSettings
 package import EVBTime
@@ -64,6 +65,8 @@ package final class PortTransport {
     package let name: String
     package let surroundings: PortSurroundings
     package var logger: Logger
+    /// Logs changes of the VSIs.
+    package let changes: ChangeLog
     /// Called with each frame that can be read.
     package var onFrame: ((Frame) -> Void)?
     /// Called for each that cannot, with its header, if it has one.
@@ -141,6 +144,7 @@ package final class PortTransport {
         var logger = surroundings.logger
         logger[metadataKey: "port"] = "\(name)"
         self.logger = logger
+        changes = ChangeLog(timers: surroundings.timers, logger: logger)
         if link == nil { logger.notice("the interface is not there yet; waiting for it") }
     }
 
@@ -188,7 +192,7 @@ package final class PortTransport {
     /// Opens the sockets that the interface needs as it is now, or closes those that there are, and tells how it stands.
     package func follow() -> Interface {
         guard let link else {
-            if listener != nil { logger.warning("the interface is gone; waiting for it to come back") }
+            if listener != nil { logger.alert(.portDown).warning("the interface is gone; waiting for it to come back") }
             close()
             return .absent
         }
@@ -208,7 +212,7 @@ package final class PortTransport {
         guard (try? surroundings.claims.take(link.index)) ?? true else {
             if !isTaken {
                 let text = "another evbd has the interface in this network namespace; the port rests until that ends"
-                logger.error("\(text)")
+                logger.alert(.portDown).error("\(text)")
                 onTrouble?(text)
             }
             isTaken = true
@@ -241,7 +245,7 @@ package final class PortTransport {
             strayListener = try listenToStrays(wanted)
         } catch {
             closeSockets()
-            logger.error(
+            logger.alert(.portDown).error(
                 "the interface cannot be listened on; evbd needs CAP_NET_RAW", metadata: ["error": "\(error)"])
         }
     }
@@ -280,7 +284,8 @@ package final class PortTransport {
             ? "it is in a VLAN of \(name)" : "this is not the group address of ECP on \(name)"
         log(
             .warning,
-            "dropping ECP from \(header.source) to \(header.destination): \(reason); see SocketStrays of evbctl stats")
+            "dropping ECP from \(header.source) to \(header.destination): \(reason); see SocketStrays of evbctl stats",
+            alert: .neighbourProblem)
     }
 
     /// Says it once in a while: what else there is to be told of the port is to have its place in the log.
@@ -389,7 +394,11 @@ package final class PortTransport {
     package func endSendingElsewhere() { sender = nil }
 
     /// Logs what the peer may have caused. The log's quota bounds it.
-    package func log(_ level: Logger.Level, _ message: String, _ metadata: Logger.Metadata = [:]) {
-        logger.log(level: level, "\(message)", metadata: metadata)
+    package func log(
+        _ level: Logger.Level, _ message: String, _ metadata: @autoclosure () -> Logger.Metadata = [:],
+        alert: LogAlert? = nil
+    ) {
+        guard level >= logger.logLevel else { return }
+        logger.alert(alert).log(level: level, "\(message)", metadata: metadata())
     }
 }

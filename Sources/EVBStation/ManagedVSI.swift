@@ -15,6 +15,10 @@ package struct ManagedVSI {
     var label: String?
     /// The type that it had before the request under way, where that asks for another one.
     var formerType: String?
+    /// The process that asked for it last; nil where evbd itself did.
+    var requester: Requester?
+    /// The reason of the last refusal that was logged as one; nil once the VSI is bound, or asked for by another request.
+    var loggedRefusal: EVBProtocol.VSIReason?
     /// Those who are to hear how the request under way ends.
     var waiters: [RequestWaiter] = []
     /// Called with the end of a retry by hand. Its VSI goes on as one that is tried again by itself: its manager hears of it as

@@ -1,3 +1,4 @@
+internal import EVBLog
 internal import EVBModel
 internal import EVBPorts
 package import EVBProtocol
@@ -26,7 +27,7 @@ extension StationPortController {
                 ])
         case .notice(let notice):
             let text = Self.text(notice)
-            log(drain == nil ? .warning : .notice, text)
+            log(drain == nil ? .warning : .notice, text, alert: drain == nil ? .neighbourProblem : nil)
             onNews?(PortNews(kind: .notice, message: text))
             if notice == .reflectsUnasked { reportReflection() }
         }
@@ -50,15 +51,7 @@ extension StationPortController {
         }
         // A request under way brings the link up when it ends; without one, an association came back by itself.
         if change.to == .associated, vsis[change.vsiID]?.waiters.isEmpty ?? true { raise(change.vsiID) {} }
-        let isLoss =
-            change.to == .deassociated && wasAssociated && change.reason != nil && change.reason != .drained
-        let level: Logger.Level = isLoss ? .warning : .notice
-        log(
-            level, "VSI \(change.to.rawValue)",
-            [
-                "vsi": "\(change.vsiID)", "from": "\(change.from.rawValue)", "to": "\(change.to.rawValue)",
-                "reason": "\(change.reason?.rawValue ?? "-")",
-            ])
+        logChange(change)
         onNews?(
             PortNews(
                 kind: .vsi, vsiID: change.vsiID, from: change.from.rawValue, to: change.to.rawValue,
@@ -200,6 +193,9 @@ extension StationPortController {
                     raise(vsiID, triesLeft: triesLeft - 1, then: then)
                 }
             }
+            log(
+                .warning, "the link of a VSI cannot be had",
+                logFacts(vsiID).with(["reason": "\(error)"]), alert: .vsiLinkFailed)
             let isWaitedFor = vsis[vsiID]?.waiters.isEmpty == false
             finish(vsiID, .linkFailed(link: demand.name ?? "", cause: "\(error)"))
             onNews?(PortNews(kind: .notice, vsiID: vsiID, message: "\(error)"))
@@ -226,7 +222,7 @@ extension StationPortController {
         }
         // If that fails too there is nothing to go back to.
         vsis[vsiID]?.working = nil
-        log(.notice, "VSI goes on with what it had", ["vsi": "\(vsiID)"])
+        log(.notice, "VSI goes on with what it had", logFacts(vsiID))
         return true
     }
 
@@ -268,6 +264,7 @@ extension StationPortController {
         switch change {
         case .found(let peer):
             let chassis = peer.chassisID.text(isChassis: true)
+            transport.changes.begin("EVB bridge found", expecting: vsis.count, isReturn: true)
             log(
                 .notice, "EVB bridge found",
                 ["chassis": "\(chassis)", "bridge port": "\(peer.portID.text(isChassis: false))"])
@@ -275,7 +272,9 @@ extension StationPortController {
         case .lost(let loss):
             let reason = loss.text(of: .bridge)
             // Of a port that is drained that is what was to be expected.
-            log(drain == nil ? .warning : .notice, "EVB bridge lost", ["reason": "\(reason)"])
+            log(
+                drain == nil ? .warning : .notice, "EVB bridge lost", ["reason": "\(reason)"],
+                alert: drain == nil ? .peerLost : nil)
             news = PortNews(kind: .peer, reason: reason, message: "the EVB bridge is lost: \(reason)")
         }
         onNews?(news)
@@ -284,6 +283,7 @@ extension StationPortController {
     private func tell(_ status: EVBWire.ReflectiveRelayStatus) {
         applyRelay()
         let grant = status.grant.rawValue
+        // A refusal that matters is a notice of the protocol, and a warning.
         log(.notice, "reflective relay \(grant)")
         onNews?(PortNews(kind: .reflectiveRelay, to: grant, message: "reflective relay is \(grant)"))
         if status == .on { reportReflection() }

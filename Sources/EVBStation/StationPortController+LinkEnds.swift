@@ -1,3 +1,4 @@
+internal import EVBLog
 internal import EVBModel
 internal import EVBPorts
 internal import EVBProtocol
@@ -61,7 +62,7 @@ extension StationPortController {
         let text =
             "its link has been gone for \(Self.linkPatience.nanoseconds / 1_000_000_000) s and libvirt has not taken it back; "
             + "de-associating it"
-        log(.warning, "VSI: \(text)", ["vsi": "\(vsiID)"])
+        log(.warning, "VSI: \(text)", logFacts(vsiID), alert: .vsiLost)
         onNews?(PortNews(kind: .notice, vsiID: vsiID, message: "VSI \(vsiID): \(text)"))
         vsis[vsiID]?.isGivenBack = true
         try? withdraw(vsiID, by: "evbd: \(text)", waiter: nil)

@@ -1,3 +1,4 @@
+internal import EVBLog
 package import EVBModel
 internal import EVBPorts
 internal import EVBProtocol
@@ -54,7 +55,7 @@ extension StationPortController {
         }
         let current = warnings(of: link, filter)
         for warning in current where !managed.reported.contains(warning.kind) {
-            log(.warning, "\(warning.message): \(warning.hint)", ["vsi": "\(vsiID)"])
+            log(.warning, "\(warning.message): \(warning.hint)", logFacts(vsiID))
             onNews?(PortNews(kind: .notice, vsiID: vsiID, message: "\(warning.message): \(warning.hint)"))
         }
         vsis[vsiID]?.reported = Set(current.map(\.kind))
@@ -86,7 +87,7 @@ extension StationPortController {
     /// The bridge reflects from now on.
     func reportReflection() {
         if let problem = reflectionProblem, problem.kind == .reflectsIntoBridge {
-            log(.warning, "\(problem.message): \(problem.hint)")
+            log(.warning, "\(problem.message): \(problem.hint)", alert: .neighbourProblem)
             onNews?(PortNews(kind: .notice, message: "\(problem.message): \(problem.hint)"))
         }
         // One line for all: there may be thousands.

@@ -1,3 +1,4 @@
+internal import EVBLog
 package import EVBModel
 package import EVBPorts
 package import EVBProtocol
@@ -79,6 +80,7 @@ package final class StationPortController: StationPortControl {
         }
         port.keepTrail()
         relay.onDeparture = { [weak self] in self?.keep($0) }
+        relay.facts = { [weak self] in self?.logFacts($0) ?? ["vsi": "\($0)"] }
         relay.isKnown = { [weak self] in self?.vsis[$0] != nil }
         transport.onFrame = { [weak self] frame in
             guard let self else { return }
@@ -131,6 +133,7 @@ package final class StationPortController: StationPortControl {
                 let effects = try port.request(request, isResumed: vsi.isGranted, at: now)
                 var managed = ManagedVSI(link: vsi.link, owner: vsi.owner)
                 managed.label = vsi.label
+                managed.requester = .earlier(vsi.owner)
                 managed.isRestored = true
                 if vsi.adopted != nil || hasGuestLink(request.filter), !vsi.isLinkElsewhere {
                     managed.guestLink = .present
@@ -145,12 +148,14 @@ package final class StationPortController: StationPortControl {
                 note(vsiID, .restored, detail: "\(request.words), for \(vsi.owner.words)")
                 perform(effects)
             } catch {
-                logger.warning("a stored VSI is not asked for", metadata: ["vsi": "\(vsiID)", "error": "\(error)"])
+                logger.alert(.vsiLost).warning(
+                    "a stored VSI is not asked for", metadata: Self.logFacts(vsi).with(["error": "\(error)"]))
                 unkeep(vsiID)
             }
         }
         watchGuestLinks()
         guard !stored.isEmpty else { return }
+        transport.changes.begin("evbd started", expecting: vsis.count, isReturn: true)
         logger.notice("VSIs of the run before are wanted again", metadata: ["count": "\(vsis.count)"])
     }
 
@@ -247,6 +252,7 @@ package final class StationPortController: StationPortControl {
         }
         var managed = ManagedVSI(link: link ?? former?.link, owner: owner)
         managed.label = (label ?? former?.label).flatMap { $0.isEmpty ? nil : $0 }
+        managed.requester = Requester.current ?? former?.requester
         if let waiter { managed.waiters = [waiter] }
         managed.formerType = formerType(request, former)
         lastTurn &+= 1
@@ -296,6 +302,7 @@ package final class StationPortController: StationPortControl {
         let former = vsis[vsiID]?.allWaiters ?? []
         vsis[vsiID]?.retryWaiter = nil
         vsis[vsiID]?.waiters = waiter.map { [$0] } ?? []
+        vsis[vsiID]?.requester = Requester.current
         lastTurn &+= 1
         vsis[vsiID]?.turn = lastTurn
         vsis[vsiID]?.isLinking = false
@@ -323,7 +330,7 @@ package final class StationPortController: StationPortControl {
         lastTurn &+= 1
         vsis[vsiID]?.turn = lastTurn
         vsis[vsiID]?.retryWaiter = waiter
-        log(.notice, "VSI is asked for again, as an operator wants", ["vsi": "\(vsiID)"])
+        log(.notice, "VSI is asked for again, as an operator wants", logFacts(vsiID))
         note(vsiID, .retried, detail: client)
         perform(effects)
     }
@@ -359,6 +366,7 @@ package final class StationPortController: StationPortControl {
     /// it must not: the bridge would give all of them up.
     package func stop() {
         queue.finish()
+        transport.changes.finish()
         if port.vsis.allSatisfy(\.isWithdrawn) {
             for case .transmit(let frame) in port.shutdown() { transport.send(frame) }
         }
@@ -436,7 +444,7 @@ package final class StationPortController: StationPortControl {
         if isAnother { perform(port.setLink(up: false, at: now)) }
         let settings = settings(link)
         if settings != port.configuration { perform(port.reconfigure(settings, at: now)) }
-        if isUp != port.snapshot.isLinkUp { announceLink(isUp: isUp) }
+        if isUp != port.snapshot.isLinkUp { announceLink(isUp: isUp, isExpected: drain != nil) }
         perform(port.setLink(up: isUp, at: now))
     }
 }

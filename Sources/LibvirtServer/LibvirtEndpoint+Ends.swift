@@ -51,7 +51,7 @@ extension LibvirtEndpoint {
             }
             logger.notice(
                 "libvirt's request failed and its link is still there: evbd goes on asking",
-                metadata: ["vsi": "\(doubt.vsi)", "port": "\(doubt.port)"])
+                metadata: facts(doubt.vsi, doubt.port))
         }
         doubtTimer.set(doubts.first?.due)
     }
@@ -92,11 +92,11 @@ extension LibvirtEndpoint {
         guard tellLoss(lost.entry, on: port) else {
             logger.notice(
                 "libvirt has no room for the news that a VSI is lost; it is sent again",
-                metadata: ["vsi": "\(vsiID)", "port": "\(port)"])
+                metadata: facts(vsiID, port))
             served.ledger.setDelivered(vsiID, false)
             return deliveryTimer.set(timers.now + Self.deliveryInterval)
         }
-        logger.notice("libvirt is told that a VSI is lost", metadata: ["vsi": "\(vsiID)", "port": "\(port)"])
+        logger.info("libvirt is told that a VSI is lost", metadata: facts(vsiID, port))
     }
 
     /// Sends losses again that their libvirtd had no room for, or was not there for.
@@ -116,7 +116,7 @@ extension LibvirtEndpoint {
                 if isDelivered {
                     logger.notice(
                         "libvirt has got the news, late, that a VSI is lost",
-                        metadata: ["vsi": "\(vsi)", "port": "\(port)"])
+                        metadata: facts(vsi, port))
                 }
             }
             if !served.ledger.undelivered.isEmpty { isIncomplete = true }

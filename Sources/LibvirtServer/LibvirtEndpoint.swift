@@ -1,3 +1,4 @@
+internal import EVBLog
 package import EVBModel
 package import EVBPorts
 internal import EVBProtocol
@@ -66,7 +67,7 @@ package final class LibvirtEndpoint {
                 receive(Array(octets), from: sender, credentials)
             }
         } catch {
-            logger.warning("requests of libvirt cannot be read", metadata: ["error": "\(error)"])
+            logger.error("requests of libvirt cannot be read", metadata: ["error": "\(error)"])
         }
     }
 
@@ -91,7 +92,8 @@ package final class LibvirtEndpoint {
             switch request.body {
             case .poll: poll(port, request, sender)
             case .profile(let profile):
-                try take(profile, port, request)
+                let requester = Requester.libvirt(pid: credentials.processID, uid: credentials.userID)
+                try Requester.$current.withValue(requester) { try take(profile, port, request) }
                 reply(LibvirtReply.result(0, to: request.header), to: sender)
             }
         } catch let error as LibvirtRequest.Refusal {
@@ -102,8 +104,8 @@ package final class LibvirtEndpoint {
     }
 
     private func refuse(_ refusal: LibvirtRequest.Refusal, _ header: NetlinkHeader, _ sender: UInt32) {
-        logger.log(
-            level: .notice, "a netlink request was refused",
+        logger.alert(.vsiRefused).log(
+            level: .warning, "a netlink request was refused",
             metadata: ["problem": "\(refusal.problem)", "errno": "\(refusal.code)", "sender": "\(sender)"],
             source: LogSource.libvirt)
         reply(LibvirtReply.result(refusal.code, to: header), to: sender)
@@ -192,6 +194,13 @@ package final class LibvirtEndpoint {
         lookAtReadFailures(of: port)
     }
 
+    /// What a line of the log says of a VSI.
+    func facts(_ vsiID: VSIID, _ port: String) -> Logger.Metadata {
+        var facts = station(port)?.logFacts(vsiID) ?? ["vsi": "\(vsiID)"]
+        facts["port"] = "\(port)"
+        return facts
+    }
+
     func station(_ name: String) -> (any StationPortControl)? {
         guard case .station(let station)? = directory.port(name) else { return nil }
         return station
@@ -252,9 +261,9 @@ package final class LibvirtEndpoint {
 
     private func giveUp(_ vsiID: VSIID, _ port: String, _ ledger: LibvirtLedger) {
         guard let entry = ledger.entries[vsiID], entry.response == nil else { return }
-        logger.warning(
+        logger.alert(.vsiRefused).warning(
             "the bridge has not answered for as long as libvirt waits; its request has failed",
-            metadata: ["vsi": "\(vsiID)", "port": "\(port)"])
+            metadata: facts(vsiID, port))
         // libvirt's next poll hears that it failed. What the bridge grants from now on it is to take back.
         let isKept = entry.profile.operation != .disassociate && station(port)?.holds(vsiID) == true
         answerLater(

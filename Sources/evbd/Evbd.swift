@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import EVBDaemon
+internal import EVBLog
 internal import EVBModel
 internal import EVBSettings
 internal import Glibc
@@ -62,7 +63,7 @@ struct Evbd: ParsableCommand {
         }
         if checkConfig {
             for warning in ConfigurationAdvice.warnings(configuration, isThere: ConfigurationAdvice.hasInterface) {
-                log.write(Array("\(configurationPath): warning: \(warning)\n".utf8))
+                log.say("\(configurationPath): warning: \(warning)", level: .warning)
             }
             log.flush()
             print("OK")
@@ -82,9 +83,9 @@ struct Evbd: ParsableCommand {
         log.flush()
     }
 
-    /// Says why on standard error, and ends with status 1.
+    /// Says why, on standard error or in the journal, and ends with status 1.
     private func fail(_ message: String, _ log: LogOutput) -> Never {
-        log.write(Array("\(printableLines(message))\n".utf8))
+        log.say(message, level: .critical, alert: .daemonFailed)
         log.flush()
         Glibc.exit(1)
     }

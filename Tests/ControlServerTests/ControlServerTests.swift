@@ -50,6 +50,9 @@ import VSISamples
             ("Reload", "{\"dryRun\":true}", .reload(ReloadRequest(dryRun: true, endVSIs: false))),
             ("Reload", "{\"endVSIs\":true,\"dryRun\":null}", .reload(ReloadRequest(dryRun: false, endVSIs: true))),
             ("GetConfiguration", "{\"defaults\":true}", .getConfiguration(GetConfigurationRequest(defaults: true))),
+            ("GetLogLevel", "{}", .getLogLevel),
+            ("SetLogLevel", "{\"level\":\"debug\"}", .setLogLevel(SetLogLevelRequest(level: "debug"))),
+            ("SetLogLevel", "{\"level\":null}", .setLogLevel(SetLogLevelRequest(level: nil))),
         ]
         #expect(Set(calls.map(\.0)).union(["Monitor"]) == Set(ControlMethod.allCases.map(\.rawValue)))
         bench.service.onRequest = { _, reply in reply.answer(.version(VersionReport(version: "7"))) }
@@ -66,6 +69,7 @@ import VSISamples
     @Test(arguments: [
         ("io.evbd.GetPort", "{}", "InvalidParameter", "parameter", "interface"),
         ("io.evbd.GetPort", "{\"interface\":7}", "InvalidParameter", "parameter", "interface"),
+        ("io.evbd.SetLogLevel", "{\"level\":\"loud\"}", "InvalidParameter", "parameter", "level"),
         ("io.evbd.GetStatus", "{\"x\":7}", "InvalidParameter", "parameter", "x"),
         ("io.evbd.ListVSIs", "{\"state\":\"gone\"}", "InvalidParameter", "parameter", "state"),
         (

@@ -83,7 +83,7 @@ def own(frames):
 
 
 def lost(evbd, vsi):
-    return [line for line in evbd.process.output().splitlines() if "bridge-deassociated to=deassociated" in line and vsi in line]
+    return [line for line in evbd.process.output().splitlines() if "VSI lost " in line and "reason=bridge-deassociated" in line and vsi in line]
 
 
 def set_up(cable, kind, **settings):

@@ -30,7 +30,7 @@ def test_OPS_101_packaging_deb_makes_it_and_lintian_is_content(package):
     assert not re.search(r"^[EW]: ", package.said, re.M), package.said
     files = {str(path.relative_to(package.root)) for path in package.root.rglob("*") if path.is_file()}
     for name in (*PROGRAMS.values(), "etc/evbd/evbd.yaml", "usr/lib/systemd/system/evbd.service", "usr/lib/sysusers.d/evbd.conf",
-                 "usr/lib/tmpfiles.d/evbd.conf", "usr/share/bash-completion/completions/evbctl", "usr/share/doc/evbd/README.Debian",
+                 "usr/lib/tmpfiles.d/evbd.conf", "usr/lib/systemd/catalog/evbd.catalog", "usr/share/bash-completion/completions/evbctl", "usr/share/doc/evbd/README.Debian",
                  "usr/share/doc/evbd/examples/evbd.yaml", "usr/share/evbd/io.evbd.varlink", "usr/share/fish/vendor_completions.d/evbctl.fish",
                  "usr/share/man/man1/evbctl.1.gz", "usr/share/man/man5/evbd-vsi-types.yaml.5.gz", "usr/share/man/man5/evbd.yaml.5.gz",
                  "usr/share/man/man8/evbd.8.gz", "usr/share/zsh/vendor-completions/_evbctl"):
@@ -168,7 +168,7 @@ def test_OPS_717_evbd_snmp_is_a_package_of_its_own(package):
 def test_OPS_111_unit_and_page_name_the_same_paths():
     """The paths in the first lines of what Packaging/systemd has are those to which Documentation/operation.md installs them."""
     readme = (REPOSITORY / "Documentation/operation.md").read_text()
-    for name in ("service", "sysusers", "tmpfiles"):
+    for name in ("service", "sysusers", "tmpfiles", "catalog"):
         path = re.match(r"# (/usr/lib/\S+?)[:.] ", (REPOSITORY / f"Packaging/systemd/evbd.{name}").read_text())
         assert path and re.search(rf"evbd\.{name} {re.escape(path[1])}$", readme, re.M), f"evbd.{name}: {path and path[1]}"
     unit = (REPOSITORY / "Packaging/systemd/evbd.service").read_text()

@@ -1,4 +1,5 @@
 package import Dataplane
+internal import EVBLog
 package import EVBTime
 package import EventLoop
 internal import LinuxSystem
@@ -112,7 +113,7 @@ package final class HairpinFlag {
         do {
             try notes.write(portName, fresh)
         } catch {
-            logger.warning(
+            logger.alert(.stateNotStored).warning(
                 "the hairpin flag cannot be noted: after a crash it would stay set", metadata: ["error": "\(error)"])
         }
         note = fresh
@@ -141,7 +142,7 @@ package final class HairpinFlag {
     private func failed(_ error: NetlinkError, _ isOn: Bool) {
         done = nil
         guard error.kind != .notFound else { return forget() }
-        logger.error(
+        logger.alert(.enforcementFailed).error(
             "the port's hairpin flag cannot be \(isOn ? "set" : "cleared")", metadata: ["error": "\(error)"])
         if isWanted {
             isWanted = false

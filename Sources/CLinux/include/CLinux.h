@@ -67,6 +67,10 @@ struct clinux_packet_ingress {
 ssize_t clinux_receive_packet(int descriptor, void *buffer, size_t length, int flags,
                               struct clinux_packet_ingress *ingress);
 
+/// Sends octets as a sealed memfd and nothing else in a datagram, as journald takes entries that are too long for one; memfd_create
+/// needs _GNU_SOURCE and CMSG_* are macros. 0, or -1 and errno.
+int clinux_send_as_memory(int descriptor, const void *octets, size_t length, int flags);
+
 /// Names the calling thread as `top -H` and gdb show it (15 bytes at most); pthread_setname_np needs _GNU_SOURCE.
 void clinux_name_thread(const char *name);
 

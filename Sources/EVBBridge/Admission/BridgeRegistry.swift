@@ -1,5 +1,7 @@
 package import Dataplane
+internal import EVBLog
 package import EVBModel
+internal import EVBPorts
 package import EVBProtocol
 package import EVBSettings
 package import EVBTime
@@ -207,7 +209,9 @@ package final class BridgeRegistry {
     package func log(_ request: BridgeRequest, on port: String, because obstacle: AddressLedger.Obstacle) {
         logger?.notice(
             "VSI not admitted",
-            metadata: ["vsi": "\(request.vsiID)", "port": "\(port)", "reason": "\(obstacle)\(remark(on: obstacle))"])
+            metadata: VSIFacts(request).metadata.with([
+                "port": "\(port)", "reason": "\(obstacle)\(remark(on: obstacle))",
+            ]))
     }
 
     // MARK: Places

@@ -1,3 +1,4 @@
+internal import EVBLog
 internal import EVBPorts
 internal import EVBProtocol
 package import EVBSettings
@@ -75,7 +76,7 @@ package final class HoldingsJournal {
         var held: [AddressLedger.Holder: Holding] = [:]
         do throws(SystemError) {
             guard try Files.status(path).isOurs(.regular) else {
-                logger.warning(
+                logger.alert(.stateNotStored).warning(
                     "other users could have written who holds which address; it is not taken",
                     metadata: ["file": "\(path)"])
                 return []
@@ -84,7 +85,7 @@ package final class HoldingsJournal {
             held = replay(octets, ports)
         } catch {
             guard !error.isMissingFile else { return [] }
-            logger.warning(
+            logger.alert(.stateNotStored).warning(
                 "what VSIs held before this start is not known; addresses go to the VSI that asks first",
                 metadata: ["file": "\(path)", "error": "\(error)"])
         }
@@ -102,7 +103,7 @@ package final class HoldingsJournal {
 
     private func replay(_ octets: [UInt8], _ ports: Set<String>) -> [AddressLedger.Holder: Holding] {
         guard octets.starts(with: Self.heading) else {
-            logger.warning(
+            logger.alert(.stateNotStored).warning(
                 "the file of who holds which address is not evbd's, or of another version; it is not taken",
                 metadata: ["file": "\(path)"])
             return [:]
@@ -129,7 +130,7 @@ package final class HoldingsJournal {
         // The last line may be torn: evbd was killed while it wrote.
         if !rest.isEmpty { unreadable += 1 }
         if unreadable + beyond > 0 {
-            logger.warning(
+            logger.alert(.stateNotStored).warning(
                 "some of what VSIs held before this start is not known",
                 metadata: ["file": "\(path)", "unreadable": "\(unreadable)", "beyond limits": "\(beyond)"])
         }
@@ -185,7 +186,7 @@ package final class HoldingsJournal {
             isBehind = true
             file = nil
             if !isReported {
-                logger.warning(
+                logger.alert(.stateNotStored).warning(
                     "who holds which address cannot be stored: after a restart, addresses go to the VSI that asks first; free some space, or make the directory writable",
                     metadata: ["file": "\(path)", "error": "\(error)"])
             }

@@ -1,5 +1,6 @@
 package import BridgeDataplane
 internal import Dataplane
+internal import EVBLog
 internal import EVBProtocol
 package import EVBSettings
 internal import EVBTime
@@ -43,7 +44,8 @@ extension TypedAdmission {
         for waiting in port.waiting.removeAll() { waiting.completion?(error) }
         _ = programmer.perform(BridgeOperation.detach(name), of: name) { [weak self, logger] answer in
             if case .failed(let error)? = answer {
-                logger.error("not everything could be taken back", metadata: ["port": "\(name)", "reason": "\(error)"])
+                logger.alert(.enforcementFailed).error(
+                    "not everything could be taken back", metadata: ["port": "\(name)", "reason": "\(error)"])
             }
             guard let self, ports.isEmpty else { return }
             _ = try? Files.unlink(note)
@@ -75,7 +77,7 @@ extension TypedAdmission {
             if hasInherited { endInheritance(of: name) }
             if let learning { reportFabric(name, learning.filter { ports[$0] == nil }) }
         case .failed(let error):
-            logger.error(
+            logger.alert(.enforcementFailed).error(
                 "what VSI types impose cannot be put into force here: every association is refused",
                 metadata: ["port": "\(name)", "reason": "\(error)"])
         case .done, .changed, .restored, .compared: break
@@ -117,7 +119,7 @@ extension TypedAdmission {
             let addresses = database.allowedAddresses
             change(name, .stations(token, addresses), entries: addresses.count) { [weak self] error in
                 guard let error else { return }
-                self?.logger.error(
+                self?.logger.alert(.enforcementFailed).error(
                     "allow-macs is not in force", metadata: ["port": "\(name)", "reason": "\(error)"])
             }
         }
@@ -175,7 +177,7 @@ extension TypedAdmission {
     }
 
     private func revoke(_ key: Key, _ reason: String) {
-        logger.warning(
+        logger.alert(.vsiLost).warning(
             "VSI revoked", metadata: ["vsi": "\(key.vsiID)", "port": "\(key.port)", "reason": "\(reason)"])
         onRevoked?(key.vsiID, key.port)
     }
@@ -268,7 +270,7 @@ extension TypedAdmission {
     private func tellOfIgnoredVLANs(_ name: String) {
         guard ports[name]?.isToldOfVLANs == false else { return }
         ports[name]?.isToldOfVLANs = true
-        logger.warning(
+        logger.alert(.enforcementFailed).warning(
             "the bridge does not filter VLANs: those of VSIs are not kept apart (ip link set BRIDGE type bridge vlan_filtering 1)",
             metadata: ["port": "\(name)"])
     }

@@ -1,5 +1,6 @@
 internal import BridgeDataplane
 internal import Dataplane
+internal import EVBLog
 internal import EVBTime
 internal import EVBWire
 internal import EventLoop
@@ -34,7 +35,8 @@ extension TypedAdmission {
                     if monitor.drain() { self?.restoreRules() }
                 }
             } catch {
-                logger.warning("evbd will not notice when its rules are flushed", metadata: ["reason": "\(error)"])
+                logger.alert(.enforcementFailed).warning(
+                    "evbd will not notice when its rules are flushed", metadata: ["reason": "\(error)"])
             }
         }
         if bridgeWatch == nil {
@@ -44,7 +46,7 @@ extension TypedAdmission {
                     monitor.receive { self?.take($0) }
                 }
             } catch {
-                logger.warning(
+                logger.alert(.enforcementFailed).warning(
                     "evbd will not notice at once when forwarding entries are removed",
                     metadata: ["reason": "\(error)"])
             }
@@ -71,11 +73,12 @@ extension TypedAdmission {
             switch answer {
             case .restored:
                 restoreFailures = 0
-                logger.warning("another process has removed rules of VSI types; they are set up again")
+                logger.alert(.enforcementFailed).warning(
+                    "another process has removed rules of VSI types; they are set up again")
                 for name in ports.keys { compare(name, Comparison(rules: true)) }
             case .failed(let error):
                 restoreFailures += 1
-                logger.log(
+                logger.alert(.enforcementFailed).log(
                     level: restoreFailures == 1 ? .error : .debug,
                     "another process has removed rules of VSI types, and they cannot be set up again; trying again",
                     metadata: ["reason": "\(error)"])
@@ -179,7 +182,7 @@ extension TypedAdmission {
     private func report(_ repair: Repair, of comparison: Comparison, _ port: Port, _ name: String) {
         port.watch.spent = comparison.isWhole ? repair.spent : max(repair.spent, port.watch.spent)
         if !repair.restored.isEmpty {
-            logger.warning(
+            logger.alert(.enforcementFailed).warning(
                 "forwarding entries or VLANs of VSIs were gone; they are there again",
                 metadata: [
                     "port": "\(name)", "count": "\(repair.restored.count)", "what": "\(Self.names(repair.restored))",
@@ -202,12 +205,12 @@ extension TypedAdmission {
             port.watch.toldElsewhere.formUnion(elsewhere)
         }
         if repair.hadLostRules || repair.elements > 0 {
-            logger.warning(
+            logger.alert(.enforcementFailed).warning(
                 "rules of VSI types were gone; they are there again",
                 metadata: ["port": "\(name)", "elements": "\(repair.elements)"])
         }
         if let problem = repair.problem, port.watch.toldProblem != problem {
-            logger.error(
+            logger.alert(.enforcementFailed).error(
                 "what VSIs have at the port cannot be compared with the kernel or put back; trying again",
                 metadata: ["port": "\(name)", "reason": "\(problem)"])
         }
@@ -218,7 +221,7 @@ extension TypedAdmission {
     private func reportBridge(_ repair: Repair, of comparison: Comparison, _ port: Port, _ name: String) {
         let failed = Set(repair.failures.keys)
         if let (_, error) = repair.failures.first, !failed.isSubset(of: port.watch.toldFailures) {
-            logger.error(
+            logger.alert(.enforcementFailed).error(
                 "forwarding entries or VLANs of VSIs cannot be put back; trying again",
                 metadata: [
                     "port": "\(name)", "count": "\(failed.count)", "what": "\(Self.names(Array(failed)))",
@@ -232,7 +235,7 @@ extension TypedAdmission {
         }
         guard !port.watch.isToldOutOfBridge else { return }
         port.watch.isToldOutOfBridge = true
-        logger.warning(
+        logger.alert(.enforcementFailed).warning(
             "the port is in no Linux bridge: forwarding entries and VLANs of its VSIs are gone until it is back",
             metadata: ["port": "\(name)", "count": "\(repair.outOfBridge)"])
     }

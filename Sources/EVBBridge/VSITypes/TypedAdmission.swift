@@ -1,5 +1,7 @@
 package import BridgeDataplane
 package import Dataplane
+internal import EVBLog
+internal import EVBPorts
 package import EVBProtocol
 package import EVBSettings
 package import EVBTime
@@ -344,10 +346,7 @@ package final class TypedAdmission: VSIAdmission {
         defer { completion(.refuse(refusal)) }
         logger.notice(
             "VSI not admitted",
-            metadata: [
-                "vsi": "\(request.vsiID)", "port": "\(port)", "type": "\(request.typeID) v\(request.typeVersion)",
-                "reason": "\(reason)",
-            ])
+            metadata: VSIFacts(request).metadata.with(["port": "\(port)", "reason": "\(reason)"]))
     }
 }
 

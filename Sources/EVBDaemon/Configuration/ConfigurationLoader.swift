@@ -1,3 +1,4 @@
+internal import EVBLog
 internal import EVBSettings
 internal import EventLoop
 internal import Logging
@@ -41,7 +42,7 @@ final class ConfigurationLoader {
         do {
             reading = try BackgroundTask(on: loop, work) { [weak self] in self?.loaded($0) }
         } catch {
-            logger.warning("reading the configuration without a thread", metadata: ["reason": "\(error)"])
+            logger.notice("reading the configuration without a thread", metadata: ["reason": "\(error)"])
             loaded(work())
         }
     }
@@ -49,7 +50,8 @@ final class ConfigurationLoader {
     private func loaded(_ result: Reading) {
         reading = nil
         if case .failure(let mistakes) = result {
-            logger.error("the configuration has mistakes, the old one stays", metadata: ["mistakes": "\(mistakes)"])
+            logger.alert(.reloadRefused).error(
+                "the configuration has mistakes, the old one stays", metadata: ["mistakes": "\(mistakes)"])
         }
         let ended = waiting
         (waiting, late) = (late, [])

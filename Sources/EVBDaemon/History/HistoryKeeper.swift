@@ -1,5 +1,6 @@
 internal import ControlServer
 package import EVBHistory
+internal import EVBLog
 package import EVBPorts
 package import EVBSettings
 internal import EVBTime
@@ -146,7 +147,7 @@ package final class HistoryKeeper: HistorySource {
     /// Puts a file that is not taken, or not as a whole, where it is not looked at again.
     private func setAside(_ cause: String) {
         let aside = "\(file.path).rejected"
-        logger.warning(
+        logger.alert(.stateNotStored).warning(
             "the history of VSIs is not taken as it is; its file is set aside",
             metadata: ["file": "\(aside)", "cause": "\(cause)"])
         _ = try? systemCall("rename \(file.path)") { () -> Int32 in rename(file.path, aside) }
@@ -178,7 +179,7 @@ package final class HistoryKeeper: HistorySource {
         if let error = outcome.error {
             needsWhole = true
             if !isReported {
-                logger.warning(
+                logger.alert(.stateNotStored).warning(
                     "what happens to VSIs cannot be stored, and evbctl why will not know it after a restart; make room or permit it",
                     metadata: ["file": "\(file.path)", "error": "\(error)"])
             }

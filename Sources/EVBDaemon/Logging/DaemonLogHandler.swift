@@ -1,14 +1,8 @@
 internal import EVBPorts
 package import Logging
-internal import TerminalText
 
-/// Writes log messages for whoever reads them: with fields to the journal under systemd, as lines to standard error else.
-///
-/// Everything in them is shown as ``printable(_:longest:)`` shows it, in text and in the fields.
+/// Writes log messages for their reader: with fields to the journal under systemd, as lines to standard error else.
 package struct DaemonLogHandler: LogHandler {
-    /// Characters of one value, and of one message: what a peer says is not longer, and what is longer is of no use in a log.
-    private static let longestValue = 4096
-
     /// The level of all loggers, or this one's own once it is set.
     package var logLevel: Logger.Level {
         get { own ?? threshold.level }
@@ -35,22 +29,18 @@ package struct DaemonLogHandler: LogHandler {
     }
 
     package func log(event: LogEvent) {
-        let fields = metadata.merging(event.metadata ?? [:]) { _, new in new }
+        var facts = metadata.merging(event.metadata ?? [:]) { _, new in new }
+        if facts["who"] == nil, let requester = Requester.current { facts["who"] = "\(requester)" }
         let message = "\(event.message)"
         // What is configured at these levels is wanted whole, and what is critical is told in any case.
         if event.level >= .info, event.level != .critical {
-            let port = fields["port"].map { "\($0)" }
-            let isAboutVSI = fields["vsi"] != nil
+            let port = facts["port"].map { "\($0)" }
+            let isAboutVSI = facts["vsi"] != nil
             let hasReserve = isAboutVSI || port == nil && !LogSource.others.contains(event.source)
             let source = LogQuota.Source(
                 name: port ?? event.source, isAboutVSI: isAboutVSI, hasReserve: hasReserve)
             guard output.admits(source, message) else { return }
         }
-        let pairs = fields.sorted { $0.key < $1.key }.map {
-            (key: $0.key, value: printable("\($0.value)", longest: Self.longestValue))
-        }
-        let details = pairs.map { "\($0.key)=\($0.value.contains(" ") ? "\"\($0.value)\"" : $0.value)" }
-        let line = ([printable(message, longest: Self.longestValue)] + details).joined(separator: " ")
-        output.write(level: event.level, message: line, fields: pairs)
+        output.write(LogEntry(level: event.level, message: message, metadata: facts))
     }
 }

@@ -1,29 +1,36 @@
+internal import CLinux
 internal import Glibc
 internal import LinuxSystem
-internal import Logging
 
-/// journald's own socket, which takes fields beside the message.
+/// journald's own socket, which takes fields beside the message. A datagram is an entry.
 struct JournalSocket: Sendable {
     private static let path = "/run/systemd/journal/socket"
     private let descriptor: Int32
+    private let path: String
 
     /// Connects; nil where there is no journal. The descriptor lives as long as the process.
-    init?() {
+    init?(path: String = Self.path) {
         let type = Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
         guard let number = try? systemCall("socket", { socket(AF_UNIX, type, 0) }) else { return nil }
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: Self.path.utf8) }
-        let status = withUnsafePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                connect(number, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
-            }
-        }
-        guard status == 0 else {
+        descriptor = number
+        self.path = path
+        guard connect() else {
             close(number)
             return nil
         }
-        descriptor = number
+    }
+
+    private func connect() -> Bool {
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        let octets = Array(path.utf8)
+        guard octets.count < MemoryLayout.size(ofValue: address.sun_path) else { return false }
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: octets) }
+        return withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                Glibc.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size)) == 0
+            }
+        }
     }
 
     /// systemd sets JOURNAL_STREAM to device and inode of the journal's stream. A process further down, in a terminal or
@@ -34,46 +41,39 @@ struct JournalSocket: Sendable {
         return String(cString: stream) == "\(status.st_dev):\(status.st_ino)"
     }
 
-    /// Sends one entry; false if the journal did not take it.
-    func send(level: Logger.Level, message: String, fields: [(key: String, value: String)]) -> Bool {
-        var entry: [UInt8] = []
-        Self.append("MESSAGE", message, to: &entry)
-        Self.append("PRIORITY", "\(level.syslogPriority)", to: &entry)
-        Self.append("SYSLOG_IDENTIFIER", "evbd", to: &entry)
-        for field in fields { Self.append(Self.fieldName(field.key), field.value, to: &entry) }
-        return Glibc.send(descriptor, entry, entry.count, Int32(MSG_NOSIGNAL | MSG_DONTWAIT)) == entry.count
-    }
-
-    /// `vsi` becomes EVBD_VSI: a journal's field names are capitals, digits and underscores.
-    static func fieldName(_ key: String) -> String {
-        "EVBD_" + key.uppercased().map { $0.isASCII && ($0.isLetter || $0.isNumber) ? String($0) : "_" }.joined()
-    }
-
-    /// A field on a line of its own; a value with newlines goes with its length in front.
-    static func append(_ name: String, _ value: String, to entry: inout [UInt8]) {
-        entry += Array(name.utf8)
-        let octets = Array(value.utf8)
-        if octets.contains(0x0A) {
-            entry.append(0x0A)
-            entry += (0..<8).map { UInt8(truncatingIfNeeded: octets.count >> (8 * $0)) }
-        } else {
-            entry.append(UInt8(ascii: "="))
+    /// Sends one entry without waiting.
+    func write(_ entry: ArraySlice<UInt8>) -> LogDescriptor.Outcome {
+        entry.withUnsafeBytes { octets in
+            do throws(SystemError) {
+                return try send(octets)
+            } catch {
+                // A journald that was started again by hand has another socket.
+                guard [ECONNREFUSED, ENOTCONN, ECONNRESET].contains(error.code), connect() else { return .failed }
+                return (try? send(octets)) ?? .failed
+            }
         }
-        entry += octets
-        entry.append(0x0A)
     }
-}
 
-extension Logger.Level {
-    /// The level of syslog(3).
-    var syslogPriority: Int {
-        switch self {
-        case .trace, .debug: 7
-        case .info: 6
-        case .notice: 5
-        case .warning: 4
-        case .error: 3
-        case .critical: 2
+    private func send(_ octets: UnsafeRawBufferPointer) throws(SystemError) -> LogDescriptor.Outcome {
+        let flags = Int32(MSG_NOSIGNAL | MSG_DONTWAIT)
+        let sent: Int?
+        do throws(SystemError) {
+            sent = try systemCallUnlessBlocked("send") {
+                Glibc.send(descriptor, octets.baseAddress, octets.count, flags)
+            }
+        } catch {
+            guard error.code == EMSGSIZE || error.code == ENOBUFS else { throw error }
+            // Too long for a datagram: journald takes it as a file in memory.
+            sent = try systemCallUnlessBlocked("sendmsg") {
+                Int(clinux_send_as_memory(descriptor, octets.baseAddress, octets.count, flags))
+            }
         }
+        return sent == nil ? .full : .taken(octets.count)
+    }
+
+    /// Waits until the journal has room, for as long as that takes.
+    func waitUntilWritable() {
+        var entry = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+        _ = poll(&entry, 1, -1)
     }
 }

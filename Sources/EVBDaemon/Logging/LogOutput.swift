@@ -1,14 +1,16 @@
+package import EVBLog
 internal import EVBPorts
 internal import EVBTime
 internal import Glibc
 internal import LinuxSystem
-internal import Logging
+package import Logging
 internal import TerminalText
 
 /// The one log of a process: takes lines from any thread and never makes one wait for the reader.
 ///
-/// A line is written at once where the reader takes it. Where the reader stands still, lines wait in a bounded queue for a thread
-/// that may wait; what does not fit there is lost and counted. The same thread tells what the quota left out.
+/// A line is written at once where the reader, journald or what reads standard error, takes it. Where the reader stands still,
+/// lines wait in a bounded queue for a thread that may wait; what does not fit there is lost and counted. The same thread tells
+/// what the quota left out.
 ///
 /// `@unchecked` because the compiler cannot see that the mutex guards every variable.
 package final class LogOutput: @unchecked Sendable {
@@ -23,13 +25,45 @@ package final class LogOutput: @unchecked Sendable {
         package var leftOut: UInt64 = 0
     }
 
-    private let descriptor: LogDescriptor
-    private let journal: JournalSocket?
+    /// Where lines go.
+    private enum Sink {
+        case text(LogDescriptor)
+        case journal(JournalSocket)
+
+        /// Whether the thread of the loop may write.
+        var neverBlocks: Bool {
+            switch self {
+            case .text(let descriptor): descriptor.neverBlocks
+            case .journal: true
+            }
+        }
+
+        func write(_ octets: ArraySlice<UInt8>) -> LogDescriptor.Outcome {
+            switch self {
+            case .text(let descriptor): descriptor.write(octets)
+            case .journal(let socket): socket.write(octets)
+            }
+        }
+
+        func waitUntilWritable() {
+            switch self {
+            case .text(let descriptor): descriptor.waitUntilWritable()
+            case .journal(let socket): socket.waitUntilWritable()
+            }
+        }
+    }
+
+    /// Octets that belong together: lines of text, or one entry of the journal. Of text the front may be written already.
+    private struct Piece {
+        var octets: ArraySlice<UInt8>
+        var lines: UInt64
+    }
+
+    private let sink: Sink
     private let mutex: UnsafeMutablePointer<pthread_mutex_t>
     private let condition: UnsafeMutablePointer<pthread_cond_t>
     private var quota: LogQuota
-    private var queue: [UInt8] = []
-    private var queuedLines: UInt64 = 0
+    private var queue: [Piece] = []
     /// Octets of the queue, and of what the thread has in hand.
     private var waitingOctets = 0
     private var lost: UInt64 = 0
@@ -41,14 +75,18 @@ package final class LogOutput: @unchecked Sendable {
 
     /// The log at standard error, or at the journal if that is there.
     package convenience init() {
-        let isJournal = JournalSocket.isJournal(STDERR_FILENO)
-        self.init(LogDescriptor(STDERR_FILENO), journal: isJournal ? JournalSocket() : nil, quota: LogQuota())
+        let journal = JournalSocket.isJournal(STDERR_FILENO) ? JournalSocket() : nil
+        self.init(journal.map { .journal($0) } ?? .text(LogDescriptor(STDERR_FILENO)), LogQuota())
     }
 
     /// The log at a descriptor, which has to stay open.
-    init(_ descriptor: LogDescriptor, journal: JournalSocket? = nil, quota: LogQuota) {
-        self.descriptor = descriptor
-        self.journal = journal
+    convenience init(_ descriptor: LogDescriptor, quota: LogQuota) { self.init(.text(descriptor), quota) }
+
+    /// The log at a journal.
+    convenience init(_ journal: JournalSocket, quota: LogQuota) { self.init(.journal(journal), quota) }
+
+    private init(_ sink: Sink, _ quota: LogQuota) {
+        self.sink = sink
         self.quota = quota
         mutex = .allocate(capacity: 1)
         condition = .allocate(capacity: 1)
@@ -88,10 +126,26 @@ package final class LogOutput: @unchecked Sendable {
         }
     }
 
-    /// Writes a message with its fields to the journal, or as a line of text.
-    func write(level: Logger.Level, message: String, fields: [(key: String, value: String)]) {
-        if let journal, journal.send(level: level, message: message, fields: fields) { return }
-        write(Array("\(Self.timestamp()) \(level.rawValue) \(message)\n".utf8))
+    /// Writes an entry.
+    func write(_ entry: LogEntry) {
+        switch sink {
+        case .journal: write(entry.octets)
+        case .text: write(Array("\(Self.timestamp()) \(entry.level.rawValue) \(entry.text)\n".utf8))
+        }
+    }
+
+    /// Writes what the reader of a terminal is to see as it is; in the journal it is an entry.
+    ///
+    /// - Parameters:
+    ///   - text: the text, which may have several lines.
+    ///   - level: its level in the journal.
+    ///   - alert: the event that it tells, for the journal.
+    package func say(_ text: String, level: Logger.Level, alert: LogAlert? = nil) {
+        let text = printableLines(text)
+        switch sink {
+        case .journal: write(LogEntry(level: level, text: text, alert: alert))
+        case .text: write(Array("\(text)\n".utf8))
+        }
     }
 
     /// Writes octets that belong together.
@@ -99,12 +153,12 @@ package final class LogOutput: @unchecked Sendable {
     /// - Parameters:
     ///   - octets: the octets, with their line ends.
     ///   - lines: how many lines they are.
-    package func write(_ octets: [UInt8], lines: UInt64 = 1) {
+    func write(_ octets: [UInt8], lines: UInt64 = 1) {
         withLock {
             var rest = octets[...]
-            if waitingOctets == 0, descriptor.neverBlocks {
+            if waitingOctets == 0, sink.neverBlocks {
                 loop: while !rest.isEmpty {
-                    switch descriptor.write(rest) {
+                    switch sink.write(rest) {
                     case .taken(let count): rest = rest.dropFirst(count)
                     case .full: break loop
                     case .failed:
@@ -120,8 +174,7 @@ package final class LogOutput: @unchecked Sendable {
                 lost &+= lines
                 return
             }
-            queue += rest
-            queuedLines &+= lines
+            queue.append(Piece(octets: rest, lines: lines))
             waitingOctets += rest.count
             wakeThread()
         }
@@ -181,18 +234,13 @@ package final class LogOutput: @unchecked Sendable {
         guard code == 0 else {
             context.release()
             // The next line tries again; these are lost.
-            lost &+= queuedLines
-            forgetQueue()
+            lost &+= queue.reduce(0) { $0 &+ $1.lines }
+            waitingOctets -= queue.reduce(0) { $0 + $1.octets.count }
+            queue = []
             return
         }
         hasThread = true
         pthread_detach(thread)
-    }
-
-    private func forgetQueue() {
-        waitingOctets -= queue.count
-        queue = []
-        queuedLines = 0
     }
 
     /// Ends the thread and waits for it, since it writes to a descriptor that is closed next; for tests, since the log of a
@@ -213,19 +261,23 @@ package final class LogOutput: @unchecked Sendable {
             }
         }
         while let work = nextWork() {
-            if !work.octets.isEmpty { drain(work.octets, lines: work.lines) }
+            for piece in work.pieces { drain(piece) }
             for summary in work.summaries {
                 write(
-                    level: .warning,
-                    message: "log lines were left out: \(printable(summary.text)) source=\(printable(summary.source))",
-                    fields: [("source", summary.source), ("count", "\(summary.count)")])
+                    LogEntry(
+                        level: .warning,
+                        text: "log lines were left out: \(printable(summary.text)) source=\(printable(summary.source))",
+                        fields: [
+                            .init(name: "EVBD_SOURCE", value: printable(summary.source)),
+                            .init(name: "EVBD_COUNT", value: "\(summary.count)"),
+                        ]))
             }
             tellLost()
         }
     }
 
     /// What there is to do for the thread, once there is something.
-    private func nextWork() -> (octets: [UInt8], lines: UInt64, summaries: [LogQuota.Summary])? {
+    private func nextWork() -> (pieces: [Piece], summaries: [LogQuota.Summary])? {
         withLock {
             isThreadIdle = true
             pthread_cond_broadcast(condition)
@@ -234,11 +286,8 @@ package final class LogOutput: @unchecked Sendable {
                 let now = Instant(nanoseconds: MonotonicClock.now())
                 let summaries = quota.summaries(at: now)
                 if !queue.isEmpty || !summaries.isEmpty {
-                    defer {
-                        queue = []
-                        queuedLines = 0
-                    }
-                    return (queue, queuedLines, summaries)
+                    defer { queue = [] }
+                    return (queue, summaries)
                 }
                 wait(until: quota.nextSummary?.nanoseconds)
             }
@@ -247,20 +296,20 @@ package final class LogOutput: @unchecked Sendable {
     }
 
     /// Writes what waits, for as long as the reader takes for it.
-    private func drain(_ octets: [UInt8], lines: UInt64) {
-        var rest = octets[...]
+    private func drain(_ piece: Piece) {
+        var rest = piece.octets
         var hasFailed = false
         while !rest.isEmpty, !hasFailed {
-            switch descriptor.write(rest) {
+            switch sink.write(rest) {
             case .taken(let count): rest = rest.dropFirst(count)
-            case .full: descriptor.waitUntilWritable()
+            case .full: sink.waitUntilWritable()
             case .failed: hasFailed = true
             }
         }
         withLock {
-            waitingOctets -= octets.count
+            waitingOctets -= piece.octets.count
             if hasFailed {
-                lost &+= lines
+                lost &+= piece.lines
                 lostTold = lost
             }
             pthread_cond_broadcast(condition)
@@ -276,7 +325,8 @@ package final class LogOutput: @unchecked Sendable {
         }
         guard count > 0 else { return }
         write(
-            level: .warning, message: "\(count) log lines were lost: the reader of the log stood still count=\(count)",
-            fields: [("count", "\(count)")])
+            LogEntry(
+                level: .warning, text: "\(count) log lines were lost: the reader of the log stood still count=\(count)",
+                fields: [.init(name: "EVBD_COUNT", value: "\(count)")]))
     }
 }

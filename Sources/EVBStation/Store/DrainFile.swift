@@ -1,3 +1,4 @@
+internal import EVBLog
 internal import EVBModel
 internal import JSON
 internal import LinuxSystem
@@ -27,7 +28,7 @@ struct DrainFile {
     }
 
     private func ignore(_ cause: String) -> PortDrain? {
-        logger.warning(
+        logger.alert(.stateNotStored).warning(
             "whether the port was drained is not known; it is in service",
             metadata: ["file": "\(path)", "cause": "\(cause)"])
         return nil

@@ -1,3 +1,4 @@
+internal import EVBLog
 package import EVBPorts
 internal import EVBProtocol
 internal import EVBTime
@@ -50,7 +51,7 @@ package final class VSIStore {
             try prepare()
             readAll()
         } catch {
-            logger.error(
+            logger.alert(.stateNotStored).error(
                 "VSIs cannot be stored, and requests for them are refused", metadata: ["error": "\(error)"])
         }
     }
@@ -99,7 +100,7 @@ package final class VSIStore {
 
     private func owe(_ vsi: StoredVSI?, _ path: String, _ error: SystemError) {
         if owed.isEmpty {
-            logger.error(
+            logger.alert(.stateNotStored).error(
                 "what has become of a VSI cannot be stored: a restart of evbd would go on with what was before; free some space, or make the directory writable",
                 metadata: ["file": "\(path)", "error": "\(error)"])
         }
@@ -143,7 +144,7 @@ package final class VSIStore {
         if let status = try? Files.status(directory), !status.isOurs(.directory) {
             let aside = "\(directory).rejected.\(Processes.ownID)"
             try systemCall("rename \(directory)") { rename(directory, aside) }
-            logger.warning(
+            logger.alert(.stateNotStored).warning(
                 "others could write to the stored VSIs: they are set aside and not taken",
                 metadata: ["directory": "\(aside)"])
         }
@@ -156,7 +157,7 @@ package final class VSIStore {
         do throws(SystemError) {
             names = try Files.list(directory, limit: Self.filesMax)
         } catch {
-            logger.error("the stored VSIs cannot be read", metadata: ["error": "\(error)"])
+            logger.alert(.stateNotStored).error("the stored VSIs cannot be read", metadata: ["error": "\(error)"])
             return
         }
         for name in names {
@@ -193,7 +194,7 @@ package final class VSIStore {
     /// Puts a file that is not taken where it is not looked at again, for somebody to look into.
     private func setAside(_ name: String, _ cause: String) {
         let (from, to) = ("\(directory)/\(name)", "\(directory)/\(name).rejected")
-        logger.warning(
+        logger.alert(.stateNotStored).warning(
             "a stored VSI is not taken; its file is set aside", metadata: ["file": "\(to)", "cause": "\(cause)"])
         _ = try? systemCall("rename \(from)") { () -> Int32 in rename(from, to) }
     }

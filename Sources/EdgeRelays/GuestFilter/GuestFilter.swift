@@ -4,6 +4,7 @@
 // `GuestRules` writes the rules. `PortGate` decides about those of a port, `GuestLinks` about those of links.
 
 package import Dataplane
+internal import EVBLog
 package import EVBTime
 package import EventLoop
 internal import LinuxSystem
@@ -153,7 +154,7 @@ package final class GuestFilter {
         guard case .underWay(let waiting) = hostShield else { return }
         hostShield = .settled(problem)
         if let problem {
-            logger.warning(
+            logger.alert(.enforcementFailed).warning(
                 """
                 nftables cannot keep the host's IP off the links that evbd makes; router advertisements may give the host \
                 addresses on them
@@ -225,7 +226,8 @@ package final class GuestFilter {
                 self?.lookForRules()
             }
         } catch {
-            logger.warning("evbd will not notice when the guest filter is flushed", metadata: ["reason": "\(error)"])
+            logger.alert(.enforcementFailed).warning(
+                "evbd will not notice when the guest filter is flushed", metadata: ["reason": "\(error)"])
         }
         comparisonTimer = timers.timer { [weak self] in self?.lookForRules() }
         comparisonTimer?.set(timers.now + comparisonPeriod)
@@ -271,7 +273,7 @@ package final class GuestFilter {
         if missing.isEmpty { unrestored = [] }
         restoreFailures = unrestored.isEmpty ? 0 : restoreFailures + 1
         guard !missing.isEmpty || refilled > 0 && isSettled else { return }
-        logger.log(
+        logger.alert(.enforcementFailed).log(
             level: unrestored.isEmpty ? .warning : .debug,
             "another process has removed rules of the guest filter; restoring them",
             metadata: ["links": "\(missing.count)", "address sets": "\(refilled)"])
@@ -286,7 +288,7 @@ package final class GuestFilter {
     private func restoringFailed(_ key: String, _ problem: String) {
         guard inForce[key] != nil else { return }
         if unrestored.insert(key).inserted {
-            logger.error(
+            logger.alert(.enforcementFailed).error(
                 "the guest filter cannot be set up again; trying again", metadata: ["problem": "\(problem)"])
         }
         let delay = Interval.seconds(1 << UInt64(min(restoreFailures, 5)))
@@ -397,7 +399,7 @@ package final class GuestFilter {
 
     /// Closed addresses are not as they are to be; the changes are tried again.
     private func closingFailed(_ problem: String) {
-        logger.error(
+        logger.alert(.enforcementFailed).error(
             "nftables refuses a change of the addresses that may not send; trying again",
             metadata: ["problem": "\(problem)"])
         closedQueue.failed(problem)

@@ -1,4 +1,5 @@
 internal import Dataplane
+internal import EVBLog
 internal import LinuxSystem
 internal import Logging
 internal import Netlink
@@ -205,7 +206,7 @@ package final class GuestLinks {
         // Also where the link has gone or been renamed meanwhile, of which news is on its way.
         let level: Logger.Level = hasToldOfProblem ? .debug : .notice
         hasToldOfProblem = true
-        logger.log(
+        logger.alert(.enforcementFailed).log(
             level: level, "the guest filter cannot be set up at a link; the port's own filter remains",
             metadata: ["link": "\(rules.name)", "problem": "\(problem)"])
     }

@@ -1,4 +1,5 @@
 internal import Dataplane
+internal import EVBLog
 internal import EVBSettings
 package import EVBWire
 package import LinuxSystem
@@ -94,7 +95,7 @@ package final class PortGate {
         guard raising.ended(turn) != nil else { return }
         hasFailed = problem != nil
         guard let problem else { return }
-        logger.warning(
+        logger.alert(.enforcementFailed).warning(
             """
             machines on this port can speak LLDP and ECP to the switch: the guest filter cannot be set up; it needs \
             nftables with the egress hook of the family netdev (Linux 5.16). guest-filter: false switches it off

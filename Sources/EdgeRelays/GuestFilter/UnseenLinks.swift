@@ -1,4 +1,5 @@
 internal import Dataplane
+internal import EVBLog
 internal import EVBTime
 internal import EventLoop
 package import LinuxSystem
@@ -88,7 +89,7 @@ package final class UnseenLinks {
         switch result {
         case .success(let own): finish(number, own)
         case .failure(let error):
-            logger.log(
+            logger.alert(.enforcementFailed).log(
                 level: hasLoggedProblem ? .debug : .warning,
                 "the port's forwarding table cannot be read; evbd does not see links in other network namespaces",
                 metadata: ["problem": "\(error)"])
@@ -137,7 +138,7 @@ package final class UnseenLinks {
 
     private func tell(_ found: Set<HardwareAddress>) {
         for address in found.sorted(by: { $0.value < $1.value }).prefix(Self.linesMax) {
-            logger.warning(
+            logger.alert(.enforcementFailed).warning(
                 """
                 an address on the port belongs to no VSI and to no link that the host sees, such as one in a container: \
                 no VSI filters its frames, and the guest filter drops its ECP and LLDP; associate a VSI with this address
@@ -146,7 +147,7 @@ package final class UnseenLinks {
         }
         let rest = found.count - Self.linesMax
         guard rest > 0 else { return }
-        logger.warning(
+        logger.alert(.enforcementFailed).warning(
             "there are more addresses on the port of which the same is true; evbctl port show lists the first",
             metadata: ["count": "\(rest)\(isTruncated ? " or more" : "")"])
     }

@@ -1,4 +1,5 @@
 internal import Dataplane
+internal import EVBLog
 package import EVBWire
 package import EdgeRelayMachine
 internal import LinuxSystem
@@ -40,7 +41,8 @@ extension EdgeRelay {
             metadata: ["vsi": "\(vsiID)", "link": "\(link.name)"])
         submit(.delete(index: link.index)) { relay, result in
             if case .failure(let error) = result, error.kind != .notFound {
-                relay.logger.warning("a link cannot be deleted", metadata: ["error": "\(error)"])
+                relay.logger.alert(.vsiLinkFailed).warning(
+                    "a link cannot be deleted", metadata: ["link": "\(link.name)", "error": "\(error)"])
             }
         }
     }
@@ -77,14 +79,15 @@ extension EdgeRelay {
         case .corrected(let link):
             logger.notice(
                 "another process has changed the link of a VSI; correcting it",
-                metadata: [
-                    "vsi": "\(vsiID)", "link": "\(link.name)", "up": "\(link.isUp)",
-                    "mode": "\(link.mode.map { "\($0)" } ?? "-")",
-                ])
+                metadata: facts(vsiID).with([
+                    "link": "\(link.name)", "up": "\(link.isUp)", "mode": "\(link.mode.map { "\($0)" } ?? "-")",
+                ]))
         case .adoptedIsGone(let name): notice(vsiID, name, "the adopted link of a VSI is gone")
         case .wentWithPort(let name): notice(vsiID, name, "the link of a VSI went with its port")
         case .failed(let failure):
-            logger.error("a link cannot be changed", metadata: ["vsi": "\(vsiID)", "error": "\(failure.text)"])
+            logger.alert(.vsiLinkFailed).error(
+                "a link cannot be changed",
+                metadata: facts(vsiID).with(["error": "\(failure.text)"]))
             if !isWaitedFor(vsiID), machine.slots[vsiID]?.desired.isUp ?? true {
                 trouble(
                     vsiID,
@@ -128,6 +131,6 @@ extension EdgeRelay {
     }
 
     private func notice(_ vsiID: VSIID, _ name: String, _ text: String) {
-        logger.notice("\(text)", metadata: ["vsi": "\(vsiID)", "link": "\(name)"])
+        logger.notice("\(text)", metadata: facts(vsiID).with(["link": "\(name)"]))
     }
 }

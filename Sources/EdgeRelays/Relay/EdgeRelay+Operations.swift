@@ -1,4 +1,5 @@
 internal import Dataplane
+internal import EVBLog
 package import EVBWire
 package import EdgeRelayMachine
 internal import EventLoop
@@ -165,7 +166,7 @@ extension EdgeRelay {
             "the machine behind \(link.name) can speak LLDP and ECP to the switch, and so de-associate its neighbours, "
             + "for the guest filter cannot be set up: \(problem)"
         guard !hasToldOfFilter else {
-            return logger.warning("\(text)", metadata: ["vsi": "\(vsiID)"])
+            return logger.alert(.enforcementFailed).warning("\(text)", metadata: facts(vsiID))
         }
         hasToldOfFilter = true
         trouble(

@@ -1,4 +1,5 @@
 package import Dataplane
+internal import EVBLog
 internal import EVBSettings
 internal import EVBTime
 package import EVBWire
@@ -80,6 +81,10 @@ package final class EdgeRelay {
     package var onTrouble: ((VSIID, String) -> Void)?
     /// Called when the link of a VSI has gone to another network namespace, or has come back.
     package var onDeparture: ((VSIID) -> Void)?
+    /// What a line of the log says of a VSI.
+    package var facts: (VSIID) -> Logger.Metadata = { ["vsi": "\($0)"] } {
+        didSet { functions.facts = facts }
+    }
     /// Whether a VSI is known, with a link or without.
     package var isKnown: (VSIID) -> Bool = { _ in true }
     /// Whether an interface is one of evbd's ports.
@@ -160,7 +165,8 @@ package final class EdgeRelay {
                 metadata: ["mode": "\(policy.mode)", "held": "\(policy.isHeld)", "links": "\(machine.slots.count)"])
         }
         if !machine.isEmpty, policy.isHeld, !former.isHeld {
-            logger.warning("fallback: hold: links are down until the bridge grants reflective relay")
+            logger.alert(.neighbourProblem).warning(
+                "fallback: hold: links are down until the bridge grants reflective relay")
         }
         perform(machine.observe(.policy(LinkPolicy(policy)), self))
     }
@@ -305,7 +311,7 @@ package final class EdgeRelay {
     package static func alias(_ vsiID: VSIID) -> String { aliasPrefix + vsiID.description }
 
     func trouble(_ vsiID: VSIID, _ text: String) {
-        logger.warning("\(text)", metadata: ["vsi": "\(vsiID)"])
+        logger.alert(.vsiLinkFailed).warning("\(text)", metadata: facts(vsiID))
         onTrouble?(vsiID, "VSI \(vsiID): \(text)")
     }
 

@@ -1,4 +1,5 @@
 package import Dataplane
+internal import EVBLog
 internal import EVBSettings
 package import EVBWire
 internal import LinuxSystem
@@ -64,6 +65,8 @@ package final class VirtualFunctions {
     private let programmer: KernelQueue
     private let portName: String
     private let logger: Logger
+    /// What a line of the log says of a VSI.
+    var facts: (VSIID) -> Logger.Metadata = { ["vsi": "\($0)"] }
     private let portIndex: () -> Int32?
     private var entries: [VSIID: Entry] = [:]
     package var policy: RelayPolicy {
@@ -203,9 +206,9 @@ package final class VirtualFunctions {
             entries[vsiID]?.current = isReset ? nil : settings
             step(vsiID)
         case .failure(let error):
-            logger.error(
+            logger.alert(.vsiLinkFailed).error(
                 "a virtual function cannot be set",
-                metadata: ["vsi": "\(vsiID)", "error": "\(error)"])
+                metadata: facts(vsiID).with(["error": "\(error)"]))
             // The card may have taken part of it: what it has now is not known, so that all of it is set the next time.
             var unknown = VirtualFunctionSettings(number: settings.number)
             unknown.priority = settings.priority

@@ -71,7 +71,7 @@ struct Failure: Error, Equatable {
                 switch error.failure {
                 case .noAnswer, .noBridge: Status.noAnswer
                 case .invalidArgument: Status.usage
-                case .readOnly: Status.noPermission
+                case .readOnly, .notPermitted: Status.noPermission
                 case .noSuchPort, .noSuchVSI, .refused, .linkFailed, .busy, .invalidConfiguration, .endsVSIs,
                     .nothingToRetry:
                     Status.refused

@@ -1,3 +1,5 @@
+import EVBControl
+import EVBModel
 import EVBProtocol
 import EVBTime
 import Glibc
@@ -167,6 +169,41 @@ import Testing
         }
         #expect(text.split(separator: "\n").count == 4)
         #expect(text.hasSuffix(" warning log lines were left out: 7 VSI associated source=uplink0\n"))
+    }
+
+    @Test("OPS-521 a level that a client sets holds until the configuration is read again, and the log says who set it")
+    func temporaryLevel() throws {
+        let (reading, writing) = try Self.ends(.pipe)
+        defer { for end in [reading, writing] { close(end) } }
+        let output = LogOutput(LogDescriptor(writing), quota: LogQuota())
+        defer { output.end() }
+        for isFixed in [false, true] {
+            let threshold = LogThreshold(.notice, isFixed: isFixed)
+            let logger = Logger(label: "test") { _ in DaemonLogHandler(threshold: threshold, output: output) }
+            func set(_ level: String?) -> LogLevelReport {
+                Requester.$current.withValue(.client(name: "evbctl", pid: 7, uid: 0)) {
+                    threshold.report(SetLogLevelRequest(level: level), logger)
+                }
+            }
+            #expect(
+                threshold.report(nil, logger)
+                    == LogLevelReport(level: "notice", configured: "notice", isTemporary: false))
+            #expect(set("debug") == LogLevelReport(level: "debug", configured: "notice", isTemporary: true))
+            #expect(logger.logLevel == .debug)
+            #expect(set(nil) == LogLevelReport(level: "notice", configured: "notice", isTemporary: false))
+            // Both times at a level at which the line is seen.
+            #expect(set("error").level == "error" && logger.logLevel == .error)
+            threshold.follow(.info)
+            #expect(logger.logLevel == (isFixed ? .notice : .info) && !threshold.isTemporary)
+        }
+        output.write(Array("THE END\n".utf8))
+        let reader = Reader(reading)
+        reader.start()
+        let lines = reader.lines.dropLast().map { $0.split(separator: " ", maxSplits: 1)[1] }
+        let changes = [("notice", "debug"), ("debug", "notice"), ("notice", "error")].map { from, to in
+            "notice log level set by a client from=\(from) level=\(to) who=\"evbctl[7] uid 0\""
+        }
+        #expect(lines.map(String.init) == changes + changes)
     }
 
     @Test("a change of the level reaches loggers that were copied before, unless the command line has set it")

@@ -113,16 +113,6 @@ struct ProcessTests {
         #expect(throws: LockFile.Failure.self) { try LockFile("/proc/evbd.lock") }
     }
 
-    @Test("journal fields: names in capitals, values with newlines by length")
-    func journalFields() {
-        #expect(JournalSocket.fieldName("vsi") == "EVBD_VSI")
-        #expect(JournalSocket.fieldName("bridge port") == "EVBD_BRIDGE_PORT")
-        var entry: [UInt8] = []
-        JournalSocket.append("A", "b", to: &entry)
-        JournalSocket.append("C", "d\ne", to: &entry)
-        #expect(entry == Array("A=b\nC\n".utf8) + [3, 0, 0, 0, 0, 0, 0, 0] + Array("d\ne\n".utf8))
-    }
-
     @Test("so many at once and then so many a second, to the nanosecond and to the end of time")
     func tokenBucket() {
         var bucket = TokenBucket(burst: 100, perSecond: 10)

@@ -1,0 +1,34 @@
+internal import EVBLog
+internal import EVBPorts
+internal import EVBProtocol
+package import EVBWire
+package import Logging
+
+// What the log says of VSIs.
+
+extension BridgePortController {
+    /// The station, as the one that asks for VSIs.
+    var stationWords: String? { port.station.map { "station \($0.chassisID.text(isChassis: true))" } }
+
+    package func logFacts(_ vsiID: VSIID) -> Logger.Metadata {
+        guard let request = port.vsi(vsiID)?.request ?? bound[vsiID] else { return ["vsi": "\(vsiID)"] }
+        return VSIFacts(request, who: stationWords).metadata
+    }
+
+    /// Logs that a VSI holds nothing any more.
+    func logRelease(_ vsiID: VSIID, _ release: VDPBridgeMachine.Release, _ reason: String) {
+        defer { bound[vsiID] = nil }
+        let taker = takers.removeValue(forKey: vsiID)
+        let facts = { [self] in logFacts(vsiID).with(taker.map { ["who": "\($0)"] } ?? [:]) }
+        switch release {
+        // The line that says why it is taken back is another one.
+        case .station, .moved, .retracted:
+            transport.changes.log(.released, "VSI released", vsiID, reason: reason, facts())
+        case .stationLost:
+            transport.changes.begin("EVB station lost", expecting: told.count, isReturn: false)
+            transport.changes.log(.lost, "VSI released", vsiID, reason: reason, facts())
+        case .refused, .keepAliveTimeout:
+            transport.changes.log(.lost, "VSI released", vsiID, reason: reason, facts())
+        }
+    }
+}

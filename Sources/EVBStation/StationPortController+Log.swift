@@ -1,0 +1,72 @@
+internal import EVBLog
+internal import EVBModel
+internal import EVBPorts
+internal import EVBProtocol
+package import EVBWire
+internal import EdgeRelays
+package import Logging
+
+// What the log says of VSIs.
+
+extension StationPortController {
+    package func logFacts(_ vsiID: VSIID) -> Logger.Metadata {
+        guard let managed = vsis[vsiID], let vsi = port.vsi(vsiID) else { return ["vsi": "\(vsiID)"] }
+        return Self.logFacts(
+            vsi.request, link: relay.link(of: vsiID)?.name ?? managed.link?.name, managed.requester)
+    }
+
+    /// What a line says of a VSI that an earlier run has stored.
+    static func logFacts(_ stored: StoredVSI) -> Logger.Metadata {
+        logFacts(stored.request, link: stored.link?.name, .earlier(stored.owner))
+    }
+
+    private static func logFacts(_ request: EVBProtocol.VSIRequest, link: String?, _ requester: Requester?)
+        -> Logger.Metadata
+    {
+        VSIFacts(
+            request.vsiID, typeID: request.typeID, version: request.typeVersion, manager: request.managerID,
+            filter: request.filter, link: link, who: requester.map { "\($0)" }
+        ).metadata
+    }
+
+    /// Logs a change of a VSI's state.
+    func logChange(_ change: VSIChange) {
+        let vsiID = change.vsiID
+        // Only for a line that is written: thousands may be summed up.
+        let facts = { [self] in
+            logFacts(vsiID).with(["from": "\(change.from.rawValue)", "to": "\(change.to.rawValue)"])
+        }
+        let isAsked = !(vsis[vsiID]?.allWaiters.isEmpty ?? true)
+        let reason = change.reason == .success ? nil : change.reason?.rawValue
+        func log(_ outcome: ChangeDigest.Outcome, _ message: String) {
+            transport.changes.log(outcome, message, vsiID, reason: reason, isAsked: isAsked, facts())
+        }
+        switch change.to {
+        case .pending: logWaiting("VSI pending", change, facts())
+        case .associated, .preassociated, .preassociatedWithReservation:
+            vsis[vsiID]?.loggedRefusal = nil
+            log(change.to == .associated ? .associated : .preassociated, "VSI \(change.to.rawValue)")
+        case .deassociated:
+            guard let cause = change.reason, cause != .drained else { return log(.released, "VSI deassociated") }
+            // Without a request of its own a VSI waits for the bridge that was lost; the port's line says so.
+            let isBound = change.from != .pending
+            guard isBound || cause != .bridgeLost else { return logWaiting("VSI waits for a bridge", change, facts()) }
+            if cause == .bridgeLost {
+                transport.changes.begin("EVB bridge lost", expecting: vsis.count, isReturn: false)
+            }
+            guard !isBound else { return log(.lost, "VSI lost") }
+            // It is asked for again and again, and refused again and again.
+            guard vsis[vsiID]?.loggedRefusal != cause else { return logWaiting("VSI refused again", change, facts()) }
+            vsis[vsiID]?.loggedRefusal = cause
+            log(.refused, cause == .timeout ? "VSI not answered" : "VSI refused")
+        }
+    }
+
+    /// Logs a change that asks for no action.
+    private func logWaiting(_ message: String, _ change: VSIChange, _ facts: @autoclosure () -> Logger.Metadata) {
+        let reason: Logger.Metadata = change.reason.map { ["reason": "\($0.rawValue)"] } ?? [:]
+        log(
+            transport.changes.isSummingUp ? .debug : .info, message,
+            facts().with(reason))
+    }
+}
