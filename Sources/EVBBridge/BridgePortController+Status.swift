@@ -24,6 +24,7 @@ extension BridgePortController {
         let isRequested = snapshot.station?.advertised.requestsReflection ?? false
         return PortStatus(
             interface: name, role: .bridge, linkUp: snapshot.isLinkUp,
+            linkState: transport.linkState(isUp: snapshot.isLinkUp),
             dialect: shownDialect(snapshot.dialect, hasPeer: snapshot.station != nil),
             peer: snapshot.station.map {
                 PeerStatus(
@@ -32,7 +33,8 @@ extension BridgePortController {
             },
             reflectiveRelay: EVBModel.ReflectiveRelayStatus(
                 requested: isRequested,
-                status: snapshot.station == nil ? .unknown : snapshot.reflectsFrames ? .granted : .refused),
+                status: snapshot.station == nil
+                    ? .unknown : snapshot.reflectsFrames ? .granted : isRequested ? .refused : .notRequested),
             timers: TimerStatus(
                 retries: Int(timers.retries), rte: Int(timers.retransmissionExponent),
                 rwd: Int(timers.resourceWaitDelayExponent), rka: Int(timers.reinitKeepAliveExponent)),
@@ -46,7 +48,7 @@ extension BridgePortController {
         let local = isTransmitted ? snapshot.localTLVs : []
         let remote = snapshot.neighbour?.lldpdu.received(snapshot.dialect == .draft ? .draftEVB : .evb)
         return PortDetails(
-            port: status, problems: seat.problems + [snapshot.secondSpeaker?.problem].compactMap(\.self),
+            port: status, problems: problems,
             evbTLV: EVBTLVPair(
                 local: local.lazy.compactMap(\.ratified).first.map { EVBTLVStatus($0) },
                 remote: snapshot.station?.tlv.map { EVBTLVStatus($0) }),

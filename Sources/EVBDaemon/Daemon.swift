@@ -36,7 +36,7 @@ package final class Daemon {
 
     private(set) var configuration: DaemonSettings
     /// Why the file is not what is in force; nil where it is, as far as evbd has read it.
-    private var reloadProblem: String?
+    private var reloadProblem: String? { didSet { service?.daemonMayHaveChanged() } }
     /// The ports as the file names them.
     private var namedPorts: [PortSettings]
     private let loader: ConfigurationLoader
@@ -177,7 +177,8 @@ package final class Daemon {
             furtherCounters: { [weak self] port in
                 guard case .station = port else { return [:] }
                 return self?.libvirt?.counters(of: port.name) ?? [:]
-            }, notes: { [weak self] in self?.notes ?? [] })
+            }, notes: { [weak self] in self?.notes ?? [] },
+            conditions: { [weak self] in self?.store.isBehind == true ? [Self.storeProblem] : [] })
         service.onReload = { [weak self] in self?.reload($0, then: $1) }
         self.service = service
         let control = configuration.control
@@ -197,6 +198,7 @@ package final class Daemon {
         if let endpoint {
             libvirt = try LibvirtEndpoint(
                 directory: ports, endpoint: endpoint, loop: loop, timers: timers, logger: logger)
+            libvirt?.onNotes = { [weak service] in service?.daemonMayHaveChanged() }
             try claimPIDFile(configuration.libvirt.pidFile, endpoint.port)
         }
         try loop.watchSignals([SIGTERM, SIGINT, SIGHUP]) { [weak self] in self?.receive(signal: $0) }
@@ -240,6 +242,11 @@ package final class Daemon {
         }
         return [reload].compactMap(\.self) + (libvirt?.notes ?? [])
     }
+
+    private static let storeProblem = PortProblem(
+        kind: .storeFailing,
+        message: "what becomes of VSIs cannot be stored: a restart of evbd would go on with what was before",
+        hint: "make room in the runtime directory, or make it writable; see the log for the file")
 
     private static func counters(of log: LogOutput) -> [Counter: UInt64] {
         let counters = log.counters

@@ -142,7 +142,7 @@ public struct UnknownAddresses: Codable, Sendable, Equatable {
 public struct PortDetails: Codable, Sendable, Equatable {
     /// The port in brief; its keys stand on the same level as those below.
     public var port: PortStatus
-    /// What is wrong between VSIs on a bridge's port now; some of it, where there is much.
+    /// What is wrong on the port now; some of it, where there is much.
     public var problems: [PortProblem]
     /// The EVB TLVs of both sides.
     public var evbTLV: EVBTLVPair

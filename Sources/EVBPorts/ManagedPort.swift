@@ -52,6 +52,8 @@ package protocol ManagedPort: VSISource {
     var status: PortStatus { get }
     /// The port in full: the `number`th, from 1, of `count`.
     func details(number: Int, of count: Int) -> PortDetails
+    /// What is wrong on the port now, causes before consequences.
+    var problems: [PortProblem] { get }
     /// The counters, by their names in the EVB MIB, or our own where it has none.
     var counters: StatisticsReport { get }
     /// Whether there is such a VSI.

@@ -15,7 +15,7 @@ extension StationPortController {
         let snapshot = port.snapshot
         let unknown = relay.unseen.unknownNow(limit: UnknownAddresses.listedMax)
         return PortDetails(
-            port: status, problems: [reflectionProblem, snapshot.secondSpeaker?.problem].compactMap(\.self),
+            port: status, problems: problems,
             evbTLV: EVBTLVPair(
                 local: snapshot.localTLV.ratified.map { EVBTLVStatus($0) },
                 remote: snapshot.peer?.tlv.map { EVBTLVStatus($0) }),

@@ -2,6 +2,7 @@ internal import EVBModel
 package import EVBPorts
 package import EVBProtocol
 package import EVBSettings
+internal import EVBTime
 package import EVBWire
 package import EdgeRelays
 internal import EventLoop
@@ -17,7 +18,7 @@ internal import Netlink
 package final class StationPortController: StationPortControl {
     package let transport: PortTransport
     package private(set) var configuration: PortSettings
-    package private(set) var port: StationPort
+    package internal(set) var port: StationPort
     package let relay: EdgeRelay
     package var vsis: [VSIID: ManagedVSI] = [:]
     private var lastTurn: UInt64 = 0
@@ -33,6 +34,19 @@ package final class StationPortController: StationPortControl {
     /// Called when a VSI of libvirt's is bound although no request for it was open.
     package var onRegained: ((VSIID) -> Void)?
 
+    /// How long a bridge has to show that it has heard the request for reflective relay.
+    static let relayPatience = Interval.seconds(3)
+
+    /// What is wrong on the port.
+    let watch: ProblemWatch
+    /// VSIs that are wanted and that the bridge does not have.
+    var failing: [VSIID: VSIFailure] = [:]
+    /// How the bridge was lost that was heard last on this link; nil while one is heard, or none has been.
+    var bridgeLoss: String?
+    /// When the bridge that is spoken with was found.
+    var bridgeFoundAt: Instant?
+    /// What was last said of reflective relay.
+    var toldGrant: EVBModel.ReflectiveRelayStatus.Grant?
     /// The bond that the last warning named.
     private var toldBond: String?
     private var timer: Timers.Timer?
@@ -54,6 +68,7 @@ package final class StationPortController: StationPortControl {
         self.configuration = configuration
         let name = configuration.interface
         transport = PortTransport(configuration, surroundings)
+        watch = ProblemWatch(transport)
         self.store = store
         sequences = store.sequences(port: name)
         port = StationPort(
@@ -79,6 +94,7 @@ package final class StationPortController: StationPortControl {
         timer = surroundings.timers.timer { [weak self] in self?.advance() }
         announcementTimer = surroundings.timers.timer { [weak self] in self?.advanceAnnouncements() }
         linkTimer = surroundings.timers.timer { [weak self] in self?.lookAtGuestLinks() }
+        startWatch()
         restore()
         // Before the gate: it opens at once what it does not know of.
         relay.guests.portChanged()
@@ -199,6 +215,7 @@ package final class StationPortController: StationPortControl {
     /// Something about the port's interface, or about a link, has changed.
     package func linkChanged(_ changed: String) {
         if changed == name {
+            watch.changed()
             relay.portChanged()
             follow()
         } else {
@@ -319,6 +336,7 @@ package final class StationPortController: StationPortControl {
         announcementTimer = nil
         linkTimer = nil
         relay.portCloses()
+        watch.close()
         transport.close()
         resources.set(ResourceUse(), of: name)
     }
@@ -359,6 +377,7 @@ package final class StationPortController: StationPortControl {
         transport.setNeighbour(port.peerAddresses)
         sequences.advanced(to: port.nextSequence)
         timer?.set(port.nextDeadline)
+        watch.changed()
     }
 
     // MARK: The interface

@@ -26,6 +26,7 @@ extension StationPortController {
         let timers = snapshot.timers
         return PortStatus(
             interface: name, role: .station, linkUp: snapshot.isLinkUp,
+            linkState: transport.linkState(isUp: snapshot.isLinkUp),
             dialect: shownDialect(snapshot.dialect, hasPeer: snapshot.peer != nil),
             peer: snapshot.peer.map {
                 PeerStatus(
@@ -34,7 +35,7 @@ extension StationPortController {
             },
             reflectiveRelay: EVBModel.ReflectiveRelayStatus(
                 requested: configuration.edgeRelay == .vepa,
-                status: snapshot.reflectiveRelay.grant),
+                status: relayGrant),
             timers: TimerStatus(
                 retries: Int(timers.retries), rte: Int(timers.retransmissionExponent),
                 rwd: Int(timers.resourceWaitDelayExponent), rka: Int(timers.reinitKeepAliveExponent)),

@@ -30,7 +30,8 @@ struct Evbctl: ParsableCommand {
             """,
         version: Release.version,
         subcommands: [
-            Status.self, Port.self, VSI.self, Monitor.self, Stats.self, Reload.self, Varlink.self, Version.self,
+            Status.self, Check.self, Port.self, VSI.self, Monitor.self, Stats.self, Reload.self, Varlink.self,
+            Version.self,
         ])
 
     static func main() {

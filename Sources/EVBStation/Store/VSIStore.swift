@@ -35,6 +35,9 @@ package final class VSIStore {
     /// What the files should be that could not be made so, by their paths; nil for no file.
     private var owed: [String: StoredVSI?] = [:]
 
+    /// Whether the files are not as they should be.
+    package var isBehind: Bool { !owed.isEmpty || !isUsable }
+
     /// Opens the store below a directory that is there, and reads what an earlier run has left. Nothing in it is fatal.
     ///
     /// - Parameters:
