@@ -17,7 +17,7 @@ from lab.evbd import NO_ANSWER, binary
 from lab.system import REPOSITORY
 
 DOCUMENTATION = REPOSITORY / "Documentation"
-PAGES = ["concepts.md", "containers.md", "lab.md", "lldpad.md", "switches.md"]
+PAGES = ["concepts.md", "containers.md", "lab.md", "lldpad.md", "switches.md", "troubleshooting.md"]
 LANGUAGES = {"sh", "sh end", "output", "yaml", "text"}
 ENTER = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "private"]
 MARK = "== block "
