@@ -402,6 +402,7 @@ package final class StationPortController: StationPortControl {
         let settings = settings(link)
         if settings != port.configuration { perform(port.reconfigure(settings, at: now)) }
         if isUp != port.snapshot.isLinkUp { announceLink(isUp: isUp) }
+        if !isUp { bridgeLoss = nil }
         perform(port.setLink(up: isUp, at: now))
     }
 }

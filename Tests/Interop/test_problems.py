@@ -261,6 +261,25 @@ def test_OPS_213_taken_back_and_refused_for_good(bench):
     bench.shows("vsi-refused", f"VSI {vsi}", "reason 5, invalid-vid-group-mac", f"the refusal is hard.*evbctl vsi retry {vsi}")
 
 
+def test_OPS_262_why_the_kernel_refuses_a_link(bench):
+    """OPS-262 A link that the kernel refuses: the answer names whose address it is, which MTU is too large, or who has the port for itself."""
+    bench.heard()
+    first, second = (str(uuid.uuid4()) for _ in range(2))
+    words = ["--port", "uplink0", "--type", "1", "--filter"]
+
+    def refused(*more):
+        said = bench.evbd.ctl("vsi", "associate", second, *words, *more, "--wait", "10")
+        assert said.returncode == FAILED, said
+        return said.stderr
+    bench.evbd.associate(first, "--link", "vm1")
+    said = refused("mac=52:54:00:11:22:33", "--link", "vm2")
+    assert f"its address 52:54:00:11:22:33 is that of vm1 of VSI {first} already" in said, said
+    said = refused("mac=52:54:00:11:22:44", "--link", "vm3", "--link-mtu", "9000")
+    assert "the MTU 9000 is above the 1500 of uplink0" in said, said
+    said = refused("mac=52:54:00:11:22:44", "--link", "vm4", "--link-mode", "passthru")
+    assert f"mode passthru wants uplink0 for itself, and vm1 of VSI {first} is on it" in said, said
+
+
 def test_OPS_221_check(bench):
     """OPS-221 evbctl check ends as a monitoring plugin does: 0, 1, 2 or 3, one line, and performance data."""
     bench.heard()
