@@ -24,6 +24,7 @@ let package = Package(
     products: [
         .executable(name: "evbd", targets: ["evbd"]),
         .executable(name: "evbctl", targets: ["evbctl"]),
+        .executable(name: "evbd-snmp", targets: ["evbd-snmp"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
@@ -36,6 +37,7 @@ let package = Package(
         .target(name: "JSON", dependencies: ["TerminalText"], swiftSettings: strict),
         .target(name: "EVBModel", dependencies: ["JSON", "TerminalText"], swiftSettings: strict),
         .target(name: "EVBWire", swiftSettings: strict),
+        .target(name: "EVBHistory", dependencies: ["EVBModel", "EVBWire"], swiftSettings: strict),
         .target(
             name: "EVBSettings", dependencies: ["EVBModel", "EVBWire"], swiftSettings: strict),
         .target(name: "EVBProtocol", dependencies: ["EVBTime", "EVBWire"], swiftSettings: strict),
@@ -45,6 +47,11 @@ let package = Package(
             swiftSettings: strict),
         .executableTarget(
             name: "evb-simulate", dependencies: ["EVBSimulation", "EVBTime", argumentParser], swiftSettings: strict),
+
+        // SNMP: the protocol between a master and its subagents, and evbd's state as objects of the MIBs.
+        .target(name: "AgentX", dependencies: ["EVBTime"], swiftSettings: strict),
+        .target(name: "EVBMIB", dependencies: ["AgentX", "EVBModel", "EVBTime", "EVBWire"], swiftSettings: strict),
+        .target(name: "LldpadFile", dependencies: ["EVBModel", "TerminalText"], swiftSettings: strict),
 
         // The kernel, one small type per interface.
         .target(name: "CLinux", cSettings: [.unsafeFlags(["-Wall", "-Wextra", "-Werror"])]),
@@ -105,8 +112,8 @@ let package = Package(
         .target(
             name: "ControlServer",
             dependencies: [
-                "EVBControl", "EVBModel", "EVBPorts", "EVBProtocol", "EVBTime", "EVBWire", "EventLoop", "JSON",
-                "LinuxSystem", logging,
+                "EVBControl", "EVBHistory", "EVBModel", "EVBPorts", "EVBProtocol", "EVBTime", "EVBWire", "EventLoop",
+                "JSON", "LinuxSystem", logging,
             ],
             swiftSettings: strict),
         .target(
@@ -131,7 +138,7 @@ let package = Package(
             dependencies: [
                 "EVBProtocol", "EVBTime", "EVBWire", "LinuxSystem", "CLinux", "EventLoop", "PacketSocket", "Netlink",
                 "Nftables", "Dataplane", "EdgeRelays", "BridgeDataplane", "EVBPorts", "EVBStation", "EVBBridge",
-                "ControlServer", "LibvirtServer",
+                "ControlServer", "LibvirtServer", "EVBHistory",
                 "EVBControl", "EVBModel", "EVBSettings", "SettingsFile", "JSON", "TerminalText", logging,
             ],
             swiftSettings: strict),
@@ -139,7 +146,17 @@ let package = Package(
             name: "evbd", dependencies: ["EVBDaemon", "EVBModel", "EVBSettings", "SettingsFile", argumentParser],
             swiftSettings: strict, linkerSettings: hardened),
         .executableTarget(
-            name: "evbctl", dependencies: ["EVBControl", "EVBModel", "JSON", "TerminalText", argumentParser],
+            name: "evbctl",
+            dependencies: [
+                "EVBControl", "EVBModel", "JSON", "LinuxSystem", "LldpadFile", "TerminalText", argumentParser,
+            ],
+            swiftSettings: strict, linkerSettings: hardened),
+
+        .executableTarget(
+            name: "evbd-snmp",
+            dependencies: [
+                "AgentX", "EVBMIB", "EVBControl", "EVBModel", "EVBTime", "LinuxSystem", "TerminalText", argumentParser,
+            ],
             swiftSettings: strict, linkerSettings: hardened),
 
         // What tests share: namespaces of the network, and replies of a daemon.
@@ -152,6 +169,9 @@ let package = Package(
             name: "ControlSamples", dependencies: ["EVBControl", "EVBModel"], path: "Tests/ControlSamples",
             swiftSettings: strictTests),
 
+        .testTarget(
+            name: "EVBHistoryTests", dependencies: ["EVBHistory", "EVBModel", "EVBTime", "EVBWire"],
+            swiftSettings: strictTests),
         .testTarget(name: "EVBWireTests", dependencies: ["EVBWire", "EVBTime"], swiftSettings: strictTests),
         .testTarget(
             name: "EVBProtocolTests", dependencies: ["EVBProtocol", "EVBTime", "EVBWire"], exclude: ["Snapshots"],
@@ -161,6 +181,10 @@ let package = Package(
             swiftSettings: strictTests),
         .testTarget(
             name: "EVBSimulationTests", dependencies: ["EVBSimulation", "EVBProtocol", "EVBTime", "EVBWire"],
+            swiftSettings: strictTests),
+        .testTarget(name: "AgentXTests", dependencies: ["AgentX", "EVBTime"], swiftSettings: strictTests),
+        .testTarget(
+            name: "EVBMIBTests", dependencies: ["EVBMIB", "AgentX", "EVBModel", "EVBTime", "ControlSamples"],
             swiftSettings: strictTests),
         .testTarget(name: "EventLoopTests", dependencies: ["EventLoop", "LinuxSystem"], swiftSettings: strictTests),
         .testTarget(
@@ -217,6 +241,9 @@ let package = Package(
             name: "SettingsFileTests",
             dependencies: ["VSISamples", "SettingsFile", "EVBSettings", "EVBModel", "EVBWire", "LinuxSystem"],
             swiftSettings: strictTests),
+        .testTarget(
+            name: "LldpadFileTests", dependencies: ["LldpadFile", "EVBSettings", "LinuxSystem", "SettingsFile"],
+            exclude: ["Samples"], swiftSettings: strictTests),
         .testTarget(
             name: "EVBPortsTests",
             dependencies: [

@@ -7,7 +7,7 @@ BUILD_PACKAGES=(
   libcurl4 libxml2 libsqlite3-0 libncurses6 libedit2 tzdata
   libnl-3-dev libnl-route-3-dev libyaml-dev libnftables-dev
 )
-# To lay a lab of namespaces. lldpad, lldpd and frr, with their libraries, are unpacked into the lab, never installed.
+# To lay a lab of namespaces. lldpad, lldpd, frr and prometheus, with their libraries, are unpacked into the lab, never installed.
 LAB_PACKAGES=(iproute2 iputils-ping nftables python3 util-linux)
 # libvirtd, virsh and QEMU without libvirt-daemon-system, which adds no programs, but services that a host would start at once.
 LIBVIRT_PACKAGES=(libvirt-daemon libvirt-clients qemu-system-x86)

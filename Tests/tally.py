@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Adds up what the runners of Tests/run left in a directory, and ends with the one line `N passed, N failed, N skipped`.
 
-For each runner there is NAME.status (its exit status) and, for those that run test cases, NAME.xml in JUnit's format. The Swift tests
+For each runner there is NAME.status (its exit status), NAME.seconds and, for those that run test cases, NAME.xml in JUnit's format. The Swift tests
 run twice, with and without a network namespace: a case counts once, failed if it failed anywhere, skipped only if it ran nowhere.
 A runner that ends badly without a failed case to show for it counts as one failed.
 """
@@ -33,6 +33,14 @@ def last_words(log, limit=60):
     return [f"  {line[:300]}" for line in lines if not any(word in line for word in (" passed after ", " started."))][-limit:]
 
 
+def duration(status_file):
+    """How long the runner took, where it said so: what CI's minutes go to."""
+    try:
+        return f", {int(status_file.with_suffix('.seconds').read_text())} s"
+    except (OSError, ValueError):
+        return ""
+
+
 def main(directory):
     outcomes, said = {}, []
     for status_file in sorted(Path(directory).glob("*.status"), key=lambda path: path.stat().st_mtime):
@@ -50,7 +58,7 @@ def main(directory):
             if not any(outcome == "failed" for _, outcome, _ in found) and (status or not found):
                 found.append((f"runner {runner}", "failed", [f"ended with status {status} after {len(found)} cases"]))
         count = {outcome: sum(one == outcome for _, one, _ in found) for outcome in ORDER}
-        print(f"{runner:11} {count['passed']} passed, {count['failed']} failed, {count['skipped']} skipped")
+        print(f"{runner:11} {count['passed']} passed, {count['failed']} failed, {count['skipped']} skipped{duration(status_file)}")
         for name, outcome, message in found:
             if outcome == "failed":
                 said.append(f"{runner}: FAILED {name} {' '.join(message)}".rstrip())

@@ -14,10 +14,12 @@ internal import Logging
 package final class ControlConnection {
     /// How many octets one turn of the loop takes from a client.
     private static let readPerTurn = 64 << 10
-    /// How many VSIs are made JSON in one turn: about a millisecond's work.
-    private static let vsisPerPage = 64
-    /// How many VSIs are looked at in one turn, those among them that are not listed.
-    private static let vsisPerLook = 512
+    /// How many items are made JSON in one turn: about a millisecond's work, where they are VSIs.
+    private static let itemsPerPage = 64
+    /// How many items are looked at in one turn, those among them that are not listed.
+    private static let itemsPerLook = 512
+    /// For how many nanoseconds items are looked at in one turn. With what else a turn has time for it is a millisecond.
+    private static let pageTime: UInt64 = 500_000
     /// Below how many waiting octets the next page is made.
     private static let lowWater = 64 << 10
     /// For how many nanoseconds a client may leave what it was told unread before others may have its place.
@@ -49,8 +51,11 @@ package final class ControlConnection {
     private(set) var held = 0
 
     private struct Pages {
-        var iterator: AnyIterator<VSIStatus?>
-        var next: VSIStatus??
+        /// The items as JSON; nil for one that is not listed.
+        var iterator: AnyIterator<[UInt8]?>
+        var next: [UInt8]??
+        /// What the list is called in a reply.
+        let key: String
         let more: Bool
         let oneway: Bool
         let handle: ControlReplyHandle
@@ -266,24 +271,34 @@ package final class ControlConnection {
 
     // MARK: Pages
 
-    func startPages(_ iterator: AnyIterator<VSIStatus?>, more: Bool, oneway: Bool, of handle: ControlReplyHandle) {
+    func startPages(
+        _ key: String, _ iterator: AnyIterator<[UInt8]?>, more: Bool, oneway: Bool, of handle: ControlReplyHandle
+    ) {
         guard current === handle, !isClosed else { return }
-        pages = Pages(iterator: iterator, next: iterator.next(), more: more, oneway: oneway, handle: handle)
+        pages = Pages(iterator: iterator, next: iterator.next(), key: key, more: more, oneway: oneway, handle: handle)
         if isWorking { page() } else { server.queue(self) }
     }
 
     private func page() {
         guard var pages, !isClosed, waiting < Self.lowWater else { return }
-        var items: [VSIStatus] = []
-        var looks = 0
-        while items.count < Self.vsisPerPage, looks < Self.vsisPerLook, case .some(let vsi) = pages.next {
-            if let vsi { items.append(vsi) }
+        // The items as JSON, with commas between them.
+        var text: [UInt8] = []
+        var (items, looks) = (0, 0)
+        let began = loop.now()
+        while items < Self.itemsPerPage, looks < Self.itemsPerLook, loop.now() &- began < Self.pageTime,
+            case .some(let item) = pages.next
+        {
+            if let item {
+                if items > 0 { text.append(UInt8(ascii: ",")) }
+                text += item
+                items += 1
+            }
             looks += 1
             pages.next = pages.iterator.next()
         }
         var isLast = true
         if case .some = pages.next { isLast = false }
-        guard !items.isEmpty || isLast else {
+        guard items > 0 || isLast else {
             self.pages = pages
             return
         }
@@ -291,23 +306,25 @@ package final class ControlConnection {
         if pages.oneway {
             message = nil
         } else if pages.more {
-            message = VarlinkReply.octets(parameters: JSONCoding.encode(["vsis": items]), continues: !isLast)
+            message = VarlinkReply.octets(parameters: Self.list(pages.key, text), continues: !isLast)
         } else {
-            let text = JSONCoding.encode(items)
-            if !pages.collected.isEmpty, !items.isEmpty { pages.collected.append(UInt8(ascii: ",")) }
-            pages.collected += text.dropFirst().dropLast()
+            if !pages.collected.isEmpty, items > 0 { pages.collected.append(UInt8(ascii: ",")) }
+            pages.collected += text
             if pages.collected.count > queueLimit / 2 {
                 self.pages = nil
                 return refuseLongList(pages.handle)
             }
             if isLast {
-                let parameters = Array("{\"vsis\":[".utf8) + pages.collected + Array("]}".utf8)
-                message = VarlinkReply.octets(parameters: parameters)
+                message = VarlinkReply.octets(parameters: Self.list(pages.key, pages.collected))
             }
         }
         self.pages = isLast ? nil : pages
         if let message, !enqueue(message) { return }
         if isLast { finish(pages.handle) }
+    }
+
+    private static func list(_ key: String, _ items: [UInt8]) -> [UInt8] {
+        Array("{\"\(key)\":[".utf8) + items + Array("]}".utf8)
     }
 
     private func refuseLongList(_ handle: ControlReplyHandle) {

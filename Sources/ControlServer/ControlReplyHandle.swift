@@ -52,6 +52,10 @@ package final class ControlReplyHandle {
             case .port(let port): JSONCoding.encode(["port": port])
             case .vsi(let vsi): JSONCoding.encode(["vsi": vsi])
             case .vsiDetails(let vsi): JSONCoding.encode(["vsi": vsi])
+            case .portStatus(let port): JSONCoding.encode(["port": port])
+            case .probe(let report): JSONCoding.encode(["probe": report])
+            case .histories(let histories): JSONCoding.encode(["histories": histories])
+            case .retried(let report): JSONCoding.encode(report)
             case .statistics(let statistics): JSONCoding.encode(["statistics": statistics])
             case .reload(let report): JSONCoding.encode(["reload": report])
             }
@@ -72,11 +76,24 @@ package final class ControlReplyHandle {
     /// It is drawn as in ``answer(vsis:)``; what is passed over counts as work too, so that a list in which little is found keeps
     /// no other client waiting.
     @discardableResult
-    package func answer(lookingAt vsis: some Sequence<VSIStatus?>) -> Bool {
+    package func answer(lookingAt vsis: some Sequence<VSIStatus?>) -> Bool { answer("vsis", vsis) }
+
+    /// Answers ListVSIDetails, as ``answer(lookingAt:)`` answers ListVSIs.
+    @discardableResult
+    package func answer(lookingAtDetails vsis: some Sequence<VSIDetails?>) -> Bool { answer("vsis", vsis) }
+
+    /// Answers GetMetrics from a sequence in which nil stands for work of which nothing is told. It is drawn as in
+    /// ``answer(vsis:)``.
+    @discardableResult
+    package func answer(metrics: some Sequence<Metrics?>) -> Bool { answer("metrics", metrics) }
+
+    private func answer<Item: Encodable>(_ key: String, _ items: some Sequence<Item?>) -> Bool {
         guard !hasAnswered, !isGone else { return false }
         hasAnswered = true
         goneHandler = nil
-        connection?.startPages(AnyIterator(vsis.makeIterator()), more: more, oneway: oneway, of: self)
+        var iterator = items.makeIterator()
+        let texts = AnyIterator { iterator.next().map { $0.map { JSONCoding.encode($0) } } }
+        connection?.startPages(key, texts, more: more, oneway: oneway, of: self)
         return true
     }
 

@@ -118,7 +118,7 @@ package final class ControlServer {
     /// Clients taken in one turn; more are for the next, after those that are here already.
     private static let acceptsPerTurn = 16
     /// How long a turn may work for clients, in nanoseconds, before the ports have theirs; one piece of work is always done.
-    private static let workPerTurn: UInt64 = 5_000_000
+    private static let workPerTurn: UInt64 = 500_000
 
     /// The socket's path.
     package let path: String

@@ -15,19 +15,35 @@ package enum ControlRequest: Sendable, Equatable {
     /// Answer with ``ControlReply/port(_:)``.
     case getPort(interface: String)
     /// Answer by ``ControlReplyHandle/answer(vsis:)``.
-    case listVSIs(port: String?, state: VSIState?)
+    case listVSIs(ListVSIsRequest)
+    /// Answer by ``ControlReplyHandle/answer(lookingAtDetails:)``.
+    case listVSIDetails(port: String?)
     /// Answer with ``ControlReply/vsiDetails(_:)``.
-    case getVSI(vsiID: String)
+    case getVSI(vsiID: String, port: String?)
     /// Answer with ``ControlReply/vsi(_:)``, within the wait that the request gives.
     case associate(VSIRequest)
     /// As ``associate(_:)``; the request tells whether to reserve.
     case preAssociate(VSIRequest)
     /// Answer with ``ControlReply/vsi(_:)``, within the wait that the request gives.
     case deassociate(DeassociateRequest)
+    /// As ``deassociate(_:)``.
+    case retry(RetryRequest)
+    /// Answer with ``ControlReply/retried(_:)``.
+    case retryAll(RetryAllRequest)
+    /// Answer with ``ControlReply/portStatus(_:)``.
+    case drain(DrainRequest)
+    /// Answer with ``ControlReply/portStatus(_:)``.
+    case endDrain(EndDrainRequest)
+    /// Answer with ``ControlReply/probe(_:)``.
+    case probe(ProbeRequest)
+    /// Answer with ``ControlReply/histories(_:)``.
+    case getHistory(GetHistoryRequest)
     /// Keep the handle, and ``ControlReplyHandle/send(_:)`` every event until it is gone.
     case monitor
     /// Answer with ``ControlReply/statistics(_:)``.
     case getStatistics(interface: String?)
+    /// Answer by ``ControlReplyHandle/answer(metrics:)``.
+    case getMetrics
     /// Answer with ``ControlReply/port(_:)``.
     case misbehave(MisbehaveRequest)
     /// Answer with ``ControlReply/reload(_:)``.
@@ -42,6 +58,10 @@ package enum ControlReply: Sendable, Equatable {
     case port(PortDetails)
     case vsi(VSIStatus)
     case vsiDetails(VSIDetails)
+    case retried(RetryReport)
+    case histories([VSIHistory])
+    case portStatus(PortStatus)
+    case probe(ProbeReport)
     case statistics([StatisticsReport])
     case reload(ReloadReport)
 }
@@ -76,17 +96,25 @@ extension ControlRequest {
         case .getStatus: self = try readNothing(.getStatus)
         case .listPorts: self = try readNothing(.listPorts)
         case .monitor: self = try readNothing(.monitor)
+        case .getMetrics: self = try readNothing(.getMetrics)
         case .getPort: self = .getPort(interface: try read(GetPortRequest.self).interface)
-        case .listVSIs:
-            let request = try read(ListVSIsRequest.self)
-            self = .listVSIs(port: request.port, state: request.state)
-        case .getVSI: self = .getVSI(vsiID: try read(GetVSIRequest.self).vsiID)
+        case .listVSIs: self = .listVSIs(try read(ListVSIsRequest.self))
+        case .listVSIDetails: self = .listVSIDetails(port: try read(ListVSIDetailsRequest.self).port)
+        case .getVSI:
+            let request = try read(GetVSIRequest.self)
+            self = .getVSI(vsiID: request.vsiID, port: request.port)
         case .associate:
             // Associate has no key `reserve`, whatever its value.
             guard parameters["reserve"] == nil else { throw VSIRequest.unknownKey("reserve") }
             self = .associate(try read(VSIRequest.self))
         case .preAssociate: self = .preAssociate(try read(VSIRequest.self))
         case .deassociate: self = .deassociate(try read(DeassociateRequest.self))
+        case .retry: self = .retry(try read(RetryRequest.self))
+        case .drain: self = .drain(try read(DrainRequest.self))
+        case .endDrain: self = .endDrain(try read(EndDrainRequest.self))
+        case .probe: self = .probe(try read(ProbeRequest.self))
+        case .getHistory: self = .getHistory(try read(GetHistoryRequest.self))
+        case .retryAll: self = .retryAll(try read(RetryAllRequest.self))
         case .getStatistics:
             self = .getStatistics(interface: try read(GetStatisticsRequest.self).interface)
         case .misbehave: self = .misbehave(try read(MisbehaveRequest.self))

@@ -15,22 +15,28 @@ package final class DaemonService: ControlService {
     /// Problems that a status has at most.
     static let problemsMax = 256
 
-    private let directory: any PortDirectory
+    let directory: any PortDirectory
     /// The counters of the daemon itself, which are no port's.
     private let ownCounters: () -> [Counter: UInt64]
     /// Counters of a port that another part of the daemon keeps.
     private let furtherCounters: (EVBPort) -> [Counter: UInt64]
     /// Reads the configuration again, and says what became of it.
     package var onReload: ((ReloadRequest, @escaping (Result<ReloadReport, ControlError>) -> Void) -> Void)?
+    /// Who keeps what has happened to VSIs.
+    package weak var historySource: (any HistorySource)?
     /// What an operator should know beside the ports' own status.
     private let notes: () -> [StatusNote]
     /// What is wrong with the daemon itself.
     private let conditions: () -> [PortProblem]
     private var book = ProblemBook()
-    private let timers: Timers
+    let timers: Timers
     private let startedAt: Instant
     private var monitors: [ObjectIdentifier: ControlReplyHandle] = [:]
     private var waitCount = 0
+    /// Probes by their ports.
+    var probes: [String: ProbeSession] = [:]
+    /// What is being done to many VSIs, a slice a turn.
+    var rounds: [ObjectIdentifier: RetryRound] = [:]
 
     /// Serves for the ports of `directory`.
     ///
@@ -51,24 +57,38 @@ package final class DaemonService: ControlService {
 
     package func handle(_ request: ControlRequest, from peer: PeerCredentials, reply: ControlReplyHandle) {
         do {
-            try answer(request, reply)
+            try answer(request, from: peer, reply)
         } catch {
             reply.fail(error)
         }
     }
 
-    private func answer(_ request: ControlRequest, _ reply: ControlReplyHandle) throws(ControlError) {
+    private func answer(
+        _ request: ControlRequest, from peer: PeerCredentials, _ reply: ControlReplyHandle
+    ) throws(ControlError) {
         switch request {
         case .getVersion: reply.answer(.version(VersionReport(version: Release.version)))
         case .getStatus: reply.answer(.status(status))
         case .listPorts: reply.answer(.ports(directory.ports.map(\.common.status)))
         case .getPort(let interface): reply.answer(.port(try details(interface)))
-        case .listVSIs(let port, let state): try list(port: port, state: state, reply)
-        case .getVSI(let vsiID): try show(vsiID, reply)
-        case .associate(let request): try associate(request, target: .associated, reply)
+        case .listVSIs(let request): try list(request, reply)
+        case .listVSIDetails(let port):
+            reply.answer(lookingAtDetails: VSIListing.Details(try ports(port).map(\.common)))
+        case .getVSI(let vsiID, let port): try show(vsiID, port: port, reply)
+        case .associate(let request): try associate(request, target: .associated, by: peer, reply)
         case .preAssociate(let request):
-            try associate(request, target: request.reserve ? .preAssociatedWithReservation : .preAssociated, reply)
-        case .deassociate(let request): try deassociate(request, reply)
+            try associate(
+                request, target: request.reserve ? .preAssociatedWithReservation : .preAssociated, by: peer, reply)
+        case .deassociate(let request): try deassociate(request, by: peer, reply)
+        case .retry(let request): try retry(request, by: peer, reply)
+        case .retryAll(let request): try retryAll(request, by: peer, reply)
+        case .getHistory(let request): try history(request, reply)
+        case .probe(let request): try probe(request, by: peer, reply)
+        case .drain(let request): try drain(request, by: peer, reply)
+        case .endDrain(let request):
+            let station = try station(request.port)
+            station.endDrain(by: ClientName.words(peer))
+            reply.answer(.portStatus(station.status))
         case .monitor:
             monitors[ObjectIdentifier(reply)] = reply
             reply.onGone = { [weak self, weak reply] in
@@ -84,6 +104,10 @@ package final class DaemonService: ControlService {
                         counterDiscontinuity: timers.now.since(startedAt).hundredths))
             }
             reply.answer(.statistics(reports))
+        case .getMetrics:
+            reply.answer(
+                metrics: MetricsListing(directory.ports, counters: { [self] in counters(of: $0) }) { [self] in metrics }
+            )
         case .misbehave(let request):
             let port = try bridgePort(request.interface)
             if let text = request.misbehaviour?.vsiID, VSIID(text) == nil { throw Self.unreadableVSIID(text) }
@@ -117,6 +141,20 @@ package final class DaemonService: ControlService {
         return report
     }
 
+    private var metrics: DaemonMetrics {
+        let usage = ProcessUsage.now()
+        let counters = StatisticsReport(interface: nil, ownCounters(), counterDiscontinuity: 0).counters
+        return DaemonMetrics(
+            version: Release.version, counters: counters,
+            problems: ProblemCount.counts(of: notes().lazy.filter(\.isProblem).map(\.kind.rawValue)),
+            process: ProcessReport(
+                residentOctets: usage.resident, virtualOctets: usage.virtual, openDescriptors: usage.openDescriptors,
+                descriptorsMax: Processes.descriptorLimit, computedMicroseconds: Int(clamping: usage.computed / 1000),
+                startedMilliseconds: ProcessUsage.started),
+            turns: HistogramReport(timers.turns),
+            longestTurnMicroseconds: Int(clamping: timers.turns.longest.nanoseconds / 1000))
+    }
+
     private var status: StatusReport {
         let uptime = timers.now.since(startedAt).nanoseconds / 1_000_000_000
         return StatusReport(
@@ -137,12 +175,17 @@ package final class DaemonService: ControlService {
         _ = book.settle(notes().compactMap { PortProblem($0) } + conditions(), at: timers.now)
     }
 
-    private func port(_ name: String) throws(ControlError) -> EVBPort {
+    func port(_ name: String) throws(ControlError) -> EVBPort {
         guard let port = directory.port(name) else { throw ControlError(.noSuchPort(port: name)) }
         return port
     }
 
-    private func details(_ interface: String) throws(ControlError) -> PortDetails {
+    /// The port of that name, or all.
+    private func ports(_ name: String?) throws(ControlError) -> [EVBPort] {
+        try name.map { name throws(ControlError) in [try port(name)] } ?? directory.ports
+    }
+
+    func details(_ interface: String) throws(ControlError) -> PortDetails {
         let ports = directory.ports
         let name = directory.port(interface)?.name
         guard let index = ports.firstIndex(where: { $0.name == name }) else {
@@ -152,7 +195,7 @@ package final class DaemonService: ControlService {
     }
 
     /// A port on which VSIs can be asked for.
-    private func station(_ name: String) throws(ControlError) -> any StationPortControl {
+    func station(_ name: String) throws(ControlError) -> any StationPortControl {
         guard case .station(let station) = try port(name) else {
             throw ControlError(
                 .invalidArgument(argument: "port"),
@@ -172,15 +215,14 @@ package final class DaemonService: ControlService {
         return port
     }
 
-    private func list(port name: String?, state: EVBModel.VSIState?, _ reply: ControlReplyHandle)
-        throws(ControlError)
-    {
-        let ports = try name.map { name throws(ControlError) in [try port(name)] } ?? directory.ports
-        reply.answer(lookingAt: VSIListing(ports.map(\.common), state: state))
+    private func list(_ request: ListVSIsRequest, _ reply: ControlReplyHandle) throws(ControlError) {
+        let ports = try ports(request.port)
+        let query = try VSIQuery(request)
+        reply.answer(lookingAt: VSIListing(ports.map(\.common), state: request.state, query: query))
     }
 
     /// The port that has a VSI, where only one may be meant.
-    private func locate(_ text: String, port name: String?) throws(ControlError) -> (EVBPort, VSIID) {
+    func locate(_ text: String, port name: String?) throws(ControlError) -> (EVBPort, VSIID) {
         guard let vsiID = VSIID(text) else { throw Self.unreadableVSIID(text) }
         let ports = try name.map { name throws(ControlError) in [try port(name)] } ?? directory.ports
         let holders = ports.filter { $0.common.holds(vsiID) }
@@ -194,10 +236,10 @@ package final class DaemonService: ControlService {
         return (holder, vsiID)
     }
 
-    private func show(_ text: String, _ reply: ControlReplyHandle) throws(ControlError) {
-        let (port, vsiID) = try locate(text, port: nil)
+    private func show(_ text: String, port name: String?, _ reply: ControlReplyHandle) throws(ControlError) {
+        let (port, vsiID) = try locate(text, port: name)
         guard let details = port.common.vsiDetails(vsiID) else {
-            throw ControlError(.noSuchVSI(vsiID: text, port: nil))
+            throw ControlError(.noSuchVSI(vsiID: text, port: name))
         }
         reply.answer(.vsiDetails(details))
     }
@@ -205,7 +247,8 @@ package final class DaemonService: ControlService {
     // MARK: Asking for VSIs
 
     private func associate(
-        _ call: EVBControl.VSIRequest, target: EVBProtocol.VSIRequest.Target, _ reply: ControlReplyHandle
+        _ call: EVBControl.VSIRequest, target: EVBProtocol.VSIRequest.Target, by peer: PeerCredentials,
+        _ reply: ControlReplyHandle
     ) throws(ControlError) {
         let port = try station(call.port)
         let request = try read(call, target: target, placement: port.managerIDPlacement)
@@ -218,7 +261,8 @@ package final class DaemonService: ControlService {
             port?.vsiStatus(request.vsiID)
         }
         do {
-            try port.request(request, link: link, owner: .control, waiter: waiter)
+            try port.request(
+                request, link: link, label: call.label, owner: .control, by: ClientName.words(peer), waiter: waiter)
         } catch {
             reply.fail(Self.error(error, port: port.name, vsiID: request.vsiID))
             // It is answered already; this ends its waiting.
@@ -226,9 +270,12 @@ package final class DaemonService: ControlService {
             return
         }
         if waiter == nil, let status = port.vsiStatus(request.vsiID) { reply.answer(.vsi(status)) }
+        if waiter != nil, port.drain != nil { reply.fail(Self.drained(port.name, request.vsiID)) }
     }
 
-    private func deassociate(_ call: DeassociateRequest, _ reply: ControlReplyHandle) throws(ControlError) {
+    private func deassociate(
+        _ call: DeassociateRequest, by peer: PeerCredentials, _ reply: ControlReplyHandle
+    ) throws(ControlError) {
         let (holder, vsiID) = try locate(call.vsiID, port: call.port)
         guard let before = holder.common.vsiStatus(vsiID) else {
             throw ControlError(.noSuchVSI(vsiID: call.vsiID, port: call.port))
@@ -236,14 +283,14 @@ package final class DaemonService: ControlService {
         let port: any StationPortControl
         switch holder {
         case .bridge(let bridge):
-            bridge.deassociate(vsiID)
+            bridge.deassociate(vsiID, by: ClientName.words(peer))
             reply.answer(.vsi(before.released()))
             return
         case .station(let station): port = station
         }
         let waiter = try wait(call.waitMilliseconds, port, vsiID, reply) { before.released() }
         do {
-            try port.withdraw(vsiID, waiter: waiter)
+            try port.withdraw(vsiID, by: ClientName.words(peer), waiter: waiter)
         } catch {
             reply.fail(Self.error(error, port: port.name, vsiID: vsiID))
             // It is answered already; this ends its waiting.
@@ -254,7 +301,7 @@ package final class DaemonService: ControlService {
     }
 
     /// Someone who answers `reply` when the request has ended, or when `milliseconds` have passed; nil for no time.
-    private func wait(
+    func wait(
         _ milliseconds: Int, _ port: any StationPortControl, _ vsiID: VSIID, _ reply: ControlReplyHandle,
         status: @escaping () -> VSIStatus?
     ) throws(ControlError) -> RequestWaiter? {
@@ -310,15 +357,7 @@ package final class DaemonService: ControlService {
         _ call: EVBControl.VSIRequest, target: EVBProtocol.VSIRequest.Target, placement: VSIManagerID.Placement
     ) throws(ControlError) -> EVBProtocol.VSIRequest {
         guard let vsiID = VSIID(call.vsiID) else { throw Self.unreadableVSIID(call.vsiID) }
-        var manager = VSIManagerID.unspecified
-        if let text = call.managerID {
-            guard let read = VSIManagerID(text, placement: placement) else {
-                throw ControlError(
-                    .invalidArgument(argument: "managerID"), message: "\(text) is no VSI manager ID",
-                    hint: "give 0 to 255, a UUID, an IP address, or up to 16 characters without spaces")
-            }
-            manager = read
-        }
+        let manager = try Self.manager(call.managerID, placement: placement)
         return EVBProtocol.VSIRequest(
             vsiID: vsiID, target: target, managerID: manager, typeID: UInt32(clamping: call.typeID),
             typeVersion: UInt8(clamping: call.typeVersion), filter: try filter(call.filters),
@@ -327,6 +366,18 @@ package final class DaemonService: ControlService {
                 let oui = ($0.ouiOctets ?? []).reduce(0) { $0 << 8 | UInt32($1) }
                 return OrganizationalInformation(oui: oui, octets: $0.dataOctets ?? [])
             })
+    }
+
+    static func manager(
+        _ text: String?, placement: VSIManagerID.Placement
+    ) throws(ControlError) -> VSIManagerID {
+        guard let text else { return .unspecified }
+        guard let read = VSIManagerID(text, placement: placement) else {
+            throw ControlError(
+                .invalidArgument(argument: "managerID"), message: "\(text) is no VSI manager ID",
+                hint: "give 0 to 255, a UUID, an IP address, or up to 16 characters without spaces")
+        }
+        return read
     }
 
     private func filter(_ filters: [VSIFilter]) throws(ControlError) -> FilterInfo {

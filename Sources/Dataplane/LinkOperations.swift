@@ -27,7 +27,6 @@ extension LinkCommand: KernelOperation {
         case .ensureVLAN: "create VLAN device"
         case .setVirtualFunction: "set virtual function"
         case .look: "read link"
-        case .locate: "find link"
         case .setHairpin: "set hairpin"
         }
     }

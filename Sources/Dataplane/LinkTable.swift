@@ -5,14 +5,42 @@ package import Logging
 package import Netlink
 
 /// The kernel's links as it last told of them: the one owner of that truth.
+///
+/// What takes long on a host with ten thousand links is done over many turns of the loop: who hears of changes hears of some in
+/// each turn, and where news were lost, a thread of its own reads all links, which are then compared a part at a time.
 package final class LinkTable {
     /// How long after the links could not be read they are read again.
     private static let patience = Interval.milliseconds(200)
+    /// Links that one turn of the loop compares with a reading of all: less than a millisecond.
+    package static let comparedPerTurn = 256
+
+    /// Reads all links, on a thread of its own.
+    package typealias Reader = @Sendable () -> Result<[Link], NetlinkError>
+
+    /// A reading of all links after news were lost.
+    private enum Reading {
+        case none
+        case underWay(BackgroundTask<Result<[Link], NetlinkError>>?)
+        /// What was read, by index, and the indices that are still to be compared with it.
+        case comparing([Int32: Link], ArraySlice<Int32>)
+    }
 
     private let monitor: LinkMonitor
+    private let loop: EventLoop
     private let timers: Timers
     private let logger: Logger
+    private let reader: Reader
+    private var reading = Reading.none
+    /// The links of which there were news since the reading began: for these the news count.
+    private var heard: Set<Int32> = []
+    /// News were lost since the reading began, so that it does not count.
+    private var isOverrun = false
     private var timer: Timers.Timer?
+    private var sliceTimer: Timers.Timer?
+    /// The names of links that have changed, of which `onChange` is still to be called.
+    private lazy var changes = WorkQueue<String>(loop: loop) { [weak self] in self?.tell($0) }
+    private var changedNames: Set<String> = []
+    private var waiting: [() -> Void] = []
     private var watch: EventLoop.Watch?
     private var links: [Int32: Link] = [:]
     private var indices: [String: Int32] = [:]
@@ -25,19 +53,50 @@ package final class LinkTable {
     /// Of more, none is remembered: such a host moves links all the time, and what is theirs has been asked long ago.
     private static let departedMax = 16_384
 
-    /// Called with a link's name whenever something about it has changed; the table has the new state by then.
+    /// Called with a link's name whenever something about it has changed; the table has the new state by then. Many changes at
+    /// once are heard of over several turns of the loop, and one of a link that changes again before that once.
     package var onChange: ((String) -> Void)?
+    /// Called some time after a network namespace has ended that links of this one had gone to, or may have.
+    package var onNamespaceEnd: (() -> Void)?
+    private var endTimer: Timers.Timer?
+    /// How long after a namespace's end its links are looked for: the kernel ends them after it has told of that.
+    private static let endDelay = Interval.milliseconds(500)
 
     /// Reads all links and listens for changes.
     ///
+    /// - Parameters:
+    ///   - loop: tells when there is news.
+    ///   - timers: end the pauses between attempts.
+    ///   - logger: where trouble is logged.
+    ///   - reader: reads all links again when news were lost, on another thread.
     /// - Throws: `NetlinkError` or `SystemError` when the kernel gives no socket.
-    package init(loop: EventLoop, timers: Timers, logger: Logger) throws {
+    package init(
+        loop: EventLoop, timers: Timers, logger: Logger, reader: @escaping Reader = LinkTable.readAll
+    ) throws {
+        self.loop = loop
         self.timers = timers
         self.logger = logger
+        self.reader = reader
         monitor = try LinkMonitor()
-        timer = timers.timer { [weak self] in self?.readAnew() }
+        timer = timers.timer { [weak self] in self?.beginReading() }
+        sliceTimer = timers.timer { [weak self] in self?.compareSome() }
+        endTimer = timers.timer { [weak self] in self?.onNamespaceEnd?() }
         for link in try monitor.dump() { insert(link) }
         watch = try loop.watch(monitor.descriptor, for: .readable) { [weak self] _ in self?.receive() }
+    }
+
+    /// Reads all links by a socket of its own.
+    package static let readAll: Reader = {
+        Result { () throws(NetlinkError) in try Links().dump() }
+    }
+
+    /// Whether no news are missing: none were lost, or all links have been read since.
+    package var isComplete: Bool { if case .none = reading { true } else { false } }
+
+    /// Calls back when the table has all that the kernel has said until now: at once, or after all links have been read.
+    package func whenCaughtUp(_ body: @escaping () -> Void) {
+        if isComplete { catchUp() }
+        if isComplete { body() } else { waiting.append { [weak self] in self?.whenCaughtUp(body) } }
     }
 
     /// The link of that name.
@@ -122,62 +181,126 @@ package final class LinkTable {
 
     private func receive(limit: Int = 256) {
         var changed: [String] = []
-        var isOverrun = false
         do {
-            try monitor.receive(limit: limit) { event in
-                switch event {
-                case .changed(let link):
-                    if let old = links[link.index], old.name != link.name { changed.append(old.name) }
-                    guard links[link.index] != link || indices[link.name] != link.index else { return }
-                    insert(link)
-                    changed.append(link.name)
-                case .removed(let index, _):
-                    if let name = remove(index) { changed.append(name) }
-                case .moved(let index, _):
-                    guard let name = remove(index) else { return }
-                    if departed.count == Self.departedMax { departed = [] }
-                    departed.insert(index)
-                    changed.append(name)
-                case .bridgePort(let index, let hairpin):
-                    guard let link = links[index], link.hairpin != hairpin else { return }
-                    links[index]?.hairpin = hairpin
-                    changed.append(link.name)
-                case .overrun: isOverrun = true
-                }
-            }
+            try monitor.receive(limit: limit) { take($0, &changed) }
         } catch {
             logger.warning("link changes cannot be read; reading all links", metadata: ["error": "\(error)"])
-            isOverrun = true
+            overrun()
         }
-        if isOverrun {
+        announce(changed)
+    }
+
+    /// Takes news as the kernel's, for tests.
+    package func take(_ events: [LinkEvent]) {
+        var changed: [String] = []
+        for event in events { take(event, &changed) }
+        announce(changed)
+    }
+
+    /// Takes one piece of news. The names of links that have changed by it are added to `changed`.
+    private func take(_ event: LinkEvent, _ changed: inout [String]) {
+        switch event {
+        case .changed(let link):
+            note(link.index)
+            if let old = links[link.index], old.name != link.name { changed.append(old.name) }
+            guard links[link.index] != link || indices[link.name] != link.index else { return }
+            insert(link)
+            changed.append(link.name)
+        case .removed(let index, _):
+            note(index)
+            if let name = remove(index) { changed.append(name) }
+        case .moved(let index, _):
+            note(index)
+            guard let name = remove(index) else { return }
+            if departed.count == Self.departedMax { departed = [] }
+            departed.insert(index)
+            changed.append(name)
+        case .bridgePort(let index, let hairpin):
+            guard let link = links[index], link.hairpin != hairpin else { return }
+            links[index]?.hairpin = hairpin
+            changed.append(link.name)
+        case .namespaceEnded: endTimer?.set(timers.now + Self.endDelay)
+        case .overrun:
             logger.notice("links changed faster than they were read; reading all of them")
-            changed += resynchronize()
+            overrun()
         }
-        for name in changed { onChange?(name) }
     }
 
-    private func readAnew() {
-        for name in resynchronize() { onChange?(name) }
+    private func note(_ index: Int32) { if !isComplete { heard.insert(index) } }
+
+    private func announce(_ names: [String]) {
+        let fresh = names.filter { changedNames.insert($0).inserted }
+        if !fresh.isEmpty { changes.append(contentsOf: fresh) }
     }
 
-    /// Reads all links anew after some changes were missed.
-    private func resynchronize() -> [String] {
-        let old = links
+    private func tell(_ name: String) {
+        changedNames.remove(name)
+        onChange?(name)
+    }
+
+    // MARK: Reading all links
+
+    private func overrun() {
+        endTimer?.set(timers.now + Self.endDelay)
+        switch reading {
+        case .underWay: isOverrun = true
+        case .none, .comparing: beginReading()
+        }
+    }
+
+    /// Reads all links, beside the loop's thread: where there are ten thousand it takes a tenth of a second.
+    private func beginReading() {
+        isOverrun = false
+        heard = []
         do {
-            let all = try monitor.dump()
-            links = [:]
-            indices = [:]
-            holders = [:]
-            aliases = [:]
-            alternatives = [:]
-            for link in all { insert(link) }
+            let task = try BackgroundTask(on: loop, reader) { [weak self] in self?.wasRead($0) }
+            reading = .underWay(task)
         } catch {
-            // Others may be changing them all the time.
-            logger.error("the links cannot be read; trying again", metadata: ["error": "\(error)"])
-            timer?.set(timers.now + Self.patience)
-            return []
+            failed("\(error)")
         }
-        let indices = Set(old.keys).union(links.keys).filter { old[$0] != links[$0] }
-        return Set(indices.flatMap { [old[$0]?.name, links[$0]?.name].compactMap { $0 } }).sorted()
+    }
+
+    private func failed(_ problem: String) {
+        // Others may be changing them all the time.
+        logger.error("the links cannot be read; trying again", metadata: ["error": "\(problem)"])
+        reading = .underWay(nil)
+        timer?.set(timers.now + Self.patience)
+    }
+
+    private func wasRead(_ result: Result<[Link], NetlinkError>) {
+        guard !isOverrun else { return beginReading() }
+        switch result {
+        case .failure(let error): failed("\(error)")
+        case .success(let all):
+            let found = Dictionary(all.map { ($0.index, $0) }) { _, last in last }
+            reading = .comparing(found, Array(Set(links.keys).union(found.keys))[...])
+            compareSome()
+        }
+    }
+
+    /// Compares some links with what was read, and the others in later turns of the loop.
+    private func compareSome() {
+        guard case .comparing(let found, let all) = reading else { return }
+        var changed: [String] = []
+        for index in all.prefix(Self.comparedPerTurn) where !heard.contains(index) {
+            let (old, new) = (links[index], found[index])
+            guard old != new else { continue }
+            if let old, old.name != new?.name { changed.append(old.name) }
+            if let new { insert(new) } else { _ = remove(index) }
+            if let new { changed.append(new.name) }
+        }
+        let rest = all.dropFirst(Self.comparedPerTurn)
+        if rest.isEmpty {
+            reading = .none
+            heard = []
+        } else {
+            reading = .comparing(found, rest)
+            sliceTimer?.set(timers.now)
+        }
+        announce(changed)
+        guard rest.isEmpty else { return }
+        let ready = waiting
+        waiting = []
+        for body in ready { body() }
     }
 }

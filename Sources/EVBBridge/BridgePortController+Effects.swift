@@ -87,8 +87,12 @@ extension BridgePortController {
         // The port may have given it up, and its cancellation may still wait to be carried out.
         if decisions.made(ticket), port.awaits(ticket) {
             let verdict = judge(ticket, mischief.judge(decision, on: request))
+            note(request)
             if case .refuse(let refusal) = verdict { tellRefusal(request, refusal) } else { isGranted = true }
             decided(ticket, verdict)
+            if case .refuse(let refusal) = verdict {
+                note(request.vsiID, refusal, isKept: refusal.isKept && request.holding != nil)
+            }
         }
         var isForNobody = false
         if case .grant = decision { isForNobody = !isGranted }
@@ -106,6 +110,7 @@ extension BridgePortController {
         guard let request = port.vsi(vsiID)?.request else { return }
         seat.bind(vsiID, grant, request: request)
         let state = EVBModel.VSIState(grant.command)
+        note(vsiID, .granted, detail: grant.command.words)
         log(
             .notice, "VSI \(state.rawValue)",
             [
@@ -125,6 +130,7 @@ extension BridgePortController {
         log(
             isLoss ? .warning : .notice, "VSI released", ["vsi": "\(vsiID)", "reason": "\(words)"])
         tell(vsiID, .deassociated, code, "VSI \(vsiID) is deassociated: \(words)")
+        note(vsiID, .released, detail: words, isGone: port.vsi(vsiID)?.grant == nil)
     }
 
     private func tell(_ vsiID: VSIID, _ state: EVBModel.VSIState, _ reason: String?, _ message: String) {

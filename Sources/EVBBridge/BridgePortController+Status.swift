@@ -1,25 +1,16 @@
 package import EVBModel
-internal import EVBPorts
+package import EVBPorts
 internal import EVBProtocol
 internal import EVBSettings
-internal import EVBTime
+package import EVBTime
 package import EVBWire
 
 // What managers are shown of a bridge's port, made from the protocol's own snapshots.
 
 extension BridgePortController {
     /// The port in brief.
-    package var status: PortStatus {
+    package func status(_ counts: VSICounts) -> PortStatus {
         let snapshot = port.snapshot
-        var counts = VSICounts()
-        for command in port.grantedCommands {
-            switch EVBModel.VSIState(granted: command) {
-            case .associated: counts.associated += 1
-            case .preassociated, .preassociatedRR: counts.preassociated += 1
-            case .pending: counts.pending += 1
-            case .deassociated: counts.deassociated += 1
-            }
-        }
         let timers = snapshot.timers
         let isRequested = snapshot.station?.advertised.requestsReflection ?? false
         return PortStatus(
@@ -48,7 +39,7 @@ extension BridgePortController {
         let local = isTransmitted ? snapshot.localTLVs : []
         let remote = snapshot.neighbour?.lldpdu.received(snapshot.dialect == .draft ? .draftEVB : .evb)
         return PortDetails(
-            port: status, problems: problems,
+            port: status, ifIndex: Int(interfaceIndex ?? 0), problems: problems,
             evbTLV: EVBTLVPair(
                 local: local.lazy.compactMap(\.ratified).first.map { EVBTLVStatus($0) },
                 remote: snapshot.station?.tlv.map { EVBTLVStatus($0) }),
@@ -61,6 +52,16 @@ extension BridgePortController {
                 remEvbTlvString: remote.map { hexadecimal($0) }),
             counterDiscontinuity: now.since(createdAt).hundredths)
     }
+
+    package var placeCount: Int { port.placeCount }
+
+    package func count(_ places: Range<Int>, into counts: inout VSICounts) {
+        for command in port.grantedCommands(in: places) { counts.add(EVBModel.VSIState(granted: command)) }
+    }
+
+    package var associationTimes: DurationHistogram { port.snapshot.statistics.vdp.associationTimes }
+
+    package var ecpRoundTrips: DurationHistogram { port.snapshot.statistics.ecpRoundTrips }
 
     package var counters: StatisticsReport {
         let statistics = port.snapshot.statistics
@@ -88,6 +89,13 @@ extension BridgePortController {
     }
 
     package func holds(_ vsiID: VSIID) -> Bool { port.vsi(vsiID) != nil }
+
+    package func vsiTraits(_ vsiID: VSIID) -> VSITraits? {
+        guard let snapshot = port.vsi(vsiID), let request = snapshot.request ?? snapshot.pending else { return nil }
+        return VSITraits(
+            reason: snapshot.grant == nil ? nil : .success, managerID: request.managerID, typeID: request.typeID,
+            filter: snapshot.grant?.filter ?? request.filter)
+    }
 
     package func vsiStatus(_ vsiID: VSIID) -> VSIStatus? {
         port.vsi(vsiID).flatMap { VSIStatus($0, port: name) }

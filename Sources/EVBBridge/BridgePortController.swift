@@ -178,7 +178,12 @@ package final class BridgePortController: BridgePortControl {
         }
     }
 
-    /// An operator takes a VSI back; the station is told.
+    package func deassociate(_ vsiID: VSIID, by client: String) {
+        note(vsiID, .withdrawn, detail: client)
+        deassociate(vsiID)
+    }
+
+    /// Takes a VSI back; the station is told.
     package func deassociate(_ vsiID: VSIID) {
         perform(port.deassociate(vsiID, at: now))
     }

@@ -21,6 +21,8 @@ public struct ControlError: Error, Sendable, Equatable, CustomStringConvertible 
         case noBridge(port: String, vsiID: String?)
         /// The bridge agreed, and the link of the VSI could not be made.
         case linkFailed(port: String, vsiID: String, link: String, cause: String)
+        /// The VSI does not have to be asked for again, or cannot be now.
+        case nothingToRetry(vsiID: String, port: String)
         /// A bound of evbd is reached; it names which.
         case busy(limit: String)
         /// The configuration file has mistakes, one a line; the configuration in force stays.
@@ -98,6 +100,8 @@ public struct ControlError: Error, Sendable, Equatable, CustomStringConvertible 
                 "the link \(link) of VSI \(vsiID) on \(port) could not be made: \(cause)",
                 "see ip -d link show and the log of evbd"
             )
+        case .nothingToRetry(let vsiID, let port):
+            return ("VSI \(vsiID) on \(port) is not asked for again", "see evbctl vsi show \(vsiID)")
         case .busy(let limit):
             return ("evbd has as many \(limit) as it takes", "try again later")
         case .invalidConfiguration(let mistakes):
@@ -130,6 +134,7 @@ extension VSIReason {
         case .bridgeDeassociated: "it de-associated the VSI"
         case .bridgeLost: "the bridge was lost"
         case .bridgeOverloaded: "it has as many VSIs as it can keep alive"
+        case .drained: "the port is drained"
         }
     }
 }
@@ -143,10 +148,11 @@ extension ControlError {
     /// The names of all errors, without the interface.
     static let shortNames = [
         "NoSuchPort", "NoSuchVSI", "InvalidArgument", "Refused", "NoAnswer", "NoBridge", "LinkFailed", "Busy",
-        "InvalidConfiguration", "EndsVSIs", "ReadOnly",
+        "InvalidConfiguration", "EndsVSIs", "ReadOnly", "NothingToRetry",
     ]
 
-    private var shortName: String {
+    /// The name without the interface, such as `NoSuchPort`.
+    public var shortName: String {
         switch failure {
         case .noSuchPort: "NoSuchPort"
         case .noSuchVSI: "NoSuchVSI"
@@ -159,6 +165,7 @@ extension ControlError {
         case .invalidConfiguration: "InvalidConfiguration"
         case .endsVSIs: "EndsVSIs"
         case .readOnly: "ReadOnly"
+        case .nothingToRetry: "NothingToRetry"
         }
     }
 
@@ -199,6 +206,9 @@ extension ControlError {
             members.append(JSONValue.Member("vsis", .number(String(vsis))))
             add("ports", ports)
         case .readOnly(let method): add("method", method)
+        case .nothingToRetry(let vsiID, let port):
+            add("port", port)
+            add("vsiID", vsiID)
         }
         add("message", message)
         add("hint", hint)
@@ -242,6 +252,7 @@ extension ControlError {
         case ("EndsVSIs", _, _):
             guard case .number(let literal)? = parameters["vsis"] else { return nil }
             failure = .endsVSIs(vsis: Int(literal) ?? 0, ports: text("ports") ?? "")
+        case ("NothingToRetry", let port?, let vsiID?): failure = .nothingToRetry(vsiID: vsiID, port: port)
         case ("ReadOnly", _, _): failure = .readOnly(method: text("method") ?? "")
         default: return nil
         }

@@ -1,4 +1,4 @@
-// The interface io.evbd in varlink's own language; `VarlinkService.swift` has the standard interface.
+// The interface io.evbd in varlink's own language.
 
 internal import EVBModel
 
@@ -9,20 +9,31 @@ public enum ControlMethod: String, Sendable, CaseIterable {
     case listPorts = "ListPorts"
     case getPort = "GetPort"
     case listVSIs = "ListVSIs"
+    case listVSIDetails = "ListVSIDetails"
     case getVSI = "GetVSI"
     case associate = "Associate"
     case preAssociate = "PreAssociate"
     case deassociate = "Deassociate"
     case monitor = "Monitor"
     case getStatistics = "GetStatistics"
+    case getMetrics = "GetMetrics"
     case misbehave = "Misbehave"
     case reload = "Reload"
+    case retry = "Retry"
+    case retryAll = "RetryAll"
+    case getHistory = "GetHistory"
+    case drain = "Drain"
+    case endDrain = "EndDrain"
+    case probe = "Probe"
 
     /// Whether a call changes something, so that a read-only socket does not take it.
     public var changesSomething: Bool {
         switch self {
-        case .associate, .preAssociate, .deassociate, .misbehave, .reload: true
-        case .getVersion, .getStatus, .listPorts, .getPort, .listVSIs, .getVSI, .monitor, .getStatistics: false
+        case .associate, .preAssociate, .deassociate, .retry, .retryAll, .drain, .endDrain, .probe, .misbehave, .reload:
+            true
+        case .getVersion, .getStatus, .listPorts, .getPort, .listVSIs, .listVSIDetails, .getVSI, .monitor,
+            .getStatistics, .getMetrics, .getHistory:
+            false
         }
     }
 
@@ -42,7 +53,7 @@ public enum ControlInterface {
     public static let name = "io.evbd"
 
     /// Its description.
-    public static let description = types + methods + errors
+    public static let description = types + metricsTypes + methods + errors + operations
 
     private static let types = """
         # Status and control of evbd, which speaks EVB, ECP and VDP (IEEE 802.1Qbg) for this host.
@@ -99,7 +110,8 @@ public enum ControlInterface {
           reflectiveRelay: ReflectiveRelay,
           timers: Timers,
           vsis: VSICounts,
-          misbehaviour: ?Misbehaviour
+          misbehaviour: ?Misbehaviour,
+          drain: ?PortDrain
         )
 
         # Something that is wrong now; port is null where it is about the daemon. ageSeconds: how long it has been so.
@@ -210,9 +222,10 @@ public enum ControlInterface {
         # how many, and the first of them. No VSI filters their frames.
         type UnknownAddresses (count: int, addresses: []string)
 
-        # A port in full. Of many problems it has some.
+        # A port in full. Of many problems it has some. ifIndex: the kernel's index of the interface, 0 while it is not there.
         type PortDetails (
           interface: string,
+          ifIndex: int,
           role: (station, bridge),
           linkUp: bool,
           linkState: ?(up, down, missing),
@@ -222,6 +235,7 @@ public enum ControlInterface {
           timers: Timers,
           vsis: VSICounts,
           misbehaviour: ?Misbehaviour,
+          drain: ?PortDrain,
           problems: []Problem,
           evbTLV: EVBTLVs,
           lldpNeighbour: ?Neighbour,
@@ -248,8 +262,8 @@ public enum ControlInterface {
         # vsiIDFormat: ipv4, ipv6, mac, local, uuid.
         # state: deassociated, pending, preassociated, preassociated-rr, associated.
         # reason: success, invalid-format, insufficient-resources, manager-unreachable, other-failure,
-        # invalid-vid-group-mac, timeout, bridge-deassociated, bridge-lost, bridge-overloaded.
-        # warnings: what the machine will notice, though the VSI is in order.
+        # invalid-vid-group-mac, timeout, bridge-deassociated, bridge-lost, bridge-overloaded, drained.
+        # warnings: what the machine will notice, though the VSI is in order. label: the text by which people know it.
         type VSI (
           vsiID: string,
           vsiIDFormat: (ipv4, ipv6, mac, local, uuid),
@@ -261,7 +275,8 @@ public enum ControlInterface {
           reason: ?string,
           filters: []Filter,
           link: ?Link,
-          warnings: []Warning
+          warnings: []Warning,
+          label: ?string
         )
 
         # What a VSI's machine will notice. kind: hears-itself (the bridge reflects, and the mode of the link gives the machine
@@ -298,6 +313,7 @@ public enum ControlInterface {
           reason: ?string,
           filters: []Filter,
           link: ?Link,
+          label: ?string,
           vsidb: VSIDB
         )
 
@@ -339,14 +355,30 @@ public enum ControlInterface {
         # One port, with the EVB TLVs of both sides, its LLDP neighbour and the objects of the EVB MIB.
         method GetPort(interface: string) -> (port: PortDetails)
 
-        # The VSIs, all or of a port or in a state. With "more" they come in several replies, for there may be many.
-        method ListVSIs(port: ?string, state: ?string) -> (vsis: []VSI)
+        # The VSIs to which all fits that is not null. With "more" they come in several replies, for there may be many.
+        # match: a VSIID, the first digits of a UUID, a link, a MAC address or a label; id=, link=, mac= or label= before it
+        # says which. In link, which may be one that is wanted only, and label, * and ? stand for other characters.
+        method ListVSIs(
+          port: ?string,
+          state: ?string,
+          match: ?string,
+          typeID: ?int,
+          managerID: ?string,
+          link: ?string,
+          mac: ?string,
+          label: ?string,
+          reason: ?string
+        ) -> (vsis: []VSI)
 
-        # One VSI. vsiID: a UUID, or a text after ipv4:, ipv6:, mac: or local:.
-        method GetVSI(vsiID: string) -> (vsi: VSIDetails)
+        # The VSIs with their objects of the EVB MIB, all or of a port, as ListVSIs lists them.
+        method ListVSIDetails(port: ?string) -> (vsis: []VSIDetails)
+
+        # One VSI. vsiID: a UUID, or a text after ipv4:, ipv6:, mac: or local:. ListVSIs finds it by other names.
+        method GetVSI(vsiID: string, port: ?string) -> (vsi: VSIDetails)
 
         # Associates a VSI, and keeps it associated. wait: how long to wait for the bridge, in milliseconds;
-        # 0 (the default) answers at once, with the VSI pending.
+        # 0 (the default) answers at once, with the VSI pending. label: at most 64 characters; null keeps the one it has, an
+        # empty text removes it.
         method Associate(
           vsiID: string,
           port: string,
@@ -361,6 +393,7 @@ public enum ControlInterface {
           linkMTU: ?int,
           linkSources: ?[]string,
           linkAllmulticast: ?bool,
+          label: ?string,
           wait: ?int
         ) -> (vsi: VSI)
 
@@ -379,6 +412,7 @@ public enum ControlInterface {
           linkMTU: ?int,
           linkSources: ?[]string,
           linkAllmulticast: ?bool,
+          label: ?string,
           reserve: ?bool,
           wait: ?int
         ) -> (vsi: VSI)
@@ -391,6 +425,10 @@ public enum ControlInterface {
 
         # The counters, all or of a port.
         method GetStatistics(interface: ?string) -> (statistics: []Statistics)
+
+        # The numbers for a system that collects them: the daemon's, and then those of each port. With "more" they come in
+        # several replies.
+        method GetMetrics() -> (metrics: []Metrics)
 
         # Has a bridge port misbehave, in place of what it did wrong before; null has it behave.
         method Misbehave(interface: string, misbehaviour: ?Misbehaviour) -> (port: PortDetails)

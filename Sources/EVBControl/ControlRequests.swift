@@ -3,6 +3,7 @@
 public import EVBModel
 internal import FoundationEssentials
 public import JSON
+internal import TerminalText
 
 /// What a VSI is asked to become: the parameters of Associate and PreAssociate.
 public struct VSIRequest: Codable, Sendable, Equatable {
@@ -47,6 +48,8 @@ public struct VSIRequest: Codable, Sendable, Equatable {
     public var linkSources: [String]
     /// Whether the link takes frames to all multicast groups; nil leaves that to the port's settings.
     public var linkAllmulticast: Bool?
+    /// The text by which people know the VSI; nil keeps the one it has, an empty text removes it.
+    public var label: String?
     /// Pre-Associate with resource reservation; PreAssociate only.
     public var reserve: Bool
     /// How long to wait for the bridge, in milliseconds, 0 to 3600000; 0 answers at once.
@@ -57,7 +60,8 @@ public struct VSIRequest: Codable, Sendable, Equatable {
         vsiID: String, port: String, managerID: String? = nil, typeID: Int, typeVersion: Int = 0,
         filters: [VSIFilter] = [], migrating: Bool = false, suspended: Bool = false,
         organizational: [VSIOrganizationalTLV] = [], link: VSILink? = nil, linkMTU: Int? = nil,
-        linkSources: [String] = [], linkAllmulticast: Bool? = nil, reserve: Bool = false, waitMilliseconds: Int = 0
+        linkSources: [String] = [], linkAllmulticast: Bool? = nil, label: String? = nil, reserve: Bool = false,
+        waitMilliseconds: Int = 0
     ) {
         self.vsiID = vsiID
         self.port = port
@@ -72,13 +76,14 @@ public struct VSIRequest: Codable, Sendable, Equatable {
         self.linkMTU = linkMTU
         self.linkSources = linkSources
         self.linkAllmulticast = linkAllmulticast
+        self.label = label
         self.reserve = reserve
         self.waitMilliseconds = waitMilliseconds
     }
 
     enum CodingKeys: String, CodingKey, CaseIterable {
         case vsiID, port, managerID, typeID, typeVersion, filters, migrating, suspended
-        case organizational, link, linkMTU, linkSources, linkAllmulticast, reserve
+        case organizational, link, linkMTU, linkSources, linkAllmulticast, label, reserve
         case waitMilliseconds = "wait"
     }
 
@@ -112,6 +117,7 @@ public struct VSIRequest: Codable, Sendable, Equatable {
         try container.require(
             linkSources.count <= Self.maximumSources && linkSources.allSatisfy(VSIFilter.isMAC), .linkSources)
         linkAllmulticast = try container.decodeIfPresent(Bool.self, forKey: .linkAllmulticast)
+        label = try container.label(.label)
         reserve = try container.decodeIfPresent(Bool.self, forKey: .reserve) ?? false
         waitMilliseconds = try container.wait(.waitMilliseconds)
     }
@@ -132,6 +138,7 @@ public struct VSIRequest: Codable, Sendable, Equatable {
         if let linkMTU { try container.encode(linkMTU, forKey: .linkMTU) }
         if !linkSources.isEmpty { try container.encode(linkSources, forKey: .linkSources) }
         if let linkAllmulticast { try container.encode(linkAllmulticast, forKey: .linkAllmulticast) }
+        if let label { try container.encode(label, forKey: .label) }
         if reserve { try container.encode(reserve, forKey: .reserve) }
         try container.encode(waitMilliseconds, forKey: .waitMilliseconds)
     }
@@ -168,29 +175,24 @@ public struct DeassociateRequest: Codable, Sendable, Equatable {
     }
 }
 
-/// The parameters of ListVSIs: nil lists all.
-public struct ListVSIsRequest: Codable, Sendable, Equatable {
+/// The parameters of ListVSIDetails: nil lists all.
+public struct ListVSIDetailsRequest: Codable, Sendable, Equatable {
     /// Only those on a port.
     @Nullable public var port: String?
-    /// Only those in a state.
-    @Nullable public var state: VSIState?
 
     /// Makes a request.
-    public init(port: String? = nil, state: VSIState? = nil) {
+    public init(port: String? = nil) {
         self._port = Nullable(wrappedValue: port)
-        self._state = Nullable(wrappedValue: state)
     }
 
     enum CodingKeys: String, CodingKey, CaseIterable {
-        case port, state
+        case port
     }
 
     /// Reads a request.
     public init(from decoder: any Decoder) throws {
         try decoder.refuseKeys(besides: CodingKeys.self)
-        let container = try decoder.container(keyedBy: CodingKeys.self)
-        _port = try container.interfaceOrNull(.port)
-        _state = try container.decode(Nullable<VSIState>.self, forKey: .state)
+        _port = try decoder.container(keyedBy: CodingKeys.self).interfaceOrNull(.port)
     }
 }
 
@@ -219,20 +221,25 @@ public struct GetPortRequest: Codable, Sendable, Equatable {
 public struct GetVSIRequest: Codable, Sendable, Equatable {
     /// The VSIID, as in ``VSIRequest``.
     public var vsiID: String
+    /// The port; nil for wherever the VSI is.
+    public var port: String?
 
     /// Makes a request.
-    public init(vsiID: String) {
+    public init(vsiID: String, port: String? = nil) {
         self.vsiID = vsiID
+        self.port = port
     }
 
     enum CodingKeys: String, CodingKey, CaseIterable {
-        case vsiID
+        case vsiID, port
     }
 
     /// Reads a request.
     public init(from decoder: any Decoder) throws {
         try decoder.refuseKeys(besides: CodingKeys.self)
-        vsiID = try decoder.container(keyedBy: CodingKeys.self).name(.vsiID, longest: 64)
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        vsiID = try container.name(.vsiID, longest: 64)
+        port = try container.interfaceOrNull(.port).wrappedValue
     }
 }
 
@@ -342,13 +349,13 @@ extension VSIFilter {
 }
 
 extension KeyedDecodingContainer {
-    fileprivate func require(_ condition: Bool, _ key: Key) throws {
+    func require(_ condition: Bool, _ key: Key) throws {
         guard condition else {
             throw DecodingError.dataCorruptedError(forKey: key, in: self, debugDescription: "out of range")
         }
     }
 
-    fileprivate func integer(_ key: Key, in range: ClosedRange<Int>) throws -> Int? {
+    func integer(_ key: Key, in range: ClosedRange<Int>) throws -> Int? {
         do {
             guard let value = try decodeIfPresent(Int.self, forKey: key) else { return nil }
             try require(range.contains(value), key)
@@ -361,7 +368,7 @@ extension KeyedDecodingContainer {
         }
     }
 
-    fileprivate func name(_ key: Key, longest: Int) throws -> String {
+    func name(_ key: Key, longest: Int) throws -> String {
         let value = try decode(String.self, forKey: key)
         try require((1...longest).contains(value.utf8.count), key)
         return value
@@ -374,6 +381,24 @@ extension KeyedDecodingContainer {
         return name
     }
 
+    func nameOrNull(_ key: Key, longest: Int) throws -> String? {
+        try contains(key) && !decodeNil(forKey: key) ? try name(key, longest: longest) : nil
+    }
+
+    /// A label, an empty text to remove it, or none.
+    func label(_ key: Key) throws -> String? {
+        guard let label = try decodeIfPresent(String.self, forKey: key), !label.isEmpty else {
+            return try decodeIfPresent(String.self, forKey: key)
+        }
+        if let problem = VSILabel.problem(with: label) {
+            throw ControlError(
+                .invalidArgument(argument: key.stringValue),
+                message: "\"\(printable(label, longest: 32))\" is no label of a VSI: it \(problem)", hint: VSILabel.rule
+            )
+        }
+        return label
+    }
+
     /// The name of an interface, or none.
     func interfaceOrNull(_ key: Key) throws -> Nullable<String> {
         let name = try decode(Nullable<String>.self, forKey: key)
@@ -381,7 +406,7 @@ extension KeyedDecodingContainer {
         return name
     }
 
-    fileprivate func wait(_ key: Key) throws -> Int {
+    func wait(_ key: Key) throws -> Int {
         try integer(key, in: 0...3_600_000) ?? 0
     }
 }

@@ -1,5 +1,3 @@
-// The standard interface of every varlink service, in varlink's own language.
-
 /// The standard interface that every varlink service has.
 public enum VarlinkService {
     /// Its name.

@@ -55,6 +55,7 @@ package final class Daemon {
     private let guestFilter: GuestFilter
     private let store: VSIStore
     private let resources: ResourcePool
+    private let history: HistoryKeeper
     private let serviceManager = ServiceManager()
     private lazy var ports = PortCollection(
         loop: loop, timers: timers, logger: logger, resolve: { [unowned self] in table.name(of: $0) },
@@ -118,6 +119,9 @@ package final class Daemon {
                 registry: registry, logger: logger)
             guestFilter = GuestFilter(programmer: programmer, loop: loop, timers: timers, logger: logger)
             loader = ConfigurationLoader(path: configurationPath, loop: loop, logger: logger)
+            history = HistoryKeeper(
+                runtimeDirectory: runtimeDirectory, limits: configuration.limits, loop: loop, timers: timers,
+                logger: logger)
             store = VSIStore(runtimeDirectory: runtimeDirectory, timers: timers, logger: logger)
         } catch {
             throw StartError(description: "\(error)")
@@ -134,6 +138,7 @@ package final class Daemon {
             throw error as? StartError ?? StartError(description: "\(error)")
         }
         table.onChange = { [weak self] in self?.linkChanged($0) }
+        table.onNamespaceEnd = { [weak self] in self?.ports.namespaceEnded() }
         ports.onNews = { [weak self] in self?.publish($0, port: $1) }
         ports.onClosed = { [weak self] in self?.closed($0) }
         let bridgePorts = Set(settings.ports.lazy.filter { $0.role == .bridge }.map(\.interface))
@@ -178,7 +183,8 @@ package final class Daemon {
                 guard case .station = port else { return [:] }
                 return self?.libvirt?.counters(of: port.name) ?? [:]
             }, notes: { [weak self] in self?.notes ?? [] },
-            conditions: { [weak self] in self?.store.isBehind == true ? [Self.storeProblem] : [] })
+            conditions: { [weak self] in [self?.store.problem].compactMap(\.self) })
+        service.historySource = history
         service.onReload = { [weak self] in self?.reload($0, then: $1) }
         self.service = service
         let control = configuration.control
@@ -243,11 +249,6 @@ package final class Daemon {
         return [reload].compactMap(\.self) + (libvirt?.notes ?? [])
     }
 
-    private static let storeProblem = PortProblem(
-        kind: .storeFailing,
-        message: "what becomes of VSIs cannot be stored: a restart of evbd would go on with what was before",
-        hint: "make room in the runtime directory, or make it writable; see the log for the file")
-
     private static func counters(of log: LogOutput) -> [Counter: UInt64] {
         let counters = log.counters
         return [.logLinesLost: counters.lost, .logLinesLeftOut: counters.leftOut]
@@ -260,10 +261,13 @@ package final class Daemon {
     }
 
     private var surroundings: PortSurroundings {
-        PortSurroundings(
+        var surroundings = PortSurroundings(
             loop: loop, timers: timers, table: table, programmer: programmer,
             logger: logger, runtimeDirectory: runtimeDirectory, claims: claims, resources: resources,
             isPort: { [weak self] name in self?.configuration.ports.contains { $0.interface == name } ?? false })
+        surroundings.wallClock = HistoryKeeper.wallClock
+        surroundings.record = { [history] in history.take($0) }
+        return surroundings
     }
 
     private func bridgePort(_ interface: String) -> BridgePortController? {
@@ -471,6 +475,7 @@ package final class Daemon {
         lifecycle = .finished
         libvirt?.stop()
         ports.stop()
+        history.finish()
         registry.finish()
         guestFilter.finish()
         programmer.finish()

@@ -115,6 +115,10 @@ final class PortCollection: PortDirectory {
         for port in running.map(\.port) + departures.map(\.port) { port.linkChanged(name) }
     }
 
+    func namespaceEnded() {
+        for port in running.map(\.port) + departures.map(\.port) { port.namespaceEnded() }
+    }
+
     // MARK: The configuration
 
     /// Starts the ports that evbd begins with.

@@ -142,6 +142,8 @@ public struct UnknownAddresses: Codable, Sendable, Equatable {
 public struct PortDetails: Codable, Sendable, Equatable {
     /// The port in brief; its keys stand on the same level as those below.
     public var port: PortStatus
+    /// The kernel's index of the interface; 0 while it is not there.
+    public var ifIndex: Int
     /// What is wrong on the port now; some of it, where there is much.
     public var problems: [PortProblem]
     /// The EVB TLVs of both sides.
@@ -165,11 +167,13 @@ public struct PortDetails: Codable, Sendable, Equatable {
 
     /// Makes the details of a port.
     public init(
-        port: PortStatus, problems: [PortProblem] = [], evbTLV: EVBTLVPair, lldpNeighbour: NeighbourStatus?,
+        port: PortStatus, ifIndex: Int = 0, problems: [PortProblem] = [], evbTLV: EVBTLVPair,
+        lldpNeighbour: NeighbourStatus?,
         sys: SysObjects, urp: URPObjects?, sbp: SBPObjects? = nil, ecp: ECPObjects, xdot1: Xdot1Objects,
         counterDiscontinuity: Int, unknownAddresses: UnknownAddresses? = nil
     ) {
         self.port = port
+        self.ifIndex = ifIndex
         self.problems = problems
         self.evbTLV = evbTLV
         self.lldpNeighbour = lldpNeighbour
@@ -183,7 +187,7 @@ public struct PortDetails: Codable, Sendable, Equatable {
     }
 
     private enum CodingKeys: String, CodingKey {
-        case problems, evbTLV, lldpNeighbour, sys, urp, sbp, ecp, xdot1, counterDiscontinuity, unknownAddresses
+        case ifIndex, problems, evbTLV, lldpNeighbour, sys, urp, sbp, ecp, xdot1, counterDiscontinuity, unknownAddresses
     }
 
     /// Reads the details.
@@ -191,6 +195,7 @@ public struct PortDetails: Codable, Sendable, Equatable {
         let container = try decoder.container(keyedBy: CodingKeys.self)
         self.init(
             port: try PortStatus(from: decoder),
+            ifIndex: try container.decodeIfPresent(Int.self, forKey: .ifIndex) ?? 0,
             problems: try container.decodeIfPresent([PortProblem].self, forKey: .problems) ?? [],
             evbTLV: try container.decode(EVBTLVPair.self, forKey: .evbTLV),
             lldpNeighbour: try container.decodeIfPresent(NeighbourStatus.self, forKey: .lldpNeighbour),
@@ -207,6 +212,7 @@ public struct PortDetails: Codable, Sendable, Equatable {
     public func encode(to encoder: any Encoder) throws {
         try port.encode(to: encoder)
         var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(ifIndex, forKey: .ifIndex)
         try container.encode(problems, forKey: .problems)
         try container.encode(evbTLV, forKey: .evbTLV)
         try container.encode(Nullable(wrappedValue: lldpNeighbour), forKey: .lldpNeighbour)

@@ -176,12 +176,14 @@ public struct PortStatus: Codable, Sendable, Equatable {
     public var vsis: VSICounts
     /// What a bridge port does wrong on purpose; nil while it behaves.
     @Nullable public var misbehaviour: Misbehaviour?
+    /// That a station's port is out of service for a while; nil while it is in service.
+    @Nullable public var drain: PortDrain?
 
     /// Makes the status of a port.
     public init(
         interface: String, role: PortRole, linkUp: Bool, linkState: PortLinkState? = nil, dialect: PortDialect,
         peer: PeerStatus?, reflectiveRelay: ReflectiveRelayStatus, timers: TimerStatus, vsis: VSICounts,
-        misbehaviour: Misbehaviour? = nil
+        misbehaviour: Misbehaviour? = nil, drain: PortDrain? = nil
     ) {
         self.interface = interface
         self.role = role
@@ -193,5 +195,6 @@ public struct PortStatus: Codable, Sendable, Equatable {
         self.timers = timers
         self.vsis = vsis
         self._misbehaviour = Nullable(wrappedValue: misbehaviour)
+        self._drain = Nullable(wrappedValue: drain)
     }
 }

@@ -29,6 +29,8 @@ public enum VSIReason: String, Codable, Sendable, CaseIterable {
     case bridgeLost = "bridge-lost"
     /// The bridge cannot answer about so many VSIs within the keep-alive period.
     case bridgeOverloaded = "bridge-overloaded"
+    /// The port is out of service for a while, as an operator wants.
+    case drained
 }
 
 /// How far a request that was not answered has come.
@@ -150,11 +152,14 @@ public struct VSIStatus: Codable, Sendable, Equatable {
     @Nullable public var link: VSILink?
     /// What its machine will notice.
     @Listed public var warnings: [VSIWarning]
+    /// The text by which people know it; nil without one.
+    @Nullable public var label: String?
 
     /// Makes the status of a VSI.
     public init(
         vsiID: String, vsiIDFormat: VSIIDFormat, port: String, managerID: String?, typeID: Int, typeVersion: Int,
-        state: VSIState, reason: VSIReason?, filters: [VSIFilter], link: VSILink?, warnings: [VSIWarning] = []
+        state: VSIState, reason: VSIReason?, filters: [VSIFilter], link: VSILink?, warnings: [VSIWarning] = [],
+        label: String? = nil
     ) {
         self.vsiID = vsiID
         self.vsiIDFormat = vsiIDFormat
@@ -167,6 +172,7 @@ public struct VSIStatus: Codable, Sendable, Equatable {
         self.filters = filters
         self._link = Nullable(wrappedValue: link)
         self._warnings = Listed(wrappedValue: warnings)
+        self._label = Nullable(wrappedValue: label)
     }
 }
 
@@ -190,6 +196,7 @@ extension VSIReason {
         case .bridgeDeassociated: "the bridge has taken it back"
         case .bridgeLost: "the bridge was lost"
         case .bridgeOverloaded: "the bridge has as many VSIs as it can keep alive"
+        case .drained: "its port is drained"
         }
     }
 
@@ -207,6 +214,7 @@ extension VSIReason {
         case .bridgeDeassociated: "see the bridge's log for the reason"
         case .bridgeLost: "see evbctl port show"
         case .bridgeOverloaded: "give the bridge a shorter ack timer (RTE) or a longer keep-alive period (RKA)"
+        case .drained: "evbctl drain PORT --end"
         }
     }
 }

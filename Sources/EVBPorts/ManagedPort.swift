@@ -15,8 +15,12 @@ package protocol VSISource: AnyObject {
     var vsiIDs: [VSIID] { get }
     /// The state of a VSI as managers see it; nil if there is none.
     func vsiState(_ vsiID: VSIID) -> EVBModel.VSIState?
+    /// What of a VSI a list compares; nil if there is none.
+    func vsiTraits(_ vsiID: VSIID) -> VSITraits?
     /// A VSI as managers see it; nil if there is none.
     func vsiStatus(_ vsiID: VSIID) -> VSIStatus?
+    /// A VSI with its managed objects; nil if there is none.
+    func vsiDetails(_ vsiID: VSIID) -> VSIDetails?
 }
 
 /// A port as the daemon and its front doors see it, whichever side of the link it plays.
@@ -35,6 +39,8 @@ package protocol ManagedPort: VSISource {
     func reconfigure(_ configuration: PortSettings)
     /// Something about the port's interface, or about a link, has changed.
     func linkChanged(_ changed: String)
+    /// A network namespace that links of this one may have gone to has ended.
+    func namespaceEnded()
     /// Begins to give back all that the port holds at its peer, where that takes the peer's answer.
     func releaseAll()
     /// Begins to leave: gives back all that the port holds, in parts if it is much.
@@ -52,20 +58,36 @@ package protocol ManagedPort: VSISource {
     var status: PortStatus { get }
     /// The port in full: the `number`th, from 1, of `count`.
     func details(number: Int, of count: Int) -> PortDetails
-    /// What is wrong on the port now, causes before consequences.
+    /// The port in brief, with these numbers of VSIs.
+    func status(_ counts: VSICounts) -> PortStatus
+    /// Places of VSIs: each VSI keeps its own, and some are free.
+    var placeCount: Int { get }
+    /// Counts the VSIs in some places by their states.
+    func count(_ places: Range<Int>, into counts: inout VSICounts)
+    /// What is wrong on the port now, causes before consequences; of many problems some.
     var problems: [PortProblem] { get }
+    /// From a request for an association to its grant.
+    var associationTimes: DurationHistogram { get }
+    /// From the first sending of an ECPDU to its acknowledgement.
+    var ecpRoundTrips: DurationHistogram { get }
     /// The counters, by their names in the EVB MIB, or our own where it has none.
     var counters: StatisticsReport { get }
     /// Whether there is such a VSI.
     func holds(_ vsiID: VSIID) -> Bool
-    /// A VSI with its managed objects; nil if there is none.
-    func vsiDetails(_ vsiID: VSIID) -> VSIDetails?
 }
 
 extension ManagedPort {
     package func beginToLeave() { releaseAll() }
 
     package func abandonAll() {}
+
+    package func namespaceEnded() {}
+
+    package var status: PortStatus {
+        var counts = VSICounts()
+        count(0..<placeCount, into: &counts)
+        return status(counts)
+    }
 
     package var name: String { transport.name }
 

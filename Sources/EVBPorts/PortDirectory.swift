@@ -1,6 +1,8 @@
 package import EVBModel
 package import EVBProtocol
+package import EVBTime
 package import EVBWire
+package import LinuxSystem
 
 /// A port, by the side of the link that it plays.
 package enum EVBPort {
@@ -48,22 +50,50 @@ package protocol StationPortControl: ManagedPort {
     /// - Parameters:
     ///   - request: what to ask of the bridge.
     ///   - link: the link to have once the bridge grants the association; nil keeps what an earlier request named.
+    ///   - label: the text by which people know the VSI; nil keeps the one it has, an empty text removes it.
     ///   - owner: who asks.
+    ///   - client: who that is in words; nil where no more is known than `owner`.
     ///   - waiter: called once with the end of the request.
     /// - Throws: nothing has changed then, and `waiter` is not called.
     func request(
-        _ request: EVBProtocol.VSIRequest, link: LinkRequest?, owner: RequestOwner,
+        _ request: EVBProtocol.VSIRequest, link: LinkRequest?, label: String?, owner: RequestOwner, by client: String?,
         waiter: RequestWaiter?) throws(RequestRefusal)
-    /// De-associates a VSI; `waiter` is called once the VSI is gone.
+    /// De-associates a VSI, as `client` wants; `waiter` is called once the VSI is gone.
     ///
     /// - Throws: `unknownVSI`.
-    func withdraw(_ vsiID: VSIID, waiter: RequestWaiter?) throws(VSIRequestError)
+    func withdraw(_ vsiID: VSIID, by client: String, waiter: RequestWaiter?) throws(VSIRequestError)
+    /// Asks the bridge at once for a VSI that was refused, also for good, or whose next try is due later.
+    ///
+    /// - Throws: nothing has changed then, and `waiter` is not called.
+    func retry(_ vsiID: VSIID, by client: String, waiter: RequestWaiter?) throws(VSIRetryError)
+    /// Is told what the exchanges about VSIs come to, all that one frame or one moment brought at once.
+    var onTrail: (([VSITrailEntry], Instant) -> Void)? { get set }
+    /// That the port is out of service; nil while it is in service.
+    var drain: PortDrain? { get }
+    /// Takes the port out of service: the bridge is asked to release all VSIs, which stay wanted. Of a port that is drained only
+    /// the end changes.
+    ///
+    /// - Throws: when that cannot be stored; nothing has changed then.
+    func drain(seconds: Int, by client: String) throws(SystemError)
+    /// Takes the port back into service.
+    func endDrain(by client: String)
+    /// What happens next to a VSI; nil if there is none.
+    func outlook(_ vsiID: VSIID) -> VSIOutlook?
+}
+
+extension StationPortControl {
+    /// Takes a request that leaves the label of the VSI as it is.
+    package func request(
+        _ request: EVBProtocol.VSIRequest, link: LinkRequest?, owner: RequestOwner, waiter: RequestWaiter?
+    ) throws(RequestRefusal) {
+        try self.request(request, link: link, label: nil, owner: owner, waiter: waiter)
+    }
 }
 
 /// A bridge's port, as a front door sees it.
 package protocol BridgePortControl: ManagedPort {
     /// Changes what the port does wrong on purpose.
     func misbehave(_ misbehaviour: Misbehaviour)
-    /// Takes a VSI back from its station. The bridge's word is final: the station is not asked.
-    func deassociate(_ vsiID: VSIID)
+    /// Takes a VSI back from its station, as `client` wants. The bridge's word is final: the station is not asked.
+    func deassociate(_ vsiID: VSIID, by client: String)
 }

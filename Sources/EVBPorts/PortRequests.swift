@@ -11,6 +11,8 @@ package enum RequestOwner: Equatable {
     case control
     /// A libvirtd, by netlink. It waits for events about the VSI at `eventPort`, a netlink port.
     case libvirt(eventPort: UInt32)
+    /// evbd itself, to find out what the bridge can do. Nothing of it outlives this evbd.
+    case probe
 }
 
 /// Called once with the end of a request.

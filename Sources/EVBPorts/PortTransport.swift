@@ -23,6 +23,10 @@ package struct PortSurroundings {
     package let resources: ResourcePool
     /// Whether an interface is one of evbd's ports.
     package let isPort: (String) -> Bool
+    /// Is told what happens to VSIs.
+    package var record: (VSIRecord) -> Void = { _ in }
+    /// Milliseconds since 1970 (UTC).
+    package var wallClock: () -> Int = { 0 }
 
     package init(
         loop: EventLoop, timers: Timers, table: LinkTable, programmer: KernelQueue, logger: Logger,

@@ -17,6 +17,26 @@ extension VSIStatus {
     }
 }
 
+extension VSICounts {
+    /// Counts one VSI more.
+    package mutating func add(_ state: EVBModel.VSIState) {
+        switch state {
+        case .associated: associated += 1
+        case .preassociated, .preassociatedRR: preassociated += 1
+        case .pending: pending += 1
+        case .deassociated: deassociated += 1
+        }
+    }
+}
+
+extension HistogramReport {
+    package init(_ histogram: DurationHistogram) {
+        self.init(
+            bounds: histogram.scale.bounds.map { Int(clamping: $0.nanoseconds / 1000) },
+            counts: histogram.counts.map { Int(clamping: $0) }, sumMicroseconds: Int(clamping: histogram.sum / 1000))
+    }
+}
+
 extension VSIFilter {
     package init(_ entry: FilterEntry) {
         self.init(
@@ -52,6 +72,7 @@ extension EVBModel.VSIReason {
             case .bridgeDeassociated: .bridgeDeassociated
             case .bridgeLost: .bridgeLost
             case .bridgeOverloaded: .bridgeOverloaded
+            case .drained: .drained
             }
     }
 }

@@ -15,7 +15,7 @@ extension StationPortController {
         let snapshot = port.snapshot
         let unknown = relay.unseen.unknownNow(limit: UnknownAddresses.listedMax)
         return PortDetails(
-            port: status, problems: problems,
+            port: status, ifIndex: Int(interfaceIndex ?? 0), problems: problems,
             evbTLV: EVBTLVPair(
                 local: snapshot.localTLV.ratified.map { EVBTLVStatus($0) },
                 remote: snapshot.peer?.tlv.map { EVBTLVStatus($0) }),

@@ -11,8 +11,15 @@ package struct ManagedVSI {
     var link: EdgeRelay.Demand?
     /// Who asked for it last.
     var owner: RequestOwner
+    /// The text by which people know it.
+    var label: String?
     /// Those who are to hear how the request under way ends.
     var waiters: [RequestWaiter] = []
+    /// Called with the end of a retry by hand. Its VSI goes on as one that is tried again by itself: its manager hears of it as
+    /// of any other late success.
+    var retryWaiter: RequestWaiter?
+    /// All that wait for an end.
+    var allWaiters: [RequestWaiter] { waiters + [retryWaiter].compactMap(\.self) }
     /// Which request or withdrawal this is, so that what was begun for an earlier one does not end a later one.
     var turn: UInt64 = 0
     /// An earlier run of evbd was asked for it, and the bridge has not spoken about it in this one.

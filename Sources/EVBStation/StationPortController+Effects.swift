@@ -39,7 +39,10 @@ extension StationPortController {
         refreshGate(change.vsiID)
         noteFailure(change.vsiID)
         let wasAssociated = change.from == .associated
-        if wasAssociated, change.to != .associated { relay.cut(change.vsiID) }
+        if wasAssociated, change.to != .associated {
+            noteCut(change.vsiID)
+            relay.cut(change.vsiID)
+        }
         // Granted, and lost again before its link was there: no other end of the request comes.
         if wasAssociated, change.to != .associated, vsis[change.vsiID]?.isLinking == true {
             let reason = change.reason
@@ -49,7 +52,8 @@ extension StationPortController {
         }
         // A request under way brings the link up when it ends; without one, an association came back by itself.
         if change.to == .associated, vsis[change.vsiID]?.waiters.isEmpty ?? true { raise(change.vsiID) {} }
-        let isLoss = change.to == .deassociated && wasAssociated && change.reason != nil
+        let isLoss =
+            change.to == .deassociated && wasAssociated && change.reason != nil && change.reason != .drained
         let level: Logger.Level = isLoss ? .warning : .notice
         log(
             level, "VSI \(change.to.rawValue)",
@@ -73,7 +77,7 @@ extension StationPortController {
         switch change.to {
         case .pending: break
         case .deassociated:
-            guard let reason = change.reason, reason != .bridgeLost else { return }
+            guard let reason = change.reason, reason != .bridgeLost, reason != .drained else { return }
             closeGuestLink(change.vsiID)
             onLost?(change.vsiID)
         case .preassociated, .preassociatedWithReservation, .associated: onRegained?(change.vsiID)
@@ -135,8 +139,9 @@ extension StationPortController {
     }
 
     private func finish(_ vsiID: VSIID, _ ending: RequestEnding) {
-        let waiters = vsis[vsiID]?.waiters ?? []
+        let waiters = vsis[vsiID]?.allWaiters ?? []
         vsis[vsiID]?.waiters = []
+        vsis[vsiID]?.retryWaiter = nil
         vsis[vsiID]?.isLinking = false
         end(waiters, ending)
     }
@@ -154,7 +159,8 @@ extension StationPortController {
             guard case .failure(let error) = result else {
                 vsis[vsiID]?.working = nil
                 reportWarnings(vsiID)
-                announce(vsiID)
+                if let link = relay.link(of: vsiID) { note(vsiID, .linkUp, detail: link.name) }
+                if managed.owner != .probe { announce(vsiID) }
                 return then()
             }
             if error.kind == .cancelled { return }
@@ -167,10 +173,14 @@ extension StationPortController {
                     raise(vsiID, triesLeft: triesLeft - 1, then: then)
                 }
             }
+            let isWaitedFor = vsis[vsiID]?.waiters.isEmpty == false
             finish(vsiID, .linkFailed(link: demand.name ?? "", cause: "\(error)"))
             onNews?(PortNews(kind: .notice, vsiID: vsiID, message: "\(error)"))
+            note(vsiID, .linkFailed, detail: "\(error)")
+            // The guest filter drops its frames, and evbd goes on trying to open it: what was associated before stays wanted.
+            if error.kind == .busy, !isWaitedFor { return }
             guard !goBack(vsiID) else { return }
-            try? withdraw(vsiID, waiter: nil)
+            try? withdraw(vsiID, by: "evbd, as its link cannot be had", waiter: nil)
         }
     }
 
@@ -182,7 +192,8 @@ extension StationPortController {
         vsis[vsiID]?.link = working.link
         do throws(RequestRefusal) {
             try request(
-                working.request, link: nil, owner: working.owner, waiter: nil)
+                working.request, link: nil, owner: working.owner, by: "evbd, which goes back to what worked",
+                waiter: nil)
         } catch {
             return false
         }
@@ -205,7 +216,7 @@ extension StationPortController {
         relay.remove(vsiID) { [weak self] result in
             // What evbd has no time for any more is the next run's to finish, by the file.
             if case .failure(let error) = result, error.kind == .cancelled {
-                self?.end(managed.waiters, .linkFailed(link: managed.link?.name ?? "", cause: "\(error)"))
+                self?.end(managed.allWaiters, .linkFailed(link: managed.link?.name ?? "", cause: "\(error)"))
                 return
             }
             // Not before its link is gone; and not if it was asked for again meanwhile.
@@ -216,9 +227,9 @@ extension StationPortController {
                 unkeep(vsiID)
             }
             switch result {
-            case .success: self?.end(managed.waiters, .outcome(.released))
+            case .success: self?.end(managed.allWaiters, .outcome(.released))
             case .failure(let error):
-                self?.end(managed.waiters, .linkFailed(link: managed.link?.name ?? "", cause: "\(error)"))
+                self?.end(managed.allWaiters, .linkFailed(link: managed.link?.name ?? "", cause: "\(error)"))
             }
             self?.onForgotten?(vsiID, managed)
         }
@@ -240,7 +251,8 @@ extension StationPortController {
         case .lost(let loss):
             let reason = loss.text(of: .bridge)
             bridgeLoss = loss == .linkDown ? nil : reason
-            log(.warning, "EVB bridge lost", ["reason": "\(reason)"])
+            // Of a port that is drained that is what was to be expected.
+            log(drain == nil ? .warning : .notice, "EVB bridge lost", ["reason": "\(reason)"])
             news = PortNews(kind: .peer, reason: reason, message: "the EVB bridge is lost: \(reason)")
         }
         onNews?(news)

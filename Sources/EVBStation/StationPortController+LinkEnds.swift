@@ -64,7 +64,7 @@ extension StationPortController {
         log(.warning, "VSI: \(text)", ["vsi": "\(vsiID)"])
         onNews?(PortNews(kind: .notice, vsiID: vsiID, message: "VSI \(vsiID): \(text)"))
         vsis[vsiID]?.isGivenBack = true
-        try? withdraw(vsiID, waiter: nil)
+        try? withdraw(vsiID, by: "evbd: \(text)", waiter: nil)
     }
 
     package func hasGuestLink(_ vsiID: VSIID) -> Bool {

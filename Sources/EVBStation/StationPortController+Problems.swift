@@ -36,6 +36,8 @@ extension StationPortController {
     }
 
     private var conditions: [PortProblem] {
+        // While the port is drained the switch may be away, and the VSIs are.
+        guard drain == nil else { return hostConditions.filter { $0.kind != .vsiRefused } }
         let interface = transport.interfaceProblems
         guard port.snapshot.isLinkUp else { return interface + hostConditions }
         return interface + neighbourConditions + [delivery].compactMap(\.self) + hostConditions
@@ -193,7 +195,7 @@ extension EVBProtocol.VSIReason {
         case .invalidFormat, .insufficientResources, .managerUnreachable, .otherFailure, .invalidFilter,
             .bridgeDeassociated:
             true
-        case .success, .timeout, .bridgeLost, .bridgeOverloaded: false
+        case .success, .timeout, .bridgeLost, .bridgeOverloaded, .drained: false
         }
     }
 }

@@ -1,8 +1,8 @@
-internal import EVBModel
+package import EVBModel
 package import EVBPorts
 package import EVBProtocol
 package import EVBSettings
-internal import EVBTime
+package import EVBTime
 package import EVBWire
 package import EdgeRelays
 internal import EventLoop
@@ -33,6 +33,7 @@ package final class StationPortController: StationPortControl {
     package var onLost: ((VSIID) -> Void)?
     /// Called when a VSI of libvirt's is bound although no request for it was open.
     package var onRegained: ((VSIID) -> Void)?
+    package var onTrail: (([VSITrailEntry], Instant) -> Void)?
 
     /// How long a bridge has to show that it has heard the request for reflective relay.
     static let relayPatience = Interval.seconds(3)
@@ -51,6 +52,10 @@ package final class StationPortController: StationPortControl {
     private var toldBond: String?
     private var timer: Timers.Timer?
     var announcementTimer: Timers.Timer?
+    /// That the port is out of service.
+    package internal(set) var drain: PortDrain?
+    var drainTimer: Timers.Timer?
+    let drainFile: DrainFile
     var announcements = AnnouncementSchedule()
     /// Associated VSIs whose links were down when they were to be announced.
     var unannounced: Set<VSIID> = []
@@ -71,6 +76,7 @@ package final class StationPortController: StationPortControl {
         watch = ProblemWatch(transport)
         self.store = store
         sequences = store.sequences(port: name)
+        drainFile = DrainFile(path: "\(surroundings.runtimeDirectory)/\(name).drain", logger: transport.logger)
         port = StationPort(
             configuration: Self.settings(
                 configuration, link: transport.link, chassis: transport.chassis(of: transport.link),
@@ -81,7 +87,11 @@ package final class StationPortController: StationPortControl {
             filter: guestFilter, portName: name, policy: RelayPolicy(configuration, isReflected: false),
             isPort: surroundings.isPort, logger: transport.logger)
         relay.gate.onMark = { [weak self] in self?.transport.setMark($0) }
-        relay.onTrouble = { [weak self] in self?.onNews?(PortNews(kind: .notice, vsiID: $0, message: $1)) }
+        relay.onTrouble = { [weak self] in
+            self?.note($0, .note, detail: $1)
+            self?.onNews?(PortNews(kind: .notice, vsiID: $0, message: $1))
+        }
+        port.keepTrail()
         relay.onDeparture = { [weak self] in self?.keep($0) }
         relay.isKnown = { [weak self] in self?.vsis[$0] != nil }
         transport.onFrame = { [weak self] frame in
@@ -95,6 +105,8 @@ package final class StationPortController: StationPortControl {
         announcementTimer = surroundings.timers.timer { [weak self] in self?.advanceAnnouncements() }
         linkTimer = surroundings.timers.timer { [weak self] in self?.lookAtGuestLinks() }
         startWatch()
+        drainTimer = surroundings.timers.timer { [weak self] in self?.endDrain(by: "evbd, as its time is over") }
+        restoreDrain()
         restore()
         // Before the gate: it opens at once what it does not know of.
         relay.guests.portChanged()
@@ -133,6 +145,7 @@ package final class StationPortController: StationPortControl {
                 if case .libvirt = vsi.owner { request.persistence = .untilWithdrawn }
                 let effects = try port.request(request, isResumed: vsi.isGranted, at: now)
                 var managed = ManagedVSI(link: vsi.link, owner: vsi.owner)
+                managed.label = vsi.label
                 managed.isRestored = true
                 if vsi.adopted != nil || hasGuestLink(request.filter), !vsi.isLinkElsewhere {
                     managed.guestLink = .present
@@ -144,6 +157,7 @@ package final class StationPortController: StationPortControl {
                         vsiID, link, vid: vsi.request.filter.onlyVID, isElsewhere: vsi.isLinkElsewhere)
                 }
                 refreshGate(vsiID)
+                note(vsiID, .restored, detail: "\(request.words), for \(vsi.owner.words)")
                 perform(effects)
             } catch {
                 logger.warning("a stored VSI is not asked for", metadata: ["vsi": "\(vsiID)", "error": "\(error)"])
@@ -185,7 +199,7 @@ package final class StationPortController: StationPortControl {
         configuration.managerIDPlacement == .first ? .first : .last
     }
 
-    package var hasBridge: Bool { port.snapshot.peer != nil }
+    package var hasBridge: Bool { port.snapshot.peer != nil && drain == nil }
 
     package var restoredForLibvirt: [(request: EVBProtocol.VSIRequest, eventPort: UInt32, isGranted: Bool)] {
         vsis.compactMap { vsiID, managed in
@@ -227,8 +241,11 @@ package final class StationPortController: StationPortControl {
         perform(port.pathChanged(at: now))
     }
 
+    package func namespaceEnded() { relay.namespaceEnded() }
+
     package func request(
-        _ request: EVBProtocol.VSIRequest, link spec: LinkRequest?, owner: RequestOwner,
+        _ request: EVBProtocol.VSIRequest, link spec: LinkRequest?, label: String?, owner: RequestOwner,
+        by client: String?,
         waiter: RequestWaiter?
     ) throws(RequestRefusal) {
         // libvirt makes the link just before it asks, and the news of it may not have been read.
@@ -245,6 +262,7 @@ package final class StationPortController: StationPortControl {
             throw .unfit(error)
         }
         var managed = ManagedVSI(link: link ?? former?.link, owner: owner)
+        managed.label = (label ?? former?.label).flatMap { $0.isEmpty ? nil : $0 }
         if let waiter { managed.waiters = [waiter] }
         lastTurn &+= 1
         managed.turn = lastTurn
@@ -258,12 +276,14 @@ package final class StationPortController: StationPortControl {
                     request: working.request, link: former.link, owner: former.owner)
         }
         do throws(SystemError) {
-            try store.keep(
-                StoredVSI(
-                    port: name, request: request, link: managed.link, owner: owner,
-                    isGranted: managed.isStoredAsGranted, isWithdrawn: false,
-                    isLinkElsewhere: relay.isElsewhere(request.vsiID),
-                    adopted: relay.adoptedLink(of: request.vsiID)))
+            if owner != .probe {
+                try store.keep(
+                    StoredVSI(
+                        port: name, request: request, link: managed.link, owner: owner,
+                        isGranted: managed.isStoredAsGranted, isWithdrawn: false,
+                        isLinkElsewhere: relay.isElsewhere(request.vsiID),
+                        adopted: relay.adoptedLink(of: request.vsiID), label: managed.label))
+            }
         } catch {
             throw .unstored(error)
         }
@@ -273,21 +293,23 @@ package final class StationPortController: StationPortControl {
             throw .unfit(error)
         }
         // What the former request had waiting ends here, before the new one waits.
-        if let former { end(former.waiters, .outcome(.superseded)) }
+        if let former { end(former.allWaiters, .outcome(.superseded)) }
         managed.guestLink = former?.guestLink ?? .neverSeen
         vsis[request.vsiID] = managed
         watchGuestLinks(request.vsiID)
         refreshGate(request.vsiID)
+        note(request.vsiID, .requested, detail: "\(client ?? owner.words): \(request.words)")
         perform(effects.filter { $0 != .vsi(.ended(request.vsiID, .superseded)) })
     }
 
-    package func withdraw(_ vsiID: VSIID, waiter: RequestWaiter?) throws(VSIRequestError) {
+    package func withdraw(_ vsiID: VSIID, by client: String, waiter: RequestWaiter?) throws(VSIRequestError) {
         settle(vsiID)
         // First: one that is not bound is known no more afterwards, and its file goes with its link, which takes a while.
         keep(vsiID, isWithdrawn: true)
         cutFormer(vsiID)
         let effects = try port.withdraw(vsiID, at: now)
-        let former = vsis[vsiID]?.waiters ?? []
+        let former = vsis[vsiID]?.allWaiters ?? []
+        vsis[vsiID]?.retryWaiter = nil
         vsis[vsiID]?.waiters = waiter.map { [$0] } ?? []
         lastTurn &+= 1
         vsis[vsiID]?.turn = lastTurn
@@ -295,8 +317,30 @@ package final class StationPortController: StationPortControl {
         end(former, .outcome(.superseded))
         // Traffic stops now, whatever the bridge says later.
         refreshGate(vsiID)
+        note(vsiID, .withdrawn, detail: client)
+        noteCut(vsiID)
         relay.cut(vsiID)
         perform(effects.filter { $0 != .vsi(.ended(vsiID, .superseded)) })
+    }
+
+    /// The bridge is asked to release what it holds.
+    func beginDrain() { perform(port.drain(at: now)) }
+
+    /// All is asked for.
+    func finishDrain() { perform(port.endDrain(at: now)) }
+
+    package func outlook(_ vsiID: VSIID) -> VSIOutlook? { port.outlook(vsiID) }
+
+    package func retry(_ vsiID: VSIID, by client: String, waiter: RequestWaiter?) throws(VSIRetryError) {
+        settle(vsiID)
+        let effects = try port.retry(vsiID, at: now)
+        end([vsis[vsiID]?.retryWaiter].compactMap(\.self), .outcome(.superseded))
+        lastTurn &+= 1
+        vsis[vsiID]?.turn = lastTurn
+        vsis[vsiID]?.retryWaiter = waiter
+        log(.notice, "VSI is asked for again, as an operator wants", ["vsi": "\(vsiID)"])
+        note(vsiID, .retried, detail: client)
+        perform(effects)
     }
 
     package func end(_ waiters: [RequestWaiter], _ ending: RequestEnding) {
@@ -305,19 +349,20 @@ package final class StationPortController: StationPortControl {
 
     /// Withdraws all VSIs.
     package func releaseAll() {
-        for vsi in port.vsis { try? withdraw(vsi.request.vsiID, waiter: nil) }
+        for vsi in port.vsis { try? withdraw(vsi.request.vsiID, by: "evbd, which gives the port up", waiter: nil) }
     }
 
     package var isReleased: Bool { vsis.isEmpty && relay.isEmpty }
 
     /// Stores what is wanted of a VSI now, or that it is wanted no more.
     package func keep(_ vsiID: VSIID, isWithdrawn: Bool = false) {
-        guard let managed = vsis[vsiID], let snapshot = port.vsi(vsiID) else { return }
+        guard let managed = vsis[vsiID], managed.owner != .probe, let snapshot = port.vsi(vsiID) else { return }
         store.keepEventually(
             StoredVSI(
                 port: name, request: snapshot.request, link: managed.link, owner: managed.owner,
                 isGranted: managed.isStoredAsGranted, isWithdrawn: isWithdrawn || snapshot.isWithdrawn,
-                isLinkElsewhere: relay.isElsewhere(vsiID), adopted: relay.adoptedLink(of: vsiID)))
+                isLinkElsewhere: relay.isElsewhere(vsiID), adopted: relay.adoptedLink(of: vsiID),
+                label: managed.label))
     }
 
     /// Stores nothing of a VSI any more.
@@ -334,6 +379,7 @@ package final class StationPortController: StationPortControl {
         }
         timer = nil
         announcementTimer = nil
+        drainTimer = nil
         linkTimer = nil
         relay.portCloses()
         watch.close()
@@ -343,6 +389,7 @@ package final class StationPortController: StationPortControl {
 
     /// evbd has the port no longer: its rules go.
     package func leave() {
+        drainFile.remove()
         relay.portLeaves()
         stop()
     }
@@ -372,6 +419,11 @@ package final class StationPortController: StationPortControl {
         resources.set(use, of: name)
         // The neighbour waits for frames no longer than it must, whatever else there is to do.
         for case .transmit(let frame) in effects { transport.send(frame) }
+        let trail = port.takeTrail()
+        if !trail.isEmpty {
+            note(trail, loss: effects.loss)
+            onTrail?(trail, now)
+        }
         queue.append(
             contentsOf: effects.filter { if case .transmit = $0 { false } else { true } })
         transport.setNeighbour(port.peerAddresses)

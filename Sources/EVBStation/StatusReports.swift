@@ -1,8 +1,8 @@
 package import EVBModel
-internal import EVBPorts
+package import EVBPorts
 package import EVBProtocol
 internal import EVBSettings
-internal import EVBTime
+package import EVBTime
 package import EVBWire
 internal import EdgeRelayMachine
 internal import EdgeRelays
@@ -12,17 +12,8 @@ internal import Netlink
 
 extension StationPortController {
     /// The port in brief.
-    package var status: PortStatus {
+    package func status(_ counts: VSICounts) -> PortStatus {
         let snapshot = port.snapshot
-        var counts = VSICounts()
-        for state in port.vsiStates {
-            switch state {
-            case .associated: counts.associated += 1
-            case .preassociated, .preassociatedWithReservation: counts.preassociated += 1
-            case .pending: counts.pending += 1
-            case .deassociated: counts.deassociated += 1
-            }
-        }
         let timers = snapshot.timers
         return PortStatus(
             interface: name, role: .station, linkUp: snapshot.isLinkUp,
@@ -39,8 +30,18 @@ extension StationPortController {
             timers: TimerStatus(
                 retries: Int(timers.retries), rte: Int(timers.retransmissionExponent),
                 rwd: Int(timers.resourceWaitDelayExponent), rka: Int(timers.reinitKeepAliveExponent)),
-            vsis: counts)
+            vsis: counts, drain: drain)
     }
+
+    package var placeCount: Int { port.placeCount }
+
+    package func count(_ places: Range<Int>, into counts: inout VSICounts) {
+        for state in port.vsiStates(in: places) { counts.add(EVBModel.VSIState(state)) }
+    }
+
+    package var associationTimes: DurationHistogram { port.snapshot.statistics.vdp.associationTimes }
+
+    package var ecpRoundTrips: DurationHistogram { port.snapshot.statistics.ecpRoundTrips }
 
     package var counters: StatisticsReport {
         let statistics = port.snapshot.statistics
@@ -67,6 +68,15 @@ extension StationPortController {
 
     package func holds(_ vsiID: VSIID) -> Bool { port.vsi(vsiID) != nil }
 
+    package func vsiTraits(_ vsiID: VSIID) -> VSITraits? {
+        guard let snapshot = port.vsi(vsiID) else { return nil }
+        let (request, managed) = (snapshot.request, vsis[vsiID])
+        return VSITraits(
+            reason: snapshot.reason.map { EVBModel.VSIReason($0) }, managerID: request.managerID,
+            typeID: request.typeID, filter: snapshot.filter,
+            link: relay.link(of: vsiID)?.name ?? managed?.link?.name, label: managed?.label)
+    }
+
     /// A VSI as managers see it; nil if there is none.
     package func vsiStatus(_ vsiID: VSIID) -> VSIStatus? {
         guard let snapshot = port.vsi(vsiID) else { return nil }
@@ -77,13 +87,15 @@ extension StationPortController {
                 mode: link.mode.flatMap { LinkMode(rawValue: $0.rawValue) })
         }
         return VSIStatus(
-            snapshot, port: name, link: shown, warnings: link.map { warnings(of: $0, snapshot.filter) } ?? [])
+            snapshot, port: name, link: shown, warnings: link.map { warnings(of: $0, snapshot.filter) } ?? [],
+            label: vsis[vsiID]?.label)
     }
 }
 
 extension VSIStatus {
     package init(
-        _ snapshot: StationVSISnapshot, port: String, link: VSILink?, warnings: [VSIWarning] = []
+        _ snapshot: StationVSISnapshot, port: String, link: VSILink?, warnings: [VSIWarning] = [],
+        label: String? = nil
     ) {
         let request = snapshot.request
         self.init(
@@ -92,6 +104,6 @@ extension VSIStatus {
             managerID: request.managerID == .unspecified ? nil : request.managerID.description,
             typeID: Int(request.typeID), typeVersion: Int(request.typeVersion),
             state: EVBModel.VSIState(snapshot.state), reason: snapshot.reason.map { EVBModel.VSIReason($0) },
-            filters: snapshot.filter.entries.map { VSIFilter($0) }, link: link, warnings: warnings)
+            filters: snapshot.filter.entries.map { VSIFilter($0) }, link: link, warnings: warnings, label: label)
     }
 }

@@ -21,6 +21,8 @@ public struct LLDPDU: Sendable {
         case evb(EVBTLV)
         /// The EVB TLV of the pre-standard draft.
         case draftEVB(DraftEVBTLV)
+        /// The CDCP TLV of 802.1Q D.2.13.
+        case cdcp(CDCPTLV)
         /// A TLV of type 127 that is not read further; `information` follows OUI and subtype.
         case organizational(OrganizationalKey, information: [UInt8])
         /// Any other type, 4 to 126; types with no meaning here are kept and passed over.
@@ -103,7 +105,7 @@ public struct LLDPDU: Sendable {
         draftEVBTLVs.count > 1 ? .misplaced(.draftEVBTLV) : malformation(of: [0x00, 0x1B, 0x3F, 0x00])
     }
 
-    private func malformation(of key: [UInt8]) -> WireError? {
+    func malformation(of key: [UInt8]) -> WireError? {
         for case .malformed(let value, let error) in optional where value.starts(with: key) { return error }
         return nil
     }
@@ -170,6 +172,7 @@ extension LLDPDU.OptionalTLV {
         return switch key {
         case .evb: .evb(try EVBTLV(from: &value))
         case .draftEVB: .draftEVB(try DraftEVBTLV(from: &value))
+        case .cdcp: .cdcp(try CDCPTLV(from: &value))
         default: .organizational(key, information: value.rest())
         }
     }
@@ -180,6 +183,8 @@ extension LLDPDU.OptionalTLV {
             Self.writeOrganizational(.evb, to: &writer) { tlv.write(to: &$0) }
         case .draftEVB(let tlv):
             Self.writeOrganizational(.draftEVB, to: &writer) { tlv.write(to: &$0) }
+        case .cdcp(let tlv):
+            Self.writeOrganizational(.cdcp, to: &writer) { tlv.write(to: &$0) }
         case .organizational(let key, let information):
             Self.writeOrganizational(key, to: &writer) { $0.bytes(information) }
         case .basic(let type, let value):

@@ -10,6 +10,7 @@ public enum WireField: String, Sendable, Equatable, Hashable {
     case organizationalTLV = "organizationally specific TLV"
     case evbTLV = "EVB TLV"
     case draftEVBTLV = "draft EVB TLV"
+    case cdcpTLV = "CDCP TLV"
     case ecpHeader = "ECP header"
     case draftECPHeader = "draft ECP header"
     case managerID = "VSI manager ID TLV"

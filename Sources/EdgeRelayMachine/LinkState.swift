@@ -205,6 +205,8 @@ package struct LinkSlot: Equatable, Sendable {
         package var operation: LinkOperation
         /// The kernel has told of the link since.
         var hasStaleNews = false
+        /// A network namespace has ended since.
+        var hasLostNamespace = false
     }
 
     package var desired: DesiredLink
@@ -310,4 +312,6 @@ package enum LinkNews: Equatable, Sendable {
     case policy(LinkPolicy)
     /// The time to try again has come.
     case retry(VSIID)
+    /// A network namespace has ended, and with it the links that were in it.
+    case namespaceEnd
 }

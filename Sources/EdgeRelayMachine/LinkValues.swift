@@ -113,6 +113,8 @@ package struct LinkFailure: Error, Equatable, Sendable {
         case exists
         /// evbd is stopping.
         case cancelled
+        /// The guest filter does not let the VSI's frames pass. evbd goes on trying.
+        case unopened
         case other
     }
 

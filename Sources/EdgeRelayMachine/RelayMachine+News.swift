@@ -27,8 +27,19 @@ extension RelayMachine {
             } else {
                 step(vsiID, view, &effects)
             }
+        case .namespaceEnd:
+            let concerned = slots.filter { $0.value.actual.isElsewhere || $0.value.running != nil }
+            for vsiID in Self.ordered(concerned.keys) { lookElsewhere(vsiID, &effects) }
         }
         return effects
+    }
+
+    /// Asks whether a created link is still in its other network namespace.
+    mutating func lookElsewhere(_ vsiID: VSIID, _ effects: inout [RelayEffect]) {
+        guard let slot = slots[vsiID] else { return }
+        guard slot.running == nil else { return change(vsiID) { $0.running?.hasLostNamespace = true } }
+        guard case .inOtherNamespace(let name, .created, _) = slot.actual, slot.desired != .absent else { return }
+        submit(vsiID, .locate(name: name), &effects)
     }
 
     /// The order of effects is the same in each run.
@@ -158,6 +169,7 @@ extension RelayMachine {
     package mutating func deleted(_ vsiID: VSIID, _ view: some LinkView, _ effects: inout [RelayEffect]) {
         guard let slot = slots[vsiID], let name = slot.actual.name else { return step(vsiID, view, &effects) }
         forget(vsiID, &effects)
+        if slot.actual.isElsewhere { effects.append(.store(vsiID)) }
         guard slot.desired.isUp else { return step(vsiID, view, &effects) }
         switch spend(vsiID, on: \.retries) {
         case .granted: effects.append(.report(vsiID, .deleted(name: name)))

@@ -29,6 +29,7 @@ extension RelayMachine {
         // What was heard meanwhile may be newer than the result, or was about a name that the machine did not know.
         let isRenamed = slots[vsiID]?.actual.name.map { formerName != nil && formerName != $0 } ?? false
         if hasStaleNews || isRenamed { look(vsiID, view, &effects) }
+        if running.hasLostNamespace { lookElsewhere(vsiID, &effects) }
         return effects
     }
 
@@ -41,6 +42,7 @@ extension RelayMachine {
         case (.create, _):
             step(vsiID, view, &effects)
         case (.delete, _): gone(vsiID, view, &effects)
+        case (.locate, .elsewhere) where slot.actual.isElsewhere: step(vsiID, view, &effects)
         case (.locate, .elsewhere): departed(vsiID, view, &effects)
         case (.locate, .link(let link, let ownership?)): returned(vsiID, link, ownership, view, &effects)
         case (.locate, _): deleted(vsiID, view, &effects)
@@ -88,6 +90,10 @@ extension RelayMachine {
             return fail(vsiID, failure, &effects)
         case .delete where failure.kind != .notFound: change(vsiID) { $0.discarded = nil }
         case .locate where slot.desired == .absent: return step(vsiID, view, &effects)
+        case .locate:
+            // It may have ended there, so that it is looked for again.
+            guard case .inOtherNamespace(let name, let ownership, _) = slot.actual else { break }
+            setActual(vsiID, .missing(name: name, ownership), &effects)
         case .delete where failure.kind == .notFound && slot.desired == .absent: return gone(vsiID, view, &effects)
         default: break
         }

@@ -6,6 +6,7 @@
 // even if the same descriptor number has been opened and watched again meanwhile.
 
 internal import CLinux
+package import EVBTime
 internal import Glibc
 public import LinuxSystem
 
@@ -115,6 +116,8 @@ public final class EventLoop {
     private var armed: UInt64?
     private var isRunning = false
     private var stopRequested = false
+    /// How long turns take, from the moment at which the kernel has events to the next wait.
+    package private(set) var turns = DurationHistogram(.exchange)
 
     /// Called in the turn after the deadline is reached.
     ///
@@ -291,10 +294,12 @@ public final class EventLoop {
             let count = try systemCall("epoll_wait") {
                 epoll_wait(epoll.rawValue, events, Int32(Self.eventsPerTurn), timeout)
             }
+            let began = now()
             for index in 0..<Int(count) {
                 try dispatch(events[index])
             }
             runPending()
+            turns.record(Instant(nanoseconds: now()).since(Instant(nanoseconds: began)))
         }
     }
 

@@ -37,6 +37,9 @@ package final class Timers {
         loop.onDeadline = { [weak self] in self?.fire() }
     }
 
+    /// How long the loop's turns take.
+    package var turns: DurationHistogram { loop.turns }
+
     /// The loop's clock.
     package var now: Instant { Instant(nanoseconds: loop.now()) }
 

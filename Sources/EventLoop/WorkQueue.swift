@@ -3,8 +3,9 @@
 ///
 /// Used on the thread of the loop.
 package final class WorkQueue<Work> {
-    /// Nanoseconds that a queue may take of one turn of the loop. One piece of work is always done.
-    package static var timePerTurn: UInt64 { 2_000_000 }
+    /// Nanoseconds that a queue may take of one turn of the loop. One piece of work is always done. A turn has a handful of
+    /// queues for each port, and who is not in a queue waits for all of them, several times for one association.
+    package static var timePerTurn: UInt64 { 500_000 }
 
     private let loop: EventLoop
     private let body: (Work) -> Void

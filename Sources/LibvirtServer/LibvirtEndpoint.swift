@@ -157,9 +157,10 @@ package final class LibvirtEndpoint {
                     EVBProtocol.VSIRequest(
                         vsiID: profile.instance, target: target, managerID: manager, typeID: profile.typeID,
                         typeVersion: profile.typeVersion, filter: filter),
-                    link: nil, owner: .libvirt(eventPort: request.header.port), waiter: waiter)
+                    link: nil, owner: .libvirt(eventPort: request.header.port), by: nil, waiter: waiter)
             } else {
-                try port.withdraw(profile.instance, waiter: waiter)
+                try port.withdraw(
+                    profile.instance, by: "libvirt (netlink port \(request.header.port))", waiter: waiter)
             }
         } catch {
             throw LibvirtRequest.Refusal(error)

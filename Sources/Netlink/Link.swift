@@ -86,9 +86,6 @@ public struct Link: Sendable, Equatable {
     /// The group (IFLA_GROUP) of the link, by which others can mean many links at once; 0 by default.
     public var group: UInt32 = 0
 
-    /// Whether the link is in another network namespace, where `index` is its own.
-    public var isElsewhere = false
-
     /// Creates a link of which nothing else is known; the rest is set one by one.
     public init(index: Int32, name: String) {
         self.index = index

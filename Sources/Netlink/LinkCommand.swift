@@ -20,8 +20,6 @@ public enum LinkCommand: Sendable, Equatable {
     case setVirtualFunction(portIndex: Int32, VirtualFunctionSettings)
     /// Looks how a link is, after all that was asked for before; the result is the link, or nil if there is none.
     case look(index: Int32)
-    /// Looks for the link of an alias in all network namespaces; the result is the link, or nil if there is none.
-    case locate(alias: String)
     /// Sets hairpin of a bridge port; the result is the link.
     case setHairpin(portIndex: Int32, Bool)
 }
@@ -58,8 +56,6 @@ extension LinkCommand {
                 return nil
             case .look(let index):
                 return try links.link(index: index)
-            case .locate(let alias):
-                return try links.locate(alias: alias)
             case .setHairpin(let index, let isOn):
                 try links.setHairpin(portIndex: index, isOn)
                 return try links.link(index: index)

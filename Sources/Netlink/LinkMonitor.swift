@@ -15,6 +15,8 @@ public enum LinkEvent: Sendable, Equatable {
     case moved(index: Int32, name: String)
     /// A bridge tells of one of its ports: this is its hairpin flag now. All else of the link comes by `changed`.
     case bridgePort(index: Int32, hairpin: Bool)
+    /// A network namespace that has a number here has ended. The kernel deletes the links in it after it has said so.
+    case namespaceEnded
     /// Changes were lost because they came faster than they were read: only `dump` tells how things are. It is the last event
     /// of its turn, and no change that was told before waits.
     case overrun
@@ -30,6 +32,10 @@ public final class LinkMonitor {
     ///
     /// One with a hundred VFs has some 20 KiB.
     private static let datagramLengthMax = 1 << 16
+
+    /// RTNLGRP_NSID, and RTM_DELNSID in it.
+    private static let namespaceGroup: Int32 = 28
+    private static let namespaceEnd = 89
 
     private let socket: SocketHandle
     private let links: Links
@@ -55,6 +61,8 @@ public final class LinkMonitor {
             setsockopt(
                 nl_socket_get_fd(socket.pointer), SOL_SOCKET, option, &length, socklen_t(MemoryLayout<Int32>.size))
         }
+        // A kernel without it (before 4.1) has no numbers of namespaces either.
+        nl_socket_add_membership(socket.pointer, Self.namespaceGroup)
         self.links = links
         self.socket = socket
         buffer = .allocate(byteCount: Self.datagramLengthMax, alignment: 16)
@@ -138,6 +146,7 @@ public final class LinkMonitor {
                             ? .moved(index: link.index, name: link.name)
                             : .removed(index: link.index, name: link.name))
                 }
+            case Self.namespaceEnd: body(.namespaceEnded)
             default:
                 break
             }

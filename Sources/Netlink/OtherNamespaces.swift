@@ -1,5 +1,6 @@
-// Finds a link wherever it is: in this network namespace, or in one that has a number here.
+// Finds links in other network namespaces, of which those are known that have a number here.
 
+internal import CLinux
 internal import CNetlink
 internal import Glibc
 
@@ -15,25 +16,10 @@ extension Links {
     /// The most network namespaces that are looked into.
     private static let namespacesMax = 4096
 
-    /// The link of an alias, in this network namespace or another one.
+    /// The numbers of the network namespaces that have one here. A link that has been moved is in one of them.
     ///
-    /// A link that has been moved is in a namespace that has a number here.
-    /// - Returns: The link, with `isElsewhere` where it is in another namespace; nil if there is none.
     /// - Throws: `NetlinkError`.
-    public func locate(alias: String) throws(NetlinkError) -> Link? {
-        if let here = try dump().first(where: { $0.alias == alias }) { return here }
-        for number in try namespaces() {
-            do throws(NetlinkError) {
-                if let found = try link(alias: alias, namespace: number) { return found }
-            } catch {
-                // A namespace that has ended meanwhile has no links.
-                guard [.notFound, .invalid].contains(error.kind) else { throw error }
-            }
-        }
-        return nil
-    }
-
-    private func namespaces() throws(NetlinkError) -> [UInt32] {
+    public func namespaces() throws(NetlinkError) -> [UInt32] {
         var numbers: [UInt32] = []
         try requests.dump(
             "list the network namespaces", start: { numbers = [] },
@@ -51,22 +37,32 @@ extension Links {
         return numbers
     }
 
-    private func link(alias: String, namespace: UInt32) throws(NetlinkError) -> Link? {
-        var found: Link?
-        try requests.dump(
-            "list the links of network namespace \(namespace)", start: { found = nil },
-            request: {
-                let message = LinkMessage(type: RTM_GETLINK, flags: NLM_F_DUMP)
-                message.put(Number.target, namespace)
-                return message
-            },
-            reader: { header in
-                guard found == nil, Int(header.pointee.nlmsg_type) == RTM_NEWLINK, let link = Link(message: header),
-                    link.alias == alias
-                else { return }
-                found = link
-                found?.isElsewhere = true
-            })
+    /// Which of some aliases links in another network namespace have.
+    ///
+    /// - Parameters:
+    ///   - aliases: The aliases.
+    ///   - namespace: The number of the namespace. One that has ended meanwhile has no links.
+    /// - Returns: Those that a link there has.
+    /// - Throws: `NetlinkError`.
+    public func aliases(_ aliases: Set<String>, inNamespace namespace: UInt32) throws(NetlinkError) -> Set<String> {
+        var found: Set<String> = []
+        do throws(NetlinkError) {
+            try requests.dump(
+                "list the links of network namespace \(namespace)", start: { found = [] },
+                request: {
+                    let message = LinkMessage(type: RTM_GETLINK, flags: NLM_F_DUMP)
+                    message.put(Number.target, namespace)
+                    return message
+                },
+                reader: { header in
+                    guard Int(header.pointee.nlmsg_type) == RTM_NEWLINK, let alias = Link(message: header)?.alias,
+                        aliases.contains(alias)
+                    else { return }
+                    found.insert(alias)
+                })
+        } catch {
+            guard [.notFound, .invalid].contains(error.kind) else { throw error }
+        }
         return found
     }
 }

@@ -4,6 +4,7 @@ internal import ArgumentParser
 internal import EVBControl
 internal import EVBModel
 internal import Glibc
+internal import JSON
 internal import TerminalText
 
 @main
@@ -27,10 +28,15 @@ struct Evbctl: ParsableCommand {
               3   evbd does not answer
               4   no answer from the bridge in time
               64  wrong arguments
+              77  no permission to use the socket, or to change anything by it
+
+            A failure goes to standard error; with --json as one object: error (a name that stays), message and remedy.
             """,
         version: Release.version,
         subcommands: [
-            Status.self, Check.self, Port.self, VSI.self, Monitor.self, Stats.self, Reload.self, Varlink.self,
+            Status.self, Check.self, Port.self, VSI.self, Why.self, Drain.self, Probe.self, Monitor.self, Stats.self,
+            MetricsCommand.self, Reload.self, Import.self,
+            Varlink.self,
             Version.self,
         ])
 
@@ -46,6 +52,12 @@ struct Evbctl: ParsableCommand {
     /// Ends as ArgumentParser does, but says what stands in arguments so that it is safe on a terminal.
     private static func leave(_ error: any Error) -> Never {
         let code = exitCode(for: error)
+        if code == .validationFailure, CommandLine.arguments.contains("--json") {
+            let failure = Failure(usage: message(for: error), remedy: "see the command with --help")
+            Terminal.complain(failure.json.pretty)
+            Terminal.flush()
+            Glibc.exit(code.rawValue)
+        }
         let text = printableLines(fullMessage(for: error))
         if !text.isEmpty { code == .success ? Terminal.show(text) : Terminal.complain(text) }
         Terminal.flush()

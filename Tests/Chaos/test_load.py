@@ -113,6 +113,42 @@ class Probe:
         return self.times
 
 
+class Floor:
+    """What the machine itself takes for an association and back while it has as much to do: two processes that only pass on, one
+    behind the other, as often as a client, a station and its switch speak. It is printed beside what was measured."""
+
+    def __init__(self, pause):
+        self.wire, upper = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        lower, last = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._start(lambda: lower.send(upper.recv(64)) and upper.send(lower.recv(64)), self.wire, last)
+        self._start(lambda: last.send(last.recv(64)), self.wire, upper, lower)
+        for end in (upper, lower, last):
+            end.close()
+        self.probe = Probe(self._ask, pause)
+
+    @staticmethod
+    def _start(turn, *others):
+        def work():
+            for each in others:
+                each.close()
+            try:
+                while turn():
+                    pass
+            finally:
+                os._exit(0)
+        multiprocessing.get_context("fork").Process(target=work, daemon=True).start()
+
+    def _ask(self):
+        for _ in range(2):
+            self.wire.send(b"ask")
+            assert self.wire.recv(64) == b"ask"
+
+    def end(self):
+        times = self.probe.end()
+        self.wire.close()
+        return times
+
+
 class Site:
     """A switch of evbd with an honest station on port0 and hostile ones on the others."""
 
@@ -150,7 +186,7 @@ class Site:
         def associate():
             assert self.station.call("Associate", **{**request, "typeID": TYPE}, wait=10_000)["vsi"]["state"] == "associated"
             self.station.call("Deassociate", vsiID=request["vsiID"], port="uplink0", wait=10_000)
-        return Probe(lambda: client.call("GetVersion"), 0.005), Probe(associate, 0.01)
+        return Probe(lambda: client.call("GetVersion"), 0.005), Probe(associate, 0.01), Floor(0.01)
 
     def losses(self):
         return [change for change in self.lost.vsi_changes() if change[1] in self.known and change[3] == "deassociated"]
@@ -200,8 +236,8 @@ def test_SEC_78_SEC_89_full_frames_of_two_stations_cost_the_others_no_vsi(new_la
     eventually(lambda: not any(site.count(each.port) for each in site.hostile), 60, "all of the others are gone")
     gone = [probe.end() for probe in gone]
     lost = site.losses()
-    tell(*(f"{name}: calls {shown(calls)}; associations and back {shown(associations)}"
-           for name, (calls, associations) in (("quiet", quiet), ("beset", beset), ("going", gone))),
+    tell(*(f"{name}: calls {shown(calls)}; associations and back {shown(associations)}; the machine's floor {shown(floor)}"
+           for name, (calls, associations, floor) in (("quiet", quiet), ("beset", beset), ("going", gone))),
          f"RSS {before} {growth:+d} KiB, log {lines:+d} octets")
     assert not lost, lost[:3]
     assert all(site.evbd.state(vsi) == "associated" for vsi in site.known)
@@ -210,7 +246,7 @@ def test_SEC_78_SEC_89_full_frames_of_two_stations_cost_the_others_no_vsi(new_la
     assert growth < 24 << 10
     assert lines < 16 << 20
     if SECONDS >= 30:
-        for before, after in zip(quiet, beset):
+        for before, after in zip(quiet[:2], beset[:2]):
             assert statistics.median(after) <= 2 * statistics.median(before)
 
 

@@ -84,6 +84,22 @@ package enum Samples {
         kind: .addressConflict, vsiID: fullVSI.vsiID, otherPort: "port1", otherVSIID: bareVSI.vsiID,
         address: "52:54:00:00:c7:3e", message: "VSI 1 asks for an address of VSI 2", hint: "give it another")
 
+    private static let histogram = HistogramReport(
+        bounds: [100, 2500, 1_000_000, 60_000_000], counts: [1, 0, 2, 0, 1], sumMicroseconds: 61_500_042)
+
+    package static let daemonMetrics = DaemonMetrics(
+        version: "0.1.0 \"x\"", counters: ["LogLinesLost": 0, "LogLinesLeftOut": 7],
+        problems: [ProblemCount(kind: "libvirt-port", count: 1), ProblemCount(kind: "of-tomorrow", count: 2)],
+        process: ProcessReport(
+            residentOctets: 41_943_040, virtualOctets: 1_073_741_824, openDescriptors: 23, descriptorsMax: 524_288,
+            computedMicroseconds: 1_250_000, startedMilliseconds: 1_795_237_612_120),
+        turns: histogram, longestTurnMicroseconds: 60_000_001)
+
+    package static let portMetrics = PortMetrics(
+        port: fullPort, counters: ["EcpTxFrameCount": 10, "EcpTxRetryCount": 1, "InterfaceTaken": 0, "OfTomorrow": 1],
+        problems: [ProblemCount(kind: "second-lldp-speaker", count: 1)], associationTimes: histogram,
+        ecpRoundTrips: HistogramReport(bounds: [], counts: [0], sumMicroseconds: 0))
+
     package static let event = ControlEvent(
         timeMilliseconds: 1_795_237_612_123, kind: .vsi, port: "eth0", vsiID: fullVSI.vsiID, from: "pending",
         to: "associated", reason: "success", message: "pending -> associated")

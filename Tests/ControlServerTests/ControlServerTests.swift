@@ -17,19 +17,27 @@ import VSISamples
         let calls: [(String, String, ControlRequest)] = [
             ("GetVersion", "{}", .getVersion), ("GetStatus", "{}", .getStatus), ("ListPorts", "{}", .listPorts),
             ("GetPort", "{\"interface\":\"eth0\"}", .getPort(interface: "eth0")),
-            ("ListVSIs", "{}", .listVSIs(port: nil, state: nil)),
+            ("ListVSIs", "{}", .listVSIs(ListVSIsRequest())),
+            ("ListVSIDetails", "{\"port\":\"p\"}", .listVSIDetails(port: "p")),
             (
                 "ListVSIs", "{\"port\":\"p\",\"state\":\"preassociated-rr\"}",
-                .listVSIs(port: "p", state: .preassociatedRR)
+                .listVSIs(ListVSIsRequest(port: "p", state: .preassociatedRR))
             ),
-            ("GetVSI", "{\"vsiID\":\"x\"}", .getVSI(vsiID: "x")),
+            ("GetVSI", "{\"vsiID\":\"x\"}", .getVSI(vsiID: "x", port: nil)),
             ("Associate", "{\(vsi)}", .associate(VSIRequest(vsiID: "x", port: "p", typeID: 1))),
             (
                 "PreAssociate", "{\(vsi),\"reserve\":true,\"wait\":5}",
                 .preAssociate(VSIRequest(vsiID: "x", port: "p", typeID: 1, reserve: true, waitMilliseconds: 5))
             ),
             ("Deassociate", "{\"vsiID\":\"x\"}", .deassociate(DeassociateRequest(vsiID: "x"))),
+            ("Retry", "{\"vsiID\":\"x\",\"wait\":7}", .retry(RetryRequest(vsiID: "x", waitMilliseconds: 7))),
+            ("Drain", "{\"port\":\"p\"}", .drain(DrainRequest(port: "p", seconds: 7200))),
+            ("EndDrain", "{\"port\":\"p\"}", .endDrain(EndDrainRequest(port: "p"))),
+            ("Probe", "{\"port\":\"p\",\"vsis\":3}", .probe(ProbeRequest(port: "p", vsis: 3))),
+            ("GetHistory", "{\"vsiID\":\"x\"}", .getHistory(GetHistoryRequest(vsiID: "x"))),
+            ("RetryAll", "{\"port\":\"p\"}", .retryAll(RetryAllRequest(port: "p"))),
             ("GetStatistics", "{\"interface\":null}", .getStatistics(interface: nil)),
+            ("GetMetrics", "{}", .getMetrics),
             (
                 "Misbehave", "{\"interface\":\"port0\",\"misbehaviour\":{\"silent\":\"all\",\"vlan\":7}}",
                 .misbehave(

@@ -1,3 +1,4 @@
+import EVBControl
 import EVBModel
 import EVBPorts
 import EVBWire
@@ -18,15 +19,27 @@ private final class Source: VSISource {
 
     func vsiState(_ vsiID: VSIID) -> EVBModel.VSIState? { vsiID.low % 1000 == 7 ? .pending : .associated }
 
+    func vsiTraits(_ vsiID: VSIID) -> VSITraits? { nil }
+
     func vsiStatus(_ vsiID: VSIID) -> VSIStatus? {
         built += 1
         return ControlBench.vsi(Int(vsiID.low))
+    }
+
+    func vsiDetails(_ vsiID: VSIID) -> VSIDetails? {
+        guard vsiID.low % 1000 != 7 else { return nil }
+        built += 1
+        return VSIDetails(
+            vsi: ControlBench.vsi(Int(vsiID.low)),
+            vsidb: VSIDBObjects(
+                timeSinceCreate: 1, vdpOperCmd: .associate, mgrID16: "00", filterFormat: .vid, numMACs: 1,
+                vdpMachineState: .associate, vdpCounterDiscontinuity: 1))
     }
 }
 
 @Suite struct ListingTests {
     @Test("SEC-74 a list has the VSIs by port and name, and builds nothing of those that do not match")
-    func filters() {
+    func filters() throws {
         let sources = [Source("port1", (0..<3000).reversed()), Source("port0", [9, 7, 1007])]
         let all = Array(VSIListing(sources, state: .pending))
         #expect(all.count == 3003, "each is looked at once")
@@ -35,6 +48,20 @@ private final class Source: VSISource {
         #expect(VSIListing(sources, state: .preassociated).allSatisfy { $0 == nil })
         #expect(sources.map(\.built) == [3, 2])
         #expect(VSIListing(sources, state: nil).count { $0 != nil } == 3003)
+        // Other filters look at traits, which this port has none of, and build nothing either.
+        var request = ListVSIsRequest(match: "vm1")
+        request.reason = .success
+        let query = try VSIQuery(request)
+        #expect(VSIListing(sources, state: nil, query: query).allSatisfy { $0 == nil })
+        #expect(sources.map(\.built) == [3003, 5])
+    }
+
+    @Test("OPS-701 a list with managed objects has the VSIs by port and name, and passes over those that have gone")
+    func details() {
+        let sources = [Source("port1", [8, 7]), Source("port0", [1])]
+        let all = Array(VSIListing.Details(sources))
+        #expect(all.map { $0?.vsi.vsiID } == ["local:1", nil, "local:8"])
+        #expect(sources.map(\.built) == [1, 1])
     }
 
     @Test("SEC-74 while nothing matches in ten thousand VSIs, another client's calls are answered in between")
@@ -66,5 +93,45 @@ private final class Source: VSISource {
         let replies = try slow.replies()
         #expect(replies.count <= 1, "empty pages are not sent")
         try bench.turn(until: { try replies.last?.continues == false || slow.replies().last?.continues == false })
+    }
+
+    @Test(
+        "OPS-603 numbers of many ports that take long are written a few a turn, and another client's calls are answered in between"
+    )
+    func metrics() throws {
+        let bench = try ControlBench()
+        var made = 0
+        let parts = (0..<64).lazy.map { _ -> Metrics? in
+            made += 1
+            let end = bench.loop.now() + 400_000
+            while bench.loop.now() < end {}
+            return Metrics()
+        }
+        bench.service.onRequest = { request, reply in
+            if case .getMetrics = request {
+                reply.answer(metrics: parts)
+            } else {
+                reply.answer(.version(VersionReport(version: "1")))
+            }
+        }
+        let (slow, quick) = (try TestClient(bench.path), try TestClient(bench.path))
+        try slow.call("io.evbd.GetMetrics", more: true)
+        var between: [Int] = []
+        while made < 64, between.count < 1000 {
+            _ = try bench.reply(to: "io.evbd.GetVersion", from: quick)
+            between.append(made)
+        }
+        #expect(between.count >= 7, "calls answered after so many parts: \(between)")
+        var replies: [VarlinkReply] = []
+        try bench.turn(until: {
+            replies += try slow.replies()
+            return replies.last?.continues == false
+        })
+        let counts = replies.map { reply in
+            if case .array(let items)? = reply.parameters["metrics"] { items.count } else { 0 }
+        }
+        #expect(counts.reduce(0, +) == 64, "\(counts)")
+        #expect(
+            try bench.reply(to: "io.evbd.GetMetrics", from: quick).parameters["metrics"] != nil, "in one, without more")
     }
 }

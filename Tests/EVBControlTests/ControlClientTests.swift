@@ -5,7 +5,7 @@ import Testing
 @testable import EVBControl
 
 /// A daemon that says what it is told to, before it is asked: the kernel keeps it for the client.
-private final class Puppet {
+final class Puppet {
     let path = "/tmp/evbd-client-\(UUID().uuidString)"
     let listener: FileDescriptor
     var peer: FileDescriptor?

@@ -27,7 +27,7 @@ import Testing
 
     // Sorted, as they are on the wire; the names are those of interface.md.
     private static let portKeys =
-        "dialect,interface,linkState=null,linkUp,misbehaviour=null,peer{chassisID,evbMode,portID},reflectiveRelay{requested,status},role,"
+        "dialect,drain=null,interface,linkState=null,linkUp,misbehaviour=null,peer{chassisID,evbMode,portID},reflectiveRelay{requested,status},role,"
         + "timers{retries,rka,rte,rwd},vsis{associated,deassociated,pending,preassociated}"
 
     @Test func keysAreThoseOfTheInterface() throws {
@@ -36,7 +36,7 @@ import Testing
                 == "{daemon{pid,uptimeSeconds,version},notes,ports[{\(Self.portKeys)}],problems}")
         #expect(
             keys(try json(Samples.fullVSI))
-                == "{filters[{group,mac,pcp,vlan}],link{kind,mode,name},managerID,port,reason,state,typeID,typeVersion,"
+                == "{filters[{group,mac,pcp,vlan}],label=null,link{kind,mode,name},managerID,port,reason,state,typeID,typeVersion,"
                 + "vsiID,vsiIDFormat,warnings}")
     }
 
@@ -129,7 +129,7 @@ import Testing
         #expect(keys(try json(Samples.barePort)).contains(",peer=null,"))
         #expect(
             keys(try json(Samples.bareVSI))
-                == "{filters[{group=null,mac,pcp=null,vlan=null}],link=null,managerID=null,port,reason=null,state,"
+                == "{filters[{group=null,mac,pcp=null,vlan=null}],label=null,link=null,managerID=null,port,reason=null,state,"
                 + "typeID,typeVersion,vsiID,vsiIDFormat,warnings}")
         let event = keys(try json(Samples.bareEvent))
         #expect(event == "{from=null,kind,message,port=null,reason=null,timeMilliseconds,to=null,vsiID=null}")

@@ -71,6 +71,12 @@ final class Bench {
         perform(effects)
     }
 
+    func retry(_ number: UInt64) throws {
+        let effects = try port.retry(.number(number), at: now)
+        open[.number(number), default: 0] += 1
+        perform(effects)
+    }
+
     func withdraw(_ vsiID: VSIID) throws {
         let effects = try port.withdraw(vsiID, at: now)
         open[vsiID, default: 0] += 1

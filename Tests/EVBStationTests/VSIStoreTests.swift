@@ -87,6 +87,28 @@ private func stored(
         #expect(scratch.store.take(port: "eth0") == Array(vsis[1..<3]))
     }
 
+    @Test(
+        "OPS-402 a label is kept; files without one, or with one that may not be, are read; an older evbd reads those with one"
+    )
+    func labels() throws {
+        var vsi = try stored()
+        let before = String(decoding: vsi.encoded, as: UTF8.self)
+        #expect(!before.contains("label"))
+        vsi.label = "Web \u{65e5}"
+        let text = String(decoding: vsi.encoded, as: UTF8.self)
+        #expect(try StoredVSI(decoding: Array(text.utf8)) == vsi)
+        #expect(
+            text.contains("\"version\":1"),
+            "an older evbd takes this version, and passes over keys that it does not know")
+        #expect(try StoredVSI(decoding: Array(before.utf8)).label == nil)
+        let foreign = before.replacing("\"version\":1", with: "\"key\":[1],\"version\":1")
+        #expect(try StoredVSI(decoding: Array(foreign.utf8)).label == nil)
+        for wrong in ["\u{1B}[2J", "", String(repeating: "x", count: 65)] {
+            vsi.label = wrong
+            #expect(try StoredVSI(decoding: vsi.encoded).label == nil)
+        }
+    }
+
     @Test func theLatestCounts() throws {
         let scratch = try Scratch()
         var vsi = try stored()

@@ -150,7 +150,7 @@ enum Golden {
                     .basic(type: 126, value: [0xAA]),
                     .organizational(OrganizationalKey(oui: 0x00_80C2, subtype: 1), information: [0x00, 0x01]),
                     .organizational(OrganizationalKey(oui: 0x00_120F, subtype: 4), information: []),
-                    .organizational(.cdcp, information: [0x08, 0x00, 0x00, 0x05, 0x00, 0x10, 0x01]),
+                    .cdcp(CDCPTLV(role: .bridge, capacity: 5, pairs: [.default])),
                     .evb(bridgeTLV),
                 ])))
 

@@ -69,19 +69,25 @@ extension SplitMix64 {
             reinitKeepAlive: NegotiatedExponent(number(), isRemote: flag()))
     }
 
+    mutating func cdcpTLV() -> CDCPTLV {
+        let pairs = (0...below(CDCPTLV.channelsMax)).map { _ in SChannelPair(SCID(number()), SVID(number())) }
+        return CDCPTLV(role: flag() ? .station : .bridge, hasSComponent: flag(), capacity: number(), pairs: pairs)
+    }
+
     mutating func identifier() -> LLDPIdentifier {
         LLDPIdentifier(subtype: number(), octets: [number()] + octets(upTo: 254))
     }
 
     mutating func optionalTLV() -> LLDPDU.OptionalTLV {
-        switch below(5) {
+        switch below(6) {
         case 0: return .evb(evbTLV())
+        case 5: return .cdcp(cdcpTLV())
         case 4: return .draftEVB(draftEVBTLV())
         case 1: return .basic(type: UInt8(4 + below(123)), value: octets(upTo: 511))
         case 2:
-            let keys: [OrganizationalKey] = [.cdcp, OrganizationalKey(oui: number(), subtype: 0x0D)]
-            let key = keys[below(keys.count)]
-            return .organizational(key == .evb ? .cdcp : key, information: octets(upTo: 507))
+            let other = OrganizationalKey(oui: 0x00_80C2, subtype: 0x0C)
+            let key = flag() ? other : OrganizationalKey(oui: number(), subtype: 0x0D)
+            return .organizational(key == .evb ? other : key, information: octets(upTo: 507))
         default:
             let value = Array(RawLLDP.evbValue.prefix(below(9)))
             let error: WireError = value.count < 4 ? .truncated(.organizationalTLV) : .badLength(.evbTLV, value.count)

@@ -23,6 +23,22 @@ private struct View: LinkView {
     }
 }
 
+/// A driver whose guest filter drops the VSI's frames; it has one link.
+private struct ClosedView: LinkView {
+    var hasPort: Bool { true }
+
+    func link(at index: Int32) -> KernelLink? {
+        KernelLink(index: index, name: "vm0", mode: .vepa, mtu: 1500, lowerMTU: 1500)
+    }
+    func hasLeft(_ index: Int32) -> Bool { false }
+    func filter(of vsiID: VSIID, at link: KernelLink?) -> FilterState { .closed }
+    func isWanted(_ vsiID: VSIID) -> Bool { true }
+
+    func candidate(
+        for vsiID: VSIID, _ spec: LinkSpec, vlan: UInt16?, except discarded: Int32?, holder: (String) -> VSIID?
+    ) -> LinkCandidate? { nil }
+}
+
 @Suite struct RelayMachineTests {
     private let vsi = VSIID(format: .local, high: 0, low: 1)
     private let spec = LinkSpec(.created, name: "vm0", addresses: [MACAddress(truncating: 0x5254_0000_0001)])
@@ -144,6 +160,63 @@ private struct View: LinkView {
         let news = LinkNews.link(name: "vm0", address: nil, owner: vsi, link(9))
         #expect(operations(machine.observe(news, view)) == [])
         #expect(operations(machine.want(vsi, .up(spec, vlan: nil), view)) == [.setUp(index: 9, true)])
+    }
+
+    @Test(
+        "SEC-1118 the end of a container's namespace is noticed at once: its link is looked for, and made again if it is gone",
+        arguments: [true, false])
+    func namespaceEnds(isGone: Bool) {
+        var machine = RelayMachine(policy: policy)
+        _ = machine.want(vsi, .up(spec, vlan: nil), View())
+        let here = View(links: [7: link(7, isUp: true)], candidate: (7, true))
+        _ = machine.finished(
+            vsi, .create(spec, vlan: nil, .vepa), .link(link(7, isUp: true), .created(vlan: nil)), here)
+        let away = View(left: [7])
+        _ = machine.observe(.link(name: "vm0", address: nil, owner: vsi, nil), away)
+        _ = machine.finished(vsi, .openAddresses, .done, away)
+        #expect(machine.slots[vsi]?.actual.isElsewhere == true)
+        #expect(operations(machine.observe(.namespaceEnd, away)) == [.locate(name: "vm0")])
+        let effects = machine.finished(vsi, .locate(name: "vm0"), isGone ? .gone : .elsewhere, View())
+        #expect(operations(effects) == (isGone ? [.create(spec, vlan: nil, .vepa)] : []))
+        #expect(effects.contains(.store(vsi)) == isGone, "what is stored is so no more")
+        let reports = effects.compactMap { if case .report(_, let report) = $0 { report } else { nil } }
+        #expect(reports == (isGone ? [.deleted(name: "vm0")] : []), "that it is elsewhere is known")
+    }
+
+    @Test("SEC-1118 a namespace that ends while something is under way for a link is not forgotten")
+    func namespaceEndsMeanwhile() {
+        var machine = RelayMachine(policy: policy)
+        machine.resume(vsi, spec, vlan: nil, isElsewhere: false)
+        #expect(operations(machine.want(vsi, .up(spec, vlan: nil), View())) == [.locate(name: "vm0")])
+        _ = machine.observe(.namespaceEnd, View())
+        var effects = machine.finished(vsi, .locate(name: "vm0"), .elsewhere, View())
+        while let operation = operations(effects).first, operation == .openAddresses {
+            effects = machine.finished(vsi, operation, .done, View())
+        }
+        #expect(operations(effects) == [.locate(name: "vm0")])
+        // One that could not be looked for is looked for again.
+        effects = machine.finished(vsi, .locate(name: "vm0"), .failed(LinkFailure(.other, "interrupted")), View())
+        #expect(effects.contains(.retryLater(vsi, failures: 1)))
+        #expect(operations(machine.observe(.retry(vsi), View())) == [.locate(name: "vm0")])
+    }
+
+    @Test("SEC-1115 who waits for a link whose addresses cannot be opened hears so, and it is tried again")
+    func unopened() {
+        var machine = RelayMachine(policy: policy)
+        _ = machine.want(vsi, .up(spec, vlan: nil), ClosedView())
+        _ = machine.finished(
+            vsi, .create(spec, vlan: nil, .vepa), .link(link(7), .created(vlan: nil)), ClosedView())
+        #expect(machine.slots[vsi]?.running?.operation == .openAddresses)
+        let failure = LinkFailure(.unopened, "nftables refuses")
+        var effects = machine.finished(vsi, .openAddresses, .failed(failure), ClosedView())
+        #expect(effects.contains(.settled(vsi, failure)) && effects.contains(.retryLater(vsi, failures: 1)))
+        #expect(operations(effects) == [], "it passes nothing meanwhile")
+        effects = machine.observe(.retry(vsi), ClosedView())
+        #expect(operations(effects) == [.look(index: 7)])
+        effects = machine.finished(vsi, .look(index: 7), .link(link(7)), ClosedView())
+        #expect(operations(effects) == [.openAddresses])
+        let view = View(links: [7: link(7)], candidate: (7, true))
+        #expect(operations(machine.finished(vsi, .openAddresses, .done, view)) == [.setUp(index: 7, true)])
     }
 
     @Test("SEC-1111 a link that leaves between a restart and the bridge's word is looked for before one is made")

@@ -20,6 +20,8 @@ import Testing
     private static let policies: [(String, LinkPolicy)] = [
         ("vepa", LinkPolicy(mode: .vepa, isHeld: false, closesGate: true)),
         ("held", LinkPolicy(mode: .vepa, isHeld: true, closesGate: true)),
+        ("vepa, no gate", LinkPolicy(mode: .vepa, isHeld: false, closesGate: false)),
+        ("held, no gate", LinkPolicy(mode: .vepa, isHeld: true, closesGate: false)),
         ("bridge, no gate", LinkPolicy(mode: .bridge, isHeld: false, closesGate: false)),
     ]
 
@@ -74,7 +76,7 @@ import Testing
         }
     }
 
-    @Test("the plan's table")
+    @Test("SEC-1119 the plan's table has each gate with each mode that a policy may have")
     func table() {
         var lines: [String] = []
         for (policyName, policy) in Self.policies {
@@ -87,6 +89,23 @@ import Testing
             }
         }
         Snapshot.expect(lines.joined(separator: "\n") + "\n", matches: "EdgeRelay.txt")
+    }
+
+    @Test("SEC-1119 with gate: none a link that evbd has not set up is left as it is")
+    func withoutGate() {
+        for (name, policy) in Self.policies where !policy.closesGate && !policy.isHeld {
+            for isUp in [false, true] {
+                let link = KernelLink(index: 5, name: "vm0", mode: policy.mode, lowerMTU: 1500, isUp: isUp)
+                let adopted = ActualLink.here(link, .adopted, .neverOpened, .open)
+                #expect(RelayMachine.plan(.down(Self.found, vlan: nil), adopted, policy) == nil, "\(name)")
+                #expect(RelayMachine.plan(.up(Self.found, vlan: nil), adopted, policy) == nil, "\(name)")
+                // What evbd has closed while it was held, it opens again.
+                let cut = ActualLink.here(link, .adopted, .closed, .open)
+                #expect(
+                    RelayMachine.plan(.up(Self.found, vlan: nil), cut, policy)
+                        == (isUp ? nil : .setUp(index: 5, true)), "\(name)")
+            }
+        }
     }
 
     @Test("no plan sets a link up that may not send, or deletes one of another process")

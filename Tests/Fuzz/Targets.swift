@@ -1,6 +1,7 @@
 // All targets. A codec's takes one line here; seeds for it come from seeds.py, and without any it starts from nothing.
 
 import JSON
+import LldpadFile
 import TerminalText
 
 @testable import EVBControl
@@ -19,8 +20,17 @@ let targets: [Target] = [
     Target("bridge", "VDP-32 TLV-20 ECP-13 a whole port of a bridge, in both dialects: frames, time, decisions, link") {
         BridgeDriver.run($0)
     },
+    Target("uplink", "SCH-07 SCH-13 an uplink of either side of CDCP: LLDPDUs, time, configurations, link") { octets in
+        guard let side = octets.first else { return }
+        if side & 1 == 0 {
+            UplinkDriver<CDCPStation>.runStation(octets.dropFirst())
+        } else {
+            UplinkDriver<CDCPBridge>.runBridge(octets.dropFirst())
+        }
+    },
     Target("netlink", "VDP-41 requests of libvirt and the replies to them") { netlink($0) },
     Target("varlink", "calls and replies of the control socket, in portions") { varlink($0) },
+    Target("lldpad", "OPS-815 a configuration of lldpad, and evbd's that is made of it") { lldpadFile($0) },
 ]
 
 // MARK: The wire
@@ -113,6 +123,12 @@ private func names(_ octets: [UInt8]) {
         requirePrintable(manager.description, longest: 32)
     }
     _ = printable(text, longest: 40)
+}
+
+private func lldpadFile(_ octets: [UInt8]) {
+    guard let file = try? LibconfigGroup(parsing: octets) else { return }
+    let text = LldpadImport(file).yaml(source: "lldpad.conf")
+    for line in text.split(separator: "\n") { requirePrintable(String(line), longest: 1000) }
 }
 
 // MARK: Clients

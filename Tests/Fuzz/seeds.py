@@ -137,6 +137,15 @@ def seeds():
         stream += octets
         yield "varlink", b"\x07" + octets
     yield "varlink", b"\x02" + stream
+    yield from (("lldpad", text) for text in LLDPAD)
+
+
+# As lldpad writes it, in short, and what else libconfig's language has.
+LLDPAD = [
+    b'nearest_customer_bridge :\n{\n eth0 :\n {\n  adminStatus = 3;\n  tlvid0080c20d :\n  {\n   enableTx = true;\n   ecprte = 12;\n  };\n };\n};\n',
+    b'nearest_customer_bridge:{e:{adminStatus=3;vdp:{role="bridge"};tlvid001b3f00:{enableTx=true;rte="15";x=( 0x1F, [ -1L, 1.5e3 ] )}}}',
+    b'# c\nlldp : { p1 : { adminStatus = 3; /* */ a = "b\\x41\\n" "c" } } // d\n',
+]
 
 
 TLVS = [
@@ -156,6 +165,10 @@ WORDS = {
     "varlink": [
         b'"method"', b'"parameters"', b'"error"', b'"continues"', b'"more"', b'"oneway"', b'"upgrade"', b"true", b"false",
         b"null", b"\\u00", b"\\ud83d\\ude00", b"{}", b"[]", b"[[[[[[[[", b"1e5", b"-0", b"\0",
+    ],
+    "lldpad": [
+        b"nearest_customer_bridge", b"tlvid0080c20d", b"tlvid001b3f00", b"adminStatus = 3;", b"enableTx = true;", b"vdp", b"lldp", b"dcbx",
+        b"/*", b"*/", b"//", b"{", b"};", b"( ", b")", b"[", b"]", b'"', b"\\x", b"0x", b"LL", b"@include",
     ],
     "text": [b"uuid:", b"ipv4:", b"ipv6:", b"mac:", b"local:", b"unknown-", b"::", b"255.", "\uff11".encode(), "\u212a".encode()],
 }

@@ -11,7 +11,7 @@ import uuid
 import pytest
 
 from lab import netlink
-from lab.evbd import FAILED, NO_DAEMON, OK, binary
+from lab.evbd import NO_PERMISSION, OK, binary
 from lab.netlink import ASSOCIATE, RTM_SETLINK
 from lab.system import REPOSITORY, run
 
@@ -55,7 +55,7 @@ def test_the_control_socket_is_for_its_group(guarded):
         assert evbd.state(vsi) == "associated"
     for words in (("status",), ("vsi", "deassociate", vsi)):
         result = ctl(evbd, NOBODY, NOBODY, *words, groups=(READERS.gr_gid,))
-        assert result.returncode == NO_DAEMON and "you may not use it" in result.stderr
+        assert result.returncode == NO_PERMISSION and "you may not use it" in result.stderr
         assert "member of the socket's group" in result.stderr
     assert evbd.state(vsi) == "associated"
 
@@ -77,11 +77,11 @@ def test_the_read_only_socket_shows_and_changes_nothing(cable, guarded, group):
                  for verb in ("associate", "preassociate"))]
     for words in changes:
         result = ctl(evbd, NOBODY, reader, *words)
-        assert result.returncode == FAILED, f"{words}: {result.stdout}{result.stderr}"
+        assert result.returncode == NO_PERMISSION, f"{words}: {result.stdout}{result.stderr}"
         assert "for looking only" in result.stderr and "member of the group" in result.stderr
     assert list(evbd.vsis()) == [VSI] and evbd.state(VSI) == "associated"
     if group:
-        assert ctl(evbd, NOBODY, NOBODY, "status").returncode == NO_DAEMON
+        assert ctl(evbd, NOBODY, NOBODY, "status").returncode == NO_PERMISSION
     assert evbd.terminate() == 0
     assert not other.exists() and not evbd.socket.exists()
 

@@ -53,6 +53,21 @@ def test_SEC_1102_a_container_that_ends_takes_its_link_with_it(cable):
     assert cable.host.is_up("ctr0")
 
 
+def test_SEC_1118_a_container_that_ends_is_noticed_without_an_association(cable):
+    """SEC-1118 A container's namespace ends, and its macvlan with it: evbd notices by itself, and the link is on the host again."""
+    cable.scripted_bridge()
+    evbd, vsi, other = cable.evbd().wait_for_bridge(), str(uuid.uuid4()), str(uuid.uuid4())
+    inside, stays = cable.lab.namespace("ctr"), cable.lab.namespace("stays")
+    for each, name, mac, namespace in ((vsi, "ctr0", GUEST, inside), (other, "ctr1", OTHER_GUEST, stays)):
+        evbd.associate(each, "--link", name, "--link-kind", "macvlan", mac=mac)
+        cable.host.ip("link", "set", name, "netns", namespace.name)
+    eventually(lambda: evbd.process.output().count("in another network namespace") == 2, 5, "both have gone")
+    inside.delete()
+    eventually(lambda: cable.host.is_up("ctr0"), 10, "it is made again")
+    assert "another process deleted its link ctr0" in evbd.process.output()
+    assert cable.host.link("ctr1") is None and evbd.process.output().count("in another network namespace") == 2
+
+
 def test_SEC_1103_a_link_that_is_moved_at_once_has_no_twin(cable):
     """SEC-1103 A macvlan is moved to a container right after its association: none is made in its place."""
     cable.scripted_bridge()

@@ -1,5 +1,6 @@
-"""A real systemd, the first process of namespaces of its own, runs Packaging/systemd/evbd.service. Of units it has that one alone."""
+"""A real systemd, the first process of namespaces of its own, runs Packaging/systemd/evbd.service. Of units it has that and the metrics' alone."""
 
+import re
 import shutil
 import signal
 import subprocess
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import eventually
+from lab import eventually, prometheus
 from lab.evbd import SANITIZER, binary
 from lab.service import UNIT
 from lab.system import run
@@ -36,7 +37,7 @@ install -m 755 "$lab/evbctl" /usr/bin
 install -m 644 -D "$lab/evbd.yaml" /etc/evbd/evbd.yaml
 install -m 644 -D "$packaging/evbd.sysusers" /etc/sysusers.d/evbd.conf
 install -m 644 -D "$packaging/evbd.tmpfiles" /etc/tmpfiles.d/evbd.conf
-install -m 644 "$packaging/evbd.service" /run/units
+install -m 644 "$packaging/evbd.service" "$packaging/evbd-metrics.socket" "$packaging/evbd-metrics@.service" /run/units
 for target in sysinit basic shutdown network-pre multi-user; do
   printf '[Unit]\\nDefaultDependencies=no\\n' >"/run/units/$target.target"
 done
@@ -173,3 +174,26 @@ def test_SEC_99_the_unit_is_started_again_however_often_evbd_crashes(manager):
                    f"it is started again after crash {crash + 1}: {manager.show('ActiveState')} {manager.show('Result')}")
     assert manager.show("NRestarts") == "7"
     assert manager.ctl("version").startswith("evbctl")
+
+
+def test_OPS_610_the_socket_gives_numbers_by_a_user_that_can_change_nothing(cable, manager):
+    """evbd-metrics.socket as installed: 503 with what to do without a read-only socket, and with one the numbers."""
+    manager("systemctl", "start", "evbd", "evbd-metrics.socket")
+    # evbd has no TCP port, systemd has one, on 127.0.0.1 alone.
+    listening = manager("ss", "-Hltn").stdout.split()
+    assert [word for word in listening if word.endswith(":10847")] == ["127.0.0.1:10847"] and len(listening) == 5, listening
+    status, _, body = prometheus.fetch(cable.host, 10847)
+    assert status == "503" and "read-only" in body, body
+    manager("sh", "-c", "printf 'control:\n  read-only: { socket: /run/evbd/evbd-ro.sock }\n' >>/etc/evbd/evbd.yaml")
+    manager("systemctl", "restart", "evbd")
+    status, _, body = prometheus.fetch(cable.host, 10847)
+    assert status == "200" and 'evbd_port_up{port="uplink0",role="station"} 1\n' in body, body
+    # A connection that says nothing shows as whom it is served: no user of the machine's, without a capability.
+    silent = subprocess.Popen(cable.host.command("bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/10847; cat <&3 >/dev/null"), stdin=subprocess.DEVNULL)
+    cable.lab.at_end(silent.wait)
+    cable.lab.at_end(silent.kill)
+    served = eventually(lambda: manager("pgrep", "-x", "evbctl", check=False).stdout.strip(), 5, "it is served")
+    shown = manager("cat", f"/proc/{served}/status").stdout
+    assert int(re.search(r"^Uid:\t(\d+)", shown, re.M)[1]) >= 61184, shown
+    for line in (*(f"Cap{kind}:\t{0:016x}" for kind in ("Inh", "Prm", "Eff", "Bnd", "Amb")), "NoNewPrivs:\t1", "Seccomp:\t2"):
+        assert line in shown, shown

@@ -148,9 +148,9 @@ def test_OPS_109_the_interface_file_is_what_evbd_says(package):
         assert say("varlinkctl", "validate-idl", path).returncode == 0
 
 
-def test_OPS_111_unit_and_readme_name_the_same_paths():
-    """The paths in the first lines of what Packaging/systemd has are those to which the README installs them."""
-    readme = (REPOSITORY / "README.md").read_text()
+def test_OPS_111_unit_and_page_name_the_same_paths():
+    """The paths in the first lines of what Packaging/systemd has are those to which Documentation/operation.md installs them."""
+    readme = (REPOSITORY / "Documentation/operation.md").read_text()
     for name in ("service", "sysusers", "tmpfiles"):
         path = re.match(r"# (/usr/lib/\S+?)[:.] ", (REPOSITORY / f"Packaging/systemd/evbd.{name}").read_text())
         assert path and re.search(rf"evbd\.{name} {re.escape(path[1])}$", readme, re.M), f"evbd.{name}: {path and path[1]}"

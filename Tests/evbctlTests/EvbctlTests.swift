@@ -11,7 +11,7 @@ private let full = ["5ab5c6a6-9f4b-4d27-a1bb-3b8d9d7b6a51", "--port", "eth0", "-
 @Suite struct ArgumentTests {
     private func associate(_ rest: String...) throws -> VSIRequest {
         let command = try Evbctl.parseAsRoot(["vsi", "associate"] + full + rest)
-        return try #require(command as? VSIAssociate).options.request(reserve: false)
+        return try #require(command as? VSIAssociate).options.request(full[0], reserve: false)
     }
 
     @Test func theLeast() throws {
@@ -56,7 +56,7 @@ private let full = ["5ab5c6a6-9f4b-4d27-a1bb-3b8d9d7b6a51", "--port", "eth0", "-
             ([], nil), (["--link-allmulticast"], true), (["--no-link-allmulticast"], false),
         ] as [([String], Bool?)] {
             let command = try Evbctl.parseAsRoot(["vsi", "associate"] + full + ["--link", "vm1"] + words)
-            let request = try #require(command as? VSIAssociate).options.request(reserve: false)
+            let request = try #require(command as? VSIAssociate).options.request(full[0], reserve: false)
             #expect(request.linkAllmulticast == expected)
             let sent = try JSONValue(parsing: JSONCoding.encode(request))
             #expect(try JSONCoding.decode(VSIRequest.self, from: sent) == request)
@@ -135,17 +135,19 @@ private let full = ["5ab5c6a6-9f4b-4d27-a1bb-3b8d9d7b6a51", "--port", "eth0", "-
 @Suite struct FailureTests {
     private let port = ControlError(.noSuchPort(port: "eth9"))
 
-    @Test func everyFailureHasItsStatus() {
+    @Test("OPS-404 every failure has its status and its name, and as JSON an error, a message and a remedy")
+    func everyFailureHasItsStatus() {
         let refused = ControlError.Failure.refused(
             port: "eth0", vsiID: "x", reason: .insufficientResources, hard: false, kept: true)
         let cases: [(ControlClientError, Int32)] = [
-            (.noDaemon(socket: "/s", cause: .absent), 3), (.noDaemon(socket: "/s", cause: .forbidden), 3),
+            (.noDaemon(socket: "/s", cause: .absent), 3), (.noDaemon(socket: "/s", cause: .forbidden), 77),
             (.silent(socket: "/s", milliseconds: 10_000), 3), (.closed(socket: "/s"), 3),
             (.garbled(socket: "/s", detail: "d"), 3), (.misunderstood(error: "e", detail: nil), 1),
             (.refused(ControlError(refused)), 1), (.refused(port), 1),
             (.refused(ControlError(.noSuchVSI(vsiID: "x", port: nil))), 1),
             (.refused(ControlError(.linkFailed(port: "p", vsiID: "x", link: "l", cause: "c"))), 1),
-            (.refused(ControlError(.busy(limit: "l"))), 1), (.refused(ControlError(.readOnly(method: "Associate"))), 1),
+            (.refused(ControlError(.busy(limit: "l"))), 1),
+            (.refused(ControlError(.readOnly(method: "Associate"))), 77),
             (.refused(ControlError(.noAnswer(port: "p", vsiID: "x", waitedMilliseconds: 1))), 4),
             (.refused(ControlError(.noBridge(port: "p", vsiID: nil))), 4),
             (.refused(ControlError(.invalidArgument(argument: "vsiID"))), 64),
@@ -153,6 +155,12 @@ private let full = ["5ab5c6a6-9f4b-4d27-a1bb-3b8d9d7b6a51", "--port", "eth0", "-
         for (error, status) in cases {
             #expect(Failure(error).status == status, "\(error)")
             #expect(Failure(error).text.hasPrefix("evbctl: "))
+            guard case .object(let members) = Failure(error).json else {
+                Issue.record("no object")
+                continue
+            }
+            #expect(members.map(\.key) == ["error", "message", "remedy"])
+            #expect(members.allSatisfy { $0.value != .string("") }, "\(error)")
         }
     }
 

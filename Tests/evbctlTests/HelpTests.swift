@@ -15,8 +15,11 @@ import Testing
         ("port-show", PortShow.self), ("port-misbehave", PortMisbehave.self), ("vsi", VSI.self),
         ("vsi-list", VSIList.self), ("vsi-show", VSIShow.self),
         ("vsi-associate", VSIAssociate.self), ("vsi-preassociate", VSIPreassociate.self),
-        ("vsi-deassociate", VSIDeassociate.self), ("monitor", Monitor.self), ("stats", Stats.self),
-        ("reload", Reload.self), ("varlink", Varlink.self), ("version", Version.self),
+        ("vsi-deassociate", VSIDeassociate.self), ("vsi-retry", VSIRetry.self), ("why", Why.self),
+        ("drain", Drain.self), ("probe", Probe.self),
+        ("monitor", Monitor.self),
+        ("stats", Stats.self), ("metrics", MetricsCommand.self),
+        ("reload", Reload.self), ("import", Import.self), ("varlink", Varlink.self), ("version", Version.self),
     ]
 
     private static let directory =

@@ -145,6 +145,7 @@ import Testing
         #expect(
             presenter.vsi(Samples.vsiDetails) == """
                 VSI      5ab5c6a6-9f4b-4d27-a1bb-3b8d9d7b6a51
+                Label    -
                 Format   uuid
                 Port     eth0
                 State    associated

@@ -1,6 +1,7 @@
 internal import EVBWire
 internal import LinuxSystem
 package import Netlink
+internal import Nftables
 
 /// What is to be compared of a port with what the kernel has.
 package struct Comparison: Sendable, Equatable {
@@ -72,7 +73,7 @@ package struct Repair: Sendable, Equatable {
     package var outOfBridge = 0
     /// There is more to put back.
     package var isUnfinished = false
-    /// Why rules cannot be put back.
+    /// Why something could not be compared, or rules not be put back.
     package var problem: EnforcementError?
     /// Nanoseconds that the comparison took.
     package var spent: UInt64 = 0
@@ -116,7 +117,7 @@ extension BridgeEnforcer {
             if isWhole { endFabric(port, settle(port.name, followFabric(port))) }
             missing = try isWhole ? self.missing(of: port, &repair) : gone(comparison.entries, of: port)
         } catch {
-            // The next comparison finds the same.
+            repair.problem = repair.problem ?? error
             return
         }
         repair.isUnfinished = missing.count > Self.repairsMax || repair.reset >= Self.repairsMax
@@ -219,25 +220,29 @@ extension BridgeEnforcer {
         guard !items.isEmpty else { return }
         let listed = PortRules.impositions(collection, in: listing ?? "")
         let missing = items.filter { listed[$0.key] == nil }
-        repair.elements = missing.count
-        for start in stride(from: 0, to: missing.count, by: Self.commandsMax) {
-            let part = missing[start..<min(start + Self.commandsMax, missing.count)]
-            try run(part.map { port.rules.addition($0.key, $0.value) }.joined(separator: "\n"))
-        }
+        let additions = add(missing.map { Element(item: $0.key, command: port.rules.addition($0.key, $0.value)) })
+        repair.elements = additions.count
+        if let problem = additions.problem { throw problem }
     }
 
     /// Sets evbd's rules up again: another process has removed some of them. Elements that are missing are found by `compare`.
     ///
     /// - Returns: whether the whole table was missing.
+    /// - Throws: why some of it is not there; the rest is.
     package func restoreRules() throws(EnforcementError) -> Bool {
         guard !ports.isEmpty else { return false }
-        let wasMissing = isTableMissing()
-        if wasMissing {
-            for part in everything() { try run(part) }
-        } else {
+        guard isTableMissing() else {
             try run(ports.values.map { declarations(of: $0) }.joined(separator: "\n"))
+            return false
         }
-        return wasMissing
+        let problem: EnforcementError?
+        do throws(NftablesError) {
+            problem = try setUpEverything()
+        } catch {
+            throw EnforcementError(description: "nftables refuses: \(error)")
+        }
+        if let problem { throw problem }
+        return true
     }
 
     /// The commands that set up a port's chains and those of the EtherTypes; elements stay.

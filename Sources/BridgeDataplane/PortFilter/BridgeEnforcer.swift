@@ -319,7 +319,8 @@ package final class BridgeEnforcer {
         } catch {
             guard isTableMissing() else { throw EnforcementError(description: "nftables refuses: \(error)") }
             do throws(NftablesError) {
-                for part in everything() { try nftables().run(part) }
+                // What cannot be set up again is found by the comparison that follows the news of it.
+                _ = try setUpEverything()
                 try nftables().run(commands)
             } catch {
                 throw EnforcementError(description: "nftables refuses: \(error)")
@@ -339,27 +340,7 @@ package final class BridgeEnforcer {
         !ports.isEmpty && (try? nftables().list(PortRules.tableListing)) == nil
     }
 
-    /// The commands that set up all that there is in force, in transactions of a bounded size: nftables takes a kilobyte or more
-    /// for a command. What is not there yet does not pass meanwhile.
-    package func everything() -> [String] {
-        var parts: [String] = []
-        var lines = chainUses.keys.map { PortRules.chainDeclaration(of: $0) }
-        // Chains before the elements that lead to them.
-        if !lines.isEmpty { lines.insert("add table \(PortRules.table)", at: 0) }
-        for port in ports.values { lines.append(port.rules.declaration) }
-        for port in ports.values {
-            for (item, value) in port.actual where !port.foreign.contains(item) {
-                lines.append(port.rules.addition(item, value))
-                guard lines.count >= Self.commandsMax else { continue }
-                parts.append(lines.joined(separator: "\n"))
-                lines = []
-            }
-        }
-        parts.append(lines.joined(separator: "\n"))
-        return parts
-    }
-
-    private func nftables() throws(NftablesError) -> NftablesSession {
+    func nftables() throws(NftablesError) -> NftablesSession {
         if let session { return session }
         let session = try NftablesSession()
         self.session = session

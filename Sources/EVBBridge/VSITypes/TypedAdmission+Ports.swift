@@ -209,7 +209,9 @@ extension TypedAdmission {
 
     private func flush(_ name: String) {
         guard let port = ports[name] else { return }
-        let next = port.changing.next { port.nextStep() }
+        // Not counted for each change that joins those that wait.
+        let most = port.isBusy ? 0 : Self.batchEntries(of: ports.values.count { $0.isActive })
+        let next = port.changing.next { port.nextStep(most) }
         switch next {
         case (.attach, let turn)?: attachAgain(port, name, turn)
         case (.change(let batch), let turn)?: make(batch, port, name, turn)

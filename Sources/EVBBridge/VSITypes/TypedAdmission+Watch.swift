@@ -3,6 +3,7 @@ internal import Dataplane
 internal import EVBTime
 internal import EVBWire
 internal import EventLoop
+internal import LinuxSystem
 internal import Logging
 internal import Netlink
 internal import Nftables
@@ -17,6 +18,10 @@ extension TypedAdmission {
     private static let spentShare: UInt64 = 100
     /// Items that a log line names.
     private static let namesMax = 8
+    /// How long after failures in a row something is put back again: each time twice as long, up to 32 times.
+    private func delay(after failures: Int) -> Interval {
+        retryDelay * (1 << UInt64(min(max(failures, 1), 6) - 1))
+    }
 
     // MARK: News
 
@@ -53,7 +58,8 @@ extension TypedAdmission {
     func endWatch() {
         ruleWatch?.cancel()
         bridgeWatch?.cancel()
-        (ruleWatch, bridgeWatch, comparisonTimer) = (nil, nil, nil)
+        (ruleWatch, bridgeWatch, comparisonTimer, restoreTimer) = (nil, nil, nil, nil)
+        restoreFailures = 0
     }
 
     /// Sets the rules up again: another process has removed some, and until they are back frames pass.
@@ -64,12 +70,17 @@ extension TypedAdmission {
             guard let self, let ended = restoring.ended(turn) else { return }
             switch answer {
             case .restored:
+                restoreFailures = 0
                 logger.warning("another process has removed rules of VSI types; they are set up again")
                 for name in ports.keys { compare(name, Comparison(rules: true)) }
             case .failed(let error):
-                logger.error(
-                    "another process has removed rules of VSI types, and they cannot be set up again",
+                restoreFailures += 1
+                logger.log(
+                    level: restoreFailures == 1 ? .error : .debug,
+                    "another process has removed rules of VSI types, and they cannot be set up again; trying again",
                     metadata: ["reason": "\(error)"])
+                if restoreTimer == nil { restoreTimer = timers.timer { [weak self] in self?.restoreRules() } }
+                restoreTimer?.set(timers.now + delay(after: restoreFailures))
             case .done, .attached, .changed, .compared, nil: break
             }
             if ended.mustCompare { restoreRules() }
@@ -143,9 +154,24 @@ extension TypedAdmission {
             if case .compared(let repair)? = answer {
                 report(repair, of: comparison, port, name)
                 if repair.isUnfinished { port.watch.pending.add(comparison) }
+                retry(repair, of: comparison, port, name)
             }
             compareNext(port, name)
         }
+    }
+
+    /// What could not be compared or put back is tried again later, also at ports that regular comparisons leave alone.
+    private func retry(_ repair: Repair, of comparison: Comparison, _ port: Port, _ name: String) {
+        guard port.watch.noteFailures(repair, of: comparison) else { return }
+        if port.watch.retryTimer == nil {
+            port.watch.retryTimer = timers.timer { [weak self, weak port] in
+                guard let self, let port, ports[name] === port else { return }
+                port.watch.takeFailures()
+                compareNext(port, name)
+            }
+        }
+        let spent = Interval(nanoseconds: port.watch.spent) * Self.newsShare
+        port.watch.retryTimer?.set(timers.now + max(delay(after: port.watch.failures), spent))
     }
 
     // MARK: What is reported
@@ -182,7 +208,7 @@ extension TypedAdmission {
         }
         if let problem = repair.problem, port.watch.toldProblem != problem {
             logger.error(
-                "rules of VSI types cannot be compared or set up again",
+                "what VSIs have at the port cannot be compared with the kernel or put back; trying again",
                 metadata: ["port": "\(name)", "reason": "\(problem)"])
         }
         if comparison.rules || comparison.elements != nil { port.watch.toldProblem = repair.problem }
@@ -193,7 +219,7 @@ extension TypedAdmission {
         let failed = Set(repair.failures.keys)
         if let (_, error) = repair.failures.first, !failed.isSubset(of: port.watch.toldFailures) {
             logger.error(
-                "forwarding entries or VLANs of VSIs cannot be put back",
+                "forwarding entries or VLANs of VSIs cannot be put back; trying again",
                 metadata: [
                     "port": "\(name)", "count": "\(failed.count)", "what": "\(Self.names(Array(failed)))",
                     "reason": "\(error)",
@@ -244,6 +270,49 @@ struct PortWatch {
     var toldElsewhere: Set<Imposition> = []
     var toldProblem: EnforcementError?
     var isToldOutOfBridge = false
+
+    /// What has failed and is compared again when the timer fires, and how often in a row something has.
+    private var failed = Comparison()
+    private var failedCollections: [PortRules.Collection] = []
+    private(set) var failures = 0
+    var retryTimer: Timers.Timer?
+
+    /// Notes what a comparison could not put back.
+    ///
+    /// - Returns: Whether there is anything.
+    mutating func noteFailures(_ repair: Repair, of comparison: Comparison) -> Bool {
+        let wasWaiting = !failed.isEmpty || !failedCollections.isEmpty
+        var again = Comparison()
+        if repair.problem != nil {
+            again = comparison
+            again.elements = nil
+            if let collection = comparison.elements, !failedCollections.contains(collection) {
+                failedCollections.append(collection)
+            }
+        }
+        for item in repair.failures.keys {
+            // One by one: at a large port a comparison of all takes seconds.
+            if case .forwarding(let address, let vid) = item {
+                again.entries.insert(BridgeEntry(address: HardwareAddress(address.rawValue), vid: vid))
+            } else {
+                again.add(Comparison(isWhole: true, wholeMax: comparison.wholeMax))
+            }
+        }
+        if !again.isEmpty { failed.add(again) }
+        guard repair.problem != nil || !repair.failures.isEmpty else {
+            if !wasWaiting { failures = 0 }
+            return false
+        }
+        if !wasWaiting { failures += 1 }
+        return !wasWaiting
+    }
+
+    /// What has failed is compared next.
+    mutating func takeFailures() {
+        if !failed.isEmpty { pending.add(failed) }
+        collections = failedCollections + collections.filter { !failedCollections.contains($0) }
+        (failed, failedCollections) = (Comparison(), [])
+    }
 
     mutating func endGathering() {
         isGathering = false

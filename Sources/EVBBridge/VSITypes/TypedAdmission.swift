@@ -25,9 +25,15 @@ package final class TypedAdmission: VSIAdmission {
     static let waitingMax = 16_384
     /// Changes that may wait where one is about what is inherited of a VSI that holds nothing.
     static let disinheritancesMax = 1024
-    /// Filter entries of the changes that are made together. A port's next changes wait until the other ports had their turn, so
-    /// this is what one port may have them wait for: some 8 ms. A change with more entries is made alone.
+    /// Filter entries of the changes that are made together, at all ports that have any to make. A port's next changes wait until
+    /// the other ports had their turn, so this is what all of them together may have one wait for: some 8 ms. A change with more
+    /// entries is made alone.
     static let batchEntriesMax = 64
+    /// What a port may change together however many others have changes to make: each transaction costs the same beside its entries.
+    static let batchEntriesMin = 16
+
+    /// What each of so many ports may change together.
+    static func batchEntries(of count: Int) -> Int { max(batchEntriesMax / max(count, 1), batchEntriesMin) }
 
     /// Addresses that one change may tell of one by one.
     static let takenMax = 16
@@ -123,18 +129,21 @@ package final class TypedAdmission: VSIAdmission {
             edition &+= 1
         }
 
-        /// What the enforcer is to do next for the port.
-        func nextStep() -> Step? {
+        /// Whether there is anything to do for the port, or something is being done.
+        var isActive: Bool { isBusy || !waiting.isEmpty }
+
+        /// What the enforcer is to do next for the port, with so many filter entries at most.
+        func nextStep(_ most: Int) -> Step? {
             guard !waiting.isEmpty else { return nil }
             // Whatever was in the way of taking the port over may be gone.
-            return isAttached ? .change(takeBatch()) : .attach
+            return isAttached ? .change(takeBatch(most)) : .attach
         }
 
         /// Takes out what is to be changed next, together.
-        func takeBatch() -> [Waiting] {
+        func takeBatch(_ most: Int = batchEntriesMax) -> [Waiting] {
             var batch: [Waiting] = []
             var entries = 0
-            while let next = waiting.first, batch.isEmpty || entries + next.entries <= batchEntriesMax {
+            while let next = waiting.first, batch.isEmpty || entries + next.entries <= most {
                 entries += next.entries
                 batch.append(next)
                 _ = waiting.popFirst()
@@ -153,8 +162,13 @@ package final class TypedAdmission: VSIAdmission {
     package var comparisonTimer: Timers.Timer?
     /// How far apart comparisons of all that is in force are, at the least.
     package let comparisonPeriod: Interval
+    /// How long after a first failure something is put back again.
+    let retryDelay: Interval
     /// Setting up rules again.
     package var restoring = Reconciler<Bool>()
+    var restoreTimer: Timers.Timer?
+    /// How often in a row rules could not be set up again.
+    var restoreFailures = 0
     /// A file that is there while rules may be, so that an evbd without VSI types need not look for them.
     package let note: String
     package let registry: BridgeRegistry
@@ -176,8 +190,9 @@ package final class TypedAdmission: VSIAdmission {
     /// An admission without ports.
     package init(
         programmer: KernelQueue, timers: Timers, loop: EventLoop, runtimeDirectory: String, registry: BridgeRegistry,
-        logger: Logger, comparisonPeriod: Interval = .seconds(30)
+        logger: Logger, comparisonPeriod: Interval = .seconds(30), retryDelay: Interval = .seconds(1)
     ) {
+        self.retryDelay = retryDelay
         self.comparisonPeriod = comparisonPeriod
         self.loop = loop
         self.registry = registry

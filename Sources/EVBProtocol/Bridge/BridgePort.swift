@@ -172,9 +172,15 @@ public struct BridgePort {
         vdp.slots.compactMap { $0.flatMap { isShown($0) ? $0.vsiID : nil } }
     }
 
-    /// What has been granted to each VSI of which something holds or is decided; nil for nothing yet.
-    public var grantedCommands: some Sequence<VDPCommand?> {
-        vdp.slots.lazy.compactMap { $0 }.filter(isShown).map { $0.bound?.grant.command }
+    /// Places of VSIs: each VSI keeps its own, and some are free.
+    public var placeCount: Int { vdp.slots.count }
+
+    /// What has been granted to each VSI of which something holds or is decided, in those of `places` that there are; nil for
+    /// nothing yet.
+    public func grantedCommands(in places: Range<Int>) -> some Sequence<VDPCommand?> {
+        vdp.slots[places.clamped(to: vdp.slots.indices)].lazy.compactMap { $0 }.filter(isShown).map {
+            $0.bound?.grant.command
+        }
     }
 
     /// A frame could not be sent. As if it were lost on the wire; but it is not counted as sent.

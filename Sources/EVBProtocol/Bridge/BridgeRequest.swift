@@ -113,6 +113,8 @@ public struct BridgeVDPStatistics: Hashable, Sendable {
     public var unsolicited: UInt64 = 0
     /// TLVs and PDUs that were not what they claim to be.
     public var malformed: UInt64 = 0
+    /// From the arrival of a request for an association to the decision that grants it.
+    public var associationTimes = DurationHistogram(.procedure)
 
     /// Starts at zero.
     public init() {}

@@ -45,6 +45,8 @@ struct VDPBridge {
         var machine: VDPBridgeMachine
         /// What is being decided.
         var pending: BridgeRequest?
+        /// Since when it is.
+        var pendingSince = Instant(nanoseconds: 0)
         var ticket: DecisionTicket?
         /// What holds, and the request for it.
         var bound: (request: BridgeRequest, grant: BridgeGrant)?
@@ -148,6 +150,7 @@ struct VDPBridge {
         case .grant(let filter):
             statistics.commandsSucceeded &+= 1
             slots[slot]?.counters.succeeded &+= 1
+            if pending.command == .associate { statistics.associationTimes.record(now.since(vsi.pendingSince)) }
             // What the station is not told of is not granted to it.
             let filter = station?.dialect.expressed(filter) ?? filter
             slots[slot]?.bound = (pending, BridgeGrant(command: pending.command, filter: filter))
@@ -235,6 +238,7 @@ struct VDPBridge {
         let ticket = DecisionTicket(number: nextTicket)
         nextTicket &+= 1
         slots[slot]?.ticket = ticket
+        slots[slot]?.pendingSince = now
         slotOfTicket[ticket] = slot
         setWait(slot, .resource(until: now + station.times.resourceWaitDelay))
         effects.append(.decide(ticket, pending))

@@ -6,8 +6,8 @@ struct ECPTransmitter {
     private enum State {
         /// WAIT_FOR_REQ: nothing is outstanding.
         case waitForRequest
-        /// TRANSMIT_ECPDU: `ecpdu` has been sent `transmissions` times and waits for its acknowledgement.
-        case transmitted(ECPDU, transmissions: Int, deadline: Instant)
+        /// TRANSMIT_ECPDU: `ecpdu` has been sent `transmissions` times, first at `since`, and waits for its acknowledgement.
+        case transmitted(ECPDU, since: Instant, transmissions: Int, deadline: Instant)
     }
 
     /// What letting time pass calls for.
@@ -37,12 +37,17 @@ struct ECPTransmitter {
 
     /// Whether the outstanding PDU has been sent once; false where none is outstanding.
     var isFirstTransmission: Bool {
-        if case .transmitted(_, transmissions: 1, _) = state { true } else { false }
+        if case .transmitted(_, _, 1, _) = state { true } else { false }
     }
 
     /// When the outstanding PDU's ack timer ends.
     var nextDeadline: Instant? {
-        if case .transmitted(_, _, let deadline) = state { deadline } else { nil }
+        if case .transmitted(_, _, _, let deadline) = state { deadline } else { nil }
+    }
+
+    /// When the outstanding PDU was sent for the first time.
+    var sentAt: Instant? {
+        if case .transmitted(_, let since, _, _) = state { since } else { nil }
     }
 
     /// Begins with a PDU: gives what to send.
@@ -52,7 +57,7 @@ struct ECPTransmitter {
         precondition(isIdle, "ECP has one PDU outstanding at a time")
         let ecpdu = ECPDU(operation: .request, subtype: subtype, sequence: sequence, payload: payload)
         sequence &+= 1
-        state = .transmitted(ecpdu, transmissions: 1, deadline: now + timers.ackTimer)
+        state = .transmitted(ecpdu, since: now, transmissions: 1, deadline: now + timers.ackTimer)
         return ecpdu
     }
 
@@ -60,7 +65,7 @@ struct ECPTransmitter {
     ///
     /// - Returns: whether it is the one that was waited for; a late or an alien one changes nothing.
     mutating func acknowledge(_ ecpdu: ECPDU) -> Bool {
-        guard case .transmitted(let sent, _, _) = state else { return false }
+        guard case .transmitted(let sent, _, _, _) = state else { return false }
         guard sent.sequence == ecpdu.sequence, sent.subtype == ecpdu.subtype else { return false }
         state = .waitForRequest
         return true
@@ -68,7 +73,7 @@ struct ECPTransmitter {
 
     /// Lets time pass. With `isRenumbering` what is sent again has a new number, and its acknowledgement must have that.
     mutating func advance(to now: Instant, timers: ProtocolTimes, renumbering isRenumbering: Bool = false) -> Action {
-        guard case .transmitted(var ecpdu, let transmissions, let deadline) = state, deadline <= now else {
+        guard case .transmitted(var ecpdu, let since, let transmissions, let deadline) = state, deadline <= now else {
             return .none
         }
         guard transmissions <= Int(timers.retries) else {
@@ -79,14 +84,16 @@ struct ECPTransmitter {
             ecpdu.sequence = sequence
             sequence &+= 1
         }
-        state = .transmitted(ecpdu, transmissions: transmissions + 1, deadline: now + timers.ackTimer)
+        state = .transmitted(
+            ecpdu, since: since, transmissions: transmissions + 1, deadline: now + timers.ackTimer)
         return .retransmit(ecpdu)
     }
 
     /// The ack timer has changed: one that runs ends no later than it would if it began now.
     mutating func shorten(to timers: ProtocolTimes, at now: Instant) {
-        guard case .transmitted(let ecpdu, let transmissions, let deadline) = state else { return }
-        state = .transmitted(ecpdu, transmissions: transmissions, deadline: min(deadline, now + timers.ackTimer))
+        guard case .transmitted(let ecpdu, let since, let transmissions, let deadline) = state else { return }
+        state = .transmitted(
+            ecpdu, since: since, transmissions: transmissions, deadline: min(deadline, now + timers.ackTimer))
     }
 
     /// The link is down, or the peer is gone: forgets what is outstanding, keeps counting.

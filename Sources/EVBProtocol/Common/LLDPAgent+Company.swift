@@ -78,7 +78,7 @@ extension LLDPDU {
         optional.filter { tlv in
             switch tlv {
             case .evb, .draftEVB: false
-            case .organizational, .basic, .malformed: true
+            case .cdcp, .organizational, .basic, .malformed: true
             }
         }
     }

@@ -96,9 +96,11 @@ struct LLDPAgent {
 
     /// Takes in what was received, and tells how it differs from what was known.
     ///
-    /// The neighbour that is `kept` is never forgotten to make room for another, whatever source address the others have.
+    /// The neighbour that `isKept` is never forgotten to make room for another, whatever source address the others have.
     mutating func receive(
-        _ lldpdu: LLDPDU, from source: MACAddress, keeping kept: EVBPeer?, sparing spared: [MACAddress], at now: Instant
+        _ lldpdu: LLDPDU, from source: MACAddress, keeping isKept: (Neighbour) -> Bool,
+        sparing spared: [MACAddress] = [],
+        at now: Instant
     ) -> Reception {
         // What another sender says under the same name is its own.
         let index = neighbours.firstIndex { $0.isSame(as: lldpdu) && $0.source == source }
@@ -116,7 +118,7 @@ struct LLDPAgent {
             neighbours[index] = neighbour
             return isChanged ? .updated : .refreshed
         }
-        if isFull { forgetOne(keeping: kept, sparing: spared) }
+        if isFull { forgetOne(keeping: isKept, sparing: spared) }
         neighbours.append(neighbour)
         if isEnabled {
             fastRemaining = Self.fastCount
@@ -130,10 +132,8 @@ struct LLDPAgent {
 
     /// Makes room: the one that has been silent longest goes, one that hears this side after the others, and never the peer. A
     /// stranger under many names does not so displace a peer that waits to be followed.
-    private mutating func forgetOne(keeping kept: EVBPeer?, sparing spared: [MACAddress]) {
-        let candidates = neighbours.indices.filter {
-            !neighbours[$0].isSame(as: kept) || neighbours[$0].source != kept?.address
-        }
+    private mutating func forgetOne(keeping isKept: (Neighbour) -> Bool, sparing spared: [MACAddress]) {
+        let candidates = neighbours.indices.filter { !isKept(neighbours[$0]) }
         let others = candidates.filter { !spared.contains(neighbours[$0].source) }
         let oldest = (others.isEmpty ? candidates : others).min {
             neighbours[$0].lastHeard < neighbours[$1].lastHeard

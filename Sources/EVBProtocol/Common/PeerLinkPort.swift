@@ -144,7 +144,11 @@ extension PeerLinkPort {
         guard !link.countDefect(in: lldpdu, from: source) else { return }
         let hearing =
             link.agent.isFull ? link.candidates.filter { Role.showsThisSide($0.advertised) }.map(\.address) : []
-        switch link.agent.receive(lldpdu, from: source, keeping: link.peer, sparing: hearing, at: now) {
+        let peer = link.peer
+        func isPeer(_ neighbour: LLDPAgent.Neighbour) -> Bool {
+            neighbour.isSame(as: peer) && neighbour.source == peer?.address
+        }
+        switch link.agent.receive(lldpdu, from: source, keeping: isPeer, sparing: hearing, at: now) {
         case .ignored: break
         case .added, .updated, .refreshed:
             selectPeer(otherwise: .withdrawn, at: now)
@@ -170,9 +174,13 @@ extension PeerLinkPort {
         defer { heardPeer(from: source, at: now) }
         switch ecpdu.operation {
         case .acknowledgement:
+            let sentAt = link.transmitter.sentAt
             if link.transmitter.acknowledge(ecpdu) {
                 link.delivery = .acknowledged
-                if !link.isProbeOutstanding { payloadAcknowledged() }
+                if !link.isProbeOutstanding {
+                    if let sentAt { link.statistics.ecpRoundTrips.record(now.since(sentAt)) }
+                    payloadAcknowledged()
+                }
                 link.isProbeOutstanding = false
             } else {
                 link.statistics.ecpRxStrayAcks &+= 1

@@ -1,3 +1,4 @@
+public import EVBTime
 internal import EVBWire
 
 /// What a port has counted since it was set up. All of these wrap.
@@ -35,6 +36,8 @@ public struct PortStatistics<VDP: Hashable & Sendable>: Hashable, Sendable {
     /// ECP and LLDP frames dropped because they went to an address that is not that protocol's on this port.
     public var ecpRxOtherDestination: UInt64 = 0
     public var lldpRxOtherDestination: UInt64 = 0
+    /// From the first sending of a VDPDU to its acknowledgement.
+    public var ecpRoundTrips = DurationHistogram(.exchange)
     public var vdp: VDP
 
     init(vdp: VDP) { self.vdp = vdp }
@@ -55,7 +58,7 @@ public struct PortStatistics<VDP: Hashable & Sendable>: Hashable, Sendable {
             case .evb, .draftEVB: break
             // 802.1AB's own types, 4 to 8, are known, also those that are not used here.
             case .basic(let type, _): lldpTLVsUnrecognized &+= type > 8 ? 1 : 0
-            case .organizational: lldpTLVsUnrecognized &+= 1
+            case .organizational, .cdcp: lldpTLVsUnrecognized &+= 1
             case .malformed: lldpTLVsDiscarded &+= 1
             }
         }

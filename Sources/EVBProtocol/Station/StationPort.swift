@@ -161,8 +161,13 @@ public struct StationPort {
     /// The names of all VSIs, in no certain order.
     public var vsiIDs: [VSIID] { vdp.slots.compactMap { $0?.request.vsiID } }
 
-    /// The states of all VSIs, in no certain order.
-    public var vsiStates: some Sequence<VSIState> { vdp.slots.lazy.compactMap { $0?.state } }
+    /// Places of VSIs: each VSI keeps its own, and some are free.
+    public var placeCount: Int { vdp.slots.count }
+
+    /// The states of the VSIs in some places, of those of `places` that there are.
+    public func vsiStates(in places: Range<Int>) -> some Sequence<VSIState> {
+        vdp.slots[places.clamped(to: vdp.slots.indices)].lazy.compactMap { $0?.state }
+    }
 
     /// The number of the next ECPDU.
     public var nextSequence: UInt16 { link.transmitter.sequence }

@@ -95,6 +95,8 @@ public struct StationVDPStatistics: Hashable, Sendable {
     public var mismatchedAnswers: UInt64 = 0
     /// TLVs and PDUs that were not what they claim to be.
     public var malformed: UInt64 = 0
+    /// From a manager's request for an association to the bridge's grant.
+    public var associationTimes = DurationHistogram(.procedure)
 
     /// Starts at zero.
     public init() {}

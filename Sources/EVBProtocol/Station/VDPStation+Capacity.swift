@@ -39,6 +39,8 @@ extension VDPStation {
         var sentIn: UInt64 = 0
         /// That was a repetition: to which PDU an answer is cannot be known.
         var isSentAgain = false
+        /// ECP has acknowledged that PDU; kept where a trail is.
+        var isAcknowledged = false
     }
 
     /// VSIs that the bridge holds or is asked for; those that wait to be asked for do not count.
@@ -115,9 +117,22 @@ extension VDPStation {
             $0.reason = .bridgeOverloaded
             $0.counters.failed &+= 1
         }
+        trace(slot, .overloaded)
         endRequest(slot, .bridgeOverloaded)
         settle(slot, at: now)
         report(slot)
+    }
+
+    /// What the VSIs of the port take.
+    var use: ResourceUse { ResourceUse(vsis: slotOf.count, filterEntries: entryCount) }
+
+    /// Counts the filter entries of a VSI again.
+    mutating func countEntries(_ slot: Int) {
+        guard let vsi = slots[slot] else { return }
+        let count = vsi.filterEntries
+        guard count != vsi.countedEntries else { return }
+        entryCount += count - vsi.countedEntries
+        slots[slot]?.countedEntries = count
     }
 
     // MARK: When a keep-alive is due

@@ -52,9 +52,18 @@ extension VDPStation {
             _ = $0.machine.handle(.granted(tlv.command))
             $0.reason = reason
         }
+        trace(slot, .changedByBridge(tlv.command))
         startKeepAlive(slot, at: now)
-        endRequest(slot, .granted)
+        endGranted(slot, at: now)
         report(slot)
         armStall(at: now)
+    }
+
+    /// The request ends with what its manager wanted.
+    mutating func endGranted(_ slot: Int, at now: Instant) {
+        if let vsi = slots[slot], let asked = vsi.openRequest, vsi.request.target == .associated {
+            statistics.associationTimes.record(now.since(asked))
+        }
+        endRequest(slot, .granted)
     }
 }

@@ -27,7 +27,9 @@ extension VDPStation {
         switch vsi.wait {
         case .none: break
         case .bridge:
-            modify(slot) { $0.reason = .bridgeLost }
+            let reason = awayReason
+            modify(slot) { $0.reason = reason }
+            trace(slot, .noBridge)
             endRequest(slot, .noBridge)
             if vsi.machine.state == .initial { settle(slot, at: now) }
         case .response(let until, let repeatAt, let failures):
@@ -131,7 +133,8 @@ extension VDPStation {
             guard let vsi = slots[slot] else { continue }
             setExchange(slot, .idle)
             if vsi.machine.state == .initial {
-                modify(slot) { $0.reason = .bridgeLost }
+                let reason = awayReason
+                modify(slot) { $0.reason = reason }
                 settle(slot, at: now)
             } else {
                 feed(slot, .peerLost, at: now)
@@ -156,7 +159,7 @@ extension VDPStation {
     }
 
     /// Another bridge, or the same after a restart: what the one before has said of a VSI does not count.
-    private mutating func askAgain(_ slot: Int, at now: Instant) {
+    mutating func askAgain(_ slot: Int, at now: Instant) {
         modify(slot) {
             $0.interest = .wanted
             $0.failures = 0

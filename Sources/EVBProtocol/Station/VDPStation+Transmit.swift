@@ -105,7 +105,9 @@ extension VDPStation {
         if case .response(let until, let repeatAt, let failures) = slots[slot]?.wait {
             setWait(slot, .response(until: until, repeatAt: repeatAt, failures: failures))
             slots[slot]?.asking.isSentAgain = true
+            traceSent(slot, .askedAgain(command))
         } else {
+            traceSent(slot, .asked(command))
             slots[slot]?.asking.askedAt = now
             slots[slot]?.asking.isSentAgain = false
             // A bridge that has others to answer first is not silent.
@@ -143,6 +145,9 @@ extension VDPStation {
     /// The outstanding PDU has been acknowledged: it has reached the bridge's VDP.
     mutating func payloadAcknowledged() {
         spacing.isJustAcknowledged = true
+        if trail != nil {
+            for slot in inFlight { slots[slot]?.asking.isAcknowledged = true }
+        }
         inFlight = []
         payloadsLost = 0
         heldUntil = nil

@@ -177,6 +177,9 @@ struct VDPStation {
     /// How long a request waits for a bridge to be heard before its manager is told.
     var bridgeWait = OperationalTimers().responseWaitDelay
     var events: [StationVSIEvent] = []
+    /// What the exchanges about VSIs came to, in their order; nil where it is not wanted.
+    var trail: [VSITrailEntry]?
+    var isDrained = false
     var statistics = StationVDPStatistics()
 
     // MARK: Requests
@@ -241,8 +244,9 @@ struct VDPStation {
     /// Gives the command for what is wanted, or waits for a bridge to give it to.
     mutating func begin(_ slot: Int, at now: Instant) {
         guard let vsi = slots[slot] else { return }
-        guard let peer else {
-            waitForBridge(slot, at: now)
+        guard let peer, !isDrained else {
+            // One that is being released waits for that first.
+            if vsi.machine.state == .initial { waitForBridge(slot, at: now) }
             return
         }
         if let limit = peer.dialect.limit(for: vsi.request) {
@@ -268,6 +272,7 @@ struct VDPStation {
     private mutating func refuse(_ slot: Int, _ outcome: RequestOutcome, at now: Instant) {
         let isFilter = outcome == .groupIDsUnavailable || outcome == .inexpressible(.filterFormat)
         countFailure(slot)
+        trace(slot, .unaskable)
         modify(slot) { if $0.interest == .wanted { $0.interest = .refusedForGood } }
         // What is bound and can be named is released. Not even a De-Associate may carry group IDs: what is bound with them
         // ends here, and with the bridge when its keep-alives stay away.
@@ -296,6 +301,7 @@ struct VDPStation {
 
     /// Records how a command ended and tells its manager.
     private mutating func conclude(_ slot: Int, _ outcome: VDPStationMachine.Outcome, at now: Instant) {
+        traceEnd(slot, outcome)
         switch outcome {
         case .bound:
             statistics.commandsSucceeded &+= 1
@@ -304,7 +310,7 @@ struct VDPStation {
                 $0.reason = .success
                 $0.boundSince = $0.boundSince ?? now
             }
-            endRequest(slot, .granted)
+            endGranted(slot, at: now)
         case .refused(let refusal):
             countFailure(slot)
             if refusal.isKept { statistics.commandReverts &+= 1 }
@@ -323,7 +329,8 @@ struct VDPStation {
         case .timedOut: fail(slot, .timeout, .timedOut)
         case .peerLost: modify(slot) { $0.reason = .bridgeLost }
         case .released:
-            modify(slot) { if $0.interest == .withdrawn { $0.reason = nil } }
+            let isDrained = isDrained
+            modify(slot) { $0.reason = $0.interest == .withdrawn ? nil : isDrained ? .drained : $0.reason }
             if slots[slot]?.interest == .withdrawn { endRequest(slot, .released) }
         }
     }
@@ -351,11 +358,11 @@ struct VDPStation {
         let isWithdrawn = vsi.interest == .withdrawn
         if isWithdrawn { endRequest(slot, .released) }
         // What a bridge took along when it went is asked of the next one, also where it was wanted only once.
-        let isCarriedOver = peer == nil && vsi.boundSince != nil
+        let isCarriedOver = (peer == nil || isDrained) && vsi.boundSince != nil
         let isOver = vsi.request.persistence == .once && vsi.openRequest == nil && !isCarriedOver
         if isWithdrawn || isOver {
             forget(slot)
-        } else if peer == nil {
+        } else if peer == nil || isDrained {
             waitForBridge(slot, at: now)
         } else if vsi.interest == .refusedForGood {
             setWait(slot, .none)
@@ -398,18 +405,6 @@ struct VDPStation {
         return slot
     }
 
-    /// What the VSIs of the port take.
-    var use: ResourceUse { ResourceUse(vsis: slotOf.count, filterEntries: entryCount) }
-
-    /// Counts the filter entries of a VSI again.
-    mutating func countEntries(_ slot: Int) {
-        guard let vsi = slots[slot] else { return }
-        let count = vsi.filterEntries
-        guard count != vsi.countedEntries else { return }
-        entryCount += count - vsi.countedEntries
-        slots[slot]?.countedEntries = count
-    }
-
     private mutating func forget(_ slot: Int) {
         guard let vsi = slots[slot] else { return }
         setExchange(slot, .idle)
@@ -420,6 +415,7 @@ struct VDPStation {
                     VSIChange(vsiID: vsi.request.vsiID, from: vsi.reported, to: .deassociated, reason: vsi.reason)))
         }
         events.append(.forgotten(vsi.request.vsiID))
+        trace(slot, .forgotten)
         slotOf[vsi.request.vsiID] = nil
         slots[slot] = nil
         entryCount -= vsi.countedEntries

@@ -144,6 +144,8 @@ public enum VSIReason: String, Sendable, Hashable, CaseIterable {
     case bridgeLost = "bridge-lost"
     /// The bridge cannot answer about so many VSIs within the keep-alive period.
     case bridgeOverloaded = "bridge-overloaded"
+    /// The port is out of service for a while.
+    case drained
 
     /// The reason for a bridge's code; one that is not known counts as another failure (802.1Q 41.2.3).
     public init(_ reason: VDPReason) {

@@ -225,6 +225,9 @@ extension DataplaneWorld {
             if ownership != .adopted, !links.isEmpty {
                 fail("a link that is back is noticed", "\(name(vsiID)): \(links)")
             }
+            if ownership != .adopted, !kernel.links.values.contains(where: { $0.owner == vsiID }) {
+                fail("the end of a link's namespace is noticed", "\(name(vsiID)): \(slot)")
+            }
         case .missing:
             if managers[vsiID]?.isResumed != true { fail("what is missing is looked for", "\(name(vsiID))") }
         case .none: if !links.isEmpty { fail("a link that is there is known", "\(name(vsiID)): \(links)") }

@@ -164,12 +164,13 @@ struct DataplaneWorld {
             switch item {
             case .changed(let link): table.links[link.index]
             case .removed(let index), .moved(let index): table.links[index]
-            case .port: nil
+            case .port, .namespaceEnded: nil
             }
         table.take(item)
         note("heard \(item)")
         switch item {
         case .port: perform(machine.observe(.port, table))
+        case .namespaceEnded: perform(machine.observe(.namespaceEnd, table))
         case .changed(let link):
             if let before, before.name != link.name { tell(before.name, before) }
             tell(link.name, link)
@@ -193,6 +194,7 @@ struct DataplaneWorld {
             if let link = table.links[index] { tell(link.name, link) }
         }
         perform(machine.observe(.port, table))
+        perform(machine.observe(.namespaceEnd, table))
     }
 
     // MARK: Effects

@@ -27,6 +27,7 @@ struct SimulatedKernel {
         case removed(Int32)
         case moved(Int32)
         case port(mtu: UInt32)
+        case namespaceEnded
     }
 
     private(set) var links: [Int32: Link] = [:]
@@ -82,6 +83,7 @@ struct SimulatedKernel {
 
     mutating func end(namespace: Int) {
         for link in links.values where link.namespace == namespace { links[link.index] = nil }
+        news.append(.namespaceEnded)
     }
 
     /// A VSI was given up: what evbd does not see of its links is not its to delete.
@@ -121,6 +123,7 @@ struct SimulatedTable: LinkView {
             links[index] = nil
             left.insert(index)
         case .port(let mtu): portMTU = mtu
+        case .namespaceEnded: break
         }
     }
 

@@ -23,6 +23,8 @@ package struct StoredVSI: Equatable {
     var isLinkElsewhere = false
     /// The link of another process that it has, whatever address that has by now.
     var adopted: AdoptedLink?
+    /// The text by which people know it. An evbd that does not know labels reads over it.
+    var label: String?
 
     /// Why a file is not taken.
     enum Mistake: Error, Equatable, CustomStringConvertible {
@@ -63,6 +65,8 @@ extension StoredVSI {
         var isLinkElsewhere: Bool
         var adopted: AdoptedLink?
         var link: Link?
+        /// Left out where there is none, and where an older evbd has written.
+        var label: String?
     }
 
     private struct Organizational: Codable {
@@ -144,7 +148,7 @@ extension StoredVSI {
             organizational: request.organizational.map { Organizational(oui: Int($0.oui), octets: $0.octets) },
             owner: owner.stored.word, eventPort: Int(owner.stored.eventPort), isGranted: isGranted,
             isWithdrawn: isWithdrawn, isLinkElsewhere: isLinkElsewhere, adopted: adopted,
-            link: link.map { Link($0) })
+            link: link.map { Link($0) }, label: label)
         return JSONCoding.encode(document)
     }
 
@@ -184,6 +188,8 @@ extension StoredVSI {
         isLinkElsewhere = document.isLinkElsewhere
         adopted = document.adopted
         link = try Self.link(document.link)
+        // Nothing hangs on it: a label that may not be is left out, and the VSI goes on.
+        label = document.label.flatMap { VSILabel.problem(with: $0) == nil ? $0 : nil }
     }
 
     private static func filter(_ filters: [VSIFilter]) -> FilterInfo? {
@@ -237,6 +243,8 @@ extension RequestOwner {
         switch self {
         case .control: ("control", 0)
         case .libvirt(let eventPort): ("libvirt", eventPort)
+        // It is not stored.
+        case .probe: ("probe", 0)
         }
     }
 

@@ -5,8 +5,13 @@ final class ClosedQueue {
     private struct Waiter {
         var addresses: Set<HardwareAddress>
         var portIndex: Int32
-        var then: () -> Void
+        var then: (String?) -> Void
+        /// How often nftables has refused to open the addresses.
+        var refusals = 0
     }
+
+    /// Refusals, about a second apart, after which those who wait hear of them.
+    static let refusalsMax = 5
 
     /// What is to be made of addresses, by port; nothing that the kernel has already.
     private var pending: [Int32: [HardwareAddress: Bool]] = [:]
@@ -70,8 +75,8 @@ final class ClosedQueue {
         return addresses.contains { underWay.contains($0) || asked[$0] == false }
     }
 
-    /// Calls back when none of the addresses is.
-    func wait(_ addresses: Set<HardwareAddress>, port index: Int32, then: @escaping () -> Void) {
+    /// Calls back when none of the addresses is, or with why they are still closed.
+    func wait(_ addresses: Set<HardwareAddress>, port index: Int32, then: @escaping (String?) -> Void) {
         waiters.append(Waiter(addresses: addresses, portIndex: index, then: then))
     }
 
@@ -96,7 +101,8 @@ final class ClosedQueue {
     }
 
     /// nftables has refused the transaction under way: what it was to change is asked for again, unless it has been since.
-    func failed() {
+    func failed(_ problem: String) {
+        countRefusal(problem)
         for (index, changes) in underWay where installed[index] != nil {
             for (address, isClosed) in changes {
                 if isClosed { installed[index]?.remove(address) } else { installed[index]?.insert(address) }
@@ -112,6 +118,15 @@ final class ClosedQueue {
         underWay = [:]
     }
 
+    private func countRefusal(_ problem: String) {
+        let all = waiters
+        waiters = []
+        for var waiter in all {
+            if !opening[waiter.portIndex, default: []].isDisjoint(with: waiter.addresses) { waiter.refusals += 1 }
+            if waiter.refusals < Self.refusalsMax { waiters.append(waiter) } else { waiter.then(problem) }
+        }
+    }
+
     /// The transaction is done.
     func done() {
         opening = [:]
@@ -125,7 +140,7 @@ final class ClosedQueue {
         let all = waiters
         waiters = []
         for waiter in all {
-            if isOpening(waiter.addresses, port: waiter.portIndex) { waiters.append(waiter) } else { waiter.then() }
+            if isOpening(waiter.addresses, port: waiter.portIndex) { waiters.append(waiter) } else { waiter.then(nil) }
         }
     }
 }

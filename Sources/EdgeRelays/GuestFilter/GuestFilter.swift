@@ -4,7 +4,7 @@
 // `GuestRules` writes the rules. `PortGate` decides about those of a port, `GuestLinks` about those of links.
 
 package import Dataplane
-internal import EVBTime
+package import EVBTime
 package import EventLoop
 internal import LinuxSystem
 package import Logging
@@ -28,8 +28,10 @@ package final class GuestFilter {
     /// How long after a refusal by nftables closed addresses are tried again.
     private static let closedRetry = Interval.seconds(1)
     /// How far apart listings of all rules are, as news may be lost; they take at most one part in so many of the time.
-    private static let comparisonPeriod = Interval.seconds(30)
+    private let comparisonPeriod: Interval
     private static let spentShare: UInt64 = 100
+    /// The same for listings after a refusal.
+    private static let retryShare: UInt64 = 10
 
     /// Whether the host's IP is kept off evbd's links.
     private enum HostShield {
@@ -66,6 +68,11 @@ package final class GuestFilter {
     /// Chains of which another process has removed something, and which are to be made again whatever they have now.
     private var suspects: Set<String> = []
     private var comparisonTimer: Timers.Timer?
+    /// The rules that nftables has refused when they were to be restored, and how often in a row it has refused any.
+    private var unrestored: Set<String> = []
+    private var restoreFailures = 0
+    /// How long the last listing took.
+    private var lookTime = Interval(nanoseconds: 0)
     /// What an earlier evbd has left.
     package let former: GuestRulesListing
     /// What evbd's frames are known by at all ports. The one of an earlier run still passes the rules of that run.
@@ -78,7 +85,11 @@ package final class GuestFilter {
     var lingering: [String: EdgeRelay] = [:]
 
     /// Reads the rules that an earlier evbd has left, and makes none yet.
-    package init(programmer: KernelQueue, loop: EventLoop, timers: Timers, logger: Logger) {
+    package init(
+        programmer: KernelQueue, loop: EventLoop, timers: Timers, logger: Logger,
+        comparisonPeriod: Interval = .seconds(30)
+    ) {
+        self.comparisonPeriod = comparisonPeriod
         self.programmer = programmer
         self.loop = loop
         self.timers = timers
@@ -174,9 +185,10 @@ package final class GuestFilter {
         flush(at: isUrgent ? timers.now : timers.now + Self.closedDelay)
     }
 
-    /// Calls back when none of these addresses is closed in the kernel any more.
-    func awaitOpen(_ addresses: Set<HardwareAddress>, port index: Int32, then: @escaping () -> Void) {
-        guard closedQueue.isOpening(addresses, port: index) else { return then() }
+    /// Calls back when none of these addresses is closed in the kernel any more, or with the problem when nftables has refused that
+    /// time and again.
+    func awaitOpen(_ addresses: Set<HardwareAddress>, port index: Int32, then: @escaping (String?) -> Void) {
+        guard closedQueue.isOpening(addresses, port: index) else { return then(nil) }
         closedQueue.wait(addresses, port: index, then: then)
         let earliest = lastChangeAt.map { $0 + Self.closedGap } ?? timers.now
         flush(at: max(earliest, timers.now))
@@ -209,12 +221,12 @@ package final class GuestFilter {
             logger.warning("evbd will not notice when the guest filter is flushed", metadata: ["reason": "\(error)"])
         }
         comparisonTimer = timers.timer { [weak self] in self?.lookForRules() }
-        comparisonTimer?.set(timers.now + Self.comparisonPeriod)
+        comparisonTimer?.set(timers.now + comparisonPeriod)
     }
 
     private func lookForRules() {
         let began = timers.now
-        comparisonTimer?.set(began + Self.comparisonPeriod)
+        comparisonTimer?.set(began + comparisonPeriod)
         guard !inForce.isEmpty else { return suspects = [] }
         // The listing under way may be older than this removal; then there is another after it.
         let (all, next) = (suspects, looking.next { suspects })
@@ -223,8 +235,8 @@ package final class GuestFilter {
         _ = programmer.perform(Self.list) { [weak self] answer in
             guard let self, let ended = looking.ended(turn) else { return }
             restore(Self.listing(answer), suspects: all)
-            let spent = timers.now.since(began)
-            comparisonTimer?.set(began + max(Self.comparisonPeriod, spent * Self.spentShare))
+            lookTime = timers.now.since(began)
+            comparisonTimer?.set(began + max(comparisonPeriod, lookTime * Self.spentShare))
             if ended.mustCompare { lookForRules() }
         }
     }
@@ -249,16 +261,29 @@ package final class GuestFilter {
             closedQueue.lost(allBut: present, port: index)
             return refill(present)
         }.count
+        if missing.isEmpty { unrestored = [] }
+        restoreFailures = unrestored.isEmpty ? 0 : restoreFailures + 1
         guard !missing.isEmpty || refilled > 0 && isSettled else { return }
-        logger.warning(
+        logger.log(
+            level: unrestored.isEmpty ? .warning : .debug,
             "another process has removed rules of the guest filter; restoring them",
             metadata: ["links": "\(missing.count)", "address sets": "\(refilled)"])
-        for rules in missing.values {
-            change(rules) { [logger] problem in
-                guard let problem else { return }
-                logger.error("the guest filter cannot be set up again", metadata: ["problem": "\(problem)"])
+        for (key, rules) in missing {
+            change(rules) { [weak self] problem in
+                if let problem { self?.restoringFailed(key, problem) } else { self?.unrestored.remove(key) }
             }
         }
+    }
+
+    /// Rules that another process has removed cannot be set up again now. They are looked for again, the later the more often.
+    private func restoringFailed(_ key: String, _ problem: String) {
+        guard inForce[key] != nil else { return }
+        if unrestored.insert(key).inserted {
+            logger.error(
+                "the guest filter cannot be set up again; trying again", metadata: ["problem": "\(problem)"])
+        }
+        let delay = Interval.seconds(1 << UInt64(min(restoreFailures, 5)))
+        comparisonTimer?.set(timers.now + max(delay, lookTime * Self.retryShare))
     }
 
     /// Whether a chain is among some that are named without the family of their table.
@@ -365,7 +390,7 @@ package final class GuestFilter {
         logger.error(
             "nftables refuses a change of the addresses that may not send; trying again",
             metadata: ["problem": "\(problem)"])
-        closedQueue.failed()
+        closedQueue.failed(problem)
         flush(at: timers.now + Self.closedRetry)
     }
 

@@ -170,9 +170,9 @@ package final class PortGate {
         return !filter.closedQueue.isOpening(closed.openAddresses(of: vsiID), port: index)
     }
 
-    /// Calls back when the addresses of an associated VSI pass, or cannot be made to.
-    func whenOpen(_ vsiID: VSIID, then: @escaping () -> Void) {
-        guard let index = rules?.index else { return then() }
+    /// Calls back when the addresses of an associated VSI pass, or with why they still do not. They are tried again all the same.
+    func whenOpen(_ vsiID: VSIID, then: @escaping (String?) -> Void) {
+        guard let index = rules?.index else { return then(nil) }
         filter.awaitOpen(closed.openAddresses(of: vsiID), port: index, then: then)
     }
 }

@@ -29,6 +29,9 @@ extension EdgeRelay {
                     link.map(value)), self))
     }
 
+    /// A network namespace has ended, and with it the links that were in it.
+    package func namespaceEnded() { perform(machine.observe(.namespaceEnd, self)) }
+
     /// A link that evbd has made comes back from another network namespace, and its VSI was given up meanwhile: it goes.
     package func discard(_ vsiID: VSIID, _ link: KernelLink) {
         guard let current = table[link.index], current.macvlanMode != nil, isOnPort(current) else { return }

@@ -18,7 +18,7 @@ extension EdgeRelay {
         case .create(let spec, let vlan, let mode): create(vsiID, operation, spec, vlan, mode)
         case .delete(let index): run(vsiID, operation, .delete(index: index))
         case .look(let index): run(vsiID, operation, .look(index: index))
-        case .locate: locate(vsiID, operation)
+        case .locate: search(vsiID) { relay, result in relay.finished(vsiID, operation, result) }
         case .setMode(let index, let mode):
             run(vsiID, operation, .setMacvlanMode(index: index, MacvlanMode(mode)))
         case .setMTU(let index, let mtu): run(vsiID, operation, .setMTU(index: index, mtu))
@@ -26,15 +26,27 @@ extension EdgeRelay {
             whenHostIsOff { relay in relay.run(vsiID, operation, .keepHostOff(index: index)) }
         case .installFilter(let index):
             // The kernel has told of a new link before it answered, but that may not have been read yet.
-            if table[index] == nil { table.catchUp() }
-            guard let link = table[index] else { return finished(vsiID, operation, .gone) }
-            guests.secure(link) { [weak self] problem in
-                if let problem { self?.tellUnguarded(vsiID, link, problem) } else { self?.unguarded[vsiID] = nil }
-                self?.finished(vsiID, operation, .done)
+            guard table[index] == nil else { return installFilter(vsiID, operation, index) }
+            table.whenCaughtUp { [weak self] in self?.installFilter(vsiID, operation, index) }
+        case .openAddresses:
+            gate.whenOpen(vsiID) { [weak self] problem in
+                self?.finished(vsiID, operation, problem.map { .failed(Self.unopened($0)) } ?? .done)
             }
-        case .openAddresses: gate.whenOpen(vsiID) { [weak self] in self?.finished(vsiID, operation, .done) }
         case .setUp(let index, let isUp): run(vsiID, operation, .setUp(index: index, isUp))
         }
+    }
+
+    private func installFilter(_ vsiID: VSIID, _ operation: LinkOperation, _ index: Int32) {
+        guard let link = table[index] else { return finished(vsiID, operation, .gone) }
+        guests.secure(link) { [weak self] problem in
+            if let problem { self?.tellUnguarded(vsiID, link, problem) } else { self?.unguarded[vsiID] = nil }
+            self?.finished(vsiID, operation, .done)
+        }
+    }
+
+    private static func unopened(_ problem: String) -> LinkFailure {
+        LinkFailure(
+            .unopened, "open the guest filter: frames of the VSI are still dropped, for nftables refuses: \(problem)")
     }
 
     private func finished(_ vsiID: VSIID, _ operation: LinkOperation, _ result: LinkResult) {
@@ -55,20 +67,6 @@ extension EdgeRelay {
         case .failure(let error):
             if error.kind == .notFound { table.catchUp() }
             return .failed(explained(error, of: operation))
-        }
-    }
-
-    private func locate(_ vsiID: VSIID, _ operation: LinkOperation) {
-        submit(.locate(alias: Self.alias(vsiID))) { relay, result in
-            switch result {
-            case .success(let link?) where link.isElsewhere: relay.finished(vsiID, operation, .elsewhere)
-            case .success(let link?):
-                relay.table.catchUp()
-                relay.finished(vsiID, operation, .link(relay.value(link), relay.ownership(of: link, nil)))
-            case .success(nil): relay.finished(vsiID, operation, .gone)
-            // Not known, which is not gone: another link beside it would have its address.
-            case .failure(let error): relay.finished(vsiID, operation, .failed(LinkFailure(error)))
-            }
         }
     }
 

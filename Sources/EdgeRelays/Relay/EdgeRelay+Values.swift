@@ -69,6 +69,7 @@ extension NetlinkError {
             case .notFound: .notFound
             case .exists: .exists
             case .cancelled: .cancelled
+            case .unopened: .busy
             case .other: .other
             }
         let parts = failure.text.split(separator: ":", maxSplits: 1)

@@ -93,6 +93,7 @@ package final class EdgeRelay {
     /// Operations that wait for the worker, and how many it has. What it does not have is not done when evbd stops.
     package var queue = FIFO<(command: LinkCommand, then: (Result<Link?, NetlinkError>) -> Void)>()
     package var underWay = 0
+    var searching = RelaySearch()
     var isStopped = false
     package let timers: Timers
     private var retryTimers: [VSIID: Timers.Timer] = [:]

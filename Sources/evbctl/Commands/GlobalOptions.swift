@@ -32,10 +32,16 @@ struct GlobalOptions: ParsableArguments {
         do {
             try body(try Self.connect(socketPath))
         } catch {
-            let failure = Failure(error)
-            Terminal.complain(failure.text)
-            throw ExitCode(failure.status)
+            throw ExitCode(complain(error).status)
         }
+    }
+
+    /// Prints a failure on standard error: in words, or with --json as one object.
+    @discardableResult
+    func complain(_ error: ControlClientError) -> Failure {
+        let failure = Failure(error)
+        Terminal.complain(json ? failure.json.pretty : failure.text)
+        return failure
     }
 
     /// Who may not use the control socket may still look: evbd may have a read-only socket beside it.
@@ -58,11 +64,18 @@ struct GlobalOptions: ParsableArguments {
     ) throws {
         try withClient { client throws(ControlClientError) in
             let answer = try client.call(method, parameters, timeoutMilliseconds: timeoutMilliseconds)
-            if json {
-                print((answer.parameters[key] ?? .null).pretty)
-            } else {
-                Terminal.show(text(Terminal.presenter, try answer.value(key, as: type)))
-            }
+            try show(answer, key, as: type, text)
+        }
+    }
+
+    /// Shows an answer as JSON or as text.
+    func show<Value: Decodable>(
+        _ answer: ControlAnswer, _ key: String, as type: Value.Type, _ text: (Presenter, Value) -> String
+    ) throws(ControlClientError) {
+        if json {
+            print((answer.parameters[key] ?? .null).pretty)
+        } else {
+            Terminal.show(text(Terminal.presenter, try answer.value(key, as: type)))
         }
     }
 }

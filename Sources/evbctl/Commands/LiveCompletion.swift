@@ -9,7 +9,8 @@ internal import JSON
 ///
 /// Without an evbd that answers in time there are none, and nothing is printed.
 enum LiveCompletion: Sendable {
-    case ports, vsis, links
+    /// `vsis` are VSIIDs alone; `vsiNames` are all names by which a command takes a VSI.
+    case ports, vsis, vsiNames, links, labels, macs
 
     /// How long evbd may take to accept the call, and again to answer it.
     static let patience = Duration.seconds(1)
@@ -50,9 +51,26 @@ enum LiveCompletion: Sendable {
                 for port in try answer.value("ports", as: [PortStatus].self) { take(port.interface) }
             case .vsis:
                 try Self.eachVSI(client) { take($0.vsiID) }
+            case .vsiNames:
+                // Names first: what people type is what people remember, and there may be more VSIs than words.
+                var vsiIDs: [String] = []
+                try Self.eachVSI(client) { vsi in
+                    if let link = vsi.link { take(link.name) }
+                    if let label = vsi.label { take(label) }
+                    if vsiIDs.count < Self.maximumWords { vsiIDs.append(vsi.vsiID) }
+                }
+                vsiIDs.forEach(take)
             case .links:
                 try Self.eachVSI(client) { vsi in
                     if let link = vsi.link { take(link.name) }
+                }
+            case .labels:
+                try Self.eachVSI(client) { vsi in
+                    if let label = vsi.label { take(label) }
+                }
+            case .macs:
+                try Self.eachVSI(client) { vsi in
+                    for mac in vsi.filters.compactMap(\.mac) { take(mac) }
                 }
             }
         } catch {

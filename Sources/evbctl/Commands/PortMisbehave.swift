@@ -36,8 +36,8 @@ struct PortMisbehave: ParsableCommand {
     var count: Int?
 
     @Option(
-        help: ArgumentHelp("Refuse this VSI and no other.", valueName: "vsiid"), completion: LiveCompletion.vsis.kind,
-        transform: parseVSIID)
+        help: ArgumentHelp("Refuse this VSI and no other.", valueName: "vsi"),
+        completion: LiveCompletion.vsiNames.kind, transform: VSINames.checked)
     var vsi: String?
 
     @Option(help: ArgumentHelp("Answer so much later; acknowledgements are in time.", valueName: "ms"))
@@ -97,7 +97,17 @@ struct PortMisbehave: ParsableCommand {
     }
 
     func run() throws {
-        let request = MisbehaveRequest(interface: interface, misbehaviour: off ? nil : misbehaviour)
-        try global.show(.misbehave, request, "port", as: PortDetails.self) { $0.misbehaviour($1.port) }
+        try global.withClient { client throws(ControlClientError) in
+            var misbehaviour = misbehaviour
+            if let vsi {
+                misbehaviour.vsiID = try client.select(
+                    vsi, port: interface, timeoutMilliseconds: GlobalOptions.answerMilliseconds
+                ).vsiID
+            }
+            let answer = try client.call(
+                .misbehave, MisbehaveRequest(interface: interface, misbehaviour: off ? nil : misbehaviour),
+                timeoutMilliseconds: GlobalOptions.answerMilliseconds)
+            try global.show(answer, "port", as: PortDetails.self) { $0.misbehaviour($1.port) }
+        }
     }
 }

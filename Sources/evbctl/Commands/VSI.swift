@@ -9,12 +9,21 @@ struct VSI: ParsableCommand {
         abstract: "Look at VSIs, the virtual station interfaces of machines, and associate them with the bridge.",
         discussion: """
             A VSIID is a UUID, or a text that names its format: ipv4:192.0.2.1, ipv6:2001:db8::1, \
-            mac:52:54:00:00:c7:3e or local:...
+            mac:52:54:00:00:c7:3e, or local: and 32 hexadecimal digits of one's own choice.
 
-            EXAMPLE
+            Commands take a VSI by its VSIID, by the first digits of a UUID (at least 4), by its link, by a MAC address of its \
+            filter, or by its label. What means several VSIs is refused, and they are listed. A name in full goes before the \
+            first digits of a UUID; id=, link=, mac= or label= before a name says which is meant.
+
+            EXAMPLES
               evbctl vsi list
+              evbctl vsi show vm1
+              evbctl vsi show 5ab5c6
+              evbctl vsi deassociate label=web link=vm2
             """,
-        subcommands: [VSIList.self, VSIShow.self, VSIAssociate.self, VSIPreassociate.self, VSIDeassociate.self])
+        subcommands: [
+            VSIList.self, VSIShow.self, VSIAssociate.self, VSIPreassociate.self, VSIDeassociate.self, VSIRetry.self,
+        ])
 }
 
 struct VSIList: ParsableCommand {
@@ -61,22 +70,26 @@ struct VSIList: ParsableCommand {
 struct VSIShow: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "show",
-        abstract: "Show one VSI, and the EVB MIB's objects of it.",
+        abstract: "Show VSIs, and the EVB MIB's objects of them.",
         discussion: """
-            The prefix ieee8021BridgeEvb of the MIB's objects is left out.
+            The prefix ieee8021BridgeEvb of the MIB's objects is left out. With --json, several VSIs are an array.
 
-            EXAMPLE
+            EXAMPLES
+              evbctl vsi show vm1
               evbctl vsi show 5ab5c6a6-9f4b-4d27-a1bb-3b8d9d7b6a51
             """)
 
-    @Argument(
-        help: ArgumentHelp("The VSI.", valueName: "vsiid"), completion: LiveCompletion.vsis.kind,
-        transform: parseVSIID)
-    var vsiID: String
-
+    @OptionGroup var names: VSINames
     @OptionGroup var global: GlobalOptions
 
     func run() throws {
-        try global.show(.getVSI, GetVSIRequest(vsiID: vsiID), "vsi", as: VSIDetails.self) { $0.vsi($1) }
+        try global.showEach(names, "vsi", as: VSIDetails.self, separator: "") {
+            client, vsi throws(ControlClientError) in
+            try client.call(
+                .getVSI, GetVSIRequest(vsiID: vsi.vsiID, port: vsi.port),
+                timeoutMilliseconds: GlobalOptions.answerMilliseconds)
+        } text: {
+            $0.vsi($1)
+        }
     }
 }

@@ -20,10 +20,7 @@ struct VSIAssociate: ParsableCommand {
     @OptionGroup var global: GlobalOptions
 
     func run() throws {
-        try global.show(
-            .associate, options.request(reserve: false), "vsi", as: VSIStatus.self,
-            timeoutMilliseconds: options.wait.timeoutMilliseconds
-        ) { $0.outcome($1) }
+        try options.ask(.associate, reserve: false, global)
     }
 }
 
@@ -48,39 +45,34 @@ struct VSIPreassociate: ParsableCommand {
     @OptionGroup var global: GlobalOptions
 
     func run() throws {
-        try global.show(
-            .preAssociate, options.request(reserve: reserve), "vsi", as: VSIStatus.self,
-            timeoutMilliseconds: options.wait.timeoutMilliseconds
-        ) { $0.outcome($1) }
+        try options.ask(.preAssociate, reserve: reserve, global)
     }
 }
 
 struct VSIDeassociate: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "deassociate",
-        abstract: "De-associate a VSI: its traffic is cut, the bridge releases it, and evbd forgets it.",
+        abstract: "De-associate VSIs: their traffic is cut, the bridge releases them, and evbd forgets them.",
         discussion: """
-            EXAMPLE
-              evbctl vsi deassociate 5ab5c6a6-9f4b-4d27-a1bb-3b8d9d7b6a51
+            Several are de-associated one after the other, and the rest also where one fails; none, where a name means no VSI or \
+            several.
+
+            EXAMPLES
+              evbctl vsi deassociate vm1
+              evbctl vsi deassociate 5ab5c6a6-9f4b-4d27-a1bb-3b8d9d7b6a51 --no-wait
             """)
 
-    @Argument(
-        help: ArgumentHelp("The VSI.", valueName: "vsiid"), completion: LiveCompletion.vsis.kind,
-        transform: parseVSIID)
-    var vsiID: String
-
-    @Option(
-        help: ArgumentHelp("The port that it is on (default: wherever it is).", valueName: "iface"),
-        completion: LiveCompletion.ports.kind)
-    var port: String?
-
+    @OptionGroup var names: VSINames
     @OptionGroup var wait: WaitOptions
     @OptionGroup var global: GlobalOptions
 
     func run() throws {
-        let request = DeassociateRequest(vsiID: vsiID, port: port, waitMilliseconds: wait.milliseconds)
-        try global.show(
-            .deassociate, request, "vsi", as: VSIStatus.self, timeoutMilliseconds: wait.timeoutMilliseconds
-        ) { $0.outcome($1) }
+        try global.showEach(names, "vsi", as: VSIStatus.self) { client, vsi throws(ControlClientError) in
+            let request = DeassociateRequest(
+                vsiID: vsi.vsiID, port: vsi.port, waitMilliseconds: wait.milliseconds)
+            return try client.call(.deassociate, request, timeoutMilliseconds: wait.timeoutMilliseconds)
+        } text: {
+            $0.outcome($1)
+        }
     }
 }

@@ -30,9 +30,12 @@ struct WaitOptions: ParsableArguments {
 /// What a VSI is to be.
 struct VSIOptions: ParsableArguments {
     @Argument(
-        help: ArgumentHelp("The VSI: a UUID, or a text after ipv4:, ipv6:, mac: or local:.", valueName: "vsiid"),
-        completion: LiveCompletion.vsis.kind, transform: parseVSIID)
-    var vsiID: String
+        help: ArgumentHelp(
+            "The VSI: a UUID, or a text after ipv4:, ipv6:, mac: or local:. One that is known may be given by its link, a MAC "
+                + "address, its label or the first digits of its UUID.",
+            valueName: "vsi"),
+        completion: LiveCompletion.vsiNames.kind, transform: VSINames.checked)
+    var vsi: String
 
     @Option(help: ArgumentHelp("The port that it is on.", valueName: "iface"), completion: LiveCompletion.ports.kind)
     var port: String
@@ -101,9 +104,21 @@ struct VSIOptions: ParsableArguments {
         help: "Whether the link takes frames to all multicast groups (default: as the port's settings say).")
     var linkAllmulticast: Bool?
 
+    @Option(
+        help: ArgumentHelp(
+            "A text by which people know the VSI, at most 64 characters; '' removes it (default: the one it has).",
+            valueName: "text"))
+    var label: String?
+
     @OptionGroup var wait: WaitOptions
 
     func validate() throws {
+        if let label, !label.isEmpty, let problem = VSILabel.problem(with: label) {
+            throw ValidationError("the label \(problem); \(VSILabel.rule)")
+        }
+        if let link, let problem = InterfaceName.problem(withLink: link) {
+            throw ValidationError("--link \(link) is no name of an interface: it \(problem); \(InterfaceName.rule)")
+        }
         guard (0...255).contains(typeVersion) else {
             throw ValidationError("--type-version \(typeVersion) is out of range; give 0 to 255")
         }
@@ -142,26 +157,27 @@ struct VSIOptions: ParsableArguments {
         }
     }
 
-    func request(reserve: Bool) -> VSIRequest {
+    /// The request for the VSI that ``vsi`` names.
+    func request(_ vsiID: String, reserve: Bool) -> VSIRequest {
         VSIRequest(
             vsiID: vsiID, port: port, managerID: manager, typeID: type, typeVersion: typeVersion, filters: filter,
             migrating: migrating, suspended: suspended, organizational: organizational,
             link: link.map { VSILink(name: $0, kind: linkKind, mode: linkMode) }, linkMTU: linkMTU,
-            linkSources: linkSource.map { $0.lowercased() }, linkAllmulticast: linkAllmulticast, reserve: reserve,
-            waitMilliseconds: wait.milliseconds)
+            linkSources: linkSource.map { $0.lowercased() }, linkAllmulticast: linkAllmulticast, label: label,
+            reserve: reserve, waitMilliseconds: wait.milliseconds)
     }
 }
 
-/// Takes a VSIID that has the shape of one; what stands behind the colon of a prefix is read by evbd.
-func parseVSIID(_ text: String) throws -> String {
-    let lowered = text.lowercased()
-    let hasPrefix = ["uuid:", "ipv4:", "ipv6:", "mac:", "local:"].contains { lowered.hasPrefix($0) }
-    let groups = lowered.split(separator: "-", omittingEmptySubsequences: false).map(\.count)
-    let isUUID = (groups == [8, 4, 4, 4, 12] || groups == [32]) && lowered.allSatisfy { $0 == "-" || $0.isHexDigit }
-    guard hasPrefix || isUUID else {
-        throw ValidationError("\(text) is no VSIID; give a UUID, or ipv4:, ipv6:, mac: or local: and the ID")
+extension VSIOptions {
+    /// Asks for the VSI, and shows what has become of it.
+    func ask(_ method: ControlMethod, reserve: Bool, _ global: GlobalOptions) throws {
+        try global.withClient { client throws(ControlClientError) in
+            let vsi = try client.select(vsi, port: port, timeoutMilliseconds: GlobalOptions.answerMilliseconds)
+            let answer = try client.call(
+                method, request(vsi.vsiID, reserve: reserve), timeoutMilliseconds: wait.timeoutMilliseconds)
+            try global.show(answer, "vsi", as: VSIStatus.self) { $0.outcome($1) }
+        }
     }
-    return text
 }
 
 /// Reads a VSI type: 24 bits, decimal or after `0x` hexadecimal.

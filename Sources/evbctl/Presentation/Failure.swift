@@ -1,22 +1,44 @@
 // What went wrong, in words and as an exit status.
 
 internal import EVBControl
+internal import JSON
 internal import TerminalText
 
 /// A failure as a user meets it.
-struct Failure: Equatable {
+struct Failure: Error, Equatable {
     /// Exit statuses, as interface.md promises them.
     enum Status {
         static let refused: Int32 = 1
         static let noDaemon: Int32 = 3
         static let noAnswer: Int32 = 4
         static let usage: Int32 = 64
+        static let noPermission: Int32 = 77
     }
 
     /// What failed and why, and on the next line what to do.
     var text: String
     /// The exit status.
     var status: Int32
+    /// The name of the failure for programs: the error of io.evbd without its interface, or one of evbctl's own.
+    var name: String
+    /// What failed and why.
+    var message: String
+    /// What to do about it; empty where there is nothing.
+    var remedy: String
+
+    /// The failure for programs.
+    var json: JSONValue {
+        .object([
+            JSONValue.Member("error", .string(name)), JSONValue.Member("message", .string(message)),
+            JSONValue.Member("remedy", .string(remedy)),
+        ])
+    }
+
+    /// A mistake in the arguments.
+    init(usage message: String, remedy: String) {
+        (name, self.message, self.remedy, status) = ("Usage", message, remedy, Status.usage)
+        text = "evbctl: \(printable(message))"
+    }
 
     init(_ error: ControlClientError) {
         let what: String
@@ -24,34 +46,43 @@ struct Failure: Equatable {
         switch error {
         case .noDaemon(let socket, let cause):
             (what, advice) = Self.words(socket, cause)
-            status = Status.noDaemon
+            status = cause == .forbidden ? Status.noPermission : Status.noDaemon
+            name = cause == .forbidden ? "NoPermission" : "NoDaemon"
         case .silent(let socket, let milliseconds):
             what = "evbd does not answer on \(socket): it took the call and said nothing for \(milliseconds / 1000) s"
             advice = "see its log (journalctl -u evbd); restart it if it hangs"
             status = Status.noDaemon
+            name = "NoDaemon"
         case .closed(let socket):
             what = "evbd closed the connection on \(socket) before it answered"
             advice = "it may have been stopped, or serve as many clients as it takes; see journalctl -u evbd"
             status = Status.noDaemon
+            name = "NoDaemon"
         case .garbled(let socket, let detail):
             what = "what answers on \(socket) is not understood: \(detail)"
             advice = "check that the socket is evbd's, and that evbctl is as new as evbd (evbctl version)"
             status = Status.noDaemon
+            name = "NotUnderstood"
         case .refused(let error):
             what = error.message
             advice = error.hint
+            name = error.shortName
             status =
                 switch error.failure {
                 case .noAnswer, .noBridge: Status.noAnswer
                 case .invalidArgument: Status.usage
-                case .noSuchPort, .noSuchVSI, .refused, .linkFailed, .busy, .readOnly, .invalidConfiguration, .endsVSIs:
+                case .readOnly: Status.noPermission
+                case .noSuchPort, .noSuchVSI, .refused, .linkFailed, .busy, .invalidConfiguration, .endsVSIs,
+                    .nothingToRetry:
                     Status.refused
                 }
         case .misunderstood(let error, let detail):
             what = "evbd does not take the call: \(error)\(detail.map { " (\($0))" } ?? "")"
             advice = "check that evbctl and evbd are of the same release (evbctl version)"
             status = Status.refused
+            name = "NotUnderstood"
         }
+        (message, remedy) = (what, advice)
         text = "evbctl: \(printable(what))"
         if case .refused(let error) = error, case .invalidConfiguration(let mistakes) = error.failure {
             // A line each, as evbd --check-config has them.

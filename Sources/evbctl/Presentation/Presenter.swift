@@ -47,7 +47,7 @@ struct Presenter {
                 Cell("\(port.vsis.deassociated)", port.vsis.deassociated > 0 ? .bad : .plain),
             ])
         }
-        let warnings = ports.filter { $0.misbehaviour != nil }.map(misbehaviour)
+        let warnings = ports.filter { $0.misbehaviour != nil }.map(misbehaviour) + ports.compactMap(drain)
         return ([table.rendered(colour: colour)] + warnings).joined(separator: "\n\n")
     }
 
@@ -122,7 +122,7 @@ struct Presenter {
             let list = unknown.addresses.joined(separator: ", ") + (rest > 0 ? " and \(rest) more" : "")
             facts.rows.append([Cell("Without VSI"), Cell("\(list): not filtered by a VSI, associate them", .warning)])
         }
-        let warning = port.misbehaviour == nil ? [] : [misbehaviour(port)]
+        let warning = (port.misbehaviour == nil ? [] : [misbehaviour(port)]) + [drain(port)].compactMap(\.self)
         let problems = problems(details.problems, isPortKnown: true)
         return
             (warning + problems + [
@@ -177,7 +177,8 @@ struct Presenter {
         let vsi = details.vsi
         var facts = Table(heading: [])
         facts.rows = [
-            [Cell("VSI"), Cell(vsi.vsiID, .heading)], [Cell("Format"), Cell(vsi.vsiIDFormat.rawValue)],
+            [Cell("VSI"), Cell(vsi.vsiID, .heading)], [Cell("Label"), Cell(vsi.label ?? "-")],
+            [Cell("Format"), Cell(vsi.vsiIDFormat.rawValue)],
             [Cell("Port"), Cell(vsi.port)], [Cell("State"), state(vsi)],
             [Cell("Reason"), Cell(vsi.reason.map { "\($0.rawValue)" } ?? "-")],
             [Cell("Manager"), Cell(vsi.managerID ?? "the bridge's own")],

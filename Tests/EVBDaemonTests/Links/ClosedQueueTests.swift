@@ -30,7 +30,7 @@ import Testing
         queue.done()
         set(one, false)
         var calls = 0
-        queue.wait([one], port: 2) { calls += 1 }
+        queue.wait([one], port: 2) { _ in calls += 1 }
         #expect(queue.isOpening([one], port: 2) && !queue.isOpening([two], port: 2) && !queue.isOpening([one], port: 3))
         #expect(queue.take().map(\.commands) == [GuestRules.closed(2, adding: [], removing: [one])])
         queue.callBack()
@@ -42,7 +42,7 @@ import Testing
         _ = queue.take()
         queue.done()
         set(one, false)
-        queue.wait([one], port: 2) { calls += 1 }
+        queue.wait([one], port: 2) { _ in calls += 1 }
         set(one, true)
         queue.callBack()
         #expect(calls == 2 && queue.isEmpty)
@@ -59,7 +59,7 @@ import Testing
         #expect(queue.take().map(\.commands) == [GuestRules.closed(2, adding: [one], removing: [])])
         set(one, false)
         var calls = 0
-        queue.wait([one], port: 2) { calls += 1 }
+        queue.wait([one], port: 2) { _ in calls += 1 }
         queue.forget(port: 2)
         #expect(calls == 1 && queue.isEmpty && queue.installed(port: 2).isEmpty)
     }
@@ -77,7 +77,36 @@ import Testing
         queue.releaseBegins(port: 2)
         queue.releaseBegins(port: 2)
         #expect(queue.take().map(\.commands) == [GuestRules.closed(2, adding: [one], removing: [])])
-        queue.failed()
+        queue.failed("refused")
         #expect(queue.take().count == 2, "both belong to one transaction")
+    }
+
+    @Test(
+        "SEC-1115 who waits for an opening that nftables refuses time and again hears why; it is asked for again all the same"
+    )
+    func refusedOpening() {
+        set(one, true)
+        set(two, true)
+        _ = queue.take()
+        queue.done()
+        var heard: [String] = []
+        set(one, false)
+        queue.wait([one], port: 2) { heard.append("one: \($0 ?? "open")") }
+        for attempt in 1...ClosedQueue.refusalsMax {
+            #expect(heard.isEmpty, "after \(attempt - 1) refusals")
+            _ = queue.take()
+            // One that comes late has not been refused as often.
+            if attempt == 2 {
+                set(two, false)
+                queue.wait([two], port: 2) { heard.append("two: \($0 ?? "open")") }
+            }
+            queue.failed("no memory")
+            queue.done()
+        }
+        #expect(heard == ["one: no memory"])
+        #expect(queue.isOpening([one], port: 2), "it goes on")
+        _ = queue.take()
+        queue.done()
+        #expect(heard == ["one: no memory", "two: open"] && !queue.isOpening([one], port: 2))
     }
 }

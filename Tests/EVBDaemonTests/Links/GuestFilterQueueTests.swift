@@ -5,6 +5,7 @@ import EVBWire
 import LinuxSystem
 import Logging
 import Netlink
+import Nftables
 import Synchronization
 import Testing
 
@@ -54,7 +55,7 @@ private final class Bench {
         queue = try KernelQueue(loop: loop, worker: KernelWorker(capacity: 16, perform: { pad.perform($0) }))
         filter = GuestFilter(
             programmer: queue, loop: loop, timers: timers,
-            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, comparisonPeriod: .seconds(3600))
     }
 
     /// Runs the loop until something is so.
@@ -142,5 +143,29 @@ private final class Bench {
         try bench.run { bench.filter.isSettled }
         #expect(gate.isRaised)
         bench.queue.finish()
+    }
+}
+
+extension EnforcementTests {
+    /// What another process removes, with a kernel that makes notes.
+    @Suite struct GuestFilterRestoringTests {
+        @Test("SEC-1117 rules of the guest filter that cannot be restored are restored later, without news")
+        func restoring() throws {
+            let bench = try Bench()
+            var isProtected = false
+            bench.filter.protect(GuestRules.Guest(index: 7, name: "vm7")) { _ in isProtected = true }
+            try bench.run { isProtected }
+            bench.pad.state.withLock { $0.refuses = ["vm7"] }
+            // Another process removes evbd's table; the listing has nothing of it.
+            let nftables = try NftablesSession()
+            try nftables.run("add table netdev evbd-guests\ndelete table netdev evbd-guests")
+            func attempts() -> Int { bench.pad.changes.joined().count { $0.contains("vm7") } - 1 }
+            try bench.run { attempts() >= 2 }
+            bench.pad.state.withLock { $0.refuses = [] }
+            let before = attempts()
+            try bench.run { attempts() > before }
+            try bench.run { bench.filter.isSettled }
+            bench.queue.finish()
+        }
     }
 }

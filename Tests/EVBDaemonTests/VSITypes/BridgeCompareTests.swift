@@ -5,6 +5,7 @@ import LinuxSystem
 import Logging
 import Netlink
 import Nftables
+import Synchronization
 import Testing
 import VSISamples
 
@@ -34,6 +35,41 @@ extension BridgeEnforcer {
             repair.problem = repair.problem ?? part.problem
         }
         return repair
+    }
+}
+
+/// A kernel at which rules cannot be set up and comparisons cannot be made, so many times.
+private final class Failing: Sendable {
+    struct State {
+        var restoreFailures = 0
+        var compareFailures = 0
+        var restores = 0
+        var failed = 0
+        var comparisons: [Comparison] = []
+    }
+
+    let state = Mutex(State())
+
+    func perform(_ operation: any KernelOperation) -> any Sendable {
+        state.withLock { state in
+            let error = EnforcementError(description: "no memory")
+            switch operation as? BridgeOperation {
+            case .attach?: return BridgeOperation.Answer.attached(hasInherited: false)
+            case .change?: return BridgeOperation.Answer.changed(BridgeEnforcer.Outcome())
+            case .restoreRules?:
+                state.restores += 1
+                guard state.restoreFailures > 0 else { return BridgeOperation.Answer.restored(wereMissing: true) }
+                state.restoreFailures -= 1
+                return BridgeOperation.Answer.failed(error)
+            case .compare(_, let comparison)?:
+                state.comparisons.append(comparison)
+                guard state.compareFailures > 0 else { return BridgeOperation.Answer.compared(Repair()) }
+                state.compareFailures -= 1
+                state.failed += 1
+                return BridgeOperation.Answer.compared(Repair(problem: error))
+            default: return BridgeOperation.Answer.done
+            }
+        }
     }
 }
 
@@ -171,6 +207,79 @@ extension EnforcementTests {
             try loop.run()
             timer = nil
             #expect(try bench.fixed(1) == port && enforcerHasRules(bench, port))
+            admission.leave(port)
+            queue.finish()
+        }
+
+        @Test("SEC-1116 an element that nftables refuses keeps no other from being put back")
+        func refusedElement() throws {
+            let bench = try Switch("nfr")
+            let port = bench.ports[0]
+            let enforcer = BridgeEnforcer()
+            _ = try enforcer.attach(port)
+            let limited = VSIProfile(etherTypes: [0x0800])
+            let addresses = (1...100).map { FilterEntry(vid: 0, macAddress: mac(UInt64($0))) }
+            let grants: [ClaimChange] = [
+                .grant(one, GrantedFrames(entries: addresses, profile: VSIProfile())),
+                .grant(two, frames(200, profile: limited)),
+            ]
+            #expect(enforcer.change(port, grants).failures.isEmpty)
+            // The chain that one of them leads to is gone, so that nftables does not take that one.
+            try bench.nftables.run(
+                "flush map \(PortRules.table) untagged-\(port)\nflush chain \(PortRules.table) ethertypes-0800\ndelete chain \(PortRules.table) ethertypes-0800"
+            )
+            let repair = enforcer.compare(port, Comparison(elements: .untagged))
+            #expect(repair.problem?.description.contains("nftables refuses") == true && repair.elements == 100)
+            #expect(try bench.listed(.untagged).count == 100)
+            #expect(enforcer.compareAll(port).problem == nil, "with its chain it is back")
+            #expect(try bench.listed(.untagged).count == 101)
+            // The whole table, with an element that cannot be there: the others are.
+            enforcer.ports[port]?.actual[.untagged(mac(300))] = .pass([0x0806])
+            try bench.nftables.run("delete table \(PortRules.table)")
+            #expect(throws: EnforcementError.self) { try enforcer.restoreRules() }
+            #expect(try bench.listed(.untagged).count == 101 && bench.listed(.forwarding).count == 101)
+            enforcer.ports[port]?.actual[.untagged(mac(300))] = nil
+            try enforcer.detach(port)
+        }
+
+        @Test("SEC-1117 what cannot be set up again or put back is tried again without news, and then no more")
+        func retries() throws {
+            let bench = try Switch("nfs")
+            let port = bench.ports[0]
+            let loop = try EventLoop()
+            let timers = Timers(loop: loop)
+            let kernel = Failing()
+            let queue = try KernelQueue(loop: loop, worker: KernelWorker(capacity: 16, perform: { kernel.perform($0) }))
+            let admission = TypedAdmission(
+                programmer: queue, timers: timers, loop: loop, runtimeDirectory: "/tmp", registry: BridgeRegistry(),
+                logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, comparisonPeriod: .seconds(3600),
+                retryDelay: .milliseconds(2))
+            admission.configure(port, try database("types: [{ type: 100 }]"))
+            kernel.state.withLock { ($0.restoreFailures, $0.compareFailures) = (3, 4) }
+            // Another process flushes evbd's table.
+            try bench.nftables.run("add table \(PortRules.table)\ndelete table \(PortRules.table)")
+            func run(looks most: Int = 5000, until isSo: @escaping (Failing.State) -> Bool) throws {
+                var looks = 0
+                var timer: Timers.Timer?
+                timer = timers.timer {
+                    looks += 1
+                    if looks == most || kernel.state.withLock({ isSo($0) }) { return loop.stop() }
+                    timer?.set(timers.now + .milliseconds(1))
+                }
+                timer?.set(timers.now)
+                try loop.run()
+                timer = nil
+            }
+            try run { $0.restores >= 4 && $0.compareFailures == 0 }
+            try run(looks: 200) { _ in false }
+            let state = kernel.state.withLock { $0 }
+            #expect(state.restores == 4, "three were refused")
+            #expect(state.compareFailures == 0 && state.failed == 4)
+            let elements = Set(state.comparisons.compactMap(\.elements))
+            #expect(elements == Set(PortRules.Collection.allCases), "the collections follow the rules")
+            #expect(state.comparisons.count { $0.rules } == 2, "and what has failed is compared again")
+            try run(looks: 200) { _ in false }
+            #expect(kernel.state.withLock { $0.comparisons.count } == state.comparisons.count, "nothing is left")
             admission.leave(port)
             queue.finish()
         }

@@ -23,13 +23,22 @@ import VSISamples
         let most = TypedAdmission.batchEntriesMax
         for _ in 0..<1000 { port.waiting.append(waiting(1)) }
         port.waiting.append(waiting(most * 3))
-        for _ in 0..<10 { port.waiting.append(waiting(60)) }
+        for _ in 0..<10 { port.waiting.append(waiting(most - 4)) }
         var batches: [[Int]] = []
         while !port.waiting.isEmpty { batches.append(port.takeBatch().map(\.entries)) }
         #expect(
-            batches.flatMap { $0 } == Array(repeating: 1, count: 1000) + [most * 3] + Array(repeating: 60, count: 10))
+            batches.flatMap { $0 } == Array(repeating: 1, count: 1000) + [most * 3]
+                + Array(repeating: most - 4, count: 10))
         #expect(batches.allSatisfy { $0.count == 1 || $0.reduce(0, +) <= most })
-        #expect(batches.count <= 1000 / most + 2 + 10 * 60 / (most - 60) + 1, "no more of them than need be")
+        #expect(batches.count <= 1000 / most + 2 + 10 + 1, "no more of them than need be")
+    }
+
+    @Test("SEC-75 the more ports have changes to make, the fewer each makes at a time")
+    func shares() throws {
+        let port = TypedAdmission.Port(database: try database("types: []"), loop: try EventLoop())
+        #expect([0, 1, 2, 3, 4, 100].map(TypedAdmission.batchEntries) == [64, 64, 32, 21, 16, 16])
+        for _ in 0..<100 { port.waiting.append(waiting(1)) }
+        #expect(port.takeBatch(TypedAdmission.batchEntries(of: 3)).count == 21 && port.isActive)
     }
 
     @Test("SEC-75 ten thousand changes that wait cost each as much as the first: nothing is copied")

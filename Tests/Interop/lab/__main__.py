@@ -1,17 +1,17 @@
 """For shell scripts (Tests/run): python3 -m lab unpack
 
-Downloads and unpacks lldpad, and prints where.
+Downloads and unpacks lldpad and Prometheus, and prints where.
 """
 
 import sys
 
-from . import lldpad
+from . import lldpad, prometheus
 
 
 def main(words):
     match words:
         case ["unpack"]:
-            print(lldpad.unpacked())
+            print(lldpad.unpacked(), prometheus.tool())
         case _:
             print(__doc__, file=sys.stderr)
             return 64

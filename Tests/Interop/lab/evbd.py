@@ -16,7 +16,7 @@ SANITIZER = os.environ.get("EVBD_SANITIZER")
 ECP = {"retries": 3, "rte": 10}
 VDP = {"rwd": 17, "rka": 18}
 
-OK, FAILED, NO_DAEMON, NO_ANSWER, USAGE = 0, 1, 3, 4, 64
+OK, FAILED, NO_DAEMON, NO_ANSWER, USAGE, NO_PERMISSION = 0, 1, 3, 4, 64, 77
 
 
 def yaml(value, indent=0):

@@ -56,7 +56,8 @@ class Lldpad:
         self.start()
 
     def start(self):
-        directory = Path(tempfile.mkdtemp(prefix="lldpad-", dir=self.lab.directory))
+        # What is /var/lib/lldpad there.
+        self.directory = directory = Path(tempfile.mkdtemp(prefix="lldpad-", dir=self.lab.directory))
         (directory / "lldpad.conf").write_text(configuration(self.interface, settings(self.role, **self.changes)))
         argv, environment = command(self.namespace.name, directory)
         self.process = self.lab.start(f"lldpad-{self.role}", argv, environment)

@@ -1,0 +1,199 @@
+internal import ControlServer
+package import EVBHistory
+package import EVBPorts
+package import EVBSettings
+internal import EVBTime
+package import EVBWire
+package import EventLoop
+internal import Glibc
+internal import LinuxSystem
+package import Logging
+
+/// Keeps what happens to VSIs, in memory and in the runtime directory for the next run of evbd on this boot.
+///
+/// The loop only notes; the file is written by a thread of its own, every ``pause`` that something has happened. What cannot be
+/// read or written is logged, and nothing else depends on it.
+package final class HistoryKeeper: HistorySource {
+    /// A kill -9 loses what happened within it, and while the file is being written.
+    private static let pause = Interval.milliseconds(250)
+    /// Delay before the file is tried again after a failure.
+    private static let patience = Interval.seconds(5)
+    /// Octets by which the file may be longer than twice what it had as a whole.
+    private static let slack = 262_144
+    /// Octets that are read at most.
+    private static let lengthMax = 1 << 27
+    /// Events that wait for the file at most; beyond that it is written as a whole.
+    private static let pendingMax = 8192
+    /// Records that are noted in one turn of the loop.
+    private static let notesPerTurn = 256
+    /// Records that wait at most.
+    private static let inboxMax = 65_536
+
+    private var book: HistoryBook
+    private let file: HistoryFile
+    private let loop: EventLoop
+    private let timers: Timers
+    private let logger: Logger
+    /// Milliseconds since 1970 (UTC).
+    private let clock: () -> Int
+    private var timer: Timers.Timer?
+    private var task: BackgroundTask<HistoryFile.Outcome>?
+    /// What has not been noted yet, and when it happened.
+    private var inbox = FIFO<(VSIRecord, Int)>()
+    private var pending: [(key: HistoryKey, event: HistoryEvent)] = []
+    /// The file lacks more than `pending`, or has to become shorter.
+    private var needsWhole = true
+    private var isReported = false
+
+    /// Reads what the run before has left in the runtime directory, within the limits. `clock` gives milliseconds since 1970
+    /// (UTC).
+    package init(
+        runtimeDirectory: String, limits: ResourceLimits, loop: EventLoop, timers: Timers, logger: Logger,
+        clock: @escaping () -> Int = HistoryKeeper.wallClock
+    ) {
+        book = HistoryBook(limits: HistoryBook.Limits(events: min(65_536, limits.filterEntries)))
+        file = HistoryFile(path: "\(runtimeDirectory)/history")
+        self.loop = loop
+        self.timers = timers
+        self.logger = logger
+        self.clock = clock
+        timer = timers.timer { [weak self] in self?.flush() }
+        read()
+    }
+
+    /// The time now, in milliseconds since 1970 (UTC).
+    package static func wallClock() -> Int {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        return time.tv_sec * 1000 + time.tv_nsec / 1_000_000
+    }
+
+    // MARK: Noting
+
+    /// Takes what a port tells. It is noted soon: a lost bridge is something that happens to thousands of VSIs at once.
+    package func take(_ record: VSIRecord) {
+        if inbox.isEmpty { loop.later { [weak self] in self?.noteSome() } }
+        inbox.append((record, clock()))
+        if inbox.count >= Self.inboxMax { noteAll() }
+    }
+
+    private func noteSome() {
+        for _ in 0..<Self.notesPerTurn {
+            guard let (record, time) = inbox.popFirst() else { return }
+            note(record, at: time)
+        }
+        if !inbox.isEmpty { loop.later { [weak self] in self?.noteSome() } }
+    }
+
+    private func noteAll() {
+        while let (record, time) = inbox.popFirst() { note(record, at: time) }
+    }
+
+    private func note(_ record: VSIRecord, at time: Int) {
+        let key = HistoryKey(port: record.port, vsiID: record.vsiID)
+        guard
+            let event = book.note(
+                record.kind, key, reason: record.reason, detail: record.detail, isGone: record.isGone, at: time)
+        else { return }
+        if pending.isEmpty, task == nil { timer?.set(timers.now + (isReported ? Self.patience : Self.pause)) }
+        if pending.count < Self.pendingMax {
+            pending.append((key, event))
+        } else {
+            needsWhole = true
+        }
+    }
+
+    package var now: Int { clock() }
+
+    package func histories(of vsiID: VSIID, port: String?) -> [(key: HistoryKey, entry: HistoryBook.Entry)] {
+        noteAll()
+        return book.histories(of: vsiID, port: port)
+    }
+
+    // MARK: Reading
+
+    private func read() {
+        do throws(SystemError) {
+            guard try Files.status(file.path).isOurs(.regular) else {
+                return setAside("other users could have written it")
+            }
+            let octets = try Files.read(file.path, limit: Self.lengthMax)
+            guard octets.starts(with: HistoryFile.heading) else {
+                // A file that was killed at its birth, which renaming does not let happen, is no other.
+                return setAside("it is not evbd's, or of another version")
+            }
+            var unreadable = 0
+            var rest = octets[HistoryFile.heading.count...]
+            while let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
+                if let (event, key) = HistoryLine.decode(rest[..<end]) {
+                    book.restore(event, key)
+                } else {
+                    unreadable += 1
+                }
+                rest = rest[(end + 1)...]
+            }
+            // The last line may be torn, as evbd was killed while it wrote; no other may.
+            if unreadable > 0 { setAside("\(unreadable) of its lines make no sense; the others are taken") }
+        } catch {
+            if error.code != ENOENT { setAside("\(error)") }
+        }
+    }
+
+    /// Puts a file that is not taken, or not as a whole, where it is not looked at again.
+    private func setAside(_ cause: String) {
+        let aside = "\(file.path).rejected"
+        logger.warning(
+            "the history of VSIs is not taken as it is; its file is set aside",
+            metadata: ["file": "\(aside)", "cause": "\(cause)"])
+        _ = try? systemCall("rename \(file.path)") { () -> Int32 in rename(file.path, aside) }
+    }
+
+    // MARK: Writing
+
+    /// Hands what has happened to the thread that writes.
+    private func flush() {
+        // Its end comes back here.
+        guard task == nil, !pending.isEmpty else { return }
+        handOver()
+        do throws(SystemError) {
+            task = try BackgroundTask(
+                on: loop, { [file] in file.work() }, completion: { [weak self] in self?.written($0) })
+        } catch {
+            written(HistoryFile.Outcome(length: 0, wholeLength: 0, error: error))
+        }
+    }
+
+    private func handOver() {
+        file.add(needsWhole ? .whole(book) : .append(pending))
+        needsWhole = false
+        pending = []
+    }
+
+    private func written(_ outcome: HistoryFile.Outcome) {
+        task = nil
+        if let error = outcome.error {
+            needsWhole = true
+            if !isReported {
+                logger.warning(
+                    "what happens to VSIs cannot be stored, and evbctl why will not know it after a restart; make room or permit it",
+                    metadata: ["file": "\(file.path)", "error": "\(error)"])
+            }
+            isReported = true
+            if !pending.isEmpty { timer?.set(timers.now + Self.patience) }
+            return
+        }
+        if isReported { logger.notice("what happens to VSIs is stored again") }
+        isReported = false
+        if outcome.length > 2 * outcome.wholeLength + Self.slack { needsWhole = true }
+        if !pending.isEmpty { timer?.set(timers.now + Self.pause) }
+    }
+
+    /// Writes what is left, as evbd stops.
+    package func finish() {
+        noteAll()
+        timer = nil
+        if !pending.isEmpty { handOver() }
+        _ = file.work()
+        task = nil
+    }
+}

@@ -1,0 +1,212 @@
+package import EVBModel
+package import EVBWire
+
+/// A VSI on a port.
+package struct HistoryKey: Hashable, Sendable {
+    package var port: String
+    package var vsiID: VSIID
+
+    package init(port: String, vsiID: VSIID) {
+        self.port = port
+        self.vsiID = vsiID
+    }
+}
+
+/// Something that happened to a VSI, as it is kept.
+package struct HistoryEvent: Equatable, Sendable {
+    /// Place among the events of the VSI, from 1.
+    package var number: Int
+    /// When it happened first and last, in milliseconds since 1970 (UTC).
+    package var first: Int
+    package var last: Int
+    package var count: Int
+    package var kind: VSIHistoryEvent.Kind
+    package var reason: VSIReason?
+    /// Who or what, in words; may be a client's or a peer's text.
+    package var detail: String?
+}
+
+/// What has happened to VSIs, those that are gone included. A value that is told what happened and when.
+///
+/// Bounded: the events of each VSI, all events, and the VSIs of a port that are gone. What happens again and again, such as the
+/// tries of a request that is refused, is one event with a count, so that the cause of a long night is still there in the
+/// morning.
+package struct HistoryBook: Sendable {
+    /// Bounds of what is kept.
+    package struct Limits: Equatable, Sendable {
+        /// Events of one VSI.
+        package var eventsPerVSI: Int
+        /// Events of all VSIs. Where there are many VSIs, each has fewer.
+        package var events: Int
+        /// VSIs of one port that are gone.
+        package var gonePerPort: Int
+
+        package init(eventsPerVSI: Int = 32, events: Int = 65_536, gonePerPort: Int = 512) {
+            self.eventsPerVSI = max(eventsPerVSI, 1)
+            self.events = max(events, 1)
+            self.gonePerPort = max(gonePerPort, 0)
+        }
+    }
+
+    /// What is kept of one VSI.
+    package struct Entry: Equatable, Sendable {
+        package var events: [HistoryEvent] = []
+        /// Events that are not kept any more.
+        package var leftOut = 0
+        /// Since when it is gone: a number that only grows. nil while it is known.
+        var goneSince: UInt64?
+        var next = 1
+    }
+
+    /// Events back from the newest among which one that happens again is looked for.
+    private static let lookBack = 6
+    /// Octets of a detail that are kept.
+    private static let detailMax = 256
+
+    package let limits: Limits
+    package private(set) var entries: [HistoryKey: Entry] = [:]
+    /// Events that each VSI may have now.
+    private(set) var share: Int
+    /// VSIs that are gone, by port, oldest first; one that has come back since is passed over.
+    private var gone: [String: [(key: HistoryKey, since: UInt64)]] = [:]
+    private var goneCount: [String: Int] = [:]
+    private var clock: UInt64 = 0
+
+    package init(limits: Limits = Limits()) {
+        self.limits = limits
+        share = limits.eventsPerVSI
+    }
+
+    /// Whether an event of this kind, when it happens again soon, is counted and not listed.
+    private static func isCounted(_ kind: VSIHistoryEvent.Kind) -> Bool {
+        switch kind {
+        case .restored, .withdrawn, .retried, .ended, .released: false
+        case .requested, .asked, .askedAgain, .granted, .refused, .refusedHard, .refusedKept, .unacknowledged,
+            .unanswered,
+            .unaskable, .mismatched, .takenBack, .lost, .waiting, .linkUp, .linkCut, .linkFailed, .note:
+            true
+        }
+    }
+
+    /// Notes that something happened. `isGone`: nothing is known of the VSI afterwards, as with each event of the kind `ended`.
+    ///
+    /// - Returns: the event as it is kept now: a new one, or one that has happened before; nil if there is no room for the VSI.
+    @discardableResult
+    package mutating func note(
+        _ kind: VSIHistoryEvent.Kind, _ key: HistoryKey, reason: VSIReason? = nil, detail: String? = nil,
+        isGone: Bool = false, at time: Int
+    ) -> HistoryEvent? {
+        let detail = detail.map { Self.shortened($0) }
+        guard entries[key] != nil || begin(key), var entry = entries[key] else { return nil }
+        // In place: with the dictionary's own reference the array would be copied.
+        entries[key]?.events = []
+        defer { entries[key] = entry }
+        if isGone || kind == .ended {
+            retire(key, &entry)
+        } else if entry.goneSince != nil {
+            entry.goneSince = nil
+            goneCount[key.port, default: 1] -= 1
+        }
+        if Self.isCounted(kind),
+            let index = entry.events.indices.suffix(Self.lookBack).last(where: {
+                let event = entry.events[$0]
+                return event.kind == kind && event.reason == reason && event.detail == detail
+            })
+        {
+            entry.events[index].last = max(time, entry.events[index].last)
+            entry.events[index].count += entry.events[index].count < .max ? 1 : 0
+            return entry.events[index]
+        }
+        let event = HistoryEvent(
+            number: entry.next, first: time, last: time, count: 1, kind: kind, reason: reason, detail: detail)
+        entry.next += 1
+        entry.events.append(event)
+        Self.trim(&entry, share)
+        return event
+    }
+
+    /// Takes an event that an earlier run has written. Afterwards its VSI counts as gone until something happens to it.
+    package mutating func restore(_ event: HistoryEvent, _ key: HistoryKey) {
+        guard entries[key] != nil || begin(key), var entry = entries[key] else { return }
+        entries[key]?.events = []
+        defer { entries[key] = entry }
+        if entry.goneSince == nil {
+            clock += 1
+            entry.goneSince = clock
+            goneCount[key.port, default: 0] += 1
+            gone[key.port, default: []].append((key, clock))
+        }
+        if let index = entry.events.lastIndex(where: { $0.number == event.number }) {
+            entry.events[index] = event
+        } else if event.number >= entry.next {
+            entry.leftOut += entry.events.isEmpty ? event.number - 1 : 0
+            entry.next = event.number + 1
+            entry.events.append(event)
+            Self.trim(&entry, share)
+        }
+    }
+
+    /// The histories of a VSI, on one port or on all, in the order of the ports' names.
+    package func histories(of vsiID: VSIID, port: String? = nil) -> [(key: HistoryKey, entry: Entry)] {
+        entries.filter { $0.key.vsiID == vsiID && (port == nil || $0.key.port == port) }
+            .sorted { $0.key.port < $1.key.port }.map { ($0.key, $0.value) }
+    }
+
+    // MARK: Bounds
+
+    private static func trim(_ entry: inout Entry, _ share: Int) {
+        let surplus = entry.events.count - share
+        guard surplus > 0 else { return }
+        entry.events.removeFirst(surplus)
+        entry.leftOut += surplus
+    }
+
+    /// A VSI comes. The share of each is halved when there are too many for it.
+    ///
+    /// - Returns: whether there is room for it.
+    private mutating func begin(_ key: HistoryKey) -> Bool {
+        guard entries.count < limits.events else { return false }
+        entries[key] = Entry()
+        while share > 1, entries.count > limits.events / share {
+            share /= 2
+            for key in entries.keys {
+                if var entry = entries[key] {
+                    Self.trim(&entry, share)
+                    entries[key] = entry
+                }
+            }
+        }
+        return true
+    }
+
+    /// Counts a VSI among those that are gone, and forgets the oldest of them where there are too many. After a start there may
+    /// be very many: their VSIs are about to come back, so that only a few are forgotten at a time.
+    private mutating func retire(_ key: HistoryKey, _ entry: inout Entry) {
+        clock += 1
+        if entry.goneSince == nil { goneCount[key.port, default: 0] += 1 }
+        entry.goneSince = clock
+        var list = gone.removeValue(forKey: key.port) ?? []
+        list.append((key, clock))
+        var (first, forgotten) = (0, 0)
+        while first < list.count - 1, goneCount[key.port, default: 0] > limits.gonePerPort, forgotten < 2 {
+            let oldest = list[first]
+            first += 1
+            guard oldest.key != key, entries[oldest.key]?.goneSince == oldest.since else { continue }
+            entries[oldest.key] = nil
+            goneCount[key.port, default: 1] -= 1
+            forgotten += 1
+        }
+        list.removeFirst(first)
+        // Those that have come back since, or have gone once more.
+        if list.count > 2 * max(goneCount[key.port, default: 0], limits.gonePerPort) + 64 {
+            list = list.filter { $0.key == key ? $0.since == clock : entries[$0.key]?.goneSince == $0.since }
+        }
+        gone[key.port] = list
+        if share * 2 <= limits.eventsPerVSI, entries.count <= limits.events / share / 4 { share *= 2 }
+    }
+
+    private static func shortened(_ text: String) -> String {
+        guard text.utf8.count > detailMax else { return text }
+        return String(decoding: Array(text.utf8.prefix(detailMax)), as: UTF8.self)
+    }
+}

@@ -1,0 +1,22 @@
+package import EVBWire
+
+/// SVIDs that a bridge may give to channels.
+package struct SVIDPool: Hashable, Sendable {
+    /// Where the numbers lie, without order.
+    package let ranges: [ClosedRange<UInt16>]
+
+    /// Numbers that no channel may have are left out.
+    package init(_ ranges: [ClosedRange<UInt16>]) {
+        self.ranges = ranges.compactMap { range in
+            range.overlaps(SVID.assignable) ? range.clamped(to: SVID.assignable) : nil
+        }
+    }
+
+    /// Whether a channel may have this one.
+    package func contains(_ svid: SVID) -> Bool { ranges.contains { $0.contains(svid.rawValue) } }
+
+    /// The lowest that is in none of the sets.
+    func lowest(without taken: Set<SVID>...) -> SVID? {
+        ranges.lazy.flatMap(\.self).map(SVID.init).filter { svid in !taken.contains { $0.contains(svid) } }.min()
+    }
+}

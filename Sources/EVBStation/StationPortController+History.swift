@@ -1,0 +1,84 @@
+internal import EVBModel
+internal import EVBPorts
+internal import EVBProtocol
+internal import EVBWire
+internal import EdgeRelays
+
+// What happens to the port's VSIs, told to whoever keeps their history.
+
+extension StationPortController {
+    /// Tells of something that happened to a VSI.
+    func note(
+        _ vsiID: VSIID, _ kind: VSIHistoryEvent.Kind, reason: EVBModel.VSIReason? = nil, detail: String? = nil,
+        isGone: Bool = false
+    ) {
+        transport.surroundings.record(
+            VSIRecord(port: name, vsiID: vsiID, kind: kind, reason: reason, detail: detail, isGone: isGone))
+    }
+
+    /// Tells what the exchanges about VSIs came to; `loss` is why the bridge is lost, where that is what happened.
+    func note(_ trail: [VSITrailEntry], loss: PeerLoss?) {
+        for entry in trail {
+            let vsiID = entry.vsiID
+            switch entry.step {
+            case .asked(let command): note(vsiID, .asked, detail: command.words)
+            case .askedAgain(let command): note(vsiID, .askedAgain, detail: command.words)
+            case .granted(let command): note(vsiID, .granted, detail: command.words)
+            case .refused(let refusal):
+                let kind: VSIHistoryEvent.Kind =
+                    refusal.isKept ? .refusedKept : refusal.isHard ? .refusedHard : .refused
+                note(vsiID, kind, reason: EVBModel.VSIReason(EVBProtocol.VSIReason(refusal.reason)))
+            case .unanswered(let isAcknowledged):
+                note(vsiID, isAcknowledged ? .unanswered : .unacknowledged, reason: .timeout)
+            case .unaskable: note(vsiID, .unaskable)
+            case .mismatched: note(vsiID, .mismatched)
+            case .takenBack: note(vsiID, .takenBack, reason: .bridgeDeassociated)
+            case .changedByBridge(let command): note(vsiID, .takenBack, detail: "it is bound to \(command.words) now")
+            case .overloaded: note(vsiID, .unaskable, reason: .bridgeOverloaded)
+            case .lost: note(vsiID, .lost, reason: .bridgeLost, detail: loss?.text(of: .bridge))
+            case .noBridge: note(vsiID, .waiting, reason: .bridgeLost)
+            case .released: note(vsiID, .released)
+            case .forgotten: note(vsiID, .ended)
+            case .drained: note(vsiID, .note, detail: "the port is drained by \(drain?.by ?? "")")
+            case .drainEnded: note(vsiID, .note, detail: "the drain of the port has ended")
+            }
+        }
+    }
+
+    /// The link of a VSI that is not associated any more is set down.
+    func noteCut(_ vsiID: VSIID) {
+        if let link = relay.link(of: vsiID) { note(vsiID, .linkCut, detail: link.name) }
+    }
+}
+
+extension RequestOwner {
+    /// Who that is, where nothing more is known of it.
+    var words: String {
+        switch self {
+        case .control: "a client of the control socket"
+        case .probe: "evbctl probe"
+        case .libvirt(let eventPort): "libvirt (netlink port \(eventPort))"
+        }
+    }
+}
+
+extension EVBProtocol.VSIRequest {
+    /// What is wanted, on one line.
+    var words: String {
+        let entries = filter.entries
+        let more = entries.count > 1 ? " and \(entries.count - 1) more" : ""
+        let first = entries.first.map { entry in
+            [entry.macAddress.map { "mac=\($0)" }, "vlan=\(entry.vid)", entry.groupID.map { "group=\($0)" }]
+                .compactMap(\.self).joined(separator: ",")
+        }
+        return "\(target.command.words), type \(typeID) v\(typeVersion), \(first ?? "")\(more)"
+    }
+}
+
+extension [StationEffect] {
+    /// Why the bridge is lost; nil if it is not.
+    var loss: PeerLoss? {
+        for case .peer(.lost(let loss)) in self { return loss }
+        return nil
+    }
+}

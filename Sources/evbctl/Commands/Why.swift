@@ -1,0 +1,67 @@
+internal import ArgumentParser
+internal import EVBControl
+internal import EVBModel
+internal import Glibc
+internal import JSON
+
+struct Why: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Say what happened to a VSI, in order, and what comes next.",
+        discussion: """
+            Who asked for it and when, what the bridge was asked and what it said, what became of its link, and last how it \
+            stands. It is known also after a restart of evbd, and for a VSI that is gone, for a while. What happened again and \
+            again is one line with how often and when last. On a bridge port: what the station asked and what it was told.
+
+            EXAMPLES
+              evbctl why 5ab5c6a6-9f4b-4d27-a1bb-3b8d9d7b6a51
+              evbctl why 5ab5c6a6-9f4b-4d27-a1bb-3b8d9d7b6a51 --follow
+            """)
+
+    @Argument(
+        help: ArgumentHelp("The VSI.", valueName: "vsiid"), completion: LiveCompletion.vsis.kind,
+        transform: parseVSIID)
+    var vsiID: String
+
+    @Option(
+        help: ArgumentHelp("Only on this port (default: wherever it is or was).", valueName: "iface"),
+        completion: LiveCompletion.ports.kind)
+    var port: String?
+
+    @Flag(help: "Go on, and print what happens as it happens; with --json an event a line.")
+    var follow = false
+
+    @OptionGroup var global: GlobalOptions
+
+    /// Between two looks of --follow.
+    private static let pauseMicroseconds: UInt32 = 500_000
+
+    func run() throws {
+        let request = GetHistoryRequest(vsiID: vsiID, port: port)
+        guard follow else {
+            return try global.show(.getHistory, request, "histories", as: [VSIHistory].self) { $0.histories($1) }
+        }
+        try global.withClient { client throws(ControlClientError) in
+            var shown: [String: [Int: VSIHistoryEvent]] = [:]
+            while true {
+                let answer = try client.call(
+                    .getHistory, request, timeoutMilliseconds: GlobalOptions.answerMilliseconds)
+                for history in try answer.value("histories", as: [VSIHistory].self) {
+                    for event in history.events where shown[history.port]?[event.number] != event {
+                        show(event, of: history)
+                    }
+                    shown[history.port] = Dictionary(uniqueKeysWithValues: history.events.map { ($0.number, $0) })
+                }
+                Terminal.flush()
+                usleep(Self.pauseMicroseconds)
+            }
+        }
+    }
+
+    private func show(_ event: VSIHistoryEvent, of history: VSIHistory) {
+        if global.json {
+            print(String(decoding: JSONCoding.encode(event), as: UTF8.self))
+        } else {
+            Terminal.show(Terminal.presenter.historyLine(event, of: history))
+        }
+    }
+}

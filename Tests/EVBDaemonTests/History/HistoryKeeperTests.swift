@@ -1,0 +1,67 @@
+import EVBModel
+import EVBPorts
+import EVBSettings
+import EVBWire
+import EventLoop
+import FoundationEssentials
+import LinuxSystem
+import Logging
+import Testing
+
+@testable import EVBDaemon
+
+@Suite struct HistoryKeeperTests {
+    private func keeper(_ directory: String, _ loop: EventLoop, _ timers: Timers) -> HistoryKeeper {
+        var logger = Logger(label: "test")
+        logger.logLevel = .critical
+        return HistoryKeeper(
+            runtimeDirectory: directory, limits: ResourceLimits(), loop: loop, timers: timers, logger: logger,
+            clock: { 1_795_000_000_000 })
+    }
+
+    @Test("OPS-240 a file that ends at any octet has all whole lines before, and is written as a whole afterwards")
+    func tornAtEachOctet() throws {
+        let directory = "/tmp/evbd-history-\(UUID().uuidString)"
+        try Files.makeDirectory(directory, mode: 0o700)
+        let loop = try EventLoop()
+        let timers = Timers(loop: loop)
+        let vsiID = VSIID(format: .uuid, high: 7, low: 9)
+        let first = keeper(directory, loop, timers)
+        for kind in [VSIHistoryEvent.Kind.requested, .asked, .refused, .asked, .granted] {
+            first.take(VSIRecord(port: "eth0", vsiID: vsiID, kind: kind, detail: "\(kind)\twith a tab"))
+        }
+        first.finish()
+        let path = "\(directory)/history"
+        let octets = try Files.read(path, limit: 1 << 20)
+        let heading = octets.prefix { $0 != 10 }.count + 1
+        for length in heading...octets.count {
+            try Files.write(path, Array(octets[..<length]), mode: 0o600)
+            let next = keeper(directory, loop, timers)
+            let events = next.histories(of: vsiID, port: nil).first?.entry.events ?? []
+            #expect(events.count == octets[heading..<length].count { $0 == 10 })
+            #expect(throws: SystemError.self) { try Files.status("\(path).rejected") }
+        }
+        // What a new run adds goes with what it has read.
+        let last = keeper(directory, loop, timers)
+        last.take(VSIRecord(port: "eth0", vsiID: vsiID, kind: .linkUp, detail: "vm1"))
+        last.finish()
+        let whole = keeper(directory, loop, timers).histories(of: vsiID, port: "eth0")
+        #expect(whole.first?.entry.events.map(\.kind) == [.requested, .asked, .refused, .granted, .linkUp])
+        #expect(whole.first?.entry.events[1].count == 2)
+    }
+
+    @Test("OPS-240 a file that is not evbd's, or that others can write to, is set aside")
+    func setAside() throws {
+        let loop = try EventLoop()
+        let timers = Timers(loop: loop)
+        for (octets, mode) in [
+            (Array("evbd-history 1\nx\n".utf8), 0o600), ([1, 2, 3], 0o600), (Array("evbd-history 1\n".utf8), 0o666),
+        ] {
+            let directory = "/tmp/evbd-history-\(UUID().uuidString)"
+            try Files.makeDirectory(directory, mode: 0o700)
+            try Files.write("\(directory)/history", octets, mode: UInt32(mode))
+            _ = keeper(directory, loop, timers)
+            #expect(try Files.status("\(directory)/history.rejected").kind == .regular)
+        }
+    }
+}
