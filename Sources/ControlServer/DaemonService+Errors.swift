@@ -121,7 +121,7 @@ extension DaemonService {
         let outcome = refusal.isKept ? "it stays as it was" : "it is de-associated"
         let again =
             refusal.isHard
-            ? "the refusal is hard: evbd does not ask again by itself; evbctl vsi retry \(vsiID) does"
+            ? "asking again will not help before (a hard refusal); then: evbctl vsi retry \(vsiID)"
             : "it is asked for again after a while"
         return ControlError(
             .refused(

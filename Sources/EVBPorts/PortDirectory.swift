@@ -84,9 +84,10 @@ package protocol StationPortControl: ManagedPort {
 extension StationPortControl {
     /// Takes a request that leaves the label of the VSI as it is.
     package func request(
-        _ request: EVBProtocol.VSIRequest, link: LinkRequest?, owner: RequestOwner, waiter: RequestWaiter?
+        _ request: EVBProtocol.VSIRequest, link: LinkRequest?, owner: RequestOwner, by client: String?,
+        waiter: RequestWaiter?
     ) throws(RequestRefusal) {
-        try self.request(request, link: link, label: nil, owner: owner, waiter: waiter)
+        try self.request(request, link: link, label: nil, owner: owner, by: client, waiter: waiter)
     }
 }
 
