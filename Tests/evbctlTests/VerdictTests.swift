@@ -22,6 +22,14 @@ import Testing
         #expect(Verdict(ports: [], problems: [], neighbours: []).state == .warning)
     }
 
+    @Test("OPS-223 a port that is drained is no alarm, and is named")
+    func drained() {
+        var drained = port(VSICounts(pending: 1, deassociated: 2))
+        drained.drain = PortDrain(sinceMilliseconds: 0, untilMilliseconds: 1, by: "root")
+        let verdict = Verdict(ports: [drained], problems: [], neighbours: [nil])
+        #expect(verdict.state == .ok && verdict.message == "1 port, 0 of 3 VSIs associated; eth0 is drained")
+    }
+
     @Test("OPS-223 the first critical problem stands in the line, and no bar or line end of a stranger's")
     func line() {
         let problems = [

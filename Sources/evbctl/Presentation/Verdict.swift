@@ -63,12 +63,14 @@ struct Verdict: Encodable, Equatable {
             Self.measures(port, neighbour, isAlone: ports.count == 1)
         }
         let critical = problems.filter { $0.kind.severity == .critical }
-        let stations = ports.filter { $0.role == .station }
+        // VSIs of a port that is drained are away because an operator wants that.
+        let stations = ports.filter { $0.role == .station && $0.drain == nil }
+        let drained = ports.filter { $0.drain != nil }.map { "; \($0.interface) is drained" }.joined()
         let lost = stations.reduce(0) { $0 + $1.vsis.deassociated }
         let pending = stations.reduce(0) { $0 + $1.vsis.pending }
         let misbehaving = ports.filter { $0.misbehaviour != nil }
         let (associated, all) = ports.reduce((0, 0)) { ($0.0 + $1.vsis.associated, $0.1 + $1.vsis.all) }
-        let vsis = "\(associated) of \(all == 1 ? "1 VSI" : "\(all) VSIs") associated"
+        let vsis = "\(associated) of \(all == 1 ? "1 VSI" : "\(all) VSIs") associated" + drained
         let first = critical.first ?? problems.first
         let further = problems.count > 1 ? "; and \(problems.count - 1) more, see evbctl status" : ""
         let told = first.map { problem in
