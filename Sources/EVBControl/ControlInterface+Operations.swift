@@ -47,8 +47,8 @@ extension ControlInterface {
         type PortDrain (sinceMilliseconds: int, untilMilliseconds: int, by: string)
 
         # Takes a station's port out of service, for maintenance of the bridge: the bridge is asked to release all VSIs, their
-        # links are set down, and all stays wanted. It ends by itself after seconds (1 to 604800, default 7200). On a port that is
-        # drained it sets another end.
+        # links are set down, and all stays wanted. It ends by itself after seconds (1 to 604800, default 7200). On a port that
+        # is drained it sets another end.
         method Drain(port: string, seconds: ?int) -> (port: Port)
 
         # Takes a port back into service: all of its VSIs are asked for.

@@ -65,6 +65,8 @@ package struct HistoryBook: Sendable {
 
     package let limits: Limits
     package private(set) var entries: [HistoryKey: Entry] = [:]
+    /// The ports of the entries, and of some that are forgotten.
+    private var ports: Set<String> = []
     /// Events that each VSI may have now.
     private(set) var share: Int
     /// VSIs that are gone, by port, oldest first; one that has come back since is passed over.
@@ -148,8 +150,10 @@ package struct HistoryBook: Sendable {
 
     /// The histories of a VSI, on one port or on all, in the order of the ports' names.
     package func histories(of vsiID: VSIID, port: String? = nil) -> [(key: HistoryKey, entry: Entry)] {
-        entries.filter { $0.key.vsiID == vsiID && (port == nil || $0.key.port == port) }
-            .sorted { $0.key.port < $1.key.port }.map { ($0.key, $0.value) }
+        (port.map { [$0] } ?? ports.sorted()).compactMap { port in
+            let key = HistoryKey(port: port, vsiID: vsiID)
+            return entries[key].map { (key, $0) }
+        }
     }
 
     // MARK: Bounds
@@ -167,6 +171,7 @@ package struct HistoryBook: Sendable {
     private mutating func begin(_ key: HistoryKey) -> Bool {
         guard entries.count < limits.events else { return false }
         entries[key] = Entry()
+        ports.insert(key.port)
         while share > 1, entries.count > limits.events / share {
             share /= 2
             for key in entries.keys {

@@ -50,7 +50,7 @@ public struct ProbeReport: Codable, Sendable, Equatable {
 
     /// What the bridge does with a keep-alive period (RKA) that the station offers.
     public enum KeepAlive: String, Codable, Sendable, CaseIterable {
-        /// It takes the station's longer one.
+        /// It shows the station's as the one in force. Some do so too where both are alike.
         case followed
         /// It keeps to its own shorter one.
         case notFollowed = "not-followed"

@@ -150,7 +150,7 @@ import Testing
             VSIReason.allCases.map(\.rawValue) == [
                 "success", "invalid-format", "insufficient-resources", "manager-unreachable", "other-failure",
                 "invalid-vid-group-mac", "timeout", "bridge-deassociated", "bridge-lost",
-                "bridge-overloaded",
+                "bridge-overloaded", "drained",
             ])
         #expect(
             ReflectiveRelayStatus.Grant.allCases.map(\.rawValue) == ["granted", "refused", "unknown", "not-requested"])

@@ -4,6 +4,7 @@ import pytest
 
 from lab.codec import EVB, HARD, KEEP
 from lab.evbd import FAILED, NO_ANSWER, OK, USAGE, binary
+from lab.netlink import PREASSOCIATE
 from lab.pair import Pair
 from lab.system import eventually
 from lab.varlink import Events
@@ -84,7 +85,7 @@ def test_OPS_238_what_happened_to_a_vsi(scripted):
     history = why(evbd, vsi)
     assert kinds(history)[3:] == ["retried", "granted", "link-up"], history
     assert "vm0" in history["events"][-1]["message"] and "keep-alives" in history["next"]
-    shown = evbd.ctl("why", vsi)
+    shown = evbd.ctl("why", "vm0")
     assert shown.returncode == OK and "insufficient-resources" in shown.stdout and "ago" in shown.stdout and "\nNow: " in shown.stdout, shown
 
     # Half a second is enough for the file, and nothing is lost afterwards.
@@ -106,6 +107,7 @@ def test_OPS_238_what_happened_to_a_vsi(scripted):
     eventually(lambda: evbd.vsi(vsi) is None, 10, "it is gone")
     history = why(evbd, vsi, "--port", "uplink0")
     assert kinds(history)[-3:][0] == "withdrawn" and kinds(history)[-1] == "ended" and history["state"] is None, history
+    assert evbd.ctl("why", "vm0").returncode == FAILED, "one that is gone has no link to be named by"
     unknown = evbd.ctl("why", VSIS[9])
     assert unknown.returncode == FAILED and "knows nothing of VSI" in unknown.stderr
     assert evbd.terminate() == 0
@@ -158,9 +160,11 @@ def test_OPS_245_a_port_is_drained_and_comes_back(cable):
     evbd.associate(VSIS[0], "--link", "vm0", mac=MACS[0])
     assert cable.host.is_up("vm0")
     changes = Events(cable.lab, evbd.socket)
+    libvirt = evbd.libvirt()
+    assert libvirt.request(MACS[5], VSIS[5], PREASSOCIATE) is True
 
     said = evbd.ctl("drain", "uplink0", "--for", "30m")
-    assert said.returncode == OK and "uplink0 is drained until" in said.stdout and "1 VSI waits" in said.stdout, said
+    assert said.returncode == OK and "uplink0 is drained until" in said.stdout and "2 VSIs wait" in said.stdout, said
     eventually(lambda: not pair.held() and not cable.host.is_up("vm0"), 5, "the switch has released it, and its link is down")
     assert (evbd.state(VSIS[0]), evbd.vsi(VSIS[0])["reason"]) == ("deassociated", "drained")
     port = evbd.port()
@@ -179,6 +183,7 @@ def test_OPS_245_a_port_is_drained_and_comes_back(cable):
     warnings = [line for line in evbd.process.output()[mark:].splitlines() if " warning" in line]
     assert not warnings, warnings
     assert [event for _, event in changes.seen if event["kind"] == "port" and event["to"] == "drained"]
+    assert libvirt.event(0.5) is None, "libvirt has nothing to hear of it"
 
     evbd.process.signal(9)
     evbd.process.wait(10)
@@ -186,7 +191,7 @@ def test_OPS_245_a_port_is_drained_and_comes_back(cable):
     evbd.wait_for_bridge()
     assert evbd.port()["drain"] and not pair.held()
     assert "drained" in why(evbd, VSIS[0])["next"]
-    assert evbd.ctl("drain", "uplink0", "--end").stdout == "uplink0 is in service; 2 VSIs asked for\n"
+    assert evbd.ctl("drain", "uplink0", "--end").stdout == "uplink0 is in service; 3 VSIs asked for\n"
     for vsi in VSIS[:2]:
         evbd.wait_for_state(vsi, "associated")
     eventually(lambda: cable.host.is_up("vm0"), 5, "its link is up again")

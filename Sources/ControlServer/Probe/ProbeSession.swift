@@ -67,8 +67,7 @@ final class ProbeSession {
     /// The client is gone: everything is given back.
     func abort() {
         isComplete = false
-        phases = []
-        end()
+        finish()
     }
 
     private func giveUp() {
@@ -104,7 +103,9 @@ final class ProbeSession {
             ask("pre-associate with a type that does not exist", [vsiIDs[1]], .preAssociated, type: Self.unknownType)
         case .batch:
             let rest = vsiIDs.filter { port.vsiState($0) == nil }
-            ask("pre-associate \(rest.count) VSIs at once", rest, .preAssociated)
+            ask(
+                rest.count == 1 ? "pre-associate one more VSI" : "pre-associate \(rest.count) VSIs at once", rest,
+                .preAssociated)
         case .release: release()
         }
     }
@@ -223,6 +224,7 @@ final class ProbeSession {
     // MARK: The end
 
     private func finish() {
+        guard !isOver else { return }
         end()
         completion(.success((steps, isComplete)))
     }

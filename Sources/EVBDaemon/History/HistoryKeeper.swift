@@ -74,7 +74,11 @@ package final class HistoryKeeper: HistorySource {
     package func take(_ record: VSIRecord) {
         if inbox.isEmpty { loop.later { [weak self] in self?.noteSome() } }
         inbox.append((record, clock()))
-        if inbox.count >= Self.inboxMax { noteAll() }
+        guard inbox.count > Self.inboxMax else { return }
+        // Faster than they come, and no more than that at once.
+        for _ in 0..<2 {
+            if let (record, time) = inbox.popFirst() { note(record, at: time) }
+        }
     }
 
     private func noteSome() {

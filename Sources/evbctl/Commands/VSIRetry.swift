@@ -18,9 +18,10 @@ struct VSIRetry: ParsableCommand {
             """)
 
     @Argument(
-        help: ArgumentHelp("The VSIs.", valueName: "vsiid"), completion: LiveCompletion.vsis.kind,
-        transform: parseVSIID)
-    var vsiIDs: [String] = []
+        help: ArgumentHelp(
+            "The VSIs: a VSIID, the first digits of a UUID, a link, a MAC address or a label.", valueName: "vsi"),
+        completion: LiveCompletion.vsiNames.kind)
+    var vsis: [String] = []
 
     @Flag(help: "All VSIs that were refused or wait for their next try.")
     var all = false
@@ -33,8 +34,9 @@ struct VSIRetry: ParsableCommand {
     @OptionGroup var global: GlobalOptions
 
     func validate() throws {
-        guard all == vsiIDs.isEmpty else { throw ValidationError("name VSIs, or give --all") }
-        guard wait.wait == nil || vsiIDs.count == 1 else {
+        guard all == vsis.isEmpty else { throw ValidationError("name VSIs, or give --all") }
+        for text in vsis { _ = try VSINames.checked(text) }
+        guard wait.wait == nil || vsis.count == 1 else {
             throw ValidationError("--wait goes with one VSI; several are not waited for")
         }
     }
@@ -42,13 +44,21 @@ struct VSIRetry: ParsableCommand {
     func run() throws {
         if all {
             try retryAll()
-        } else if vsiIDs.count == 1 {
-            let request = RetryRequest(vsiID: vsiIDs[0], port: port, waitMilliseconds: wait.milliseconds)
-            try global.show(
-                .retry, request, "vsi", as: VSIStatus.self, timeoutMilliseconds: wait.timeoutMilliseconds
-            ) { $0.outcome($1) }
+        } else if vsis.count == 1 {
+            try retryOne()
         } else {
             try retrySeveral()
+        }
+    }
+
+    private func retryOne() throws {
+        try global.withClient { client throws(ControlClientError) in
+            let vsi = try client.select(vsis[0], port: port, timeoutMilliseconds: GlobalOptions.answerMilliseconds)
+            let answer = try client.call(
+                .retry, RetryRequest(vsiID: vsi.vsiID, port: vsi.port, waitMilliseconds: wait.milliseconds),
+                timeoutMilliseconds: wait.timeoutMilliseconds)
+            if global.json { return print((answer.parameters["vsi"] ?? .null).pretty) }
+            Terminal.show(Terminal.presenter.outcome(try answer.value("vsi", as: VSIStatus.self)))
         }
     }
 
@@ -67,10 +77,12 @@ struct VSIRetry: ParsableCommand {
         var items: [JSONValue] = []
         var failure: Failure?
         try global.withClient { client throws(ControlClientError) in
-            for vsiID in vsiIDs {
+            for name in vsis {
                 do throws(ControlClientError) {
+                    let vsi = try client.select(
+                        name, port: port, timeoutMilliseconds: GlobalOptions.answerMilliseconds)
                     let answer = try client.call(
-                        .retry, RetryRequest(vsiID: vsiID, port: port),
+                        .retry, RetryRequest(vsiID: vsi.vsiID, port: vsi.port),
                         timeoutMilliseconds: GlobalOptions.answerMilliseconds)
                     if global.json {
                         items.append(answer.parameters["vsi"] ?? .null)
@@ -79,8 +91,7 @@ struct VSIRetry: ParsableCommand {
                     }
                 } catch {
                     guard case .refused = error else { throw error }
-                    let words = Failure(error)
-                    Terminal.complain(words.text)
+                    let words = global.complain(error)
                     failure = failure ?? words
                 }
             }

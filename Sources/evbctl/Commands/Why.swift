@@ -13,14 +13,14 @@ struct Why: ParsableCommand {
             again is one line with how often and when last. On a bridge port: what the station asked and what it was told.
 
             EXAMPLES
-              evbctl why 5ab5c6a6-9f4b-4d27-a1bb-3b8d9d7b6a51
+              evbctl why vm1
               evbctl why 5ab5c6a6-9f4b-4d27-a1bb-3b8d9d7b6a51 --follow
             """)
 
     @Argument(
-        help: ArgumentHelp("The VSI.", valueName: "vsiid"), completion: LiveCompletion.vsis.kind,
-        transform: parseVSIID)
-    var vsiID: String
+        help: ArgumentHelp("The VSI by any of its names; if it is gone, its VSIID.", valueName: "vsi"),
+        completion: LiveCompletion.vsiNames.kind, transform: VSINames.checked)
+    var vsi: String
 
     @Option(
         help: ArgumentHelp("Only on this port (default: wherever it is or was).", valueName: "iface"),
@@ -36,11 +36,16 @@ struct Why: ParsableCommand {
     private static let pauseMicroseconds: UInt32 = 500_000
 
     func run() throws {
-        let request = GetHistoryRequest(vsiID: vsiID, port: port)
-        guard follow else {
-            return try global.show(.getHistory, request, "histories", as: [VSIHistory].self) { $0.histories($1) }
-        }
         try global.withClient { client throws(ControlClientError) in
+            let selected = try client.select(vsi, port: port, timeoutMilliseconds: GlobalOptions.answerMilliseconds)
+            let request = GetHistoryRequest(vsiID: selected.vsiID, port: port)
+            guard follow else {
+                let answer = try client.call(
+                    .getHistory, request, timeoutMilliseconds: GlobalOptions.answerMilliseconds)
+                if global.json { return print((answer.parameters["histories"] ?? .null).pretty) }
+                return Terminal.show(
+                    Terminal.presenter.histories(try answer.value("histories", as: [VSIHistory].self)))
+            }
             var shown: [String: [Int: VSIHistoryEvent]] = [:]
             while true {
                 let answer = try client.call(
@@ -49,7 +54,8 @@ struct Why: ParsableCommand {
                     for event in history.events where shown[history.port]?[event.number] != event {
                         show(event, of: history)
                     }
-                    shown[history.port] = Dictionary(uniqueKeysWithValues: history.events.map { ($0.number, $0) })
+                    shown[history.port] = Dictionary(
+                        history.events.map { ($0.number, $0) }, uniquingKeysWith: { $1 })
                 }
                 Terminal.flush()
                 usleep(Self.pauseMicroseconds)

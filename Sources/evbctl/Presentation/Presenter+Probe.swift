@@ -23,8 +23,8 @@ extension Presenter {
         }
         let keepAlive =
             switch report.keepAlive {
-            case .followed: "a longer period (RKA) of the station is taken"
-            case .notFollowed: "a longer period (RKA) of the station is not taken"
+            case .followed: "the station's period (RKA) is in force there"
+            case .notFollowed: "a longer period (RKA) of the station is not taken: it keeps its own"
             case .ownIsLonger: "its own period (RKA) is as long as the station's or longer"
             case .unknown: "not known"
             }
