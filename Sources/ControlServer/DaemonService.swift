@@ -12,6 +12,8 @@ internal import Logging
 package final class DaemonService: ControlService {
     /// Requests of clients that may wait for a bridge at the same time.
     static let waitsMax = 20_000
+    /// Problems that a status has at most.
+    static let problemsMax = 256
 
     let directory: any PortDirectory
     /// The counters of the daemon itself, which are no port's.
@@ -28,6 +30,9 @@ package final class DaemonService: ControlService {
     package weak var historySource: (any HistorySource)?
     /// What an operator should know beside the ports' own status.
     private let notes: () -> [StatusNote]
+    /// What is wrong with the daemon itself.
+    private let conditions: () -> [PortProblem]
+    private var book = ProblemBook()
     let timers: Timers
     private let traffic: TrafficReader
     private let startedAt: Instant
@@ -44,7 +49,8 @@ package final class DaemonService: ControlService {
     package init(
         directory: any PortDirectory, timers: Timers, traffic: TrafficReader,
         ownCounters: @escaping () -> [Counter: UInt64],
-        furtherCounters: @escaping (EVBPort) -> [Counter: UInt64], notes: @escaping () -> [StatusNote] = { [] }
+        furtherCounters: @escaping (EVBPort) -> [Counter: UInt64], notes: @escaping () -> [StatusNote] = { [] },
+        conditions: @escaping () -> [PortProblem] = { [] }
     ) {
         self.directory = directory
         self.timers = timers
@@ -52,6 +58,7 @@ package final class DaemonService: ControlService {
         self.ownCounters = ownCounters
         self.furtherCounters = furtherCounters
         self.notes = notes
+        self.conditions = conditions
         startedAt = timers.now
     }
 
@@ -171,7 +178,19 @@ package final class DaemonService: ControlService {
         return StatusReport(
             daemon: DaemonStatus(
                 version: Release.version, pid: Int(Processes.ownID), uptimeSeconds: Int(clamping: uptime)),
-            ports: directory.ports.map(\.common.status), notes: notes())
+            ports: directory.ports.map(\.common.status), notes: notes(), problems: problems)
+    }
+
+    /// What is wrong with the daemon, and on its ports.
+    private var problems: [PortProblem] {
+        daemonMayHaveChanged()
+        return Array(
+            (book.problems(at: timers.now) + directory.ports.flatMap(\.common.problems)).prefix(Self.problemsMax))
+    }
+
+    /// What is wrong with the daemon itself may have changed.
+    package func daemonMayHaveChanged() {
+        _ = book.settle(notes().compactMap { PortProblem($0) } + conditions(), at: timers.now)
     }
 
     func port(_ name: String) throws(ControlError) -> EVBPort {
@@ -335,20 +354,21 @@ package final class DaemonService: ControlService {
             timer = nil
             self?.waitCount -= 1
         }
-        let name = port.name
+        let (name, began, timers) = (port.name, timers.now, timers)
         timer = timers.timer { [weak port] in
             finish()
-            let hasBridge = port?.hasBridge ?? false
+            guard let port else {
+                reply.fail(ControlError(.noBridge(port: name, vsiID: vsiID.description)))
+                return
+            }
             reply.fail(
-                ControlError(
-                    hasBridge
-                        ? .noAnswer(port: name, vsiID: vsiID.description, waitedMilliseconds: milliseconds)
-                        : .noBridge(port: name, vsiID: vsiID.description)))
+                Self.error(port.hasBridge ? .timedOut : .noBridge, port: port, vsiID: vsiID, waited: milliseconds))
         }
-        timer?.set(timers.now + .milliseconds(UInt64(milliseconds)))
+        timer?.set(began + .milliseconds(UInt64(milliseconds)))
         reply.onGone = finish
-        return { ending in
+        return { [weak port] ending in
             finish()
+            let waited = Int(clamping: timers.now.since(began).nanoseconds / 1_000_000)
             switch ending {
             case .outcome(.granted), .outcome(.released):
                 guard let status = status() else {
@@ -357,7 +377,11 @@ package final class DaemonService: ControlService {
                 }
                 reply.answer(.vsi(status))
             case .outcome(let outcome):
-                reply.fail(Self.error(outcome, port: name, vsiID: vsiID, waited: milliseconds))
+                guard let port else {
+                    reply.fail(ControlError(.noBridge(port: name, vsiID: vsiID.description)))
+                    return
+                }
+                reply.fail(Self.error(outcome, port: port, vsiID: vsiID, waited: waited))
             case .linkFailed(let link, let cause):
                 reply.fail(
                     ControlError(.linkFailed(port: name, vsiID: vsiID.description, link: link, cause: cause)))
@@ -420,89 +444,5 @@ package final class DaemonService: ControlService {
         ControlError(
             .invalidArgument(argument: "vsiID"), message: "\(text) is no VSIID",
             hint: "give a UUID, or ipv4:, ipv6:, mac: or local: and the ID")
-    }
-
-    // MARK: Errors
-
-    private static func error(_ refusal: RequestRefusal, port: String, vsiID: VSIID) -> ControlError {
-        switch refusal {
-        case .unfit(let error): Self.error(error, port: port, vsiID: vsiID)
-        case .unusableLink(let problem, let remedy):
-            ControlError(.invalidArgument(argument: "link"), message: problem, hint: remedy)
-        case .unstored(let error):
-            ControlError(
-                .busy(limit: "storage"),
-                message: "VSI \(vsiID) on \(port) cannot be stored, and a restart of evbd would lose it: \(error)",
-                hint: "make room in the runtime directory, or make it writable, and ask again")
-        }
-    }
-
-    private static func error(_ error: VSIRequestError, port: String, vsiID: VSIID) -> ControlError {
-        switch error {
-        case .tooManyVSIs(let limit):
-            ControlError(.busy(limit: "VSIs on \(port) (\(limit))"), hint: ResourcePool.remedy(.vsisPerPort))
-        case .noRoom(let limit):
-            ControlError(
-                .busy(limit: "\(limit == .filterEntries ? "filter entries" : "VSIs") on all ports"),
-                hint: ResourcePool.remedy(limit))
-        case .goesBackward:
-            ControlError(
-                .invalidArgument(argument: "vsiID"),
-                message: "VSI \(vsiID) on \(port) is already in a higher state, and VDP cannot go back",
-                hint: "de-associate it first: evbctl vsi deassociate \(vsiID)")
-        case .tooLong(let length, let most):
-            ControlError(
-                .invalidArgument(argument: "filters"),
-                message: "VSI \(vsiID) needs \(length) octets, and a frame on \(port) holds \(most)",
-                hint: "give fewer filter entries, or a larger MTU")
-        case .unknownVSI: ControlError(.noSuchVSI(vsiID: vsiID.description, port: port))
-        }
-    }
-
-    private static func error(_ outcome: RequestOutcome, port: String, vsiID: VSIID, waited: Int) -> ControlError {
-        let name = vsiID.description
-        func refused(_ reason: EVBModel.VSIReason, _ message: String, _ hint: String) -> ControlError {
-            ControlError(
-                .refused(port: port, vsiID: name, reason: reason, hard: false, kept: false), message: message,
-                hint: hint)
-        }
-        switch outcome {
-        case .refused(let refusal):
-            return ControlError(
-                .refused(
-                    port: port, vsiID: name, reason: EVBModel.VSIReason(EVBProtocol.VSIReason(refusal.reason)),
-                    hard: refusal.isHard, kept: refusal.isKept))
-        case .timedOut: return ControlError(.noAnswer(port: port, vsiID: name, waitedMilliseconds: waited))
-        case .noBridge: return ControlError(.noBridge(port: port, vsiID: name))
-        case .bridgeDeassociated:
-            return refused(
-                .bridgeDeassociated, "the bridge on \(port) de-associated VSI \(name)",
-                "it is asked again after a while; evbctl vsi deassociate \(name) ends that")
-        case .bridgeOverloaded:
-            return refused(
-                .bridgeOverloaded, "the bridge on \(port) has as many VSIs as it can keep alive, without VSI \(name)",
-                "it is asked again after a while; give the bridge a shorter ack timer (RTE) or a longer keep-alive period (RKA)"
-            )
-        case .mismatched:
-            return refused(
-                .otherFailure, "the bridge on \(port) granted another filter than VSI \(name) asked for",
-                "compare the VSI type at the bridge with the filter")
-        case .groupIDsUnavailable:
-            return refused(
-                .invalidVIDGroupMAC, "the filter of VSI \(name) has groups, and the bridge on \(port) cannot use them",
-                "enable group IDs at the bridge (BGID) and on the port (group-ids: true), or leave group= out")
-        case .inexpressible(let limit):
-            return refused(
-                limit == .filterFormat ? .invalidVIDGroupMAC : .invalidFormat,
-                "VSI \(name) cannot be asked of the bridge on \(port): \(limit.rawValue)",
-                "the bridge speaks the pre-standard draft: give each filter a mac=, and use a UUID and a small manager ID"
-            )
-        case .superseded:
-            return refused(
-                .otherFailure, "another request for VSI \(name) on \(port) took the place of this one",
-                "see evbctl vsi show \(name)")
-        case .granted, .released:
-            return ControlError(.noSuchVSI(vsiID: name, port: port))
-        }
     }
 }

@@ -33,7 +33,7 @@ extension BridgePortController {
             warn(
                 "VSIs are refused (insufficient resources): there are \(transport.surroundings.resources.words(limit)); "
                     + ResourcePool.remedy(limit), alert: .vsiRefused)
-        case .notice(let notice): warn(Self.text(notice), alert: .neighbourProblem)
+        case .notice: watch.settle()
         }
     }
 
@@ -200,25 +200,6 @@ extension BridgePortController {
             news = PortNews(kind: .peer, reason: reason, message: "the EVB station is lost: \(reason)")
         }
         onNews?(news)
-    }
-
-    private static func text(_ notice: BridgeNotice) -> String {
-        switch notice {
-        case .limitReached(let limit): "VSIs are refused: \(ResourcePool.remedy(limit))"
-        case .severalStations(let count):
-            "\(count) EVB stations are heard on one link; the first is spoken with: look for a hub or a bridge between"
-        case .bridgeNeighbour: "the neighbour is an EVB bridge too: one end of the link has to be an EVB station"
-        case .draftNeighbour:
-            "the neighbour speaks the pre-standard draft of EVB only: allow it by dialect: auto, or ask for it by draft"
-        case .ratifiedNeighbour: "the neighbour speaks the ratified EVB only: allow it by dialect: auto"
-        case .foreignECP(let source):
-            "ECP comes from \(source), which is none of the station's addresses by LLDP, and is left: if it is the station's, give ecp: { source: any }"
-        case .secondSpeaker(let speaker): "\(speaker.message): \(speaker.hint)"
-        case .misaddressedECP(let destination):
-            "dropping ECP to \(destination), which is not its group address here: if the station is to be heard there, give group-address: \(destination)"
-        case .unusableTLV(let error):
-            "the neighbour's EVB TLV is unusable: \(error)"
-        }
     }
 }
 

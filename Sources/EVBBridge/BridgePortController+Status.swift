@@ -15,6 +15,7 @@ extension BridgePortController {
         let isRequested = snapshot.station?.advertised.requestsReflection ?? false
         return PortStatus(
             interface: name, role: .bridge, linkUp: snapshot.isLinkUp,
+            linkState: transport.linkState(isUp: snapshot.isLinkUp),
             dialect: shownDialect(snapshot.dialect, hasPeer: snapshot.station != nil),
             peer: snapshot.station.map {
                 PeerStatus(
@@ -23,7 +24,8 @@ extension BridgePortController {
             },
             reflectiveRelay: EVBModel.ReflectiveRelayStatus(
                 requested: isRequested,
-                status: snapshot.station == nil ? .unknown : snapshot.reflectsFrames ? .granted : .refused),
+                status: snapshot.station == nil
+                    ? .unknown : snapshot.reflectsFrames ? .granted : isRequested ? .refused : .notRequested),
             timers: TimerStatus(
                 retries: Int(timers.retries), rte: Int(timers.retransmissionExponent),
                 rwd: Int(timers.resourceWaitDelayExponent), rka: Int(timers.reinitKeepAliveExponent)),
@@ -55,10 +57,6 @@ extension BridgePortController {
 
     package func count(_ places: Range<Int>, into counts: inout VSICounts) {
         for command in port.grantedCommands(in: places) { counts.add(EVBModel.VSIState(granted: command)) }
-    }
-
-    package var problems: [PortProblem] {
-        seat.problems + [port.snapshot.secondSpeaker?.problem].compactMap(\.self)
     }
 
     package var associationTimes: DurationHistogram { port.snapshot.statistics.vdp.associationTimes }

@@ -24,20 +24,22 @@ package final class BridgePortController: BridgePortControl {
 
     package let transport: PortTransport
     package private(set) var configuration: PortSettings
-    package private(set) var port: BridgePort
+    package internal(set) var port: BridgePort
     /// Who decides, and what the bridge ports know together.
     package let seat: BridgeSeat
     /// Called with everything that is news.
     package var onNews: ((PortNews) -> Void)?
     package var timeOfNews: UInt64? { queue.workAddedAt }
 
+    /// What is wrong on the port.
+    let watch: ProblemWatch
     package let flag: HairpinFlag
     /// Why reflective relay is not offered though the configuration has it.
-    private var obstacle: RelayObstacle?
+    private(set) var obstacle: RelayObstacle?
     /// The port's bridge, as long as the kernel has refused to set the hairpin flag there.
     private var refusingBridge: Int32?
     /// The port's bridge hands frames of one station's LLDP and ECP on to the others.
-    private var isLeaking = false
+    private(set) var isLeaking = false
     /// The port is being given up.
     private(set) var isClosing = false
     /// evbd stops, and what the port has in force stays.
@@ -77,6 +79,7 @@ package final class BridgePortController: BridgePortControl {
         self.seat = seat
         let name = configuration.interface
         transport = PortTransport(configuration, surroundings)
+        watch = ProblemWatch(transport)
         self.sequences = sequences
         flag = HairpinFlag(
             HairpinFlag.Room(
@@ -95,6 +98,7 @@ package final class BridgePortController: BridgePortControl {
         timer = surroundings.timers.timer { [weak self] in self?.advance() }
         mischiefTimer = surroundings.timers.timer { [weak self] in self?.takeAllBack() }
         heldTimer = surroundings.timers.timer { [weak self] in self?.takeHeld() }
+        startWatch()
         flag.onFailure = { [weak self] error in self?.flagFailed(error) }
         flag.onOverridden = { [weak self] in
             self?.warn(
@@ -261,6 +265,7 @@ package final class BridgePortController: BridgePortControl {
         leaveTimer = nil
         mischiefTimer = nil
         heldTimer = nil
+        watch.close()
         transport.close()
     }
 
@@ -282,6 +287,7 @@ package final class BridgePortController: BridgePortControl {
         transport.setNeighbour(port.peerAddresses)
         sequences.advanced(to: port.nextSequence)
         timer?.set(port.nextDeadline)
+        watch.changed()
     }
 
     // MARK: Misbehaviour
@@ -359,7 +365,7 @@ package final class BridgePortController: BridgePortControl {
     }
 
     /// Why frames cannot be reflected on the port.
-    private enum RelayObstacle: Equatable {
+    enum RelayObstacle: Equatable {
         case noBridge
         case otherMaster(kind: String)
         case kernelRefuses

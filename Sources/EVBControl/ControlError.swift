@@ -15,8 +15,8 @@ public struct ControlError: Error, Sendable, Equatable, CustomStringConvertible 
         case invalidArgument(argument: String)
         /// The bridge refused. `hard` tells that asking again will not help, `kept` that the VSI is as it was.
         case refused(port: String, vsiID: String, reason: VSIReason, hard: Bool, kept: Bool)
-        /// The bridge did not answer within the time that the request was given.
-        case noAnswer(port: String, vsiID: String, waitedMilliseconds: Int)
+        /// The bridge did not answer in time. `stage` tells how far the request came; an older evbd does not say.
+        case noAnswer(port: String, vsiID: String, waitedMilliseconds: Int, stage: AnswerStage? = nil)
         /// No EVB bridge is heard on the port, so nothing can be asked.
         case noBridge(port: String, vsiID: String?)
         /// The bridge agreed, and the link of the VSI could not be made.
@@ -62,6 +62,17 @@ public struct ControlError: Error, Sendable, Equatable, CustomStringConvertible 
         milliseconds % 1000 == 0 ? "\(milliseconds / 1000) s" : "\(Double(milliseconds) / 1000) s"
     }
 
+    private static func words(_ port: String, _ vsiID: String, within time: String, _ stage: AnswerStage?) -> String {
+        switch stage {
+        case nil: "the bridge on \(port) did not answer for VSI \(vsiID) within \(time)"
+        case .notSent: "the request for VSI \(vsiID) could not be sent to the bridge on \(port) within \(time)"
+        case .notAcknowledged:
+            "the bridge on \(port) did not acknowledge (ECP) the request for VSI \(vsiID), given up after \(time)"
+        case .notAnswered:
+            "the bridge on \(port) acknowledged the request for VSI \(vsiID) (ECP) and did not answer it (VDP) within \(time)"
+        }
+    }
+
     private static func words(for failure: Failure) -> (message: String, hint: String) {
         switch failure {
         case .noSuchPort(let port):
@@ -76,9 +87,9 @@ public struct ControlError: Error, Sendable, Equatable, CustomStringConvertible 
                 "the bridge on \(port) refused VSI \(vsiID): \(reason.rawValue), \(reason.explanation); \(outcome)",
                 hard ? "asking again will not help: correct the request or the bridge" : "it may be asked again later"
             )
-        case .noAnswer(let port, let vsiID, let waited):
+        case .noAnswer(let port, let vsiID, let waited, let stage):
             return (
-                "the bridge on \(port) did not answer for VSI \(vsiID) within \(seconds(waited))",
+                words(port, vsiID, within: seconds(waited), stage),
                 "the request stands; see evbctl vsi show \(vsiID) and the counters of evbctl port show \(port)"
             )
         case .noBridge(let port, let vsiID):
@@ -120,7 +131,7 @@ extension VSIReason {
         case .invalidFormat: "it does not understand the format"
         case .insufficientResources: "it does not have the resources"
         case .managerUnreachable: "it cannot reach the VSI manager"
-        case .otherFailure: "another failure"
+        case .otherFailure: "another failure, which also stands for a VSI type or version that it does not know"
         case .invalidVIDGroupMAC: "the VID, GroupID or MAC is not valid there"
         case .timeout: "no answer in time"
         case .bridgeDeassociated: "it de-associated the VSI"
@@ -183,10 +194,11 @@ extension ControlError {
             add("reason", reason.rawValue)
             members.append(JSONValue.Member("hard", .bool(hard)))
             members.append(JSONValue.Member("kept", .bool(kept)))
-        case .noAnswer(let port, let vsiID, let waited):
+        case .noAnswer(let port, let vsiID, let waited, let stage):
             add("port", port)
             add("vsiID", vsiID)
             members.append(JSONValue.Member("waitedMilliseconds", .number(String(waited))))
+            add("stage", stage?.rawValue)
         case .linkFailed(let port, let vsiID, let link, let cause):
             add("port", port)
             add("vsiID", vsiID)
@@ -232,7 +244,9 @@ extension ControlError {
                 hard: parameters["hard"] == .bool(true), kept: parameters["kept"] == .bool(true))
         case ("NoAnswer", let port?, let vsiID?):
             guard case .number(let literal)? = parameters["waitedMilliseconds"] else { return nil }
-            failure = .noAnswer(port: port, vsiID: vsiID, waitedMilliseconds: Int(literal) ?? 0)
+            failure = .noAnswer(
+                port: port, vsiID: vsiID, waitedMilliseconds: Int(literal) ?? 0,
+                stage: text("stage").flatMap(AnswerStage.init))
         case ("NoBridge", let port?, _): failure = .noBridge(port: port, vsiID: vsiID)
         case ("LinkFailed", let port?, let vsiID?):
             failure = .linkFailed(port: port, vsiID: vsiID, link: text("link") ?? "", cause: text("cause") ?? "")

@@ -77,7 +77,8 @@ public enum ControlInterface {
         type Peer (chassisID: string, portID: string, evbMode: string)
 
         # Whether the station asks for reflective relay, and what the bridge says.
-        type ReflectiveRelay (requested: bool, status: (granted, refused, unknown))
+        # status: granted, refused, unknown, not-requested.
+        type ReflectiveRelay (requested: bool, status: string)
 
         # Operational values: a timer is 10 us x 2^value; retries is a number.
         type Timers (retries: int, rte: int, rwd: int, rka: int)
@@ -107,6 +108,7 @@ public enum ControlInterface {
           interface: string,
           role: (station, bridge),
           linkUp: bool,
+          linkState: ?(up, down, missing),
           dialect: (auto, ratified, draft),
           peer: ?Peer,
           reflectiveRelay: ReflectiveRelay,
@@ -116,8 +118,32 @@ public enum ControlInterface {
           drain: ?PortDrain
         )
 
-        # The daemon, its ports, and what an operator should know beside that.
-        type Status (daemon: Daemon, ports: []Port, notes: []Note)
+        # Something that is wrong now; port is null where it is about the daemon. ageSeconds: how long it has been so.
+        # hint: what to do about it. kind: interface-missing, interface-taken, cannot-listen, link-down,
+        # mtu-too-small, send-failing, evb-tlv-elsewhere (on another group address, or in a VLAN), unusable-tlv,
+        # same-role, dialect-mismatch, no-evb-tlv, no-lldp, silent-peer (will age out), second-lldp-speaker (another
+        # program speaks under the peer's name and address), several-peers, several-neighbours, foreign-ecp (from
+        # another address), misaddressed-ecp (to another address), ecp-unacknowledged, vdp-unanswered, relay-refused,
+        # reflects-unasked (the bridge reflects frames to a VEB), reflects-into-bridge (it reflects them into the
+        # Linux bridge or Open vSwitch of the port), bridge-overloaded, vsi-refused, limit-reached, relay-not-offered,
+        # no-spanning-tree (the Linux bridge hands LLDP and ECP on), vsi-contest (stations on two ports keep one VSI
+        # alive), address-conflict (the VSI asks for an address that another VSI holds), bond-member, no-8021q,
+        # unfiltered-machines, unmanaged-addresses, store-failing, libvirt-port, reload. There may be more kinds in
+        # later versions.
+        type Problem (
+          kind: string,
+          port: ?string,
+          ageSeconds: ?int,
+          vsiID: ?string,
+          otherPort: ?string,
+          otherVSIID: ?string,
+          address: ?string,
+          message: string,
+          hint: string
+        )
+
+        # The daemon, its ports, what an operator should know beside that, and what is wrong now; of many problems some.
+        type Status (daemon: Daemon, ports: []Port, notes: []Note, problems: []Problem)
 
         # An EVB TLV, by the standard's names. rwdOrigin and rkaOrigin are the ROL bits.
         type EVBTLV (
@@ -196,21 +222,6 @@ public enum ControlInterface {
         # Of LLDP-EXT-DOT1-EVB-EXTENSIONS-MIB. TLVs are hexadecimal digits, with their headers.
         type Xdot1 (evbConfigEvbTxEnable: bool, locEvbTlvString: ?string, remEvbTlvString: ?string)
 
-        # Something that is wrong on a port now. Of LLDP: second-lldp-speaker (another program speaks under the peer's name and
-        # address). On a bridge port, between VSIs: vsi-contest (stations on two ports keep one VSI alive) or
-        # address-conflict (the VSI asks for an address that another VSI holds). On a station's port: reflects-unasked (the
-        # bridge reflects frames to a VEB) or reflects-into-bridge (it reflects them into the Linux bridge or Open vSwitch of
-        # the port). hint: what to do about it.
-        type Problem (
-          kind: string,
-          vsiID: ?string,
-          otherPort: ?string,
-          otherVSIID: ?string,
-          address: ?string,
-          message: string,
-          hint: string
-        )
-
         # Addresses on a station's port that neither a VSI nor a link that the host sees has, such as those of containers:
         # how many, and the first of them. No VSI filters their frames.
         type UnknownAddresses (count: int, addresses: []string)
@@ -221,6 +232,7 @@ public enum ControlInterface {
           ifIndex: int,
           role: (station, bridge),
           linkUp: bool,
+          linkState: ?(up, down, missing),
           dialect: (auto, ratified, draft),
           peer: ?Peer,
           reflectiveRelay: ReflectiveRelay,
@@ -465,8 +477,16 @@ public enum ControlInterface {
           hint: string
         )
 
-        # The bridge did not answer within the time given; the request stands.
-        error NoAnswer (port: string, vsiID: string, waitedMilliseconds: int, message: string, hint: string)
+        # The bridge did not answer in time; the request stands. stage, how far it came: not-sent, not-acknowledged (by ECP),
+        # not-answered (by VDP).
+        error NoAnswer (
+          port: string,
+          vsiID: string,
+          waitedMilliseconds: int,
+          stage: ?string,
+          message: string,
+          hint: string
+        )
 
         # No EVB bridge is heard on the port.
         error NoBridge (port: string, vsiID: ?string, message: string, hint: string)

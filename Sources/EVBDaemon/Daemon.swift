@@ -37,7 +37,7 @@ package final class Daemon {
 
     private(set) var configuration: DaemonSettings
     /// Why the file is not what is in force; nil where it is, as far as evbd has read it.
-    private(set) var reloadProblem: String?
+    private(set) var reloadProblem: String? { didSet { service?.daemonMayHaveChanged() } }
     /// The ports as the file names them.
     private(set) var namedPorts: [PortSettings]
     let loader: ConfigurationLoader
@@ -184,7 +184,8 @@ package final class Daemon {
             furtherCounters: { [weak self] port in
                 guard case .station = port else { return [:] }
                 return self?.libvirt?.counters(of: port.name) ?? [:]
-            }, notes: { [weak self] in self?.notes ?? [] })
+            }, notes: { [weak self] in self?.notes ?? [] },
+            conditions: { [weak self] in [self?.store.problem].compactMap(\.self) })
         service.onLogLevel = { [threshold, logger] in threshold.report($0, logger) }
         service.historySource = history
         service.onReload = { [weak self] in self?.reload($0, then: $1) }
@@ -207,6 +208,7 @@ package final class Daemon {
         if let endpoint {
             libvirt = try LibvirtEndpoint(
                 directory: ports, endpoint: endpoint, loop: loop, timers: timers, logger: logger)
+            libvirt?.onNotes = { [weak service] in service?.daemonMayHaveChanged() }
             try claimPIDFile(configuration.libvirt.pidFile, endpoint.port)
         }
         try loop.watchSignals([SIGTERM, SIGINT, SIGHUP]) { [weak self] in self?.receive(signal: $0) }

@@ -144,7 +144,7 @@ public struct PortDetails: Codable, Sendable, Equatable {
     public var port: PortStatus
     /// The kernel's index of the interface; 0 while it is not there.
     public var ifIndex: Int
-    /// What is wrong between VSIs on a bridge's port now; some of it, where there is much.
+    /// What is wrong on the port now; some of it, where there is much.
     public var problems: [PortProblem]
     /// The EVB TLVs of both sides.
     public var evbTLV: EVBTLVPair

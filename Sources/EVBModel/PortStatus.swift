@@ -43,21 +43,27 @@ public struct StatusReport: Codable, Sendable, Equatable {
     public var ports: [PortStatus]
     /// What an operator should know beside that.
     public var notes: [StatusNote]
+    /// What is wrong now: the daemon's own problems, and then those of the ports in their order. Of many it has some.
+    public var problems: [PortProblem]
 
     /// Makes a report.
-    public init(daemon: DaemonStatus, ports: [PortStatus], notes: [StatusNote] = []) {
+    public init(
+        daemon: DaemonStatus, ports: [PortStatus], notes: [StatusNote] = [], problems: [PortProblem] = []
+    ) {
         self.daemon = daemon
         self.ports = ports
         self.notes = notes
+        self.problems = problems
     }
 
-    /// Reads a report; an older daemon has no notes.
+    /// Reads a report; an older daemon has no notes, or no problems.
     public init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: CodingKeys.self)
         self.init(
             daemon: try container.decode(DaemonStatus.self, forKey: .daemon),
             ports: try container.decode([PortStatus].self, forKey: .ports),
-            notes: try container.decodeIfPresent([StatusNote].self, forKey: .notes) ?? [])
+            notes: try container.decodeIfPresent([StatusNote].self, forKey: .notes) ?? [],
+            problems: try container.decodeIfPresent([PortProblem].self, forKey: .problems) ?? [])
     }
 }
 
@@ -83,6 +89,8 @@ public struct ReflectiveRelayStatus: Codable, Sendable, Equatable {
     /// What the bridge says to it.
     public enum Grant: String, Codable, Sendable, CaseIterable {
         case granted, refused, unknown
+        /// The station does not ask for it, and the bridge does not reflect.
+        case notRequested = "not-requested"
     }
 
     /// Whether the station asks for it (RRREQ).
@@ -139,6 +147,13 @@ public struct VSICounts: Codable, Sendable, Equatable {
     public var all: Int { associated + preassociated + pending + deassociated }
 }
 
+/// How a port's interface stands.
+public enum PortLinkState: String, Codable, Sendable, CaseIterable {
+    case up, down
+    /// There is no interface of that name.
+    case missing
+}
+
 /// A port in brief: PORT of the interface.
 public struct PortStatus: Codable, Sendable, Equatable {
     /// The network interface.
@@ -147,6 +162,8 @@ public struct PortStatus: Codable, Sendable, Equatable {
     public var role: PortRole
     /// Whether the link is up.
     public var linkUp: Bool
+    /// How the interface stands; an older evbd does not say.
+    @Nullable public var linkState: PortLinkState?
     /// Which dialect is spoken.
     public var dialect: PortDialect
     /// The EVB peer; nil while none is heard.
@@ -164,13 +181,14 @@ public struct PortStatus: Codable, Sendable, Equatable {
 
     /// Makes the status of a port.
     public init(
-        interface: String, role: PortRole, linkUp: Bool, dialect: PortDialect, peer: PeerStatus?,
-        reflectiveRelay: ReflectiveRelayStatus, timers: TimerStatus, vsis: VSICounts,
+        interface: String, role: PortRole, linkUp: Bool, linkState: PortLinkState? = nil, dialect: PortDialect,
+        peer: PeerStatus?, reflectiveRelay: ReflectiveRelayStatus, timers: TimerStatus, vsis: VSICounts,
         misbehaviour: Misbehaviour? = nil, drain: PortDrain? = nil
     ) {
         self.interface = interface
         self.role = role
         self.linkUp = linkUp
+        self._linkState = Nullable(wrappedValue: linkState)
         self.dialect = dialect
         self._peer = Nullable(wrappedValue: peer)
         self.reflectiveRelay = reflectiveRelay

@@ -32,3 +32,17 @@ public struct StatusNote: Codable, Sendable, Equatable {
         self.hint = hint
     }
 }
+
+extension PortProblem {
+    /// The problem of which a note speaks; nil for a note of something that is in order.
+    package init?(_ note: StatusNote) {
+        guard note.isProblem else { return nil }
+        let kind: Kind
+        switch note.kind {
+        case .libvirtPort: kind = .libvirtPort
+        case .reload: kind = .reload
+        case .vsiWithoutLink: return nil
+        }
+        self.init(kind: kind, port: note.port, message: note.message, hint: note.hint)
+    }
+}

@@ -33,6 +33,16 @@ public enum VSIReason: String, Codable, Sendable, CaseIterable {
     case drained
 }
 
+/// How far a request that was not answered has come.
+public enum AnswerStage: String, Codable, Sendable, CaseIterable {
+    /// It has not left this host.
+    case notSent = "not-sent"
+    /// It was sent, and the bridge's ECP has not acknowledged it.
+    case notAcknowledged = "not-acknowledged"
+    /// The bridge's ECP has acknowledged it, and its VDP has not answered.
+    case notAnswered = "not-answered"
+}
+
 /// How a VSIID is to be read.
 public enum VSIIDFormat: String, Codable, Sendable, CaseIterable {
     case ipv4, ipv6, mac, local, uuid
@@ -169,5 +179,48 @@ public struct VSIStatus: Codable, Sendable, Equatable {
         self._label = Nullable(wrappedValue: label)
         self._requestedLink = Nullable(wrappedValue: requestedLink)
         self._retryInMilliseconds = Nullable(wrappedValue: retryInMilliseconds)
+    }
+}
+
+extension VSIReason {
+    /// The reason in words, with the number that the bridge's answer had, where that is known.
+    package func words(code: Int?) -> String {
+        let number = code.map { "reason \($0), " } ?? ""
+        return "\(number)\(rawValue): \(meaning)"
+    }
+
+    private var meaning: String {
+        switch self {
+        case .success: "no reason is given"
+        case .invalidFormat: "the bridge does not understand the request"
+        case .insufficientResources: "the bridge has no resources for it"
+        case .managerUnreachable: "the bridge cannot reach the VSI manager"
+        case .otherFailure:
+            "the bridge gives no better reason, as the standard has none for a VSI type or version that it does not know"
+        case .invalidVIDGroupMAC: "the bridge does not allow its VLAN, group or MAC address"
+        case .timeout: "the bridge has not answered in time"
+        case .bridgeDeassociated: "the bridge has taken it back"
+        case .bridgeLost: "the bridge was lost"
+        case .bridgeOverloaded: "the bridge has as many VSIs as it can keep alive"
+        case .drained: "its port is drained"
+        }
+    }
+
+    /// What an operator can do about it, at the bridge or on this host.
+    package var remedy: String {
+        switch self {
+        case .success: "see the log of evbd"
+        case .invalidFormat: "see the bridge's log; compare the dialects by evbctl port show"
+        case .insufficientResources: "end VSIs that are not needed, or raise the limit at the bridge"
+        case .managerUnreachable: "look at the bridge's way to the VSI manager, and at the manager ID"
+        case .otherFailure:
+            "make the VSI type and version known to the bridge, or correct them, and see the bridge's log"
+        case .invalidVIDGroupMAC: "allow them at the bridge for this VSI type, or correct the filter"
+        case .timeout: "see evbctl port show"
+        case .bridgeDeassociated: "see the bridge's log for the reason"
+        case .bridgeLost: "see evbctl port show"
+        case .bridgeOverloaded: "give the bridge a shorter ack timer (RTE) or a longer keep-alive period (RKA)"
+        case .drained: "evbctl drain PORT --end"
+        }
     }
 }

@@ -65,7 +65,7 @@ package protocol ManagedPort: VSISource {
     var placeCount: Int { get }
     /// Counts the VSIs in some places by their states.
     func count(_ places: Range<Int>, into counts: inout VSICounts)
-    /// What is wrong now; of many problems some.
+    /// What is wrong on the port now, causes before consequences; of many problems some.
     var problems: [PortProblem] { get }
     /// From a request for an association to its grant.
     var associationTimes: DurationHistogram { get }

@@ -42,6 +42,9 @@ package protocol StationPortControl: ManagedPort {
     /// Whether the host has a link with an address of the VSI on this port.
     func hasGuestLink(_ vsiID: VSIID) -> Bool
 
+    /// How far the request for a VSI has come that the bridge has not answered.
+    func stage(of vsiID: VSIID) -> AnswerStage
+
     /// Takes a request for a VSI.
     ///
     /// - Parameters:

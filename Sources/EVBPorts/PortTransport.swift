@@ -5,7 +5,8 @@ package import EVBSettings
 package import EVBTime
 package import EVBWire
 package import EventLoop
-internal import LinuxSystem
+internal import Glibc
+package import LinuxSystem
 package import Logging
 package import Netlink
 internal import PacketSocket
@@ -53,6 +54,15 @@ package final class PortTransport {
     /// How often an interface that another evbd has is tried again.
     private static let claimInterval = Interval.seconds(2)
 
+    /// What the kernel makes of the frames to be sent.
+    package enum SendState: Equatable {
+        /// None has been sent yet.
+        case unknown
+        case sent
+        /// - length: octets of the frame that the kernel has refused, with its header.
+        case failing(SystemError, length: Int)
+    }
+
     /// How the interface stands.
     package enum Interface {
         case absent
@@ -95,7 +105,7 @@ package final class PortTransport {
     /// Whose ECP is taken.
     private var ecpSource: PortSettings.ECP.Source
     /// The group addresses by which the port is spoken to.
-    private var groups: [MACAddress]
+    private var addresses: GroupAddresses
     /// How the sockets have been opened.
     private var opening: Opening?
     /// What the frames sent are to be known by on this host, while the guest filter is at the port.
@@ -117,6 +127,10 @@ package final class PortTransport {
 
     /// The interface that is this evbd's.
     private var claimed: Int32?
+    /// The index of the interface that last had the port's name.
+    package private(set) var formerIndex: Int32?
+    /// The kernel's error for a frame that is longer than the MTU.
+    static let messageTooLong = EMSGSIZE
     /// Whether another evbd has the interface.
     package private(set) var isTaken = false
     private var claimTimer: Timers.Timer?
@@ -125,6 +139,16 @@ package final class PortTransport {
     /// Whether it was told of a stray ECP frame since the sockets were opened.
     private var isStrayTold = false
     package private(set) var sendFailures: UInt64 = 0
+    /// What the kernel has made of the frame that was sent last.
+    package private(set) var sending = SendState.unknown
+    /// Why the interface cannot be listened on; nil while it can be, or is not there.
+    package private(set) var listenFailure: SystemError?
+    /// EVB TLVs that are heard where they do not count.
+    package private(set) var elsewhere = StrayTLVs()
+    /// Called with each frame that could not be sent.
+    package var onUnsent: ((Frame) -> Void)?
+    /// Called when what is wrong with the interface may have changed.
+    package var onDoubt: (() -> Void)?
     /// Sends on links of machines; opened for the first frame.
     private var sender: FrameSender?
     /// Frames that the kernel has dropped for sockets that are closed now.
@@ -136,7 +160,7 @@ package final class PortTransport {
     package init(_ configuration: PortSettings, _ surroundings: PortSurroundings) {
         name = configuration.interface
         ecpSource = configuration.ecp.source
-        groups = GroupAddresses(configuration).all
+        addresses = GroupAddresses(configuration)
         self.surroundings = surroundings
         identity = ChassisIdentity(directory: surroundings.runtimeDirectory, port: configuration.interface)
         share = LoopShare(of: surroundings.resources.portCount)
@@ -221,6 +245,7 @@ package final class PortTransport {
             return false
         }
         claimed = link.index
+        formerIndex = link.index
         if isTaken { logger.notice("the other evbd has ended; the port goes on") }
         isTaken = false
         claimTimer = nil
@@ -233,7 +258,7 @@ package final class PortTransport {
         // filter.
         let wanted = Opening(
             index: link.index, tapsAll: link.masterIndex != nil || mark != nil, mark: mark, ecpSource: ecpSource,
-            groups: groups)
+            groups: addresses.all)
         guard wanted != opening else { return }
         closeSockets()
         do {
@@ -243,8 +268,10 @@ package final class PortTransport {
             // Also while there is no neighbour: to close a socket takes the kernel some milliseconds.
             neighbourListener = try listen(.only(neighbour), .neighbour)
             strayListener = try listenToStrays(wanted)
+            listenFailure = nil
         } catch {
             closeSockets()
+            listenFailure = error
             logger.alert(.portDown).error(
                 "the interface cannot be listened on; evbd needs CAP_NET_RAW", metadata: ["error": "\(error)"])
         }
@@ -267,25 +294,36 @@ package final class PortTransport {
 
     private func listenToStrays(_ opening: Opening) throws(SystemError) -> PortListener {
         let socket = try PacketSocket(
-            interfaceIndex: opening.index, etherTypes: Self.etherTypes, groups: opening.addresses, taken: .strays,
-            tap: opening.tap)
+            interfaceIndex: opening.index, etherTypes: Self.etherTypes, groups: opening.addresses,
+            furtherGroups: StrayTLVs.groups.filter { !opening.addresses.contains($0) },
+            taken: .strays(reading: EtherType.lldp), tap: opening.tap)
         // A flood of them is left in the kernel and counted there.
         return try PortListener(
             socket, .others, loop: surroundings.loop, timers: surroundings.timers,
             take: { [weak self] in self?.tellOfStray($0) }, onFlood: {})
     }
 
-    /// Logs the first stray ECP frame. LLDP to other addresses and in VLANs is the ordinary business of other agents.
+    /// Logs the first stray ECP frame. LLDP to other addresses and in VLANs is the ordinary business of other agents; that it has
+    /// an EVB TLV is remembered.
     private func tellOfStray(_ octets: UnsafeRawBufferPointer) {
-        guard !isStrayTold, let header = FrameHeader(octets), header.etherType != EtherType.lldp else { return }
+        guard let header = FrameHeader(octets) else { return }
+        if header.etherType == EtherType.lldp {
+            return noteStray(octets, header)
+        }
+        guard !isStrayTold else { return }
         isStrayTold = true
         let reason =
-            groups.contains(header.destination)
+            addresses.all.contains(header.destination)
             ? "it is in a VLAN of \(name)" : "this is not the group address of ECP on \(name)"
         log(
             .warning,
             "dropping ECP from \(header.source) to \(header.destination): \(reason); see SocketStrays of evbctl stats",
             alert: .neighbourProblem)
+    }
+
+    /// Remembers an EVB TLV that is heard where it does not count.
+    private func noteStray(_ octets: UnsafeRawBufferPointer, _ header: FrameHeader) {
+        if elsewhere.take(octets, isOwnGroup: addresses.includes(header), at: now) { onDoubt?() }
     }
 
     /// Says it once in a while: what else there is to be told of the port is to have its place in the log.
@@ -304,7 +342,7 @@ package final class PortTransport {
     /// Takes ECP from the sources, and frames to the group addresses, that a port's new settings name.
     package func reconfigure(_ configuration: PortSettings) {
         ecpSource = configuration.ecp.source
-        groups = GroupAddresses(configuration).all
+        addresses = GroupAddresses(configuration)
         if let link, listener != nil { open(link) }
     }
 
@@ -346,6 +384,8 @@ package final class PortTransport {
         }
         strayListener = nil
         isStrayTold = false
+        elsewhere = StrayTLVs()
+        sending = .unknown
         opening = nil
     }
 
@@ -355,11 +395,14 @@ package final class PortTransport {
         claimTimer = nil
         if let claimed { surroundings.claims.giveBack(claimed) }
         claimed = nil
+        listenFailure = nil
     }
 
     private func take(_ octets: UnsafeRawBufferPointer) {
         do throws(WireError) {
-            onFrame?(try Frame(decoding: octets))
+            let frame = try Frame(decoding: octets)
+            if case .lldp = frame.payload, !addresses.includes(frame.header) { noteStray(octets, frame.header) }
+            onFrame?(frame)
         } catch {
             onUnreadable?(error, FrameHeader(octets))
             logger.trace("frame discarded", metadata: ["error": "\(error)"])
@@ -368,14 +411,34 @@ package final class PortTransport {
 
     /// Sends a frame; one that cannot be sent is counted.
     package func send(_ frame: Frame) {
-        guard let socket = listener?.socket else { return }
-        do {
-            try frame.encoded().withUnsafeBytes { try socket.send($0) }
+        guard let socket = listener?.socket else {
+            onUnsent?(frame)
+            return
+        }
+        let octets = frame.encoded()
+        do throws(SystemError) {
+            try Self.send(octets, by: socket)
+            note(.sent)
         } catch {
             // As if it were lost on the wire; ECP and LLDP send again.
             sendFailures &+= 1
             logger.debug("sending failed", metadata: ["error": "\(error)"])
+            onUnsent?(frame)
+            note(.failing(error, length: octets.count))
         }
+    }
+
+    private static func send(_ octets: [UInt8], by socket: PacketSocket) throws(SystemError) {
+        let result = octets.withUnsafeBytes { octets in
+            Result { () throws(SystemError) in try socket.send(octets) }
+        }
+        try result.get()
+    }
+
+    private func note(_ state: SendState) {
+        guard state != sending else { return }
+        sending = state
+        onDoubt?()
     }
 
     /// Sends a frame of another protocol on an interface; one that cannot be sent is counted.

@@ -2,6 +2,8 @@ internal import EVBLog
 internal import EVBModel
 internal import EVBPorts
 package import EVBProtocol
+internal import EVBSettings
+internal import EVBTime
 internal import EVBWire
 internal import EdgeRelays
 internal import EventLoop
@@ -26,10 +28,9 @@ extension StationPortController {
                     "RWD": "\(timers.resourceWaitDelayExponent)", "RKA": "\(timers.reinitKeepAliveExponent)",
                 ])
         case .notice(let notice):
-            let text = Self.text(notice)
-            log(drain == nil ? .warning : .notice, text, alert: drain == nil ? .neighbourProblem : nil)
-            onNews?(PortNews(kind: .notice, message: text))
+            watch.settle()
             if notice == .reflectsUnasked { reportReflection() }
+            if notice == .reflectiveRelayRefused { tellRelay() }
         }
     }
 
@@ -37,6 +38,7 @@ extension StationPortController {
 
     private func changed(_ change: VSIChange) {
         refreshGate(change.vsiID)
+        noteFailure(change.vsiID)
         let wasAssociated = change.from == .associated
         if wasAssociated, change.to != .associated {
             noteCut(change.vsiID)
@@ -80,6 +82,7 @@ extension StationPortController {
         let waiters = vsis[vsiID]?.waiters ?? []
         settleRestored(vsiID, outcome)
         refreshGate(vsiID)
+        noteFailure(vsiID)
         // With Keep the bridge holds what it held before, and that is what is wanted now.
         if case .refused(let refusal) = outcome, refusal.isKept { keep(vsiID) }
         tellOfType(vsiID, outcome)
@@ -233,6 +236,7 @@ extension StationPortController {
 
     private func forgotten(_ vsiID: VSIID) {
         guard let managed = vsis.removeValue(forKey: vsiID) else { return }
+        failing[vsiID] = nil
         endAnnouncement(vsiID)
         let addresses = relay.gate.addresses(of: vsiID)
         relay.remove(vsiID) { [weak self] result in
@@ -263,6 +267,8 @@ extension StationPortController {
         let news: PortNews
         switch change {
         case .found(let peer):
+            bridgeFoundAt = now
+            bridgeLoss = nil
             let chassis = peer.chassisID.text(isChassis: true)
             transport.changes.begin("EVB bridge found", expecting: vsis.count, isReturn: true)
             log(
@@ -271,6 +277,7 @@ extension StationPortController {
             news = PortNews(kind: .peer, to: chassis, message: "EVB bridge \(chassis) is heard")
         case .lost(let loss):
             let reason = loss.text(of: .bridge)
+            bridgeLoss = loss == .linkDown ? nil : reason
             // Of a port that is drained that is what was to be expected.
             log(
                 drain == nil ? .warning : .notice, "EVB bridge lost", ["reason": "\(reason)"],
@@ -282,46 +289,35 @@ extension StationPortController {
 
     private func tell(_ status: EVBWire.ReflectiveRelayStatus) {
         applyRelay()
-        let grant = status.grant.rawValue
-        // A refusal that matters is a notice of the protocol, and a warning.
-        log(.notice, "reflective relay \(grant)")
-        onNews?(PortNews(kind: .reflectiveRelay, to: grant, message: "reflective relay is \(grant)"))
+        tellRelay()
         if status == .on { reportReflection() }
     }
 
-    private static func text(_ notice: StationNotice) -> String {
-        switch notice {
-        case .severalBridges(let count):
-            "\(count) EVB bridges are heard on one link; the first is spoken with: look for a hub or a bridge between"
-        case .stationNeighbour: "the neighbour is an EVB station too: one end of the link has to be an EVB bridge"
-        case .draftNeighbour:
-            "the neighbour speaks the pre-standard draft of EVB only: allow it by dialect: auto, or ask for it by draft"
-        case .ratifiedNeighbour:
-            "the neighbour speaks the ratified EVB only: allow it by dialect: auto"
-        case .unusableTLV(let error):
-            "the neighbour's EVB TLV is unusable: \(error)"
-        case .foreignECP(let source):
-            "ECP comes from \(source), which is none of the bridge's addresses by LLDP, and is left: if it is the bridge's, give ecp: { source: any }"
-        case .secondSpeaker(let speaker): "\(speaker.message): \(speaker.hint)"
-        case .misaddressedECP(let destination):
-            "dropping ECP to \(destination), which is not its group address here: if the bridge is to be heard there, give group-address: \(destination)"
-        case .bridgeOverloaded:
-            "the bridge answers too slowly to keep all VSIs alive, and takes no longer keep-alive period (RKA): the rest has to wait; shorten its ack timer (RTE) or raise RKA there"
-        case .reflectsUnasked:
-            "the bridge reflects frames although edge-relay: veb asks it not to: frames may arrive twice"
-        case .reflectiveRelayRefused:
-            "the bridge refuses reflective relay: VMs on this port cannot reach each other; allow it at the bridge"
-        }
+    /// Says what the bridge makes of reflective relay, where that is another thing than before.
+    private func tellRelay() {
+        let grant = relayGrant
+        guard grant != toldGrant else { return }
+        toldGrant = grant
+        log(.notice, "reflective relay \(grant.rawValue)")
+        onNews?(PortNews(kind: .reflectiveRelay, to: grant.rawValue, message: "reflective relay is \(grant.rawValue)"))
     }
-}
 
-extension EVBWire.ReflectiveRelayStatus {
-    /// What it is to managers.
-    var grant: EVBModel.ReflectiveRelayStatus.Grant {
-        switch self {
-        case .on: .granted
-        case .off: .refused
-        case .reserved, .unknown: .unknown
+    /// What reflective relay is to managers.
+    ///
+    /// A bridge that does not reflect before it has heard this station has refused nothing: its first TLV cannot answer a request
+    /// that has not arrived. One that never shows that it has heard the request is believed after a while.
+    var relayGrant: EVBModel.ReflectiveRelayStatus.Grant {
+        let snapshot = port.snapshot
+        let isRequested = configuration.edgeRelay == .vepa
+        switch snapshot.reflectiveRelay {
+        case .on: return .granted
+        case .reserved, .unknown: return isRequested ? .unknown : .notRequested
+        case .off:
+            guard isRequested else { return .notRequested }
+            let isAnswer = snapshot.notices.contains(.reflectiveRelayRefused)
+            let cannot = snapshot.peer?.tlv.map { !$0.bridgeStatus.contains(.reflectiveRelayCapable) } ?? true
+            let isLate = bridgeFoundAt.map { now.since($0) > Self.relayPatience } ?? true
+            return isAnswer || cannot || isLate ? .refused : .unknown
         }
     }
 }

@@ -86,10 +86,7 @@ extension StationPortController {
 
     /// The bridge reflects from now on.
     func reportReflection() {
-        if let problem = reflectionProblem, problem.kind == .reflectsIntoBridge {
-            log(.warning, "\(problem.message): \(problem.hint)", alert: .neighbourProblem)
-            onNews?(PortNews(kind: .notice, message: "\(problem.message): \(problem.hint)"))
-        }
+        watch.settle()
         // One line for all: there may be thousands.
         let hearing = vsis.filter { vsiID, managed in
             guard !managed.reported.contains(.hearsItself), let link = relay.link(of: vsiID) else { return false }

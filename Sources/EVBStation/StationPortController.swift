@@ -19,7 +19,7 @@ internal import Netlink
 package final class StationPortController: StationPortControl {
     package let transport: PortTransport
     package private(set) var configuration: PortSettings
-    package private(set) var port: StationPort
+    package internal(set) var port: StationPort
     package let relay: EdgeRelay
     package var vsis: [VSIID: ManagedVSI] = [:]
     private var lastTurn: UInt64 = 0
@@ -36,6 +36,19 @@ package final class StationPortController: StationPortControl {
     package var onRegained: ((VSIID) -> Void)?
     package var onTrail: (([VSITrailEntry], Instant) -> Void)?
 
+    /// How long a bridge has to show that it has heard the request for reflective relay.
+    static let relayPatience = Interval.seconds(3)
+
+    /// What is wrong on the port.
+    let watch: ProblemWatch
+    /// VSIs that are wanted and that the bridge does not have.
+    var failing: [VSIID: VSIFailure] = [:]
+    /// How the bridge was lost that was heard last on this link; nil while one is heard, or none has been.
+    var bridgeLoss: String?
+    /// When the bridge that is spoken with was found.
+    var bridgeFoundAt: Instant?
+    /// What was last said of reflective relay.
+    var toldGrant: EVBModel.ReflectiveRelayStatus.Grant?
     /// The bond that the last warning named.
     private var toldBond: String?
     private var timer: Timers.Timer?
@@ -61,6 +74,7 @@ package final class StationPortController: StationPortControl {
         self.configuration = configuration
         let name = configuration.interface
         transport = PortTransport(configuration, surroundings)
+        watch = ProblemWatch(transport)
         self.store = store
         sequences = store.sequences(port: name)
         drainFile = DrainFile(path: "\(surroundings.runtimeDirectory)/\(name).drain", logger: transport.logger)
@@ -92,6 +106,7 @@ package final class StationPortController: StationPortControl {
         timer = surroundings.timers.timer { [weak self] in self?.advance() }
         announcementTimer = surroundings.timers.timer { [weak self] in self?.advanceAnnouncements() }
         linkTimer = surroundings.timers.timer { [weak self] in self?.lookAtGuestLinks() }
+        startWatch()
         drainTimer = surroundings.timers.timer { [weak self] in self?.endDrain(by: "evbd, as its time is over") }
         restoreDrain()
         restore()
@@ -219,6 +234,7 @@ package final class StationPortController: StationPortControl {
     /// Something about the port's interface, or about a link, has changed.
     package func linkChanged(_ changed: String) {
         if changed == name {
+            watch.changed()
             relay.portChanged()
             follow()
         } else {
@@ -375,6 +391,7 @@ package final class StationPortController: StationPortControl {
         drainTimer = nil
         linkTimer = nil
         relay.portCloses()
+        watch.close()
         transport.close()
         resources.set(ResourceUse(), of: name)
     }
@@ -421,6 +438,7 @@ package final class StationPortController: StationPortControl {
         transport.setNeighbour(port.peerAddresses)
         sequences.advanced(to: port.nextSequence)
         timer?.set(port.nextDeadline)
+        watch.changed()
     }
 
     // MARK: The interface
@@ -445,6 +463,7 @@ package final class StationPortController: StationPortControl {
         let settings = settings(link)
         if settings != port.configuration { perform(port.reconfigure(settings, at: now)) }
         if isUp != port.snapshot.isLinkUp { announceLink(isUp: isUp, isExpected: drain != nil) }
+        if !isUp { bridgeLoss = nil }
         perform(port.setLink(up: isUp, at: now))
     }
 }

@@ -17,6 +17,7 @@ extension StationPortController {
         let timers = snapshot.timers
         return PortStatus(
             interface: name, role: .station, linkUp: snapshot.isLinkUp,
+            linkState: transport.linkState(isUp: snapshot.isLinkUp),
             dialect: shownDialect(snapshot.dialect, hasPeer: snapshot.peer != nil),
             peer: snapshot.peer.map {
                 PeerStatus(
@@ -25,7 +26,7 @@ extension StationPortController {
             },
             reflectiveRelay: EVBModel.ReflectiveRelayStatus(
                 requested: configuration.edgeRelay == .vepa,
-                status: snapshot.reflectiveRelay.grant),
+                status: relayGrant),
             timers: TimerStatus(
                 retries: Int(timers.retries), rte: Int(timers.retransmissionExponent),
                 rwd: Int(timers.resourceWaitDelayExponent), rka: Int(timers.reinitKeepAliveExponent)),
@@ -36,10 +37,6 @@ extension StationPortController {
 
     package func count(_ places: Range<Int>, into counts: inout VSICounts) {
         for state in port.vsiStates(in: places) { counts.add(EVBModel.VSIState(state)) }
-    }
-
-    package var problems: [PortProblem] {
-        [reflectionProblem, port.snapshot.secondSpeaker?.problem].compactMap(\.self)
     }
 
     package var associationTimes: DurationHistogram { port.snapshot.statistics.vdp.associationTimes }

@@ -30,7 +30,11 @@ final class LibvirtPortWatch {
     private let logger: Logger
     private let timers: Timers
     private lazy var timer = timers.timer { [weak self] in self?.look() }
-    private(set) var victims: [Victim] = []
+    private(set) var victims: [Victim] = [] {
+        didSet { if victims != oldValue { onChange?() } }
+    }
+    /// Called when other processes are concerned than before.
+    var onChange: (() -> Void)?
 
     init(timers: Timers, logger: Logger) {
         self.timers = timers
@@ -82,6 +86,12 @@ final class LibvirtPortWatch {
 }
 
 extension LibvirtEndpoint {
+    /// Called when problems of libvirtd have begun or are over.
+    package var onNotes: (() -> Void)? {
+        get { portWatch.onChange }
+        set { portWatch.onChange = newValue }
+    }
+
     /// What an operator should know of libvirt and its VSIs.
     package var notes: [StatusNote] {
         portWatch.notes

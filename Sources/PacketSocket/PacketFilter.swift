@@ -18,6 +18,8 @@ struct PacketFilter {
     static let sourcesMax = 8
     /// Octets of a stray that are handed up: enough to tell what it is.
     static let strayLength = 64
+    /// Octets of a stray that is to be read: a frame of an ordinary MTU.
+    static let readStrayLength = 1518
 
     let instructions: [sock_filter]
 
@@ -41,18 +43,24 @@ struct PacketFilter {
     }
 
     /// Makes the program that accepts the frames of the same EtherTypes that do not belong to the port, and drops those
-    /// that do. Frames that this host sends are neither.
-    init(straysOf etherTypes: [UInt16], groups: [HardwareAddress], interfaceIndex: Int32) {
+    /// that do. Frames that this host sends are neither. Of one EtherType, which may be nil, more is handed up.
+    init(straysOf etherTypes: [UInt16], reading read: UInt16? = nil, groups: [HardwareAddress], interfaceIndex: Int32) {
         let drop = Self.end(keeping: 0)
         let outgoing = [
             Self.load(BPF_B, Self.ancillary(SKF_AD_PKTTYPE)),
             Self.ifEqual(UInt32(PACKET_OUTGOING), skip: 0, otherwise: 1), drop,
         ]
-        instructions =
-            Self.check(etherTypes) + outgoing
-            + Self.judge(
-                groups: groups, interfaceIndex: interfaceIndex, own: drop,
-                stray: Self.end(keeping: UInt32(Self.strayLength)))
+        func judge(keeping length: Int) -> [sock_filter] {
+            Self.judge(
+                groups: groups, interfaceIndex: interfaceIndex, own: drop, stray: Self.end(keeping: UInt32(length)))
+        }
+        var program = Self.check(etherTypes) + outgoing
+        if let read {
+            let whole = judge(keeping: Self.readStrayLength)
+            // A = the EtherType. Another one: over all that is for this one.
+            program += [Self.load(BPF_H, 12), Self.ifEqual(UInt32(read), skip: 1), Self.skip(whole.count)] + whole
+        }
+        instructions = program + judge(keeping: Self.strayLength)
     }
 
     /// Takes a program as it is, for tests.
@@ -156,6 +164,11 @@ struct PacketFilter {
     /// Compares A with a value and goes on, so many instructions after the next.
     private static func jump(_ condition: Int32, _ value: UInt32, ifSo: UInt8, ifNot: UInt8) -> sock_filter {
         sock_filter(code: UInt16(BPF_JMP | condition | BPF_K), jt: ifSo, jf: ifNot, k: value)
+    }
+
+    /// Goes on after so many instructions.
+    private static func skip(_ count: Int) -> sock_filter {
+        sock_filter(code: UInt16(BPF_JMP | BPF_JA), jt: 0, jf: 0, k: UInt32(count))
     }
 
     /// Ends the program: so many octets of the frame are handed up, and none means that it is dropped.

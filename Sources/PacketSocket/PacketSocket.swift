@@ -40,8 +40,12 @@ public final class PacketSocket {
     public enum Taken: Sendable {
         /// Those that belong to the port.
         case own
-        /// Those that do not, to count them: of each the first 64 octets.
-        case strays
+        /// Those that do not, to count them: of each the first 64 octets, and of one EtherType, which may be nil, the first 1518.
+        case strays(reading: UInt16? = nil)
+
+        var areOwn: Bool {
+            if case .own = self { true } else { false }
+        }
     }
 
     /// What one call of `receive` has met.
@@ -92,13 +96,15 @@ public final class PacketSocket {
     ///   - interfaceIndex: The interface.
     ///   - etherTypes: What is received, 1 to 64. Anything can be sent.
     ///   - groups: The group addresses that are received, 64 at most. The interface is told to let them in.
+    ///   - furtherGroups: Group addresses whose frames the interface lets in too, for a socket of strays.
     ///   - taken: Which of the frames are received.
     ///   - sources: From where frames are received; strays are from anywhere.
     ///   - tap: Where in the kernel the frames are taken.
     ///   - mark: What frames that are sent bear for the rules of this host (SO_MARK), where they need one.
     /// - Throws: `SystemError`: EPERM without CAP_NET_RAW, ENODEV for an interface that is not there or no Ethernet.
     public init(
-        interfaceIndex: Int32, etherTypes: [UInt16], groups: [HardwareAddress], taken: Taken = .own,
+        interfaceIndex: Int32, etherTypes: [UInt16], groups: [HardwareAddress],
+        furtherGroups: [HardwareAddress] = [], taken: Taken = .own,
         sources: FrameSources = .any, tap: Tap, mark: UInt32? = nil
     ) throws(SystemError) {
         var sockets: [(socket: Socket, etherTypes: [UInt16])] = []
@@ -106,8 +112,9 @@ public final class PacketSocket {
         for part in parts {
             let filter = Self.filter(part, groups, taken, sources, interfaceIndex)
             let number = tap == .protocols ? part[0] : UInt16(ETH_P_ALL)
-            let length = taken == .own ? Self.receiveBufferLength : Self.strayBufferLength
-            let socket = try Self.open(interfaceIndex, protocol: number, filter, groups, bufferLength: length)
+            let length = taken.areOwn ? Self.receiveBufferLength : Self.strayBufferLength
+            let socket = try Self.open(
+                interfaceIndex, protocol: number, filter, groups + furtherGroups, bufferLength: length)
             sockets.append((socket, part))
         }
         precondition(!sockets.isEmpty, "a socket that hears nothing has no use")
@@ -159,7 +166,8 @@ public final class PacketSocket {
             PacketFilter(
                 etherTypes: etherTypes, groups: groups, interfaceIndex: index, sources: sources,
                 snapLength: frameLengthMax + 1)
-        case .strays: PacketFilter(straysOf: etherTypes, groups: groups, interfaceIndex: index)
+        case .strays(let read):
+            PacketFilter(straysOf: etherTypes, reading: read, groups: groups, interfaceIndex: index)
         }
     }
 
@@ -270,12 +278,12 @@ public final class PacketSocket {
                 summary.kernelDrops = try takeDrops(of: descriptor)
                 return summary
             }
-            guard taken == .strays || Self.isOwn(ingress, of: interfaceIndex) else {
+            guard !taken.areOwn || Self.isOwn(ingress, of: interfaceIndex) else {
                 summary.strays += 1
                 continue
             }
             // A stray's rest was cut off by the filter.
-            let kept = taken == .strays ? min(length, PacketFilter.strayLength) : length
+            let kept = taken.areOwn ? length : min(length, strayLength(of: buffer))
             guard kept <= buffer.count else {
                 summary.truncated += 1
                 continue
@@ -286,6 +294,13 @@ public final class PacketSocket {
         summary.mayHaveMore = true
         summary.kernelDrops = try takeDrops(of: descriptor)
         return summary
+    }
+
+    /// Octets that the filter has left of a stray at most.
+    private func strayLength(of frame: UnsafeMutableRawBufferPointer) -> Int {
+        guard case .strays(let read?) = taken, frame.count >= Int(ETH_HLEN) else { return PacketFilter.strayLength }
+        let etherType = UInt16(bigEndian: frame.loadUnaligned(fromByteOffset: 12, as: UInt16.self))
+        return etherType == read ? PacketFilter.readStrayLength : PacketFilter.strayLength
     }
 
     /// Whether a frame came in as the neighbour's do: to a group, in no VLAN, by the interface's own link.

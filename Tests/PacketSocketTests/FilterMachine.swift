@@ -39,6 +39,10 @@ enum FilterMachine {
                 guard let value = try load(code & 0x18, instruction.k, frame) else { return 0 }
                 accumulator = value
             case BPF_JMP:
+                if code & 0xF0 == BPF_JA {
+                    place += Int(instruction.k)
+                    continue
+                }
                 let holds: Bool
                 switch code & 0xF0 {
                 case BPF_JEQ: holds = accumulator == instruction.k

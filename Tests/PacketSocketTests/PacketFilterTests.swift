@@ -113,6 +113,11 @@ struct PacketFilterTests {
                 try #require(
                     try FilterMachine.run(strays, over: frame) == (isStray ? UInt32(PacketFilter.strayLength) : 0), hint
                 )
+                let isRead = frame.octets.count >= 14 && frame.octets[12] == 0x88 && frame.octets[13] == 0xCC
+                let length = isRead ? PacketFilter.readStrayLength : PacketFilter.strayLength
+                try #require(
+                    try FilterMachine.run(rule.readingFilter.instructions, over: frame)
+                        == (isStray ? UInt32(length) : 0), hint)
             }
         }
     }
@@ -151,6 +156,10 @@ private struct Rule {
 
     var strayFilter: PacketFilter {
         PacketFilter(straysOf: etherTypes, groups: addresses, interfaceIndex: interfaceIndex)
+    }
+
+    var readingFilter: PacketFilter {
+        PacketFilter(straysOf: etherTypes, reading: 0x88CC, groups: addresses, interfaceIndex: interfaceIndex)
     }
 
     func frame(_ random: inout some RandomNumberGenerator) -> FilteredFrame {

@@ -131,7 +131,7 @@ struct PacketSocketTests {
         let pair = try VethPair(tap == .protocols ? "psstray" : "psstraytap")
         let sender = try PacketSocket(interfaceIndex: pair.oneIndex, etherTypes: [0x9999], groups: [], tap: tap)
         let receiver = try PacketSocket(
-            interfaceIndex: pair.twoIndex, etherTypes: [lldp, ecp], groups: [nearestCustomerBridge], taken: .strays,
+            interfaceIndex: pair.twoIndex, etherTypes: [lldp, ecp], groups: [nearestCustomerBridge], taken: .strays(),
             tap: tap)
         let own = try address(of: pair.two)
         try sender.send(frame(to: nearestCustomerBridge, ecp, mark: 1))
@@ -156,6 +156,27 @@ struct PacketSocketTests {
         #expect(came && heads.count == sent.count)
         #expect(heads.allSatisfy { $0.count <= 64 })
         #expect(Set(heads.map { Array($0.prefix(12)) }) == Set(sent.map { Array($0.prefix(12)) }))
+    }
+
+    @Test(
+        "OPS-261 of strays of one EtherType alone the whole is heard",
+        arguments: [PacketSocket.Tap.protocols, .everything])
+    func readStrays(_ tap: PacketSocket.Tap) throws {
+        let pair = try VethPair(tap == .protocols ? "psread" : "psreadtap")
+        let sender = try PacketSocket(interfaceIndex: pair.oneIndex, etherTypes: [0x9999], groups: [], tap: tap)
+        let receiver = try PacketSocket(
+            interfaceIndex: pair.twoIndex, etherTypes: [lldp, ecp], groups: [nearestCustomerBridge],
+            furtherGroups: [nearestBridge], taken: .strays(reading: lldp), tap: tap)
+        try sender.send(frame(to: nearestBridge, lldp, mark: 1, length: 1000))
+        try sender.send(frame(to: nearestBridge, ecp, mark: 1, length: 1000))
+        var lengths: [Int] = []
+        let came = try eventually {
+            for descriptor in receiver.descriptors {
+                _ = try receiver.receive(descriptor, limit: 100) { lengths.append($0.count) }
+            }
+            return lengths.count >= 2
+        }
+        #expect(came && lengths.sorted() == [64, 1000])
     }
 
     @Test(arguments: [PacketSocket.Tap.protocols, .everything])

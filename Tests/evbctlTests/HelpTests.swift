@@ -10,7 +10,8 @@ import Testing
 
 @Suite struct HelpTests {
     private static let commands: [(name: String, type: any ParsableCommand.Type)] = [
-        ("evbctl", Evbctl.self), ("status", Status.self), ("port", Port.self), ("port-list", PortList.self),
+        ("evbctl", Evbctl.self), ("status", Status.self), ("check", Check.self), ("port", Port.self),
+        ("port-list", PortList.self),
         ("port-show", PortShow.self), ("port-misbehave", PortMisbehave.self), ("vsi", VSI.self),
         ("vsi-list", VSIList.self), ("vsi-show", VSIShow.self),
         ("vsi-associate", VSIAssociate.self), ("vsi-preassociate", VSIPreassociate.self),

@@ -180,7 +180,7 @@ package final class HistoryKeeper: HistorySource {
             needsWhole = true
             if !isReported {
                 logger.alert(.stateNotStored).warning(
-                    "what happens to VSIs cannot be stored, and evbctl why will not know it after a restart; make room or permit it",
+                    "what happens to VSIs cannot be stored, and evbctl why will not know it after a restart; free some space, or make the directory writable",
                     metadata: ["file": "\(file.path)", "error": "\(error)"])
             }
             isReported = true

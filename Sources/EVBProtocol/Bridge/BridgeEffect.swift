@@ -51,6 +51,14 @@ public struct BridgePortSnapshot: Sendable {
     public let neighbour: NeighbourSnapshot?
     /// A program that speaks LLDP under the station's name; nil where there is none.
     public let secondSpeaker: SecondSpeaker?
+    /// All that are heard there; some, where they are many.
+    public let neighbours: [NeighbourSnapshot]
+    /// What is not as it should be now.
+    public let notices: Set<BridgeNotice>
+    /// Limits for which requests have been refused since VSIs were last released in bulk.
+    public let refusedLimits: Set<ResourceLimit>
+    /// How what this side sends fares at the peer.
+    public let delivery: PeerDelivery
     /// The dialect that is spoken; while no station is heard, the one to begin with.
     public let dialect: WireDialect
     /// The EVB TLVs that are sent: one, or, from a port that may speak either dialect, both.

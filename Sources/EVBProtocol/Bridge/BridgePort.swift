@@ -183,6 +183,9 @@ public struct BridgePort {
         }
     }
 
+    /// A frame could not be sent. As if it were lost on the wire; but it is not counted as sent.
+    public mutating func unsent(_ frame: Frame) { link.unsent(frame) }
+
     /// The number of the next ECPDU.
     public var nextSequence: UInt16 { link.transmitter.sequence }
 
@@ -193,7 +196,9 @@ public struct BridgePort {
         counted.vdp = vdp.statistics
         return BridgePortSnapshot(
             isLinkUp: link.isUp, station: station, neighbour: link.neighbour,
-            secondSpeaker: link.secondSpeaker, dialect: negotiation.dialect,
+            secondSpeaker: link.secondSpeaker, neighbours: link.neighbours, notices: link.notices,
+            refusedLimits: vdp.toldLimits, delivery: PeerDelivery(link.delivery, .unknown),
+            dialect: negotiation.dialect,
             localTLVs: negotiation.outgoing(vsis: vdp.presentCount), localTLV: negotiation.ratified.outgoing,
             timers: negotiation.operational, times: negotiation.times,
             keepAliveTimeout: negotiation.keepAliveTimeout, usesGroupIDs: negotiation.usesGroupIDs,

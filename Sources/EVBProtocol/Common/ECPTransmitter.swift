@@ -35,6 +35,11 @@ struct ECPTransmitter {
         if case .waitForRequest = state { true } else { false }
     }
 
+    /// Whether the outstanding PDU has been sent once; false where none is outstanding.
+    var isFirstTransmission: Bool {
+        if case .transmitted(_, _, 1, _) = state { true } else { false }
+    }
+
     /// When the outstanding PDU's ack timer ends.
     var nextDeadline: Instant? {
         if case .transmitted(_, _, _, let deadline) = state { deadline } else { nil }

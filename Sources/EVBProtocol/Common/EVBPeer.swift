@@ -52,8 +52,31 @@ public enum PeerLoss: Hashable, Sendable {
     }
 }
 
+/// How what a port sends by ECP and VDP fares at its peer.
+public enum PeerDelivery: Hashable, Sendable {
+    /// There is no peer, or nothing has been sent to it yet that waits no more.
+    case unknown
+    /// The peer acknowledges what is sent.
+    case acknowledged
+    /// ECP has given up what it sent, and the peer has acknowledged nothing since that time.
+    case unacknowledged(since: Instant)
+    /// The peer acknowledges, and VDP has waited in vain for an answer since that time.
+    case unanswered(since: Instant)
+
+    init(_ delivery: ECPDelivery, _ answering: VDPStation.Answering) {
+        switch (delivery, answering) {
+        case (.unacknowledged(let since), _): self = .unacknowledged(since: since)
+        case (.acknowledged, .silent(let since)): self = .unanswered(since: since)
+        case (.acknowledged, .unknown), (.acknowledged, .answers): self = .acknowledged
+        case (.unknown, _): self = .unknown
+        }
+    }
+}
+
 /// An LLDP neighbour, to be shown.
 public struct NeighbourSnapshot: Sendable {
+    /// The source address of that LLDPDU.
+    public let source: MACAddress
     public let lldpdu: LLDPDU
     /// When that LLDPDU was received.
     public let heard: Instant

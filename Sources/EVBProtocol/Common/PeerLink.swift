@@ -31,6 +31,32 @@ protocol PeerLinkNotice: Hashable {
     static var ratifiedNeighbour: Self { get }
 }
 
+extension NeighbourSnapshot {
+    fileprivate init(_ neighbour: LLDPAgent.Neighbour) {
+        self.init(source: neighbour.source, lldpdu: neighbour.lldpdu, heard: neighbour.lastHeard)
+    }
+}
+
+/// ECP frames that the port drops for an address in them.
+private struct UselessECP {
+    /// How long after the last of them they are over.
+    private static let memory = Interval.seconds(120)
+
+    let address: MACAddress
+    var lastHeard: Instant
+
+    func isOver(at now: Instant) -> Bool { now.since(lastHeard) > Self.memory }
+}
+
+/// Whether the peer acknowledges what is sent to it by ECP.
+enum ECPDelivery: Equatable {
+    /// Nothing has been sent that waits no more.
+    case unknown
+    case acknowledged
+    /// ECP has given up what it sent, and nothing was acknowledged since.
+    case unacknowledged(since: Instant)
+}
+
 /// A port's link to its peer, the same for both roles: LLDP, the negotiation, ECP, and what is wrong with the neighbours.
 ///
 /// It sends and counts. ``PeerLinkPort`` decides who the peer is; VDP is the port's.
@@ -65,10 +91,12 @@ struct PeerLink<Role: EVBRole> {
     var ecpHeard: Instant?
     var statistics: PortStatistics<Role.VDP>
     private(set) var notices: Set<Notice> = []
-    /// The first source of ECP frames that is not the peer's, since the peer was found.
-    private var foreignECP: MACAddress?
-    /// The first address that is not ECP's and to which ECP came, since the link is up.
-    private var misaddressedECP: MACAddress?
+    /// The source of ECP frames that is not the peer's.
+    private var foreignECP: UselessECP?
+    /// The address that is not ECP's and to which ECP comes.
+    private var misaddressedECP: UselessECP?
+    /// Whether the peer acknowledges what is sent to it.
+    var delivery = ECPDelivery.unknown
     var effects: [Role.Effect] = []
 
     /// What was published last, so that only changes are.
@@ -96,8 +124,11 @@ struct PeerLink<Role: EVBRole> {
     var neighbour: NeighbourSnapshot? {
         let own = agent.neighbours.first { peer != nil && $0.isSame(as: peer) && $0.source == peer?.address }
         let shown = own ?? agent.neighbours.first { peer != nil && $0.isSame(as: peer) } ?? agent.neighbours.first
-        return shown.map { NeighbourSnapshot(lldpdu: $0.lldpdu, heard: $0.lastHeard) }
+        return shown.map { NeighbourSnapshot($0) }
     }
+
+    /// All LLDP neighbours that are remembered.
+    var neighbours: [NeighbourSnapshot] { agent.neighbours.map { NeighbourSnapshot($0) } }
 
     // MARK: The peer
 
@@ -124,6 +155,7 @@ struct PeerLink<Role: EVBRole> {
         ecpHeard = nil
         receiver.reset()
         foreignECP = nil
+        delivery = .unknown
         effects.append(.peer(.found(found)))
     }
 
@@ -143,6 +175,7 @@ struct PeerLink<Role: EVBRole> {
         probe = PeerProbe(at: Instant(nanoseconds: 0))
         isNameContested = false
         peerAddresses = []
+        delivery = .unknown
         negotiation.forget()
         receiver.reset()
         effects.append(.peer(.lost(loss)))
@@ -171,13 +204,15 @@ struct PeerLink<Role: EVBRole> {
     }
 
     /// Works out what is not as it should be, and gives notice of what has begun to be so.
-    mutating func updateNotices(peers: Int, besides own: Set<Notice>) {
+    mutating func updateNotices(peers: Int, besides own: Set<Notice>, at now: Instant) {
         updatePeerAddresses()
+        if foreignECP?.isOver(at: now) == true { foreignECP = nil }
+        if misaddressedECP?.isOver(at: now) == true { misaddressedECP = nil }
         var current = own
         if peers > 1 { current.insert(.severalPeers(peers)) }
-        if let foreignECP, peer != nil { current.insert(.foreignECP(foreignECP)) }
+        if let foreignECP, peer != nil { current.insert(.foreignECP(foreignECP.address)) }
         if let secondSpeaker { current.insert(.secondSpeaker(secondSpeaker)) }
-        if let misaddressedECP { current.insert(.misaddressedECP(misaddressedECP)) }
+        if let misaddressedECP { current.insert(.misaddressedECP(misaddressedECP.address)) }
         for neighbour in agent.neighbours where candidate(neighbour) == nil {
             switch negotiation.obstacle(in: neighbour.lldpdu) {
             case .unusableTLV(let defect): current.insert(.unusableTLV(defect))
@@ -218,19 +253,22 @@ struct PeerLink<Role: EVBRole> {
     }
 
     /// Drops a frame that was sent to another address; there is a notice of the first ECP frame of them.
-    mutating func refuseMisaddressed(_ header: FrameHeader) {
+    mutating func refuseMisaddressed(_ header: FrameHeader, at now: Instant) {
         statistics.countMisaddressed(header.etherType)
         // LLDP to other addresses is the business of other agents.
-        guard header.etherType != EtherType.lldp, misaddressedECP == nil else { return }
-        misaddressedECP = header.destination
+        guard header.etherType != EtherType.lldp else { return }
+        misaddressedECP?.lastHeard = now
+        guard misaddressedECP == nil else { return }
+        misaddressedECP = UselessECP(address: header.destination, lastHeard: now)
         notice(.misaddressedECP(header.destination))
     }
 
     /// Drops an ECP frame that is not the peer's; there is a notice of the first.
-    mutating func refuseForeign(_ source: MACAddress) {
+    mutating func refuseForeign(_ source: MACAddress, at now: Instant) {
         statistics.ecpRxOtherSource &+= 1
+        foreignECP?.lastHeard = now
         guard foreignECP == nil else { return }
-        foreignECP = source
+        foreignECP = UselessECP(address: source, lastHeard: now)
         notice(.foreignECP(source))
     }
 
@@ -246,6 +284,20 @@ struct PeerLink<Role: EVBRole> {
     }
 
     // MARK: What comes out
+
+    /// A frame of this port's could not be sent; it is not counted as sent.
+    mutating func unsent(_ frame: Frame) {
+        switch frame.payload {
+        case .lldp: statistics.lldpSent &-= 1
+        case .ecp(let ecpdu) where ecpdu.operation == .request: unsentRequest()
+        case .draftECP(let ecpdu) where ECPDU(draft: ecpdu).operation == .request: unsentRequest()
+        case .ecp, .draftECP: break
+        }
+    }
+
+    private mutating func unsentRequest() {
+        if transmitter.isFirstTransmission { statistics.ecpTxFrames &-= 1 } else { statistics.ecpTxRetries &-= 1 }
+    }
 
     /// Sends a VDPDU by ECP.
     ///

@@ -59,7 +59,7 @@ extension PeerLinkPort {
             losePeer(inUse == nil ? loss : .aged, at: now)
             if let first = self.link.best(of: rest) { findPeer(first, at: now) }
         }
-        self.link.updateNotices(peers: self.link.peerCount(of: candidates), besides: ownNotices)
+        self.link.updateNotices(peers: self.link.peerCount(of: candidates), besides: ownNotices, at: now)
     }
 
     private mutating func findPeer(_ found: EVBPeer, at now: Instant) {
@@ -110,6 +110,7 @@ extension PeerLinkPort {
 
     /// ECP has given up what was outstanding.
     private mutating func ecpFailed(at now: Instant) {
+        if case .unacknowledged = link.delivery {} else { link.delivery = .unacknowledged(since: now) }
         let isVDP = !link.isProbeOutstanding
         link.isProbeOutstanding = false
         if link.probe.isAsking {
@@ -127,7 +128,7 @@ extension PeerLinkPort {
     /// Takes in a frame from the wire.
     mutating func take(_ frame: Frame, at now: Instant) {
         guard link.configuration.addresses.includes(frame.header) else {
-            link.refuseMisaddressed(frame.header)
+            link.refuseMisaddressed(frame.header, at: now)
             return
         }
         switch frame.payload {
@@ -166,7 +167,7 @@ extension PeerLinkPort {
             return
         }
         guard link.takesECP(from: source, with: peer) else {
-            link.refuseForeign(source)
+            link.refuseForeign(source, at: now)
             return
         }
         link.ecpHeard = now
@@ -175,6 +176,7 @@ extension PeerLinkPort {
         case .acknowledgement:
             let sentAt = link.transmitter.sentAt
             if link.transmitter.acknowledge(ecpdu) {
+                link.delivery = .acknowledged
                 if !link.isProbeOutstanding {
                     if let sentAt { link.statistics.ecpRoundTrips.record(now.since(sentAt)) }
                     payloadAcknowledged()

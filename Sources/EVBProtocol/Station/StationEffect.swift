@@ -52,6 +52,12 @@ public struct StationPortSnapshot: Sendable {
     public let neighbourCount: Int
     /// A program that speaks LLDP under the bridge's name; nil where there is none.
     public let secondSpeaker: SecondSpeaker?
+    /// All that are heard there; some, where they are many.
+    public let neighbours: [NeighbourSnapshot]
+    /// What is not as it should be now.
+    public let notices: Set<StationNotice>
+    /// How what this side sends fares at the peer.
+    public let delivery: PeerDelivery
     /// The dialect that is spoken; while no bridge is heard, the one to begin with.
     public let dialect: WireDialect
     /// The EVB TLV that is sent.

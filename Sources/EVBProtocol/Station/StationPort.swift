@@ -97,6 +97,9 @@ public struct StationPort {
         return finish(at: now)
     }
 
+    /// A frame could not be sent. As if it were lost on the wire; but it is not counted as sent.
+    public mutating func unsent(_ frame: Frame) { link.unsent(frame) }
+
     /// Says good-bye by LLDP: what the bridge knows of this station is to be forgotten. VSIs are left as they are.
     public mutating func shutdown() -> [StationEffect] {
         guard link.isUp else { return [] }
@@ -138,6 +141,15 @@ public struct StationPort {
         return at
     }
 
+    /// To which group address ECP is sent.
+    public var ecpAddress: MACAddress { configuration.addresses.ecp(link.negotiation.dialect) }
+
+    /// Whether what is to be said of a VSI waits to be sent, or to be acknowledged.
+    public func isUnsent(_ vsiID: VSIID) -> Bool { vdp.slotOf[vsiID].map { vdp.isQueued($0) } ?? false }
+    public func isUnacknowledged(_ vsiID: VSIID) -> Bool {
+        vdp.slotOf[vsiID].map { vdp.inFlight.contains($0) } ?? false
+    }
+
     /// All VSIs, in no certain order.
     public var vsis: [StationVSISnapshot] {
         vdp.slots.compactMap { $0?.snapshot }
@@ -173,7 +185,8 @@ public struct StationPort {
         counted.vdp = vdp.statistics
         return StationPortSnapshot(
             isLinkUp: link.isUp, peer: peer, neighbour: link.neighbour, neighbourCount: link.agent.neighbours.count,
-            secondSpeaker: link.secondSpeaker,
+            secondSpeaker: link.secondSpeaker, neighbours: link.neighbours, notices: link.notices,
+            delivery: PeerDelivery(link.delivery, vdp.answering),
             dialect: negotiation.dialect, localTLV: negotiation.spoken(vsis: announcedVSIs),
             timers: negotiation.operational, times: negotiation.times, usesGroupIDs: negotiation.usesGroupIDs,
             reflectiveRelay: negotiation.reflectiveRelay, hasDraftNeighbour: link.notices.contains(.draftNeighbour),

@@ -2,6 +2,20 @@ internal import EVBTime
 internal import EVBWire
 
 extension VDPStation {
+    /// Whether the bridge answers by VDP.
+    enum Answering: Equatable {
+        /// It has been asked nothing of which the time is over.
+        case unknown
+        case answers
+        /// A command has waited in vain, and nothing was answered since that time.
+        case silent(since: Instant)
+    }
+
+    /// Whether what is to be said of a VSI waits for a PDU.
+    func isQueued(_ slot: Int) -> Bool {
+        if case .queued? = slots[slot]?.exchange { true } else { false }
+    }
+
     /// Takes in an ECPDU's payload from the bridge.
     mutating func receive(_ payload: [UInt8], at now: Instant) {
         guard let dialect = peer?.dialect else { return }
@@ -139,6 +153,7 @@ extension VDPStation {
             statistics.unsolicited &+= 1
             return
         }
+        answering = .answers
         noteRecovery(before, at: now)
         regainTrust(at: now)
         setExchange(slot, .idle)

@@ -34,6 +34,7 @@ extension VDPStation {
             if vsi.machine.state == .initial { settle(slot, at: now) }
         case .response(let until, let repeatAt, let failures):
             if until <= now {
+                if case .silent = answering {} else { answering = .silent(since: now) }
                 setExchange(slot, .idle)
                 feed(slot, .responseTimeout, at: now)
             } else if vsi.machine.state == .transmitKeepAlive {
@@ -96,6 +97,7 @@ extension VDPStation {
     /// A bridge is heard: what is wanted is asked for, all of it from the beginning.
     mutating func peerAppeared(_ peer: Peer, at now: Instant) {
         self.peer = peer
+        answering = .unknown
         pace = BridgePace()
         offer.reset()
         pacing = .batch

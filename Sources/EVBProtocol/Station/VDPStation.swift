@@ -7,9 +7,8 @@ internal import EVBWire
 /// may be outstanding: TLVs that become ready meanwhile wait and leave together. This type owns the timers and the queue;
 /// `StationPort` owns ECP.
 ///
-/// Files: this one has the VSIs and the requests for them, `VDPStation+Transmit.swift` what leaves,
-/// `VDPStation+Receive.swift` what arrives, `VDPStation+Time.swift` what time brings,
-/// `VDPStation+Pacing.swift` how much the bridge is given at once, `VDPStation+Capacity.swift` how many VSIs it can keep.
+/// Files: this one has the VSIs and the requests for them, `+Transmit` what leaves, `+Receive` what arrives, `+Time` what time
+/// brings, `+Pacing` how much the bridge is given at once, `+Capacity` how many VSIs it can keep.
 struct VDPStation {
     /// VSIs that one port can have unless it is told otherwise.
     static let vsisMax = StationPortConfiguration.vsisMaxDefault
@@ -166,6 +165,7 @@ struct VDPStation {
     /// The bridge has answered at once what it was asked a second time, so the first was lost and not slow.
     var isLossConfirmed = false
     var lastAnswer = Instant(nanoseconds: 0)
+    var answering = Answering.unknown
     /// PDUs in a row that ECP has given up, and until when keep-alives wait because of that.
     var payloadsLost = 0
     var heldUntil: Instant?

@@ -1,4 +1,5 @@
 internal import EVBLog
+package import EVBModel
 package import EVBPorts
 internal import EVBProtocol
 internal import EVBTime
@@ -35,6 +36,15 @@ package final class VSIStore {
     private var read: [String: [StoredVSI]] = [:]
     /// What the files should be that could not be made so, by their paths; nil for no file.
     private var owed: [String: StoredVSI?] = [:]
+
+    /// What is wrong while the files are not as they should be.
+    package var problem: PortProblem? {
+        guard !owed.isEmpty || !isUsable else { return nil }
+        return PortProblem(
+            kind: .storeFailing,
+            message: "what becomes of VSIs cannot be stored: a restart of evbd would go on with what was before",
+            hint: "make room in the runtime directory, or make it writable; see the log for the file")
+    }
 
     /// Opens the store below a directory that is there, and reads what an earlier run has left. Nothing in it is fatal.
     ///

@@ -17,8 +17,8 @@ package final class PortGate {
     private let logger: Logger
     private var mark: UInt32 { filter.mark }
     private var raising = Reconciler<GuestRules.Gate>()
-    /// nftables has refused the rules.
-    private var hasFailed = false
+    /// Why nftables has refused the rules; nil where it has not.
+    private(set) var failure: String?
     /// The rules that are in force, or are about to be.
     private var rules: GuestRules.Gate?
     private var isOn: Bool
@@ -45,7 +45,7 @@ package final class PortGate {
     }
 
     /// Whether the rules are in force, or are about to be.
-    var isRaised: Bool { rules != nil && !hasFailed }
+    var isRaised: Bool { rules != nil && failure == nil }
 
     /// Whether an earlier evbd had one of these addresses closed.
     package func wasClosed(_ addresses: Set<HardwareAddress>) -> Bool { !formerlyClosed.isDisjoint(with: addresses) }
@@ -77,12 +77,12 @@ package final class PortGate {
             forwardsSpanningTree: !hasSpanningTree && !cards.isEmpty, hasLoneGuest: hasLoneGuest(),
             isBonded: master?.kind == "bond")
         send(closed.setExempt(Set([port.address, master?.address].compactMap { $0 })))
-        guard wanted != rules || hasFailed else { return }
+        guard wanted != rules || failure != nil else { return }
         let isAnother = rules?.index != wanted.index
         if isAnother, let old = rules { filter.release(port: old.index) }
         rules = wanted
-        let isEmpty = isAnother || hasFailed
-        hasFailed = false
+        let isEmpty = isAnother || failure != nil
+        failure = nil
         let turn = raising.begin(wanted)
         if isEmpty { fill(port.index) }
         filter.protect(wanted) { [weak self] problem in self?.raised(turn, problem) }
@@ -93,7 +93,7 @@ package final class PortGate {
 
     private func raised(_ turn: Reconciler<GuestRules.Gate>.Turn, _ problem: String?) {
         guard raising.ended(turn) != nil else { return }
-        hasFailed = problem != nil
+        failure = problem
         guard let problem else { return }
         logger.alert(.enforcementFailed).warning(
             """
@@ -109,7 +109,7 @@ package final class PortGate {
         if let rules { filter.release(port: rules.index) }
         rules = nil
         raising.reset()
-        hasFailed = false
+        failure = nil
         onMark?(nil)
     }
 
@@ -161,7 +161,7 @@ package final class PortGate {
     func linkGone(_ index: Int32) { if closed.keepsClosed(link: index) { send(closed.linkGone(index)) } }
 
     private func send(_ changes: [ClosedAddresses.Change], isUrgent: Bool = false) {
-        guard let index = rules?.index, !hasFailed, !changes.isEmpty else { return }
+        guard let index = rules?.index, failure == nil, !changes.isEmpty else { return }
         filter.setClosed(changes, port: index, isUrgent: isUrgent)
     }
 

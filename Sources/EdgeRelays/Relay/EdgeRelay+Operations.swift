@@ -40,7 +40,7 @@ extension EdgeRelay {
     private func installFilter(_ vsiID: VSIID, _ operation: LinkOperation, _ index: Int32) {
         guard let link = table[index] else { return finished(vsiID, operation, .gone) }
         guests.secure(link) { [weak self] problem in
-            if let problem { self?.tellUnguarded(vsiID, link, problem) }
+            if let problem { self?.tellUnguarded(vsiID, link, problem) } else { self?.unguarded[vsiID] = nil }
             self?.finished(vsiID, operation, .done)
         }
     }
@@ -55,10 +55,10 @@ extension EdgeRelay {
     }
 
     private func run(_ vsiID: VSIID, _ operation: LinkOperation, _ command: LinkCommand) {
-        submit(command) { relay, result in relay.finished(vsiID, operation, relay.result(of: result)) }
+        submit(command) { relay, result in relay.finished(vsiID, operation, relay.result(of: result, operation)) }
     }
 
-    private func result(of result: Result<Link?, NetlinkError>) -> LinkResult {
+    private func result(of result: Result<Link?, NetlinkError>, _ operation: LinkOperation) -> LinkResult {
         switch result {
         case .success(let link?): return .link(value(link))
         case .success(nil):
@@ -67,7 +67,7 @@ extension EdgeRelay {
             return .gone
         case .failure(let error):
             if error.kind == .notFound { table.catchUp() }
-            return .failed(LinkFailure(error))
+            return .failed(explained(error, of: operation))
         }
     }
 
@@ -118,7 +118,7 @@ extension EdgeRelay {
             allmulticast: spec.allmulticast, up: false)
         submit(.create(macvlan)) { relay, result in
             guard case .success(let link?) = result else {
-                return relay.finished(vsiID, operation, relay.result(of: result))
+                return relay.finished(vsiID, operation, relay.result(of: result, operation))
             }
             relay.resumed.remove(vsiID)
             relay.finished(vsiID, operation, .link(relay.value(link), .created(vlan: vlan)))
@@ -140,6 +140,7 @@ extension EdgeRelay {
     }
 
     private func tellOfVLANs(_ vsiID: VSIID, _ vlan: UInt16) {
+        untagged.insert(vsiID)
         guard !hasToldOfVLANs else { return }
         hasToldOfVLANs = true
         trouble(
@@ -162,6 +163,7 @@ extension EdgeRelay {
 
     /// The machine's frames pass nevertheless: a host without nftables would be without machines.
     private func tellUnguarded(_ vsiID: VSIID, _ link: Link, _ problem: String) {
+        unguarded[vsiID] = problem
         let text =
             "the machine behind \(link.name) can speak LLDP and ECP to the switch, and so de-associate its neighbours, "
             + "for the guest filter cannot be set up: \(problem)"

@@ -109,6 +109,10 @@ package final class EdgeRelay {
     /// The links of other processes that VSIs of the run before had.
     package var adopted: [VSIID: AdoptedLink] = [:]
     var hasToldOfVLANs = false
+    /// VSIs whose machines have to tag their frames themselves, as the kernel has no VLAN devices.
+    package internal(set) var untagged: Set<VSIID> = []
+    /// VSIs whose links the guest filter does not cover, and why.
+    var unguarded: [VSIID: String] = [:]
     var hasToldOfFilter = false
     /// The host's IP is kept off the links that evbd makes, as far as that can be.
     var isHostOff = false
@@ -199,6 +203,8 @@ package final class EdgeRelay {
 
     /// The VSI's manager wants it no more: its link goes.
     package func remove(_ vsiID: VSIID, completion: @escaping Completion) {
+        untagged.remove(vsiID)
+        unguarded[vsiID] = nil
         if functions.holds(vsiID) { return functions.remove(vsiID, then: completion) }
         guard machine.slots[vsiID] != nil else { return completion(.success(())) }
         waitingForEnd[vsiID, default: []].append(completion)
@@ -307,6 +313,9 @@ package final class EdgeRelay {
         guard let link = machine.slots[vsiID]?.actual.link else { return nil }
         return (link.index, table[link.index]?.macvlanMode == nil)
     }
+
+    /// Why the guest filter does not cover all machines of the port; nil where it does, or is switched off.
+    package var filterFailure: String? { gate.failure ?? unguarded.values.first }
 
     package static func alias(_ vsiID: VSIID) -> String { aliasPrefix + vsiID.description }
 

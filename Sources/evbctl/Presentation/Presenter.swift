@@ -15,7 +15,19 @@ struct Presenter {
         let daemon = report.daemon
         let head =
             "evbd \(printable(daemon.version)), process \(daemon.pid), up \(Units.uptime(seconds: daemon.uptimeSeconds))"
-        return ([head, ports(report.ports, view)] + report.notes.map(note)).joined(separator: "\n\n")
+        // A problem of the daemon stands among the notes too, for those who read these alone.
+        let notes = report.notes.filter { note in !report.problems.contains { $0.message == note.message } }
+        let lines = problems(report.problems) + notes.map(note)
+        return ([head, ports(report.ports, view)] + lines).joined(separator: "\n\n")
+    }
+
+    /// A line for each problem, with its port where that is not known from the place.
+    private func problems(_ problems: [PortProblem], isPortKnown: Bool = false) -> [String] {
+        problems.map { problem in
+            let place = isPortKnown ? "" : problem.port.map { "\($0): " } ?? ""
+            let age = problem.ageSeconds.map { " (for \(Units.uptime(seconds: $0)))" } ?? ""
+            return Cell("PROBLEM: \(place)\(problem.message): \(problem.hint)\(age)", .bad).rendered(colour: colour)
+        }
     }
 
     private func note(_ note: StatusNote) -> String {
@@ -38,7 +50,8 @@ struct Presenter {
     }
 
     func link(_ port: PortStatus) -> Cell {
-        port.linkUp ? Cell("up", .good) : Cell("down", .bad)
+        guard port.linkState != .missing else { return Cell("missing", .bad) }
+        return port.linkUp ? Cell("up", .good) : Cell("down", .bad)
     }
 
     func peer(_ port: PortStatus) -> Cell {
@@ -53,6 +66,7 @@ struct Presenter {
             case .granted: .good
             case .refused: .bad
             case .unknown: .warning
+            case .notRequested: .plain
             }
         return Cell(relay.status.rawValue, style)
     }
@@ -100,9 +114,7 @@ struct Presenter {
             facts.rows.append([Cell("Without VSI"), Cell("\(list): not filtered by a VSI, associate them", .warning)])
         }
         let warning = (port.misbehaviour == nil ? [] : [misbehaviour(port)]) + [drain(port)].compactMap(\.self)
-        let problems = details.problems.map {
-            Cell("PROBLEM: \($0.message): \($0.hint)", .bad).rendered(colour: colour)
-        }
+        let problems = problems(details.problems, isPortKnown: true)
         return
             (warning + problems + [
                 facts.rendered(colour: colour), tlvs(details.evbTLV), objects(details.managedObjects),

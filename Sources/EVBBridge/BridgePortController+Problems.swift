@@ -1,0 +1,123 @@
+package import EVBModel
+internal import EVBPorts
+internal import EVBProtocol
+internal import EVBSettings
+internal import EVBTime
+internal import EVBWire
+
+// What is wrong on a bridge's port now. A port without a station, or without a link, is idle, and nothing is wrong with it.
+
+extension BridgePortController {
+    /// What is wrong on the port now.
+    package var problems: [PortProblem] { watch.problems }
+
+    func startWatch() {
+        watch.conditions = { [weak self] in self?.conditions ?? [] }
+        watch.nextDoubt = { [weak self] in self?.neighbours.silentFrom }
+        watch.onNews = { [weak self] in self?.onNews?($0) }
+        transport.onDoubt = { [weak self] in self?.watch.changed() }
+        transport.onUnsent = { [weak self] in self?.port.unsent($0) }
+    }
+
+    private var neighbours: NeighbourView {
+        let snapshot = port.snapshot
+        return NeighbourView(
+            isLinkUp: snapshot.isLinkUp, hasPeer: snapshot.station != nil, shown: snapshot.neighbour,
+            all: snapshot.neighbours, secondSpeaker: snapshot.secondSpeaker, peerRole: .station)
+    }
+
+    private var conditions: [PortProblem] {
+        let interface = transport.interfaceProblems.filter { $0.kind != .linkDown }
+        guard port.snapshot.isLinkUp else { return interface + bridgeConditions + seat.problems }
+        var stations = 1
+        var found: [PortProblem] = []
+        for notice in port.snapshot.notices {
+            if case .severalStations(let count) = notice { stations = count }
+            if let problem = problem(notice) { found.append(problem) }
+        }
+        let neighbours = neighbours
+        let own = [neighbours.silence(at: now), neighbours.others(besides: stations)].compactMap(\.self)
+        return interface + found + own + bridgeConditions + seat.problems
+    }
+
+    /// What the port's Linux bridge, and the limits of this evbd, do not allow.
+    private var bridgeConditions: [PortProblem] {
+        var found: [PortProblem] = []
+        if configuration.reflectiveRelay, let obstacle, transport.link != nil {
+            found.append(
+                PortProblem(
+                    kind: .relayNotOffered, message: "reflective relay is not offered: \(obstacle.text(name))",
+                    hint: "or set reflective-relay: false"))
+        }
+        if isLeaking {
+            found.append(
+                PortProblem(
+                    kind: .noSpanningTree,
+                    message:
+                        "the port's bridge runs no spanning tree protocol, and so hands LLDP and ECP on between its "
+                        + "ports: any host on it can pose to the station as its switch, and to evbd as a station",
+                    hint: "ip link set BRIDGE type bridge stp_state 1 ends that"))
+        }
+        if let limit = port.snapshot.refusedLimits.filter(isReached).min(by: { $0.rawValue < $1.rawValue }) {
+            found.append(
+                PortProblem(
+                    kind: .limitReached,
+                    message: "VSIs are refused (insufficient resources): there are "
+                        + transport.surroundings.resources.words(limit),
+                    hint: ResourcePool.remedy(limit)))
+        }
+        return found
+    }
+
+    private func isReached(_ limit: ResourceLimit) -> Bool {
+        let (use, room) = (port.use, transport.surroundings.resources.room(for: name))
+        return switch limit {
+        case .vsisPerPort: use.vsis >= transport.surroundings.resources.limits.vsisPerPort
+        case .vsis: use.vsis >= room.vsis
+        // A VSI may want more than the few that are left.
+        case .filterEntries: true
+        }
+    }
+
+    private func problem(_ notice: BridgeNotice) -> PortProblem? {
+        let statistics = port.snapshot.statistics
+        func problem(_ kind: PortProblem.Kind, _ message: String, _ hint: String) -> PortProblem {
+            PortProblem(kind: kind, message: message, hint: hint)
+        }
+        switch notice {
+        case .limitReached: return nil
+        case .severalStations(let count):
+            return problem(
+                .severalPeers, "\(count) EVB stations are heard on one link; the first is spoken with",
+                "look for a hub or a bridge between")
+        case .bridgeNeighbour:
+            return problem(
+                .sameRole, "the neighbour is an EVB bridge too", "one end of the link has to be an EVB station")
+        case .draftNeighbour:
+            return problem(
+                .dialectMismatch,
+                "the neighbour speaks the pre-standard draft of EVB only, and the port is set to \(configuration.dialect)",
+                "allow it by dialect: auto, or ask for it by draft")
+        case .ratifiedNeighbour:
+            return problem(
+                .dialectMismatch,
+                "the neighbour speaks the ratified EVB only, and the port is set to \(configuration.dialect)",
+                "allow it by dialect: auto")
+        case .unusableTLV(let error):
+            return problem(
+                .unusableTLV, "the neighbour's EVB TLV is unusable: \(error)",
+                "correct EVB at the station; evbctl port show --json has the octets")
+        case .foreignECP(let source):
+            return problem(
+                .foreignECP,
+                "ECP comes from \(source), which is none of the station's addresses by LLDP, and is left "
+                    + "(\(statistics.ecpRxOtherSource) frames)",
+                "if it is the station's, give ecp: { source: any }")
+        case .secondSpeaker(let speaker): return speaker.problem
+        case .misaddressedECP(let destination):
+            return problem(
+                .misaddressedECP, "dropping ECP to \(destination), which is not its group address here",
+                "if the station is to be heard there, give group-address: \(destination)")
+        }
+    }
+}

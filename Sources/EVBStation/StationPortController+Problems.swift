@@ -1,0 +1,254 @@
+package import EVBModel
+internal import EVBPorts
+internal import EVBProtocol
+internal import EVBSettings
+internal import EVBTime
+package import EVBWire
+internal import EdgeRelays
+internal import LinuxSystem
+
+// What is wrong on a station's port now, worked out from its state. ``ProblemWatch`` says since when.
+
+extension StationPortController {
+    /// VSIs that the bridge refuses, and that are named, at most.
+    private static let sortedMax = 64
+    /// Addresses without a VSI that are named.
+    private static let addressesShown = 4
+
+    /// What is wrong on the port now.
+    package var problems: [PortProblem] { watch.problems }
+
+    func startWatch() {
+        watch.conditions = { [weak self] in self?.conditions ?? [] }
+        // A bridge that was heard on this link and is heard no more has been lost.
+        watch.certain = { [weak self] in self?.bridgeLoss == nil ? [] : [.noLLDP, .noEVBTLV] }
+        watch.nextDoubt = { [weak self] in self?.neighbours.silentFrom }
+        watch.onNews = { [weak self] in self?.onNews?($0) }
+        transport.onDoubt = { [weak self] in self?.watch.changed() }
+        transport.onUnsent = { [weak self] in self?.port.unsent($0) }
+    }
+
+    private var neighbours: NeighbourView {
+        let snapshot = port.snapshot
+        return NeighbourView(
+            isLinkUp: snapshot.isLinkUp, hasPeer: snapshot.peer != nil, shown: snapshot.neighbour,
+            all: snapshot.neighbours, secondSpeaker: snapshot.secondSpeaker, peerRole: .bridge)
+    }
+
+    private var conditions: [PortProblem] {
+        // While the port is drained the switch may be away, and the VSIs are.
+        guard drain == nil else { return hostConditions.filter { $0.kind != .vsiRefused } }
+        let interface = transport.interfaceProblems
+        guard port.snapshot.isLinkUp else { return interface + hostConditions }
+        return interface + neighbourConditions + [delivery].compactMap(\.self) + hostConditions
+    }
+
+    private var neighbourConditions: [PortProblem] {
+        let (snapshot, neighbours) = (port.snapshot, neighbours)
+        var bridges = 1
+        var found: [PortProblem] = []
+        for notice in snapshot.notices {
+            if case .severalBridges(let count) = notice { bridges = count }
+            if let problem = problem(notice) { found.append(problem) }
+        }
+        guard configuration.evb.transmit else { return found }
+        // Of a bridge that never shows that it has heard the request there is no notice.
+        if !snapshot.notices.contains(.reflectiveRelayRefused), let relayRefused { found.append(relayRefused) }
+        let own = [
+            neighbours.withoutTLV, neighbours.elsewhere(transport.elsewhere.current(at: now)),
+            neighbours.silence(at: now), neighbours.others(besides: bridges),
+        ].compactMap(\.self)
+        // Where the TLV is heard elsewhere, nothing else is to be done.
+        let isElsewhere = own.contains { $0.kind == .evbTLVElsewhere }
+        return found + own + (isElsewhere ? [] : [neighbours.silence(after: bridgeLoss)].compactMap(\.self))
+            + [reflectionProblem].compactMap(\.self)
+    }
+
+    package func stage(of vsiID: VSIID) -> AnswerStage {
+        if case .failing = transport.sending { return .notSent }
+        if port.isUnacknowledged(vsiID) { return .notAcknowledged }
+        if case .unacknowledged = port.snapshot.delivery { return .notAcknowledged }
+        return port.isUnsent(vsiID) ? .notSent : .notAnswered
+    }
+
+    private var relayRefused: PortProblem? {
+        guard relayGrant == .refused else { return nil }
+        return PortProblem(
+            kind: .relayRefused,
+            message: "the bridge refuses reflective relay: VMs on this port cannot reach each other",
+            hint: "allow it at the bridge")
+    }
+
+    /// The bridge does not acknowledge, or does not answer.
+    private var delivery: PortProblem? {
+        let statistics = port.snapshot.statistics
+        switch port.snapshot.delivery {
+        case .unknown, .acknowledged: return nil
+        case .unacknowledged:
+            return PortProblem(
+                kind: .ecpUnacknowledged,
+                message: "the bridge acknowledges no ECP: \(statistics.ecpTxFailures) ECPDUs were given up",
+                hint: "see that the switch has VDP enabled on this port and takes ECP (EtherType 0x8940, to "
+                    + "\(port.ecpAddress)), and that no device between drops it")
+        case .unanswered:
+            return PortProblem(
+                kind: .vdpUnanswered, message: "the bridge acknowledges ECP and does not answer VDP requests",
+                hint: "see the switch's log of VDP and its VSI manager; resource-wait (RWD) may be too short for it")
+        }
+    }
+
+    // MARK: The host
+
+    private var hostConditions: [PortProblem] {
+        [bond, unfiltered, untagged, unmanaged, refused].compactMap(\.self)
+    }
+
+    private var bond: PortProblem? {
+        guard let link = transport.link, let bond = relay.bond(of: link) else { return nil }
+        return PortProblem(
+            kind: .bondMember,
+            message: "\(name) is a member of \(bond), where the kernel allows no macvtap and no macvlan",
+            hint: "make \(bond) the port")
+    }
+
+    private var unfiltered: PortProblem? {
+        guard let failure = relay.filterFailure else { return nil }
+        return PortProblem(
+            kind: .unfilteredMachines,
+            message: "machines on this port can speak LLDP and ECP to the switch: the guest filter cannot be set up: "
+                + failure,
+            hint: "it needs nftables with the egress hook of the family netdev (Linux 5.16); guest-filter: false "
+                + "switches it off")
+    }
+
+    private var untagged: PortProblem? {
+        guard let first = relay.untagged.first else { return nil }
+        let count = relay.untagged.count
+        return PortProblem(
+            kind: .noVLANDevices,
+            message: "this kernel has no VLAN devices, so that machines have to tag their frames themselves: "
+                + "\(count == 1 ? "VSI" : "\(count) VSIs, among them") \(first)",
+            hint: "load the module 8021q (modprobe 8021q), and de-associate and associate those VSIs")
+    }
+
+    private var unmanaged: PortProblem? {
+        let unknown = relay.unseen.unknownNow(limit: Self.addressesShown)
+        guard unknown.count > 0 else { return nil }
+        let rest = unknown.count - unknown.addresses.count
+        return PortProblem(
+            kind: .unmanagedAddresses,
+            message: "\(unknown.count == 1 ? "an address" : "\(unknown.count) addresses") on the port "
+                + "\(unknown.count == 1 ? "belongs" : "belong") to no VSI, and no VSI filters its frames: "
+                + unknown.addresses.map(\.description).joined(separator: ", ") + (rest > 0 ? " and \(rest) more" : ""),
+            hint: "associate a VSI with each address, or end the machine that has it")
+    }
+
+    // MARK: VSIs
+
+    /// Notes whether the bridge has what is wanted of a VSI.
+    func noteFailure(_ vsiID: VSIID) {
+        guard let vsi = port.vsi(vsiID), !vsi.isWithdrawn else {
+            failing[vsiID] = nil
+            return
+        }
+        switch (vsi.state, vsi.reason) {
+        case (.deassociated, let reason?) where reason.isRefusal:
+            failing[vsiID] = VSIFailure(
+                reason: EVBModel.VSIReason(reason), code: reason == .bridgeDeassociated ? nil : vsi.answer?.reasonCode,
+                isHard: vsi.answer?.status.contains(.hard) ?? false, typeID: vsi.request.typeID,
+                typeVersion: vsi.request.typeVersion)
+        // It is asked for again, and fails again or not.
+        case (.pending, _), (.deassociated, _): break
+        default: failing[vsiID] = nil
+        }
+    }
+
+    private var refused: PortProblem? {
+        let known = failing.count <= Self.sortedMax ? failing.min { "\($0.key)" < "\($1.key)" } : failing.first
+        guard let (vsiID, failure) = known else { return nil }
+        let rest = failing.count > 1 ? ", and \(failing.count - 1) more" : ""
+        return PortProblem(
+            kind: .vsiRefused,
+            message: "the bridge does not have VSI \(vsiID) (type \(failure.typeID) v\(failure.typeVersion))\(rest): "
+                + failure.reason.words(code: failure.code.map { Int($0) }),
+            hint: failure.reason.remedy
+                + (failure.isHard
+                    ? "; the refusal is hard, so that evbd does not ask again by itself: evbctl vsi retry \(vsiID)"
+                    : ""))
+    }
+}
+
+/// Why the bridge does not have a VSI.
+struct VSIFailure {
+    var reason: EVBModel.VSIReason
+    /// The reason as the bridge's answer had it.
+    var code: UInt8?
+    var isHard: Bool
+    var typeID: UInt32
+    var typeVersion: UInt8
+}
+
+extension EVBProtocol.VSIReason {
+    /// The bridge has said no, of this VSI.
+    fileprivate var isRefusal: Bool {
+        switch self {
+        case .invalidFormat, .insufficientResources, .managerUnreachable, .otherFailure, .invalidFilter,
+            .bridgeDeassociated:
+            true
+        case .success, .timeout, .bridgeLost, .bridgeOverloaded, .drained: false
+        }
+    }
+}
+
+// MARK: Notices
+
+extension StationPortController {
+    /// The problem of which the protocol gives notice; nil where ``reflectionProblem`` has it.
+    private func problem(_ notice: StationNotice) -> PortProblem? {
+        let statistics = port.snapshot.statistics
+        func problem(_ kind: PortProblem.Kind, _ message: String, _ hint: String) -> PortProblem {
+            PortProblem(kind: kind, message: message, hint: hint)
+        }
+        switch notice {
+        case .severalBridges(let count):
+            return problem(
+                .severalPeers, "\(count) EVB bridges are heard on one link; the first is spoken with",
+                "look for a hub or a bridge between")
+        case .stationNeighbour:
+            return problem(
+                .sameRole, "the neighbour is an EVB station too", "one end of the link has to be an EVB bridge")
+        case .draftNeighbour:
+            return problem(
+                .dialectMismatch,
+                "the neighbour speaks the pre-standard draft of EVB only, and the port is set to \(configuration.dialect)",
+                "allow it by dialect: auto, or ask for it by draft")
+        case .ratifiedNeighbour:
+            return problem(
+                .dialectMismatch,
+                "the neighbour speaks the ratified EVB only, and the port is set to \(configuration.dialect)",
+                "allow it by dialect: auto")
+        case .unusableTLV(let error):
+            return problem(
+                .unusableTLV, "the neighbour's EVB TLV is unusable: \(error)",
+                "correct EVB at the switch; evbctl port show --json has the octets")
+        case .foreignECP(let source):
+            return problem(
+                .foreignECP,
+                "ECP comes from \(source), which is none of the bridge's addresses by LLDP, and is left "
+                    + "(\(statistics.ecpRxOtherSource) frames)",
+                "if it is the bridge's, give ecp: { source: any }")
+        case .secondSpeaker(let speaker): return speaker.problem
+        case .misaddressedECP(let destination):
+            return problem(
+                .misaddressedECP, "dropping ECP to \(destination), which is not its group address here",
+                "if the bridge is to be heard there, give group-address: \(destination)")
+        case .bridgeOverloaded:
+            return problem(
+                .bridgeOverloaded,
+                "the bridge answers too slowly to keep all VSIs alive, and takes no longer keep-alive period (RKA): the rest has to wait",
+                "shorten its ack timer (RTE) or raise RKA there")
+        case .reflectsUnasked: return nil
+        case .reflectiveRelayRefused: return relayRefused
+        }
+    }
+}
