@@ -188,6 +188,8 @@ struct DataplaneWorld {
         socket = []
         let old = table.links
         table.links = kernel.links.filter { $0.value.namespace == 0 }
+        // As the table of links forgets that one has left which is there again.
+        table.left.subtract(table.links.keys)
         table.portMTU = kernel.portMTU
         for index in Set(old.keys).union(table.links.keys).sorted() where old[index] != table.links[index] {
             if let link = old[index] { tell(link.name, link) }
