@@ -127,7 +127,7 @@ package final class Daemon {
         } catch {
             throw StartError(description: "\(error)")
         }
-        let settings = resolved(configuration)
+        let settings = Self.resolved(configuration, by: table, logger)
         self.configuration = settings
         let claimed = try StartChecks.claim(settings.ports, claims, table)
         do {
@@ -345,38 +345,13 @@ package final class Daemon {
 
     // MARK: Names
 
-    /// The ports under the names that the kernel shows. An interface that the file has twice, by two of its names, is the first's.
-    private func resolved(_ written: DaemonSettings) -> DaemonSettings {
-        var resolved = written
-        var seen: Set<String> = []
-        resolved.ports = []
-        for var port in written.ports {
-            let name = table.name(of: port.interface)
-            guard seen.insert(name).inserted else {
-                logger.alert(.portDown).error(
-                    "another port of the configuration is the same interface; this one is left out",
-                    metadata: ["port": "\(port.interface)", "interface": "\(name)"])
-                continue
-            }
-            guard name.utf8.count <= InterfaceName.longest else {
-                logger.notice(
-                    "there is no interface of this alternative name now; the port begins when there is",
-                    metadata: ["port": "\(name)"])
-                continue
-            }
-            port.interface = name
-            resolved.ports.append(port)
-        }
-        return resolved
-    }
-
     private func linkChanged(_ name: String) {
         // An interface may have come, or got the alternative name by which the configuration has it.
         let isNamed = namedPorts.contains { table[$0.interface] == nil && table.name(of: $0.interface) == name }
         if isNamed, case .running = lifecycle, !configuration.ports.contains(where: { $0.interface == name }) {
             var written = configuration
             written.ports = namedPorts
-            let fresh = resolved(written)
+            let fresh = Self.resolved(written, by: table, logger)
             follow(fresh, ports.plan(fresh.ports, changesAll: false))
         }
         ports.linkChanged(name)
@@ -405,7 +380,7 @@ package final class Daemon {
     }
 
     private func decide(_ written: DaemonSettings, _ request: ReloadRequest) -> Result<ReloadReport, ControlError> {
-        let fresh = resolved(written)
+        let fresh = Self.resolved(written, by: table, logger)
         let plan = ports.plan(fresh.ports, changesAll: fresh.limits != configuration.limits)
         let changes = plan.report(vsiCount: ports.vsiCount)
         var report = ReloadReport(

@@ -1,3 +1,4 @@
+internal import EVBLog
 package import EVBModel
 package import EVBTime
 internal import EventLoop
