@@ -152,7 +152,7 @@ import Testing
             ]
             for (name, ecpdu) in acks {
                 var machine = Self.transmitter(state)
-                let isTaken = machine.acknowledge(ecpdu)
+                let isTaken = machine.acknowledge(ecpdu) != nil
                 text += "  \(name) -> \(Self.text(machine)): \(isTaken ? "taken" : "stray")\n"
             }
             for milliseconds in [0, 163, 164, 327, 328, 1000] as [UInt64] {

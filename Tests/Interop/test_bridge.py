@@ -100,7 +100,7 @@ def test_the_bridge_shows_and_tells(cable):
     eventually(lambda: switch.hairpin() is True, 5, "granted")
     port = bridge.port("port0")
     assert port == {
-        "interface": "port0", "role": "bridge", "linkUp": True, "dialect": "ratified",
+        "interface": "port0", "role": "bridge", "linkUp": True, "linkState": "up", "dialect": "ratified", "drain": None,
         "peer": {"chassisID": cable.host.mac("uplink0"), "portID": "uplink0", "evbMode": "station"},
         "reflectiveRelay": {"requested": True, "status": "granted"},
         "timers": {"retries": 3, "rte": 10, "rwd": 17, "rka": 18},
@@ -117,12 +117,14 @@ def test_the_bridge_shows_and_tells(cable):
                    "vdpOperToutKeepAlive": 15 * (2 ** 18 + 7 * 2 ** 10)}
     shown = bridge.ctl_json("vsi", "show", vsi)
     mib = shown.pop("vsidb")
+    assert shown.pop("traffic") is None
     assert mib["vdpOperCmd"] == mib["vdpMachineState"] == "associate" and mib["operReason"] == "success"
     assert mib["vdpCommandsSucceeded"] == 1 and mib["vdpCommandsFailed"] == 0 and mib["mgrID16"] == "07" + 30 * "0"
     assert 0 <= mib["timeSinceCreate"] < 6000 and mib["filterFormat"] == "macVid" and mib["numMACs"] == 1
     assert shown == bridge.vsi(vsi) == {
         "vsiID": vsi, "vsiIDFormat": "uuid", "port": "port0", "managerID": "7", "typeID": 0x123457, "typeVersion": 3,
-        "state": "associated", "reason": "success", "link": None, "warnings": [],
+        "state": "associated", "reason": "success", "link": None, "warnings": [], "label": None, "requestedLink": None,
+        "retryInMilliseconds": None,
         "filters": [{"mac": GUEST, "vlan": 0, "pcp": None, "group": None}]}
     assert bridge.ctl_json("vsi", "list", "--state", "preassociated") == []
     counters = bridge.ctl_json("stats", "port0")[0]["counters"]

@@ -387,7 +387,7 @@ def test_a_port_without_virtual_functions(cable):
     """--link vf:3 where the card has none: said before the bridge is asked, with what to do; and it has no kind and no mode."""
     bridge = cable.scripted_bridge()
     evbd = station(cable)
-    for words, text in ((["--link", "vf:3"], "uplink0 has no virtual functions"), (["--link", "vf:3", "--link-mode", "vepa"], "neither kind")):
+    for words, text in ((["--link", "vf:3"], "uplink0 has no virtual functions"), (["--link", "vf:3", "--link-mode", "vepa"], "takes no kind, mode")):
         said = evbd.ctl("vsi", "associate", new_vsi(), "--port", "uplink0", "--type", "1", "--filter", f"mac={GUEST}", *words)
         assert said.returncode == USAGE and text in said.stderr, said.stderr
     assert not bridge.commands()

@@ -45,11 +45,6 @@ struct ECPTransmitter {
         if case .transmitted(_, _, _, let deadline) = state { deadline } else { nil }
     }
 
-    /// When the outstanding PDU was sent for the first time.
-    var sentAt: Instant? {
-        if case .transmitted(_, let since, _, _) = state { since } else { nil }
-    }
-
     /// Begins with a PDU: gives what to send.
     ///
     /// - Precondition: `isIdle`.
@@ -63,12 +58,12 @@ struct ECPTransmitter {
 
     /// Takes in an acknowledgement.
     ///
-    /// - Returns: whether it is the one that was waited for; a late or an alien one changes nothing.
-    mutating func acknowledge(_ ecpdu: ECPDU) -> Bool {
-        guard case .transmitted(let sent, _, _, _) = state else { return false }
-        guard sent.sequence == ecpdu.sequence, sent.subtype == ecpdu.subtype else { return false }
+    /// - Returns: when the PDU was first sent that it is for; nil for a late or an alien one, which changes nothing.
+    mutating func acknowledge(_ ecpdu: ECPDU) -> Instant? {
+        guard case .transmitted(let sent, let since, _, _) = state else { return nil }
+        guard sent.sequence == ecpdu.sequence, sent.subtype == ecpdu.subtype else { return nil }
         state = .waitForRequest
-        return true
+        return since
     }
 
     /// Lets time pass. With `isRenumbering` what is sent again has a new number, and its acknowledgement must have that.

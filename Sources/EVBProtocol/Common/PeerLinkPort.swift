@@ -171,23 +171,25 @@ extension PeerLinkPort {
             return
         }
         link.ecpHeard = now
-        defer { heardPeer(from: source, at: now) }
         switch ecpdu.operation {
-        case .acknowledgement:
-            let sentAt = link.transmitter.sentAt
-            if link.transmitter.acknowledge(ecpdu) {
-                link.delivery = .acknowledged
-                if !link.isProbeOutstanding {
-                    if let sentAt { link.statistics.ecpRoundTrips.record(now.since(sentAt)) }
-                    payloadAcknowledged()
-                }
-                link.isProbeOutstanding = false
-            } else {
-                link.statistics.ecpRxStrayAcks &+= 1
-            }
+        case .acknowledgement: takeAcknowledgement(ecpdu, at: now)
         case .request:
             link.statistics.ecpRxFrames &+= 1
             receiveRequest(ecpdu, at: now)
         }
+        heardPeer(from: source, at: now)
+    }
+
+    private mutating func takeAcknowledgement(_ ecpdu: ECPDU, at now: Instant) {
+        guard let sentAt = link.transmitter.acknowledge(ecpdu) else {
+            link.statistics.ecpRxStrayAcks &+= 1
+            return
+        }
+        link.delivery = .acknowledged
+        if !link.isProbeOutstanding {
+            link.statistics.ecpRoundTrips.record(now.since(sentAt))
+            payloadAcknowledged()
+        }
+        link.isProbeOutstanding = false
     }
 }

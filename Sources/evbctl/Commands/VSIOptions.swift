@@ -118,7 +118,7 @@ struct VSIOptions: ParsableArguments {
             throw ValidationError("the label \(problem); \(VSILabel.rule)")
         }
         if let link, let problem = InterfaceName.problem(withLink: link) {
-            throw ValidationError("--link \(link) is no name of an interface: it \(problem); \(InterfaceName.rule)")
+            throw ValidationError("--link \(link) is not an interface name: it \(problem); \(InterfaceName.rule)")
         }
         guard (0...255).contains(typeVersion) else {
             throw ValidationError("--type-version \(typeVersion) is out of range; give 0 to 255")

@@ -120,8 +120,8 @@ import Testing
         var transmitter = ECPTransmitter(firstSequence: 7)
         _ = transmitter.send([1], subtype: .vdp, timers: timers.times, at: .origin)
         let alien = ECPDU(operation: .acknowledgement, subtype: .portExtender, sequence: 7)
-        let isAlienTaken = transmitter.acknowledge(alien)
-        let isOwnTaken = transmitter.acknowledge(ECPDU(operation: .acknowledgement, sequence: 7))
+        let isAlienTaken = transmitter.acknowledge(alien) != nil
+        let isOwnTaken = transmitter.acknowledge(ECPDU(operation: .acknowledgement, sequence: 7)) != nil
         #expect(!isAlienTaken)
         #expect(isOwnTaken)
     }
