@@ -230,7 +230,7 @@ def test_VDP_41_ten_thousand_vsis(cable):
         poll = Poll(client)
         responses = poll.responses()
         assert vsi in responses, f"{len(responses)} VSIs, and not the one that was asked for"
-        eventually(lambda: Poll(client).responses()[vsi] == 0, 5, "success")
+        eventually(lambda: Poll(client).responses()[vsi] == 0, 20, "success")
         assert client.request(mac(number), vsi, DISASSOCIATE) is True
     assert client.request(mac(count), new_vsi(), ASSOCIATE) is True
     assert bridge.port("port0")["vsis"]["associated"] == count + 1

@@ -60,7 +60,7 @@ def accepted(check):
     while left:
         path = left.pop()
         for path in ([*path[:-1], path[-1] + "[]"], path) if path[-1] else [[]]:
-            names = re.search(r"zzzzzzzzzzzz: is not a known key; known here are (.*)", check(nested(path, "{ zzzzzzzzzzzz: 1 }")))
+            names = re.search(r"zzzzzzzzzzzz: is not a known key; the known keys are (.*)", check(nested(path, "{ zzzzzzzzzzzz: 1 }")))
             for name in names[1].split(", ") if names else []:
                 found.add(".".join([*path, name]))
                 left.append([*path, name])
