@@ -3,7 +3,7 @@ internal import EVBPorts
 internal import EVBProtocol
 internal import EVBWire
 
-// What happens to the VSIs of stations, told to whoever keeps their history.
+// What happens to the VSIs of stations, for their history.
 
 extension BridgePortController {
     /// Tells of something that happened to a VSI.

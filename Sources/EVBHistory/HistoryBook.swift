@@ -109,11 +109,13 @@ package struct HistoryBook: Sendable {
             entry.goneSince = nil
             goneCount[key.port, default: 1] -= 1
         }
+        // What follows from another request is listed after it, though the same has happened before.
+        let request = kind == .requested ? nil : entry.events.lastIndex { $0.kind == .requested }
         if Self.isCounted(kind),
             let index = entry.events.indices.suffix(Self.lookBack).last(where: {
                 let event = entry.events[$0]
                 return event.kind == kind && event.reason == reason && event.detail == detail
-            })
+            }), index >= request ?? 0
         {
             entry.events[index].last = max(time, entry.events[index].last)
             entry.events[index].count += entry.events[index].count < .max ? 1 : 0

@@ -194,7 +194,7 @@ extension VSIReason {
         case .success: "no reason is given"
         case .invalidFormat: "the bridge does not understand the request"
         case .insufficientResources: "the bridge has no resources for it"
-        case .managerUnreachable: "the bridge cannot reach the VSI manager"
+        case .managerUnreachable: "the bridge cannot reach the VSI manager, or does not know it"
         case .otherFailure:
             "the bridge gives no better reason, as the standard has none for a VSI type or version that it does not know"
         case .invalidVIDGroupMAC: "the bridge does not allow its VLAN, group or MAC address"
@@ -212,9 +212,9 @@ extension VSIReason {
         case .success: "see the log of evbd"
         case .invalidFormat: "see the bridge's log; compare the dialects by evbctl port show"
         case .insufficientResources: "end VSIs that are not needed, or raise the limit at the bridge"
-        case .managerUnreachable: "look at the bridge's way to the VSI manager, and at the manager ID"
+        case .managerUnreachable: "associate the VSI with the manager ID that the bridge has (--manager), or look at the bridge's way to that manager"
         case .otherFailure:
-            "make the VSI type and version known to the bridge, or correct them, and see the bridge's log"
+            "make the VSI type and version known to the bridge, or associate the VSI again with the right ones; see the bridge's log"
         case .invalidVIDGroupMAC: "allow them at the bridge for this VSI type, or correct the filter"
         case .timeout: "see evbctl port show"
         case .bridgeDeassociated: "see the bridge's log for the reason"

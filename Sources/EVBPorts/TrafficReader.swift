@@ -3,7 +3,7 @@ internal import LinuxSystem
 package import Logging
 package import Netlink
 
-/// What was counted at the links of VSIs when somebody asked.
+/// What was counted at the links of VSIs when a client asked.
 package struct TrafficReading: Sendable {
     package let links: [Int32: LinkTraffic]
 }

@@ -31,6 +31,19 @@ private func key(_ number: UInt64, port: String = "eth0") -> HistoryKey {
         #expect(book.entries[key(1)]?.events.count == 7)
     }
 
+    @Test("OPS-235 what follows from another request is listed after it")
+    func anotherRequest() {
+        var book = HistoryBook()
+        for type in [100, 101] {
+            book.note(.requested, key(1), detail: "user 0: type \(type)", at: type)
+            book.note(.asked, key(1), detail: "associate", at: type)
+            book.note(type == 100 ? .refusedHard : .granted, key(1), at: type)
+        }
+        let events = book.entries[key(1)]?.events ?? []
+        #expect(events.map(\.kind) == [.requested, .asked, .refusedHard, .requested, .asked, .granted])
+        #expect(events.allSatisfy { $0.count == 1 })
+    }
+
     @Test("OPS-236 the events of a VSI, all events and the VSIs that are gone are bounded")
     func bounds() {
         var book = HistoryBook(limits: HistoryBook.Limits(eventsPerVSI: 8, events: 64, gonePerPort: 4))

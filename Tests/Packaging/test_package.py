@@ -31,6 +31,7 @@ def test_OPS_101_packaging_deb_makes_it_and_lintian_is_content(package):
     files = {str(path.relative_to(package.root)) for path in package.root.rglob("*") if path.is_file()}
     for name in (*PROGRAMS.values(), "etc/evbd/evbd.yaml", "usr/lib/systemd/system/evbd.service", "usr/lib/sysusers.d/evbd.conf",
                  "usr/lib/tmpfiles.d/evbd.conf", "usr/lib/systemd/catalog/evbd.catalog", "usr/share/bash-completion/completions/evbctl", "usr/share/doc/evbd/README.Debian",
+                 "usr/share/doc/evbd/README.md", "usr/share/doc/evbd/Documentation/operation.md", "usr/share/doc/evbd/Documentation/reference/evbd-snmp.md",
                  "usr/share/doc/evbd/examples/evbd.yaml", "usr/share/evbd/io.evbd.varlink", "usr/share/fish/vendor_completions.d/evbctl.fish",
                  "usr/share/man/man1/evbctl.1.gz", "usr/share/man/man5/evbd-vsi-types.yaml.5.gz", "usr/share/man/man5/evbd.yaml.5.gz",
                  "usr/share/man/man8/evbd.8.gz", "usr/share/zsh/vendor-completions/_evbctl"):
