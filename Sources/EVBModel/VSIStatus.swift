@@ -212,7 +212,8 @@ extension VSIReason {
         case .success: "see the log of evbd"
         case .invalidFormat: "see the bridge's log; compare the dialects by evbctl port show"
         case .insufficientResources: "end VSIs that are not needed, or raise the limit at the bridge"
-        case .managerUnreachable: "associate the VSI with the manager ID that the bridge has (--manager), or look at the bridge's way to that manager"
+        case .managerUnreachable:
+            "associate the VSI with the manager ID that the bridge has (--manager), or look at the bridge's way to that manager"
         case .otherFailure:
             "make the VSI type and version known to the bridge, or associate the VSI again with the right ones; see the bridge's log"
         case .invalidVIDGroupMAC: "allow them at the bridge for this VSI type, or correct the filter"
