@@ -56,7 +56,7 @@ extension BridgePortController {
     package var placeCount: Int { port.placeCount }
 
     package func count(_ places: Range<Int>, into counts: inout VSICounts) {
-        for command in port.grantedCommands(in: places) { counts.add(EVBModel.VSIState(granted: command)) }
+        port.forEachGrant(in: places) { counts.add(EVBModel.VSIState(granted: $0)) }
     }
 
     package var associationTimes: DurationHistogram { port.snapshot.statistics.vdp.associationTimes }

@@ -36,7 +36,7 @@ extension StationPortController {
     package var placeCount: Int { port.placeCount }
 
     package func count(_ places: Range<Int>, into counts: inout VSICounts) {
-        for state in port.vsiStates(in: places) { counts.add(EVBModel.VSIState(state)) }
+        port.forEachState(in: places) { counts.add(EVBModel.VSIState($0)) }
     }
 
     package var associationTimes: DurationHistogram { port.snapshot.statistics.vdp.associationTimes }

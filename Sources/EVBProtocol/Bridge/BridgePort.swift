@@ -175,11 +175,11 @@ public struct BridgePort {
     /// Places of VSIs: each VSI keeps its own, and some are free.
     public var placeCount: Int { vdp.slots.count }
 
-    /// What has been granted to each VSI of which something holds or is decided, in those of `places` that there are; nil for
-    /// nothing yet.
-    public func grantedCommands(in places: Range<Int>) -> some Sequence<VDPCommand?> {
-        vdp.slots[places.clamped(to: vdp.slots.indices)].lazy.compactMap { $0 }.filter(isShown).map {
-            $0.bound?.grant.command
+    /// Looks at what has been granted to each VSI of which something holds or is decided, in those of `places` that there are;
+    /// nil for nothing yet. VSIs are not copied for that: there may be very many.
+    package func forEachGrant(in places: Range<Int>, _ body: (VDPCommand?) -> Void) {
+        for place in places.clamped(to: vdp.slots.indices) where vdp.isShown(at: place) {
+            body(vdp.slots[place]?.bound?.grant.command)
         }
     }
 

@@ -32,6 +32,12 @@ extension VDPBridge {
     /// Whether a VSI is of a station that is gone, and has still to be released.
     func isLost(_ vsi: VSI) -> Bool { vsi.era != era }
 
+    /// Whether there is a VSI in a place of which something holds or is decided.
+    func isShown(at place: Int) -> Bool {
+        guard let state = slots[place]?.machine.state, state != .initial else { return false }
+        return slots[place]?.era == era
+    }
+
     /// Whether VSIs of a station that is gone have still to be released.
     var isReleasing: Bool { lostCount > 0 }
 

@@ -170,9 +170,13 @@ public struct StationPort {
     /// Places of VSIs: each VSI keeps its own, and some are free.
     public var placeCount: Int { vdp.slots.count }
 
-    /// The states of the VSIs in some places, of those of `places` that there are.
-    public func vsiStates(in places: Range<Int>) -> some Sequence<VSIState> {
-        vdp.slots[places.clamped(to: vdp.slots.indices)].lazy.compactMap { $0?.state }
+    /// Looks at the states of the VSIs in some places, of those of `places` that there are. VSIs are not copied for that: there may
+    /// be very many.
+    package func forEachState(in places: Range<Int>, _ body: (VSIState) -> Void) {
+        for place in places.clamped(to: vdp.slots.indices) {
+            guard let machine = vdp.slots[place]?.machine, let interest = vdp.slots[place]?.interest else { continue }
+            body(VDPStation.VSI.state(of: machine, interest, isOpen: vdp.slots[place]?.openRequest != nil))
+        }
     }
 
     /// The number of the next ECPDU.

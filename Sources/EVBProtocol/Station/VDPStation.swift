@@ -458,7 +458,9 @@ extension VDPStation.VSI {
     }
 
     /// The state that managers are told.
-    var state: VSIState {
+    var state: VSIState { Self.state(of: machine, interest, isOpen: openRequest != nil) }
+
+    static func state(of machine: VDPStationMachine, _ interest: VDPStation.Interest, isOpen: Bool) -> VSIState {
         // What is being released does not count as bound any more, whoever wanted that.
         if machine.state == .processing(.deAssociate) || interest == .withdrawn && machine.state != .initial {
             return .pending
@@ -471,7 +473,7 @@ extension VDPStation.VSI {
         }
         switch machine.state {
         case .processing: return .pending
-        case .initial where openRequest != nil: return .pending
+        case .initial where isOpen: return .pending
         case .initial, .waitSystemCommand, .transmitKeepAlive, .transmitDeassociate: return .deassociated
         }
     }
