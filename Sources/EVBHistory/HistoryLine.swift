@@ -6,6 +6,8 @@ package enum HistoryLine {
     private static let tab = UInt8(ascii: "\t")
     /// Octets of the longest line.
     package static let lengthMax = 1024
+    /// The greatest number that a field may have; times in milliseconds reach it in some 280,000 years.
+    package static let numberMax = 1 << 53
 
     package static func encode(_ event: HistoryEvent, _ key: HistoryKey) -> [UInt8] {
         let fields = [
@@ -23,7 +25,7 @@ package enum HistoryLine {
             String(decoding: $0, as: UTF8.self)
         }
         guard fields.count == 9, let port = unescaped(fields[0]), !port.isEmpty, let vsiID = VSIID(fields[1]),
-            let number = natural(fields[2]), number > 0, number < Int.max, let first = natural(fields[3]),
+            let number = natural(fields[2]), number > 0, let first = natural(fields[3]),
             let last = natural(fields[4]), let count = natural(fields[5]), count > 0,
             let kind = VSIHistoryEvent.Kind(rawValue: fields[6])
         else { return nil }
@@ -43,7 +45,8 @@ package enum HistoryLine {
         guard !text.isEmpty, text.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }) else {
             return nil
         }
-        return Int(text)
+        // Whatever the file says can be counted on from, and be subtracted.
+        return Int(text).flatMap { $0 <= numberMax ? $0 : nil }
     }
 
     private static func escaped(_ text: String) -> String {

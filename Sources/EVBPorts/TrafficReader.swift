@@ -10,7 +10,7 @@ package struct TrafficReading: Sendable {
 
 /// Reads the counters of links where they are asked for, on a thread of its own, one reading at a time.
 ///
-/// Whoever asks while one is under way has the next, together with all others who do.
+/// Clients that ask while one is under way share the next.
 package final class TrafficReader {
     private let loop: EventLoop
     private let logger: Logger

@@ -4,7 +4,7 @@ internal import EVBProtocol
 internal import EVBWire
 internal import EdgeRelays
 
-// What happens to the port's VSIs, told to whoever keeps their history.
+// What happens to the port's VSIs, for their history.
 
 extension StationPortController {
     /// Tells of something that happened to a VSI.

@@ -126,6 +126,13 @@ private func key(_ number: UInt64, port: String = "eth0") -> HistoryKey {
         let large = "eth0\t\(key(9).vsiID)\t99999999999999999999\t1\t1\t1\tasked\t\t"
         #expect(HistoryLine.decode(Array(large.utf8)) == nil)
         #expect(HistoryLine.decode([UInt8](repeating: 65, count: 2000)) == nil)
+        // What comes after it is counted on from a number, and times are subtracted.
+        for field in 0..<4 {
+            var fields = ["1", "1", "1", "1"]
+            fields[field] = "\(Int.max - 1)"
+            let line = "eth0\t\(key(9).vsiID)\t\(fields.joined(separator: "\t"))\tasked\t\t"
+            #expect(HistoryLine.decode(Array(line.utf8)) == nil, "\(fields)")
+        }
     }
 
     @Test("OPS-235 a VSI's history is found on all ports that it was on")

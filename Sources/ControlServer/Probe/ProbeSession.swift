@@ -48,7 +48,7 @@ final class ProbeSession {
         self.timers = timers
         self.completion = completion
         vsiIDs = (0..<call.vsis).map { _ in
-            // A random UUID after RFC 9562, so that it is nobody else's.
+            // A random UUID after RFC 9562, so that no other VSI has it.
             VSIID(
                 format: .uuid, high: UInt64.random(in: .min ... .max) & ~0xF000 | 0x4000,
                 low: UInt64.random(in: .min ... .max) & ~(3 << 62) | 2 << 62)

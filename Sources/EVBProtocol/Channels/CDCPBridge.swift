@@ -95,19 +95,14 @@ package struct CDCPBridge: CDCPMachine {
                 channels[scid] = svid
             }
         }
-        refused = []
-        let waiting = Set(held.values)
-        for scid in asked where channels[scid] == nil {
-            guard
-                let svid = configuration.svids.lowest(without: taken, waiting)
-                    ?? configuration.svids.lowest(without: taken)
-            else {
-                refused.append(scid)
-                continue
-            }
+        // Worked out once, for a station may ask for all its channels by each LLDPDU.
+        let waiting = asked.filter { channels[$0] == nil }
+        let free = waiting.isEmpty ? [] : configuration.svids.free(without: taken, last: Set(held.values))
+        for (scid, svid) in zip(waiting, free) {
             taken.insert(svid)
             channels[scid] = svid
         }
+        refused = Array(waiting.dropFirst(free.count))
         remember(taken)
         return channelEvents(from: before, to: channels) { scid in
             if wishes[scid] == nil { return .unwanted }
@@ -115,7 +110,7 @@ package struct CDCPBridge: CDCPMachine {
         }
     }
 
-    /// What a channel has is what it gets again; what another has now waits for nobody's return.
+    /// What a channel has is what it gets again; what another has now is held for no return.
     private mutating func remember(_ taken: Set<SVID>) {
         held = held.filter { !taken.contains($0.value) && configuration.svids.contains($0.value) }
         held.merge(channels) { $1 }

@@ -15,8 +15,9 @@ package struct SVIDPool: Hashable, Sendable {
     /// Whether a channel may have this one.
     package func contains(_ svid: SVID) -> Bool { ranges.contains { $0.contains(svid.rawValue) } }
 
-    /// The lowest that is in none of the sets.
-    func lowest(without taken: Set<SVID>...) -> SVID? {
-        ranges.lazy.flatMap(\.self).map(SVID.init).filter { svid in !taken.contains { $0.contains(svid) } }.min()
+    /// Those that are not taken, the lowest first, and after all others those that wait.
+    func free(without taken: Set<SVID>, last waiting: Set<SVID>) -> [SVID] {
+        let free = Set(ranges.joined().map(SVID.init)).subtracting(taken)
+        return free.subtracting(waiting).sorted() + free.intersection(waiting).sorted()
     }
 }

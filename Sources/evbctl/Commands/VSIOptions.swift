@@ -78,7 +78,7 @@ struct VSIOptions: ParsableArguments {
         help: ArgumentHelp(
             "Create this link on the port for the machine once it is associated; where the port is in a Linux bridge, the "
                 + "tap there that is the machine's. vf:3 is virtual function 3 of the port's card, which gets address, VLAN and "
-                + "priority of the filter (default: the link with a MAC address of the filter, if somebody makes one).",
+                + "priority of the filter (default: the link with a MAC address of the filter, if a program makes one).",
             valueName: "name"),
         completion: LiveCompletion.links.kind)
     var link: String?
