@@ -28,7 +28,8 @@ extension ConfigurationReader {
         var settings = UplinkSettings(interface: port.interface, role: port.role)
         if let node = entries["cdcp"]?.value { settings.isNegotiated = boolean(node, "\(path).cdcp") ?? true }
         if let node = entries["capacity"]?.value {
-            settings.capacity = integer(node, "\(path).capacity", in: 1...UplinkSettings.capacityMax) ?? settings.capacity
+            settings.capacity =
+                integer(node, "\(path).capacity", in: 1...UplinkSettings.capacityMax) ?? settings.capacity
         }
         if isBridge {
             readBridge(&settings, &entries, path, node.line)
@@ -49,7 +50,8 @@ extension ConfigurationReader {
         let count = entry.settings.channels.count + 1
         if count > settings.capacity {
             note(
-                node.line, "\(path).capacity", "\(settings.capacity) is less than the channels, of which there are \(count)",
+                node.line, "\(path).capacity",
+                "\(settings.capacity) is less than the channels, of which there are \(count)",
                 "give \(count) or more (channel 1 counts), or fewer channels")
         }
         return entry
@@ -60,7 +62,9 @@ extension ConfigurationReader {
     ) {
         settings.template.role = .bridge
         fill(&settings.template, &entries, path)
-        if let node = entries["bridge"]?.value { settings.bridge = deviceName(node, "\(path).bridge", "a Linux bridge") }
+        if let node = entries["bridge"]?.value {
+            settings.bridge = deviceName(node, "\(path).bridge", "a Linux bridge")
+        }
         let remedy = "give a range within 2 to 4094, such as 100-131"
         guard let svids = entries["svids"] else {
             if settings.isNegotiated { note(line, "\(path).svids", "is missing", remedy) }
@@ -117,7 +121,9 @@ extension ConfigurationReader {
     ) -> SCID? {
         let range = Int(SCID.own.lowerBound)...Int(SCID.own.upperBound)
         guard let entry = entries["scid"] else {
-            note(line, "\(path).scid", "is missing", "give the channel's number, \(range.lowerBound) to \(range.upperBound)")
+            note(
+                line, "\(path).scid", "is missing",
+                "give the channel's number, \(range.lowerBound) to \(range.upperBound)")
             return nil
         }
         guard let number = integer(entry.value, "\(path).scid", in: range) else { return nil }
@@ -142,13 +148,17 @@ extension ConfigurationReader {
             return nil
         }
         guard uplink.role == .station || !uplink.isNegotiated else {
-            note(entry.line, "\(path).svid", "does not apply to a bridge that gives SVIDs by CDCP", "remove it; see svids")
+            note(
+                entry.line, "\(path).svid", "does not apply to a bridge that gives SVIDs by CDCP",
+                "remove it; see svids")
             return nil
         }
         guard let number = integer(entry.value, "\(path).svid", in: range) else { return nil }
         let svid = SVID(UInt16(clamping: number))
         if let earlier = lineOf.updateValue(entry.line, forKey: svid) {
-            note(entry.line, "\(path).svid", "\(number) is given twice, first on line \(earlier)", "give every SVID once")
+            note(
+                entry.line, "\(path).svid", "\(number) is given twice, first on line \(earlier)", "give every SVID once"
+            )
         }
         return svid
     }
