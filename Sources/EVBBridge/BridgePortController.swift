@@ -167,6 +167,11 @@ package final class BridgePortController: BridgePortControl {
         perform(port.pathChanged(at: now))
     }
 
+    package func peerChanged() {
+        perform(port.setLink(up: false, at: now))
+        follow()
+    }
+
     private func receive(_ frame: Frame) {
         // Without the EVB TLV there is no EVB: nobody is a station here.
         guard configuration.evb.transmit else { return }

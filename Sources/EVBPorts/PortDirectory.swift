@@ -26,6 +26,22 @@ package protocol PortDirectory: AnyObject {
     var ports: [EVBPort] { get }
     /// The port on an interface; nil if evbd has none there.
     func port(_ interface: String) -> EVBPort?
+    /// Finds a machine's link by its address on the S-channels of an interface.
+    ///
+    /// - Returns: the channel's port, and the VLAN in which the link is there, 0 for none; nil where it is on no channel.
+    func place(ofMachine address: MACAddress, on interface: String) -> (port: String, vlan: UInt16)?
+}
+
+/// What is known of S-channels.
+package protocol ChannelDirectory: AnyObject {
+    /// Which channel a port is; nil for one that is none.
+    func channel(_ port: String) -> SChannelStatus?
+    /// How the interface of a port is divided; nil where it is not.
+    func uplink(_ port: String) -> UplinkStatus?
+    /// What is wrong with the channel that a port is, or with those of its interface.
+    func problems(_ port: String) -> [PortProblem]
+    /// The counters of an interface that is divided.
+    func counters(_ port: String) -> [Counter: UInt64]
 }
 
 /// A station's port, as a front door sees it: VSIs can be requested on it.

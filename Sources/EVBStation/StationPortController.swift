@@ -248,6 +248,11 @@ package final class StationPortController: StationPortControl {
 
     package func namespaceEnded() { relay.namespaceEnded() }
 
+    package func peerChanged() {
+        perform(port.setLink(up: false, at: now))
+        follow()
+    }
+
     package func request(
         _ request: EVBProtocol.VSIRequest, link spec: LinkRequest?, label: String?, owner: RequestOwner,
         by client: String?,
