@@ -185,8 +185,8 @@ package final class BridgePortController: BridgePortControl {
         }
     }
 
-    package func deassociate(_ vsiID: VSIID, by client: String) {
-        note(vsiID, .withdrawn, detail: client)
+    package func deassociate(byRequest vsiID: VSIID) {
+        note(vsiID, .withdrawn, detail: Requester.current?.words)
         deassociate(vsiID)
     }
 
