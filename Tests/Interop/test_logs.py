@@ -135,6 +135,10 @@ def test_OPS_115_the_log_and_histories_name_one_client(cable):
     assert len(clients) == 1, clients
     (asked, retried), = clients
     assert retried.endswith("(evbctl)") and asked != retried
+    # A look at the port is not what brings a problem about.
+    bridge.stop(goodbye=True)
+    eventually(lambda: evbd.ctl_json("status")["problems"], 10, "something is wrong")
+    assert re.search(r" problem=", evbd.process.output()) and not re.search(r" problem=\S+ .*who=", evbd.process.output()), evbd.process.tail()
     number = re.search(r"process (\d+)", asked)[1]
     assert re.search(rf'VSI is asked for again, .*vsi={vsis[0]} .*who="[^"]*\[{number}\] uid 0"', evbd.process.output()), evbd.process.tail()
 
