@@ -165,10 +165,12 @@ package final class Daemon {
     }
 
     private func followAdmission() {
-        types.onRevoked = { [weak self] vsiID, port in self?.bridgePort(port)?.deassociate(vsiID) }
+        types.onRevoked = { [weak self] vsiID, port, reason in
+            self?.bridgePort(port)?.revoke(vsiID, because: reason)
+        }
         types.onNotice = { [weak self] text, port in self?.bridgePort(port)?.notice(text) }
         registry.onRevoked = { [weak self] vsiID, port, obstacle in
-            self?.bridgePort(port)?.revoke(vsiID, because: obstacle)
+            self?.bridgePort(port)?.revoke(vsiID, because: "\(obstacle)")
         }
         registry.onMoved = { [weak self] vsiID, loser, winner in
             self?.bridgePort(loser)?.moved(vsiID, to: winner)

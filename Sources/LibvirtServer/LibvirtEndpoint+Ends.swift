@@ -59,7 +59,7 @@ extension LibvirtEndpoint {
     /// libvirt has given a VSI up. What the bridge may have granted since is taken back.
     private func end(_ vsi: VSIID, on port: String) {
         served[port]?.ledger.settle(vsi, at: timers.now)
-        try? station(port, of: vsi)?.withdraw(vsi, by: "libvirt, which has deleted its link", waiter: nil)
+        try? station(port, of: vsi)?.withdraw(vsi, because: "libvirt, which has deleted its link", waiter: nil)
     }
 
     // MARK: Losses

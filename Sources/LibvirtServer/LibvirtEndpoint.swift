@@ -95,7 +95,8 @@ package final class LibvirtEndpoint {
             switch request.body {
             case .poll: poll(root(of: port.name), request, sender)
             case .profile(let profile):
-                let requester = Requester.libvirt(pid: credentials.processID, uid: credentials.userID)
+                let requester = Requester.libvirt(
+                    pid: credentials.processID, uid: credentials.userID, port: request.header.port)
                 let (place, placed) = place(of: profile, on: port)
                 try Requester.$current.withValue(requester) { try take(placed, place, request) }
                 reply(LibvirtReply.result(0, to: request.header), to: sender)
@@ -163,10 +164,9 @@ package final class LibvirtEndpoint {
                     EVBProtocol.VSIRequest(
                         vsiID: profile.instance, target: target, managerID: manager, typeID: profile.typeID,
                         typeVersion: profile.typeVersion, filter: filter),
-                    link: nil, owner: .libvirt(eventPort: request.header.port), by: nil, waiter: waiter)
+                    link: nil, owner: .libvirt(eventPort: request.header.port), waiter: waiter)
             } else {
-                try port.withdraw(
-                    profile.instance, by: "libvirt (netlink port \(request.header.port))", waiter: waiter)
+                try port.withdraw(profile.instance, because: nil, waiter: waiter)
             }
         } catch {
             throw LibvirtRequest.Refusal(error)

@@ -20,7 +20,7 @@ final class ProbeSession {
     private let port: any StationPortControl
     private let call: ProbeRequest
     private let manager: VSIManagerID
-    private let client: String
+    private let requester = Requester.current?.probing
     private let timers: Timers
     private let completion: (Result<([ProbeReport.Step], Bool), ControlError>) -> Void
     private var timer: Timers.Timer?
@@ -37,14 +37,12 @@ final class ProbeSession {
     private var turn = 0
 
     init(
-        _ port: any StationPortControl, _ call: ProbeRequest, _ manager: VSIManagerID, by client: String,
-        timers: Timers,
+        _ port: any StationPortControl, _ call: ProbeRequest, _ manager: VSIManagerID, timers: Timers,
         completion: @escaping (Result<([ProbeReport.Step], Bool), ControlError>) -> Void
     ) {
         self.port = port
         self.call = call
         self.manager = manager
-        self.client = "\(client), by evbctl probe"
         self.timers = timers
         self.completion = completion
         vsiIDs = (0..<call.vsis).map { _ in
@@ -128,8 +126,8 @@ final class ProbeSession {
                     typeVersion: type?.version ?? UInt8(clamping: call.typeVersion),
                     filter: try FilterInfo(checking: [entry]),
                     persistence: .once)
-                try port.request(request, link: nil, owner: .probe, by: client) { [weak self] _ in
-                    self?.ended(vsiID, begun)
+                try Requester.$current.withValue(requester) {
+                    try port.request(request, link: nil, owner: .probe) { [weak self] _ in self?.ended(vsiID, begun) }
                 }
             } catch {
                 set { $0.outcome = "not asked: \(error)" }
@@ -146,7 +144,7 @@ final class ProbeSession {
         let begun = turn
         for vsiID in held {
             do {
-                try port.withdraw(vsiID, by: client) { [weak self] _ in self?.ended(vsiID, begun) }
+                try withdraw(vsiID) { [weak self] _ in self?.ended(vsiID, begun) }
             } catch {
                 ended(vsiID, begun)
             }
@@ -236,6 +234,10 @@ final class ProbeSession {
         timer = nil
         following = nil
         port.onTrail = nil
-        for vsiID in vsiIDs where port.vsiState(vsiID) != nil { try? port.withdraw(vsiID, by: client, waiter: nil) }
+        for vsiID in vsiIDs where port.vsiState(vsiID) != nil { try? withdraw(vsiID, waiter: nil) }
+    }
+
+    private func withdraw(_ vsiID: VSIID, waiter: RequestWaiter?) throws {
+        try Requester.$current.withValue(requester) { try port.withdraw(vsiID, because: nil, waiter: waiter) }
     }
 }
