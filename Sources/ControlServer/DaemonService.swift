@@ -34,7 +34,7 @@ package final class DaemonService: ControlService {
     private let conditions: () -> [PortProblem]
     private var book = ProblemBook()
     let timers: Timers
-    private let traffic: TrafficReader
+    let traffic: TrafficReader
     private let startedAt: Instant
     private var monitors: [ObjectIdentifier: ControlReplyHandle] = [:]
     private var waitCount = 0
@@ -87,7 +87,7 @@ package final class DaemonService: ControlService {
         case .getVersion: reply.answer(.version(VersionReport(version: Release.version)))
         case .getStatus: reply.answer(.status(status))
         case .listPorts: reply.answer(.ports(directory.ports.map(\.common.status)))
-        case .getPort(let interface): reply.answer(.port(try details(interface)))
+        case .getPort(let interface): try show(port: interface, reply)
         case .listVSIs(let request): try list(request, reply)
         case .listVSIDetails(let port):
             reply.answer(lookingAtDetails: VSIListing.Details(try ports(port).map(\.common)))
@@ -126,7 +126,7 @@ package final class DaemonService: ControlService {
             let port = try bridgePort(request.interface)
             if let text = request.misbehaviour?.vsiID, VSIID(text) == nil { throw Self.unreadableVSIID(text) }
             port.misbehave(request.misbehaviour ?? .none)
-            reply.answer(.port(try details(port.name)))
+            try show(port: port.name, reply)
         case .getConfiguration(let request):
             if let report = onConfiguration?(request.defaults) { reply.answer(.configuration(report)) }
         case .getLogLevel: if let report = onLogLevel?(nil) { reply.answer(.logLevel(report)) }
@@ -153,13 +153,13 @@ package final class DaemonService: ControlService {
 
     // MARK: Looking
 
-    private func counters(of port: EVBPort) -> StatisticsReport {
+    func counters(of port: EVBPort) -> StatisticsReport {
         var report = port.common.counters
         report.add(furtherCounters(port))
         return report
     }
 
-    private var metrics: DaemonMetrics {
+    var metrics: DaemonMetrics {
         let usage = ProcessUsage.now()
         let counters = StatisticsReport(interface: nil, ownCounters(), counterDiscontinuity: 0).counters
         return DaemonMetrics(
@@ -253,33 +253,6 @@ package final class DaemonService: ControlService {
                 hint: "name one with --port")
         }
         return (holder, vsiID)
-    }
-
-    private func show(_ text: String, port name: String?, _ reply: ControlReplyHandle) throws(ControlError) {
-        let (port, vsiID) = try locate(text, port: name)
-        guard let details = port.common.vsiDetails(vsiID) else {
-            throw ControlError(.noSuchVSI(vsiID: text, port: name))
-        }
-        guard let link = port.common.trafficLink(of: vsiID) else {
-            reply.answer(.vsiDetails(details))
-            return
-        }
-        traffic.read([link]) { reading in
-            // The port may have let go of it meanwhile; what it was is told all the same.
-            var latest = port.common.vsiDetails(vsiID) ?? details
-            latest.traffic = port.common.traffic(of: vsiID, reading)
-            reply.answer(.vsiDetails(latest))
-        }
-    }
-
-    private func answerMetrics(vsis: Bool, _ reply: ControlReplyHandle) {
-        func answer(_ reading: TrafficReading?) {
-            reply.answer(
-                metrics: MetricsListing(directory.ports, reading, counters: { [self] in counters(of: $0) }) { [self] in
-                    metrics
-                })
-        }
-        if vsis { traffic.read(nil) { answer($0) } } else { answer(nil) }
     }
 
     // MARK: Asking for VSIs

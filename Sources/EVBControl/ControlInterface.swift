@@ -249,7 +249,8 @@ public enum ControlInterface {
           ecp: ECP,
           xdot1: Xdot1,
           counterDiscontinuity: int,
-          unknownAddresses: ?UnknownAddresses
+          unknownAddresses: ?UnknownAddresses,
+          dropped: ?TrafficCounts
         )
 
         # One entry of a filter. vlan 0 asks the bridge for a VID; mac as 52:54:00:00:c7:3e.
@@ -308,7 +309,7 @@ public enum ControlInterface {
           vdpCounterDiscontinuity: int
         )
 
-        # A VSI in full. traffic is null where nothing counts it.
+        # A VSI in full. traffic is null where nothing counts it; trafficNote says why.
         type VSIDetails (
           vsiID: string,
           vsiIDFormat: (ipv4, ipv6, mac, local, uuid),
@@ -324,7 +325,8 @@ public enum ControlInterface {
           requestedLink: ?Link,
           retryInMilliseconds: ?int,
           vsidb: VSIDB,
-          traffic: ?Traffic
+          traffic: ?Traffic,
+          trafficNote: ?string
         )
 
         # Something that happened. kind: vsi, reflective-relay, peer, link, port, notice.

@@ -164,15 +164,19 @@ public struct PortDetails: Codable, Sendable, Equatable {
     public var counterDiscontinuity: Int
     /// Addresses on the port that neither a VSI nor a link that the host sees has; nil in a bridge.
     public var unknownAddresses: UnknownAddresses?
+    /// Frames that the rules of VSI types have dropped, whoever sent them; nil where the port has no such rules.
+    public var dropped: TrafficCounts?
 
     /// Makes the details of a port.
     public init(
         port: PortStatus, ifIndex: Int = 0, problems: [PortProblem] = [], evbTLV: EVBTLVPair,
         lldpNeighbour: NeighbourStatus?,
         sys: SysObjects, urp: URPObjects?, sbp: SBPObjects? = nil, ecp: ECPObjects, xdot1: Xdot1Objects,
-        counterDiscontinuity: Int, unknownAddresses: UnknownAddresses? = nil
+        counterDiscontinuity: Int, unknownAddresses: UnknownAddresses? = nil,
+        dropped: TrafficCounts? = nil
     ) {
         self.port = port
+        self.dropped = dropped
         self.ifIndex = ifIndex
         self.problems = problems
         self.evbTLV = evbTLV
@@ -188,6 +192,7 @@ public struct PortDetails: Codable, Sendable, Equatable {
 
     private enum CodingKeys: String, CodingKey {
         case ifIndex, problems, evbTLV, lldpNeighbour, sys, urp, sbp, ecp, xdot1, counterDiscontinuity, unknownAddresses
+        case dropped
     }
 
     /// Reads the details.
@@ -205,7 +210,8 @@ public struct PortDetails: Codable, Sendable, Equatable {
             ecp: try container.decode(ECPObjects.self, forKey: .ecp),
             xdot1: try container.decode(Xdot1Objects.self, forKey: .xdot1),
             counterDiscontinuity: try container.decode(Int.self, forKey: .counterDiscontinuity),
-            unknownAddresses: try container.decodeIfPresent(UnknownAddresses.self, forKey: .unknownAddresses))
+            unknownAddresses: try container.decodeIfPresent(UnknownAddresses.self, forKey: .unknownAddresses),
+            dropped: try container.decodeIfPresent(TrafficCounts.self, forKey: .dropped))
     }
 
     /// Writes the details.
@@ -223,6 +229,7 @@ public struct PortDetails: Codable, Sendable, Equatable {
         try container.encode(xdot1, forKey: .xdot1)
         try container.encode(counterDiscontinuity, forKey: .counterDiscontinuity)
         try container.encode(Nullable(wrappedValue: unknownAddresses), forKey: .unknownAddresses)
+        try container.encode(Nullable(wrappedValue: dropped), forKey: .dropped)
     }
 }
 

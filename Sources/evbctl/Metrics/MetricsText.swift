@@ -101,6 +101,13 @@ struct MetricsText {
             head(family)
             for port in ports { add(port[keyPath: histogram], family, Self.labels(port)) }
         }
+        for (family, count) in [(MetricFamily.droppedFrames, \TrafficCounts.frames), (.droppedOctets, \.octets)] {
+            head(family)
+            for port in ports {
+                guard let dropped = port.dropped else { continue }
+                sample(family.sampleName, Self.labels(port), "\(dropped[keyPath: count])")
+            }
+        }
     }
 
     private mutating func addVSIs() {

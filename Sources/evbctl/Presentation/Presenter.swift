@@ -108,6 +108,9 @@ struct Presenter {
                 "\(ecp.txFrameCount) sent, \(ecp.txRetryCount) sent again, \(ecp.txFailures) given up, "
                     + "\(ecp.rxFrameCount) received, in \(Units.span(hundredths: details.counterDiscontinuity))"),
         ])
+        if let dropped = details.dropped {
+            facts.rows.append([Cell("Dropped by rules"), Cell(Self.traffic(dropped))])
+        }
         if let unknown = details.unknownAddresses, unknown.count > 0 {
             let rest = unknown.count - unknown.addresses.count
             let list = unknown.addresses.joined(separator: ", ") + (rest > 0 ? " and \(rest) more" : "")
@@ -178,6 +181,8 @@ struct Presenter {
         if let traffic = details.traffic {
             facts.rows.append([Cell("Machine sent"), Cell(Self.traffic(traffic.sent))])
             facts.rows.append([Cell("Machine received"), Cell(Self.traffic(traffic.received))])
+        } else if let note = details.trafficNote {
+            facts.rows.append([Cell("Traffic"), Cell("not counted: \(note)", .faint)])
         }
         return
             (vsi.warnings.map(warning) + [facts.rendered(colour: colour), objects(details.managedObjects)])
