@@ -164,7 +164,8 @@ package final class DaemonService: ControlService {
         let counters = StatisticsReport(interface: nil, ownCounters(), counterDiscontinuity: 0).counters
         return DaemonMetrics(
             version: Release.version, counters: counters,
-            problems: ProblemCount.counts(of: notes().lazy.filter(\.isProblem).map(\.kind.rawValue)),
+            problems: ProblemCount.counts(
+                of: notes().filter(\.isProblem).map(\.kind.rawValue) + conditions().map(\.kind.rawValue)),
             process: ProcessReport(
                 residentOctets: usage.resident, virtualOctets: usage.virtual, openDescriptors: usage.openDescriptors,
                 descriptorsMax: Processes.descriptorLimit, computedMicroseconds: Int(clamping: usage.computed / 1000),
