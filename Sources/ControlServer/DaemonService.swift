@@ -23,7 +23,7 @@ package final class DaemonService: ControlService {
     /// Reads the configuration again, and says what became of it.
     package var onReload: ((ReloadRequest, @escaping (Result<ReloadReport, ControlError>) -> Void) -> Void)?
     /// The configuration in force, with defaults or without.
-    package var onConfiguration: ((Bool) -> ConfigurationReport)?
+    package var onConfiguration: ((Bool, @escaping (ConfigurationReport) -> Void) -> Void)?
     /// The level of the log, after it has been changed as asked; nil asks for nothing.
     package var onLogLevel: ((SetLogLevelRequest?) -> LogLevelReport)?
     /// Who keeps what has happened to VSIs.
@@ -128,7 +128,7 @@ package final class DaemonService: ControlService {
             port.misbehave(request.misbehaviour ?? .none)
             try show(port: port.name, reply)
         case .getConfiguration(let request):
-            if let report = onConfiguration?(request.defaults) { reply.answer(.configuration(report)) }
+            onConfiguration?(request.defaults) { reply.answer(.configuration($0)) }
         case .getLogLevel: if let report = onLogLevel?(nil) { reply.answer(.logLevel(report)) }
         case .setLogLevel(let request): if let report = onLogLevel?(request) { reply.answer(.logLevel(report)) }
         case .reload(let request):

@@ -448,9 +448,18 @@ public enum ControlInterface {
         # end by it. The answer comes when the ports have begun to follow.
         method Reload(dryRun: ?bool, endVSIs: ?bool) -> (reload: ReloadReport)
 
+        # A key whose value in force (as JSON; null is none) is not that of the file as it is now.
+        type ConfigurationDifference (key: string, inForce: ?string, file: ?string)
+
         # The configuration that evbd runs with, by the keys of the file; with defaults, also what was left out. problem: why it
         # is not what the file says, as far as evbd knows.
-        method GetConfiguration(defaults: ?bool) -> (file: string, problem: ?string, configuration: object)
+        method GetConfiguration(defaults: ?bool) -> (
+          file: string,
+          problem: ?string,
+          configuration: object,
+          differences: []ConfigurationDifference,
+          mistakes: ?string
+        )
 
         """
 }
