@@ -23,7 +23,7 @@ package final class DaemonService: ControlService {
     /// Reads the configuration again, and says what became of it.
     package var onReload: ((ReloadRequest, @escaping (Result<ReloadReport, ControlError>) -> Void) -> Void)?
     /// The configuration in force, with defaults or without.
-    package var onConfiguration: ((Bool) -> ConfigurationReport)?
+    package var onConfiguration: ((Bool, @escaping (ConfigurationReport) -> Void) -> Void)?
     /// The level of the log, after it has been changed as asked; nil asks for nothing.
     package var onLogLevel: ((SetLogLevelRequest?) -> LogLevelReport)?
     /// Who keeps what has happened to VSIs.
@@ -34,7 +34,7 @@ package final class DaemonService: ControlService {
     private let conditions: () -> [PortProblem]
     private var book = ProblemBook()
     let timers: Timers
-    private let traffic: TrafficReader
+    let traffic: TrafficReader
     private let startedAt: Instant
     private var monitors: [ObjectIdentifier: ControlReplyHandle] = [:]
     private var waitCount = 0
@@ -85,7 +85,7 @@ package final class DaemonService: ControlService {
         case .getVersion: reply.answer(.version(VersionReport(version: Release.version)))
         case .getStatus: reply.answer(.status(status))
         case .listPorts: reply.answer(.ports(directory.ports.map(\.common.status)))
-        case .getPort(let interface): reply.answer(.port(try details(interface)))
+        case .getPort(let interface): try show(port: interface, reply)
         case .listVSIs(let request): try list(request, reply)
         case .listVSIDetails(let port):
             reply.answer(lookingAtDetails: VSIListing.Details(try ports(port).map(\.common)))
@@ -124,9 +124,9 @@ package final class DaemonService: ControlService {
             let port = try bridgePort(request.interface)
             if let text = request.misbehaviour?.vsiID, VSIID(text) == nil { throw Self.unreadableVSIID(text) }
             port.misbehave(request.misbehaviour ?? .none)
-            reply.answer(.port(try details(port.name)))
+            try show(port: port.name, reply)
         case .getConfiguration(let request):
-            if let report = onConfiguration?(request.defaults) { reply.answer(.configuration(report)) }
+            onConfiguration?(request.defaults) { reply.answer(.configuration($0)) }
         case .getLogLevel: if let report = onLogLevel?(nil) { reply.answer(.logLevel(report)) }
         case .setLogLevel(let request): if let report = onLogLevel?(request) { reply.answer(.logLevel(report)) }
         case .reload(let request):
@@ -151,18 +151,19 @@ package final class DaemonService: ControlService {
 
     // MARK: Looking
 
-    private func counters(of port: EVBPort) -> StatisticsReport {
+    func counters(of port: EVBPort) -> StatisticsReport {
         var report = port.common.counters
         report.add(furtherCounters(port))
         return report
     }
 
-    private var metrics: DaemonMetrics {
+    var metrics: DaemonMetrics {
         let usage = ProcessUsage.now()
         let counters = StatisticsReport(interface: nil, ownCounters(), counterDiscontinuity: 0).counters
         return DaemonMetrics(
             version: Release.version, counters: counters,
-            problems: ProblemCount.counts(of: notes().lazy.filter(\.isProblem).map(\.kind.rawValue)),
+            problems: ProblemCount.counts(
+                of: notes().filter(\.isProblem).map(\.kind.rawValue) + conditions().map(\.kind.rawValue)),
             process: ProcessReport(
                 residentOctets: usage.resident, virtualOctets: usage.virtual, openDescriptors: usage.openDescriptors,
                 descriptorsMax: Processes.descriptorLimit, computedMicroseconds: Int(clamping: usage.computed / 1000),
@@ -251,33 +252,6 @@ package final class DaemonService: ControlService {
                 hint: "name one with --port")
         }
         return (holder, vsiID)
-    }
-
-    private func show(_ text: String, port name: String?, _ reply: ControlReplyHandle) throws(ControlError) {
-        let (port, vsiID) = try locate(text, port: name)
-        guard let details = port.common.vsiDetails(vsiID) else {
-            throw ControlError(.noSuchVSI(vsiID: text, port: name))
-        }
-        guard let link = port.common.trafficLink(of: vsiID) else {
-            reply.answer(.vsiDetails(details))
-            return
-        }
-        traffic.read([link]) { reading in
-            // The port may have let go of it meanwhile; what it was is told all the same.
-            var latest = port.common.vsiDetails(vsiID) ?? details
-            latest.traffic = port.common.traffic(of: vsiID, reading)
-            reply.answer(.vsiDetails(latest))
-        }
-    }
-
-    private func answerMetrics(vsis: Bool, _ reply: ControlReplyHandle) {
-        func answer(_ reading: TrafficReading?) {
-            reply.answer(
-                metrics: MetricsListing(directory.ports, reading, counters: { [self] in counters(of: $0) }) { [self] in
-                    metrics
-                })
-        }
-        if vsis { traffic.read(nil) { answer($0) } } else { answer(nil) }
     }
 
     // MARK: Asking for VSIs

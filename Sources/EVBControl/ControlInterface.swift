@@ -256,6 +256,7 @@ public enum ControlInterface {
           xdot1: Xdot1,
           counterDiscontinuity: int,
           unknownAddresses: ?UnknownAddresses,
+          dropped: ?TrafficCounts,
           channel: ?SChannel,
           uplink: ?Uplink
         )
@@ -337,7 +338,7 @@ public enum ControlInterface {
           vdpCounterDiscontinuity: int
         )
 
-        # A VSI in full. traffic is null where nothing counts it.
+        # A VSI in full. traffic is null where nothing counts it; trafficNote says why.
         type VSIDetails (
           vsiID: string,
           vsiIDFormat: (ipv4, ipv6, mac, local, uuid),
@@ -353,7 +354,8 @@ public enum ControlInterface {
           requestedLink: ?Link,
           retryInMilliseconds: ?int,
           vsidb: VSIDB,
-          traffic: ?Traffic
+          traffic: ?Traffic,
+          trafficNote: ?string
         )
 
         # Something that happened. kind: vsi, reflective-relay, peer, link, port, notice.
@@ -475,9 +477,18 @@ public enum ControlInterface {
         # end by it. The answer comes when the ports have begun to follow.
         method Reload(dryRun: ?bool, endVSIs: ?bool) -> (reload: ReloadReport)
 
+        # A key whose value in force (as JSON; null is none) is not that of the file as it is now.
+        type ConfigurationDifference (key: string, inForce: ?string, file: ?string)
+
         # The configuration that evbd runs with, by the keys of the file; with defaults, also what was left out. problem: why it
         # is not what the file says, as far as evbd knows.
-        method GetConfiguration(defaults: ?bool) -> (file: string, problem: ?string, configuration: object)
+        method GetConfiguration(defaults: ?bool) -> (
+          file: string,
+          problem: ?string,
+          configuration: object,
+          differences: []ConfigurationDifference,
+          mistakes: ?string
+        )
 
         """
 }

@@ -194,7 +194,7 @@ package final class Daemon {
         service.onLogLevel = { [threshold, logger] in threshold.report($0, logger) }
         service.historySource = history
         service.onReload = { [weak self] in self?.reload($0, then: $1) }
-        service.onConfiguration = { [unowned self] in report(withDefaults: $0) }
+        service.onConfiguration = { [weak self] in self?.report(withDefaults: $0, then: $1) }
         self.service = service
         let control = configuration.control
         for path in [control.socket, control.readOnly?.socket].compactMap(\.self) {

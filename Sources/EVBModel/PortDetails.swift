@@ -164,6 +164,8 @@ public struct PortDetails: Codable, Sendable, Equatable {
     public var counterDiscontinuity: Int
     /// Addresses on the port that neither a VSI nor a link that the host sees has; nil in a bridge.
     public var unknownAddresses: UnknownAddresses?
+    /// Frames that the rules of VSI types have dropped, whoever sent them; nil where the port has no such rules.
+    public var dropped: TrafficCounts?
     /// How the interface is divided into S-channels; nil where it is not.
     public var uplink: UplinkStatus?
 
@@ -173,9 +175,10 @@ public struct PortDetails: Codable, Sendable, Equatable {
         lldpNeighbour: NeighbourStatus?,
         sys: SysObjects, urp: URPObjects?, sbp: SBPObjects? = nil, ecp: ECPObjects, xdot1: Xdot1Objects,
         counterDiscontinuity: Int, unknownAddresses: UnknownAddresses? = nil,
-        uplink: UplinkStatus? = nil
+        dropped: TrafficCounts? = nil, uplink: UplinkStatus? = nil
     ) {
         self.port = port
+        self.dropped = dropped
         self.ifIndex = ifIndex
         self.problems = problems
         self.evbTLV = evbTLV
@@ -192,7 +195,7 @@ public struct PortDetails: Codable, Sendable, Equatable {
 
     private enum CodingKeys: String, CodingKey {
         case ifIndex, problems, evbTLV, lldpNeighbour, sys, urp, sbp, ecp, xdot1, counterDiscontinuity, unknownAddresses
-        case uplink
+        case dropped, uplink
     }
 
     /// Reads the details.
@@ -211,6 +214,7 @@ public struct PortDetails: Codable, Sendable, Equatable {
             xdot1: try container.decode(Xdot1Objects.self, forKey: .xdot1),
             counterDiscontinuity: try container.decode(Int.self, forKey: .counterDiscontinuity),
             unknownAddresses: try container.decodeIfPresent(UnknownAddresses.self, forKey: .unknownAddresses),
+            dropped: try container.decodeIfPresent(TrafficCounts.self, forKey: .dropped),
             uplink: try container.decodeIfPresent(UplinkStatus.self, forKey: .uplink))
     }
 
@@ -229,6 +233,7 @@ public struct PortDetails: Codable, Sendable, Equatable {
         try container.encode(xdot1, forKey: .xdot1)
         try container.encode(counterDiscontinuity, forKey: .counterDiscontinuity)
         try container.encode(Nullable(wrappedValue: unknownAddresses), forKey: .unknownAddresses)
+        try container.encode(Nullable(wrappedValue: dropped), forKey: .dropped)
         try container.encode(Nullable(wrappedValue: uplink), forKey: .uplink)
     }
 }

@@ -79,8 +79,10 @@ package protocol ManagedPort: VSISource {
     func logFacts(_ vsiID: VSIID) -> Logger.Metadata
     /// Whether there is such a VSI.
     func holds(_ vsiID: VSIID) -> Bool
-    /// The link at which a VSI's traffic is counted; nil where there is none.
-    func trafficLink(of vsiID: VSIID) -> Int32?
+    /// Where a VSI's traffic is counted.
+    func trafficSource(of vsiID: VSIID) -> TrafficSource
+    /// The counters of the port's rules; nil where it has none.
+    var ruleCounters: (any RuleCounters)? { get }
     /// What a VSI's machine sends and receives, by what was counted; nil where nothing was.
     func traffic(of vsiID: VSIID, _ reading: TrafficReading) -> VSITraffic?
 }
@@ -91,6 +93,8 @@ extension ManagedPort {
     package func abandonAll() {}
 
     package func namespaceEnded() {}
+
+    package var ruleCounters: (any RuleCounters)? { nil }
 
     package var status: PortStatus {
         var counts = VSICounts()

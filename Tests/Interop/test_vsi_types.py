@@ -331,3 +331,46 @@ class _Typed:
 
     def associate(self, vsi, *words, **changes):
         return self.station.associate(vsi, *words, type_id=100, **changes)
+
+
+def test_OPS_614_traffic_of_vsis_is_counted_at_the_switch(bench):
+    """Both ways, by address, in frames of 60 octets; what rules drop is counted for the port; a restart of evbd loses nothing of it."""
+    vsi, other = bench.associate(), bench.associate(OTHER)
+    waiting = str(uuid.uuid4())
+    bench.station.ctl("vsi", "preassociate", waiting, "--port", "uplink0", "--type", 100, "--filter", "mac=52:54:00:11:22:55")
+    shown = lambda which=vsi: bench.bridge.ctl_json("vsi", "show", which)   # noqa: E731
+    count = lambda way, which=vsi: (lambda c: (c["frames"], c["octets"], c["drops"]))(shown(which)["traffic"][way])   # noqa: E731
+    dropped = lambda: bench.bridge.ctl_json("port", "show", "port0")["dropped"]["frames"]   # noqa: E731
+    assert shown()["trafficNote"] is None
+    assert shown(waiting)["traffic"] is None and shown(waiting)["trafficNote"] == "rules count from the association on"
+
+    sent, quiet, lost = count("sent"), count("sent", other), dropped()
+    for _ in range(3):
+        assert bench.passes(GUEST)
+    assert count("sent") == (sent[0] + 3, sent[1] + 180, None) and count("sent", other) == quiet
+    assert not bench.passes(STRANGER) and not bench.passes("52:54:00:11:22:55")
+    assert dropped() >= lost + 2
+    received = count("received")
+    for _ in range(2):
+        bench.far.wire.send(frame(bench.fence_mac, GUEST, payload=b"to the machine"))
+    eventually(lambda: count("received")[0] >= received[0] + 2, 5, "what goes out to it")
+    assert count("received") == (received[0] + 2, received[1] + 120, None) and count("received", other) == (0, 0, None)
+
+    # The counters are the kernel's: evbd may go and come.
+    before, lost = count("sent"), dropped()
+    assert bench.bridge.terminate() == 0
+    bench.wire.send(frame(GUEST, payload=b"meanwhile"))
+    bench.bridge.start()
+    eventually(lambda: bench.bridge.state(vsi) == "associated", 20, "it is associated again")
+    assert count("sent") == (before[0] + 1, before[1] + 60, None) and dropped() >= lost
+    text = bench.bridge.ctl("metrics", "--vsi").stdout
+    assert f'evbd_vsi_sent_frames_total{{port="port0",role="bridge",vsi="{vsi}"}} {before[0] + 1}\n' in text
+    assert 'evbd_port_dropped_frames_total{port="port0",role="bridge"} ' in text and waiting not in text
+    assert "evbd_vsi_" not in bench.bridge.ctl("metrics").stdout
+    said = bench.bridge.ctl("vsi", "show", vsi).stdout
+    assert f"Machine sent      {before[0] + 1} frames, {before[1] + 60} octets\n" in said, said
+
+    bench.deassociate(vsi)
+    assert bench.rules.elements("sentplain-port0") == bench.rules.elements("receivedplain-port0") == 1
+    bench.deassociate(other)
+    assert all(bench.rules.elements(f"{name}-port0") == 0 for name in ("sent", "sentplain", "received", "receivedplain"))

@@ -33,12 +33,14 @@ extension DaemonService {
             }
             switch result {
             case .failure(let error): reply.fail(error)
-            case .success(let (steps, isComplete)):
+            case .success(let result):
                 reply.answer(
                     .probe(
                         ProbeReport(
                             port: name, neighbour: details.lldpNeighbour, dialect: details.port.dialect,
-                            evbTLV: details.evbTLV, steps: steps, isComplete: isComplete)))
+                            evbTLV: details.evbTLV, steps: result.steps, isComplete: result.isComplete,
+                            managerID: call.managerID, typeID: call.typeID, typeVersion: call.typeVersion,
+                            keepAliveTrial: result.keepAliveTrial)))
             }
         }
         probes[name] = session
