@@ -14,9 +14,14 @@ extension Negotiation {
 }
 
 extension CDCPFault {
+    /// Whether it is told of. That there are no channels is so at each start, until the other side has heard of them; afterwards each
+    /// channel says why it is not there.
+    var isTold: Bool { self != .onlyDefault }
+
     /// What is wrong, as a sentence without a stop.
     var message: String {
         switch self {
+        case .unusableTLV(.misplaced): "the neighbour sends several CDCP TLVs in an LLDPDU, and none of them counts"
         case .unusableTLV(let error): "the neighbour's CDCP TLV cannot be used: \(error)"
         case .noDefaultPair: "the first pair of the neighbour's CDCP TLV is not channel 1 with SVID 1"
         case .badCapacity(let capacity): "the neighbour says that it bears \(capacity) channels, and 1 to 167 can be"
@@ -25,6 +30,7 @@ extension CDCPFault {
         case .badPair(let pair):
             "the neighbour's pair of SCID \(pair.scid) and SVID \(pair.svid) cannot be, and is left out"
         case .remainder(let count): "the neighbour's CDCP TLV has \(count) octets behind its last pair"
+        case .onlyDefault: "the neighbour has no channel but channel 1"
         case .unaskedChannel(let scid): "the bridge gives channel \(scid), for which nobody has asked"
         case .beyondCapacity(let wanted, let borne):
             "\(wanted) channels are wanted, and both sides together bear \(borne); those of the lowest SCIDs come up"
@@ -38,6 +44,7 @@ extension CDCPFault {
         switch self {
         case .unusableTLV, .noDefaultPair, .badCapacity, .badPair, .remainder:
             "look at the neighbour's CDCP configuration and version; evbctl port show has the TLV as it was read"
+        case .onlyDefault: "configure channels at the station, and see whether the bridge has SVIDs left"
         case .sameRole: "one end is the station and the other the bridge: correct role here, or the role of CDCP there"
         case .noSComponent: "enable S-channels (CDCP) at the other end"
         case .unaskedChannel: "take the channel away at the bridge, or add it to s-channels.channels"

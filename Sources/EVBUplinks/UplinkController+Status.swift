@@ -50,7 +50,7 @@ extension UplinkController {
             PortProblem(kind: .cdcp, message: $0.message, hint: $0.hint)
         }
         return ofRules
-            + negotiation.faults.map { PortProblem(kind: .cdcp, message: $0.message, hint: $0.hint(negotiation.role)) }
+            + negotiation.faults.filter(\.isTold).map { PortProblem(kind: .cdcp, message: $0.message, hint: $0.hint(negotiation.role)) }
     }
 
     /// What was counted of CDCP.
@@ -103,6 +103,8 @@ extension CDCPFault.Kind {
         case .noSComponent: .cdcpNoSComponent
         case .badPair: .cdcpBadPair
         case .remainder: .cdcpRemainder
+        case .severalTLVs: .cdcpSeveralTLVs
+        case .onlyDefault: .cdcpOnlyDefault
         case .unaskedChannel: .cdcpUnaskedChannel
         case .beyondCapacity: .cdcpBeyondCapacity
         case .noSVID: .cdcpNoSVID

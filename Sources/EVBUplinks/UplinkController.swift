@@ -207,6 +207,7 @@ package final class UplinkController {
             case .channel(let event):
                 isChange = true
                 note(event)
+            case .fault(let fault) where !fault.isTold: break
             case .fault(let fault):
                 logger.alert(.neighbourProblem).warning(
                     "\(fault.message)", metadata: ["fault": "\(fault.kind.rawValue)"])
