@@ -113,6 +113,9 @@ final class FunctionBench {
         return nil
     }
 
+    /// Runs the loop until `start` has called back what it is given, and tells whether that went well.
+    func isDone(_ start: (@escaping EdgeRelay.Completion) -> Void) throws -> Bool { try finish(start) == nil }
+
     /// Runs the loop until the worker has done all, and what came of that.
     func settle(_ change: () -> Void = {}) throws {
         change()
