@@ -87,6 +87,12 @@ let package = Package(
                 "LinuxSystem", "EVBLog", logging,
             ],
             swiftSettings: strict),
+        .target(
+            name: "ChannelDataplane",
+            dependencies: [
+                "Dataplane", "EVBTime", "EVBWire", "EventLoop", "Netlink", "Nftables", "LinuxSystem", logging,
+            ],
+            swiftSettings: strict),
 
         // Ports, and the front doors that ask things of them.
         .target(
@@ -195,12 +201,19 @@ let package = Package(
             dependencies: ["PacketSocket", "LinuxSystem", "CLinux", "EVBTime", "NetnsSupport"],
             swiftSettings: strictTests),
         .testTarget(
-            name: "NetlinkTests", dependencies: ["Netlink", "Dataplane", "LinuxSystem", "NetnsSupport"],
+            name: "NetlinkTests", dependencies: ["Netlink", "Dataplane", "CNetlink", "LinuxSystem", "NetnsSupport"],
             swiftSettings: strictTests),
         .testTarget(
             name: "DataplaneTests",
             dependencies: ["Dataplane", "EventLoop", "Netlink", "Nftables", "LinuxSystem", "NetnsSupport", logging],
             swiftSettings: strictTests),
+        .testTarget(
+            name: "ChannelDataplaneTests",
+            dependencies: [
+                "ChannelDataplane", "Dataplane", "EventLoop", "EVBTime", "Netlink", "Nftables", "LinuxSystem",
+                "NetnsSupport", logging,
+            ],
+            exclude: ["Snapshots"], swiftSettings: strictTests),
         .testTarget(name: "LinuxSystemTests", dependencies: ["LinuxSystem"], swiftSettings: strictTests),
         .testTarget(
             name: "NftablesTests", dependencies: ["Nftables", "LinuxSystem", "NetnsSupport"], swiftSettings: strictTests

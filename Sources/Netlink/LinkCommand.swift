@@ -16,6 +16,12 @@ public enum LinkCommand: Sendable, Equatable {
     case setMTU(index: Int32, UInt32)
     /// Sees to it that there is a VLAN device; the result is it.
     case ensureVLAN(VLANDevice)
+    /// Makes a VLAN device that is down; the result is it.
+    case createVLAN(VLANDevice)
+    /// Gives a link an alias; the result is the link.
+    case setAlias(index: Int32, String)
+    /// Makes a link a port of a bridge; the result is the link.
+    case setMaster(index: Int32, bridgeIndex: Int32)
     /// Sets a virtual function of a port's card; the result is nil.
     case setVirtualFunction(portIndex: Int32, VirtualFunctionSettings)
     /// Looks how a link is, after all that was asked for before; the result is the link, or nil if there is none.
@@ -51,6 +57,13 @@ extension LinkCommand {
                 return try links.link(index: index)
             case .ensureVLAN(let device):
                 return try links.ensureVLAN(device)
+            case .createVLAN(let device):
+                return try links.createVLAN(device)
+            case .setAlias(let index, let alias):
+                return try links.setAlias(index: index, alias)
+            case .setMaster(let index, let bridgeIndex):
+                try links.setMaster(index: index, bridgeIndex: bridgeIndex)
+                return try links.link(index: index)
             case .setVirtualFunction(let index, let settings):
                 try links.setVirtualFunction(portIndex: index, settings)
                 return nil

@@ -71,6 +71,21 @@ struct LinkMessage: ~Copyable {
         nlmsg_append(pointer, &entry, MemoryLayout<ndmsg>.size, Int32(NLMSG_ALIGNTO))
     }
 
+    /// Starts a request about a queueing discipline or a filter of a link.
+    ///
+    /// - Parameters:
+    ///   - type: RTM_NEWTFILTER and the like.
+    ///   - flags: NLM_F_*; libnl adds NLM_F_REQUEST and NLM_F_ACK.
+    ///   - traffic: The link, and which of its disciplines or filters.
+    init(type: Int, flags: Int32 = 0, traffic: tcmsg) {
+        guard let pointer = nlmsg_alloc_simple(Int32(type), flags) else {
+            preconditionFailure("out of memory")
+        }
+        self.pointer = pointer
+        var traffic = traffic
+        nlmsg_append(pointer, &traffic, MemoryLayout<tcmsg>.size, Int32(NLMSG_ALIGNTO))
+    }
+
     deinit {
         nlmsg_free(pointer)
     }
