@@ -286,6 +286,6 @@ let package = Package(
                 "Nftables", "Dataplane", "EdgeRelays", "EdgeRelayMachine", "BridgeDataplane", "EVBPorts", "EVBStation",
                 "EVBBridge", "ControlServer", "LibvirtServer", "PacketSocket", "EVBLog", logging,
             ],
-            swiftSettings: strictTests),
+            exclude: ["Links/Snapshots"], swiftSettings: strictTests),
     ]
 )

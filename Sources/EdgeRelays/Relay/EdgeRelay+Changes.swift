@@ -94,6 +94,9 @@ extension EdgeRelay {
                     vsiID,
                     "\(failure.text); de-associate it and associate it again when that is put right")
             }
+        case .adjustmentFailed(let failure):
+            logger.alert(.vsiLinkFailed).error(
+                "a virtual function cannot be set", metadata: facts(vsiID).with(["error": "\(failure.text)"]))
         case .modeRefused(let failure):
             trouble(vsiID, "its link is kept down, for its mode cannot be set: \(failure.text)")
         case .closedAgain, .keepsBeingOpened, .keepsBeingChanged, .deleted, .keepsBeingDeleted:
