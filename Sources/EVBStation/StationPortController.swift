@@ -128,8 +128,8 @@ package final class StationPortController: StationPortControl {
         defer { perform(port.reconfigure(settings, at: now)) }
         for vsi in stored {
             let vsiID = vsi.request.vsiID
-            if vsi.link != nil { relay.resumed.insert(vsiID) }
-            relay.adopted[vsiID] = vsi.adopted
+            if vsi.link != nil { relay.links.resumed.insert(vsiID) }
+            relay.links.adopted[vsiID] = vsi.adopted
             guard !vsi.isWithdrawn else {
                 // Its manager was told that it is given up; the bridge will notice that nobody speaks of it.
                 relay.discard(vsiID, vsi.link, vid: vsi.request.filter.onlyVID) { [weak self] in
@@ -453,7 +453,7 @@ package final class StationPortController: StationPortControl {
     private func tellOfBond(_ bond: String?) {
         defer { toldBond = bond }
         guard let bond, bond != toldBond else { return }
-        let text = EdgeRelay.refusal(name, in: bond)
+        let text = HostLinks.refusal(name, in: bond)
         log(.warning, text)
         onNews?(PortNews(kind: .notice, message: text))
     }

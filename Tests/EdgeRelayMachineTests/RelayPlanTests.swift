@@ -157,6 +157,24 @@ import Testing
         }
     }
 
+    @Test("a plan has operations of an assigned link for functions alone, and no others for them")
+    func kinds() {
+        for (_, policy) in Self.policies {
+            for (_, desired) in Self.wishesForFunctions + Self.desired {
+                for (state, actual) in Self.functions + Self.actual {
+                    guard let kind = RelayMachine.plan(desired, actual, policy)?.kind else { continue }
+                    var slot = LinkSlot(desired)
+                    slot.actual = actual
+                    if case .assigned? = slot.origin {
+                        #expect([.adjust, .reset].contains(kind), "\(state)")
+                    } else {
+                        #expect(![.adjust, .reset].contains(kind), "\(state)")
+                    }
+                }
+            }
+        }
+    }
+
     @Test("no plan sets a link up that may not send, or deletes one of another process")
     func invariants() {
         for (_, policy) in Self.policies {

@@ -27,34 +27,11 @@ extension EdgeRelay {
             machine.observe(
                 .link(
                     name: name, address: link?.address.map { MACAddress(truncating: $0.value) }, owner: owner,
-                    link.map(value)), self))
+                    link.map(links.value)), self))
     }
 
     /// A network namespace has ended, and with it the links that were in it.
     package func namespaceEnded() { perform(machine.observe(.namespaceEnd, self)) }
-
-    /// A link that evbd has made comes back from another network namespace, and its VSI was given up meanwhile: it goes.
-    package func discard(_ vsiID: VSIID, _ link: KernelLink) {
-        guard let current = table[link.index], current.macvlanMode != nil, isOnPort(current) else { return }
-        // Of a VSI that was given up no more is known than what its link has.
-        var facts: Logger.Metadata = ["vsi": "\(vsiID)", "link": "\(link.name)"]
-        if let address = current.address { facts["mac"] = .array(["\(address)"]) }
-        logger.notice("a link that evbd has made is back, and its VSI was given up; deleting it", metadata: facts)
-        submit(.delete(index: link.index)) { relay, result in
-            if case .failure(let error) = result, error.kind != .notFound {
-                relay.logger.alert(.vsiLinkFailed).warning(
-                    "a link cannot be deleted", metadata: facts.with(["error": "\(error)"]))
-            }
-        }
-    }
-
-    /// Whether a link is on the port or on a VLAN's device there, which is no port of evbd itself.
-    private func isOnPort(_ link: Link) -> Bool {
-        guard let port = table[portName], let parent = link.parentIndex else { return false }
-        if parent == port.index { return true }
-        guard let device = table[parent], device.kind == "vlan" else { return false }
-        return device.parentIndex == port.index && !isPort(device.name)
-    }
 
     // MARK: Reports
 

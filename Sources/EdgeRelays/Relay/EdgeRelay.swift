@@ -12,8 +12,9 @@ package import Netlink
 /// The links of one port's VSIs. `RelayMachine` decides; this makes the operations, tells the machine what the kernel says,
 /// and tells managers and the log what the machine says.
 ///
-/// Files: this one is what others see; `+Operations` makes operations, `+Finding` says which link is a VSI's, `+Changes` brings
-/// the kernel's news, `+Former` is about what an earlier run has left, `+Addresses` about what the gate keeps closed, `+Values` translates.
+/// The links themselves are those of backends (`LinkBackend`). Files: this one is what others see; `+Backends` chooses the backend, `+View`
+/// is what the machine asks, `+Changes` brings the kernel's news, `+Former` is about what an earlier run has left, `+Addresses` about what
+/// the gate keeps closed, `+Values` translates.
 package final class EdgeRelay {
     /// A link that a manager asked for.
     package struct Specification: Equatable {
@@ -74,7 +75,10 @@ package final class EdgeRelay {
     package let gate: PortGate
     package let guests: GuestLinks
     package let unseen: UnseenLinks
-    let functions: VirtualFunctions
+    /// The links of the host.
+    package let links: HostLinks
+    /// The first that serves a link's origin has the link.
+    var backends: [any LinkBackend]
     package let portName: String
     package let logger: Logger
     /// Called with what a manager should know of its VSI's link.
@@ -82,7 +86,9 @@ package final class EdgeRelay {
     /// Called when the link of a VSI has gone to another network namespace, or has come back.
     package var onDeparture: ((VSIID) -> Void)?
     /// What a line of the log says of a VSI.
-    package var facts: (VSIID) -> Logger.Metadata = { ["vsi": "\($0)"] }
+    package var facts: (VSIID) -> Logger.Metadata = { ["vsi": "\($0)"] } {
+        didSet { links.facts = facts }
+    }
     /// Whether a VSI is known, with a link or without.
     package var isKnown: (VSIID) -> Bool = { _ in true }
     /// Whether an interface is one of evbd's ports.
@@ -93,28 +99,9 @@ package final class EdgeRelay {
     /// Who waits for links to be as they are wanted, and for links to be gone.
     private var waiting: [VSIID: [Completion]] = [:]
     private var waitingForEnd: [VSIID: [Completion]] = [:]
-    /// Operations that wait for the worker, and how many it has. What it does not have is not done when evbd stops.
-    package var queue = FIFO<(command: LinkCommand, then: (Result<Link?, NetlinkError>) -> Void)>()
-    package var underWay = 0
-    var searching = RelaySearch()
-    var isStopped = false
+    private var isStopped = false
     package let timers: Timers
     private var retryTimers: [VSIID: Timers.Timer] = [:]
-    /// VLAN devices that are about to be gone, though the table may have them still.
-    var discardedVLANs: Set<Int32> = []
-    /// VSIs of the run before, which may have been killed before it had marked their links as evbd's.
-    package var resumed: Set<VSIID> = []
-    /// The links of other processes that VSIs of the run before had.
-    package var adopted: [VSIID: AdoptedLink] = [:]
-    var hasToldOfVLANs = false
-    /// VSIs whose machines have to tag their frames themselves, as the kernel has no VLAN devices.
-    package internal(set) var untagged: Set<VSIID> = []
-    /// VSIs whose links the guest filter does not cover, and why.
-    var unguarded: [VSIID: String] = [:]
-    var hasToldOfFilter = false
-    /// The host's IP is kept off the links that evbd makes, as far as that can be.
-    var isHostOff = false
-
     /// Has no links yet.
     package init(
         programmer: KernelQueue, table: LinkTable, timers: Timers, filter: GuestFilter, portName: String,
@@ -144,8 +131,16 @@ package final class EdgeRelay {
         self.gate = gate
         self.guests = guests
         self.unseen = unseen
-        functions = VirtualFunctions(
+        let links = HostLinks(
+            programmer: programmer, table: table, filter: filter, gate: gate, guests: guests, portName: portName,
+            isPort: isPort, logger: logger)
+        let functions = VirtualFunctions(
             programmer: programmer, portName: portName, portIndex: { table[portName]?.index })
+        self.links = links
+        backends = [functions, links]
+        links.holder = { [weak self] in self?.machine.holder(of: $0) }
+        links.isVLANUsed = { [weak self] in self?.machine.isVLANUsed($0) ?? false }
+        links.onTrouble = { [weak self] in self?.trouble($0, $1) }
         followUnseen()
     }
 
@@ -197,8 +192,8 @@ package final class EdgeRelay {
 
     /// The VSI's manager wants it no more: its link goes.
     package func remove(_ vsiID: VSIID, completion: @escaping Completion) {
-        untagged.remove(vsiID)
-        unguarded[vsiID] = nil
+        links.untagged.remove(vsiID)
+        links.unguarded[vsiID] = nil
         guard machine.slots[vsiID] != nil else { return completion(.success(())) }
         waitingForEnd[vsiID, default: []].append(completion)
         perform(machine.want(vsiID, .absent, self))
@@ -216,8 +211,8 @@ package final class EdgeRelay {
             case .report(let vsiID, let report): tell(vsiID, report)
             case .store(let vsiID): onDeparture?(vsiID)
             case .handBack(let vsiID, let index): gate.handBack(vsiID, link: index)
-            case .discard(let vsiID, let link): discard(vsiID, link)
-            case .vlanUnused(let vlan): leaveVLAN(vlan)
+            case .discard(let vsiID, let link): links.discard(vsiID, link)
+            case .vlanUnused(let vlan): links.leaveVLAN(vlan)
             case .retryLater(let vsiID, let failures): retryLater(vsiID, failures)
             }
         }
@@ -225,8 +220,7 @@ package final class EdgeRelay {
 
     private func settled(_ vsiID: VSIID, _ failure: LinkFailure?) {
         if machine.slots[vsiID] == nil {
-            resumed.remove(vsiID)
-            adopted[vsiID] = nil
+            links.forget(vsiID)
             retryTimers[vsiID] = nil
         }
         let result: Result<Void, NetlinkError> = failure.map { .failure(NetlinkError($0)) } ?? .success(())
@@ -256,7 +250,7 @@ package final class EdgeRelay {
         guests.portChanged()
         gate.follow()
         unseen.look()
-        raiseVLANs()
+        links.raiseVLANs()
         perform(machine.observe(.port, self))
     }
 
@@ -266,10 +260,7 @@ package final class EdgeRelay {
         onTrouble = nil
         gate.onMark = nil
         isStopped = true
-        for waiting in queue.removeAll() {
-            waiting.then(
-                .failure(NetlinkError(operation: "change a link", kind: .cancelled, reason: "evbd is stopping")))
-        }
+        links.stop()
     }
 
     /// The port is evbd's no longer: its rules go, those of its gate not before the last link that they keep out.
@@ -309,7 +300,7 @@ package final class EdgeRelay {
     }
 
     /// Why the guest filter does not cover all machines of the port; nil where it does, or is switched off.
-    package var filterFailure: String? { gate.failure ?? unguarded.values.first }
+    package var filterFailure: String? { gate.failure ?? links.unguarded.values.first }
 
     package static func alias(_ vsiID: VSIID) -> String { aliasPrefix + vsiID.description }
 

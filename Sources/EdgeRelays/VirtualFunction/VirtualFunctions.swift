@@ -62,6 +62,9 @@ package final class VirtualFunctions: LinkBackend {
 
     package func conflict(_ spec: LinkSpec, of vsiID: VSIID, in slot: LinkSlot?, holder: VSIID?) -> String? {
         guard case .assigned(let number, _) = spec.origin, let name = spec.name else { return nil }
+        if let actual = slot?.actual, actual.ownership?.isAssigned == false, let own = actual.name {
+            return "the VSI already has the link \(own): de-associate it first to change that"
+        }
         if let holder, holder != vsiID { return "\(name) of \(portName) belongs to VSI \(holder): choose another" }
         if let own = slot?.desired.spec, let ownName = own.name, serves(own.origin), own != spec {
             return "the VSI already has \(ownName): de-associate it first to change that"

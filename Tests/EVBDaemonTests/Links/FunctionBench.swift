@@ -20,6 +20,8 @@ final class FunctionBench {
             /// Whether the card refuses the request of that number for that function.
             var refuses: @Sendable (_ function: UInt32, _ number: Int) -> Bool = { _, _ in false }
             var counts: [UInt32: Int] = [:]
+            /// Links of the host, which it sets up and down.
+            var links: [Int32: Link] = [:]
         }
 
         let state = Mutex(State())
@@ -36,6 +38,18 @@ final class FunctionBench {
         }
 
         private func perform(_ command: LinkCommand) -> LinkCommand.Answer {
+            switch command {
+            case .look(let index): return .success(state.withLock { $0.links[index] })
+            case .setUp(let index, let isUp):
+                return state.withLock { state in
+                    state.links[index]?.isUp = isUp
+                    return .success(state.links[index])
+                }
+            default: return set(command)
+            }
+        }
+
+        private func set(_ command: LinkCommand) -> LinkCommand.Answer {
             guard case .setVirtualFunction(let port, let settings) = command, port == FunctionBench.port.index else {
                 return .failure(NetlinkError(operation: "\(command)", kind: .other, reason: "not expected"))
             }
