@@ -23,7 +23,7 @@ package final class DaemonService: ControlService {
     /// Reads the configuration again, and says what became of it.
     package var onReload: ((ReloadRequest, @escaping (Result<ReloadReport, ControlError>) -> Void) -> Void)?
     /// The configuration in force, with defaults or without.
-    package var onConfiguration: ((Bool) -> ConfigurationReport)?
+    package var onConfiguration: ((Bool, @escaping (ConfigurationReport) -> Void) -> Void)?
     /// The level of the log, after it has been changed as asked; nil asks for nothing.
     package var onLogLevel: ((SetLogLevelRequest?) -> LogLevelReport)?
     /// Who keeps what has happened to VSIs.
@@ -34,7 +34,7 @@ package final class DaemonService: ControlService {
     private let conditions: () -> [PortProblem]
     private var book = ProblemBook()
     let timers: Timers
-    private let traffic: TrafficReader
+    let traffic: TrafficReader
     private let startedAt: Instant
     private var monitors: [ObjectIdentifier: ControlReplyHandle] = [:]
     private var waitCount = 0
@@ -67,7 +67,7 @@ package final class DaemonService: ControlService {
         Requester.$current.withValue(.client(pid: peer.pid, uid: peer.uid)) {
             do throws(ControlError) {
                 try permit(request, peer)
-                try answer(request, from: peer, reply)
+                try answer(request, reply)
             } catch {
                 reply.fail(error)
             }
@@ -80,31 +80,29 @@ package final class DaemonService: ControlService {
         throw ControlError(.notPermitted(method: ControlMethod.setLogLevel.rawValue))
     }
 
-    private func answer(
-        _ request: ControlRequest, from peer: PeerCredentials, _ reply: ControlReplyHandle
-    ) throws(ControlError) {
+    private func answer(_ request: ControlRequest, _ reply: ControlReplyHandle) throws(ControlError) {
         switch request {
         case .getVersion: reply.answer(.version(VersionReport(version: Release.version)))
         case .getStatus: reply.answer(.status(status))
         case .listPorts: reply.answer(.ports(directory.ports.map(\.common.status)))
-        case .getPort(let interface): reply.answer(.port(try details(interface)))
+        case .getPort(let interface): try show(port: interface, reply)
         case .listVSIs(let request): try list(request, reply)
         case .listVSIDetails(let port):
             reply.answer(lookingAtDetails: VSIListing.Details(try ports(port).map(\.common)))
         case .getVSI(let vsiID, let port): try show(vsiID, port: port, reply)
-        case .associate(let request): try associate(request, target: .associated, by: peer, reply)
+        case .associate(let request): try associate(request, target: .associated, reply)
         case .preAssociate(let request):
             try associate(
-                request, target: request.reserve ? .preAssociatedWithReservation : .preAssociated, by: peer, reply)
-        case .deassociate(let request): try deassociate(request, by: peer, reply)
-        case .retry(let request): try retry(request, by: peer, reply)
-        case .retryAll(let request): try retryAll(request, by: peer, reply)
+                request, target: request.reserve ? .preAssociatedWithReservation : .preAssociated, reply)
+        case .deassociate(let request): try deassociate(request, reply)
+        case .retry(let request): try retry(request, reply)
+        case .retryAll(let request): try retryAll(request, reply)
         case .getHistory(let request): try history(request, reply)
-        case .probe(let request): try probe(request, by: peer, reply)
-        case .drain(let request): try drain(request, by: peer, reply)
+        case .probe(let request): try probe(request, reply)
+        case .drain(let request): try drain(request, reply)
         case .endDrain(let request):
             let station = try station(request.port)
-            station.endDrain(by: ClientName.words(peer))
+            station.endDrain()
             reply.answer(.portStatus(station.status))
         case .monitor:
             monitors[ObjectIdentifier(reply)] = reply
@@ -126,9 +124,9 @@ package final class DaemonService: ControlService {
             let port = try bridgePort(request.interface)
             if let text = request.misbehaviour?.vsiID, VSIID(text) == nil { throw Self.unreadableVSIID(text) }
             port.misbehave(request.misbehaviour ?? .none)
-            reply.answer(.port(try details(port.name)))
+            try show(port: port.name, reply)
         case .getConfiguration(let request):
-            if let report = onConfiguration?(request.defaults) { reply.answer(.configuration(report)) }
+            onConfiguration?(request.defaults) { reply.answer(.configuration($0)) }
         case .getLogLevel: if let report = onLogLevel?(nil) { reply.answer(.logLevel(report)) }
         case .setLogLevel(let request): if let report = onLogLevel?(request) { reply.answer(.logLevel(report)) }
         case .reload(let request):
@@ -153,18 +151,19 @@ package final class DaemonService: ControlService {
 
     // MARK: Looking
 
-    private func counters(of port: EVBPort) -> StatisticsReport {
+    func counters(of port: EVBPort) -> StatisticsReport {
         var report = port.common.counters
         report.add(furtherCounters(port))
         return report
     }
 
-    private var metrics: DaemonMetrics {
+    var metrics: DaemonMetrics {
         let usage = ProcessUsage.now()
         let counters = StatisticsReport(interface: nil, ownCounters(), counterDiscontinuity: 0).counters
         return DaemonMetrics(
             version: Release.version, counters: counters,
-            problems: ProblemCount.counts(of: notes().lazy.filter(\.isProblem).map(\.kind.rawValue)),
+            problems: ProblemCount.counts(
+                of: notes().filter(\.isProblem).map(\.kind.rawValue) + conditions().map(\.kind.rawValue)),
             process: ProcessReport(
                 residentOctets: usage.resident, virtualOctets: usage.virtual, openDescriptors: usage.openDescriptors,
                 descriptorsMax: Processes.descriptorLimit, computedMicroseconds: Int(clamping: usage.computed / 1000),
@@ -255,38 +254,10 @@ package final class DaemonService: ControlService {
         return (holder, vsiID)
     }
 
-    private func show(_ text: String, port name: String?, _ reply: ControlReplyHandle) throws(ControlError) {
-        let (port, vsiID) = try locate(text, port: name)
-        guard let details = port.common.vsiDetails(vsiID) else {
-            throw ControlError(.noSuchVSI(vsiID: text, port: name))
-        }
-        guard let link = port.common.trafficLink(of: vsiID) else {
-            reply.answer(.vsiDetails(details))
-            return
-        }
-        traffic.read([link]) { reading in
-            // The port may have let go of it meanwhile; what it was is told all the same.
-            var latest = port.common.vsiDetails(vsiID) ?? details
-            latest.traffic = port.common.traffic(of: vsiID, reading)
-            reply.answer(.vsiDetails(latest))
-        }
-    }
-
-    private func answerMetrics(vsis: Bool, _ reply: ControlReplyHandle) {
-        func answer(_ reading: TrafficReading?) {
-            reply.answer(
-                metrics: MetricsListing(directory.ports, reading, counters: { [self] in counters(of: $0) }) { [self] in
-                    metrics
-                })
-        }
-        if vsis { traffic.read(nil) { answer($0) } } else { answer(nil) }
-    }
-
     // MARK: Asking for VSIs
 
     private func associate(
-        _ call: EVBControl.VSIRequest, target: EVBProtocol.VSIRequest.Target, by peer: PeerCredentials,
-        _ reply: ControlReplyHandle
+        _ call: EVBControl.VSIRequest, target: EVBProtocol.VSIRequest.Target, _ reply: ControlReplyHandle
     ) throws(ControlError) {
         let port = try station(call.port)
         let request = try read(call, target: target, placement: port.managerIDPlacement)
@@ -300,7 +271,7 @@ package final class DaemonService: ControlService {
         }
         do {
             try port.request(
-                request, link: link, label: call.label, owner: .control, by: ClientName.words(peer), waiter: waiter)
+                request, link: link, label: call.label, owner: .control, because: nil, waiter: waiter)
         } catch {
             reply.fail(Self.error(error, port: port.name, vsiID: request.vsiID))
             // It is answered already; this ends its waiting.
@@ -311,9 +282,7 @@ package final class DaemonService: ControlService {
         if waiter != nil, port.drain != nil { reply.fail(Self.drained(port.name, request.vsiID)) }
     }
 
-    private func deassociate(
-        _ call: DeassociateRequest, by peer: PeerCredentials, _ reply: ControlReplyHandle
-    ) throws(ControlError) {
+    private func deassociate(_ call: DeassociateRequest, _ reply: ControlReplyHandle) throws(ControlError) {
         let (holder, vsiID) = try locate(call.vsiID, port: call.port)
         guard let before = holder.common.vsiStatus(vsiID) else {
             throw ControlError(.noSuchVSI(vsiID: call.vsiID, port: call.port))
@@ -321,14 +290,14 @@ package final class DaemonService: ControlService {
         let port: any StationPortControl
         switch holder {
         case .bridge(let bridge):
-            bridge.deassociate(vsiID, by: ClientName.words(peer))
+            bridge.deassociate(byRequest: vsiID)
             reply.answer(.vsi(before.released()))
             return
         case .station(let station): port = station
         }
         let waiter = try wait(call.waitMilliseconds, port, vsiID, reply) { before.released() }
         do {
-            try port.withdraw(vsiID, by: ClientName.words(peer), waiter: waiter)
+            try port.withdraw(vsiID, because: nil, waiter: waiter)
         } catch {
             reply.fail(Self.error(error, port: port.name, vsiID: vsiID))
             // It is answered already; this ends its waiting.

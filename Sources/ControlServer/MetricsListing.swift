@@ -19,8 +19,9 @@ struct MetricsListing: Sequence, IteratorProtocol {
     private var ports: [EVBPort]
     private var current: Progress?
     private let counters: (EVBPort) -> StatisticsReport
-    /// What was counted at links, where VSIs are to be listed; nil lists none.
-    private let reading: TrafficReading?
+    /// What was counted in the kernel.
+    private let reading: TrafficReading
+    private let listsVSIs: Bool
     /// The VSIs of the port that was listed last, as far as they are to come.
     private var vsis: (port: EVBPort, vsiIDs: ArraySlice<VSIID>)?
 
@@ -28,13 +29,15 @@ struct MetricsListing: Sequence, IteratorProtocol {
     ///
     /// - Parameters:
     ///   - ports: the ports, in their order.
-    ///   - reading: what was counted at links; nil lists no VSIs.
+    ///   - reading: what was counted in the kernel.
+    ///   - vsis: whether VSIs are listed.
     ///   - counters: all counters of a port.
     ///   - daemon: the numbers of the daemon itself, which come first.
     init(
-        _ ports: [EVBPort], _ reading: TrafficReading?, counters: @escaping (EVBPort) -> StatisticsReport,
+        _ ports: [EVBPort], _ reading: TrafficReading, vsis: Bool, counters: @escaping (EVBPort) -> StatisticsReport,
         daemon: @escaping () -> DaemonMetrics
     ) {
+        listsVSIs = vsis
         self.ports = ports.reversed()
         self.counters = counters
         self.reading = reading
@@ -60,12 +63,12 @@ struct MetricsListing: Sequence, IteratorProtocol {
             return .some(nil)
         }
         current = nil
-        if reading != nil { vsis = (port: progress.port, vsiIDs: progress.port.common.vsiIDs[...]) }
+        if listsVSIs { vsis = (port: progress.port, vsiIDs: progress.port.common.vsiIDs[...]) }
         return .some(Metrics(port: metrics(of: progress.port, progress.counts)))
     }
 
     private func metrics(of vsiID: VSIID, _ port: EVBPort) -> Metrics? {
-        guard let reading, let traffic = port.common.traffic(of: vsiID, reading) else { return nil }
+        guard let traffic = port.common.traffic(of: vsiID, reading) else { return nil }
         let role: PortRole = if case .bridge = port { .bridge } else { .station }
         return Metrics(vsi: VSIMetrics(port: port.name, role: role, vsiID: vsiID.description, traffic: traffic))
     }
@@ -76,6 +79,6 @@ struct MetricsListing: Sequence, IteratorProtocol {
             port: common.status(counts), counters: counters(port).counters,
             problems: ProblemCount.counts(of: common.problems.lazy.map(\.kind.rawValue)),
             associationTimes: HistogramReport(common.associationTimes),
-            ecpRoundTrips: HistogramReport(common.ecpRoundTrips))
+            ecpRoundTrips: HistogramReport(common.ecpRoundTrips), dropped: reading.rules[port.name]?.dropped)
     }
 }

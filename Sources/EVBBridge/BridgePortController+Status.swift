@@ -29,7 +29,8 @@ extension BridgePortController {
             timers: TimerStatus(
                 retries: Int(timers.retries), rte: Int(timers.retransmissionExponent),
                 rwd: Int(timers.resourceWaitDelayExponent), rka: Int(timers.reinitKeepAliveExponent)),
-            vsis: counts, misbehaviour: mischief.settings == .none ? nil : mischief.settings)
+            vsis: counts, misbehaviour: mischief.settings == .none ? nil : mischief.settings,
+            channel: transport.surroundings.channels?.channel(name))
     }
 
     /// The port in full.
@@ -50,7 +51,8 @@ extension BridgePortController {
                 evbConfigEvbTxEnable: isTransmitted,
                 locEvbTlvString: local.first { $0.dialect == snapshot.dialect }.map { hexadecimal($0.octets) },
                 remEvbTlvString: remote.map { hexadecimal($0) }),
-            counterDiscontinuity: now.since(createdAt).hundredths)
+            counterDiscontinuity: now.since(createdAt).hundredths, uplink: transport.surroundings.channels?.uplink(name)
+        )
     }
 
     package var placeCount: Int { port.placeCount }
@@ -63,9 +65,29 @@ extension BridgePortController {
 
     package var ecpRoundTrips: DurationHistogram { port.snapshot.statistics.ecpRoundTrips }
 
-    package func trafficLink(of vsiID: VSIID) -> Int32? { nil }
+    package var ruleCounters: (any RuleCounters)? {
+        configuration.vsiTypes == nil ? nil : PortRuleCounters(port: name)
+    }
 
-    package func traffic(of vsiID: VSIID, _ reading: TrafficReading) -> VSITraffic? { nil }
+    package func trafficSource(of vsiID: VSIID) -> TrafficSource {
+        guard let counters = ruleCounters else {
+            return .none("the port has no VSI types (vsi-types), so evbd has no rules there that count")
+        }
+        guard let grant = port.vsi(vsiID)?.grant, grant.command == .associate else {
+            return .none("rules count from the association on")
+        }
+        guard grant.filter.entries.contains(where: { $0.macAddress != nil }) else {
+            return .none("the VSI's filter has no MAC address to count by")
+        }
+        return .rules(counters)
+    }
+
+    package func traffic(of vsiID: VSIID, _ reading: TrafficReading) -> VSITraffic? {
+        guard let rules = reading.rules[name], let grant = port.vsi(vsiID)?.grant, grant.command == .associate else {
+            return nil
+        }
+        return rules.traffic(of: grant.filter.entries)
+    }
 
     package var counters: StatisticsReport {
         let statistics = port.snapshot.statistics

@@ -29,19 +29,20 @@ extension ControlInterface {
         )
 
         # The numbers of a port. associationTimes: from a request for an association to its grant. ecpRoundTrips: from the
-        # first sending of an ECPDU to its acknowledgement.
+        # first sending of an ECPDU to its acknowledgement. dropped: by the rules of VSI types; null where there are none.
         type PortMetrics (
           port: Port,
           counters: [string]int,
           problems: []ProblemCount,
           associationTimes: Histogram,
-          ecpRoundTrips: Histogram
+          ecpRoundTrips: Histogram,
+          dropped: ?TrafficCounts
         )
 
         # Frames in one direction. drops is null where drops are not counted for each VSI.
         type TrafficCounts (frames: int, octets: int, drops: ?int)
 
-        # What a VSI's machine sends and receives, since its link is there; null is not counted.
+        # What a VSI's machine sends and receives, since its link or its rules are there; null is not counted.
         type Traffic (sent: ?TrafficCounts, received: ?TrafficCounts)
 
         # The numbers of a VSI.

@@ -56,8 +56,10 @@ extension ControlInterface {
 
         # What a bridge did with requests of one kind. outcome: granted, or of the first that was not: refused, unanswered,
         # unacknowledged, unaskable, mismatched, taken-back, lost. PDUs are ECPDUs; times count from the first command.
+        # phase: pre-associate, associate, unknown-change, unknown-type, batch, silence, release.
         type ProbeStep (
           name: string,
+          phase: ?string,
           asked: int,
           granted: int,
           sentPDUs: int,
@@ -74,7 +76,11 @@ extension ControlInterface {
           keep: ?bool
         )
 
-        # What a probe has found out. keepAlive: followed, not-followed, own-is-longer, unknown.
+        # What became of a VSI that was not kept alive: after how long the bridge has to take it back, and did.
+        type KeepAliveTrial (expectedMilliseconds: int, waitedMilliseconds: int, droppedMilliseconds: ?int)
+
+        # What a probe has found out. keepAlive: followed, not-followed, own-is-longer, unknown. verdict: granted, partly,
+        # refused, unanswered.
         type ProbeReport (
           port: string,
           neighbour: ?Neighbour,
@@ -82,77 +88,33 @@ extension ControlInterface {
           evbTLV: EVBTLVs,
           keepAlive: string,
           steps: []ProbeStep,
-          isComplete: bool
+          isComplete: bool,
+          managerID: ?string,
+          typeID: ?int,
+          typeVersion: ?int,
+          keepAliveTrial: ?KeepAliveTrial,
+          verdict: ?string,
+          conclusion: ?string
         )
 
         # Finds out what the bridge of a station's port can do, by VSIs of its own with addresses that no machine has: they are
         # pre-associated, one of them is associated, changed and asked for with a type that does not exist, and all are
-        # de-associated, also when the client goes. vsis: how many at once, 2 to 64, default 8.
+        # de-associated, also when the client goes. vsis: how many at once, 2 to 64, default 8. keepAlive: one more is
+        # associated and not kept alive, to see when the bridge takes it back; for ten minutes at most.
         method Probe(
           port: string,
           managerID: ?string,
           typeID: ?int,
           typeVersion: ?int,
           vlan: ?int,
-          vsis: ?int
+          vsis: ?int,
+          keepAlive: ?bool
         ) -> (probe: ProbeReport)
 
         # The VSI does not have to be asked for again (the bridge holds it, or is being asked), or cannot be.
         error NothingToRetry (port: string, vsiID: string, message: string, hint: string)
 
         """
-}
-
-/// The parameters of Retry.
-public struct RetryRequest: Codable, Sendable, Equatable {
-    /// The VSIID, as in ``VSIRequest``.
-    public var vsiID: String
-    /// The port; nil for wherever the VSI is.
-    @Nullable public var port: String?
-    /// How long to wait for the bridge, in milliseconds, 0 to 3600000; 0 answers at once.
-    public var waitMilliseconds: Int
-
-    /// Makes a request.
-    public init(vsiID: String, port: String? = nil, waitMilliseconds: Int = 0) {
-        self.vsiID = vsiID
-        self._port = Nullable(wrappedValue: port)
-        self.waitMilliseconds = waitMilliseconds
-    }
-
-    enum CodingKeys: String, CodingKey, CaseIterable {
-        case vsiID, port
-        case waitMilliseconds = "wait"
-    }
-
-    /// Reads a request and checks every range.
-    public init(from decoder: any Decoder) throws {
-        try decoder.refuseKeys(besides: CodingKeys.self)
-        let container = try decoder.container(keyedBy: CodingKeys.self)
-        vsiID = try container.name(.vsiID, longest: 64)
-        _port = try container.interfaceOrNull(.port)
-        waitMilliseconds = try container.wait(.waitMilliseconds)
-    }
-}
-
-/// The parameters of RetryAll.
-public struct RetryAllRequest: Codable, Sendable, Equatable {
-    /// Only VSIs on this port; nil for all.
-    @Nullable public var port: String?
-
-    /// Makes a request.
-    public init(port: String? = nil) {
-        self._port = Nullable(wrappedValue: port)
-    }
-
-    enum CodingKeys: String, CodingKey, CaseIterable {
-        case port
-    }
-
-    /// Reads a request.
-    public init(from decoder: any Decoder) throws {
-        try decoder.refuseKeys(besides: CodingKeys.self)
-        _port = try decoder.container(keyedBy: CodingKeys.self).interfaceOrNull(.port)
-    }
 }
 
 /// The parameters of GetHistory.
@@ -243,11 +205,15 @@ public struct ProbeRequest: Codable, Sendable, Equatable {
     /// Their VLAN; 0 leaves it to the bridge.
     public var vlan: Int
     public var vsis: Int
+    /// Whether it is tried what becomes of a VSI that is not kept alive, which takes as long as the bridge waits.
+    public var keepAlive: Bool
 
     /// Makes a request.
     public init(
-        port: String, managerID: String? = nil, typeID: Int = 1, typeVersion: Int = 0, vlan: Int = 0, vsis: Int = 8
+        port: String, managerID: String? = nil, typeID: Int = 1, typeVersion: Int = 0, vlan: Int = 0, vsis: Int = 8,
+        keepAlive: Bool = false
     ) {
+        self.keepAlive = keepAlive
         self.port = port
         self._managerID = Nullable(wrappedValue: managerID)
         self.typeID = typeID
@@ -257,7 +223,7 @@ public struct ProbeRequest: Codable, Sendable, Equatable {
     }
 
     enum CodingKeys: String, CodingKey, CaseIterable {
-        case port, managerID, typeID, typeVersion, vlan, vsis
+        case port, managerID, typeID, typeVersion, vlan, vsis, keepAlive
     }
 
     /// Reads a request and checks every range.
@@ -273,6 +239,7 @@ public struct ProbeRequest: Codable, Sendable, Equatable {
             typeID: try container.integer(.typeID, in: 0...0xFF_FFFF) ?? 1,
             typeVersion: try container.integer(.typeVersion, in: 0...255) ?? 0,
             vlan: try container.integer(.vlan, in: 0...4094) ?? 0,
-            vsis: try container.integer(.vsis, in: Self.vsisRange) ?? 8)
+            vsis: try container.integer(.vsis, in: Self.vsisRange) ?? 8,
+            keepAlive: try container.decodeIfPresent(Bool.self, forKey: .keepAlive) ?? false)
     }
 }

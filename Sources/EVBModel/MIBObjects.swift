@@ -227,16 +227,19 @@ public struct VSIDetails: Codable, Sendable, Equatable {
     public var vsidb: VSIDBObjects
     /// What its machine sends and receives; nil where nothing counts that.
     public var traffic: VSITraffic?
+    /// Why `traffic` is nil, where that is known.
+    public var trafficNote: String?
 
     /// Joins all.
-    public init(vsi: VSIStatus, vsidb: VSIDBObjects, traffic: VSITraffic? = nil) {
+    public init(vsi: VSIStatus, vsidb: VSIDBObjects, traffic: VSITraffic? = nil, trafficNote: String? = nil) {
+        self.trafficNote = trafficNote
         self.vsi = vsi
         self.vsidb = vsidb
         self.traffic = traffic
     }
 
     private enum CodingKeys: String, CodingKey {
-        case vsidb, traffic
+        case vsidb, traffic, trafficNote
     }
 
     /// Reads the details.
@@ -244,7 +247,8 @@ public struct VSIDetails: Codable, Sendable, Equatable {
         let container = try decoder.container(keyedBy: CodingKeys.self)
         self.init(
             vsi: try VSIStatus(from: decoder), vsidb: try container.decode(VSIDBObjects.self, forKey: .vsidb),
-            traffic: try container.decodeIfPresent(VSITraffic.self, forKey: .traffic))
+            traffic: try container.decodeIfPresent(VSITraffic.self, forKey: .traffic),
+            trafficNote: try container.decodeIfPresent(String.self, forKey: .trafficNote))
     }
 
     /// Writes the details.
@@ -253,5 +257,6 @@ public struct VSIDetails: Codable, Sendable, Equatable {
         var container = encoder.container(keyedBy: CodingKeys.self)
         try container.encode(vsidb, forKey: .vsidb)
         try container.encode(Nullable(wrappedValue: traffic), forKey: .traffic)
+        try container.encode(Nullable(wrappedValue: trafficNote), forKey: .trafficNote)
     }
 }

@@ -104,12 +104,15 @@ public struct PortMetrics: Codable, Sendable, Equatable {
     public var associationTimes: HistogramReport
     /// From the first sending of an ECPDU to its acknowledgement.
     public var ecpRoundTrips: HistogramReport
+    /// Frames that the rules of VSI types have dropped; nil where the port has no such rules.
+    @Nullable public var dropped: TrafficCounts?
 
     /// Joins the numbers.
     public init(
         port: PortStatus, counters: [String: Int], problems: [ProblemCount], associationTimes: HistogramReport,
-        ecpRoundTrips: HistogramReport
+        ecpRoundTrips: HistogramReport, dropped: TrafficCounts? = nil
     ) {
+        self._dropped = Nullable(wrappedValue: dropped)
         self.port = port
         self.counters = counters
         self.problems = problems

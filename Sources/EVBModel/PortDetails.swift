@@ -164,15 +164,21 @@ public struct PortDetails: Codable, Sendable, Equatable {
     public var counterDiscontinuity: Int
     /// Addresses on the port that neither a VSI nor a link that the host sees has; nil in a bridge.
     public var unknownAddresses: UnknownAddresses?
+    /// Frames that the rules of VSI types have dropped, whoever sent them; nil where the port has no such rules.
+    public var dropped: TrafficCounts?
+    /// How the interface is divided into S-channels; nil where it is not.
+    public var uplink: UplinkStatus?
 
     /// Makes the details of a port.
     public init(
         port: PortStatus, ifIndex: Int = 0, problems: [PortProblem] = [], evbTLV: EVBTLVPair,
         lldpNeighbour: NeighbourStatus?,
         sys: SysObjects, urp: URPObjects?, sbp: SBPObjects? = nil, ecp: ECPObjects, xdot1: Xdot1Objects,
-        counterDiscontinuity: Int, unknownAddresses: UnknownAddresses? = nil
+        counterDiscontinuity: Int, unknownAddresses: UnknownAddresses? = nil,
+        dropped: TrafficCounts? = nil, uplink: UplinkStatus? = nil
     ) {
         self.port = port
+        self.dropped = dropped
         self.ifIndex = ifIndex
         self.problems = problems
         self.evbTLV = evbTLV
@@ -184,10 +190,12 @@ public struct PortDetails: Codable, Sendable, Equatable {
         self.xdot1 = xdot1
         self.counterDiscontinuity = counterDiscontinuity
         self.unknownAddresses = unknownAddresses
+        self.uplink = uplink
     }
 
     private enum CodingKeys: String, CodingKey {
         case ifIndex, problems, evbTLV, lldpNeighbour, sys, urp, sbp, ecp, xdot1, counterDiscontinuity, unknownAddresses
+        case dropped, uplink
     }
 
     /// Reads the details.
@@ -205,7 +213,9 @@ public struct PortDetails: Codable, Sendable, Equatable {
             ecp: try container.decode(ECPObjects.self, forKey: .ecp),
             xdot1: try container.decode(Xdot1Objects.self, forKey: .xdot1),
             counterDiscontinuity: try container.decode(Int.self, forKey: .counterDiscontinuity),
-            unknownAddresses: try container.decodeIfPresent(UnknownAddresses.self, forKey: .unknownAddresses))
+            unknownAddresses: try container.decodeIfPresent(UnknownAddresses.self, forKey: .unknownAddresses),
+            dropped: try container.decodeIfPresent(TrafficCounts.self, forKey: .dropped),
+            uplink: try container.decodeIfPresent(UplinkStatus.self, forKey: .uplink))
     }
 
     /// Writes the details.
@@ -223,6 +233,8 @@ public struct PortDetails: Codable, Sendable, Equatable {
         try container.encode(xdot1, forKey: .xdot1)
         try container.encode(counterDiscontinuity, forKey: .counterDiscontinuity)
         try container.encode(Nullable(wrappedValue: unknownAddresses), forKey: .unknownAddresses)
+        try container.encode(Nullable(wrappedValue: dropped), forKey: .dropped)
+        try container.encode(Nullable(wrappedValue: uplink), forKey: .uplink)
     }
 }
 

@@ -2,10 +2,45 @@ public import JSON
 
 /// What a probe has found out about a bridge.
 public struct ProbeReport: Codable, Sendable, Equatable {
+    /// What a step of the probe is for.
+    public enum Phase: String, Codable, Sendable, CaseIterable {
+        case preAssociate = "pre-associate"
+        case associate
+        /// An association is to change to a type that does not exist.
+        case unknownChange = "unknown-change"
+        /// A type that does not exist is asked for.
+        case unknownType = "unknown-type"
+        /// Several VSIs are asked for at once.
+        case batch
+        /// A VSI is associated that gets no keep-alive.
+        case silence
+        /// All is given back.
+        case release
+    }
+
+    /// What became of a VSI that was not kept alive.
+    public struct KeepAliveTrial: Codable, Sendable, Equatable {
+        /// After how long the bridge has to take it back, by the timers in force.
+        public var expectedMilliseconds: Int
+        /// How long was waited.
+        public var waitedMilliseconds: Int
+        /// After how long the bridge took it back; nil where it did not.
+        @Nullable public var droppedMilliseconds: Int?
+
+        /// Makes a trial.
+        public init(expectedMilliseconds: Int, waitedMilliseconds: Int, droppedMilliseconds: Int?) {
+            self.expectedMilliseconds = expectedMilliseconds
+            self.waitedMilliseconds = waitedMilliseconds
+            self._droppedMilliseconds = Nullable(wrappedValue: droppedMilliseconds)
+        }
+    }
+
     /// What the bridge did with one request, or with several of one kind.
     public struct Step: Codable, Sendable, Equatable {
         /// What was asked, for people.
         public var name: String
+        /// What for; an older evbd does not say.
+        @Nullable public var phase: Phase?
         /// VSIs asked for, and those that the bridge granted, or released.
         public var asked: Int
         public var granted: Int
@@ -29,8 +64,9 @@ public struct ProbeReport: Codable, Sendable, Equatable {
         @Nullable public var keep: Bool?
 
         /// Makes a step in which nothing has happened yet.
-        public init(name: String, asked: Int) {
+        public init(_ phase: Phase, name: String, asked: Int) {
             self.name = name
+            self._phase = Nullable(wrappedValue: phase)
             self.asked = asked
             granted = 0
             sentPDUs = 0
@@ -69,12 +105,28 @@ public struct ProbeReport: Codable, Sendable, Equatable {
     public var steps: [Step]
     /// Whether the probe came to its end in time.
     public var isComplete: Bool
+    /// The manager that was asked for; nil leaves it to the bridge. An older evbd says neither that nor the type.
+    @Nullable public var managerID: String?
+    @Nullable public var typeID: Int?
+    @Nullable public var typeVersion: Int?
+    /// What became of a VSI that was not kept alive; nil where that was not tried.
+    @Nullable public var keepAliveTrial: KeepAliveTrial?
+    /// What the probe comes to; an older evbd draws no conclusion.
+    @Nullable public var verdict: Verdict?
+    /// The same in words, with what to do.
+    @Nullable public var conclusion: String?
 
-    /// Makes a report.
+    /// Makes a report, and draws its conclusion.
     public init(
         port: String, neighbour: NeighbourStatus?, dialect: PortDialect, evbTLV: EVBTLVPair, steps: [Step],
-        isComplete: Bool
+        isComplete: Bool, managerID: String? = nil, typeID: Int, typeVersion: Int, keepAliveTrial: KeepAliveTrial? = nil
     ) {
+        self._managerID = Nullable(wrappedValue: managerID)
+        self._typeID = Nullable(wrappedValue: typeID)
+        self._typeVersion = Nullable(wrappedValue: typeVersion)
+        self._keepAliveTrial = Nullable(wrappedValue: keepAliveTrial)
+        self._verdict = Nullable(wrappedValue: nil)
+        self._conclusion = Nullable(wrappedValue: nil)
         self.port = port
         self._neighbour = Nullable(wrappedValue: neighbour)
         self.dialect = dialect
@@ -89,5 +141,6 @@ public struct ProbeReport: Codable, Sendable, Equatable {
             case (_?, _?): .ownIsLonger
             default: .unknown
             }
+        conclude()
     }
 }

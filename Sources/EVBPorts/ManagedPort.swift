@@ -42,6 +42,8 @@ package protocol ManagedPort: VSISource {
     func linkChanged(_ changed: String)
     /// A network namespace that links of this one may have gone to has ended.
     func namespaceEnded()
+    /// Another port is at the other end from now on, which knows nothing of this one.
+    func peerChanged()
     /// Begins to give back all that the port holds at its peer, where that takes the peer's answer.
     func releaseAll()
     /// Begins to leave: gives back all that the port holds, in parts if it is much.
@@ -77,8 +79,10 @@ package protocol ManagedPort: VSISource {
     func logFacts(_ vsiID: VSIID) -> Logger.Metadata
     /// Whether there is such a VSI.
     func holds(_ vsiID: VSIID) -> Bool
-    /// The link at which a VSI's traffic is counted; nil where there is none.
-    func trafficLink(of vsiID: VSIID) -> Int32?
+    /// Where a VSI's traffic is counted.
+    func trafficSource(of vsiID: VSIID) -> TrafficSource
+    /// The counters of the port's rules; nil where it has none.
+    var ruleCounters: (any RuleCounters)? { get }
     /// What a VSI's machine sends and receives, by what was counted; nil where nothing was.
     func traffic(of vsiID: VSIID, _ reading: TrafficReading) -> VSITraffic?
 }
@@ -90,6 +94,8 @@ extension ManagedPort {
 
     package func namespaceEnded() {}
 
+    package var ruleCounters: (any RuleCounters)? { nil }
+
     package var status: PortStatus {
         var counts = VSICounts()
         count(0..<placeCount, into: &counts)
@@ -97,6 +103,9 @@ extension ManagedPort {
     }
 
     package var name: String { transport.name }
+
+    /// The interface that the port shares with others as an S-channel; nil where it has one for itself.
+    package var uplink: String? { configuration.channel?.uplink }
 
     package var logger: Logger { transport.logger }
 

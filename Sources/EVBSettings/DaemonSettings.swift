@@ -5,8 +5,11 @@ package import EVBWire
 
 /// The whole configuration of one evbd process.
 package struct DaemonSettings: Sendable, Equatable {
-    /// The ports that evbd speaks on, in the order of the file; every interface at most once.
+    /// The ports that evbd speaks on, in the order of the file; every interface at most once. S-channels that are always there
+    /// follow their uplinks.
     package var ports: [PortSettings]
+    /// The ports that are divided into S-channels.
+    package var uplinks: [UplinkSettings] = []
     /// The control socket.
     package var control: ControlSettings
     /// The netlink service to libvirt.
@@ -86,6 +89,8 @@ package struct PortSettings: Sendable, Equatable {
         case vepa
         /// A VEB: the host relays between its own machines. Reflective relay must not be asked for.
         case veb
+        /// None: one machine has the port for itself. Links are made in mode passthru.
+        case direct
     }
 
     /// The macvlan mode while reflective relay was asked for and is not granted.
@@ -184,6 +189,8 @@ package struct PortSettings: Sendable, Equatable {
 
     /// The name of the network interface, or an alternative one: 1 to 127 octets, none of them `/`, `:` or white space.
     package var interface: String
+    /// The S-channel that the port is; nil for a port that is no channel, or channel 1 of its interface.
+    package var channel: ChannelPlace?
     /// Which side of the link this port is.
     package var role: Role = .station
     /// Which generation of the protocols is spoken.

@@ -30,7 +30,7 @@ extension StationPortController {
             timers: TimerStatus(
                 retries: Int(timers.retries), rte: Int(timers.retransmissionExponent),
                 rwd: Int(timers.resourceWaitDelayExponent), rka: Int(timers.reinitKeepAliveExponent)),
-            vsis: counts, drain: drain)
+            vsis: counts, drain: drain, channel: transport.surroundings.channels?.channel(name))
     }
 
     package var placeCount: Int { port.placeCount }
@@ -43,7 +43,11 @@ extension StationPortController {
 
     package var ecpRoundTrips: DurationHistogram { port.snapshot.statistics.ecpRoundTrips }
 
-    package func trafficLink(of vsiID: VSIID) -> Int32? { relay.counted(vsiID)?.index }
+    package func trafficSource(of vsiID: VSIID) -> TrafficSource {
+        if let index = relay.counted(vsiID)?.index { return .link(index) }
+        return .none(
+            "the VSI has no link whose counters evbd can read; a link in another network namespace counts there")
+    }
 
     package func traffic(of vsiID: VSIID, _ reading: TrafficReading) -> VSITraffic? {
         guard let (index, isOtherEnd) = relay.counted(vsiID), let link = reading.links[index] else { return nil }

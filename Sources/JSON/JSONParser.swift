@@ -47,7 +47,12 @@ private struct JSONParser {
     private var malformed: JSONError { .malformed(offset: offset) }
 
     mutating func skipSpace() {
-        while [0x20, 0x09, 0x0A, 0x0D].contains(current) { offset += 1 }
+        while offset < octets.count {
+            switch octets[offset] {
+            case 0x20, 0x09, 0x0A, 0x0D: offset += 1
+            default: return
+            }
+        }
     }
 
     private mutating func take(_ octet: UInt8) -> Bool {
@@ -146,8 +151,12 @@ private struct JSONParser {
                 text.append(contentsOf: String(try escaped()).utf8)
             case 0..<0x20: throw malformed  // The end of the text too.
             default:
-                text.append(current)
-                offset += 1
+                // As much as stands as it is, at once.
+                let first = offset
+                while offset < octets.count, octets[offset] >= 0x20, octets[offset] != 0x22, octets[offset] != 0x5C {
+                    offset += 1
+                }
+                text.append(contentsOf: octets[first..<offset])
             }
         }
     }

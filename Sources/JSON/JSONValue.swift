@@ -96,6 +96,13 @@ extension JSONValue {
 
     private static func write(_ value: String, to text: inout String) {
         text += "\""
+        // Most texts are plain, and ten thousand VSIs have many.
+        let isPlain = value.utf8.allSatisfy { (0x20...0x7E).contains($0) && $0 != 0x22 && $0 != 0x5C }
+        guard !isPlain else {
+            text += value
+            text += "\""
+            return
+        }
         for scalar in value.unicodeScalars {
             switch scalar {
             case "\"": text += "\\\""

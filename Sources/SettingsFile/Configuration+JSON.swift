@@ -12,7 +12,15 @@ extension DaemonSettings {
     /// - Returns: an object; a key that has no value is not there.
     package func document(withDefaults: Bool) -> JSONValue {
         var document = Section(withDefaults)
-        document.list("ports", ports.map { $0.document(withDefaults) })
+        document.list(
+            "ports",
+            ports.filter { $0.channel == nil }.map { port in
+                var section = port.section(withDefaults)
+                if let uplink = uplinks.first(where: { $0.interface == port.interface }) {
+                    section.nest("s-channels", uplink.section(withDefaults, ports))
+                }
+                return section.value
+            })
         let standard = DaemonSettings(ports: [])
         var control = Section(withDefaults)
         control.add("socket", self.control.socket, standard.control.socket)
@@ -45,11 +53,17 @@ extension DaemonSettings {
 }
 
 extension PortSettings {
-    fileprivate func document(_ withDefaults: Bool) -> JSONValue {
-        let standard = PortSettings(interface: interface)
+    fileprivate func section(_ withDefaults: Bool) -> Section {
         var port = Section(withDefaults)
         port.add("interface", interface)
-        port.add("role", role.rawValue, standard.role.rawValue)
+        port.add("role", role.rawValue, Role.station.rawValue)
+        add(to: &port, withDefaults)
+        return port
+    }
+
+    /// Adds the keys that are the same for a port and for an S-channel.
+    fileprivate func add(to port: inout Section, _ withDefaults: Bool) {
+        let standard = PortSettings(interface: interface)
         port.add("dialect", dialect.rawValue, standard.dialect.rawValue)
         if role == .station {
             port.add("edge-relay", edgeRelay.rawValue, standard.edgeRelay.rawValue)
@@ -83,7 +97,35 @@ extension PortSettings {
             if !addresses.isEmpty { port.list("protected-macs", addresses.map { .string($0.description) }) }
             port.nest("misbehave", misbehave.section)
         }
-        return port.value
+    }
+}
+
+extension UplinkSettings {
+    fileprivate func section(_ withDefaults: Bool, _ ports: [PortSettings]) -> Section {
+        // There is no default of channels: a section without keys would have none.
+        var section = Section(true)
+        section.add("cdcp", isNegotiated, !isNegotiated)
+        if withDefaults || capacity != Self.capacityMax { section.add("capacity", capacity) }
+        if role == .bridge {
+            section.add("svids", svids.map { "\($0.lowerBound)-\($0.upperBound)" })
+            section.add("bridge", bridge)
+            var keys = Section(withDefaults)
+            template.add(to: &keys, withDefaults)
+            section.append(keys)
+        }
+        let list = channels.sorted { $0.key < $1.key }.map { scid, channel in
+            // What a bridge's channel leaves out is as in the section, which need not be the default.
+            let isWhole = withDefaults || role == .bridge
+            var entry = Section(isWhole)
+            entry.add("scid", Int(scid.rawValue))
+            entry.add("svid", channel.svid.map { Int($0.rawValue) })
+            entry.add("name", channel.name)
+            let port = overrides[scid] ?? ports.first { $0.channel == ChannelPlace(uplink: interface, scid: scid) }
+            port?.add(to: &entry, isWhole)
+            return entry.value
+        }
+        if !list.isEmpty { section.list("channels", list) }
+        return section
     }
 }
 
@@ -139,6 +181,8 @@ private struct Section {
     mutating func add(_ key: String, _ value: Bool, _ standard: Bool) {
         if withDefaults || value != standard { members.append(JSONValue.Member(key, .bool(value))) }
     }
+
+    mutating func append(_ section: Section) { members += section.members }
 
     mutating func list(_ key: String, _ items: [JSONValue]) {
         members.append(JSONValue.Member(key, .array(items)))

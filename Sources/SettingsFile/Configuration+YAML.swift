@@ -30,7 +30,8 @@ extension DaemonSettings {
     /// Reads the files of VSI types that ports name, each once.
     private mutating func loadVSITypes() throws(ConfigurationMistakes) {
         var mistakes: [ConfigurationMistake] = []
-        for path in ports.compactMap(\.vsiTypes) where vsiTypes[path] == nil {
+        let channels = uplinks.flatMap { [$0.template] + Array($0.overrides.values) }
+        for path in (ports + channels).compactMap(\.vsiTypes) where vsiTypes[path] == nil {
             guard !mistakes.contains(where: { $0.file == path }) else { continue }
             do throws(ConfigurationMistakes) {
                 vsiTypes[path] = try VSITypeDatabase.load(path)
@@ -68,7 +69,7 @@ extension ConfigurationReader {
         var configuration = DaemonSettings(ports: [])
         guard let entries = mapping(root, "", keys: Self.rootKeys) else { return configuration }
         if let ports = entries["ports"] {
-            configuration.ports = self.ports(ports.value)
+            (configuration.ports, configuration.uplinks) = self.ports(ports.value)
         } else {
             note(root.line, "ports", "is missing", "give a list with an entry per interface")
         }
@@ -93,22 +94,27 @@ extension ConfigurationReader {
 
     static let rootKeys = ["ports", "control", "libvirt", "limits", "deassociate-on-stop", "reload", "log"]
 
-    private mutating func ports(_ node: YAMLNode) -> [PortSettings] {
-        guard let items = list(node, "ports", of: "ports") else { return [] }
-        var ports: [PortSettings] = []
-        var first: [String: (index: Int, line: Int)] = [:]
+    private mutating func ports(_ node: YAMLNode) -> ([PortSettings], [UplinkSettings]) {
+        guard let items = list(node, "ports", of: "ports") else { return ([], []) }
+        var (ports, uplinks): ([PortSettings], [UplinkSettings]) = ([], [])
+        var first: [String: (path: String, line: Int)] = [:]
         for (index, item) in items.enumerated() {
             let path = "ports[\(index)]"
-            guard let (port, line) = port(item, path) else { continue }
-            if let earlier = first[port.interface] {
-                let problem = "\(port.interface) is already ports[\(earlier.index)], on line \(earlier.line)"
-                note(line, "\(path).interface", problem, "give every interface once")
-            } else {
-                first[port.interface] = (index, line)
-                ports.append(port)
+            guard let entry = port(item, path) else { continue }
+            let own = NamedPort(port: entry.port, path: path, key: "interface", line: entry.line)
+            for named in [own] + (entry.uplink?.ports ?? []) {
+                let interface = named.port.interface
+                if let earlier = first[interface] {
+                    let problem = "\(interface) is already \(earlier.path), on line \(earlier.line)"
+                    note(named.line, "\(named.path).\(named.key)", problem, "give every interface once")
+                } else {
+                    first[interface] = (named.path, named.line)
+                    ports.append(named.port)
+                }
             }
+            if let uplink = entry.uplink { uplinks.append(uplink.settings) }
         }
-        return ports
+        return (ports, uplinks)
     }
 
     /// The keys of a port that make sense in one role only.
@@ -123,10 +129,25 @@ extension ConfigurationReader {
     static let portKeys = [
         "interface", "role", "dialect", "edge-relay", "fallback", "gate", "guest-filter", "group-ids",
         "group-address", "evb", "ecp", "vdp", "manager-id-placement", "reflective-relay", "vsi-types", "protected-macs",
-        "misbehave", "announce", "allmulticast",
+        "misbehave", "announce", "allmulticast", "s-channels",
     ]
 
-    private mutating func port(_ node: YAMLNode, _ path: String) -> (PortSettings, line: Int)? {
+    /// A port, and where the file names its interface.
+    struct NamedPort {
+        var port: PortSettings
+        var path: String
+        var key: String
+        var line: Int
+    }
+
+    /// A port as the file has it.
+    struct PortEntry {
+        var port: PortSettings
+        var line: Int
+        var uplink: UplinkEntry?
+    }
+
+    private mutating func port(_ node: YAMLNode, _ path: String) -> PortEntry? {
         guard var entries = mapping(node, path, keys: Self.portKeys) else { return nil }
         var port = PortSettings(interface: "")
         let interface = entries["interface"]
@@ -136,6 +157,16 @@ extension ConfigurationReader {
             note(node.line, "\(path).interface", "is missing", "give the name of a network interface")
         }
         if let role: PortSettings.Role = choice(entries, path, "role") { port.role = role }
+        fill(&port, &entries, path)
+        // A port without a name cannot be compared with others; its mistake has been noted.
+        guard let interface, !port.interface.isEmpty else { return nil }
+        var entry = PortEntry(port: port, line: interface.value.line)
+        if let node = entries["s-channels"]?.value { entry.uplink = uplink(node, "\(path).s-channels", of: port) }
+        return entry
+    }
+
+    /// Takes the keys that are the same for a port and for an S-channel. The role is known.
+    mutating func fill(_ port: inout PortSettings, _ entries: inout [String: YAMLEntry], _ path: String) {
         for (role, keys) in Self.keysOfRole where role != port.role {
             for key in keys {
                 guard let entry = entries.removeValue(forKey: key) else { continue }
@@ -173,12 +204,9 @@ extension ConfigurationReader {
             port.protectedAddresses = Set(addresses(node, "\(path).protected-macs", Self.machineRemedy))
         }
         if let node = entries["misbehave"]?.value { port.misbehave = misbehaviour(node, "\(path).misbehave") }
-        // A port without a name cannot be compared with others; its mistake has been noted.
-        guard let interface, !port.interface.isEmpty else { return nil }
-        return (port, interface.value.line)
     }
 
-    private mutating func choice<Choice: RawRepresentable & CaseIterable>(
+    mutating func choice<Choice: RawRepresentable & CaseIterable>(
         _ entries: [String: YAMLEntry], _ path: String, _ key: String
     ) -> Choice? where Choice.RawValue == String {
         guard let node = entries[key]?.value else { return nil }
@@ -285,7 +313,7 @@ extension ConfigurationReader {
     }
 
     /// The name of a network interface, by the rule of ``InterfaceName``.
-    private mutating func interfaceName(_ node: YAMLNode, _ path: String) -> String? {
+    mutating func interfaceName(_ node: YAMLNode, _ path: String) -> String? {
         guard let name = text(node, path, "give the name of a network interface") else { return nil }
         guard let problem = InterfaceName.problem(withPort: name) else { return name }
         note(

@@ -23,6 +23,7 @@ extension Unicode.Scalar {
 ///   - longest: after how many characters it is cut and an ellipsis put.
 /// - Returns: printable text.
 package func printable(_ text: String, longest: Int = .max) -> String {
+    if text.utf8.count <= longest, text.utf8.allSatisfy({ (0x20...0x7E).contains($0) }) { return text }
     var shown = ""
     var count = 0
     for scalar in text.unicodeScalars {
@@ -46,6 +47,7 @@ package func printableLines(_ text: String) -> String {
 /// How many columns of a terminal a printable text takes: marks that stand on another character take none, East Asian wide
 /// characters and emoji two.
 package func displayWidth(_ text: String) -> Int {
+    if text.utf8.allSatisfy({ $0 < 0x80 }) { return text.utf8.count }
     var width = 0
     for scalar in text.unicodeScalars { width += displayWidth(scalar) }
     return width

@@ -117,7 +117,7 @@ def test_the_bridge_shows_and_tells(cable):
                    "vdpOperToutKeepAlive": 15 * (2 ** 18 + 7 * 2 ** 10)}
     shown = bridge.ctl_json("vsi", "show", vsi)
     mib = shown.pop("vsidb")
-    assert shown.pop("traffic") is None
+    assert shown.pop("traffic") is None and "no VSI types" in shown.pop("trafficNote")
     assert mib["vdpOperCmd"] == mib["vdpMachineState"] == "associate" and mib["operReason"] == "success"
     assert mib["vdpCommandsSucceeded"] == 1 and mib["vdpCommandsFailed"] == 0 and mib["mgrID16"] == "07" + 30 * "0"
     assert 0 <= mib["timeSinceCreate"] < 6000 and mib["filterFormat"] == "macVid" and mib["numMACs"] == 1

@@ -146,6 +146,8 @@ def test_OPS_612_what_each_machine_sends_and_receives_is_counted_at_its_link(cab
     pair.evbd.associate(vsi, "--link", "vm1", mac="52:54:00:11:22:01")
     pair.evbd.associate(bare, mac="52:54:00:11:22:03")
     assert traffic(pair.evbd, bare) is None and traffic(pair.bridge, vsi) is None
+    assert "no link" in pair.evbd.ctl_json("vsi", "show", bare)["trafficNote"]
+    assert "Traffic" in (said := pair.bridge.ctl("vsi", "show", vsi).stdout) and "no VSI types" in said
     machine = Macvtap(cable.lab, cable.host, "vm1")
     frame = bytes.fromhex("ffffffffffff525400112201" "88b5") + bytes(86)
     before = traffic(pair.evbd, vsi)

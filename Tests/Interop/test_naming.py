@@ -234,3 +234,26 @@ def test_OPS_311_the_configuration_in_force_is_shown(evbd, tmp_path):
     evbd.config_file.write_text("ports: 7\n")
     assert evbd.ctl("reload").returncode == FAILED
     assert "# The file says something else by now: it has mistakes" in evbd.ctl("config", "show").stdout
+
+
+def test_OPS_313_the_configuration_in_force_beside_the_file_as_it_is_now(evbd):
+    """OPS-313 Without any reload: each key that differs, with both values; mistakes of the file, which are nothing for the log; and no difference where there is none."""
+    comments = lambda: [line for line in evbd.ctl("config", "show").stdout.splitlines() if line.startswith("#")]   # noqa: E731
+    assert len(comments()) == 1, "the file is what evbd runs with"
+    before = evbd.config_file.read_text()
+    evbd.config["log"] = {"level": "info"}
+    evbd.config["ports"][0]["dialect"] = "draft"
+    evbd.config["ports"].append({"interface": "uplink7", "role": "bridge"})
+    evbd.write_config()
+    shown = comments()
+    assert '#   ports[uplink0].dialect: "auto" in force, "draft" in the file' in shown, shown
+    assert '#   log.level: "debug" in force, "info" in the file' in shown and "evbctl reload" in shown[1], shown
+    assert [line for line in shown if line.startswith("#   ports[uplink7]: nothing in force, {") and '"role":"bridge"' in line], shown
+    assert evbd.port()["dialect"] != "draft" and evbd.ctl_json("config", "show")["log"] == {"level": "debug"}
+    evbd.config_file.write_text("ports: 7\n")
+    shown = comments()
+    assert "mistakes by now" in shown[1] and "ports" in shown[2] and "mistakes" not in evbd.process.output(), shown
+    evbd.config_file.unlink()
+    assert "mistakes by now" in comments()[1] and "No such file" in comments()[2], comments()
+    evbd.config_file.write_text(before)
+    assert len(comments()) == 1 and "reload" not in [problem["kind"] for problem in evbd.ctl_json("status")["problems"]]

@@ -1,5 +1,8 @@
 """What an operator asks and does at night: ask again, see what happened, take a switch down for maintenance, see what a switch can do."""
 
+import json
+import re
+
 import pytest
 
 from lab.codec import EVB, HARD, KEEP
@@ -278,3 +281,40 @@ def test_OPS_255_probe_of_lldpad(cable):
     assert report["isComplete"] and evbd.vsis() == {}, report
     eventually(lambda: not bridge.vsis(), 10, "lldpad has let all go")
     print(evbd.ctl("probe", "uplink0", "--vsis", "3").stdout)
+
+
+def test_OPS_257_the_conclusion_of_a_probe_and_its_exit_status(scripted):
+    """OPS-257 OPS-258 Granted is 0, all refused is 1, nothing answered is 4; the last line says what to ask for. A bridge that drops no VSI is one that keeps silent ones."""
+    _, evbd, bridge = scripted
+    bridge.evb = EVB(rrcap=True, rrctr=True, rte=10, rwd=17, rka=18)
+    eventually(lambda: evbd.port()["timers"]["rka"] == 18, 5, "a short keep-alive period is in force")
+
+    def probe(*words):
+        said = evbd.ctl("probe", "uplink0", "--type", "101", "--vsis", "2", *words, timeout=240)
+        return said.returncode, said.stdout.rstrip().splitlines()[-1]
+    status, line = probe("--manager", "12", "--keep-alive")
+    assert status == OK and line.startswith("Conclusion: the switch knows manager 12 and grants type 101 version 0"), (status, line)
+    assert re.search(r"was not taken back within [\d.]+ s \(by RKA: [\d.]+ s\): the switch keeps silent VSIs longer", line), line
+    # Its silence was kept: of the VSI for that one request came, and one that ends it.
+    asked = [item.uuid for _, pdu in bridge.requests for item in pdu.vsis]
+    assert min(asked.count(vsi) for vsi in set(asked)) == 2, asked
+    bridge.answer = lambda request: request.answered(4)
+    status, line = probe("--manager", "12")
+    assert status == FAILED and "knows manager 12; it refuses type 101 version 0 (reason 4, other-failure" in line, (status, line)
+    assert "ask its administrator" in line and json.loads(evbd.ctl("probe", "uplink0", "--json").stdout)["verdict"] == "refused"
+    bridge.answer = lambda request: request.answered(3)
+    assert "--manager" in probe()[1]
+    bridge.answer = lambda request: None
+    status, line = probe()
+    assert status == NO_ANSWER and "answers no VDP request" in line, (status, line)
+
+
+def test_OPS_258_a_probe_tries_the_keep_alive_period(cable):
+    """OPS-258 Our own bridge takes back a VSI of which it hears nothing, when the timers say so; without the option nobody waits for that."""
+    pair = Pair(cable)
+    report = pair.evbd.ctl_json("probe", "uplink0", "--vsis", "2", "--keep-alive")
+    trial = report["keepAliveTrial"]
+    assert abs(trial["droppedMilliseconds"] - trial["expectedMilliseconds"]) < 1000, trial
+    assert "is not kept alive is dropped after" in report["conclusion"] and report["verdict"] == "granted", report
+    assert pair.evbd.vsis() == {} == pair.bridge.vsis()
+    assert pair.evbd.ctl_json("probe", "uplink0", "--vsis", "2")["keepAliveTrial"] is None

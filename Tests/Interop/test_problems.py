@@ -11,6 +11,8 @@ from lab import Evbd, Lab, ScriptedBridge, Wire, eventually
 from lab.codec import (ETHERTYPE_LLDP, EVB, HARD, LLDPDU, ECPDU, VDPDU, ETHERTYPE_ECP, ethernet, mac)
 from lab.evbd import FAILED, NO_ANSWER
 from lab.fixtures import PORT_MAC, UPLINK_MAC, _labs
+from lab.problems import is_over, looks
+from lab.system import run
 
 SWITCH, STRANGER, OTHER_SWITCH = PORT_MAC, "02:00:00:00:66:66", "02:00:00:00:77:77"
 NEAREST_BRIDGE = bytes.fromhex("0180c200000e")
@@ -298,3 +300,53 @@ def test_OPS_221_check(bench):
     assert bench.evbd.ctl("check", "uplink7").returncode == 3
     away = bench.evbd.ctl("--socket", "/nonexistent", "check")
     assert away.returncode == 3 and away.stdout.startswith("EVB UNKNOWN - evbd does not answer"), away
+
+
+# MARK: faults of the host
+
+
+def test_OPS_226_unmanaged_addresses(bench):
+    """OPS-226 Addresses of machines without a VSI are named in the status until a VSI has them, or they are gone."""
+    bench.heard()
+    fdb = lambda *words: run(*bench.host.command("bridge", "fdb", *words, "dev", "uplink0", "self", "permanent"))   # noqa: E731
+    addresses = [f"52:54:00:22:00:{number:02x}" for number in range(6)]
+    for address in addresses:
+        fdb("add", address)
+    bench.host.ip("link", "set", "uplink0", "alias", "news")
+    looks(bench.evbd, "unmanaged-addresses", "6 addresses on the port belong to no VSI", "and 2 more", "associate a VSI with each address")
+    for address in addresses[1:]:
+        fdb("del", address)
+    bench.host.ip("link", "set", "uplink0", "alias", "more news")
+    looks(bench.evbd, "unmanaged-addresses", f"an address on the port belongs to no VSI.*{addresses[0]}")
+    bench.evbd.associate(str(uuid.uuid4()), mac=addresses[0])
+    is_over(bench.evbd, "unmanaged-addresses")
+    fdb("del", addresses[0])
+    bench.host.ip("link", "set", "uplink0", "alias", "last news")
+
+
+def test_OPS_228_the_store_fails(bench):
+    """OPS-228 What cannot be stored is a problem of the daemon, with a gauge, until all is stored again."""
+    bench.heard()
+    vsi, store = str(uuid.uuid4()), bench.evbd.directory / "vsis"
+    bench.evbd.associate(vsi)
+    store.rename(store.with_name("vsis.away"))
+    store.write_text("a file where the folder was")
+    bench.evbd.ctl("vsi", "deassociate", vsi)
+    looks(bench.evbd, "store-failing", "a restart of evbd would go on with what was before", "make room in the runtime directory", port=None)
+    assert bench.evbd.ctl("check").returncode == 2
+    store.unlink()
+    store.with_name("vsis.away").rename(store)
+    is_over(bench.evbd, "store-failing", port=None)
+    assert not list(store.glob("*.vsi"))
+
+
+def test_OPS_229_relay_not_offered(bench):
+    """OPS-229 A bridge port that is to offer reflective relay and cannot says why, until it is in a Linux bridge."""
+    bridge = Evbd(bench.lab, bench.switch, [{"interface": "port1", "role": "bridge"}], "not-offered")
+    looks(bridge, "relay-not-offered", "reflective relay is not offered: the interface is in no Linux bridge", "ip link set port1 master BRIDGE",
+          port="port1")
+    bench.switch.ip("link", "add", "br0", "type", "bridge", "stp_state", "1")
+    bench.switch.ip("link", "set", "port1", "master", "br0")
+    is_over(bridge, "relay-not-offered", port="port1")
+    assert bridge.terminate() == 0
+    bench.switch.ip("link", "delete", "br0")

@@ -1,6 +1,7 @@
 """VSI types: what a bridge port grants, and that the kernel enforces what it has granted."""
 
 import itertools
+import re
 import signal
 import uuid
 
@@ -256,6 +257,27 @@ def test_another_database_while_it_runs(bench):
     assert bench.passes(STRANGER)
 
 
+def test_OPS_116_lines_of_the_bridge_have_the_fields_of_a_vsi(bench):
+    """OPS-116 A grant, a refusal with its cause, and a VSI that is taken back: each is one line with address, type, manager and station."""
+    station = re.search(r"EVB station found.* chassis=(\S+)", bench.bridge.process.output())[1]
+    vsi = bench.associate(GUEST, 100, "--manager", 5)
+    facts = rf'vsi=%s mac={GUEST} type="%d v0" manager=5 .*who="station {station}"'
+
+    def lines(pattern):
+        return re.findall(rf"^.*(?:{pattern}).*$", bench.bridge.process.output(), re.M)
+    granted, = lines(f"VSI associated .*{vsi}")
+    assert re.search(facts % (vsi, 100), granted) and " type-name=web" in granted, granted
+    other = str(uuid.uuid4())
+    assert bench.station.ctl("vsi", "associate", other, "--port", "uplink0", "--type", 999, "--manager", 5, "--filter", f"mac={GUEST}").returncode == FAILED
+    refused, = lines(f"not admitted|refused .*{other}")
+    assert re.search(r" warning VSI refused port=port0 reason=other-failure " + facts % (other, 999), refused), refused
+    assert re.search(r' cause="[^"]*999[^"]*" ', refused), refused
+    bench.reload({"types": [{"type": 101}]})
+    eventually(lambda: bench.bridge.vsi(vsi) is None, 5, "its type is gone")
+    revoked, = lines("VSI revoked")
+    assert re.search(r' warning VSI revoked port=port0 reason="[^"]+" ' + facts % (vsi, 100), revoked), revoked
+
+
 def test_check_config_reads_the_types(bench):
     bench.write({"types": [{"type": 1, "vlan": 5}], "colour": "blue"})
     from lab.evbd import binary
@@ -309,3 +331,46 @@ class _Typed:
 
     def associate(self, vsi, *words, **changes):
         return self.station.associate(vsi, *words, type_id=100, **changes)
+
+
+def test_OPS_614_traffic_of_vsis_is_counted_at_the_switch(bench):
+    """Both ways, by address, in frames of 60 octets; what rules drop is counted for the port; a restart of evbd loses nothing of it."""
+    vsi, other = bench.associate(), bench.associate(OTHER)
+    waiting = str(uuid.uuid4())
+    bench.station.ctl("vsi", "preassociate", waiting, "--port", "uplink0", "--type", 100, "--filter", "mac=52:54:00:11:22:55")
+    shown = lambda which=vsi: bench.bridge.ctl_json("vsi", "show", which)   # noqa: E731
+    count = lambda way, which=vsi: (lambda c: (c["frames"], c["octets"], c["drops"]))(shown(which)["traffic"][way])   # noqa: E731
+    dropped = lambda: bench.bridge.ctl_json("port", "show", "port0")["dropped"]["frames"]   # noqa: E731
+    assert shown()["trafficNote"] is None
+    assert shown(waiting)["traffic"] is None and shown(waiting)["trafficNote"] == "rules count from the association on"
+
+    sent, quiet, lost = count("sent"), count("sent", other), dropped()
+    for _ in range(3):
+        assert bench.passes(GUEST)
+    assert count("sent") == (sent[0] + 3, sent[1] + 180, None) and count("sent", other) == quiet
+    assert not bench.passes(STRANGER) and not bench.passes("52:54:00:11:22:55")
+    assert dropped() >= lost + 2
+    received = count("received")
+    for _ in range(2):
+        bench.far.wire.send(frame(bench.fence_mac, GUEST, payload=b"to the machine"))
+    eventually(lambda: count("received")[0] >= received[0] + 2, 5, "what goes out to it")
+    assert count("received") == (received[0] + 2, received[1] + 120, None) and count("received", other) == (0, 0, None)
+
+    # The counters are the kernel's: evbd may go and come.
+    before, lost = count("sent"), dropped()
+    assert bench.bridge.terminate() == 0
+    bench.wire.send(frame(GUEST, payload=b"meanwhile"))
+    bench.bridge.start()
+    eventually(lambda: bench.bridge.state(vsi) == "associated", 20, "it is associated again")
+    assert count("sent") == (before[0] + 1, before[1] + 60, None) and dropped() >= lost
+    text = bench.bridge.ctl("metrics", "--vsi").stdout
+    assert f'evbd_vsi_sent_frames_total{{port="port0",role="bridge",vsi="{vsi}"}} {before[0] + 1}\n' in text
+    assert 'evbd_port_dropped_frames_total{port="port0",role="bridge"} ' in text and waiting not in text
+    assert "evbd_vsi_" not in bench.bridge.ctl("metrics").stdout
+    said = bench.bridge.ctl("vsi", "show", vsi).stdout
+    assert f"Machine sent      {before[0] + 1} frames, {before[1] + 60} octets\n" in said, said
+
+    bench.deassociate(vsi)
+    assert bench.rules.elements("sentplain-port0") == bench.rules.elements("receivedplain-port0") == 1
+    bench.deassociate(other)
+    assert all(bench.rules.elements(f"{name}-port0") == 0 for name in ("sent", "sentplain", "received", "receivedplain"))

@@ -36,6 +36,10 @@ import Testing
             control: ControlSettings(
                 socket: "/a/b", group: "no", readOnly: ControlSettings.ReadOnly(socket: "/a/c", group: "adm")),
             libvirt: LibvirtSettings(enabled: false, pidFile: "/a/pid"), deassociateOnStop: true, logLevel: .trace)
+        var uplink = UplinkSettings(interface: "port0", role: .bridge)
+        (uplink.capacity, uplink.svids, uplink.bridge) = (2, 100...131, "br0")
+        uplink.template.role = .bridge
+        settings.uplinks = [uplink]
         settings.reloadEndsVSIs = true
         settings.limits = ResourceLimits(vsisPerPort: 1, vsis: 2, filterEntries: 3)
         return settings

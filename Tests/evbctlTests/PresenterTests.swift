@@ -153,7 +153,7 @@ import Testing
                 Manager  5
                 Type     4660 (0x1234), version 1
                 Filter   mac=52:54:00:00:c7:3e,vlan=100,pcp=5,group=7
-                         vlan=0
+                         VLAN: the port's own, untagged
                 Link     vm1 macvtap vepa
 
                 MIB OBJECT               VALUE
@@ -239,5 +239,39 @@ import Testing
         #expect(Units.time(milliseconds: 4_107_542_399_999) == "2100-02-28T23:59:59.999Z")
         #expect(Units.time(milliseconds: 4_107_542_400_000) == "2100-03-01T00:00:00.000Z")
         #expect(Units.time(milliseconds: .min) == "\(Int.min) ms")
+    }
+
+    @Test("OPS-314 a long line is broken between words where the terminal is narrower, and nothing of it is cut")
+    func longLines() {
+        let text = "PROBLEM: eth0: the MTU of eth0 is 68, and frames of ECP may have 576: ip link set eth0 mtu 1500"
+        #expect(Presenter.lines(text, width: nil) == [text] && Presenter.lines(text, width: text.count) == [text])
+        for width in [1, 9, 20, 40, 79, text.count - 1] {
+            let lines = Presenter.lines(text, width: width)
+            #expect(lines.joined(separator: " ").split(separator: " ") == text.split(separator: " "))
+            #expect(lines.dropFirst().allSatisfy { $0.hasPrefix("  ") && !$0.hasPrefix("   ") })
+            let longest = text.split(separator: " ").map(\.count).max() ?? 0
+            #expect(lines.allSatisfy { $0.count <= max(width, longest + 2) })
+        }
+        let problem = PortProblem(
+            kind: .mtuTooSmall, port: "eth0", message: "the MTU of eth0 is 68", hint: "ip link set eth0 mtu 1500")
+        let status = StatusReport(
+            daemon: DaemonStatus(version: "1", pid: 1, uptimeSeconds: 1), ports: [], notes: [], problems: [problem])
+        #expect(Presenter(colour: false, width: 40).status(status).contains("eth0 is 68: ip\n  link set eth0 mtu 1500"))
+        #expect(
+            Presenter(colour: false).status(status).contains(
+                "PROBLEM: eth0: the MTU of eth0 is 68: ip link set eth0 mtu 1500"))
+    }
+
+    @Test("OPS-315 where the switch has given no VLAN, vsi show says what that means")
+    func noVLAN() {
+        var vsi = Samples.fullVSI
+        vsi.filters = [VSIFilter(mac: "52:54:00:00:00:01", vlan: 0), VSIFilter(mac: "52:54:00:00:00:02", vlan: 7)]
+        func shown(_ state: VSIState) -> String {
+            vsi.state = state
+            return Presenter(colour: false).vsi(VSIDetails(vsi: vsi, vsidb: Samples.vsidb))
+        }
+        #expect(shown(.associated).contains("mac=52:54:00:00:00:01, VLAN: the port's own, untagged\n"))
+        #expect(shown(.associated).contains("mac=52:54:00:00:00:02,vlan=7\n"))
+        #expect(shown(.pending).contains("mac=52:54:00:00:00:01, VLAN: as the switch gives it\n"))
     }
 }

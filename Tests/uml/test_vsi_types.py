@@ -212,3 +212,42 @@ def test_SEC_32_no_second_tag_passes(cable):
         wire.send(frame(mac, payload=f"last {mac} {vlan}".encode(), vlan=vlan))
         eventually(lambda: any(f"last {mac} {vlan}".encode() in f.octets for f in far.wire.look()), 5, "what is allowed passes")
     assert [mark for mark in sent if any(mark in f.octets for f in far.wire.look())] == []
+
+
+def test_OPS_615_traffic_is_counted_in_each_vlan(cable):
+    """Frames with a tag count for the VSI in their VLAN, and those without for the VSI in the port's own; what another VLAN has is apart."""
+    bench = Vlans(cable)
+    far = Observer(cable, bench.switch)
+    for vlan in (10, 20):
+        bench.bridge_command("vlan", "add", "dev", "far0", "vid", vlan)
+    red, blue, native = bench.associate(ONE, 10), bench.associate(TWO, 20), bench.associate(THREE, 1)
+    wire = cable.host_wire()
+    seen = lambda vsi, way: bench.bridge.ctl_json("vsi", "show", vsi)["traffic"][way]   # noqa: E731
+    frames = lambda way: [seen(vsi, way)["frames"] for vsi in (red, blue, native)]   # noqa: E731
+
+    def add(way, send, counts):
+        before, octets = frames(way), seen(red, way)["octets"]
+        send()
+        wanted = [a + b for a, b in zip(before, counts)]
+        eventually(lambda: frames(way) == wanted, 5, f"{way}: {before} -> {frames(way)}, not {wanted}")
+        assert seen(red, way)["octets"] == octets + 64 * counts[0], "with the tag"
+
+    def up():
+        for _ in range(2):
+            wire.send(frame(ONE, vlan=10))
+        wire.send(frame(TWO, vlan=20))
+        for _ in range(3):
+            wire.send(frame(THREE))
+        # In VLANs that are not theirs.
+        wire.send(frame(ONE, vlan=20))
+        wire.send(frame(TWO))
+
+    def down():
+        far.wire.send(frame("02:00:00:00:cc:01", ONE, vlan=10))
+        for _ in range(2):
+            far.wire.send(frame("02:00:00:00:cc:01", TWO, vlan=20))
+        for _ in range(4):
+            far.wire.send(frame("02:00:00:00:cc:01", THREE))
+
+    add("sent", up, [2, 1, 3])
+    add("received", down, [1, 2, 4])

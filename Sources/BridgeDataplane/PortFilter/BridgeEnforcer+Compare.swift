@@ -91,7 +91,7 @@ extension BridgeEnforcer {
         guard let port = ports[name] else { return repair }
         do throws(EnforcementError) {
             // What nftables reads for one port grows with what all of them have.
-            let isComparable = ports.values.reduce(0) { $0 + $1.actual.count } <= comparison.itemsMax
+            let isComparable = ports.values.reduce(0) { $0 + $1.actual.enforcedCount } <= comparison.itemsMax
             if comparison.rules, isComparable { try compareRules(of: port, &repair) }
             if let collection = comparison.elements, isComparable { try compareElements(of: port, collection, &repair) }
         } catch {
@@ -113,7 +113,7 @@ extension BridgeEnforcer {
                 repair.outOfBridge = port.actual.keys.count { !$0.isRule }
                 return
             }
-            let isWhole = comparison.isWhole && port.actual.count <= comparison.wholeMax
+            let isWhole = comparison.isWhole && port.actual.enforcedCount <= comparison.wholeMax
             if isWhole { endFabric(port, settle(port.name, followFabric(port))) }
             missing = try isWhole ? self.missing(of: port, &repair) : gone(comparison.entries, of: port)
         } catch {
@@ -151,7 +151,7 @@ extension BridgeEnforcer {
             case .forwarding(let address, let vid): entries[Self.entry(address, vid)] == nil
             case .member(let vid): !members.contains(vid)
             case .quiet: learns == true
-            case .station, .untagged, .tagged, .rate, .served: false
+            case .station, .untagged, .tagged, .rate, .served, .sent, .received: false
             }
         }
     }
@@ -211,14 +211,14 @@ extension BridgeEnforcer {
         of port: Port, _ collection: PortRules.Collection, _ repair: inout Repair
     ) throws(EnforcementError) {
         let items = port.actual.filter { port.rules.collection(of: $0.key) == collection && port.isHolding($0.key) }
-        var listing = try? list(port.rules.listing(collection))
-        if listing == nil {
+        var found = try? impositions(collection, port.rules)
+        if found == nil {
             repair.hadLostRules = true
             try run(declarations(of: port))
-            listing = try list(port.rules.listing(collection))
+            found = try impositions(collection, port.rules)
         }
         guard !items.isEmpty else { return }
-        let listed = PortRules.impositions(collection, in: listing ?? "")
+        let listed = found ?? [:]
         let missing = items.filter { listed[$0.key] == nil }
         let additions = add(missing.map { Element(item: $0.key, command: port.rules.addition($0.key, $0.value)) })
         repair.elements = additions.count
@@ -254,12 +254,15 @@ extension BridgeEnforcer {
     /// Whether each chain has as many rules as it is to have.
     private func hasAllRules(_ port: Port) throws(EnforcementError) -> Bool {
         var counts = port.rules.ruleCounts
-        for types in chainUses.keys { counts[PortRules.chain(of: types)] = types.isEmpty ? 1 : 2 }
+        for types in chainUses.keys { counts[PortRules.chain(of: types)] = types.isEmpty ? 2 : 3 }
         for (chain, count) in counts {
             guard let listing = try? list("list chain \(PortRules.table) \(chain)"),
                 PortRules.ruleCount(in: listing) == count
             else { return false }
         }
-        return PortRules.ports(in: try list(PortRules.portsListing)).contains(port.name)
+        for listing in [PortRules.portsListing] + PortRules.counterListings {
+            guard let listed = try? list(listing), PortRules.ports(in: listed).contains(port.name) else { return false }
+        }
+        return true
     }
 }

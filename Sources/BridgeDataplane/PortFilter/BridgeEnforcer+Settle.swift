@@ -61,7 +61,7 @@ extension BridgeEnforcer {
         switch item {
         case .forwarding: 0
         case .member: 1
-        case .station, .untagged, .tagged, .rate, .served, .quiet: 2
+        case .station, .untagged, .tagged, .rate, .served, .quiet, .sent, .received: 2
         }
     }
 
@@ -137,7 +137,7 @@ extension BridgeEnforcer {
     func isForeign(_ item: Imposition, on port: Port) throws(EnforcementError) -> Bool {
         let index = port.index
         switch item {
-        case .station, .untagged, .tagged, .rate, .served: return false
+        case .station, .untagged, .tagged, .rate, .served, .sent, .received: return false
         case .member(let vid): return try netlink { try $0.vlans(portIndex: index) }.members.contains(vid)
         case .quiet: return try netlink { try $0.learns(portIndex: index) } == false
         case .forwarding(let address, let vid):
@@ -162,7 +162,7 @@ extension BridgeEnforcer {
     package func impose(_ item: Imposition, on port: Port) throws(EnforcementError) {
         let index = port.index
         switch item {
-        case .station, .untagged, .tagged, .rate, .served: break
+        case .station, .untagged, .tagged, .rate, .served, .sent, .received: break
         case .member(let vid): try netlink { try $0.setMember(portIndex: index, of: vid, true) }
         case .quiet: try netlink { try $0.setLearning(portIndex: index, false) }
         case .forwarding(let address, let vid):
@@ -180,7 +180,7 @@ extension BridgeEnforcer {
         let index = port.index
         guard index != 0 else { return }
         switch item {
-        case .station, .untagged, .tagged, .rate, .served: break
+        case .station, .untagged, .tagged, .rate, .served, .sent, .received: break
         case .member(let vid): try netlink { try $0.setMember(portIndex: index, of: vid, false) }
         case .quiet: try netlink { try $0.setLearning(portIndex: index, true) }
         case .forwarding(let address, let vid):
@@ -196,7 +196,7 @@ extension BridgeEnforcer {
         let index = port.index
         guard index != 0 else { return }
         switch item {
-        case .station, .untagged, .tagged, .rate, .served: break
+        case .station, .untagged, .tagged, .rate, .served, .sent, .received: break
         case .member, .quiet: try impose(item, on: port)
         case .forwarding(let address, let vid):
             guard let bridge = try netlink({ try $0.bridge(ofPort: index) }) else { return }

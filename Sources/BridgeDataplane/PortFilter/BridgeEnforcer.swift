@@ -131,11 +131,27 @@ package final class BridgeEnforcer {
     package func listed(_ rules: PortRules) throws(EnforcementError) -> ImpositionTable {
         var items = ImpositionTable()
         for collection in PortRules.Collection.allCases {
-            for (item, value) in PortRules.impositions(collection, in: try list(rules.listing(collection))) {
-                items[item] = value
-            }
+            for (item, value) in try impositions(collection, rules) { items[item] = value }
         }
         return items
+    }
+
+    /// What nftables has of one collection.
+    ///
+    /// - Throws: where there is no such collection.
+    func impositions(
+        _ collection: PortRules.Collection, _ rules: PortRules
+    ) throws(EnforcementError) -> [Imposition: ImpositionValue] {
+        guard collection.isCounting else {
+            return PortRules.impositions(collection, in: try list(rules.listing(collection)))
+        }
+        do throws(SystemError) {
+            let counts = try CounterReader(table: PortRules.tableName).elements(of: rules.name(collection))
+            let items = counts.keys.lazy.compactMap { PortRules.imposition(collection, key: $0) }
+            return Dictionary(items.map { ($0, .plain) }) { first, _ in first }
+        } catch {
+            throw EnforcementError(description: "nftables cannot list \(rules.name(collection)): \(error)")
+        }
     }
 
     /// Gives a port up: everything that evbd has imposed there is taken back, and whatever comes in passes again.

@@ -25,6 +25,8 @@ package struct PackedImposition: Hashable, Comparable, Sendable {
             case .tagged(nil, let vid): word(7, nil, vid)
             case .tagged(let address?, let vid): word(8, address, vid)
             case .quiet: word(9, nil, 0)
+            case .sent(let address, let vid): word(10, address, vid)
+            case .received(let address, let vid): word(11, address, vid)
             }
     }
 
@@ -41,7 +43,9 @@ package struct PackedImposition: Hashable, Comparable, Sendable {
         case 6: .untagged(address)
         case 7: .tagged(nil, vid)
         case 8: .tagged(address, vid)
-        default: .quiet
+        case 9: .quiet
+        case 10: .sent(address, vid)
+        default: .received(address, vid)
         }
     }
 
@@ -69,6 +73,8 @@ struct ImpositionValues: Sendable {
 package struct ImpositionTable: Sequence, Sendable {
     private var numbers: [PackedImposition: UInt32] = [:]
     private var values = ImpositionValues()
+    /// How many only count.
+    private var counters = 0
 
     init() {}
 
@@ -79,11 +85,17 @@ package struct ImpositionTable: Sequence, Sendable {
 
     var isEmpty: Bool { numbers.isEmpty }
     var count: Int { numbers.count }
+    /// Without those that only count.
+    var enforcedCount: Int { numbers.count - counters }
     var keys: some Sequence<Imposition> { numbers.keys.lazy.map(\.imposition) }
 
     subscript(_ item: Imposition) -> ImpositionValue? {
         get { numbers[PackedImposition(item)].map { values[$0] } }
-        set { numbers[PackedImposition(item)] = newValue.map { values.number(of: $0) } }
+        set {
+            let key = PackedImposition(item)
+            if item.isCounter, (numbers[key] == nil) != (newValue == nil) { counters += newValue == nil ? -1 : 1 }
+            numbers[key] = newValue.map { values.number(of: $0) }
+        }
     }
 
     package func makeIterator() -> AnyIterator<(key: Imposition, value: ImpositionValue)> {

@@ -21,12 +21,24 @@ package enum Imposition: Hashable, Sendable {
     case member(UInt16)
     /// The bridge learns nothing from what comes in by the port.
     case quiet
+    /// What comes in from this address in this VLAN is counted; VLAN 0 is what has no tag.
+    case sent(MACAddress, UInt16)
+    /// What goes out to it is counted.
+    case received(MACAddress, UInt16)
 
     /// Whether it is a rule for frames, which nftables has; the rest is the bridge's.
     var isRule: Bool {
         switch self {
-        case .station, .untagged, .tagged, .rate, .served: true
+        case .station, .untagged, .tagged, .rate, .served, .sent, .received: true
         case .forwarding, .member, .quiet: false
+        }
+    }
+
+    /// Whether it only counts, and lets nothing pass.
+    var isCounter: Bool {
+        switch self {
+        case .sent, .received: true
+        case .station, .untagged, .tagged, .rate, .served, .forwarding, .member, .quiet: false
         }
     }
 }
@@ -146,7 +158,10 @@ struct PortClaims {
         var vids: Set<UInt16> = []
         for item in inherited.items.lazy.map(\.imposition) {
             switch item {
-            case .tagged(let address?, let vid), .forwarding(let address, let vid):
+            // Untagged frames are of an address, whatever its VLANs.
+            case .sent(_, 0), .received(_, 0): break
+            case .tagged(let address?, let vid), .forwarding(let address, let vid), .sent(let address, let vid),
+                .received(let address, let vid):
                 if isMeant(address, vid) {
                     found.insert(item)
                     vids.insert(vid)
@@ -159,7 +174,7 @@ struct PortClaims {
             }
         }
         for address in wanted.keys where !others.addresses.contains(address) {
-            found.formUnion([.untagged(address), .rate(address)])
+            found.formUnion([.untagged(address), .rate(address), .sent(address, 0), .received(address, 0)])
         }
         for vid in vids.subtracting(others.vids) { found.formUnion([.member(vid), .served(vid)]) }
         return found.filter { inherited.value(of: PackedImposition($0)) != nil }
@@ -213,6 +228,35 @@ struct BridgeView: Sendable, Equatable {
     var vlans: Set<UInt16> = []
     /// The VLAN of untagged frames.
     var pvid: UInt16?
+
+    /// The tags that frames of a filter entry have on the wire: VLANs, and 0 for none.
+    func tags(of vid: UInt16) -> [UInt16] {
+        PortTags(filtersVLANs: filtersVLANs, pvid: pvid).tags(of: vid)
+    }
+}
+
+/// How a bridge port tells VLANs apart on the wire.
+package struct PortTags: Sendable, Equatable {
+    /// Whether the bridge tells VLANs apart.
+    package var filtersVLANs: Bool
+    /// The VLAN of untagged frames.
+    package var pvid: UInt16?
+
+    package init(filtersVLANs: Bool, pvid: UInt16?) {
+        self.filtersVLANs = filtersVLANs
+        self.pvid = pvid
+    }
+
+    /// The tags that frames of a filter entry have on the wire.
+    ///
+    /// - Parameter vid: the entry's VLAN; 0 is the port's own.
+    /// - Returns: VLANs, and 0 for frames without a tag. A bridge that does not tell VLANs apart takes untagged frames for any of
+    ///   them.
+    package func tags(of vid: UInt16) -> [UInt16] {
+        guard filtersVLANs else { return vid == 0 ? [0] : [0, vid] }
+        let own = vid != 0 ? vid : pvid ?? 0
+        return own == pvid ? [0, own] : [own]
+    }
 }
 
 /// A VSI's filter with what is to be imposed on it: what a grant asks of the kernel.
@@ -262,8 +306,12 @@ package struct GrantedFrames: Sendable, Equatable {
                 }
                 if let address = forwarded { items[.forwarding(address, 0)] = .plain }
             }
-            if let address = entry.macAddress, let rate = profile.octetsPerSecond {
-                items[.rate(address)] = .rate(rate)
+            if let address = entry.macAddress {
+                if let rate = profile.octetsPerSecond { items[.rate(address)] = .rate(rate) }
+                for vid in bridge.tags(of: entry.vid) {
+                    items[.sent(address, vid)] = .plain
+                    items[.received(address, vid)] = .plain
+                }
             }
         }
         return items

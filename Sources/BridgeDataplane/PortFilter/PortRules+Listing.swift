@@ -62,6 +62,28 @@ extension PortRules {
         case .served: return vid(key).map { (.served($0), value) }
         case .members: return vid(key).map { (.member($0), value) }
         case .quiet: return (.quiet, value)
+        case .sentTagged: return pair(key).map { (.sent($0, $1), value) }
+        case .sentPlain: return address(key).map { (.sent($0, 0), value) }
+        case .receivedTagged: return pair(key).map { (.received($0, $1), value) }
+        case .receivedPlain: return address(key).map { (.received($0, 0), value) }
+        }
+    }
+
+    /// What an element of a counting set stands for.
+    ///
+    /// - Parameters:
+    ///   - collection: the set.
+    ///   - key: its key as the kernel has it: an address, then, from a multiple of four octets on, a VLAN.
+    /// - Returns: nil for a key of another kind.
+    package static func imposition(_ collection: Collection, key: [UInt8]) -> Imposition? {
+        let isPlain = collection == .sentPlain || collection == .receivedPlain
+        guard key.count >= (isPlain ? 6 : 10) else { return nil }
+        let address = MACAddress(truncating: key.prefix(6).reduce(0) { $0 << 8 | UInt64($1) })
+        let vid = isPlain ? 0 : UInt16(key[8]) << 8 | UInt16(key[9])
+        switch collection {
+        case .sentTagged, .sentPlain: return .sent(address, vid)
+        case .receivedTagged, .receivedPlain: return .received(address, vid)
+        case .stations, .rates, .untagged, .tagged, .vlans, .open, .served, .forwarding, .members, .quiet: return nil
         }
     }
 

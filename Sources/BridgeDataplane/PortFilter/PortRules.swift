@@ -27,6 +27,8 @@ package struct PortRules {
 
     /// The command that lists the ports that there are rules for.
     static let portsListing = "list map \(table) ports"
+    /// Those that list the ports whose frames are counted as they go out, or are dropped.
+    static let counterListings = ["egress", "dropped"].map { "list map \(table) \($0)" }
 
     package let port: String
     /// The port's name as nft takes it as part of a name: what it would not take is hexadecimal after a slash.
@@ -59,11 +61,26 @@ package struct PortRules {
         case members
         /// The ledger: has the port where it learns nothing by evbd's will.
         case quiet
+        /// Addresses in VLANs whose frames are counted as they come in, and those of frames without a tag.
+        case sentTagged = "sent"
+        case sentPlain = "sentplain"
+        /// The same of frames that go out to them.
+        case receivedTagged = "received"
+        case receivedPlain = "receivedplain"
 
         var isMap: Bool {
             switch self {
             case .untagged, .tagged, .vlans, .open: true
             case .stations, .rates, .served, .forwarding, .members, .quiet: false
+            case .sentTagged, .sentPlain, .receivedTagged, .receivedPlain: false
+            }
+        }
+
+        /// Whether each element counts.
+        package var isCounting: Bool {
+            switch self {
+            case .sentTagged, .sentPlain, .receivedTagged, .receivedPlain: true
+            case .stations, .rates, .untagged, .tagged, .vlans, .open, .served, .forwarding, .members, .quiet: false
             }
         }
 
@@ -79,6 +96,9 @@ package struct PortRules {
             case .forwarding: "typeof ether saddr . vlan id;"
             case .served, .members: "typeof vlan id;"
             case .quiet: "type ifname;"
+            case .sentTagged: "typeof ether saddr . vlan id; counter;"
+            case .receivedTagged: "typeof ether daddr . vlan id; counter;"
+            case .sentPlain, .receivedPlain: "type ether_addr; counter;"
             }
         }
     }
@@ -86,6 +106,12 @@ package struct PortRules {
     package func name(_ collection: Collection) -> String { "\(collection.rawValue)-\(suffix)" }
 
     private var chain: String { "port-\(suffix)" }
+
+    /// The chain of what goes out by the port. It only counts.
+    private var departureChain: String { "to-\(suffix)" }
+
+    /// The counter of the port's frames that the rules drop. It is apart from these, so that it goes on when they are set up again.
+    package var dropCounter: String { "dropped-\(suffix)" }
 
     // MARK: The table and the port's part in it
 
@@ -97,41 +123,68 @@ package struct PortRules {
             "add chain \(Self.table) arriving { type filter hook prerouting priority filter; policy accept; }",
             "flush chain \(Self.table) arriving",
             "add rule \(Self.table) arriving iifname vmap @ports",
+            "add map \(Self.table) egress { type ifname : verdict; }",
+            "add map \(Self.table) dropped { type ifname : counter; }",
+            "add chain \(Self.table) departing { type filter hook postrouting priority filter; policy accept; }",
+            "flush chain \(Self.table) departing",
+            "add rule \(Self.table) departing oifname vmap @egress",
+            "add counter \(Self.table) \(dropCounter)",
             "add chain \(Self.table) \(chain)",
             "flush chain \(Self.table) \(chain)",
+            "add chain \(Self.table) \(departureChain)",
+            "flush chain \(Self.table) \(departureChain)",
         ]
         for collection in Collection.allCases {
             let kind = collection.isMap ? "map" : "set"
             lines.append("add \(kind) \(Self.table) \(name(collection)) { \(collection.declaration) }")
         }
         lines += rules.map { "add rule \(Self.table) \(chain) \($0)" }
+        lines += departureRules.map { "add rule \(Self.table) \(departureChain) \($0)" }
+        lines.append("add element \(Self.table) dropped { \"\(port)\" : \"\(dropCounter)\" }")
+        lines.append("add element \(Self.table) egress { \"\(port)\" : goto \(departureChain) }")
         lines.append("add element \(Self.table) ports { \"\(port)\" : goto \(chain) }")
         return lines.joined(separator: "\n")
     }
 
     /// The number of rules by the chains that the port's frames go through, but for those of EtherTypes.
-    package var ruleCounts: [String: Int] { ["arriving": 1, chain: rules.count] }
+    package var ruleCounts: [String: Int] {
+        ["arriving": 1, "departing": 1, chain: rules.count, departureChain: departureRules.count]
+    }
 
     private var rules: [String] {
-        [
+        let drop = "counter name \(dropCounter) drop"
+        return [
             // Of these addresses a bridge relays nothing (802.1Q 8.6.3); a Linux bridge without spanning tree would.
             "ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00 drop",
             // In front: what a bridge further on may take for a tag. Behind: any second tag.
-            "ether type { \(Self.list(Self.tagTypes.subtracting([0x8100]))) } counter drop",
-            "ether type 8021q vlan type { \(Self.list(Self.tagTypes)) } counter drop",
-            "meta protocol { \(Self.list(Self.tagTypes)) } counter drop",
-            // A station's own frames: untagged, or in a VLAN that a VSI here is in.
-            "ether type != 8021q ether saddr @\(name(.stations)) accept",
-            "ether type 8021q vlan id 0 ether saddr @\(name(.stations)) accept",
-            "ether type 8021q ether saddr @\(name(.stations)) vlan id @\(name(.served)) accept",
-            "ether saddr @\(name(.rates)) counter drop",
-            "ether type 8021q ether saddr . vlan id vmap @\(name(.tagged))",
-            "ether type 8021q vlan id vmap @\(name(.vlans))",
-            // A tag with VLAN 0 has a priority only.
-            "ether type 8021q vlan id != 0 counter drop",
-            "ether saddr vmap @\(name(.untagged))",
-            "iifname vmap @\(name(.open))",
-            "counter drop",
+            "ether type { \(Self.list(Self.tagTypes.subtracting([0x8100]))) } \(drop)",
+            "ether type 8021q vlan type { \(Self.list(Self.tagTypes)) } \(drop)",
+            "meta protocol { \(Self.list(Self.tagTypes)) } \(drop)",
+        ]
+            + Self.counting("saddr", name(.sentTagged), name(.sentPlain)) + [
+                // A station's own frames: untagged, or in a VLAN that a VSI here is in.
+                "ether type != 8021q ether saddr @\(name(.stations)) accept",
+                "ether type 8021q vlan id 0 ether saddr @\(name(.stations)) accept",
+                "ether type 8021q ether saddr @\(name(.stations)) vlan id @\(name(.served)) accept",
+                "ether saddr @\(name(.rates)) \(drop)",
+                "ether type 8021q ether saddr . vlan id vmap @\(name(.tagged))",
+                "ether type 8021q vlan id vmap @\(name(.vlans))",
+                // A tag with VLAN 0 has a priority only.
+                "ether type 8021q vlan id != 0 \(drop)",
+                "ether saddr vmap @\(name(.untagged))",
+                "iifname vmap @\(name(.open))",
+                "\(drop)",
+            ]
+    }
+
+    private var departureRules: [String] { Self.counting("daddr", name(.receivedTagged), name(.receivedPlain)) }
+
+    /// Rules without a verdict: frames go on, and what finds an element is counted there.
+    private static func counting(_ address: String, _ tagged: String, _ plain: String) -> [String] {
+        [
+            "ether type 8021q ether \(address) . vlan id @\(tagged)",
+            "ether type 8021q vlan id 0 ether \(address) @\(plain)",
+            "ether type != 8021q ether \(address) @\(plain)",
         ]
     }
 
@@ -142,8 +195,11 @@ package struct PortRules {
     /// Takes all of the port's rules away: whatever comes in by it passes then.
     package var removal: String {
         var lines = [
-            "delete element \(Self.table) ports { \"\(port)\" }", "flush chain \(Self.table) \(chain)",
-            "delete chain \(Self.table) \(chain)",
+            "delete element \(Self.table) ports { \"\(port)\" }", "delete element \(Self.table) egress { \"\(port)\" }",
+            "delete element \(Self.table) dropped { \"\(port)\" }",
+            "flush chain \(Self.table) \(chain)", "delete chain \(Self.table) \(chain)",
+            "flush chain \(Self.table) \(departureChain)", "delete chain \(Self.table) \(departureChain)",
+            "delete counter \(Self.table) \(dropCounter)",
         ]
         for collection in Collection.allCases {
             lines.append("delete \(collection.isMap ? "map" : "set") \(Self.table) \(name(collection))")
@@ -183,15 +239,23 @@ package struct PortRules {
         case .served: .served
         case .member: .members
         case .quiet: .quiet
+        case .sent(_, 0): .sentPlain
+        case .sent: .sentTagged
+        case .received(_, 0): .receivedPlain
+        case .received: .receivedTagged
         }
     }
 
     private func element(_ item: Imposition) -> (Collection, key: String) {
         let key =
             switch item {
-            case .station(let address), .rate(let address), .untagged(let address?): "\(address)"
+            case .station(let address), .rate(let address), .untagged(let address?), .sent(let address, 0),
+                .received(let address, 0):
+                "\(address)"
             case .untagged(nil), .quiet: "\"\(port)\""
-            case .tagged(let address?, let vid), .forwarding(let address, let vid): "\(address) . \(vid)"
+            case .tagged(let address?, let vid), .forwarding(let address, let vid), .sent(let address, let vid),
+                .received(let address, let vid):
+                "\(address) . \(vid)"
             case .tagged(nil, let vid), .served(let vid), .member(let vid): "\(vid)"
             }
         return (collection(of: item), key)
@@ -218,10 +282,15 @@ package struct PortRules {
 
     static func chainDeclaration(of etherTypes: Set<UInt16>) -> String {
         let chain = chain(of: etherTypes)
-        var lines = ["add chain \(table) \(chain)", "flush chain \(table) \(chain)"]
+        var lines = [
+            "add map \(table) dropped { type ifname : counter; }", "add chain \(table) \(chain)",
+            "flush chain \(table) \(chain)",
+        ]
         if !etherTypes.isEmpty {
             lines.append("add rule \(table) \(chain) meta protocol { \(list(etherTypes)) } accept")
         }
+        // All ports share the chain. A rule whose map has no such port ends there: it must not be the one that drops.
+        lines.append("add rule \(table) \(chain) counter name iifname map @dropped")
         lines.append("add rule \(table) \(chain) counter drop")
         return lines.joined(separator: "\n")
     }

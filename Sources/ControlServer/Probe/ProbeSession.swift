@@ -13,16 +13,24 @@ final class ProbeSession {
     /// A type that no bridge should know.
     private static let unknownType: (id: UInt32, version: UInt8) = (0xFF_FFFF, 255)
 
-    private enum Phase: CaseIterable {
-        case preAssociate, associate, unknownChange, unknownType, batch, release
+    /// The longest trial of the keep-alive period.
+    private static let trialMax = Interval.seconds(600)
+
+    private typealias Phase = ProbeReport.Phase
+
+    /// What a probe has found.
+    struct Findings {
+        var steps: [ProbeReport.Step]
+        var isComplete: Bool
+        var keepAliveTrial: ProbeReport.KeepAliveTrial?
     }
 
     private let port: any StationPortControl
     private let call: ProbeRequest
     private let manager: VSIManagerID
-    private let client: String
+    private let requester = Requester.current?.probing
     private let timers: Timers
-    private let completion: (Result<([ProbeReport.Step], Bool), ControlError>) -> Void
+    private let completion: (Result<Findings, ControlError>) -> Void
     private var timer: Timers.Timer?
     private let vsiIDs: [VSIID]
     private let firstAddress: UInt64
@@ -32,22 +40,23 @@ final class ProbeSession {
     private var awaited: Set<VSIID> = []
     private var beganAt: Instant?
     private var isOver = false
+    /// Since when the VSI that gets no keep-alive is associated.
+    private var silentSince: Instant?
+    private var trial: ProbeReport.KeepAliveTrial?
     private var isComplete = true
     /// What a step began with, so that an end that is late does not count for the next.
     private var turn = 0
 
     init(
-        _ port: any StationPortControl, _ call: ProbeRequest, _ manager: VSIManagerID, by client: String,
-        timers: Timers,
-        completion: @escaping (Result<([ProbeReport.Step], Bool), ControlError>) -> Void
+        _ port: any StationPortControl, _ call: ProbeRequest, _ manager: VSIManagerID, timers: Timers,
+        completion: @escaping (Result<Findings, ControlError>) -> Void
     ) {
         self.port = port
         self.call = call
         self.manager = manager
-        self.client = "\(client), by evbctl probe"
         self.timers = timers
         self.completion = completion
-        vsiIDs = (0..<call.vsis).map { _ in
+        vsiIDs = (0..<call.vsis + (call.keepAlive ? 1 : 0)).map { _ in
             // A random UUID after RFC 9562, so that no other VSI has it.
             VSIID(
                 format: .uuid, high: UInt64.random(in: .min ... .max) & ~0xF000 | 0x4000,
@@ -59,7 +68,7 @@ final class ProbeSession {
 
     func start() {
         timer = timers.timer { [weak self] in self?.giveUp() }
-        timer?.set(timers.now + Self.patience)
+        timer?.set(timers.now + Self.patience + (call.keepAlive ? Self.trialMax : Interval(nanoseconds: 0)))
         port.onTrail = { [weak self] in self?.take($0, at: $1) }
         next()
     }
@@ -92,29 +101,37 @@ final class ProbeSession {
         let first = vsiIDs[0]
         let isBound = port.vsiState(first).map { $0 == .preassociated || $0 == .associated } ?? false
         switch phase {
-        case .preAssociate: ask("pre-associate a VSI", [first], .preAssociated)
+        case .preAssociate: ask(phase, "pre-associate a VSI", [first], .preAssociated)
         case .associate:
             guard isBound else { return next() }
-            ask("associate it", [first], .associated)
+            ask(phase, "associate it", [first], .associated)
         case .unknownChange:
             guard port.vsiState(first) == .associated else { return next() }
-            ask("change it to a type that does not exist", [first], .associated, type: Self.unknownType)
+            ask(phase, "change it to a type that does not exist", [first], .associated, type: Self.unknownType)
         case .unknownType:
-            ask("pre-associate with a type that does not exist", [vsiIDs[1]], .preAssociated, type: Self.unknownType)
-        case .batch:
-            let rest = vsiIDs.filter { port.vsiState($0) == nil }
             ask(
+                phase, "pre-associate with a type that does not exist", [vsiIDs[1]], .preAssociated,
+                type: Self.unknownType)
+        case .batch:
+            let rest = vsiIDs.prefix(call.vsis).filter { port.vsiState($0) == nil }
+            // A bridge that grants types that do not exist may have all of them already.
+            guard !rest.isEmpty else { return next() }
+            ask(
+                phase,
                 rest.count == 1 ? "pre-associate one more VSI" : "pre-associate \(rest.count) VSIs at once", rest,
                 .preAssociated)
+        case .silence:
+            guard call.keepAlive else { return next() }
+            ask(phase, "associate one that gets no keep-alive", Array(vsiIDs.suffix(1)), .associated)
         case .release: release()
         }
     }
 
     private func ask(
-        _ name: String, _ asked: [VSIID], _ target: EVBProtocol.VSIRequest.Target,
+        _ phase: Phase, _ name: String, _ asked: [VSIID], _ target: EVBProtocol.VSIRequest.Target,
         type: (id: UInt32, version: UInt8)? = nil
     ) {
-        steps.append(ProbeReport.Step(name: name, asked: asked.count))
+        steps.append(ProbeReport.Step(phase, name: name, asked: asked.count))
         awaited = Set(asked)
         let begun = turn
         for vsiID in asked {
@@ -122,14 +139,15 @@ final class ProbeSession {
             let entry = FilterEntry(
                 vid: UInt16(clamping: call.vlan), macAddress: MACAddress(truncating: firstAddress | index))
             do {
-                let request = EVBProtocol.VSIRequest(
+                var request = EVBProtocol.VSIRequest(
                     vsiID: vsiID, target: target, managerID: manager,
                     typeID: type?.id ?? UInt32(clamping: call.typeID),
                     typeVersion: type?.version ?? UInt8(clamping: call.typeVersion),
                     filter: try FilterInfo(checking: [entry]),
                     persistence: .once)
-                try port.request(request, link: nil, owner: .probe, by: client) { [weak self] _ in
-                    self?.ended(vsiID, begun)
+                request.isKeptAlive = phase != .silence
+                try Requester.$current.withValue(requester) {
+                    try port.request(request, link: nil, owner: .probe) { [weak self] _ in self?.ended(vsiID, begun) }
                 }
             } catch {
                 set { $0.outcome = "not asked: \(error)" }
@@ -140,13 +158,13 @@ final class ProbeSession {
 
     private func release() {
         let held = vsiIDs.filter { port.vsiState($0) != nil }
-        steps.append(ProbeReport.Step(name: "de-associate all", asked: held.count))
+        steps.append(ProbeReport.Step(.release, name: "de-associate all", asked: held.count))
         guard !held.isEmpty else { return next() }
         awaited = Set(held)
         let begun = turn
         for vsiID in held {
             do {
-                try port.withdraw(vsiID, by: client) { [weak self] _ in self?.ended(vsiID, begun) }
+                try withdraw(vsiID) { [weak self] _ in self?.ended(vsiID, begun) }
             } catch {
                 ended(vsiID, begun)
             }
@@ -155,17 +173,59 @@ final class ProbeSession {
 
     private func ended(_ vsiID: VSIID, _ begun: Int) {
         guard begun == turn, awaited.remove(vsiID) != nil, awaited.isEmpty else { return }
-        // In a turn of its own: this may be the middle of a request.
+        goOn(after: Interval(nanoseconds: 0)) { $0.steps.last?.phase == .silence ? $0.waitInSilence() : $0.next() }
+    }
+
+    /// Does something later, in a turn of its own, as this may be the middle of a request; unless another step has begun by then.
+    private func goOn(after pause: Interval, _ body: @escaping (ProbeSession) -> Void) {
+        let begun = turn
         let following = timers.timer { [weak self] in
             guard let self, turn == begun else { return }
             self.following = nil
-            next()
+            body(self)
         }
         self.following = following
-        following.set(timers.now)
+        following.set(timers.now + pause)
     }
 
     private var following: Timers.Timer?
+
+    // MARK: Silence
+
+    /// After how long the bridge has to take back a VSI of which it hears nothing.
+    private var keepAliveTimeout: Interval {
+        let status = port.status
+        guard status.dialect != .draft else { return ProtocolTimes.draft.keepAliveTimeout }
+        func number(_ value: Int) -> UInt8 { UInt8(clamping: value) }
+        let timers = status.timers
+        return OperationalTimers(
+            retries: number(timers.retries), rte: number(timers.rte), rwd: number(timers.rwd), rka: number(timers.rka)
+        ).keepAliveTimeout
+    }
+
+    /// Waits for the bridge to take the VSI back, somewhat longer than it may, if it has granted it.
+    private func waitInSilence() {
+        guard let vsiID = vsiIDs.last, port.vsiState(vsiID) == .associated else { return next() }
+        let timeout = keepAliveTimeout
+        let patience = timeout * 5 / 4 + .seconds(1)
+        guard patience <= Self.trialMax else {
+            set { $0.outcome = "not tried: by RKA the bridge waits for \(timeout.nanoseconds / 1_000_000_000) s" }
+            return next()
+        }
+        silentSince = timers.now
+        goOn(after: patience) { $0.endSilence(hasDropped: false) }
+    }
+
+    private func endSilence(hasDropped: Bool) {
+        guard let since = silentSince else { return }
+        silentSince = nil
+        func milliseconds(_ interval: Interval) -> Int { Int(clamping: interval.nanoseconds / 1_000_000) }
+        let waited = milliseconds(timers.now.since(since))
+        trial = ProbeReport.KeepAliveTrial(
+            expectedMilliseconds: milliseconds(keepAliveTimeout), waitedMilliseconds: waited,
+            droppedMilliseconds: hasDropped ? waited : nil)
+        goOn(after: Interval(nanoseconds: 0)) { $0.next() }
+    }
 
     // MARK: Measuring
 
@@ -199,6 +259,7 @@ final class ProbeSession {
             case .mismatched:
                 answers += 1
                 set { $0.outcome = "mismatched" }
+            case .takenBack where silentSince != nil && entry.vsiID == vsiIDs.last: endSilence(hasDropped: true)
             case .takenBack:
                 answers += 1
                 set { $0.outcome = "taken-back" }
@@ -226,7 +287,7 @@ final class ProbeSession {
     private func finish() {
         guard !isOver else { return }
         end()
-        completion(.success((steps, isComplete)))
+        completion(.success(Findings(steps: steps, isComplete: isComplete, keepAliveTrial: trial)))
     }
 
     /// Whatever is left goes.
@@ -236,6 +297,10 @@ final class ProbeSession {
         timer = nil
         following = nil
         port.onTrail = nil
-        for vsiID in vsiIDs where port.vsiState(vsiID) != nil { try? port.withdraw(vsiID, by: client, waiter: nil) }
+        for vsiID in vsiIDs where port.vsiState(vsiID) != nil { try? withdraw(vsiID, waiter: nil) }
+    }
+
+    private func withdraw(_ vsiID: VSIID, waiter: RequestWaiter?) throws {
+        try Requester.$current.withValue(requester) { try port.withdraw(vsiID, because: nil, waiter: waiter) }
     }
 }

@@ -14,10 +14,15 @@ final class ConfigurationLoader {
     private let logger: Logger
     /// The file is being read.
     private var reading: BackgroundTask<Reading>?
+    private struct Waiter {
+        let isLook: Bool
+        let completion: Completion
+    }
+
     /// Those who wait for what is being read.
-    private var waiting: [Completion] = []
+    private var waiting: [Waiter] = []
     /// Those who came while it was being read already: the file may have changed since that began.
-    private var late: [Completion] = []
+    private var late: [Waiter] = []
 
     init(path: String, loop: EventLoop, logger: Logger) {
         self.path = path
@@ -27,10 +32,13 @@ final class ConfigurationLoader {
 
     /// Reads the file; once more if it is being read already.
     ///
-    /// - Parameter completion: is called with what the file says, on the thread of the loop. Mistakes are in the log.
-    func load(then completion: @escaping Completion) {
-        guard reading == nil else { return late.append(completion) }
-        waiting = [completion]
+    /// - Parameters:
+    ///   - isLook: whether the file is not to be taken, so that its mistakes are nothing for the log.
+    ///   - completion: is called with what the file says, on the thread of the loop.
+    func load(isLook: Bool = false, then completion: @escaping Completion) {
+        let waiter = Waiter(isLook: isLook, completion: completion)
+        guard reading == nil else { return late.append(waiter) }
+        waiting = [waiter]
         read()
     }
 
@@ -49,13 +57,13 @@ final class ConfigurationLoader {
 
     private func loaded(_ result: Reading) {
         reading = nil
-        if case .failure(let mistakes) = result {
+        if case .failure(let mistakes) = result, waiting.contains(where: { !$0.isLook }) {
             logger.alert(.reloadRefused).error(
                 "the configuration has mistakes, the old one stays", metadata: ["mistakes": "\(mistakes)"])
         }
         let ended = waiting
         (waiting, late) = (late, [])
-        for completion in ended { completion(result) }
+        for waiter in ended { waiter.completion(result) }
         if reading == nil, !waiting.isEmpty { read() }
     }
 }

@@ -60,6 +60,7 @@ extension VDPStation {
     /// Starts the time of the next keep-alive.
     mutating func startKeepAlive(_ slot: Int, at now: Instant) {
         guard let peer, let vsi = slots[slot] else { return }
+        guard vsi.request.isKeptAlive else { return setWait(slot, .none) }
         slots[slot]?.keepAlives = vsi.keepAlives &+ 1
         let period = keepAlivePeriod(vsi, peer)
         let share = keepAliveShare(period, scatter: Self.scatter(UInt64(slot), vsi.keepAlives))

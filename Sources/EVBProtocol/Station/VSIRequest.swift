@@ -15,6 +15,8 @@ public struct VSIRequest: Hashable, Sendable {
     /// Organizationally specific TLVs to send along.
     public var organizational: [OrganizationalInformation]
     public var persistence: Persistence
+    /// Whether keep-alives hold it at the bridge. A probe does without, to see what the bridge does then.
+    public var isKeptAlive = true
 
     /// How far a VSI is to be bound; each includes those before it.
     public enum Target: Sendable, Hashable, Comparable {

@@ -5,7 +5,7 @@ package import Netlink
 
 /// What configuration and bridge make of the links of one port.
 package struct RelayPolicy: Equatable {
-    /// VEPA or VEB, as announced to the bridge.
+    /// What relays between the machines.
     package var edgeRelay: PortSettings.EdgeRelay
     /// What a VEPA's links do while the bridge does not reflect.
     package var fallback: PortSettings.Fallback
@@ -34,6 +34,7 @@ package struct RelayPolicy: Equatable {
     package var mode: MacvlanMode {
         switch (edgeRelay, fallback) {
         case (.veb, _): .bridge
+        case (.direct, _): .passthru
         case (.vepa, .bridge) where !isReflected: .bridge
         case (.vepa, _): .vepa
         }

@@ -9,7 +9,14 @@ struct Probe: ParsableCommand {
             Test VSIs with random VSIIDs and locally administered addresses are pre-associated, one by one and several at \
             once; one is associated, changed, and asked for with a type that does not exist, to see a refusal. All are \
             de-associated at the end, also when evbctl is interrupted. VSIs of machines are not touched. Give a type that the \
-            switch knows, or everything is refused. The table is worth sending to the makers of evbd, for each switch.
+            switch knows, or everything is refused. The last line says what the switch knows and what to ask its \
+            administrator for. The table is worth sending to the makers of evbd, for each switch.
+
+            --keep-alive tries, too, when the switch takes back a VSI that is not kept alive. That takes as long as the \
+            switch waits: half a minute by the default timers, and ten minutes at most.
+
+            EXIT STATUS
+              0 if the switch granted something of the type that was given, 1 if it refused all, 4 if it answered nothing.
 
             EXAMPLE
               evbctl probe eth0 --type 100 --type-version 1
@@ -35,10 +42,13 @@ struct Probe: ParsableCommand {
     @Option(help: ArgumentHelp("How many VSIs at once, 2 to 64.", valueName: "n"))
     var vsis = 8
 
+    @Flag(help: "Try when the switch takes back a VSI that is not kept alive.")
+    var keepAlive = false
+
     @OptionGroup var global: GlobalOptions
 
-    /// evbd gives up after 200 s.
-    private static let milliseconds = 230_000
+    /// evbd gives up after 200 s, and ten minutes later with `--keep-alive`.
+    private var milliseconds: Int { keepAlive ? 830_000 : 230_000 }
 
     func validate() throws {
         for (name, value, range) in [
@@ -51,9 +61,18 @@ struct Probe: ParsableCommand {
 
     func run() throws {
         let request = ProbeRequest(
-            port: interface, managerID: manager, typeID: type, typeVersion: typeVersion, vlan: vlan ?? 0, vsis: vsis)
-        try global.show(
-            .probe, request, "probe", as: ProbeReport.self, timeoutMilliseconds: Self.milliseconds
-        ) { $0.probe($1) }
+            port: interface, managerID: manager, typeID: type, typeVersion: typeVersion, vlan: vlan ?? 0, vsis: vsis,
+            keepAlive: keepAlive)
+        var verdict: ProbeReport.Verdict?
+        try global.withClient { client throws(ControlClientError) in
+            let answer = try client.call(.probe, request, timeoutMilliseconds: milliseconds)
+            verdict = try answer.value("probe", as: ProbeReport.self).verdict
+            try global.show(answer, "probe", as: ProbeReport.self) { $0.probe($1) }
+        }
+        switch verdict {
+        case .granted, .partly, nil: break
+        case .refused: throw ExitCode(Failure.Status.refused)
+        case .unanswered: throw ExitCode(Failure.Status.noAnswer)
+        }
     }
 }

@@ -30,6 +30,9 @@ struct TableOptions<Names: ColumnNames>: ParsableArguments {
         TableView(columns: columns, sort: sort ?? [], isReversed: reverse, hasHeading: !noHeaders, isWide: wide)
     }
 
+    /// Whether rows are put into another order than they come in.
+    var orders: Bool { sort?.isEmpty == false || reverse }
+
     /// Refuses what JSON would not show.
     func validate(json: Bool) throws {
         guard json, columns != nil || noHeaders || wide else { return }

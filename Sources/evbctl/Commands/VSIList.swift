@@ -75,6 +75,13 @@ struct VSIList: ParsableCommand {
 
     func run() throws {
         try global.withClient { client throws(ControlClientError) in
+            let asksLibvirt =
+                domain || (table.columns ?? []).contains("domain") || (table.sort ?? []).contains("domain")
+            // What is only passed on is not read.
+            if global.json, !asksLibvirt, !table.orders {
+                print(JSONValue.array(try items(client)).pretty)
+                return
+            }
             var rows: [(row: VSIRow, json: JSONValue)] = []
             try client.stream(
                 .listVSIs, request, timeoutMilliseconds: GlobalOptions.answerMilliseconds
@@ -84,11 +91,20 @@ struct VSIList: ParsableCommand {
                 rows += zip(page, items).map { (VSIRow(vsi: $0), $1) }
                 return true
             }
-            let asksLibvirt =
-                domain || (table.columns ?? []).contains("domain") || (table.sort ?? []).contains("domain")
             if asksLibvirt, !rows.isEmpty { addDomains(&rows) }
             show(rows, hasDomains: asksLibvirt)
         }
+    }
+
+    private func items(_ client: ControlClient) throws(ControlClientError) -> [JSONValue] {
+        var items: [JSONValue] = []
+        try client.stream(
+            .listVSIs, request, timeoutMilliseconds: GlobalOptions.answerMilliseconds
+        ) { answer throws(ControlClientError) in
+            if case .array(let page)? = answer.parameters["vsis"] { items += page }
+            return true
+        }
+        return items
     }
 
     /// Without an answer of libvirt the list is shown all the same, and standard error says what is missing.

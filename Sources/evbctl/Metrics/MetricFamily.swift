@@ -81,6 +81,13 @@ struct MetricFamily: Equatable {
         "From the first sending of an ECPDU to its acknowledgement, however often it was sent again", unit: "seconds",
         labels: portLabels)
 
+    static let droppedFrames = MetricFamily(
+        "evbd_port_dropped_frames", .counter, "Frames that the rules of VSI types have dropped on the port",
+        unit: "frames", labels: portLabels)
+    static let droppedOctets = MetricFamily(
+        "evbd_port_dropped_bytes", .counter, "Octets that the rules of VSI types have dropped on the port",
+        unit: "bytes", labels: portLabels)
+
     // MARK: VSIs
 
     /// What is counted of a VSI's traffic.
@@ -121,8 +128,8 @@ struct MetricFamily: Equatable {
     }
 
     private static let fixed = [
-        build, problem, up, peer, relayRequested, relayGranted, vsis, association, roundTrip, turn, longestTurn,
-        resident, virtual, descriptors, descriptorsMax, computed, started,
+        build, problem, up, peer, relayRequested, relayGranted, vsis, association, roundTrip, droppedFrames,
+        droppedOctets, turn, longestTurn, resident, virtual, descriptors, descriptorsMax, computed, started,
     ]
 
     /// All that there are, in the order in which they are printed.

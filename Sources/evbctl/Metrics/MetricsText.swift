@@ -62,11 +62,14 @@ struct MetricsText {
     /// Kinds that are known are there with 0 too: a series that comes and goes is no good for an alert.
     private mutating func addProblems() {
         head(.problem)
-        if let daemon { add(daemon.problems, known: StatusNote.Kind.allCases.map(\.rawValue), port: "") }
+        if let daemon { add(daemon.problems, known: Self.daemonProblems, port: "") }
         for port in ports {
             add(port.problems, known: PortProblem.Kind.allCases.map(\.rawValue), port: port.port.interface)
         }
     }
+
+    private static let daemonProblems =
+        StatusNote.Kind.allCases.map(\.rawValue) + [PortProblem.Kind.storeFailing.rawValue]
 
     private mutating func add(_ problems: [ProblemCount], known: [String], port: String) {
         var counts = Dictionary(known.map { ($0, 0) }) { first, _ in first }
@@ -100,6 +103,13 @@ struct MetricsText {
         ] {
             head(family)
             for port in ports { add(port[keyPath: histogram], family, Self.labels(port)) }
+        }
+        for (family, count) in [(MetricFamily.droppedFrames, \TrafficCounts.frames), (.droppedOctets, \.octets)] {
+            head(family)
+            for port in ports {
+                guard let dropped = port.dropped else { continue }
+                sample(family.sampleName, Self.labels(port), "\(dropped[keyPath: count])")
+            }
         }
     }
 

@@ -44,7 +44,8 @@ extension Presenter {
         let end = report.isComplete ? [] : ["The probe was given up, as the switch took too long."]
         let legend =
             "SENT and ANSWERS: ECPDUs, and the most VSIs in one. FIRST and LAST: answers after the first command."
-        return ([facts.rendered(colour: colour), table.rendered(colour: colour), legend] + end).joined(
+        let conclusion = report.conclusion.map { [sentence("Conclusion: \($0).", .heading)] } ?? []
+        return ([facts.rendered(colour: colour), table.rendered(colour: colour), legend] + end + conclusion).joined(
             separator: "\n\n")
     }
 

@@ -26,14 +26,14 @@ struct Presenter {
         problems.map { problem in
             let place = isPortKnown ? "" : problem.port.map { "\($0): " } ?? ""
             let age = problem.ageSeconds.map { " (for \(Units.uptime(seconds: $0)))" } ?? ""
-            return Cell("PROBLEM: \(place)\(problem.message): \(problem.hint)\(age)", .bad).rendered(colour: colour)
+            return sentence("PROBLEM: \(place)\(problem.message): \(problem.hint)\(age)", .bad)
         }
     }
 
     private func note(_ note: StatusNote) -> String {
         let place = note.port.map { "\($0): " } ?? ""
         let text = "\(note.isProblem ? "PROBLEM" : "NOTE"): \(place)\(note.message): \(note.hint)"
-        return Cell(text, note.isProblem ? .bad : .warning).rendered(colour: colour)
+        return sentence(text, note.isProblem ? .bad : .warning)
     }
 
     func ports(_ ports: [PortStatus], _ view: TableView = TableView()) -> String {
@@ -74,8 +74,10 @@ struct Presenter {
     func port(_ details: PortDetails) -> String {
         let port = details.port
         var facts = Table(heading: [])
-        facts.rows = [
-            [Cell("Port"), Cell(port.interface, .heading)], [Cell("Role"), Cell(port.role.rawValue)],
+        facts.rows = [[Cell("Port"), Cell(port.interface, .heading)]]
+        if let channel = port.channel { facts.rows.append([Cell("S-channel"), self.channel(channel)]) }
+        facts.rows += [
+            [Cell("Role"), Cell(port.role.rawValue)],
             [Cell("Link"), link(port)], [Cell("Dialect"), Cell(port.dialect.rawValue)],
             [Cell("EVB peer"), peer(port)], [Cell("Reflective relay"), relay(port.reflectiveRelay)],
             [Cell("Retries (R)"), Cell("\(port.timers.retries)")],
@@ -108,6 +110,9 @@ struct Presenter {
                 "\(ecp.txFrameCount) sent, \(ecp.txRetryCount) sent again, \(ecp.txFailures) given up, "
                     + "\(ecp.rxFrameCount) received, in \(Units.span(hundredths: details.counterDiscontinuity))"),
         ])
+        if let dropped = details.dropped {
+            facts.rows.append([Cell("Dropped by rules"), Cell(Self.traffic(dropped))])
+        }
         if let unknown = details.unknownAddresses, unknown.count > 0 {
             let rest = unknown.count - unknown.addresses.count
             let list = unknown.addresses.joined(separator: ", ") + (rest > 0 ? " and \(rest) more" : "")
@@ -116,9 +121,9 @@ struct Presenter {
         let warning = (port.misbehaviour == nil ? [] : [misbehaviour(port)]) + [drain(port)].compactMap(\.self)
         let problems = problems(details.problems, isPortKnown: true)
         return
-            (warning + problems + [
-                facts.rendered(colour: colour), tlvs(details.evbTLV), objects(details.managedObjects),
-            ])
+            (warning + problems + [facts.rendered(colour: colour)]
+            + (details.uplink.map(uplink) ?? [])
+            + [tlvs(details.evbTLV), objects(details.managedObjects)])
             .joined(separator: "\n\n")
     }
 
@@ -162,7 +167,7 @@ struct Presenter {
             [Cell("Type"), Cell("\(vsi.typeID) (0x\(String(vsi.typeID, radix: 16))), version \(vsi.typeVersion)")],
         ]
         for (index, filter) in vsi.filters.enumerated() {
-            facts.rows.append([Cell(index == 0 ? "Filter" : ""), Cell(Self.filter(filter))])
+            facts.rows.append([Cell(index == 0 ? "Filter" : ""), Cell(Self.filter(filter, of: vsi.state))])
         }
         let link = vsi.link.map { link in
             [link.name, link.kind?.rawValue, link.mode?.rawValue].compactMap(\.self).joined(separator: " ")
@@ -178,6 +183,8 @@ struct Presenter {
         if let traffic = details.traffic {
             facts.rows.append([Cell("Machine sent"), Cell(Self.traffic(traffic.sent))])
             facts.rows.append([Cell("Machine received"), Cell(Self.traffic(traffic.received))])
+        } else if let note = details.trafficNote {
+            facts.rows.append([Cell("Traffic"), Cell("not counted: \(note)", .faint)])
         }
         return
             (vsi.warnings.map(warning) + [facts.rendered(colour: colour), objects(details.managedObjects)])
@@ -199,7 +206,7 @@ struct Presenter {
     }
 
     private func warning(_ warning: VSIWarning) -> String {
-        Cell("WARNING: \(warning.message): \(warning.hint)", .warning).rendered(colour: colour)
+        sentence("WARNING: \(warning.message): \(warning.hint)", .warning)
     }
 
     func state(_ vsi: VSIStatus) -> Cell {
@@ -211,6 +218,17 @@ struct Presenter {
             case .deassociated: .bad
             }
         return Cell(vsi.state.rawValue, style)
+    }
+
+    /// An entry of a filter with what becomes of its frames where it names no VLAN: the bridge gives the type's (802.1Q 41.2.9), and
+    /// where it has given none frames are untagged, of the VLAN that the bridge's port has for such.
+    private static func filter(_ filter: VSIFilter, of state: VSIState) -> String {
+        guard filter.vlan == 0 else { return self.filter(filter) }
+        var rest = filter
+        rest.vlan = nil
+        let isGranted = state == .associated || state == .preassociated || state == .preassociatedRR
+        let vlan = isGranted ? "VLAN: the port's own, untagged" : "VLAN: as the switch gives it"
+        return [self.filter(rest), vlan].filter { !$0.isEmpty }.joined(separator: ", ")
     }
 
     static func filter(_ filter: VSIFilter) -> String {

@@ -162,6 +162,9 @@ extension EnforcementTests {
                 ("flush table \(table)", true, 0), ("flush chain \(table) ethertypes-0800", true, 0),
                 ("flush map \(table) untagged-\(port)", false, 2), ("delete set \(table) forwarding-\(port)", true, 2),
                 ("flush map \(table) ports", true, 0), ("delete table \(table)", true, 0),
+                ("flush set \(table) sentplain-\(port)", false, 2), ("flush map \(table) egress", true, 0),
+                ("flush chain \(table) to-\(port)", true, 0),
+                ("flush map \(table) dropped", true, 0),
             ]
             for (words, isLost, elements) in steps {
                 try bench.nftables.run(words)

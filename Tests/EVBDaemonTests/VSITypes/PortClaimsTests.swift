@@ -48,15 +48,18 @@ private func mac(_ number: UInt64) -> MACAddress { MACAddress(truncating: 0x5254
                 .tagged(mac(2), 20): .pass(nil), .forwarding(mac(2), 20): .plain,
                 .served(10): .plain, .served(20): .plain, .member(10): .plain, .member(20): .plain,
                 .station(mac(3)): .plain,
+                .sent(mac(1), 0): .plain, .sent(mac(1), 10): .plain, .received(mac(1), 20): .plain,
+                .received(mac(2), 20): .plain, .received(mac(2), 0): .plain,
             ])
         #expect(
             claims.inherited(of: [entry(1, 10)]) == [
-                .tagged(mac(1), 10), .forwarding(mac(1), 10), .served(10), .member(10),
+                .tagged(mac(1), 10), .forwarding(mac(1), 10), .served(10), .member(10), .sent(mac(1), 10),
             ])
         #expect(
             claims.inherited(of: [entry(1, 0)]) == [
                 .tagged(mac(1), 10), .tagged(mac(1), 20), .forwarding(mac(1), 10), .forwarding(mac(1), 20),
-                .untagged(mac(1)), .rate(mac(1)), .served(10), .member(10),
+                .untagged(mac(1)), .rate(mac(1)), .served(10), .member(10), .sent(mac(1), 0), .sent(mac(1), 10),
+                .received(mac(1), 20),
             ])
         #expect(claims.inherited(of: [entry(3, 0), entry(4, 10), FilterEntry(vid: 10)]).isEmpty)
     }
@@ -90,11 +93,13 @@ private func mac(_ number: UInt64) -> MACAddress { MACAddress(truncating: 0x5254
         #expect(
             try items([tagged], at: unaware) == [
                 .untagged(mac(1)): .pass(nil), .tagged(mac(1), 10): .pass(nil), .served(10): .plain,
-                .forwarding(mac(1), 0): .plain,
+                .forwarding(mac(1), 0): .plain, .sent(mac(1), 0): .plain, .received(mac(1), 0): .plain,
+                .sent(mac(1), 10): .plain, .received(mac(1), 10): .plain,
             ])
         #expect(
             try items([FilterEntry(vid: 0, macAddress: mac(1))], at: unaware) == [
-                .untagged(mac(1)): .pass(nil), .forwarding(mac(1), 0): .plain,
+                .untagged(mac(1)): .pass(nil), .forwarding(mac(1), 0): .plain, .sent(mac(1), 0): .plain,
+                .received(mac(1), 0): .plain,
             ])
     }
 
@@ -102,11 +107,12 @@ private func mac(_ number: UInt64) -> MACAddress { MACAddress(truncating: 0x5254
         #expect(
             try items([FilterEntry(vid: 10, macAddress: mac(1))], at: aware) == [
                 .member(10): .plain, .tagged(mac(1), 10): .pass(nil), .served(10): .plain,
-                .forwarding(mac(1), 10): .plain,
+                .forwarding(mac(1), 10): .plain, .sent(mac(1), 10): .plain, .received(mac(1), 10): .plain,
             ])
         let own: [Imposition: ImpositionValue] = [
             .member(1): .plain, .tagged(mac(1), 1): .pass(nil), .served(1): .plain, .untagged(mac(1)): .pass(nil),
-            .forwarding(mac(1), 1): .plain,
+            .forwarding(mac(1), 1): .plain, .sent(mac(1), 0): .plain, .received(mac(1), 0): .plain,
+            .sent(mac(1), 1): .plain, .received(mac(1), 1): .plain,
         ]
         #expect(try items([FilterEntry(vid: 1, macAddress: mac(1))], at: aware) == own)
         #expect(try items([FilterEntry(vid: 0, macAddress: mac(1))], at: aware) == own)
@@ -150,9 +156,9 @@ private func mac(_ number: UInt64) -> MACAddress { MACAddress(truncating: 0x5254
         let passing = try #require(rules.firstIndex { $0.contains("accept") || $0.contains("vmap") })
         let dropping = rules[..<passing]
         let others = "0x88a8, 0x88e7, 0x8926, 0x893f, 0x9100, 0x9200, 0x9300"
-        #expect(dropping.contains("ether type { \(others) } counter drop"))
+        #expect(dropping.contains("ether type { \(others) } counter name dropped-p0 drop"))
         for words in ["ether type 8021q vlan type", "meta protocol"] {
-            #expect(dropping.contains("\(words) { 0x8100, \(others) } counter drop"))
+            #expect(dropping.contains("\(words) { 0x8100, \(others) } counter name dropped-p0 drop"))
         }
         // A station's address lets no tagged frame pass but in the port's VLANs.
         for rule in rules where rule.contains("@stations-p0") {
@@ -160,13 +166,53 @@ private func mac(_ number: UInt64) -> MACAddress { MACAddress(truncating: 0x5254
                 rule.hasPrefix("ether type != 8021q ") || rule.hasPrefix("ether type 8021q vlan id 0 ")
                     || rule.contains("vlan id @served-p0"))
         }
-        #expect(rules.last == "counter drop")
+        #expect(rules.last == "counter name dropped-p0 drop")
     }
 
     @Test func namesThatNftablesTakes() throws {
         #expect(try #require(PortRules(port: "eth0.10")).name(.untagged) == "untagged-eth0/2e10")
         #expect(try #require(PortRules(port: "port-0")).name(.members) == "members-port-0")
         for name in ["a\"b", "a\\b", "a*", "a b", ""] where !name.isEmpty { #expect(PortRules(port: name) == nil) }
+    }
+
+    @Test("OPS-613 rules that count come before the first verdict by address, and have none themselves")
+    func counting() throws {
+        let lines = try #require(PortRules(port: "p0")).declaration.split(separator: "\n").map(String.init)
+        let rules = lines.filter { $0.hasPrefix("add rule bridge evbd port-p0 ") }
+        let counting = rules.indices.filter { rules[$0].contains("@sent") }
+        let accepting = try #require(rules.firstIndex { $0.contains("accept") || $0.contains("vmap") })
+        #expect(counting.count == 3 && counting.allSatisfy { $0 < accepting })
+        #expect(counting.allSatisfy { rules[$0].hasSuffix("@sent-p0") || rules[$0].hasSuffix("@sentplain-p0") })
+        let departing = lines.filter { $0.hasPrefix("add rule bridge evbd to-p0 ") }
+        #expect(departing.count == 3 && departing.allSatisfy { $0.contains("ether daddr") && $0.contains("@received") })
+        #expect(departing.allSatisfy { !$0.contains("accept") && !$0.contains("drop") })
+    }
+
+    @Test(
+        "OPS-613 the key of an element is read as the kernel has it; what is too short, or of another set, is nothing")
+    func keys() {
+        let octets: [UInt8] = [0x52, 0x54, 0, 0, 0, 1, 0, 0, 0x0F, 0xA0, 0, 0]
+        #expect(PortRules.imposition(.sentTagged, key: octets) == .sent(mac(1), 4000))
+        #expect(PortRules.imposition(.receivedTagged, key: octets) == .received(mac(1), 4000))
+        #expect(PortRules.imposition(.sentPlain, key: Array(octets.prefix(6))) == .sent(mac(1), 0))
+        #expect(PortRules.imposition(.receivedPlain, key: octets) == .received(mac(1), 0))
+        for count in 0..<10 { #expect(PortRules.imposition(.sentTagged, key: Array(octets.prefix(count))) == nil) }
+        for count in 0..<6 { #expect(PortRules.imposition(.sentPlain, key: Array(octets.prefix(count))) == nil) }
+        #expect(PortRules.imposition(.stations, key: octets) == nil)
+    }
+
+    @Test("OPS-613 an imposition that counts has a word of its own, and does not count as one that enforces")
+    func table() {
+        let items: [Imposition] = [
+            .sent(mac(1), 0), .sent(mac(1), 10), .received(mac(1), 0), .received(mac(1), 4094), .quiet,
+        ]
+        #expect(Set(items.map { PackedImposition($0) }).count == items.count)
+        #expect(items.allSatisfy { PackedImposition($0).imposition == $0 })
+        var table = ImpositionTable()
+        for item in items { (table[item], table[item]) = (.plain, .plain) }
+        #expect(table.count == 5 && table.enforcedCount == 1)
+        for item in items { (table[item], table[item]) = (nil, nil) }
+        #expect(table.isEmpty && table.enforcedCount == 0)
     }
 
     @Test func aChainsNameTellsItsEtherTypes() {

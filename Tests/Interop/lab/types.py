@@ -41,7 +41,7 @@ class Rules:
 
     def elements(self, name):
         """How many elements a set or map has."""
-        kind = "set" if name.split("-")[0] in ("stations", "rates", "served", "forwarding", "members") else "map"
+        kind = "set" if name.split("-")[0] in ("stations", "rates", "served", "forwarding", "members", "sent", "sentplain", "received", "receivedplain") else "map"
         said = run(*self.namespace.command("nft", "-j", "list", kind, "bridge", "evbd", name)).stdout
         inside = next(item[kind] for item in json.loads(said)["nftables"] if kind in item)
         return len(inside.get("elem", []))
