@@ -90,7 +90,7 @@ let package = Package(
         .target(
             name: "ChannelDataplane",
             dependencies: [
-                "Dataplane", "EVBTime", "EVBWire", "EventLoop", "Netlink", "Nftables", "LinuxSystem", logging,
+                "Dataplane", "EVBTime", "EVBWire", "EventLoop", "Netlink", "Nftables", "LinuxSystem", "EVBLog", logging,
             ],
             swiftSettings: strict),
 

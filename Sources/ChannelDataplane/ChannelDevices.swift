@@ -1,4 +1,5 @@
 package import Dataplane
+internal import EVBLog
 package import EVBTime
 package import EventLoop
 package import Logging
@@ -155,6 +156,20 @@ package final class ChannelDevices {
         keeper = self
         plan.channels = []
         compareSoon()
+    }
+
+    /// Takes back what an earlier evbd has left at interfaces that are no uplinks any more.
+    ///
+    /// - Parameters:
+    ///   - room: What all uplinks have in common.
+    ///   - logger: where trouble is logged.
+    ///   - isUplink: whether an interface is an uplink still.
+    package static func takeBack(_ room: Room, logger: Logger, unless isUplink: (String) -> Bool) {
+        let parents = Set(room.table.links(alias: UplinkPlan.alias).compactMap(\.parentIndex))
+        for uplink in parents.compactMap({ room.table[$0] }) where !isUplink(uplink.name) {
+            // Lives until all is taken back.
+            ChannelDevices(plan: ChannelPlan(uplink: uplink.name, side: .station), room, logger: logger).remove {}
+        }
     }
 
     /// evbd stops: all stays in force for the next evbd.
@@ -384,7 +399,7 @@ package final class ChannelDevices {
     private func take(_ listing: TrafficListing, _ step: UplinkStep) {
         let isInstalled = if case .installRules = step { true } else { false }
         if !isInstalled, case .unknown(let last?) = rules?.state, isPoorer(listing, than: last) {
-            logger.warning(
+            logger.alert(.enforcementFailed).warning(
                 "another program has removed evbd's tc rules of \(plan.uplink); putting them back",
                 metadata: ["uplink": "\(plan.uplink)"])
         }
@@ -432,7 +447,7 @@ package final class ChannelDevices {
         guard stepFailures[step] != failure else { return }
         stepFailures[step] = failure
         guard error.kind != .notFound || failures > 1 else { return }
-        logger.error(
+        logger.alert(.enforcementFailed).error(
             "\(failure.message); \(failure.hint)",
             metadata: ["uplink": "\(plan.uplink)", "channel": "\(failure.subject)"])
     }
@@ -467,7 +482,8 @@ package final class ChannelDevices {
             keeper = nil
             waiting.forEach { $0() }
         }
-        if forwarding == .present {
+        // Whether or not the uplink is a bridge's port by now.
+        if forwarding != .absent {
             _ = room.programmer.perform(ForwardingRule(uplink: plan.uplink).removal, of: plan.uplink) { _ in }
         }
         guard let uplink = room.table[plan.uplink] else { return done() }

@@ -1,5 +1,6 @@
 import Glibc
 import LinuxSystem
+import Logging
 import Netlink
 import NetnsSupport
 import Testing
@@ -237,6 +238,24 @@ extension ChannelDevicesSuites {
             #expect(try bench.listing().filters.count == 2 + 1 + 2 * 166)
             try bench.remove()
             #expect(try bench.listing() == TrafficListing() && bench.link("up0.c2") == nil)
+            _ = cable
+        }
+
+        @Test("SCH-118 what an earlier evbd left at an interface that is no uplink any more is taken back")
+        func leftovers() throws {
+            let cable = try Cable()
+            var first: ChannelBench? = try ChannelBench(ChannelBench.plan(("up0.a", 2, 10), ("up0.b", 3, 20)))
+            #expect(try first?.settle() == true)
+            first = nil
+            let other = try ChannelBench(ChannelBench.plan(("port0.a", 2, 10), uplink: "port0"))
+            #expect(try other.settle())
+            let room = ChannelDevices.Room(
+                programmer: other.queue, table: other.table, timers: other.timers, loop: other.loop)
+            let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+            ChannelDevices.takeBack(room, logger: logger) { $0 == "port0" }
+            #expect(try other.reach { try other.listing("up0") == TrafficListing() && other.link("up0.b") == nil })
+            #expect(other.link("up0.a") == nil && other.link("port0.a")?.isUp == true)
+            #expect(try !other.listing("port0").filters.isEmpty)
             _ = cable
         }
     }
