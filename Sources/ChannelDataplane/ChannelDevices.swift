@@ -1,8 +1,10 @@
 package import Dataplane
+internal import EVBLog
 package import EVBTime
 package import EventLoop
 package import Logging
 internal import Netlink
+internal import Nftables
 
 /// The devices of an uplink's S-channels, and the rules by which no frame gets from one channel into another: made as a plan wants
 /// it, kept so, and taken over from an earlier evbd without a moment without them.
@@ -29,7 +31,11 @@ package final class ChannelDevices {
     /// How far apart the rules are read again, as news of them may be lost.
     private let period: Interval
     /// The same step is taken again no sooner: two who fight over a link do so slowly.
+    /// Changes of devices that are given to the kernel's queue at a time.
+    private static let stepsMax = 32
     private static let patience = Interval.milliseconds(500)
+    /// The same for rules, without which frames may go astray.
+    private static let rulePatience = Interval.milliseconds(50)
     /// The pauses after a step has failed: the first, which doubles, and the last.
     private static let pauses = (first: Interval.seconds(1), last: Interval.seconds(32))
 
@@ -37,7 +43,10 @@ package final class ChannelDevices {
     private let logger: Logger
     private var plan: ChannelPlan
     private var phase = Phase.running
-    private var reconciler = Reconciler<UplinkStep>()
+    /// The steps under way: one about rules, or some about devices.
+    private var reconciler = Reconciler<[UplinkStep]>()
+    /// How many of the steps under way are not done.
+    private var outstanding = 0
     private var monitor: TrafficMonitor?
     private var watch: EventLoop.Watch?
     private var timer: Timers.Timer?
@@ -45,6 +54,10 @@ package final class ChannelDevices {
     private var isComparing = false
     /// The uplink whose rules are known, and these.
     private var rules: (index: Int32, state: UplinkState.Rules)?
+    /// The rule for what a bridge forwards to the uplink, where that is a bridge's port.
+    private var forwarding = UplinkState.Forwarding.unknown
+    private var tableMonitor: TableMonitor?
+    private var tableWatch: EventLoop.Watch?
     /// The devices as they were last, by name.
     private var seen: [String: (index: Int32, vlanID: UInt16)] = [:]
     /// Devices that have got their alias: of a device that is down the kernel sends no news of that.
@@ -55,7 +68,6 @@ package final class ChannelDevices {
     private var stepFailures: [UplinkStep: ChannelFailure] = [:]
 
     private struct Attempt {
-        var time: Instant
         var failures = 0
         /// Until when it is not taken again.
         var rest: Instant
@@ -146,13 +158,26 @@ package final class ChannelDevices {
         compareSoon()
     }
 
+    /// Takes back what an earlier evbd has left at interfaces that are no uplinks any more.
+    ///
+    /// - Parameters:
+    ///   - room: What all uplinks have in common.
+    ///   - logger: where trouble is logged.
+    ///   - isUplink: whether an interface is an uplink still.
+    package static func takeBack(_ room: Room, logger: Logger, unless isUplink: (String) -> Bool) {
+        let parents = Set(room.table.links(alias: UplinkPlan.alias).compactMap(\.parentIndex))
+        for uplink in parents.compactMap({ room.table[$0] }) where !isUplink(uplink.name) {
+            // Lives until all is taken back.
+            ChannelDevices(plan: ChannelPlan(uplink: uplink.name, side: .station), room, logger: logger).remove {}
+        }
+    }
+
     /// evbd stops: all stays in force for the next evbd.
     package func finish() {
         if case .removing(let waiting) = phase { waiting.forEach { $0() } }
         phase = .finished
         keeper = nil
-        watch?.cancel()
-        watch = nil
+        stopListening()
         timer = nil
         comparisonTimer = nil
         reconciler.reset()
@@ -171,15 +196,35 @@ package final class ChannelDevices {
 
     /// Hears no more news of rules, for tests.
     func deafen() {
-        watch?.cancel()
-        watch = nil
-        monitor = nil
+        stopListening()
     }
 
     private func compareAll() {
         comparisonTimer?.set(room.timers.now + period)
         if case .known(let last) = rules?.state { rules?.state = .unknown(last: last) }
+        if forwarding != .failed { forwarding = .unknown }
         compareSoon()
+    }
+
+    /// Hears of the rule for forwarded frames, once there is one.
+    private func listenToTables() {
+        guard tableMonitor == nil else { return }
+        // Where that fails the comparison finds what is missing.
+        guard
+            let monitor = try? TableMonitor(
+                table: ForwardingRule(uplink: plan.uplink).table, exceptBy: KernelWorker.threadName)
+        else { return }
+        tableMonitor = monitor
+        tableWatch = try? room.loop.watch(monitor.descriptor, for: .readable) { [weak self] _ in
+            guard let self, let tableMonitor, tableMonitor.drain(), forwarding != .failed else { return }
+            forwarding = .unknown
+            compareSoon()
+        }
+    }
+
+    private func stopListening() {
+        for watch in [watch, tableWatch] { watch?.cancel() }
+        (watch, tableWatch, monitor, tableMonitor) = (nil, nil, nil, nil)
     }
 
     /// Compares in a later turn of the loop: of many news at once, one is enough.
@@ -208,8 +253,8 @@ package final class ChannelDevices {
             return
         }
         note(settled: false)
-        history[next.step, default: Attempt(time: room.timers.now, rest: room.timers.now)].time = room.timers.now
-        perform(next.step, next.turn)
+        outstanding = next.step.count
+        for step in next.step { perform(step, next.turn) }
     }
 
     /// What the kernel has, by the table of links.
@@ -251,31 +296,46 @@ package final class ChannelDevices {
         }
         if rules?.index != uplink.index { rules = (uplink.index, .unknown(last: nil)) }
         state.rules = rules?.state ?? .unknown(last: nil)
+        state.isBridgePort = uplink.masterIndex.flatMap { room.table[$0] }?.kind == "bridge"
+        if state.isBridgePort { listenToTables() }
+        state.forwarding = forwarding
         return state
     }
 
-    /// The first step that is not to wait. One that waits holds up only what comes after it of the same device, and the rules hold up
-    /// that devices are set up.
-    private func choose(_ steps: [UplinkStep]) -> UplinkStep? {
+    /// The steps to take now: those that do not wait, up to the first about rules, which is taken alone.
+    private func choose(_ steps: [UplinkStep]) -> [UplinkStep]? {
         let now = room.timers.now
         isPending = !steps.isEmpty
-        let haveRulesFailed = rules?.state == .failed
-        stepFailures = stepFailures.filter { steps.contains($0.key) || haveRulesFailed && isRuleStep($0.key) }
+        let haveRulesFailed = rules?.state == .failed || forwarding == .failed
+        stepFailures = stepFailures.filter { steps.contains($0.key) || haveRulesFailed && $0.key.isAboutRules }
         var earliest: Instant?
         defer { timer?.set(earliest) }
+        var chosen: [UplinkStep] = []
         for step in steps {
-            guard let attempt = history[step], attempt.rest > now else { return step }
-            earliest = Instant.earliest(earliest, attempt.rest)
-        }
-        if case .failed = rules?.state, let rest = ruleRest {
-            guard rest > now else {
-                rules?.state = .unknown(last: nil)
-                ruleRest = nil
-                return rules.map { .readRules(index: $0.index) }
+            if let attempt = history[step], attempt.rest > now {
+                earliest = Instant.earliest(earliest, attempt.rest)
+            } else if step.isAboutRules {
+                return chosen.isEmpty ? [step] : chosen
+            } else {
+                chosen.append(step)
+                if chosen.count == Self.stepsMax { return chosen }
             }
-            earliest = Instant.earliest(earliest, rest)
         }
-        return nil
+        guard chosen.isEmpty else { return chosen }
+        return retriedRules(now, &earliest)
+    }
+
+    /// The step by which rules that have failed are tried again, once it is time.
+    private func retriedRules(_ now: Instant, _ earliest: inout Instant?) -> [UplinkStep]? {
+        guard let rest = ruleRest else { return nil }
+        guard rest <= now else {
+            earliest = Instant.earliest(earliest, rest)
+            return nil
+        }
+        ruleRest = nil
+        if forwarding == .failed { forwarding = .unknown }
+        if case .failed = rules?.state { rules?.state = .unknown(last: nil) }
+        return rules.map { [.readRules(index: $0.index)] }
     }
 
     /// Whether steps wait.
@@ -284,16 +344,9 @@ package final class ChannelDevices {
     private var ruleRest: Instant?
     private var ruleFailures = 0
 
-    private func isRuleStep(_ step: UplinkStep) -> Bool {
-        switch step {
-        case .readRules, .installRules: true
-        default: false
-        }
-    }
-
     // MARK: Steps
 
-    private func perform(_ step: UplinkStep, _ turn: Reconciler<UplinkStep>.Turn) {
+    private func perform(_ step: UplinkStep, _ turn: Reconciler<[UplinkStep]>.Turn) {
         func change(_ command: LinkCommand) {
             _ = room.programmer.submit(command, of: plan.uplink) { [weak self] result in
                 if case .success(let link?) = result, link.alias == UplinkPlan.alias { self?.marked.insert(link.index) }
@@ -306,6 +359,11 @@ package final class ChannelDevices {
                 self?.ended(step, turn, (answer ?? .failure(cancelled)).map { $0 })
             }
         }
+        func forward(_ operation: NftablesOperation) {
+            _ = room.programmer.perform(operation, of: plan.uplink) { [weak self] answer in
+                self?.ended(step, turn, self?.taken(answer) ?? .success(nil))
+            }
+        }
         switch step {
         case .mark(_, let index): change(.setAlias(index: index, UplinkPlan.alias))
         case .delete(_, let index): change(.delete(index: index))
@@ -315,22 +373,24 @@ package final class ChannelDevices {
         case .setMaster(_, let index, let bridge): change(.setMaster(index: index, bridgeIndex: bridge))
         case .readRules(let index): rule(.read(index: index))
         case .installRules(let index, let wanted): rule(.install(index: index, wanted))
+        case .readForwarding: forward(ForwardingRule(uplink: plan.uplink).reading)
+        case .installForwarding: forward(ForwardingRule(uplink: plan.uplink).installation)
         case .setUp(_, let index): change(.setUp(index: index, true))
         }
     }
 
     private func ended(
-        _ step: UplinkStep, _ turn: Reconciler<UplinkStep>.Turn, _ result: Result<TrafficListing?, NetlinkError>
+        _ step: UplinkStep, _ turn: Reconciler<[UplinkStep]>.Turn, _ result: Result<TrafficListing?, NetlinkError>
     ) {
-        guard reconciler.ended(turn) != nil else { return }
+        outstanding -= 1
         switch result {
         case .success(let listing):
             stepFailures[step] = nil
-            history[step]?.failures = 0
-            history[step]?.rest = isRuleStep(step) ? room.timers.now : room.timers.now + Self.patience
+            history[step] = Attempt(rest: room.timers.now + (step.isAboutRules ? Self.rulePatience : Self.patience))
             if let listing { take(listing, step) } else { logger.debug("S-channel: \(step)") }
         case .failure(let error): failed(step, error)
         }
+        guard outstanding == 0, reconciler.ended(turn) != nil else { return }
         // Of steps that are not planned any more nothing has to be known.
         if history.count > 4 * ChannelPlan.channelsMax { history = history.filter { $0.value.rest > room.timers.now } }
         compareSoon()
@@ -339,15 +399,31 @@ package final class ChannelDevices {
     private func take(_ listing: TrafficListing, _ step: UplinkStep) {
         let isInstalled = if case .installRules = step { true } else { false }
         if !isInstalled, case .unknown(let last?) = rules?.state, isPoorer(listing, than: last) {
-            logger.warning(
+            logger.alert(.enforcementFailed).warning(
                 "another program has removed evbd's tc rules of \(plan.uplink); putting them back",
                 metadata: ["uplink": "\(plan.uplink)"])
         }
         if isInstalled {
             ruleFailures = 0
-            stepFailures = stepFailures.filter { !isRuleStep($0.key) }
+            stepFailures = stepFailures.filter { !$0.key.isAboutRules }
         }
         rules?.state = .known(listing)
+    }
+
+    /// What has come of an operation on the rule for forwarded frames.
+    private func taken(_ answer: NftablesOperation.Answer?) -> Result<TrafficListing?, NetlinkError> {
+        switch answer {
+        case .listed(let listing): forwarding = ForwardingRule.stands(in: listing) ? .present : .absent
+        case .changed(let problems):
+            if let problem = problems.compactMap(\.self).first {
+                return .failure(NetlinkError(operation: "change nftables", kind: .other, reason: problem))
+            }
+            forwarding = .present
+            ruleFailures = 0
+        case nil:
+            return .failure(NetlinkError(operation: "change nftables", kind: .cancelled, reason: "The queue has ended"))
+        }
+        return .success(nil)
     }
 
     private func isPoorer(_ listing: TrafficListing, than last: TrafficListing) -> Bool {
@@ -358,18 +434,20 @@ package final class ChannelDevices {
         // What is gone is no failure: the table says so by the next comparison, or by news that come.
         guard error.kind != .cancelled else { return }
         let failures = (history[step]?.failures ?? 0) + 1
-        history[step]?.failures = failures
-        history[step]?.rest = room.timers.now + Self.pause(failures)
+        history[step] = Attempt(failures: failures, rest: room.timers.now + Self.pause(failures))
         let failure = ChannelFailure(step, error, uplink: plan.uplink)
-        if isRuleStep(step) {
+        if step.isAboutRules {
             ruleFailures += 1
-            rules?.state = .failed
+            switch step {
+            case .readForwarding, .installForwarding: forwarding = .failed
+            default: rules?.state = .failed
+            }
             ruleRest = room.timers.now + Self.pause(ruleFailures)
         }
         guard stepFailures[step] != failure else { return }
         stepFailures[step] = failure
         guard error.kind != .notFound || failures > 1 else { return }
-        logger.error(
+        logger.alert(.enforcementFailed).error(
             "\(failure.message); \(failure.hint)",
             metadata: ["uplink": "\(plan.uplink)", "channel": "\(failure.subject)"])
     }
@@ -399,11 +477,14 @@ package final class ChannelDevices {
         phase = .finished
         comparisonTimer = nil
         timer = nil
-        watch?.cancel()
-        watch = nil
+        stopListening()
         func done() {
             keeper = nil
             waiting.forEach { $0() }
+        }
+        // Whether or not the uplink is a bridge's port by now.
+        if forwarding != .absent {
+            _ = room.programmer.perform(ForwardingRule(uplink: plan.uplink).removal, of: plan.uplink) { _ in }
         }
         guard let uplink = room.table[plan.uplink] else { return done() }
         let isTaken = room.programmer.perform(RuleOperation.remove(index: uplink.index), of: plan.uplink) {

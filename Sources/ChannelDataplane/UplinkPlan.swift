@@ -14,7 +14,17 @@ package enum UplinkStep: Hashable, Sendable {
     case setMaster(String, index: Int32, bridgeIndex: Int32)
     case readRules(index: Int32)
     case installRules(index: Int32, UplinkRules)
+    case readForwarding
+    case installForwarding
     case setUp(String, index: Int32)
+
+    /// Whether the step is about rules: such a step is taken alone.
+    package var isAboutRules: Bool {
+        switch self {
+        case .readRules, .installRules, .readForwarding, .installForwarding: true
+        default: false
+        }
+    }
 
     /// The device or uplink that the step is about.
     package func subject(uplink: String) -> String {
@@ -23,7 +33,7 @@ package enum UplinkStep: Hashable, Sendable {
             .setMaster(let name, _, _), .setUp(let name, _):
             name
         case .create(let device): device.name
-        case .readRules, .installRules: uplink
+        case .readRules, .installRules, .readForwarding, .installForwarding: uplink
         }
     }
 }
@@ -39,7 +49,19 @@ package struct UplinkState: Sendable {
         case failed
     }
 
+    /// The rule for what a bridge forwards to the uplink.
+    package enum Forwarding: Equatable, Sendable {
+        case unknown
+        case absent
+        case present
+        /// As with the other rules.
+        case failed
+    }
+
     package var uplink: Link?
+    /// Whether the uplink is a port of a bridge.
+    package var isBridgePort = false
+    package var forwarding = Forwarding.unknown
     /// The devices of the plan's names, and all of evbd's at this uplink.
     package var devices: [String: Link] = [:]
     /// The bridges of the plan's names.
@@ -94,7 +116,7 @@ package struct UplinkPlan: Equatable {
             }
         }
         remove(channels, state, uplink)
-        let areRulesFailed = state.rules == .failed
+        let areRulesFailed = state.rules == .failed || state.isBridgePort && state.forwarding == .failed
         for one in placed where one.link.isUp && (one.channel.svid == nil || areRulesFailed) {
             steps.append(.setDown(one.channel.name, index: one.link.index))
         }
@@ -242,8 +264,19 @@ package struct UplinkPlan: Equatable {
         case .failed: return false
         case .unknown: steps.append(.readRules(index: uplink.index))
         case .known(let listing):
-            if rules.stand(in: listing) { return true }
+            if rules.stand(in: listing) { return isForwardingSettled(state) }
             steps.append(.installRules(index: uplink.index, rules))
+        }
+        return false
+    }
+
+    private mutating func isForwardingSettled(_ state: UplinkState) -> Bool {
+        guard state.isBridgePort else { return true }
+        switch state.forwarding {
+        case .present: return true
+        case .failed: break
+        case .unknown: steps.append(.readForwarding)
+        case .absent: steps.append(.installForwarding)
         }
         return false
     }

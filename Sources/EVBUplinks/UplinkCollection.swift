@@ -1,3 +1,4 @@
+internal import ChannelDataplane
 package import EVBModel
 package import EVBPorts
 package import EVBSettings
@@ -14,6 +15,8 @@ package final class UplinkCollection: ChannelDirectory {
     private var slots: [String: Slot] = [:]
     private var wanted: [UplinkSettings] = []
     private var isStopping = false
+    /// Whether what an earlier evbd may have left elsewhere has been taken back.
+    private var isTidy = false
     /// Finds the transport of the port on an interface.
     private let transport: (String) -> PortTransport?
 
@@ -41,6 +44,15 @@ package final class UplinkCollection: ChannelDirectory {
     ///   - leaving: ports that still give back what they hold: their channels go when they have.
     package func follow(_ uplinks: [UplinkSettings], leaving: Set<String>) {
         wanted = uplinks
+        if !isTidy {
+            isTidy = true
+            let room = ChannelDevices.Room(
+                programmer: surroundings.programmer, table: surroundings.table, timers: surroundings.timers,
+                loop: surroundings.loop)
+            ChannelDevices.takeBack(room, logger: surroundings.logger) { name in
+                uplinks.contains { $0.interface == name }
+            }
+        }
         for (interface, slot) in slots where !slot.isLeaving {
             let settings = uplinks.first { $0.interface == interface }
             if let settings, slot.controller.canFollow(settings) {

@@ -1,6 +1,3 @@
-import Dataplane
-import EVBTime
-import EventLoop
 import Glibc
 import LinuxSystem
 import Logging
@@ -9,108 +6,6 @@ import NetnsSupport
 import Testing
 
 @testable import ChannelDataplane
-
-/// Whether this kernel has 802.1ad devices; asked once, by making one.
-private let hasVLANs: Bool = {
-    guard inOwnNamespace, (try? run("ip link add probe-v type veth peer name probe-w")) != nil else { return false }
-    defer { try? run("ip link delete probe-v") }
-    return (try? runShell("ip link add link probe-v name probe-x type vlan proto 802.1ad id 2 2>/dev/null")) != nil
-}()
-
-/// An uplink `up0`, whose other end is `port0`, and what evbd has around its channels.
-private final class Bench {
-    let loop: EventLoop
-    let timers: Timers
-    let table: LinkTable
-    let queue: KernelQueue
-    private(set) var devices: ChannelDevices
-    private var timer: Timers.Timer?
-    private let period: Interval
-
-    static func plan(_ channels: (String, UInt16, UInt16?)..., uplink: String = "up0", bridge: String? = nil)
-        -> ChannelPlan
-    {
-        ChannelPlan(
-            uplink: uplink, side: bridge == nil ? .station : .bridge,
-            channels: channels.map { .init(name: $0.0, scid: $0.1, svid: $0.2, bridge: bridge) })
-    }
-
-    init(_ plan: ChannelPlan, period: Interval = .seconds(3600)) throws {
-        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-        loop = try EventLoop()
-        timers = Timers(loop: loop)
-        table = try LinkTable(loop: loop, timers: timers, logger: logger)
-        queue = try KernelQueue(loop: loop)
-        self.period = period
-        devices = Self.devices(plan, queue, table, timers, loop, period)
-        table.onChange = { [weak self] in self?.devices.linkChanged($0) }
-    }
-
-    private static func devices(
-        _ plan: ChannelPlan, _ queue: KernelQueue, _ table: LinkTable, _ timers: Timers, _ loop: EventLoop,
-        _ period: Interval
-    ) -> ChannelDevices {
-        ChannelDevices(
-            plan: plan, .init(programmer: queue, table: table, timers: timers, loop: loop),
-            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, period: period)
-    }
-
-    /// Lets the loop work until something is so; false after ten seconds.
-    func reach(_ isSo: @escaping () throws -> Bool) throws -> Bool {
-        let limit = MonotonicClock.now() + 10_000_000_000
-        var (result, failure): (Bool, (any Error)?) = (false, nil)
-        timer = timers.timer { [weak self] in
-            guard let self else { return }
-            do { result = try isSo() } catch { failure = error }
-            if result || failure != nil || MonotonicClock.now() > limit { return loop.stop() }
-            timer?.set(timers.now + .milliseconds(1))
-        }
-        timer?.set(timers.now)
-        try loop.run()
-        if let failure { throw failure }
-        return result
-    }
-
-    func settle() throws -> Bool { try reach { [devices] in devices.isSettled } }
-
-    func want(_ plan: ChannelPlan) throws {
-        devices.want(plan)
-        let isReached = try reach { [self] in
-            try devices.isSettled && devices.failures.isEmpty && isAsWanted(plan)
-        }
-        #expect(isReached, "\(devices.failures)")
-    }
-
-    func link(_ name: String) -> Link? {
-        table.catchUp()
-        return table[name]
-    }
-
-    func isAsWanted(_ plan: ChannelPlan) throws -> Bool {
-        guard let uplink = link(plan.uplink) else { return false }
-        var rules = UplinkRules()
-        for channel in plan.channels {
-            guard let link = link(channel.name), link.isUp == (channel.svid != nil && uplink.isUp) else { return false }
-            if let svid = channel.svid { rules.devices[svid] = link.vlanID }
-        }
-        return rules.stand(in: try TrafficControl().listing(index: uplink.index))
-    }
-
-    func listing(_ name: String = "up0") throws -> TrafficListing {
-        try TrafficControl().listing(index: Int32(if_nametoindex(name)))
-    }
-
-    func remove() throws {
-        var isDone = false
-        devices.remove { isDone = true }
-        #expect(try reach { isDone })
-    }
-
-    deinit {
-        devices.finish()
-        queue.finish()
-    }
-}
 
 /// A pair of veths, `up0` and `port0`, deleted at the end with all that is on them.
 private final class Cable {
@@ -122,227 +17,246 @@ private final class Cable {
     deinit { try? run("ip link delete up0") }
 }
 
-@Suite(
-    .serialized,
-    .enabled(
-        if: hasVLANs,
-        "needs VLAN devices, and root in a network namespace of its own: EVBD_TEST_NETNS=1 Tests/uml/run unshare -n ..."
-    ))
-struct ChannelDevicesTests {
-    @Test(
-        "SCH-106 devices are made with their S-VLAN, address and alias, up once the rules stand, and all goes at the end"
-    )
-    func comingAndGoing() throws {
-        let cable = try Cable()
-        let plan = Bench.plan(("up0.a", 2, 10), ("up0.b", 3, 20), ("up0.c", 4, nil))
-        let bench = try Bench(plan)
-        #expect(try bench.settle() && bench.isAsWanted(plan))
-        #expect(bench.devices.failures.isEmpty)
-        let (uplink, a, c) = (
-            try #require(bench.link("up0")), try #require(bench.link("up0.a")), try #require(bench.link("up0.c"))
+extension ChannelDevicesSuites {
+    @Suite struct ChannelDevicesTests {
+        @Test(
+            "SCH-106 devices are made with their S-VLAN, address and alias, up once the rules stand, and all goes at the end"
         )
-        #expect(
-            a.vlanID == 10 && a.vlanProtocol == 0x88A8 && a.alias == "evbd S-channel" && a.parentIndex == uplink.index)
-        #expect(a.address == UplinkPlan.address(uplink: try #require(uplink.address), scid: 2))
-        #expect(!c.isUp && c.vlanID == 4094)
-        #expect(try bench.listing().discipline == .clsact)
-        // Without b; c gets its S-VLAN.
-        try bench.want(Bench.plan(("up0.a", 2, 10), ("up0.c", 4, 30)))
-        #expect(
-            bench.link("up0.b") == nil && bench.link("up0.c")?.index == c.index && bench.link("up0.a")?.index == a.index
-        )
-        try bench.remove()
-        #expect(bench.link("up0.a") == nil && bench.link("up0.c") == nil)
-        #expect(try bench.listing() == TrafficListing())
-        _ = cable
-    }
-
-    @Test("SCH-107 the next evbd takes devices and rules over after kill -9, and changes nothing")
-    func adoption() throws {
-        let cable = try Cable()
-        let plan = Bench.plan(("up0.a", 2, 10), ("up0.b", 3, 20))
-        var first: Bench? = try Bench(plan)
-        #expect(try first?.settle() == true)
-        try first?.want(Bench.plan(("up0.a", 2, 30), ("up0.b", 3, 20)))
-        let before = try #require(try first?.listing())
-        let index = first?.link("up0.a")?.index
-        first = nil
-        // As if it had ended between making a device and giving it its alias.
-        try runShell("ip link set up0.b alias ''")
-        let moved = Bench.plan(("up0.a", 2, 30), ("up0.b", 3, 20))
-        let second = try Bench(moved)
-        #expect(try second.settle() && second.isAsWanted(moved))
-        #expect(second.queue.statistics.description == "read uplink rules 1+0, set link alias 1+0")
-        #expect(try second.listing() == before && second.link("up0.a")?.index == index)
-        #expect(second.link("up0.b")?.alias == "evbd S-channel")
-        // The discipline is evbd's own, as the rules themselves say, so that it goes.
-        try second.remove()
-        #expect(try second.listing() == TrafficListing())
-        _ = cable
-    }
-
-    @Test(
-        "SCH-108 rules that others remove or change come back; filters of others stay, and so does a discipline of others"
-    )
-    func flushes() throws {
-        let cable = try Cable()
-        try run("tc qdisc add dev up0 clsact")
-        try run("tc filter add dev up0 ingress pref 1 protocol ip matchall action continue")
-        let plan = Bench.plan(("up0.a", 2, 10), ("up0.b", 3, 20))
-        let bench = try Bench(plan)
-        #expect(try bench.settle() && bench.isAsWanted(plan))
-        let others = { try bench.listing().filters.filter { !UplinkRules.isOwn($0) } }
-        #expect(try others().count == 1)
-        for command in [
-            "filter del dev up0 egress", "filter del dev up0 ingress pref 3", "filter del dev up0 ingress pref 4",
-        ] {
-            try run("tc \(command)")
-            #expect(try !bench.isAsWanted(plan))
-            #expect(try bench.reach { try bench.isAsWanted(plan) }, "\(command)")
-        }
-        #expect(try others().count == 1)
-        try run("tc qdisc del dev up0 clsact")
-        #expect(try bench.reach { try bench.isAsWanted(plan) })
-        // Now the discipline is evbd's; another program's filter keeps it.
-        try run("tc filter add dev up0 egress pref 9 protocol ip matchall action continue")
-        try bench.remove()
-        #expect(try bench.listing().discipline == .clsact && others().count == 1)
-        _ = cable
-    }
-
-    @Test("SCH-109 rules of which no news came are found missing by the comparison")
-    func comparison() throws {
-        let cable = try Cable()
-        let plan = Bench.plan(("up0.a", 2, 10))
-        let bench = try Bench(plan, period: .milliseconds(200))
-        #expect(try bench.settle() && bench.isAsWanted(plan))
-        bench.devices.deafen()
-        try run("tc qdisc del dev up0 clsact")
-        #expect(try bench.reach { try bench.isAsWanted(plan) })
-        _ = cable
-    }
-
-    @Test(
-        "SCH-110 a link of a channel's name that is not evbd's is never touched; the channel comes up when it is gone")
-    func takenNames() throws {
-        let cable = try Cable()
-        try run("ip link add link up0 name up0.a type vlan proto 802.1ad id 77")
-        try run("ip link add up0.b type veth peer name other")
-        let plan = Bench.plan(("up0.a", 2, 10), ("up0.b", 3, 20), ("up0.c", 4, 77))
-        let bench = try Bench(plan)
-        #expect(try bench.settle())
-        #expect(bench.devices.failures.map(\.subject) == ["up0.a", "up0.b"])
-        #expect(bench.devices.failures.allSatisfy { $0.hint.contains("delete or rename it") })
-        // S-VLAN 77 is the channel's, though another device has that id.
-        #expect(bench.link("up0.c")?.isUp == true && bench.link("up0.c")?.vlanID == 4094)
-        #expect(bench.link("up0.a")?.alias == nil && bench.link("up0.a")?.isUp == false)
-        try run("ip link delete up0.a")
-        try run("ip link delete up0.b")
-        #expect(try bench.reach { try bench.isAsWanted(plan) && bench.devices.failures.isEmpty })
-        _ = cable
-    }
-
-    @Test(
-        "SCH-111 a channel keeps its device when it gets another S-VLAN, when two swap, and when a third gets a free one"
-    )
-    func moves() throws {
-        let cable = try Cable()
-        let bench = try Bench(Bench.plan(("up0.a", 2, 10), ("up0.b", 3, 20)))
-        #expect(try bench.settle())
-        let (a, b) = (bench.link("up0.a")?.index, bench.link("up0.b")?.index)
-        for (first, second) in [(30, 20), (20, 10), (10, 20), (20, 30), (4094, 4093)] as [(UInt16, UInt16)] {
-            try bench.want(Bench.plan(("up0.a", 2, first), ("up0.b", 3, second)))
-            #expect(bench.link("up0.a")?.index == a && bench.link("up0.b")?.index == b)
-        }
-        // 10 is the id of a's device, and free on the cable.
-        try bench.want(Bench.plan(("up0.a", 2, 30), ("up0.b", 3, 20), ("up0.c", 4, 10)))
-        #expect(bench.link("up0.c")?.vlanID == 4094 && bench.link("up0.a")?.index == a)
-        _ = cable
-    }
-
-    @Test(
-        "SCH-112 channels follow their uplink down and up, away and back, and through other MTUs; one without an S-VLAN stays down"
-    )
-    func uplink() throws {
-        var cable: Cable? = try Cable()
-        let plan = Bench.plan(("up0.a", 2, 10), ("up0.b", 3, nil))
-        let bench = try Bench(plan)
-        #expect(try bench.settle() && bench.isAsWanted(plan))
-        for _ in 0..<2 {
-            try run("ip link set up0 down")
-            #expect(try bench.reach { bench.link("up0.a")?.isUp == false })
-            // The kernel sets all devices up together with the uplink, b too.
-            try run("ip link set up0 up")
-            #expect(try bench.reach { try bench.isAsWanted(plan) })
-        }
-        for mtu: UInt32 in [1400, 1500, 9000] {
-            try run("ip link set up0 mtu \(mtu)")
+        func comingAndGoing() throws {
+            let cable = try Cable()
+            let plan = ChannelBench.plan(("up0.a", 2, 10), ("up0.b", 3, 20), ("up0.c", 4, nil))
+            let bench = try ChannelBench(plan)
+            #expect(try bench.settle() && bench.isAsWanted(plan))
+            #expect(bench.devices.failures.isEmpty)
+            let (uplink, a, c) = (
+                try #require(bench.link("up0")), try #require(bench.link("up0.a")), try #require(bench.link("up0.c"))
+            )
             #expect(
-                try bench.reach { bench.link("up0.a")?.mtu == mtu && bench.link("up0.b")?.mtu == mtu }, "MTU \(mtu)")
+                a.vlanID == 10 && a.vlanProtocol == 0x88A8 && a.alias == "evbd S-channel"
+                    && a.parentIndex == uplink.index)
+            #expect(a.address == UplinkPlan.address(uplink: try #require(uplink.address), scid: 2))
+            #expect(!c.isUp && c.vlanID == 4094)
+            #expect(try bench.listing().discipline == .clsact)
+            // Without b; c gets its S-VLAN.
+            try bench.want(ChannelBench.plan(("up0.a", 2, 10), ("up0.c", 4, 30)))
+            #expect(
+                bench.link("up0.b") == nil && bench.link("up0.c")?.index == c.index
+                    && bench.link("up0.a")?.index == a.index
+            )
+            try bench.remove()
+            #expect(bench.link("up0.a") == nil && bench.link("up0.c") == nil)
+            #expect(try bench.listing() == TrafficListing())
+            _ = cable
         }
-        cable = nil
-        #expect(try bench.reach { bench.devices.failures.map(\.subject) == ["up0"] })
-        cable = try Cable()
-        #expect(try bench.reach { try bench.isAsWanted(plan) && bench.devices.failures.isEmpty })
-        _ = cable
-    }
 
-    @Test("SCH-113 channels of a bridge are ports of its bridge, whichever they were ports of before")
-    func ports() throws {
-        let cable = try Cable()
-        try run("ip link add br0 type bridge")
-        let plan = Bench.plan(("port0.a", 2, 10), ("port0.b", 3, 20), uplink: "port0", bridge: "br0")
-        let bench = try Bench(plan)
-        #expect(try bench.settle() && bench.isAsWanted(plan))
-        #expect(bench.link("port0.a")?.masterIndex == bench.link("br0")?.index)
-        let other = Bench.plan(("port0.a", 2, 10), uplink: "port0", bridge: "br1")
-        bench.devices.want(other)
-        #expect(try bench.reach { bench.devices.failures.map(\.message) == ["there is no bridge br1"] })
-        try run("ip link add br1 type bridge")
-        #expect(
-            try bench.reach {
-                bench.link("port0.a")?.masterIndex == bench.link("br1")?.index && bench.devices.failures.isEmpty
-            })
-        for bridge in ["br0", "br1"] { try run("ip link delete \(bridge)") }
-        _ = cable
-    }
+        @Test("SCH-107 the next evbd takes devices and rules over after kill -9, and changes nothing")
+        func adoption() throws {
+            let cable = try Cable()
+            let plan = ChannelBench.plan(("up0.a", 2, 10), ("up0.b", 3, 20))
+            var first: ChannelBench? = try ChannelBench(plan)
+            #expect(try first?.settle() == true)
+            try first?.want(ChannelBench.plan(("up0.a", 2, 30), ("up0.b", 3, 20)))
+            let before = try #require(try first?.listing())
+            let index = first?.link("up0.a")?.index
+            first = nil
+            // As if it had ended between making a device and giving it its alias.
+            try runShell("ip link set up0.b alias ''")
+            let moved = ChannelBench.plan(("up0.a", 2, 30), ("up0.b", 3, 20))
+            let second = try ChannelBench(moved)
+            #expect(try second.settle() && second.isAsWanted(moved))
+            #expect(second.queue.statistics.description == "read uplink rules 1+0, set link alias 1+0")
+            #expect(try second.listing() == before && second.link("up0.a")?.index == index)
+            #expect(second.link("up0.b")?.alias == "evbd S-channel")
+            // The discipline is evbd's own, as the rules themselves say, so that it goes.
+            try second.remove()
+            #expect(try second.listing() == TrafficListing())
+            _ = cable
+        }
 
-    @Test("SCH-114 where the rules cannot be made the channels are down, with the reason; they come up when they can")
-    func refusal() throws {
-        let cable = try Cable()
-        try run("tc qdisc add dev up0 ingress")
-        let plan = Bench.plan(("up0.a", 2, 10))
-        let bench = try Bench(plan)
-        #expect(try bench.reach { !bench.devices.failures.isEmpty })
-        #expect(bench.devices.failures.first?.message.contains("has discipline ingress") == true)
-        #expect(bench.link("up0.a")?.isUp == false)
-        try run("tc qdisc del dev up0 ingress")
-        #expect(try bench.reach { try bench.isAsWanted(plan) && bench.devices.failures.isEmpty })
-        // And the other way round: they go down when the rules cannot be put back.
-        try runShell("tc qdisc del dev up0 clsact; tc qdisc add dev up0 ingress")
-        #expect(try bench.reach { bench.link("up0.a")?.isUp == false && !bench.devices.failures.isEmpty })
-        _ = cable
-    }
+        @Test(
+            "SCH-108 rules that others remove or change come back; filters of others stay, and so does a discipline of others"
+        )
+        func flushes() throws {
+            let cable = try Cable()
+            try run("tc qdisc add dev up0 clsact")
+            try run("tc filter add dev up0 ingress pref 1 protocol ip matchall action continue")
+            let plan = ChannelBench.plan(("up0.a", 2, 10), ("up0.b", 3, 20))
+            let bench = try ChannelBench(plan)
+            #expect(try bench.settle() && bench.isAsWanted(plan))
+            let others = { try bench.listing().filters.filter { !UplinkRules.isOwn($0) } }
+            #expect(try others().count == 1)
+            for command in [
+                "filter del dev up0 egress", "filter del dev up0 ingress pref 3", "filter del dev up0 ingress pref 4",
+            ] {
+                try run("tc \(command)")
+                #expect(try !bench.isAsWanted(plan))
+                #expect(try bench.reach { try bench.isAsWanted(plan) }, "\(command)")
+            }
+            #expect(try others().count == 1)
+            try run("tc qdisc del dev up0 clsact")
+            #expect(try bench.reach { try bench.isAsWanted(plan) })
+            // Now the discipline is evbd's; another program's filter keeps it.
+            try run("tc filter add dev up0 egress pref 9 protocol ip matchall action continue")
+            try bench.remove()
+            #expect(try bench.listing().discipline == .clsact && others().count == 1)
+            _ = cable
+        }
 
-    @Test("SCH-115 166 channels come, and go again")
-    func many() throws {
-        let cable = try Cable()
-        let channels = (UInt16(2)...167).map { ChannelPlan.Channel(name: "up0.c\($0)", scid: $0, svid: $0 + 100) }
-        let plan = ChannelPlan(uplink: "up0", side: .station, channels: channels)
-        let start = MonotonicClock.now()
-        let bench = try Bench(plan)
-        #expect(try bench.settle() && bench.isAsWanted(plan))
-        let made = MonotonicClock.now()
-        // All move by one.
-        let moved = ChannelPlan(
-            uplink: "up0", side: .station,
-            channels: channels.map { .init(name: $0.name, scid: $0.scid, svid: $0.scid + 101) })
-        try bench.want(moved)
-        let end = MonotonicClock.now()
-        print("166 channels made in \((made - start) / 1_000_000) ms, moved in \((end - made) / 1_000_000) ms")
-        #expect(try bench.listing().filters.count == 2 + 1 + 2 * 166)
-        try bench.remove()
-        #expect(try bench.listing() == TrafficListing() && bench.link("up0.c2") == nil)
-        _ = cable
+        @Test("SCH-109 rules of which no news came are found missing by the comparison")
+        func comparison() throws {
+            let cable = try Cable()
+            let plan = ChannelBench.plan(("up0.a", 2, 10))
+            let bench = try ChannelBench(plan, period: .milliseconds(200))
+            #expect(try bench.settle() && bench.isAsWanted(plan))
+            bench.devices.deafen()
+            try run("tc qdisc del dev up0 clsact")
+            #expect(try bench.reach { try bench.isAsWanted(plan) })
+            _ = cable
+        }
+
+        @Test(
+            "SCH-110 a link of a channel's name that is not evbd's is never touched; the channel comes up when it is gone"
+        )
+        func takenNames() throws {
+            let cable = try Cable()
+            try run("ip link add link up0 name up0.a type vlan proto 802.1ad id 77")
+            try run("ip link add up0.b type veth peer name other")
+            let plan = ChannelBench.plan(("up0.a", 2, 10), ("up0.b", 3, 20), ("up0.c", 4, 77))
+            let bench = try ChannelBench(plan)
+            #expect(try bench.settle())
+            #expect(bench.devices.failures.map(\.subject) == ["up0.a", "up0.b"])
+            #expect(bench.devices.failures.allSatisfy { $0.hint.contains("delete or rename it") })
+            // S-VLAN 77 is the channel's, though another device has that id.
+            #expect(bench.link("up0.c")?.isUp == true && bench.link("up0.c")?.vlanID == 4094)
+            #expect(bench.link("up0.a")?.alias == nil && bench.link("up0.a")?.isUp == false)
+            try run("ip link delete up0.a")
+            try run("ip link delete up0.b")
+            #expect(try bench.reach { try bench.isAsWanted(plan) && bench.devices.failures.isEmpty })
+            _ = cable
+        }
+
+        @Test(
+            "SCH-111 a channel keeps its device when it gets another S-VLAN, when two swap, and when a third gets a free one"
+        )
+        func moves() throws {
+            let cable = try Cable()
+            let bench = try ChannelBench(ChannelBench.plan(("up0.a", 2, 10), ("up0.b", 3, 20)))
+            #expect(try bench.settle())
+            let (a, b) = (bench.link("up0.a")?.index, bench.link("up0.b")?.index)
+            for (first, second) in [(30, 20), (20, 10), (10, 20), (20, 30), (4094, 4093)] as [(UInt16, UInt16)] {
+                try bench.want(ChannelBench.plan(("up0.a", 2, first), ("up0.b", 3, second)))
+                #expect(bench.link("up0.a")?.index == a && bench.link("up0.b")?.index == b)
+            }
+            // 10 is the id of a's device, and free on the cable.
+            try bench.want(ChannelBench.plan(("up0.a", 2, 30), ("up0.b", 3, 20), ("up0.c", 4, 10)))
+            #expect(bench.link("up0.c")?.vlanID == 4094 && bench.link("up0.a")?.index == a)
+            _ = cable
+        }
+
+        @Test(
+            "SCH-112 channels follow their uplink down and up, away and back, and through other MTUs; one without an S-VLAN stays down"
+        )
+        func uplink() throws {
+            var cable: Cable? = try Cable()
+            let plan = ChannelBench.plan(("up0.a", 2, 10), ("up0.b", 3, nil))
+            let bench = try ChannelBench(plan)
+            #expect(try bench.settle() && bench.isAsWanted(plan))
+            for _ in 0..<2 {
+                try run("ip link set up0 down")
+                #expect(try bench.reach { bench.link("up0.a")?.isUp == false })
+                // The kernel sets all devices up together with the uplink, b too.
+                try run("ip link set up0 up")
+                #expect(try bench.reach { try bench.isAsWanted(plan) })
+            }
+            for mtu: UInt32 in [1400, 1500, 9000] {
+                try run("ip link set up0 mtu \(mtu)")
+                #expect(
+                    try bench.reach { bench.link("up0.a")?.mtu == mtu && bench.link("up0.b")?.mtu == mtu }, "MTU \(mtu)"
+                )
+            }
+            cable = nil
+            #expect(try bench.reach { bench.devices.failures.map(\.subject) == ["up0"] })
+            cable = try Cable()
+            #expect(try bench.reach { try bench.isAsWanted(plan) && bench.devices.failures.isEmpty })
+            _ = cable
+        }
+
+        @Test("SCH-113 channels of a bridge are ports of its bridge, whichever they were ports of before")
+        func ports() throws {
+            let cable = try Cable()
+            try run("ip link add br0 type bridge")
+            let plan = ChannelBench.plan(("port0.a", 2, 10), ("port0.b", 3, 20), uplink: "port0", bridge: "br0")
+            let bench = try ChannelBench(plan)
+            #expect(try bench.settle() && bench.isAsWanted(plan))
+            #expect(bench.link("port0.a")?.masterIndex == bench.link("br0")?.index)
+            let other = ChannelBench.plan(("port0.a", 2, 10), uplink: "port0", bridge: "br1")
+            bench.devices.want(other)
+            #expect(try bench.reach { bench.devices.failures.map(\.message) == ["there is no bridge br1"] })
+            try run("ip link add br1 type bridge")
+            #expect(
+                try bench.reach {
+                    bench.link("port0.a")?.masterIndex == bench.link("br1")?.index && bench.devices.failures.isEmpty
+                })
+            for bridge in ["br0", "br1"] { try run("ip link delete \(bridge)") }
+            _ = cable
+        }
+
+        @Test(
+            "SCH-114 where the rules cannot be made the channels are down, with the reason; they come up when they can")
+        func refusal() throws {
+            let cable = try Cable()
+            try run("tc qdisc add dev up0 ingress")
+            let plan = ChannelBench.plan(("up0.a", 2, 10))
+            let bench = try ChannelBench(plan)
+            #expect(try bench.reach { !bench.devices.failures.isEmpty })
+            #expect(bench.devices.failures.first?.message.contains("has discipline ingress") == true)
+            #expect(bench.link("up0.a")?.isUp == false)
+            try run("tc qdisc del dev up0 ingress")
+            #expect(try bench.reach { try bench.isAsWanted(plan) && bench.devices.failures.isEmpty })
+            // And the other way round: they go down when the rules cannot be put back.
+            try runShell("tc qdisc del dev up0 clsact; tc qdisc add dev up0 ingress")
+            #expect(try bench.reach { bench.link("up0.a")?.isUp == false && !bench.devices.failures.isEmpty })
+            _ = cable
+        }
+
+        @Test("SCH-115 166 channels come, and go again")
+        func many() throws {
+            let cable = try Cable()
+            let channels = (UInt16(2)...167).map { ChannelPlan.Channel(name: "up0.c\($0)", scid: $0, svid: $0 + 100) }
+            let plan = ChannelPlan(uplink: "up0", side: .station, channels: channels)
+            let start = MonotonicClock.now()
+            let bench = try ChannelBench(plan)
+            #expect(try bench.settle() && bench.isAsWanted(plan))
+            let made = MonotonicClock.now()
+            // All move by one.
+            let moved = ChannelPlan(
+                uplink: "up0", side: .station,
+                channels: channels.map { .init(name: $0.name, scid: $0.scid, svid: $0.scid + 101) })
+            try bench.want(moved)
+            let end = MonotonicClock.now()
+            print("166 channels made in \((made - start) / 1_000_000) ms, moved in \((end - made) / 1_000_000) ms")
+            #expect(try bench.listing().filters.count == 2 + 1 + 2 * 166)
+            try bench.remove()
+            #expect(try bench.listing() == TrafficListing() && bench.link("up0.c2") == nil)
+            _ = cable
+        }
+
+        @Test("SCH-118 what an earlier evbd left at an interface that is no uplink any more is taken back")
+        func leftovers() throws {
+            let cable = try Cable()
+            var first: ChannelBench? = try ChannelBench(ChannelBench.plan(("up0.a", 2, 10), ("up0.b", 3, 20)))
+            #expect(try first?.settle() == true)
+            first = nil
+            let other = try ChannelBench(ChannelBench.plan(("port0.a", 2, 10), uplink: "port0"))
+            #expect(try other.settle())
+            let room = ChannelDevices.Room(
+                programmer: other.queue, table: other.table, timers: other.timers, loop: other.loop)
+            let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+            ChannelDevices.takeBack(room, logger: logger) { $0 == "port0" }
+            #expect(try other.reach { try other.listing("up0") == TrafficListing() && other.link("up0.b") == nil })
+            #expect(other.link("up0.a") == nil && other.link("port0.a")?.isUp == true)
+            #expect(try !other.listing("port0").filters.isEmpty)
+            _ = cable
+        }
     }
 }

@@ -75,6 +75,21 @@ import Testing
                 state(device("a", id: 10) { $0.isUp = false }, b, rules: stand, uplink: uplink(isUp: false))
             ),
             ("rules failed", two, state(a, b, rules: .failed)),
+            ("port of a bridge", two, state(a, b, rules: stand) { $0.isBridgePort = true }),
+            (
+                "port of a bridge, no rule for what it forwards", two,
+                state(a, device("b", id: 20) { $0.isUp = false }, rules: stand) {
+                    ($0.isBridgePort, $0.forwarding) = (true, .absent)
+                }
+            ),
+            (
+                "port of a bridge, which cannot be kept from forwarding", two,
+                state(a, b, rules: stand) { ($0.isBridgePort, $0.forwarding) = (true, .failed) }
+            ),
+            (
+                "port of a bridge, all rules", two,
+                state(a, b, rules: stand) { ($0.isBridgePort, $0.forwarding) = (true, .present) }
+            ),
             ("b loses its S-VLAN", plan(("a", 2, 10), ("b", 3, nil)), state(a, b, rules: stand)),
             ("b leaves", plan(("a", 2, 10)), state(a, b, rules: stand)),
             ("a moves to 30", plan(("a", 2, 30), ("b", 3, 20)), state(a, b, rules: stand)),
@@ -168,6 +183,8 @@ extension UplinkStep {
                     ? "no S-tag passes"
                     : rules.devices.sorted { $0.key < $1.key }.map { "S-VLAN \($0.key) is id \($0.value)" }.joined(
                         separator: ", "))
+        case .readForwarding: "read the rule for forwarded frames"
+        case .installForwarding: "install the rule for forwarded frames"
         case .setUp(let name, _): "set \(name) up"
         }
     }
