@@ -97,6 +97,11 @@ def test_OPS_103_each_key_that_evbd_accepts_is_in_the_manual(package, tmp_path):
         text = page(package, name)
         there = heads(text)
         for key in sorted(known):
+            # S-channels take the keys of ports, which are in the page once.
+            taken = re.fullmatch(r"ports\[\]\.s-channels(?:\.channels\[\])?\.(.+)", key)
+            if taken and f"ports[].{taken[1]}" in known:
+                assert "any key of a port" in text.lower() and "any key of a bridge's port may follow" in text.lower(), name
+                continue
             parent, _, leaf = key.rpartition(".")
             parent = parent if parent in there else parent.removesuffix("[]")
             # A mapping is there by its keys. An alternative to a key may be in its neighbours' text.
