@@ -62,6 +62,8 @@ package struct HistoryBook: Sendable {
     private static let lookBack = 6
     /// Octets of a detail that are kept.
     private static let detailMax = 256
+    /// VSIs that are trimmed with each event, while there are any to trim.
+    private static let trimmedPerEvent = 4
 
     package let limits: Limits
     package private(set) var entries: [HistoryKey: Entry] = [:]
@@ -69,9 +71,29 @@ package struct HistoryBook: Sendable {
     private var ports: Set<String> = []
     /// Events that each VSI may have now.
     private(set) var share: Int
+    /// Events of all VSIs.
+    private var total = 0
+    /// VSIs that may have more events than their share since it was halved. Some are trimmed with each event: all at once would keep
+    /// the loop for milliseconds.
+    private var untrimmed: [HistoryKey] = []
     /// VSIs that are gone, by port, oldest first; one that has come back since is passed over.
-    private var gone: [String: [(key: HistoryKey, since: UInt64)]] = [:]
+    private var gone: [String: Gone] = [:]
     private var goneCount: [String: Int] = [:]
+
+    /// VSIs of a port that are gone. Those before `first` are forgotten, and stay until they are half of all: an array moves all the
+    /// rest when its first is removed.
+    private struct Gone: Sendable {
+        var keys: [(key: HistoryKey, since: UInt64)] = []
+        var first = 0
+
+        var count: Int { keys.count - first }
+
+        mutating func compact() {
+            guard first >= 32, first * 2 >= keys.count else { return }
+            keys.removeFirst(first)
+            first = 0
+        }
+    }
     private var clock: UInt64 = 0
 
     package init(limits: Limits = Limits()) {
@@ -102,7 +124,7 @@ package struct HistoryBook: Sendable {
         guard entries[key] != nil || begin(key), var entry = entries[key] else { return nil }
         // In place: with the dictionary's own reference the array would be copied.
         entries[key]?.events = []
-        defer { entries[key] = entry }
+        defer { put(entry, key) }
         if isGone || kind == .ended {
             retire(key, &entry)
         } else if entry.goneSince != nil {
@@ -124,8 +146,7 @@ package struct HistoryBook: Sendable {
         let event = HistoryEvent(
             number: entry.next, first: time, last: time, count: 1, kind: kind, reason: reason, detail: detail)
         entry.next += 1
-        entry.events.append(event)
-        Self.trim(&entry, share)
+        append(event, to: &entry)
         return event
     }
 
@@ -133,20 +154,19 @@ package struct HistoryBook: Sendable {
     package mutating func restore(_ event: HistoryEvent, _ key: HistoryKey) {
         guard entries[key] != nil || begin(key), var entry = entries[key] else { return }
         entries[key]?.events = []
-        defer { entries[key] = entry }
+        defer { put(entry, key) }
         if entry.goneSince == nil {
             clock += 1
             entry.goneSince = clock
             goneCount[key.port, default: 0] += 1
-            gone[key.port, default: []].append((key, clock))
+            gone[key.port, default: Gone()].keys.append((key, clock))
         }
         if let index = entry.events.lastIndex(where: { $0.number == event.number }) {
             entry.events[index] = event
         } else if event.number >= entry.next {
             entry.leftOut += entry.events.isEmpty ? event.number - 1 : 0
             entry.next = event.number + 1
-            entry.events.append(event)
-            Self.trim(&entry, share)
+            append(event, to: &entry)
         }
     }
 
@@ -160,11 +180,31 @@ package struct HistoryBook: Sendable {
 
     // MARK: Bounds
 
-    private static func trim(_ entry: inout Entry, _ share: Int) {
+    private mutating func append(_ event: HistoryEvent, to entry: inout Entry) {
+        entry.events.append(event)
+        total += 1
+        trim(&entry)
+    }
+
+    private mutating func trim(_ entry: inout Entry) {
         let surplus = entry.events.count - share
         guard surplus > 0 else { return }
         entry.events.removeFirst(surplus)
         entry.leftOut += surplus
+        total -= surplus
+    }
+
+    /// Puts a VSI's events back, and keeps to the bound of all events.
+    private mutating func put(_ entry: Entry, _ key: HistoryKey) {
+        entries[key] = entry
+        var trimmed = 0
+        while trimmed < Self.trimmedPerEvent || total > limits.events, let key = untrimmed.popLast() {
+            trimmed += 1
+            guard var entry = entries[key], entry.events.count > share else { continue }
+            entries[key]?.events = []
+            trim(&entry)
+            entries[key] = entry
+        }
     }
 
     /// A VSI comes. The share of each is halved when there are too many for it.
@@ -174,15 +214,9 @@ package struct HistoryBook: Sendable {
         guard entries.count < limits.events else { return false }
         entries[key] = Entry()
         ports.insert(key.port)
-        while share > 1, entries.count > limits.events / share {
-            share /= 2
-            for key in entries.keys {
-                if var entry = entries[key] {
-                    Self.trim(&entry, share)
-                    entries[key] = entry
-                }
-            }
-        }
+        let former = share
+        while share > 1, entries.count > limits.events / share { share /= 2 }
+        if share != former { untrimmed = Array(entries.keys) }
         return true
     }
 
@@ -192,21 +226,24 @@ package struct HistoryBook: Sendable {
         clock += 1
         if entry.goneSince == nil { goneCount[key.port, default: 0] += 1 }
         entry.goneSince = clock
-        var list = gone.removeValue(forKey: key.port) ?? []
-        list.append((key, clock))
-        var (first, forgotten) = (0, 0)
-        while first < list.count - 1, goneCount[key.port, default: 0] > limits.gonePerPort, forgotten < 2 {
-            let oldest = list[first]
-            first += 1
+        var list = gone.removeValue(forKey: key.port) ?? Gone()
+        list.keys.append((key, clock))
+        var forgotten = 0
+        while list.count > 1, goneCount[key.port, default: 0] > limits.gonePerPort, forgotten < 2 {
+            let oldest = list.keys[list.first]
+            list.first += 1
             guard oldest.key != key, entries[oldest.key]?.goneSince == oldest.since else { continue }
-            entries[oldest.key] = nil
+            total -= entries.removeValue(forKey: oldest.key)?.events.count ?? 0
             goneCount[key.port, default: 1] -= 1
             forgotten += 1
         }
-        list.removeFirst(first)
+        list.compact()
         // Those that have come back since, or have gone once more.
         if list.count > 2 * max(goneCount[key.port, default: 0], limits.gonePerPort) + 64 {
-            list = list.filter { $0.key == key ? $0.since == clock : entries[$0.key]?.goneSince == $0.since }
+            list.keys = list.keys[list.first...].filter {
+                $0.key == key ? $0.since == clock : entries[$0.key]?.goneSince == $0.since
+            }
+            list.first = 0
         }
         gone[key.port] = list
         if share * 2 <= limits.eventsPerVSI, entries.count <= limits.events / share / 4 { share *= 2 }

@@ -14,7 +14,7 @@ final class PortListener {
     /// Frames taken from one socket before others have their turn.
     private static let framesPerTurn: UInt64 = 64
     /// Nanoseconds of work for one socket, after which no further frames are taken before others have their turn.
-    private static let workPerTurn: UInt64 = 500_000
+    private static let workPerTurn = EventLoop.sliceTime
     /// Short frames taken before the time is looked at; it is looked at after each long one.
     private static let framesPerLook: UInt64 = 8
     /// A frame of one VSI with one filter entry is not longer than this, and each VSI more adds so many octets.

@@ -101,6 +101,8 @@ public final class EventLoop {
     private static let eventsPerTurn = 64
     /// The slot number that stands for the timer; no watch gets that far.
     private static let timerSlot: UInt32 = .max
+    /// Nanoseconds that one slice of long work may take, and that the slices of one turn take in all; one is always done.
+    package static let (sliceTime, slicesTime): (UInt64, UInt64) = (250_000, 750_000)
 
     private let epoll: FileDescriptor
     private let timer: FileDescriptor
@@ -112,6 +114,7 @@ public final class EventLoop {
     private var signalSources: [SignalSource] = []
     private var pending: [() -> Void] = []
     private var underWay: [() -> Void] = []
+    private var slices = FIFO<() -> Void>()
     private var deadline: UInt64?
     private var armed: UInt64?
     private var isRunning = false
@@ -274,6 +277,13 @@ public final class EventLoop {
         pending.append(work)
     }
 
+    /// Puts a slice of long work off: each turn ends with those that have waited longest, as far as ``slicesTime`` allows.
+    ///
+    /// However many have long work to do, what comes in meanwhile waits for a few slices and not for one of each.
+    package func laterSlice(_ work: @escaping () -> Void) {
+        slices.append(work)
+    }
+
     // MARK: Running
 
     /// Runs until `stop` is called; the turn in which it is called is finished, with its `later` work.
@@ -290,7 +300,7 @@ public final class EventLoop {
         while !stopRequested {
             try armTimer()
             // Work that is waiting lets the descriptors be asked, but not slept on.
-            let timeout: Int32 = pending.isEmpty ? -1 : 0
+            let timeout: Int32 = pending.isEmpty && slices.isEmpty ? -1 : 0
             let count = try systemCall("epoll_wait") {
                 epoll_wait(epoll.rawValue, events, Int32(Self.eventsPerTurn), timeout)
             }
@@ -299,6 +309,7 @@ public final class EventLoop {
                 try dispatch(events[index])
             }
             runPending()
+            runSlices()
             turns.record(Instant(nanoseconds: now()).since(Instant(nanoseconds: began)))
         }
     }
@@ -333,6 +344,20 @@ public final class EventLoop {
             work()
         }
         underWay.removeAll(keepingCapacity: true)
+    }
+
+    private func runSlices() {
+        guard !slices.isEmpty else {
+            return
+        }
+        let end = now() &+ Self.slicesTime
+        // Those that they put off themselves have another turn.
+        for _ in 0..<slices.count {
+            slices.popFirst()?()
+            if now() >= end {
+                return
+            }
+        }
     }
 
     private func armTimer() throws(SystemError) {

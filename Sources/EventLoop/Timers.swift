@@ -24,12 +24,16 @@ package final class Timers {
 
     private struct WeakTimer {
         weak var timer: Timer?
+        /// Its time has come, and its turn has not.
+        var isDue = false
     }
 
     private let loop: EventLoop
     private var heap = DeadlineHeap()
     private var slots: [WeakTimer] = []
     private var free: [Int] = []
+    /// Those whose time has come, in the order in which it came.
+    private var due = FIFO<Int>()
 
     /// Takes the loop's deadline for itself.
     package init(loop: EventLoop) {
@@ -52,25 +56,39 @@ package final class Timers {
     }
 
     private func set(_ slot: Int, _ deadline: Instant?) {
+        if slots[slot].isDue {
+            // It keeps its place: a port that sets its timer with each frame would never have its turn.
+            if let deadline, deadline <= now { return }
+            slots[slot].isDue = false
+        }
         heap.set(slot, deadline)
-        loop.setDeadline(heap.next?.deadline.nanoseconds)
+        setDeadline()
     }
+
+    private func setDeadline() { loop.setDeadline(due.isEmpty ? heap.next?.deadline.nanoseconds : 0) }
 
     private func release(_ slot: Int) {
         set(slot, nil)
         free.append(slot)
     }
 
-    /// Calls what is due now. What that sets anew for a time already past has its turn after the descriptors'.
+    /// Calls what is due, as far as a slice of the turn allows; the rest has its turn after the descriptors', and so has what is
+    /// set for a time already past meanwhile.
     private func fire() {
-        let now = now
-        // Weakly: one of them may end another.
-        var due: [WeakTimer] = []
-        while let next = heap.next, next.deadline <= now {
+        let began = now
+        while let next = heap.next, next.deadline <= began {
             heap.set(next.member, nil)
-            due.append(slots[next.member])
+            slots[next.member].isDue = true
+            due.append(next.member)
         }
-        for entry in due { entry.timer?.work() }
-        loop.setDeadline(heap.next?.deadline.nanoseconds)
+        for _ in 0..<due.count {
+            guard let slot = due.popFirst() else { break }
+            // One of them may have ended another, or given it another time.
+            guard slots[slot].isDue else { continue }
+            slots[slot].isDue = false
+            slots[slot].timer?.work()
+            if now.since(began).nanoseconds >= EventLoop.sliceTime { break }
+        }
+        setDeadline()
     }
 }

@@ -3,9 +3,8 @@
 ///
 /// Used on the thread of the loop.
 package final class WorkQueue<Work> {
-    /// Nanoseconds that a queue may take of one turn of the loop. One piece of work is always done. A turn has a handful of
-    /// queues for each port, and who is not in a queue waits for all of them, several times for one association.
-    package static var timePerTurn: UInt64 { 500_000 }
+    /// Nanoseconds that a queue may take of one turn of the loop. One piece of work is always done.
+    package static var timePerTurn: UInt64 { EventLoop.sliceTime }
 
     private let loop: EventLoop
     private let body: (Work) -> Void
@@ -52,7 +51,7 @@ package final class WorkQueue<Work> {
         work(until: loop.now() &+ Self.timePerTurn)
         guard !isWorking, !isDue, !waiting.isEmpty else { return }
         isDue = true
-        loop.later { [weak self] in
+        loop.laterSlice { [weak self] in
             guard let self else { return }
             isDue = false
             let began = self.loop.now()

@@ -68,6 +68,24 @@ private func key(_ number: UInt64, port: String = "eth0") -> HistoryKey {
         #expect(book.entries.count <= 64)
     }
 
+    @Test("SEC-717 where each VSI's share of events becomes smaller, a few are trimmed with each event")
+    func trimming() {
+        var book = HistoryBook(limits: HistoryBook.Limits(eventsPerVSI: 8, events: 4096))
+        for number in 1...512 {
+            for time in 0..<8 { book.note(.retried, key(UInt64(number)), at: time) }
+        }
+        func full() -> Int { book.entries.values.count { $0.events.count == 8 } }
+        #expect(full() == 512)
+        book.note(.retried, key(513), at: 8)
+        #expect((500..<512).contains(full()), "one event has trimmed \(512 - full()) VSIs")
+        for number in 514...768 {
+            book.note(.retried, key(UInt64(number)), at: 9)
+            #expect(book.entries.values.reduce(0) { $0 + $1.events.count } <= 4096)
+        }
+        #expect(book.entries.values.allSatisfy { $0.events.count <= 4 })
+        #expect(book.entries[key(1)]?.events.map(\.number) == [5, 6, 7, 8] && book.entries[key(1)]?.leftOut == 4)
+    }
+
     @Test("OPS-236 any order of events keeps to the bounds, and what is written restores the same")
     func randomWalk() {
         let seed = getenv("EVBD_SEED").flatMap { UInt64(String(cString: $0)) } ?? 20_261_128

@@ -13,6 +13,8 @@ internal import Nftables
 extension TypedAdmission {
     /// How long news of a bridge are gathered: evbd's own changes are among them, and where many VLANs change there are many.
     private static let newsDelay = Interval.milliseconds(100)
+    /// How long a whole comparison because of news waits at most while the port's own changes are made.
+    private static let newsPatience = Interval.seconds(5)
     /// Comparisons because of news take at most about one part in so many of the worker's time.
     private static let newsShare: UInt64 = 10
     /// Regular comparisons take at most one part in so many of the worker's time.
@@ -90,7 +92,8 @@ extension TypedAdmission {
         }
     }
 
-    private func take(_ event: BridgeEvent) {
+    /// Takes news of a bridge.
+    func take(_ event: BridgeEvent) {
         switch event {
         case .entryRemoved(let entry, let index): gather(index, Comparison(entries: [entry]))
         case .portChanged(let index):
@@ -114,9 +117,18 @@ extension TypedAdmission {
         port.watch.gathered.add(comparison)
         guard !port.watch.isGathering else { return }
         port.watch.isGathering = true
+        port.watch.gatheredSince = timers.now
         if port.watch.timer == nil {
             port.watch.timer = timers.timer { [weak self, weak port] in
                 guard let self, let port, ports[name] === port else { return }
+                // A port that goes down has thousands to take back. To compare all of that first would keep the other ports waiting
+                // for a tenth of a second, and what is left afterwards is compared soon.
+                if port.watch.gathered.isWhole, port.isActive,
+                    timers.now.since(port.watch.gatheredSince) < Self.newsPatience
+                {
+                    port.watch.timer?.set(timers.now + Self.newsDelay)
+                    return
+                }
                 port.watch.endGathering()
                 compareNext(port, name)
             }
@@ -267,6 +279,7 @@ struct PortWatch {
     /// News are being gathered until the timer fires, in `gathered`: a comparison that ends meanwhile does not take them.
     var isGathering = false
     var gathered = Comparison()
+    var gatheredSince = Instant(nanoseconds: 0)
     /// Nanoseconds that the last comparison of all took.
     var spent: UInt64 = 0
     var toldFailures: Set<Imposition> = []

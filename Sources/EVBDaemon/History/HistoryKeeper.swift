@@ -25,8 +25,8 @@ package final class HistoryKeeper: HistorySource {
     private static let lengthMax = 1 << 27
     /// Events that wait for the file at most; beyond that it is written as a whole.
     private static let pendingMax = 8192
-    /// Records that are noted in one turn of the loop.
-    private static let notesPerTurn = 256
+    /// Records that are noted before the time is looked at.
+    private static let notesPerLook = 8
     /// Records that wait at most.
     private static let inboxMax = 65_536
 
@@ -73,7 +73,7 @@ package final class HistoryKeeper: HistorySource {
 
     /// Takes what a port tells. It is noted soon: a lost bridge is something that happens to thousands of VSIs at once.
     package func take(_ record: VSIRecord) {
-        if inbox.isEmpty { loop.later { [weak self] in self?.noteSome() } }
+        if inbox.isEmpty { loop.laterSlice { [weak self] in self?.noteSome() } }
         inbox.append((record, clock()))
         guard inbox.count > Self.inboxMax else { return }
         // Faster than they come, and no more than that at once.
@@ -83,11 +83,14 @@ package final class HistoryKeeper: HistorySource {
     }
 
     private func noteSome() {
-        for _ in 0..<Self.notesPerTurn {
-            guard let (record, time) = inbox.popFirst() else { return }
-            note(record, at: time)
-        }
-        if !inbox.isEmpty { loop.later { [weak self] in self?.noteSome() } }
+        let end = loop.now() &+ EventLoop.sliceTime
+        repeat {
+            for _ in 0..<Self.notesPerLook {
+                guard let (record, time) = inbox.popFirst() else { return }
+                note(record, at: time)
+            }
+        } while loop.now() < end
+        if !inbox.isEmpty { loop.laterSlice { [weak self] in self?.noteSome() } }
     }
 
     private func noteAll() {

@@ -1,6 +1,7 @@
 import EVBSettings
 import EVBTime
 import EVBWire
+import Glibc
 import LinuxSystem
 import Logging
 import Netlink
@@ -46,12 +47,23 @@ private final class Failing: Sendable {
         var restores = 0
         var failed = 0
         var comparisons: [Comparison] = []
+        /// Changes and whole comparisons in the order in which they were made.
+        var order: [String] = []
+        /// Changes wait.
+        var isHeld = false
     }
 
     let state = Mutex(State())
 
     func perform(_ operation: any KernelOperation) -> any Sendable {
-        state.withLock { state in
+        if case .change? = operation as? BridgeOperation {
+            while state.withLock({ $0.isHeld }) { usleep(1000) }
+            state.withLock { $0.order.append("change") }
+        }
+        if case .compare(_, let comparison)? = operation as? BridgeOperation, comparison.isWhole {
+            state.withLock { $0.order.append("compare") }
+        }
+        return state.withLock { state in
             let error = EnforcementError(description: "no memory")
             switch operation as? BridgeOperation {
             case .attach?: return BridgeOperation.Answer.attached(hasInherited: false)
@@ -283,6 +295,47 @@ extension EnforcementTests {
             #expect(state.comparisons.count { $0.rules } == 2, "and what has failed is compared again")
             try run(looks: 200) { _ in false }
             #expect(kernel.state.withLock { $0.comparisons.count } == state.comparisons.count, "nothing is left")
+            admission.leave(port)
+            queue.finish()
+        }
+
+        @Test("SEC-718 a port that has much to change is compared as a whole when that is made, and not before")
+        func patience() throws {
+            let bench = try Switch("nfw")
+            let port = bench.ports[0]
+            let loop = try EventLoop()
+            let timers = Timers(loop: loop)
+            let kernel = Failing()
+            let queue = try KernelQueue(loop: loop, worker: KernelWorker(capacity: 16, perform: { kernel.perform($0) }))
+            let admission = TypedAdmission(
+                programmer: queue, timers: timers, loop: loop, runtimeDirectory: "/tmp", registry: BridgeRegistry(),
+                logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, comparisonPeriod: .seconds(3600))
+            admission.configure(port, try database("types: [{ type: 100 }]"))
+            func run(_ looks: Int, until isSo: @escaping () -> Bool = { false }) throws {
+                var left = looks
+                var timer: Timers.Timer?
+                timer = timers.timer {
+                    left -= 1
+                    if left == 0 || isSo() { return loop.stop() }
+                    timer?.set(timers.now + .milliseconds(1))
+                }
+                timer?.set(timers.now)
+                try loop.run()
+                timer = nil
+            }
+            try run(5000) { admission.ports[port]?.isAttached == true && admission.isSettled(on: port) }
+            kernel.state.withLock { ($0.isHeld, $0.order) = (true, []) }
+            for number in UInt64(1)...3 {
+                let asked = try request(command: .associate, id: vsi(number), [entry("52:54:00:00:00:0\(number)", 0)])
+                admission.decide(asked, on: port) { _ in }
+            }
+            admission.take(.overrun)
+            // News are gathered for a tenth of a second.
+            try run(300)
+            kernel.state.withLock { $0.isHeld = false }
+            try run(5000) { kernel.state.withLock { $0.order.contains("compare") } }
+            let order = kernel.state.withLock { $0.order }
+            #expect(order.count > 2 && order.firstIndex(of: "compare") == order.count - 1, "\(order)")
             admission.leave(port)
             queue.finish()
         }

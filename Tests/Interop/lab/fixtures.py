@@ -41,8 +41,8 @@ def new_lab(request):
     """Makes labs; most tests need one only."""
     made = request.node.stash.setdefault(_labs, [])
 
-    def make():
-        lab = Lab()
+    def make(**how):
+        lab = Lab(**how)
         made.append(lab)
         return lab
     yield make

@@ -194,11 +194,14 @@ class Process:
 
 
 class Lab:
-    """What one test has set up. Use as a context manager: it takes everything down in the reverse order, whatever happened."""
+    """What one test has set up. Use as a context manager: it takes everything down in the reverse order, whatever happened.
 
-    def __init__(self):
+    `in_memory`: the runtime directories are no files on a disk, as those in /run are not. Where time is measured, a disk would be too.
+    """
+
+    def __init__(self, in_memory=False):
         self.id = f"evbt{os.getpid()}-{os.urandom(3).hex()}"
-        self.directory = Path(tempfile.mkdtemp(prefix=f"{self.id}-"))
+        self.directory = Path(tempfile.mkdtemp(prefix=f"{self.id}-", dir="/dev/shm" if in_memory and os.path.ismount("/dev/shm") else None))
         self.processes = []
         self._undo = contextlib.ExitStack()
         self._undo.callback(shutil.rmtree, self.directory, ignore_errors=True)
