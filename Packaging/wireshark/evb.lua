@@ -80,6 +80,7 @@ define(evb, {
   { "cdcp.role", "uint32", "Role", DEC, ROLES, 0x80000000 },
   { "cdcp.scomp", "bool", "SComp: has an S-VLAN component", 32, nil, 0x08000000 },
   { "cdcp.chncap", "uint32", "ChnCap: S-channels that the sender supports", DEC, nil, 0x00000fff },
+  { "cdcp.reserved", "uint32", "Reserved bits", HEX, nil, 0x77fff000 }, { "cdcp.rest", "bytes", "Octets after the last pair" },
   { "cdcp.channel", "none", "S-channel" }, { "cdcp.scid", "uint24", "SCID", DEC, nil, 0xfff000 },
   { "cdcp.svid", "uint24", "SVID", DEC, nil, 0x000fff },
   { "draft.supported.standard", "bool", "Supported: standard forwarding", 8, nil, 0x80 },
@@ -241,20 +242,38 @@ local function add_evb(cursor, item)
     duration(ecp_octet:bitfield(3, 5)), duration(rwd:bitfield(3, 5)), duration(rka:bitfield(3, 5)))
 end
 
+-- What a pair behind the first one cannot be; nil where it can.
+local function pair_fault(scid, svid, is_bridge, scids, svids)
+  if scid == 0 then return "SCID 0 is reserved" end
+  if scid == 1 then return "the default S-channel is the first pair alone" end
+  if svid == 4095 then return "SVID 4095 is reserved" end
+  if svid == 1 then return "SVID 1 is the default S-channel's" end
+  if svid == 0 and is_bridge then return "a bridge leaves out a channel that it gives no SVID" end
+  if scids[scid] then return "an earlier pair has this SCID" end
+  if svid ~= 0 and svids[svid] then return "an earlier pair has this SVID" end
+end
+
 local function add_cdcp(cursor, item)
-  local word = add_bits(item, cursor, 4, { "evb.cdcp.role", "evb.cdcp.scomp", "evb.cdcp.chncap" })
+  local word = add_bits(item, cursor, 4, { "evb.cdcp.role", "evb.cdcp.reserved", "evb.cdcp.scomp", "evb.cdcp.chncap" })
   if not word then return nil end
-  local is_first = true
+  local is_bridge, capacity = word:bitfield(0, 1) == 0, word:bitfield(20, 12)
+  if capacity < 1 or capacity > 167 then item:add_proto_expert_info(malformed, "ChnCap has to be 1 to 167") end
+  local is_first, scids, svids = true, {}, {}
   while cursor:left() >= 3 do
     local channel = item:add(fields["evb.cdcp.channel"], cursor.tvb(cursor.at, 3))
     local pair = add_bits(channel, cursor, 3, { "evb.cdcp.scid", "evb.cdcp.svid" })
     local scid, svid = pair:bitfield(0, 12), pair:bitfield(12, 12)
     channel:set_text(string.format("S-channel: SCID %d, SVID %d%s", scid, svid, svid == 0 and " (the bridge's choice)" or ""))
     if is_first and (scid ~= 1 or svid ~= 1) then channel:add_proto_expert_info(malformed, "the first pair has to be 1, 1") end
-    is_first = false
+    local fault = not is_first and pair_fault(scid, svid, is_bridge, scids, svids)
+    if fault then channel:add_proto_expert_info(malformed, fault) end
+    is_first, scids[scid], svids[svid] = false, true, true
   end
   if is_first then complain(item, cursor, "the pair of the default S-channel, 1, 1, is missing") end
-  if cursor:left() > 0 then complain(item, cursor, "the pairs do not fill the TLV") end
+  if cursor:left() > 0 then
+    complain(item, cursor, "the pairs do not fill the TLV")
+    add(item, cursor, "evb.cdcp.rest", cursor:left())
+  end
   return "role " .. ROLES[word:bitfield(0, 1)]
 end
 

@@ -81,7 +81,11 @@ package final class ChannelDevices {
     ///
     /// A plan must have the S-VLANs that hold at the start: channels without one go down.
     ///
-    /// - Parameter period: How far apart the rules are read again.
+    /// - Parameters:
+    ///   - plan: what is to be.
+    ///   - room: what all uplinks have in common.
+    ///   - logger: where it reports.
+    ///   - period: how far apart the rules are read again.
     package init(plan: ChannelPlan, _ room: Room, logger: Logger, period: Interval = .seconds(30)) {
         self.plan = plan
         self.room = room

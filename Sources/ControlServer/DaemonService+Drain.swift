@@ -7,10 +7,10 @@ internal import LinuxSystem
 // Taking ports out of service.
 
 extension DaemonService {
-    func drain(_ call: DrainRequest, by peer: PeerCredentials, _ reply: ControlReplyHandle) throws(ControlError) {
+    func drain(_ call: DrainRequest, _ reply: ControlReplyHandle) throws(ControlError) {
         let port = try station(call.port)
         do throws(SystemError) {
-            try port.drain(seconds: call.seconds, by: ClientName.words(peer))
+            try port.drain(seconds: call.seconds)
         } catch {
             throw ControlError(
                 .busy(limit: "storage"),

@@ -85,12 +85,3 @@ extension DaemonService {
         }
     }
 }
-
-/// Names a client of the control socket: its user, its process and what that is called.
-enum ClientName {
-    static func words(_ peer: PeerCredentials) -> String {
-        let comm = try? Files.read("/proc/\(peer.pid)/comm", limit: 64)
-        let name = comm.map { String(decoding: $0.prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self) }
-        return "user \(peer.uid), process \(peer.pid)\(name.map { " (\($0))" } ?? "")"
-    }
-}

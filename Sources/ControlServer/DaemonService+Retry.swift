@@ -17,22 +17,23 @@ final class RetryRound {
     private var waiting: [VSIID] = []
     private var port: (any StationPortControl)?
     private var retried = 0
-    private let client: String
+    private let requester = Requester.current
     private let timers: Timers
     private var timer: Timers.Timer?
     private let completion: (Int) -> Void
 
     init(
-        _ ports: [any StationPortControl], by client: String, timers: Timers, completion: @escaping (Int) -> Void
+        _ ports: [any StationPortControl], timers: Timers, completion: @escaping (Int) -> Void
     ) {
-        self.client = client
         self.ports = ports
         self.timers = timers
         self.completion = completion
     }
 
     func start() {
-        timer = timers.timer { [weak self] in self?.go() }
+        timer = timers.timer { [weak self] in
+            Requester.$current.withValue(self?.requester) { self?.go() }
+        }
         go()
     }
 
@@ -48,7 +49,7 @@ final class RetryRound {
                 continue
             }
             do throws(VSIRetryError) {
-                try port?.retry(vsiID, by: client, waiter: nil)
+                try port?.retry(vsiID, waiter: nil)
                 retried += 1
             } catch {
                 // It has gone meanwhile, or is as it should be.
@@ -59,14 +60,12 @@ final class RetryRound {
 }
 
 extension DaemonService {
-    func retry(
-        _ call: RetryRequest, by peer: PeerCredentials, _ reply: ControlReplyHandle
-    ) throws(ControlError) {
+    func retry(_ call: RetryRequest, _ reply: ControlReplyHandle) throws(ControlError) {
         let (holder, vsiID) = try locate(call.vsiID, port: call.port)
         let port = try station(holder.name)
         let waiter = try wait(call.waitMilliseconds, port, vsiID, reply) { [weak port] in port?.vsiStatus(vsiID) }
         do throws(VSIRetryError) {
-            try port.retry(vsiID, by: ClientName.words(peer), waiter: waiter)
+            try port.retry(vsiID, waiter: waiter)
         } catch {
             reply.fail(Self.error(error, port: port.name, vsiID: vsiID))
             // It is answered already; this ends its waiting.
@@ -76,9 +75,7 @@ extension DaemonService {
         if waiter == nil, let status = port.vsiStatus(vsiID) { reply.answer(.vsi(status)) }
     }
 
-    func retryAll(
-        _ call: RetryAllRequest, by peer: PeerCredentials, _ reply: ControlReplyHandle
-    ) throws(ControlError) {
+    func retryAll(_ call: RetryAllRequest, _ reply: ControlReplyHandle) throws(ControlError) {
         let stations: [any StationPortControl]
         if let name = call.port {
             stations = [try station(name)]
@@ -88,7 +85,7 @@ extension DaemonService {
             }
         }
         let key = ObjectIdentifier(reply)
-        let round = RetryRound(stations, by: ClientName.words(peer), timers: timers) { [weak self] count in
+        let round = RetryRound(stations, timers: timers) { [weak self] count in
             reply.answer(.retried(RetryReport(retried: count)))
             self?.rounds[key] = nil
         }

@@ -67,7 +67,7 @@ package final class DaemonService: ControlService {
         Requester.$current.withValue(.client(pid: peer.pid, uid: peer.uid)) {
             do throws(ControlError) {
                 try permit(request, peer)
-                try answer(request, from: peer, reply)
+                try answer(request, reply)
             } catch {
                 reply.fail(error)
             }
@@ -80,9 +80,7 @@ package final class DaemonService: ControlService {
         throw ControlError(.notPermitted(method: ControlMethod.setLogLevel.rawValue))
     }
 
-    private func answer(
-        _ request: ControlRequest, from peer: PeerCredentials, _ reply: ControlReplyHandle
-    ) throws(ControlError) {
+    private func answer(_ request: ControlRequest, _ reply: ControlReplyHandle) throws(ControlError) {
         switch request {
         case .getVersion: reply.answer(.version(VersionReport(version: Release.version)))
         case .getStatus: reply.answer(.status(status))
@@ -92,19 +90,19 @@ package final class DaemonService: ControlService {
         case .listVSIDetails(let port):
             reply.answer(lookingAtDetails: VSIListing.Details(try ports(port).map(\.common)))
         case .getVSI(let vsiID, let port): try show(vsiID, port: port, reply)
-        case .associate(let request): try associate(request, target: .associated, by: peer, reply)
+        case .associate(let request): try associate(request, target: .associated, reply)
         case .preAssociate(let request):
             try associate(
-                request, target: request.reserve ? .preAssociatedWithReservation : .preAssociated, by: peer, reply)
-        case .deassociate(let request): try deassociate(request, by: peer, reply)
-        case .retry(let request): try retry(request, by: peer, reply)
-        case .retryAll(let request): try retryAll(request, by: peer, reply)
+                request, target: request.reserve ? .preAssociatedWithReservation : .preAssociated, reply)
+        case .deassociate(let request): try deassociate(request, reply)
+        case .retry(let request): try retry(request, reply)
+        case .retryAll(let request): try retryAll(request, reply)
         case .getHistory(let request): try history(request, reply)
-        case .probe(let request): try probe(request, by: peer, reply)
-        case .drain(let request): try drain(request, by: peer, reply)
+        case .probe(let request): try probe(request, reply)
+        case .drain(let request): try drain(request, reply)
         case .endDrain(let request):
             let station = try station(request.port)
-            station.endDrain(by: ClientName.words(peer))
+            station.endDrain()
             reply.answer(.portStatus(station.status))
         case .monitor:
             monitors[ObjectIdentifier(reply)] = reply
@@ -259,8 +257,7 @@ package final class DaemonService: ControlService {
     // MARK: Asking for VSIs
 
     private func associate(
-        _ call: EVBControl.VSIRequest, target: EVBProtocol.VSIRequest.Target, by peer: PeerCredentials,
-        _ reply: ControlReplyHandle
+        _ call: EVBControl.VSIRequest, target: EVBProtocol.VSIRequest.Target, _ reply: ControlReplyHandle
     ) throws(ControlError) {
         let port = try station(call.port)
         let request = try read(call, target: target, placement: port.managerIDPlacement)
@@ -274,7 +271,7 @@ package final class DaemonService: ControlService {
         }
         do {
             try port.request(
-                request, link: link, label: call.label, owner: .control, by: ClientName.words(peer), waiter: waiter)
+                request, link: link, label: call.label, owner: .control, because: nil, waiter: waiter)
         } catch {
             reply.fail(Self.error(error, port: port.name, vsiID: request.vsiID))
             // It is answered already; this ends its waiting.
@@ -285,9 +282,7 @@ package final class DaemonService: ControlService {
         if waiter != nil, port.drain != nil { reply.fail(Self.drained(port.name, request.vsiID)) }
     }
 
-    private func deassociate(
-        _ call: DeassociateRequest, by peer: PeerCredentials, _ reply: ControlReplyHandle
-    ) throws(ControlError) {
+    private func deassociate(_ call: DeassociateRequest, _ reply: ControlReplyHandle) throws(ControlError) {
         let (holder, vsiID) = try locate(call.vsiID, port: call.port)
         guard let before = holder.common.vsiStatus(vsiID) else {
             throw ControlError(.noSuchVSI(vsiID: call.vsiID, port: call.port))
@@ -295,14 +290,14 @@ package final class DaemonService: ControlService {
         let port: any StationPortControl
         switch holder {
         case .bridge(let bridge):
-            bridge.deassociate(vsiID, by: ClientName.words(peer))
+            bridge.deassociate(byRequest: vsiID)
             reply.answer(.vsi(before.released()))
             return
         case .station(let station): port = station
         }
         let waiter = try wait(call.waitMilliseconds, port, vsiID, reply) { before.released() }
         do {
-            try port.withdraw(vsiID, by: ClientName.words(peer), waiter: waiter)
+            try port.withdraw(vsiID, because: nil, waiter: waiter)
         } catch {
             reply.fail(Self.error(error, port: port.name, vsiID: vsiID))
             // It is answered already; this ends its waiting.

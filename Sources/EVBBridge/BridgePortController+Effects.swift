@@ -59,7 +59,10 @@ extension BridgePortController {
             return ask(ticket, request)
         }
         if isNews { tellContest(over: request.vsiID, with: holder) }
-        take(.refuse(Refusal(reason: .invalidFilter, isHard: false, isKept: true)), on: request, ticket)
+        take(
+            .refuse(
+                Refusal(reason: .invalidFilter, isHard: false, isKept: true), because: "it is associated on \(holder)"),
+            on: request, ticket)
     }
 
     private func ask(_ ticket: DecisionTicket, _ request: BridgeRequest) {
@@ -82,14 +85,18 @@ extension BridgePortController {
         onNews?(PortNews(kind: .notice, vsiID: vsiID, message: text))
     }
 
-    private func take(_ decision: BridgeDecision, on request: BridgeRequest, _ ticket: DecisionTicket) {
+    private func take(_ decision: AdmissionDecision, on request: BridgeRequest, _ ticket: DecisionTicket) {
         let vsiID = request.vsiID
         var isGranted = false
         // The port may have given it up, and its cancellation may still wait to be carried out.
         if decisions.made(ticket), port.awaits(ticket) {
-            let verdict = judge(ticket, mischief.judge(decision, on: request))
+            let verdict = judge(ticket, mischief.judge(decision.decision, on: request))
             note(request)
-            if case .refuse(let refusal) = verdict { tellRefusal(request, refusal) } else { isGranted = true }
+            if case .refuse(let refusal) = verdict {
+                tellRefusal(request, refusal, decision)
+            } else {
+                isGranted = true
+            }
             decided(ticket, verdict)
             if case .refuse(let refusal) = verdict {
                 note(request.vsiID, refusal, isKept: refusal.isKept && request.holding != nil)
@@ -115,7 +122,7 @@ extension BridgePortController {
         note(vsiID, .granted, detail: grant.command.words)
         transport.changes.log(
             state == .associated ? .associated : .preassociated, "VSI \(state.rawValue)", vsiID, reason: nil,
-            logFacts(vsiID))
+            logFacts(vsiID).with(seat.typeName(of: vsiID).map { ["type-name": "\($0)"] } ?? [:]))
         tell(vsiID, state, nil, "VSI \(vsiID) is \(state.rawValue)")
         // Where it was before it ends after it is here, in the log and for who watches too.
         seat.bound(vsiID, grant.command)
@@ -138,12 +145,15 @@ extension BridgePortController {
                 kind: .vsi, vsiID: vsiID, from: former.rawValue, to: state.rawValue, reason: reason, message: message))
     }
 
-    private func tellRefusal(_ request: BridgeRequest, _ refusal: Refusal) {
+    private func tellRefusal(_ request: BridgeRequest, _ refusal: Refusal, _ decision: AdmissionDecision) {
         let reason = EVBModel.VSIReason(EVBProtocol.VSIReason(refusal.reason)).rawValue
         let isKept = refusal.isKept && request.holding != nil
+        var further: Logger.Metadata = ["hard": "\(refusal.isHard)", "kept": "\(isKept)"]
+        // Otherwise the port has refused what was granted: there is no room, or it does wrong on purpose.
+        if case .refuse(refusal, let cause) = decision { further["cause"] = "\(cause)" }
         transport.changes.log(
             .refused, "VSI refused", request.vsiID, reason: reason,
-            VSIFacts(request, who: stationWords).metadata.with(["hard": "\(refusal.isHard)", "kept": "\(isKept)"]))
+            VSIFacts(request, who: stationWords).metadata.with(further))
         let state = (isKept ? told[request.vsiID] : nil) ?? .deassociated
         onNews?(
             PortNews(

@@ -80,44 +80,20 @@ extension BridgePortController {
     }
 
     private func problem(_ notice: BridgeNotice) -> PortProblem? {
-        let statistics = port.snapshot.statistics
-        func problem(_ kind: PortProblem.Kind, _ message: String, _ hint: String) -> PortProblem {
-            PortProblem(kind: kind, message: message, hint: hint)
+        func problem(_ notice: NeighbourNotice) -> PortProblem {
+            notice.problem(peerRole: .station, dialect: configuration.dialect)
         }
-        switch notice {
-        case .limitReached: return nil
-        case .severalStations(let count):
-            return problem(
-                .severalPeers, "\(count) EVB stations are heard on one link; the first is spoken with",
-                "look for a hub or a bridge between")
-        case .bridgeNeighbour:
-            return problem(
-                .sameRole, "the neighbour is an EVB bridge too", "one end of the link has to be an EVB station")
-        case .draftNeighbour:
-            return problem(
-                .dialectMismatch,
-                "the neighbour speaks the pre-standard draft of EVB only, and the port is set to \(configuration.dialect)",
-                "allow it by dialect: auto, or ask for it by draft")
-        case .ratifiedNeighbour:
-            return problem(
-                .dialectMismatch,
-                "the neighbour speaks the ratified EVB only, and the port is set to \(configuration.dialect)",
-                "allow it by dialect: auto")
-        case .unusableTLV(let error):
-            return problem(
-                .unusableTLV, "the neighbour's EVB TLV is unusable: \(error)",
-                "correct EVB at the station; evbctl port show --json has the octets")
+        return switch notice {
+        case .limitReached: nil
+        case .severalStations(let count): problem(.severalPeers(count))
+        case .bridgeNeighbour: problem(.sameRole)
+        case .draftNeighbour: problem(.draftOnly)
+        case .ratifiedNeighbour: problem(.ratifiedOnly)
+        case .unusableTLV(let error): problem(.unusableTLV(error))
         case .foreignECP(let source):
-            return problem(
-                .foreignECP,
-                "ECP comes from \(source), which is none of the station's addresses by LLDP, and is left "
-                    + "(\(statistics.ecpRxOtherSource) frames)",
-                "if it is the station's, give ecp: { source: any }")
-        case .secondSpeaker(let speaker): return speaker.problem
-        case .misaddressedECP(let destination):
-            return problem(
-                .misaddressedECP, "dropping ECP to \(destination), which is not its group address here",
-                "if the station is to be heard there, give group-address: \(destination)")
+            problem(.foreignECP(source, frames: port.snapshot.statistics.ecpRxOtherSource))
+        case .secondSpeaker(let speaker): problem(.secondSpeaker(speaker))
+        case .misaddressedECP(let destination): problem(.misaddressedECP(destination))
         }
     }
 }

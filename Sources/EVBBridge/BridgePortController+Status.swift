@@ -29,7 +29,8 @@ extension BridgePortController {
             timers: TimerStatus(
                 retries: Int(timers.retries), rte: Int(timers.retransmissionExponent),
                 rwd: Int(timers.resourceWaitDelayExponent), rka: Int(timers.reinitKeepAliveExponent)),
-            vsis: counts, misbehaviour: mischief.settings == .none ? nil : mischief.settings)
+            vsis: counts, misbehaviour: mischief.settings == .none ? nil : mischief.settings,
+            channel: transport.surroundings.channels?.channel(name))
     }
 
     /// The port in full.
@@ -50,7 +51,8 @@ extension BridgePortController {
                 evbConfigEvbTxEnable: isTransmitted,
                 locEvbTlvString: local.first { $0.dialect == snapshot.dialect }.map { hexadecimal($0.octets) },
                 remEvbTlvString: remote.map { hexadecimal($0) }),
-            counterDiscontinuity: now.since(createdAt).hundredths)
+            counterDiscontinuity: now.since(createdAt).hundredths, uplink: transport.surroundings.channels?.uplink(name)
+        )
     }
 
     package var placeCount: Int { port.placeCount }

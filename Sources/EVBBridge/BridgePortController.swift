@@ -167,6 +167,11 @@ package final class BridgePortController: BridgePortControl {
         perform(port.pathChanged(at: now))
     }
 
+    package func peerChanged() {
+        perform(port.setLink(up: false, at: now))
+        follow()
+    }
+
     private func receive(_ frame: Frame) {
         // Without the EVB TLV there is no EVB: nobody is a station here.
         guard configuration.evb.transmit else { return }
@@ -185,8 +190,8 @@ package final class BridgePortController: BridgePortControl {
         }
     }
 
-    package func deassociate(_ vsiID: VSIID, by client: String) {
-        note(vsiID, .withdrawn, detail: client)
+    package func deassociate(byRequest vsiID: VSIID) {
+        note(vsiID, .withdrawn, detail: Requester.current?.words)
         deassociate(vsiID)
     }
 
@@ -197,9 +202,9 @@ package final class BridgePortController: BridgePortControl {
     }
 
     /// Takes back a VSI that may not stay, by a De-Associate to the station.
-    package func revoke(_ vsiID: VSIID, because obstacle: AddressLedger.Obstacle) {
+    package func revoke(_ vsiID: VSIID, because reason: String) {
         guard holds(vsiID) else { return }
-        log(.warning, "VSI revoked", logFacts(vsiID).with(["reason": "\(obstacle)"]), alert: .vsiLost)
+        log(.warning, "VSI revoked", logFacts(vsiID).with(["reason": "\(reason)"]), alert: .vsiLost)
         deassociate(vsiID)
     }
 
@@ -361,7 +366,7 @@ package final class BridgePortController: BridgePortControl {
 
     /// Takes VSIs back whose addresses are another's in the port's bridge, since that has changed.
     private func judgeAddresses() {
-        for (vsiID, obstacle) in seat.follow() { revoke(vsiID, because: obstacle) }
+        for (vsiID, obstacle) in seat.follow() { revoke(vsiID, because: "\(obstacle)") }
     }
 
     /// Why frames cannot be reflected on the port.

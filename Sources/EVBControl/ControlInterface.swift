@@ -115,12 +115,18 @@ public enum ControlInterface {
           timers: Timers,
           vsis: VSICounts,
           misbehaviour: ?Misbehaviour,
-          drain: ?PortDrain
+          drain: ?PortDrain,
+          channel: ?SChannel
         )
+
+        # The S-channel that a port is: the interface that it shares with others, its number, its S-tag, and why it is not
+        # there. svid is null while it has none, reason while it is there.
+        type SChannel (uplink: string, scid: int, svid: ?int, reason: ?string)
 
         # Something that is wrong now; port is null where it is about the daemon. ageSeconds: how long it has been so.
         # hint: what to do about it. kind: interface-missing, interface-taken, cannot-listen, link-down,
-        # mtu-too-small, send-failing, evb-tlv-elsewhere (on another group address, or in a VLAN), unusable-tlv,
+        # channel-down (the S-channel is not given), mtu-too-small, send-failing,
+        # evb-tlv-elsewhere (on another group address, or in a VLAN), unusable-tlv,
         # same-role, dialect-mismatch, no-evb-tlv, no-lldp, silent-peer (will age out), second-lldp-speaker (another
         # program speaks under the peer's name and address), several-peers, several-neighbours, foreign-ecp (from
         # another address), misaddressed-ecp (to another address), ecp-unacknowledged, vdp-unanswered, relay-refused,
@@ -128,8 +134,8 @@ public enum ControlInterface {
         # Linux bridge or Open vSwitch of the port), bridge-overloaded, vsi-refused, limit-reached, relay-not-offered,
         # no-spanning-tree (the Linux bridge hands LLDP and ECP on), vsi-contest (stations on two ports keep one VSI
         # alive), address-conflict (the VSI asks for an address that another VSI holds), bond-member, no-8021q,
-        # unfiltered-machines, unmanaged-addresses, store-failing, libvirt-port, reload. There may be more kinds in
-        # later versions.
+        # unfiltered-machines, unmanaged-addresses, store-failing, libvirt-port, cdcp (what a neighbour says of
+        # S-channels), reload. There may be more kinds in later versions.
         type Problem (
           kind: string,
           port: ?string,
@@ -250,7 +256,30 @@ public enum ControlInterface {
           xdot1: Xdot1,
           counterDiscontinuity: int,
           unknownAddresses: ?UnknownAddresses,
-          dropped: ?TrafficCounts
+          dropped: ?TrafficCounts,
+          channel: ?SChannel,
+          uplink: ?Uplink
+        )
+
+        # How a port's interface is divided into S-channels (802.1Q clause 42), which are ports of evbd's too. cdcp: whether
+        # they are agreed on by CDCP. state: SchOperState. The capacities count channel 1, which is in no list. A pair
+        # without an assigned S-tag has svid 0, a channel without one null; reason says then why.
+        type SChannelPair (scid: int, svid: int)
+        type CDCPTLV (role: (station, bridge), sComponent: bool, capacity: int, pairs: []SChannelPair)
+        type SChannelPeer (chassisID: string, portID: string)
+        type SChannelEntry (interface: string, scid: int, svid: ?int, reason: ?string)
+        type Uplink (
+          cdcp: bool,
+          state: string,
+          role: (station, bridge),
+          adminCapacity: int,
+          operCapacity: int,
+          svidPoolLow: ?int,
+          svidPoolHigh: ?int,
+          peer: ?SChannelPeer,
+          local: ?CDCPTLV,
+          remote: ?CDCPTLV,
+          channels: []SChannelEntry
         )
 
         # One entry of a filter. vlan 0 asks the bridge for a VID; mac as 52:54:00:00:c7:3e.

@@ -10,6 +10,7 @@ internal import EVBProtocol
 package import EVBSettings
 internal import EVBStation
 internal import EVBTime
+internal import EVBUplinks
 internal import EVBWire
 internal import EdgeRelays
 internal import EventLoop
@@ -51,20 +52,23 @@ package final class Daemon {
     private let logger: Logger
     private let loop: EventLoop
     private let timers: Timers
-    private let table: LinkTable
+    let table: LinkTable
     private let programmer: KernelQueue
     private let guestFilter: GuestFilter
     private let store: VSIStore
     private let resources: ResourcePool
     private let history: HistoryKeeper
     private let serviceManager = ServiceManager()
-    private lazy var ports = PortCollection(
+    private(set) lazy var ports = PortCollection(
         loop: loop, timers: timers, logger: logger, resolve: { [unowned self] in table.name(of: $0) },
         make: { [unowned self] in makePort($0) })
+    private(set) lazy var uplinks = UplinkCollection(plainSurroundings) { [unowned self] in
+        ports.runningPort($0)?.port.transport
+    }
     private var lifecycle = Lifecycle.running
     private var service: DaemonService?
     private var controlServers: [ControlServer] = []
-    private var libvirt: LibvirtEndpoint?
+    private(set) var libvirt: LibvirtEndpoint?
     private var pidFile: PIDFile?
     private var watchdog: Timers.Timer?
     /// When the loop's clock was 0, in nanoseconds since 1970 (UTC).
@@ -142,14 +146,15 @@ package final class Daemon {
         table.onNamespaceEnd = { [weak self] in self?.ports.namespaceEnded() }
         ports.onNews = { [weak self] in self?.publish($0, port: $1) }
         ports.onClosed = { [weak self] in self?.closed($0) }
-        let bridgePorts = Set(settings.ports.lazy.filter { $0.role == .bridge }.map(\.interface))
+        let allPorts = beginUplinks(settings)
+        let bridgePorts = Set(allPorts.lazy.filter { $0.role == .bridge }.map(\.interface))
         HairpinFlag.takeBack(hairpinRoom, logger: logger) { !bridgePorts.contains($0) }
         followAdmission()
         reservationTimer = timers.timer { [weak self] in self?.registry.endReservations() }
         registry.onDeadline = { [weak self] in self?.reservationTimer?.set($0) }
         registry.restore(ports: bridgePorts)
-        types.removeLeftovers(keeping: Set(settings.ports.lazy.filter { $0.vsiTypes != nil }.map(\.interface)))
-        ports.start(settings.ports)
+        types.removeLeftovers(keeping: Set(allPorts.lazy.filter { $0.vsiTypes != nil }.map(\.interface)))
+        ports.start(allPorts)
         for index in claimed { claims.giveBack(index) }
         keepGuestFilter()
         for name in store.untakenPorts {
@@ -160,10 +165,12 @@ package final class Daemon {
     }
 
     private func followAdmission() {
-        types.onRevoked = { [weak self] vsiID, port in self?.bridgePort(port)?.deassociate(vsiID) }
+        types.onRevoked = { [weak self] vsiID, port, reason in
+            self?.bridgePort(port)?.revoke(vsiID, because: reason)
+        }
         types.onNotice = { [weak self] text, port in self?.bridgePort(port)?.notice(text) }
         registry.onRevoked = { [weak self] vsiID, port, obstacle in
-            self?.bridgePort(port)?.revoke(vsiID, because: obstacle)
+            self?.bridgePort(port)?.revoke(vsiID, because: "\(obstacle)")
         }
         registry.onMoved = { [weak self] vsiID, loser, winner in
             self?.bridgePort(loser)?.moved(vsiID, to: winner)
@@ -181,10 +188,8 @@ package final class Daemon {
         let service = DaemonService(
             directory: ports, timers: timers, traffic: TrafficReader(loop: loop, logger: logger),
             ownCounters: { [log] in Self.counters(of: log) },
-            furtherCounters: { [weak self] port in
-                guard case .station = port else { return [:] }
-                return self?.libvirt?.counters(of: port.name) ?? [:]
-            }, notes: { [weak self] in self?.notes ?? [] },
+            furtherCounters: { [weak self] in self?.furtherCounters(of: $0) ?? [:] },
+            notes: { [weak self] in self?.notes ?? [] },
             conditions: { [weak self] in [self?.store.problem].compactMap(\.self) })
         service.onLogLevel = { [threshold, logger] in threshold.report($0, logger) }
         service.historySource = history
@@ -266,10 +271,17 @@ package final class Daemon {
     }
 
     private var surroundings: PortSurroundings {
+        var surroundings = plainSurroundings
+        surroundings.channels = uplinks
+        return surroundings
+    }
+
+    /// What ports share, without the channels.
+    private var plainSurroundings: PortSurroundings {
         var surroundings = PortSurroundings(
             loop: loop, timers: timers, table: table, programmer: programmer,
             logger: logger, runtimeDirectory: runtimeDirectory, claims: claims, resources: resources,
-            isPort: { [weak self] name in self?.configuration.ports.contains { $0.interface == name } ?? false })
+            isPort: { [weak self] in self?.ports.hasPort($0) ?? false })
         surroundings.wallClock = HistoryKeeper.wallClock
         surroundings.record = { [history] in history.take($0) }
         return surroundings
@@ -281,10 +293,13 @@ package final class Daemon {
     }
 
     private func makePort(_ configuration: PortSettings) -> PortCollection.Running {
-        switch configuration.role {
-        case .station: .station(makeStation(configuration))
-        case .bridge: .bridge(makeBridgePort(configuration))
-        }
+        let port: PortCollection.Running =
+            switch configuration.role {
+            case .station: .station(makeStation(configuration))
+            case .bridge: .bridge(makeBridgePort(configuration))
+            }
+        uplinks.join(port.port.transport)
+        return port
     }
 
     private func makeStation(_ configuration: PortSettings) -> StationPortController {
@@ -323,7 +338,7 @@ package final class Daemon {
     }
 
     /// Sends news to the monitors, with the time at which it happened: now, or at `moment` of the loop's clock.
-    private func publish(_ news: PortNews, port: String, since moment: UInt64? = nil) {
+    func publish(_ news: PortNews, port: String, since moment: UInt64? = nil) {
         let now = loop.now()
         var clock = timespec()
         clock_gettime(CLOCK_REALTIME, &clock)
@@ -352,9 +367,10 @@ package final class Daemon {
             var written = configuration
             written.ports = namedPorts
             let fresh = Self.resolved(written, by: table, logger)
-            follow(fresh, ports.plan(fresh.ports, changesAll: false))
+            follow(fresh, ports.plan(allPorts(of: fresh), changesAll: false))
         }
         ports.linkChanged(name)
+        uplinks.linkChanged(name)
     }
 
     // MARK: The configuration
@@ -381,7 +397,7 @@ package final class Daemon {
 
     private func decide(_ written: DaemonSettings, _ request: ReloadRequest) -> Result<ReloadReport, ControlError> {
         let fresh = Self.resolved(written, by: table, logger)
-        let plan = ports.plan(fresh.ports, changesAll: fresh.limits != configuration.limits)
+        let plan = ports.plan(allPorts(of: fresh), changesAll: fresh.limits != configuration.limits)
         let changes = plan.report(vsiCount: ports.vsiCount)
         var report = ReloadReport(
             isApplied: false, ports: changes, warnings: ConfigurationAdvice.warnings(fresh) { table[$0] != nil })
@@ -412,10 +428,12 @@ package final class Daemon {
         }
         resources.limits = fresh.limits
         registry.journal?.limits = fresh.limits
-        resources.portCount = fresh.ports.count
+        let allPorts = allPorts(of: fresh)
+        resources.portCount = allPorts.count
         configuration = fresh
-        ports.follow(plan, fresh.ports)
-        for settings in fresh.ports where ports.runningPort(settings.interface) != nil {
+        ports.follow(plan, allPorts)
+        uplinks.follow(fresh.uplinks, leaving: ports.leavingNames)
+        for settings in allPorts where ports.runningPort(settings.interface) != nil {
             if let database = settings.vsiTypes.flatMap({ fresh.vsiTypes[$0] }) {
                 types.configure(settings.interface, database)
             }
@@ -426,6 +444,7 @@ package final class Daemon {
     /// A port that left is closed.
     private func closed(_ port: String) {
         libvirt?.portClosed(port)
+        uplinks.portClosed(port)
         finishIfReleased()
     }
 
@@ -457,6 +476,7 @@ package final class Daemon {
         lifecycle = .finished
         libvirt?.stop()
         ports.stop()
+        uplinks.stop()
         history.finish()
         registry.finish()
         guestFilter.finish()

@@ -4,6 +4,7 @@ internal import EVBPorts
 internal import EVBSettings
 internal import EVBStation
 internal import EVBTime
+internal import EVBWire
 internal import EventLoop
 internal import Logging
 
@@ -64,6 +65,8 @@ final class PortCollection: PortDirectory {
     private let make: (PortSettings) -> Running
     /// The name that the kernel shows for an interface of that or an alternative name.
     private let resolve: (String) -> String
+    /// Finds a machine's link on a channel's device.
+    var findPlace: (MACAddress, _ isChannel: (String) -> Bool) -> (port: String, vlan: UInt16)? = { _, _ in nil }
     private var slots: [String: Slot] = [:]
     /// The interfaces in the order of the configuration.
     private var order: [String] = []
@@ -98,6 +101,10 @@ final class PortCollection: PortDirectory {
         (runningPort(interface) ?? runningPort(resolve(interface)))?.control
     }
 
+    func place(ofMachine address: MACAddress, on interface: String) -> (port: String, vlan: UInt16)? {
+        findPlace(address) { runningPort($0)?.port.configuration.channel?.uplink == interface }
+    }
+
     func runningPort(_ interface: String) -> Running? {
         if case .running(let port) = slots[interface] { port } else { nil }
     }
@@ -107,6 +114,12 @@ final class PortCollection: PortDirectory {
     }
 
     var isLeaving: Bool { !departures.isEmpty }
+
+    /// The interfaces of ports that leave.
+    var leavingNames: Set<String> { Set(departures.map(\.port.name)) }
+
+    /// Whether an interface is a port's that runs or leaves.
+    func hasPort(_ interface: String) -> Bool { slots[interface] != nil || order.contains(interface) }
 
     /// Whether no port that runs holds anything at its peer.
     var isReleased: Bool { running.allSatisfy { $0.port.isReleased } }

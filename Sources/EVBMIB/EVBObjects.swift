@@ -1,5 +1,5 @@
 // What evbd tells by varlink, as the objects of IEEE8021-EVB-MIB and of LLDP-EXT-DOT1-EVB-EXTENSIONS-MIB. Objects that these MIBs
-// call deprecated are left out, and so are UAP and CAP: evbd has no S-channels. Documentation/snmp.md lists what is here.
+// call deprecated are left out. Documentation/snmp.md lists what is here.
 
 package import AgentX
 package import EVBModel
@@ -19,6 +19,8 @@ package struct EVBObjects {
     private static let destination: UInt32 = 1
     /// Edge relays and bridges are one component each, and none has ports in two.
     private static let component: UInt32 = 1
+    /// What divides an interface into S-channels is another: the port-mapping S-VLAN component.
+    private static let channelComponent: UInt32 = 2
     private static let nearestCustomerBridge: [UInt8] = [0x01, 0x80, 0xC2, 0x00, 0x00, 0x00]
 
     private var system = Self.evb([1, 1], [1, 2, 3, 4, 5, 7, 11, 12, 13])
@@ -27,6 +29,8 @@ package struct EVBObjects {
     private var filters = Self.evb([1, 2, 2, 1], [3])
     private var urp = Self.evb([1, 3, 3, 1], [3, 4, 6, 10, 12, 13])
     private var ecp = Self.evb([1, 3, 4, 1], [4, 5, 6, 7, 8, 9])
+    private var uap = Self.evb([1, 3, 1, 1], [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14])
+    private var cap = Self.evb([1, 3, 2, 1], [2, 3, 4, 5, 6, 7, 8])
     private var destinations = ObjectTree.Table(Self.destinationEntry, columns: [2])
     private var transmits = Self.lldp([1, 1, 1, 1, 1])
     private var localTLVs = Self.lldp([1, 1, 2, 1, 1])
@@ -77,7 +81,38 @@ package struct EVBObjects {
                 port.ecp.operAckTimerInitExp.map { .unsigned($0) },
             ])
         add(port.xdot1, ifIndex: port.ifIndex)
+        if let uplink = port.uplink { add(uplink, number, ifIndex: port.ifIndex) }
+        if let channel = port.port.channel { add(channel, of: port, number) }
     }
+
+    private mutating func add(_ uplink: UplinkStatus, _ number: UInt32, ifIndex: Int) {
+        func role(_ role: PortRole) -> SNMPValue { .integer(role == .station ? 2 : 1) }
+        uap.add(
+            [number],
+            [
+                .gauge32(Self.channelComponent), .gauge32(number), .number(ifIndex), .truth(uplink.cdcp),
+                role(uplink.role), .number(uplink.adminCapacity), .number(uplink.operCapacity),
+                uplink.svidPoolLow.map { .unsigned($0) }, uplink.svidPoolHigh.map { .unsigned($0) },
+                .truth(uplink.state == .running), .truth(uplink.remote?.sComponent ?? false),
+                uplink.remote.map { role($0.role) }, .integer(Self.nonVolatile), .integer(Self.active),
+            ])
+    }
+
+    /// A channel is known by its SCID to a station, and by its SVID to a bridge. Its uplink stands before it.
+    private mutating func add(_ channel: SChannelStatus, of port: PortDetails, _ number: UInt32) {
+        guard let uplink = numbers[channel.uplink],
+            let id = port.port.role == .station ? channel.scid : channel.svid
+        else { return }
+        cap.add(
+            [uplink, UInt32(clamping: id)],
+            [
+                .gauge32(Self.channelComponent), .number(port.ifIndex), .gauge32(number), .unsigned(channel.scid),
+                .gauge32(Self.component), .gauge32(number), .integer(Self.active),
+            ])
+    }
+
+    /// StorageType and RowStatus of what a file configures.
+    private static let (nonVolatile, active): (Int32, Int32) = (3, 1)
 
     private mutating func add(_ objects: SysObjects) {
         system.add(
@@ -132,7 +167,7 @@ package struct EVBObjects {
     /// The objects of all that was added.
     package var tree: ObjectTree {
         ObjectTree([
-            system, sbp, vsidb, filters, urp, ecp, destinations, transmits, localTLVs, remoteTLVs,
+            system, sbp, vsidb, filters, uap, cap, urp, ecp, destinations, transmits, localTLVs, remoteTLVs,
         ])
     }
 }

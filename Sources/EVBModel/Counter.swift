@@ -38,6 +38,22 @@ package enum Counter: String, Sendable, CaseIterable {
     case vdpMovesRefused = "VdpMovesRefused"
     case vdpUnsolicited = "VdpUnsolicited"
     case vdpMalformed = "VdpMalformed"
+    case cdcpTxFrames = "CdcpTxFrames"
+    case cdcpRxFrames = "CdcpRxFrames"
+    case cdcpRxAgeouts = "CdcpRxAgeouts"
+    case cdcpUnusableTLV = "CdcpUnusableTlv"
+    case cdcpSeveralTLVs = "CdcpSeveralTlvs"
+    case cdcpNoDefaultPair = "CdcpNoDefaultPair"
+    case cdcpBadCapacity = "CdcpBadCapacity"
+    case cdcpSameRole = "CdcpSameRole"
+    case cdcpNoSComponent = "CdcpNoSComponent"
+    case cdcpBadPair = "CdcpBadPair"
+    case cdcpRemainder = "CdcpRemainder"
+    case cdcpOnlyDefault = "CdcpOnlyDefault"
+    case cdcpUnaskedChannel = "CdcpUnaskedChannel"
+    case cdcpBeyondCapacity = "CdcpBeyondCapacity"
+    case cdcpNoSVID = "CdcpNoSvid"
+    case cdcpSeveralNeighbours = "CdcpSeveralNeighbours"
     case socketSendFailures = "SocketSendFailures"
     case socketKernelDrops = "SocketKernelDrops"
     case socketStrays = "SocketStrays"
@@ -64,6 +80,8 @@ package enum Counter: String, Sendable, CaseIterable {
         case port
         /// At ports of one role.
         case station, bridge
+        /// At ports whose interface is divided into S-channels by CDCP.
+        case uplink
         /// At stations' ports, by the service to libvirt.
         case libvirt
         /// Once for the daemon.
@@ -161,6 +179,22 @@ package enum Counter: String, Sendable, CaseIterable {
         .vdpMovesRefused: Row(.commands, .bridge, "requests refused because another station keeps the VSI alive"),
         .vdpUnsolicited: Row(.tlvs, .port, "answers to no request"),
         .vdpMalformed: Row(.tlvs, .port, "TLVs and PDUs of VDP that were malformed"),
+        .cdcpTxFrames: Row(.frames, .uplink, "LLDPDUs sent for CDCP"),
+        .cdcpRxFrames: Row(.frames, .uplink, "LLDPDUs received at CDCP's address"),
+        .cdcpRxAgeouts: Row(.events, .uplink, "neighbours of CDCP whose information has aged out"),
+        .cdcpUnusableTLV: Row(.frames, .uplink, "LLDPDUs with a CDCP TLV that was too short"),
+        .cdcpSeveralTLVs: Row(.frames, .uplink, "LLDPDUs with several CDCP TLVs"),
+        .cdcpNoDefaultPair: Row(.frames, .uplink, "LLDPDUs with a CDCP TLV whose first pair is not channel 1"),
+        .cdcpBadCapacity: Row(.frames, .uplink, "LLDPDUs with a channel capacity that cannot be"),
+        .cdcpSameRole: Row(.frames, .uplink, "LLDPDUs of a neighbour that plays the same side of CDCP"),
+        .cdcpNoSComponent: Row(.frames, .uplink, "LLDPDUs of a neighbour that offers no S-channels"),
+        .cdcpBadPair: Row(.frames, .uplink, "LLDPDUs with a pair of SCID and SVID that cannot be"),
+        .cdcpRemainder: Row(.frames, .uplink, "LLDPDUs with octets after the last pair of the CDCP TLV"),
+        .cdcpOnlyDefault: Row(.frames, .uplink, "LLDPDUs of a neighbour that has channel 1 alone"),
+        .cdcpUnaskedChannel: Row(.frames, .uplink, "LLDPDUs that give a channel that was not asked for"),
+        .cdcpBeyondCapacity: Row(.frames, .uplink, "LLDPDUs by which more channels are wanted than both sides bear"),
+        .cdcpNoSVID: Row(.frames, .uplink, "LLDPDUs that ask for a channel for which no SVID is left"),
+        .cdcpSeveralNeighbours: Row(.frames, .uplink, "LLDPDUs received while several neighbours offer S-channels"),
         .socketSendFailures: Row(.frames, .port, "frames that the kernel did not send"),
         .socketKernelDrops: Row(
             .frames, .port, "frames that the kernel dropped because evbd did not read them in time"),

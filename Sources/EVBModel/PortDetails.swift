@@ -166,6 +166,8 @@ public struct PortDetails: Codable, Sendable, Equatable {
     public var unknownAddresses: UnknownAddresses?
     /// Frames that the rules of VSI types have dropped, whoever sent them; nil where the port has no such rules.
     public var dropped: TrafficCounts?
+    /// How the interface is divided into S-channels; nil where it is not.
+    public var uplink: UplinkStatus?
 
     /// Makes the details of a port.
     public init(
@@ -173,7 +175,7 @@ public struct PortDetails: Codable, Sendable, Equatable {
         lldpNeighbour: NeighbourStatus?,
         sys: SysObjects, urp: URPObjects?, sbp: SBPObjects? = nil, ecp: ECPObjects, xdot1: Xdot1Objects,
         counterDiscontinuity: Int, unknownAddresses: UnknownAddresses? = nil,
-        dropped: TrafficCounts? = nil
+        dropped: TrafficCounts? = nil, uplink: UplinkStatus? = nil
     ) {
         self.port = port
         self.dropped = dropped
@@ -188,11 +190,12 @@ public struct PortDetails: Codable, Sendable, Equatable {
         self.xdot1 = xdot1
         self.counterDiscontinuity = counterDiscontinuity
         self.unknownAddresses = unknownAddresses
+        self.uplink = uplink
     }
 
     private enum CodingKeys: String, CodingKey {
         case ifIndex, problems, evbTLV, lldpNeighbour, sys, urp, sbp, ecp, xdot1, counterDiscontinuity, unknownAddresses
-        case dropped
+        case dropped, uplink
     }
 
     /// Reads the details.
@@ -211,7 +214,8 @@ public struct PortDetails: Codable, Sendable, Equatable {
             xdot1: try container.decode(Xdot1Objects.self, forKey: .xdot1),
             counterDiscontinuity: try container.decode(Int.self, forKey: .counterDiscontinuity),
             unknownAddresses: try container.decodeIfPresent(UnknownAddresses.self, forKey: .unknownAddresses),
-            dropped: try container.decodeIfPresent(TrafficCounts.self, forKey: .dropped))
+            dropped: try container.decodeIfPresent(TrafficCounts.self, forKey: .dropped),
+            uplink: try container.decodeIfPresent(UplinkStatus.self, forKey: .uplink))
     }
 
     /// Writes the details.
@@ -230,6 +234,7 @@ public struct PortDetails: Codable, Sendable, Equatable {
         try container.encode(counterDiscontinuity, forKey: .counterDiscontinuity)
         try container.encode(Nullable(wrappedValue: unknownAddresses), forKey: .unknownAddresses)
         try container.encode(Nullable(wrappedValue: dropped), forKey: .dropped)
+        try container.encode(Nullable(wrappedValue: uplink), forKey: .uplink)
     }
 }
 

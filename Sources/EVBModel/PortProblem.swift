@@ -10,6 +10,8 @@ public struct PortProblem: Codable, Sendable, Equatable {
         case interfaceTaken = "interface-taken"
         /// The kernel does not let evbd listen on the interface.
         case cannotListen = "cannot-listen"
+        /// The S-channel is not given, or what it needs in the kernel cannot be had.
+        case channelDown = "channel-down"
         /// The interface is down, or has no carrier.
         case linkDown = "link-down"
         /// Frames are longer than the interface's MTU, and the kernel does not send them.
@@ -76,13 +78,15 @@ public struct PortProblem: Codable, Sendable, Equatable {
         case storeFailing = "store-failing"
         /// libvirt cannot talk to evbd, because of the netlink port that libnl has drawn for it.
         case libvirtPort = "libvirt-port"
+        /// What a neighbour says of S-channels cannot be, or both sides do not fit.
+        case cdcp
         /// The configuration in force is not that of the file, which was refused.
         case reload
 
         /// How bad it is: whether VSIs of the port cannot work, or may fail to.
         public var severity: Severity {
             switch self {
-            case .interfaceMissing, .interfaceTaken, .cannotListen, .linkDown, .mtuTooSmall, .sendFailing,
+            case .interfaceMissing, .interfaceTaken, .cannotListen, .channelDown, .linkDown, .mtuTooSmall, .sendFailing,
                 .evbTLVElsewhere, .unusableTLV, .sameRole, .dialectMismatch, .noEVBTLV, .noLLDP, .foreignECP,
                 .ecpUnacknowledged, .vdpUnanswered, .vsiRefused, .vsiContest, .addressConflict, .bondMember,
                 .noVLANDevices, .storeFailing, .libvirtPort:
@@ -90,7 +94,7 @@ public struct PortProblem: Codable, Sendable, Equatable {
             case .silentPeer, .secondLLDPSpeaker, .severalPeers, .severalNeighbours, .misaddressedECP, .relayRefused,
                 .reflectsUnasked, .reflectsIntoBridge, .bridgeOverloaded, .limitReached, .relayNotOffered,
                 .noSpanningTree, .unfilteredMachines,
-                .unmanagedAddresses, .reload:
+                .unmanagedAddresses, .cdcp, .reload:
                 .warning
             }
         }

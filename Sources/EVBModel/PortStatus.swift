@@ -178,12 +178,14 @@ public struct PortStatus: Codable, Sendable, Equatable {
     @Nullable public var misbehaviour: Misbehaviour?
     /// That a station's port is out of service for a while; nil while it is in service.
     @Nullable public var drain: PortDrain?
+    /// Which S-channel the port is; nil for one that is none, or channel 1.
+    @Nullable public var channel: SChannelStatus?
 
     /// Makes the status of a port.
     public init(
         interface: String, role: PortRole, linkUp: Bool, linkState: PortLinkState? = nil, dialect: PortDialect,
         peer: PeerStatus?, reflectiveRelay: ReflectiveRelayStatus, timers: TimerStatus, vsis: VSICounts,
-        misbehaviour: Misbehaviour? = nil, drain: PortDrain? = nil
+        misbehaviour: Misbehaviour? = nil, drain: PortDrain? = nil, channel: SChannelStatus? = nil
     ) {
         self.interface = interface
         self.role = role
@@ -196,5 +198,6 @@ public struct PortStatus: Codable, Sendable, Equatable {
         self.vsis = vsis
         self._misbehaviour = Nullable(wrappedValue: misbehaviour)
         self._drain = Nullable(wrappedValue: drain)
+        self._channel = Nullable(wrappedValue: channel)
     }
 }

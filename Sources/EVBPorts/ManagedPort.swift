@@ -42,6 +42,8 @@ package protocol ManagedPort: VSISource {
     func linkChanged(_ changed: String)
     /// A network namespace that links of this one may have gone to has ended.
     func namespaceEnded()
+    /// Another port is at the other end from now on, which knows nothing of this one.
+    func peerChanged()
     /// Begins to give back all that the port holds at its peer, where that takes the peer's answer.
     func releaseAll()
     /// Begins to leave: gives back all that the port holds, in parts if it is much.
@@ -101,6 +103,9 @@ extension ManagedPort {
     }
 
     package var name: String { transport.name }
+
+    /// The interface that the port shares with others as an S-channel; nil where it has one for itself.
+    package var uplink: String? { configuration.channel?.uplink }
 
     package var logger: Logger { transport.logger }
 

@@ -127,6 +127,13 @@ extension PortTransport {
 
     /// What is wrong with the interface.
     package var interfaceProblems: [PortProblem] {
+        let ofChannels = surroundings.channels?.problems(name) ?? []
+        // A channel that is not given has no interface, or one that is down, for that reason.
+        if ofChannels.contains(where: { $0.kind == .channelDown }) { return ofChannels }
+        return ofInterface + ofChannels
+    }
+
+    private var ofInterface: [PortProblem] {
         guard let link else { return [missing] }
         if isTaken {
             return [

@@ -26,6 +26,22 @@ package protocol PortDirectory: AnyObject {
     var ports: [EVBPort] { get }
     /// The port on an interface; nil if evbd has none there.
     func port(_ interface: String) -> EVBPort?
+    /// Finds a machine's link by its address on the S-channels of an interface.
+    ///
+    /// - Returns: the channel's port, and the VLAN in which the link is there, 0 for none; nil where it is on no channel.
+    func place(ofMachine address: MACAddress, on interface: String) -> (port: String, vlan: UInt16)?
+}
+
+/// What is known of S-channels.
+package protocol ChannelDirectory: AnyObject {
+    /// Which channel a port is; nil for one that is none.
+    func channel(_ port: String) -> SChannelStatus?
+    /// How the interface of a port is divided; nil where it is not.
+    func uplink(_ port: String) -> UplinkStatus?
+    /// What is wrong with the channel that a port is, or with those of its interface.
+    func problems(_ port: String) -> [PortProblem]
+    /// The counters of an interface that is divided.
+    func counters(_ port: String) -> [Counter: UInt64]
 }
 
 /// A station's port, as a front door sees it: VSIs can be requested on it.
@@ -52,20 +68,24 @@ package protocol StationPortControl: ManagedPort {
     ///   - link: the link to have once the bridge grants the association; nil keeps what an earlier request named.
     ///   - label: the text by which people know the VSI; nil keeps the one it has, an empty text removes it.
     ///   - owner: who asks.
-    ///   - client: who that is in words; nil where no more is known than `owner`.
+    ///   - reason: why evbd asks by itself, in words with a subject; nil where `Requester.current` does.
     ///   - waiter: called once with the end of the request.
     /// - Throws: nothing has changed then, and `waiter` is not called.
     func request(
-        _ request: EVBProtocol.VSIRequest, link: LinkRequest?, label: String?, owner: RequestOwner, by client: String?,
-        waiter: RequestWaiter?) throws(RequestRefusal)
-    /// De-associates a VSI, as `client` wants; `waiter` is called once the VSI is gone.
+        _ request: EVBProtocol.VSIRequest, link: LinkRequest?, label: String?, owner: RequestOwner,
+        because reason: String?, waiter: RequestWaiter?) throws(RequestRefusal)
+    /// De-associates a VSI.
     ///
+    /// - Parameters:
+    ///   - vsiID: the VSI.
+    ///   - reason: why evbd does so by itself, in words with a subject; nil where `Requester.current` asks for it.
+    ///   - waiter: called once the VSI is gone.
     /// - Throws: `unknownVSI`.
-    func withdraw(_ vsiID: VSIID, by client: String, waiter: RequestWaiter?) throws(VSIRequestError)
+    func withdraw(_ vsiID: VSIID, because reason: String?, waiter: RequestWaiter?) throws(VSIRequestError)
     /// Asks the bridge at once for a VSI that was refused, also for good, or whose next try is due later.
     ///
     /// - Throws: nothing has changed then, and `waiter` is not called.
-    func retry(_ vsiID: VSIID, by client: String, waiter: RequestWaiter?) throws(VSIRetryError)
+    func retry(_ vsiID: VSIID, waiter: RequestWaiter?) throws(VSIRetryError)
     /// Is told what the exchanges about VSIs come to, all that one frame or one moment brought at once.
     var onTrail: (([VSITrailEntry], Instant) -> Void)? { get set }
     /// That the port is out of service; nil while it is in service.
@@ -74,9 +94,9 @@ package protocol StationPortControl: ManagedPort {
     /// the end changes.
     ///
     /// - Throws: when that cannot be stored; nothing has changed then.
-    func drain(seconds: Int, by client: String) throws(SystemError)
+    func drain(seconds: Int) throws(SystemError)
     /// Takes the port back into service.
-    func endDrain(by client: String)
+    func endDrain()
     /// What happens next to a VSI; nil if there is none.
     func outlook(_ vsiID: VSIID) -> VSIOutlook?
 }
@@ -84,10 +104,9 @@ package protocol StationPortControl: ManagedPort {
 extension StationPortControl {
     /// Takes a request that leaves the label of the VSI as it is.
     package func request(
-        _ request: EVBProtocol.VSIRequest, link: LinkRequest?, owner: RequestOwner, by client: String?,
-        waiter: RequestWaiter?
+        _ request: EVBProtocol.VSIRequest, link: LinkRequest?, owner: RequestOwner, waiter: RequestWaiter?
     ) throws(RequestRefusal) {
-        try self.request(request, link: link, label: nil, owner: owner, by: client, waiter: waiter)
+        try self.request(request, link: link, label: nil, owner: owner, because: nil, waiter: waiter)
     }
 }
 
@@ -95,6 +114,6 @@ extension StationPortControl {
 package protocol BridgePortControl: ManagedPort {
     /// Changes what the port does wrong on purpose.
     func misbehave(_ misbehaviour: Misbehaviour)
-    /// Takes a VSI back from its station, as `client` wants. The bridge's word is final: the station is not asked.
-    func deassociate(_ vsiID: VSIID, by client: String)
+    /// Takes a VSI back from its station, as `Requester.current` wants. The bridge's word is final: the station is not asked.
+    func deassociate(byRequest vsiID: VSIID)
 }

@@ -28,6 +28,8 @@ package struct PortSurroundings {
     package var record: (VSIRecord) -> Void = { _ in }
     /// Milliseconds since 1970 (UTC).
     package var wallClock: () -> Int = { 0 }
+    /// Knows the S-channels.
+    package weak var channels: (any ChannelDirectory)?
 
     package init(
         loop: EventLoop, timers: Timers, table: LinkTable, programmer: KernelQueue, logger: Logger,
@@ -79,6 +81,12 @@ package final class PortTransport {
     package let changes: ChangeLog
     /// Called with each frame that can be read.
     package var onFrame: ((Frame) -> Void)?
+    /// Called with each LLDPDU to the nearest non-TPMR bridge, by which S-channels are agreed on; nil where none are.
+    package var onChannelFrame: ((Frame) -> Void)? {
+        didSet { if (oldValue == nil) != (onChannelFrame == nil), let link, listener != nil { open(link) } }
+    }
+    /// Called when it has been looked how the interface stands.
+    package var onFollow: (() -> Void)?
     /// Called for each that cannot, with its header, if it has one.
     package var onUnreadable: ((WireError, FrameHeader?) -> Void)?
     /// Called when it is time to `follow` again.
@@ -106,6 +114,8 @@ package final class PortTransport {
     private var ecpSource: PortSettings.ECP.Source
     /// The group addresses by which the port is spoken to.
     private var addresses: GroupAddresses
+    /// Whether the port shares its cable with others. There may be so many of them that each is to have few descriptors.
+    private let isChannel: Bool
     /// How the sockets have been opened.
     private var opening: Opening?
     /// What the frames sent are to be known by on this host, while the guest filter is at the port.
@@ -161,6 +171,7 @@ package final class PortTransport {
         name = configuration.interface
         ecpSource = configuration.ecp.source
         addresses = GroupAddresses(configuration)
+        isChannel = configuration.channel != nil
         self.surroundings = surroundings
         identity = ChassisIdentity(directory: surroundings.runtimeDirectory, port: configuration.interface)
         share = LoopShare(of: surroundings.resources.portCount)
@@ -215,6 +226,7 @@ package final class PortTransport {
 
     /// Opens the sockets that the interface needs as it is now, or closes those that there are, and tells how it stands.
     package func follow() -> Interface {
+        defer { onFollow?() }
         guard let link else {
             if listener != nil { logger.alert(.portDown).warning("the interface is gone; waiting for it to come back") }
             close()
@@ -257,8 +269,8 @@ package final class PortTransport {
         // A bridge takes frames to group addresses for itself before a socket of one EtherType sees them, and so does the guest
         // filter.
         let wanted = Opening(
-            index: link.index, tapsAll: link.masterIndex != nil || mark != nil, mark: mark, ecpSource: ecpSource,
-            groups: addresses.all)
+            index: link.index, tapsAll: link.masterIndex != nil || mark != nil || isChannel, mark: mark,
+            ecpSource: ecpSource, groups: addresses.all + (onChannelFrame == nil ? [] : [.nearestNonTPMRBridge]))
         guard wanted != opening else { return }
         closeSockets()
         do {
@@ -389,6 +401,9 @@ package final class PortTransport {
         opening = nil
     }
 
+    /// Whether frames pass: the interface is there and up, and is listened on.
+    package var isUp: Bool { link.map { $0.isUp && $0.hasCarrier } ?? false && listener != nil }
+
     /// Stops listening, and gives the interface back.
     package func close() {
         closeSockets()
@@ -401,6 +416,9 @@ package final class PortTransport {
     private func take(_ octets: UnsafeRawBufferPointer) {
         do throws(WireError) {
             let frame = try Frame(decoding: octets)
+            if case .lldp = frame.payload, frame.destination == .nearestNonTPMRBridge, let onChannelFrame {
+                return onChannelFrame(frame)
+            }
             if case .lldp = frame.payload, !addresses.includes(frame.header) { noteStray(octets, frame.header) }
             onFrame?(frame)
         } catch {

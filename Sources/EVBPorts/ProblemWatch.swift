@@ -39,7 +39,8 @@ package final class ProblemWatch {
 
     /// What is wrong now, causes before consequences.
     package var problems: [PortProblem] {
-        settle()
+        // A client that looks is the cause of none of them.
+        Requester.$current.withValue(nil) { settle() }
         return book.problems(at: transport.now).map { problem in
             var problem = problem
             problem.port = transport.name

@@ -1,15 +1,17 @@
 internal import LinuxSystem
 
-/// The process at whose request something happens, for the log.
+/// The process at whose request something happens, for the log and for histories.
 package enum Requester: Sendable, Equatable, CustomStringConvertible {
     /// A client of the control socket. Its name is its own choice, and not known where the kernel hides other processes.
     case client(name: String?, pid: Int32, uid: UInt32)
-    /// A libvirtd, by netlink.
-    case libvirt(name: String?, pid: Int32, uid: UInt32)
+    /// A probe that a client of the control socket has begun.
+    case probe(name: String?, pid: Int32, uid: UInt32)
+    /// A libvirtd, by netlink; `port` is the netlink port that it sent from.
+    case libvirt(name: String?, pid: Int32, uid: UInt32, port: UInt32)
     /// A manager asked an earlier run of evbd.
     case earlier(RequestOwner)
 
-    /// The process whose request is being taken; nil where evbd acts by itself. Lines of the log name it.
+    /// The process whose request is being taken; nil where evbd acts by itself. Lines of the log and histories name it.
     @TaskLocal package static var current: Requester?
 
     /// A client of the control socket.
@@ -18,8 +20,13 @@ package enum Requester: Sendable, Equatable, CustomStringConvertible {
     }
 
     /// A sender of netlink messages.
-    package static func libvirt(pid: Int32, uid: UInt32) -> Requester {
-        .libvirt(name: name(of: pid), pid: pid, uid: uid)
+    package static func libvirt(pid: Int32, uid: UInt32, port: UInt32) -> Requester {
+        .libvirt(name: name(of: pid), pid: pid, uid: uid, port: port)
+    }
+
+    /// What a client does by a probe.
+    package var probing: Requester {
+        if case .client(let name, let pid, let uid) = self { .probe(name: name, pid: pid, uid: uid) } else { self }
     }
 
     private static func name(of pid: Int32) -> String? {
@@ -31,12 +38,25 @@ package enum Requester: Sendable, Equatable, CustomStringConvertible {
     /// `evbctl[4711] uid 0`.
     package var description: String {
         switch self {
-        case .client(let name?, let pid, let uid), .libvirt(let name?, let pid, let uid): "\(name)[\(pid)] uid \(uid)"
-        case .client(nil, let pid, let uid): "client pid \(pid) uid \(uid)"
-        case .libvirt(nil, let pid, let uid): "libvirt pid \(pid) uid \(uid)"
+        case .client(let name?, let pid, let uid), .probe(let name?, let pid, let uid),
+            .libvirt(let name?, let pid, let uid, _):
+            "\(name)[\(pid)] uid \(uid)"
+        case .client(nil, let pid, let uid), .probe(nil, let pid, let uid): "client pid \(pid) uid \(uid)"
+        case .libvirt(nil, let pid, let uid, _): "libvirt pid \(pid) uid \(uid)"
         case .earlier(.control): "client before the restart"
         case .earlier(.libvirt): "libvirt before the restart"
         case .earlier(.probe): "evbctl probe before the restart"
+        }
+    }
+    /// As histories and drains have it: `user 0, process 4711 (evbctl)`.
+    package var words: String {
+        switch self {
+        case .client(let name, let pid, let uid):
+            "user \(uid), process \(pid)\(name.map { " (\($0))" } ?? "")"
+        case .probe(let name, let pid, let uid):
+            "\(Requester.client(name: name, pid: pid, uid: uid).words), by evbctl probe"
+        case .libvirt(_, _, _, let port): "libvirt (netlink port \(port))"
+        case .earlier: description
         }
     }
 }

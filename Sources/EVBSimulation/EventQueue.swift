@@ -30,7 +30,7 @@ enum Event {
 }
 
 /// Events in the order of their time, those of one time in the order of their coming.
-struct EventQueue {
+struct EventQueue<Content> {
     /// Small, because it is moved about a lot; what happens stays where it is.
     private struct Entry {
         let time: Instant
@@ -41,14 +41,14 @@ struct EventQueue {
     }
 
     private var entries: [Entry] = []
-    private var contents: [Event?] = []
+    private var contents: [Content?] = []
     private var freePlaces: [Int] = []
     private var order: UInt64 = 0
 
     /// When the next event is.
     var nextTime: Instant? { entries.first?.time }
 
-    mutating func add(_ event: Event, at time: Instant) {
+    mutating func add(_ event: Content, at time: Instant) {
         order += 1
         let content = freePlaces.popLast() ?? contents.count
         if content == contents.count { contents.append(event) } else { contents[content] = event }
@@ -60,7 +60,7 @@ struct EventQueue {
         }
     }
 
-    mutating func popFirst() -> Event? {
+    mutating func popFirst() -> Content? {
         guard let first = entries.first else { return nil }
         let event = contents[first.place].take()
         freePlaces.append(first.place)

@@ -71,7 +71,7 @@ struct Trace {
 
     static func name(_ vsiID: VSIID) -> String { "vsi \(vsiID.low & 0xFFFF)" }
 
-    private static func text(_ frame: Frame, _ isFromBridge: Bool) -> String {
+    static func text(_ frame: Frame, _ isFromBridge: Bool) -> String {
         switch frame.payload {
         case .lldp(let lldpdu):
             let tlv = lldpdu.evbTLVs.first.map { tlv in
@@ -84,7 +84,8 @@ struct Trace {
                 " draft modes \(tlv.supportedModes.rawValue)/\(tlv.configuredModes.rawValue) capabilities"
                     + " \(tlv.configuredCapabilities.rawValue) VSIs \(tlv.configuredVSIs) RTE\(tlv.retransmissionExponent)"
             }
-            return "LLDP \(lldpdu.timeToLive) s\(tlv ?? "")\(draft ?? "")"
+            let channels = lldpdu.cdcpTLVs.map(text).joined()
+            return "LLDP \(lldpdu.timeToLive) s\(tlv ?? "")\(draft ?? "")\(channels)"
         case .draftECP(let ecpdu):
             guard ecpdu.operation == .request else { return "draft ack \(ecpdu.sequence)" }
             let decoded = DraftVDPDU.decode(ecpdu.payload, from: isFromBridge ? .bridge : .station)
@@ -96,6 +97,12 @@ struct Trace {
             return "ECP \(ecpdu.sequence)" + pdu.pdu.associations.map(text).joined()
                 + (pdu.rejected.isEmpty ? "" : " rejected \(pdu.rejected.count)")
         }
+    }
+
+    private static func text(_ tlv: CDCPTLV) -> String {
+        let component = tlv.hasSComponent ? "" : " no SComp"
+        let pairs = tlv.pairs.map(\.description).joined(separator: " ")
+        return " CDCP \(tlv.role) ChnCap \(tlv.capacity)\(component) \(pairs)"
     }
 
     private static func text(_ tlv: VSITLV) -> String {

@@ -65,7 +65,7 @@ struct World {
     var random: SplitMix64
     var now = Instant(nanoseconds: 0)
     var pairs: [Pair] = []
-    var events = EventQueue()
+    var events = EventQueue<Event>()
     var deadlines = DeadlineHeap()
     var eventCount: UInt64 = 0
     /// Nothing goes wrong any more.

@@ -26,7 +26,8 @@ extension StationPortController {
             ecp: ECPObjects(snapshot), xdot1: Xdot1Objects(snapshot, isTransmitted: configuration.evb.transmit),
             counterDiscontinuity: now.since(createdAt).hundredths,
             unknownAddresses: UnknownAddresses(
-                count: unknown.count, addresses: unknown.addresses.map(\.description)))
+                count: unknown.count, addresses: unknown.addresses.map(\.description)),
+            uplink: transport.surroundings.channels?.uplink(name))
     }
 
     /// A VSI with its managed objects; nil if there is none.

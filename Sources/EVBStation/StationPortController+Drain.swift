@@ -9,7 +9,8 @@ internal import Logging
 // Planned maintenance of the bridge: the port is out of service until an operator or the time ends that.
 
 extension StationPortController {
-    package func drain(seconds: Int, by client: String) throws(SystemError) {
+    package func drain(seconds: Int) throws(SystemError) {
+        let client = Requester.current?.words ?? "evbd"
         let time = transport.surroundings.wallClock()
         let new = PortDrain(
             sinceMilliseconds: drain?.sinceMilliseconds ?? time, untilMilliseconds: time + seconds * 1000, by: client)
@@ -27,7 +28,10 @@ extension StationPortController {
         beginDrain()
     }
 
-    package func endDrain(by client: String) {
+    package func endDrain() { endDrain(Requester.current?.words ?? "evbd") }
+
+    /// - Parameter client: who wants the end, in words.
+    func endDrain(_ client: String) {
         guard drain != nil else { return }
         drainFile.remove()
         drain = nil

@@ -206,7 +206,7 @@ extension StationPortController {
             // The guest filter drops its frames, and evbd goes on trying to open it: what was associated before stays wanted.
             if error.kind == .busy, !isWaitedFor { return }
             guard !goBack(vsiID) else { return }
-            try? withdraw(vsiID, by: "evbd, as its link cannot be had", waiter: nil)
+            try? withdraw(vsiID, because: "evbd, as its link cannot be had", waiter: nil)
         }
     }
 
@@ -218,8 +218,8 @@ extension StationPortController {
         vsis[vsiID]?.link = working.link
         do throws(RequestRefusal) {
             try request(
-                working.request, link: nil, owner: working.owner, by: "evbd, which goes back to what worked",
-                waiter: nil)
+                working.request, link: nil, label: nil, owner: working.owner,
+                because: "evbd, which goes back to what worked", waiter: nil)
         } catch {
             return false
         }

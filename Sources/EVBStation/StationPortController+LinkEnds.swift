@@ -65,7 +65,7 @@ extension StationPortController {
         log(.warning, "VSI: \(text)", logFacts(vsiID), alert: .vsiLost)
         onNews?(PortNews(kind: .notice, vsiID: vsiID, message: "VSI \(vsiID): \(text)"))
         vsis[vsiID]?.isGivenBack = true
-        try? withdraw(vsiID, by: "evbd: \(text)", waiter: nil)
+        try? withdraw(vsiID, because: "evbd: \(text)", waiter: nil)
     }
 
     package func hasGuestLink(_ vsiID: VSIID) -> Bool {

@@ -205,48 +205,25 @@ extension EVBProtocol.VSIReason {
 extension StationPortController {
     /// The problem of which the protocol gives notice; nil where ``reflectionProblem`` has it.
     private func problem(_ notice: StationNotice) -> PortProblem? {
-        let statistics = port.snapshot.statistics
-        func problem(_ kind: PortProblem.Kind, _ message: String, _ hint: String) -> PortProblem {
-            PortProblem(kind: kind, message: message, hint: hint)
+        func problem(_ notice: NeighbourNotice) -> PortProblem {
+            notice.problem(peerRole: .bridge, dialect: configuration.dialect)
         }
         switch notice {
-        case .severalBridges(let count):
-            return problem(
-                .severalPeers, "\(count) EVB bridges are heard on one link; the first is spoken with",
-                "look for a hub or a bridge between")
-        case .stationNeighbour:
-            return problem(
-                .sameRole, "the neighbour is an EVB station too", "one end of the link has to be an EVB bridge")
-        case .draftNeighbour:
-            return problem(
-                .dialectMismatch,
-                "the neighbour speaks the pre-standard draft of EVB only, and the port is set to \(configuration.dialect)",
-                "allow it by dialect: auto, or ask for it by draft")
-        case .ratifiedNeighbour:
-            return problem(
-                .dialectMismatch,
-                "the neighbour speaks the ratified EVB only, and the port is set to \(configuration.dialect)",
-                "allow it by dialect: auto")
-        case .unusableTLV(let error):
-            return problem(
-                .unusableTLV, "the neighbour's EVB TLV is unusable: \(error)",
-                "correct EVB at the switch; evbctl port show --json has the octets")
+        case .severalBridges(let count): return problem(.severalPeers(count))
+        case .stationNeighbour: return problem(.sameRole)
+        case .draftNeighbour: return problem(.draftOnly)
+        case .ratifiedNeighbour: return problem(.ratifiedOnly)
+        case .unusableTLV(let error): return problem(.unusableTLV(error))
         case .foreignECP(let source):
-            return problem(
-                .foreignECP,
-                "ECP comes from \(source), which is none of the bridge's addresses by LLDP, and is left "
-                    + "(\(statistics.ecpRxOtherSource) frames)",
-                "if it is the bridge's, give ecp: { source: any }")
-        case .secondSpeaker(let speaker): return speaker.problem
-        case .misaddressedECP(let destination):
-            return problem(
-                .misaddressedECP, "dropping ECP to \(destination), which is not its group address here",
-                "if the bridge is to be heard there, give group-address: \(destination)")
+            return problem(.foreignECP(source, frames: port.snapshot.statistics.ecpRxOtherSource))
+        case .secondSpeaker(let speaker): return problem(.secondSpeaker(speaker))
+        case .misaddressedECP(let destination): return problem(.misaddressedECP(destination))
         case .bridgeOverloaded:
-            return problem(
-                .bridgeOverloaded,
-                "the bridge answers too slowly to keep all VSIs alive, and takes no longer keep-alive period (RKA): the rest has to wait",
-                "shorten its ack timer (RTE) or raise RKA there")
+            return PortProblem(
+                kind: .bridgeOverloaded,
+                message: "the bridge answers too slowly to keep all VSIs alive, and takes no longer keep-alive period "
+                    + "(RKA): the rest has to wait",
+                hint: "shorten its ack timer (RTE) or raise RKA there")
         case .reflectsUnasked: return nil
         case .reflectiveRelayRefused: return relayRefused
         }

@@ -107,7 +107,7 @@ package final class StationPortController: StationPortControl {
         announcementTimer = surroundings.timers.timer { [weak self] in self?.advanceAnnouncements() }
         linkTimer = surroundings.timers.timer { [weak self] in self?.lookAtGuestLinks() }
         startWatch()
-        drainTimer = surroundings.timers.timer { [weak self] in self?.endDrain(by: "evbd, as its time is over") }
+        drainTimer = surroundings.timers.timer { [weak self] in self?.endDrain("evbd, as its time is over") }
         restoreDrain()
         restore()
         // Before the gate: it opens at once what it does not know of.
@@ -248,9 +248,14 @@ package final class StationPortController: StationPortControl {
 
     package func namespaceEnded() { relay.namespaceEnded() }
 
+    package func peerChanged() {
+        perform(port.setLink(up: false, at: now))
+        follow()
+    }
+
     package func request(
         _ request: EVBProtocol.VSIRequest, link spec: LinkRequest?, label: String?, owner: RequestOwner,
-        by client: String?,
+        because reason: String?,
         waiter: RequestWaiter?
     ) throws(RequestRefusal) {
         // libvirt makes the link just before it asks, and the news of it may not have been read.
@@ -305,11 +310,12 @@ package final class StationPortController: StationPortControl {
         vsis[request.vsiID] = managed
         watchGuestLinks(request.vsiID)
         refreshGate(request.vsiID)
-        note(request.vsiID, .requested, detail: "\(client ?? owner.words): \(request.words)")
+        let asker = reason ?? Requester.current?.words ?? owner.words
+        note(request.vsiID, .requested, detail: "\(asker): \(request.words)")
         perform(effects.filter { $0 != .vsi(.ended(request.vsiID, .superseded)) })
     }
 
-    package func withdraw(_ vsiID: VSIID, by client: String, waiter: RequestWaiter?) throws(VSIRequestError) {
+    package func withdraw(_ vsiID: VSIID, because reason: String?, waiter: RequestWaiter?) throws(VSIRequestError) {
         settle(vsiID)
         // First: one that is not bound is known no more afterwards, and its file goes with its link, which takes a while.
         keep(vsiID, isWithdrawn: true)
@@ -325,7 +331,7 @@ package final class StationPortController: StationPortControl {
         end(former, .outcome(.superseded))
         // Traffic stops now, whatever the bridge says later.
         refreshGate(vsiID)
-        note(vsiID, .withdrawn, detail: client)
+        note(vsiID, .withdrawn, detail: reason ?? Requester.current?.words)
         noteCut(vsiID)
         relay.cut(vsiID)
         perform(effects.filter { $0 != .vsi(.ended(vsiID, .superseded)) })
@@ -339,7 +345,7 @@ package final class StationPortController: StationPortControl {
 
     package func outlook(_ vsiID: VSIID) -> VSIOutlook? { port.outlook(vsiID) }
 
-    package func retry(_ vsiID: VSIID, by client: String, waiter: RequestWaiter?) throws(VSIRetryError) {
+    package func retry(_ vsiID: VSIID, waiter: RequestWaiter?) throws(VSIRetryError) {
         settle(vsiID)
         let effects = try port.retry(vsiID, at: now)
         end([vsis[vsiID]?.retryWaiter].compactMap(\.self), .outcome(.superseded))
@@ -347,7 +353,7 @@ package final class StationPortController: StationPortControl {
         vsis[vsiID]?.turn = lastTurn
         vsis[vsiID]?.retryWaiter = waiter
         log(.notice, "VSI is asked for again, as an operator wants", logFacts(vsiID))
-        note(vsiID, .retried, detail: client)
+        note(vsiID, .retried, detail: Requester.current?.words)
         perform(effects)
     }
 
@@ -357,7 +363,7 @@ package final class StationPortController: StationPortControl {
 
     /// Withdraws all VSIs.
     package func releaseAll() {
-        for vsi in port.vsis { try? withdraw(vsi.request.vsiID, by: "evbd, which gives the port up", waiter: nil) }
+        for vsi in port.vsis { try? withdraw(vsi.request.vsiID, because: "evbd, which gives the port up", waiter: nil) }
     }
 
     package var isReleased: Bool { vsis.isEmpty && relay.isEmpty }

@@ -30,7 +30,7 @@ extension StationPortController {
             timers: TimerStatus(
                 retries: Int(timers.retries), rte: Int(timers.retransmissionExponent),
                 rwd: Int(timers.resourceWaitDelayExponent), rka: Int(timers.reinitKeepAliveExponent)),
-            vsis: counts, drain: drain)
+            vsis: counts, drain: drain, channel: transport.surroundings.channels?.channel(name))
     }
 
     package var placeCount: Int { port.placeCount }

@@ -44,8 +44,12 @@ package enum Ownership: Equatable, Sendable {
     /// evbd has created it, on the device of that VLAN or on the port itself.
     case created(vlan: UInt16?)
     case adopted
+    /// evbd sets it, and cannot delete it.
+    case assigned(number: UInt32)
 
     package var isCreated: Bool { if case .created = self { true } else { false } }
+
+    package var isAssigned: Bool { if case .assigned = self { true } else { false } }
 }
 
 /// What evbd has done to a link's frames.
@@ -176,12 +180,39 @@ package enum LinkOperation: Equatable, Sendable {
     /// Waits until the VSI's addresses pass the guest filter.
     case openAddresses
     case setUp(index: Int32, Bool)
+    /// Changes an assigned link in place, up and down included.
+    case adjust(number: UInt32, LinkSettings)
+    /// Makes an assigned link one that no VSI has.
+    case reset(number: UInt32, LinkSettings)
+
+    /// What a backend can have.
+    package enum Kind: Sendable, CaseIterable {
+        case create, delete, look, locate, setMode, setMTU, keepFromHost, installFilter, openAddresses, setUp, adjust,
+            reset
+    }
+
+    package var kind: Kind {
+        switch self {
+        case .create: .create
+        case .delete: .delete
+        case .look: .look
+        case .locate: .locate
+        case .setMode: .setMode
+        case .setMTU: .setMTU
+        case .keepFromHost: .keepFromHost
+        case .installFilter: .installFilter
+        case .openAddresses: .openAddresses
+        case .setUp: .setUp
+        case .adjust: .adjust
+        case .reset: .reset
+        }
+    }
 
     /// Whether it is more than a question or a wait.
     var changesLink: Bool {
         switch self {
         case .look, .locate, .installFilter, .openAddresses: false
-        case .create, .delete, .setMode, .setMTU, .keepFromHost, .setUp: true
+        case .create, .delete, .setMode, .setMTU, .keepFromHost, .setUp, .adjust, .reset: true
         }
     }
 }
@@ -234,6 +265,19 @@ package struct LinkSlot: Equatable, Sendable {
     }
 
     package init(_ desired: DesiredLink) { self.desired = desired }
+
+    /// How the link is treated that is there, or that is wanted; nil where neither is known.
+    package var origin: LinkSpec.Origin? {
+        switch actual.ownership {
+        case .created: .created
+        case .adopted: .found
+        case .assigned(let number): .assigned(number: number, priority: nil)
+        case nil: desired.spec?.origin
+        }
+    }
+
+    /// The index of the link; nil where none is here, and of one that is no link of the host.
+    package var index: Int32? { actual.link.flatMap { $0.index > 0 ? $0.index : nil } }
 
     /// The VLAN whose device the link is on, or is being created on.
     var usedVLAN: UInt16? {
@@ -300,6 +344,7 @@ package enum LinkReport: Equatable, Sendable {
     case wentWithPort(name: String)
     case adoptedIsGone(name: String)
     case modeRefused(LinkFailure)
+    case adjustmentFailed(LinkFailure)
     case failed(LinkFailure)
 }
 

@@ -11,8 +11,64 @@ package enum RelayMode: String, Sendable, CaseIterable {
     case source
 }
 
+/// What is changed in place about an assigned link, in one request. In a request nil leaves a thing as it is; of a link it is not known.
+package struct LinkSettings: Equatable, Sendable {
+    /// Whether the link passes frames.
+    package enum State: Sendable, CaseIterable {
+        /// As the link of the card.
+        case auto
+        case disabled
+    }
+
+    package var address: MACAddress?
+    /// The VLAN that the card puts on and takes off; 0 for none.
+    package var vlan: UInt16?
+    /// The priority of its frames in the VLAN. Of use with `vlan` only.
+    package var priority: UInt8 = 0
+    /// Whether frames from other addresses than its own are dropped.
+    package var spoofCheck: Bool?
+    package var state: State?
+
+    /// Nothing is known.
+    package init() {}
+
+    /// What a link has that no VSI has. It is always the same, not what was before, so that it is right after a crash too.
+    package static let reset: LinkSettings = {
+        var settings = LinkSettings()
+        settings.address = MACAddress(truncating: 0)
+        settings.vlan = 0
+        settings.spoofCheck = true
+        settings.state = .auto
+        return settings
+    }()
+
+    /// What has to change where the link has other settings; nil where it has these.
+    ///
+    /// What stays is not set again: some cards reset a function whose address or VLAN is set.
+    func changes(from current: LinkSettings) -> LinkSettings? {
+        guard self != current else { return nil }
+        var change = self
+        if address == current.address { change.address = nil }
+        if vlan == current.vlan, priority == current.priority { change.vlan = nil }
+        if spoofCheck == current.spoofCheck { change.spoofCheck = nil }
+        if state == current.state { change.state = nil }
+        return change
+    }
+
+    /// The same after a change.
+    func with(_ change: LinkSettings) -> LinkSettings {
+        var settings = self
+        settings.address = change.address ?? address
+        if let vlan = change.vlan { (settings.vlan, settings.priority) = (vlan, change.priority) }
+        settings.spoofCheck = change.spoofCheck ?? spoofCheck
+        settings.state = change.state ?? state
+        return settings
+    }
+}
+
 /// A link as the kernel has it.
 package struct KernelLink: Equatable, Sendable {
+    /// 0 of an assigned link, which is no link of the host.
     package var index: Int32
     package var name: String
     /// As its driver names it.
@@ -26,11 +82,13 @@ package struct KernelLink: Equatable, Sendable {
     package var isUp: Bool
     /// The host's own IP is kept off the link.
     package var isKeptFromHost: Bool
+    /// Of an assigned link.
+    package var settings: LinkSettings?
 
     package init(
         index: Int32, name: String, kind: String? = nil, mode: RelayMode? = nil, mtu: UInt32 = 1500,
         lowerMTU: UInt32? = nil,
-        isUp: Bool = false, isKeptFromHost: Bool = true
+        isUp: Bool = false, isKeptFromHost: Bool = true, settings: LinkSettings? = nil
     ) {
         self.index = index
         self.name = name
@@ -40,16 +98,20 @@ package struct KernelLink: Equatable, Sendable {
         self.lowerMTU = lowerMTU
         self.isUp = isUp
         self.isKeptFromHost = isKeptFromHost
+        self.settings = settings
     }
 }
 
 /// The link that a VSI is to have.
 package struct LinkSpec: Equatable, Sendable {
-    package enum Origin: Sendable {
+    package enum Origin: Equatable, Sendable {
         /// evbd creates it.
         case created
         /// Another process creates it. There need not be one.
         case found
+        /// It is there with the port, as a virtual function of the port's card: evbd sets it for the VSI, and resets it in the end.
+        /// A priority is that of its frames in the VLAN.
+        case assigned(number: UInt32, priority: UInt8?)
     }
 
     package var origin: Origin
@@ -110,6 +172,8 @@ package struct LinkFailure: Error, Equatable, Sendable {
     /// The failures that the machine tells apart.
     package enum Kind: Sendable {
         case notFound
+        /// The port is not there, and nothing was tried.
+        case noPort
         case exists
         /// evbd is stopping.
         case cancelled

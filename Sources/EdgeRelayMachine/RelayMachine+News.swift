@@ -79,6 +79,8 @@ extension RelayMachine {
             }
         case .missing: step(vsiID, view, &effects)
         case .inOtherNamespace: _ = lookForReturn(vsiID, slot, view, &effects)
+        // The kernel sends no news of it.
+        case .here(_, .assigned, _, _): break
         case .here(let link, _, _, _), .unusable(let link, _, _):
             guard let current = view.link(at: link.index) else {
                 if view.hasLeft(link.index) { return departed(vsiID, view, &effects) }
@@ -187,7 +189,7 @@ extension RelayMachine {
     }
 
     /// The VSI has no link any more.
-    private mutating func forget(_ vsiID: VSIID, _ effects: inout [RelayEffect]) {
+    mutating func forget(_ vsiID: VSIID, _ effects: inout [RelayEffect]) {
         guard var slot = slots[vsiID] else { return }
         if let index = slot.actual.link?.index { slot.discarded = index }
         slot.actual = .none(.open)

@@ -42,6 +42,13 @@ extension RelayMachine {
         switch (operation, result) {
         case (.create, _):
             step(vsiID, view, &effects)
+        case (.adjust(let number, let change), _):
+            adjusted(vsiID, number, change, &effects)
+            step(vsiID, view, &effects)
+        case (.reset, _):
+            // Another may be wanted by now, or the same again: all of it is set then.
+            forget(vsiID, &effects)
+            step(vsiID, view, &effects)
         case (.delete, _): gone(vsiID, view, &effects)
         case (.locate, .elsewhere) where slot.actual.isElsewhere: step(vsiID, view, &effects)
         case (.locate, .elsewhere): departed(vsiID, view, &effects)
@@ -83,8 +90,9 @@ extension RelayMachine {
         _ effects: inout [RelayEffect]
     ) {
         guard let slot = slots[vsiID] else { return }
-        if failure.kind == .cancelled { return settle(vsiID, failure, &effects) }
         switch operation {
+        case .adjust(let number, _), .reset(let number, _): return notAdjusted(vsiID, number, failure, &effects)
+        case _ where failure.kind == .cancelled: return settle(vsiID, failure, &effects)
         case .create:
             // Never created, which is what is wanted by now.
             if !slot.desired.isUp { return gone(vsiID, view, &effects) }
@@ -108,6 +116,38 @@ extension RelayMachine {
             return step(vsiID, view, &effects)
         }
         fail(vsiID, failure, &effects)
+    }
+
+    // MARK: Assigned links
+
+    /// An assigned link has been changed in place.
+    private mutating func adjusted(
+        _ vsiID: VSIID, _ number: UInt32, _ change: LinkSettings, _ effects: inout [RelayEffect]
+    ) {
+        guard let slot = slots[vsiID] else { return }
+        var link = slot.actual.link ?? KernelLink(index: 0, name: slot.desired.spec?.name ?? "")
+        let settings = (link.settings ?? LinkSettings()).with(change)
+        (link.settings, link.isUp) = (settings, settings.state == .auto)
+        setActual(vsiID, .here(link, .assigned(number: number), link.isUp ? .open : .closed, .open), &effects)
+    }
+
+    /// An assigned link could not be changed. That is tried again when something else is wanted, and not before; one that cannot be
+    /// reset is given up.
+    private mutating func notAdjusted(
+        _ vsiID: VSIID, _ number: UInt32, _ failure: LinkFailure, _ effects: inout [RelayEffect]
+    ) {
+        if failure.kind != .noPort, failure.kind != .cancelled {
+            // The card may have taken part of it: what it has now is not known, so that all of it is set the next time.
+            if var link = slots[vsiID]?.actual.link {
+                (link.settings, link.isUp) = (LinkSettings(), false)
+                setActual(vsiID, .here(link, .assigned(number: number), .closed, .open), &effects)
+            }
+            effects.append(.report(vsiID, .adjustmentFailed(failure)))
+        }
+        // It stays wanted, also where the port is not there.
+        guard slots[vsiID]?.desired == .absent else { return effects.append(.settled(vsiID, failure)) }
+        forget(vsiID, &effects)
+        settle(vsiID, failure, &effects)
     }
 
     private mutating func fail(_ vsiID: VSIID, _ failure: LinkFailure, _ effects: inout [RelayEffect]) {

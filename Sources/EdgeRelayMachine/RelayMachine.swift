@@ -59,8 +59,8 @@ package struct RelayMachine {
         slot.retries = .full
         slot.closingReports = .full
         slot.failures = 0
-        if case .up(let spec, let vlan) = desired, !slot.isCreated, let known = former.spec,
-            known != spec || former.vlan != vlan
+        if case .up(let spec, let vlan) = desired, !slot.isCreated, slot.actual.ownership?.isAssigned != true,
+            let known = former.spec, known != spec || former.vlan != vlan
         {
             slot.actual = .none(.open)
         }
@@ -110,7 +110,7 @@ package struct RelayMachine {
             for name in oldNames.subtracting(newNames) where holders[name] == vsiID { holders[name] = nil }
             for name in newNames { holders[name] = vsiID }
         }
-        let (oldIndex, newIndex) = (former?.actual.link?.index, slot?.actual.link?.index)
+        let (oldIndex, newIndex) = (former?.index, slot?.index)
         if oldIndex != newIndex {
             if let oldIndex, indices[oldIndex] == vsiID { indices[oldIndex] = nil }
             if let newIndex { indices[newIndex] = vsiID }
@@ -193,7 +193,7 @@ package struct RelayMachine {
     /// Whether an operation is to be made by one whose corrections may be at their end. Closing and asking have no limit.
     private func isAllowed(_ operation: LinkOperation, _ slot: LinkSlot) -> Bool {
         switch operation {
-        case .setUp(_, false), .delete, .locate, .openAddresses: true
+        case .setUp(_, false), .delete, .locate, .openAddresses, .adjust, .reset: true
         default: slot.retries != .exhausted
         }
     }

@@ -9,13 +9,18 @@ extension RelayMachine {
         switch actual {
         case .none(let filter):
             guard case .up(let spec, let vlan) = desired else { return nil }
-            if spec.origin == .created { return .create(spec, vlan: vlan, spec.mode ?? policy.mode) }
-            return filter == .closed ? .openAddresses : nil
+            switch spec.origin {
+            case .created: return .create(spec, vlan: vlan, spec.mode ?? policy.mode)
+            case .found: return filter == .closed ? .openAddresses : nil
+            case .assigned(let number, _): return adjustment(desired, number, LinkSettings(), policy)
+            }
         case .inOtherNamespace(_, _, let filter): return desired.isUp && filter == .closed ? .openAddresses : nil
         case .missing(let name, _): return desired == .absent ? nil : .locate(name: name)
         case .unusable(let link, let ownership, _):
             if desired == .absent, ownership.isCreated { return .delete(index: link.index) }
             return link.isUp ? .setUp(index: link.index, false) : nil
+        case .here(let link, .assigned(let number), _, _):
+            return adjustment(desired, number, link.settings ?? LinkSettings(), policy)
         case .here(let link, let ownership, let gate, let filter):
             guard let spec = desired.spec else {
                 return ownership.isCreated ? .delete(index: link.index) : nil
@@ -30,6 +35,23 @@ extension RelayMachine {
             }
             return desired.isUp && filter == .closed ? .openAddresses : nil
         }
+    }
+
+    /// What is to change about an assigned link: all that differs is one request.
+    private static func adjustment(
+        _ desired: DesiredLink, _ number: UInt32, _ current: LinkSettings, _ policy: LinkPolicy
+    ) -> LinkOperation? {
+        guard let spec = desired.spec, case .assigned(number, let priority) = spec.origin else {
+            return .reset(number: number, LinkSettings.reset.changes(from: current) ?? .reset)
+        }
+        guard desired.isUp || policy.closesGate else { return nil }
+        var wanted = LinkSettings()
+        wanted.address = spec.addresses.first
+        wanted.vlan = desired.vlan ?? 0
+        wanted.priority = desired.vlan == nil ? 0 : priority ?? 0
+        wanted.spoofCheck = true
+        wanted.state = desired.isUp && !policy.isHeld ? .auto : .disabled
+        return wanted.changes(from: current).map { .adjust(number: number, $0) }
     }
 
     /// What is to change about a link beside up and down.
@@ -67,6 +89,7 @@ extension RelayMachine {
         switch spec.origin {
         case .created: spec.mode == nil
         case .found: mode.map { $0 == .vepa || $0 == .bridge } ?? true
+        case .assigned: false
         }
     }
 

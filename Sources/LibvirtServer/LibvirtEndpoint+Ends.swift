@@ -30,7 +30,7 @@ extension LibvirtEndpoint {
     func lookAtReadFailures(of port: String) {
         guard let ledger = served[port]?.ledger else { return }
         for (vsi, order) in ledger.takeReadFailures() {
-            guard station(port)?.hasGuestLink(vsi) == true else {
+            guard station(port, of: vsi)?.hasGuestLink(vsi) == true else {
                 end(vsi, on: port)
                 continue
             }
@@ -45,7 +45,7 @@ extension LibvirtEndpoint {
             guard let ledger = served[doubt.port]?.ledger, ledger.entries[doubt.vsi]?.order == doubt.order else {
                 continue
             }
-            guard station(doubt.port)?.hasGuestLink(doubt.vsi) == true else {
+            guard station(doubt.port, of: doubt.vsi)?.hasGuestLink(doubt.vsi) == true else {
                 end(doubt.vsi, on: doubt.port)
                 continue
             }
@@ -59,7 +59,7 @@ extension LibvirtEndpoint {
     /// libvirt has given a VSI up. What the bridge may have granted since is taken back.
     private func end(_ vsi: VSIID, on port: String) {
         served[port]?.ledger.settle(vsi, at: timers.now)
-        try? station(port)?.withdraw(vsi, by: "libvirt, which has deleted its link", waiter: nil)
+        try? station(port, of: vsi)?.withdraw(vsi, because: "libvirt, which has deleted its link", waiter: nil)
     }
 
     // MARK: Losses
@@ -70,6 +70,7 @@ extension LibvirtEndpoint {
 
     /// A VSI is bound again, or at last.
     package func regained(_ vsiID: VSIID, on port: String) {
+        let port = root(of: port)
         guard let served = served[port] else { return }
         answerLater(served.ledger.regain(vsiID, at: timers.now), of: port)
         served.timer.set(served.ledger.nextDeadline)
@@ -77,6 +78,7 @@ extension LibvirtEndpoint {
 
     /// The port knows nothing of a VSI any more. `isSilent`: libvirt hears nothing of it, for its machine has ended.
     package func forgotten(_ vsiID: VSIID, on port: String, isSilent: Bool) {
+        let port = root(of: port)
         if !isSilent { lose(vsiID, on: port, isKept: false) }
         guard let served = served[port] else { return }
         served.ledger.settle(vsiID, at: timers.now)
@@ -84,6 +86,7 @@ extension LibvirtEndpoint {
     }
 
     private func lose(_ vsiID: VSIID, on port: String, isKept: Bool) {
+        let port = root(of: port)
         guard let served = served[port], let lost = served.ledger.lose(vsiID, isKept: isKept, at: timers.now) else {
             return
         }

@@ -9,7 +9,7 @@ extension LibvirtEndpoint {
     /// Knows the port's VSIs of the run before again: libvirt, which polls them no more, is told when the bridge drops one.
     package func resume(_ port: any StationPortControl) {
         for (request, eventPort, isGranted) in port.restoredForLibvirt {
-            serve(port.name).ledger.resume(
+            serve(root(of: port)).ledger.resume(
                 LibvirtRequest.PortProfile(request, placement: port.managerIDPlacement), eventPort: eventPort,
                 isGranted: isGranted, at: timers.now)
         }

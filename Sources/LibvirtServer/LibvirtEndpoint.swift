@@ -35,7 +35,10 @@ package final class LibvirtEndpoint {
     let logger: Logger
     private let endpoint: NetlinkEndpoint
     private var watch: EventLoop.Watch?
+    /// By the interface, also for what is on S-channels of it: libvirt knows no others.
     private(set) var served: [String: Served] = [:]
+    /// The interfaces of S-channels.
+    var roots: [String: String] = [:]
     /// Failures that libvirt has read, until it has had the time to delete the link.
     var doubts = FIFO<Doubt>()
     let portWatch: LibvirtPortWatch
@@ -90,10 +93,12 @@ package final class LibvirtEndpoint {
                     code: EOPNOTSUPP, problem: "\(found.name) is a bridge port, and takes VSIs from its station only")
             }
             switch request.body {
-            case .poll: poll(port, request, sender)
+            case .poll: poll(root(of: port.name), request, sender)
             case .profile(let profile):
-                let requester = Requester.libvirt(pid: credentials.processID, uid: credentials.userID)
-                try Requester.$current.withValue(requester) { try take(profile, port, request) }
+                let requester = Requester.libvirt(
+                    pid: credentials.processID, uid: credentials.userID, port: request.header.port)
+                let (place, placed) = place(of: profile, on: port)
+                try Requester.$current.withValue(requester) { try take(placed, place, request) }
                 reply(LibvirtReply.result(0, to: request.header), to: sender)
             }
         } catch let error as LibvirtRequest.Refusal {
@@ -140,7 +145,7 @@ package final class LibvirtEndpoint {
     private func take(_ profile: LibvirtRequest.PortProfile, _ port: any StationPortControl, _ request: LibvirtRequest)
         throws
     {
-        let name = port.name
+        let name = root(of: port.name)
         // The outcome may come before the request is noted.
         var order: UInt64?
         var early: RequestEnding?
@@ -159,10 +164,9 @@ package final class LibvirtEndpoint {
                     EVBProtocol.VSIRequest(
                         vsiID: profile.instance, target: target, managerID: manager, typeID: profile.typeID,
                         typeVersion: profile.typeVersion, filter: filter),
-                    link: nil, owner: .libvirt(eventPort: request.header.port), by: nil, waiter: waiter)
+                    link: nil, owner: .libvirt(eventPort: request.header.port), waiter: waiter)
             } else {
-                try port.withdraw(
-                    profile.instance, by: "libvirt (netlink port \(request.header.port))", waiter: waiter)
+                try port.withdraw(profile.instance, because: nil, waiter: waiter)
             }
         } catch {
             throw LibvirtRequest.Refusal(error)
@@ -186,7 +190,7 @@ package final class LibvirtEndpoint {
             case .outcome(.refused(let refusal)): (UInt16(refusal.reason.rawValue), false)
             case .outcome, .linkFailed: (LibvirtReply.failure, false)
             }
-        let isKept = !isGranted && response != LibvirtReply.success && station(port)?.holds(vsiID) == true
+        let isKept = !isGranted && response != LibvirtReply.success && station(port, of: vsiID)?.holds(vsiID) == true
         answerLater(
             served.ledger.end(
                 vsiID, order, response: response, isGranted: isGranted, isKept: isKept, at: timers.now), of: port)
@@ -196,14 +200,10 @@ package final class LibvirtEndpoint {
 
     /// What a line of the log says of a VSI.
     func facts(_ vsiID: VSIID, _ port: String) -> Logger.Metadata {
-        var facts = station(port)?.logFacts(vsiID) ?? ["vsi": "\(vsiID)"]
-        facts["port"] = "\(port)"
+        let station = station(port, of: vsiID)
+        var facts = station?.logFacts(vsiID) ?? ["vsi": "\(vsiID)"]
+        facts["port"] = "\(station?.name ?? port)"
         return facts
-    }
-
-    func station(_ name: String) -> (any StationPortControl)? {
-        guard case .station(let station)? = directory.port(name) else { return nil }
-        return station
     }
 
     package func serve(_ port: String) -> Served {
@@ -215,14 +215,14 @@ package final class LibvirtEndpoint {
 
     // MARK: Polls
 
-    private func poll(_ port: any StationPortControl, _ request: LibvirtRequest, _ sender: UInt32) {
+    private func poll(_ port: String, _ request: LibvirtRequest, _ sender: UInt32) {
         let poll = LibvirtLedger.Poll(
             header: request.header, interfaceIndex: request.interfaceIndex, sender: sender)
-        let served = serve(port.name)
+        let served = serve(port)
         let isHeld = served.ledger.poll(poll, at: timers.now)
         served.timer.set(served.ledger.nextDeadline)
-        if !isHeld { answer(poll, of: port.name) }
-        lookAtReadFailures(of: port.name)
+        if !isHeld { answer(poll, of: port) }
+        lookAtReadFailures(of: port)
     }
 
     private func answer(_ poll: LibvirtLedger.Poll, of port: String) {
@@ -265,7 +265,7 @@ package final class LibvirtEndpoint {
             "the bridge has not answered for as long as libvirt waits; its request has failed",
             metadata: facts(vsiID, port))
         // libvirt's next poll hears that it failed. What the bridge grants from now on it is to take back.
-        let isKept = entry.profile.operation != .disassociate && station(port)?.holds(vsiID) == true
+        let isKept = entry.profile.operation != .disassociate && station(port, of: vsiID)?.holds(vsiID) == true
         answerLater(
             ledger.end(
                 vsiID, entry.order, response: LibvirtReply.failure, isGranted: false, isKept: isKept, at: timers.now),
@@ -289,6 +289,8 @@ package final class LibvirtEndpoint {
 
     /// The port is evbd's no more, and what was said of it is of no use: polls that wait are told so.
     package func portClosed(_ name: String) {
+        // What is known of a channel's VSIs is its interface's to tell.
+        guard roots.removeValue(forKey: name) == nil else { return }
         guard let closed = served.removeValue(forKey: name) else { return }
         answerLater(closed.ledger.releaseAll(), of: name)
     }

@@ -32,19 +32,22 @@ struct EvbSimulate: ParsableCommand {
     @Option(help: ArgumentHelp("Stations of each run.", valueName: "n"))
     var stations = 2
 
-    @Option(help: ArgumentHelp("VSIs that a station wants at most.", valueName: "n"))
-    var vsis = 6
+    @Option(
+        help: ArgumentHelp("VSIs that a station wants at most (6 by default), or a channel (2).", valueName: "n"))
+    var vsis: Int?
 
     @Option(help: ArgumentHelp("Minutes in which things go wrong, of each run.", valueName: "n"))
     var minutes: UInt64 = 60
 
     @Option(
         help: ArgumentHelp(
-            "Faults that may happen, parted by commas, or none; all by default: \(Self.faultNames).",
+            "Faults that may happen, parted by commas, or none; all by default: \(Self.faultNames). With --channels: \(Self.channelFaultNames).",
             valueName: "list"))
     var faults: String?
 
     private static let faultNames = Fault.allCases.map(\.rawValue).joined(separator: ", ")
+
+    private static let channelFaultNames = ChannelFault.allCases.map(\.rawValue).joined(separator: ", ")
 
     @Option(
         help: ArgumentHelp(
@@ -60,8 +63,16 @@ struct EvbSimulate: ParsableCommand {
     @Flag(help: "Simulate the links of VSIs over a kernel that fails, and no stations.")
     var dataplane = false
 
+    @Flag(
+        help: "Simulate an uplink with S-channels, a station and a bridge port in each; --hours are uplink-hours then.")
+    var channels = false
+
+    @Option(help: ArgumentHelp("S-channels of an uplink at most, for --channels.", valueName: "n"))
+    var channelsMax = 4
+
     func validate() throws {
-        _ = try chosenFaults()
+        if channels, dataplane { throw ValidationError("--channels and --dataplane exclude each other.") }
+        if channels { _ = try chosenFaults(ChannelFault.self) } else { _ = try chosenFaults(Fault.self) }
         _ = try chosenBridge()
     }
 
@@ -73,11 +84,11 @@ struct EvbSimulate: ParsableCommand {
         return chosen
     }
 
-    private func chosenFaults() throws -> Set<Fault> {
-        guard let faults else { return Set(Fault.allCases) }
-        var chosen: Set<Fault> = []
+    func chosenFaults<Kind: RawRepresentable<String> & CaseIterable & Hashable>(_ kind: Kind.Type) throws -> Set<Kind> {
+        guard let faults else { return Set(Kind.allCases) }
+        var chosen: Set<Kind> = []
         for name in faults.split(separator: ",") where name != "none" {
-            guard let fault = Fault(rawValue: String(name)) else {
+            guard let fault = Kind(rawValue: String(name)) else {
                 throw ValidationError("No fault is called '\(name)'.")
             }
             chosen.insert(fault)
@@ -87,7 +98,9 @@ struct EvbSimulate: ParsableCommand {
 
     func run() throws {
         if dataplane { return try runDataplane() }
-        let faults = try chosenFaults()
+        if channels { return try runChannels() }
+        let faults = try chosenFaults(Fault.self)
+        let vsis = vsis ?? 6
         let slowBridge = try chosenBridge()
         var (done, events, associations) = (UInt64(0), UInt64(0), UInt64(0))
         var seconds = 0.0
@@ -120,6 +133,7 @@ struct EvbSimulate: ParsableCommand {
     }
 
     private func runDataplane() throws {
+        let vsis = vsis ?? 6
         var (done, events, openings) = (UInt64(0), UInt64(0), UInt64(0))
         var seconds = 0
         var violation: Violation?

@@ -27,7 +27,7 @@ import Testing
 
     // Sorted, as they are on the wire; the names are those of interface.md.
     private static let portKeys =
-        "dialect,drain=null,interface,linkState=null,linkUp,misbehaviour=null,peer{chassisID,evbMode,portID},reflectiveRelay{requested,status},role,"
+        "channel=null,dialect,drain=null,interface,linkState=null,linkUp,misbehaviour=null,peer{chassisID,evbMode,portID},reflectiveRelay{requested,status},role,"
         + "timers{retries,rka,rte,rwd},vsis{associated,deassociated,pending,preassociated}"
 
     @Test func keysAreThoseOfTheInterface() throws {

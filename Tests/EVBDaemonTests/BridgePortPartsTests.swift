@@ -106,7 +106,7 @@ private func ticket(_ number: UInt64) -> DecisionTicket { DecisionTicket(number:
         var decision: BridgeDecision?
         AcceptingAdmission(registry: BridgeRegistry()).decide(
             BridgeRequest(tlv, from: .unspecified, holding: nil), on: "port0"
-        ) { decision = $0 }
+        ) { decision = $0.decision }
         #expect(decision == .grant(filter))
     }
 }

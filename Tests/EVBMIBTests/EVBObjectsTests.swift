@@ -29,6 +29,50 @@ import Testing
         #expect(found == expected.map { VarBind(ObjectID(prefix + $0.0), $0.1) })
     }
 
+    @Test("SCH-180 UAP and CAP of a station's and of a bridge's S-channels, object by object")
+    func channels() {
+        func ports(_ role: PortRole) -> [PortDetails] {
+            var (uplink, channel) = (Samples.details, Samples.details)
+            (uplink.ifIndex, channel.ifIndex) = (7, 9)
+            (uplink.port.role, channel.port.role) = (role, role)
+            channel.port.interface = "\(uplink.port.interface).c5"
+            channel.port.channel = SChannelStatus(uplink: uplink.port.interface, scid: 5, svid: 100)
+            uplink.uplink = UplinkStatus(
+                cdcp: true, state: .running, role: role, adminCapacity: 8, operCapacity: 4,
+                svidPoolLow: role == .bridge ? 100 : nil, svidPoolHigh: role == .bridge ? 131 : nil,
+                remote: CDCPTLVStatus(
+                    role: role == .station ? .bridge : .station, sComponent: true, capacity: 4, pairs: []))
+            return [uplink, channel]
+        }
+        func uap(_ role: Int32, _ pool: [([UInt32], SNMPValue)]) -> [([UInt32], SNMPValue)] {
+            // ComponentId, Port, IfIndex, CdcpAdminEnable, AdminCDCPRole, AdminCDCPChanCap, OperCDCPChanCap
+            [
+                ([1, 1], .gauge32(2)), ([2, 1], .gauge32(1)), ([3, 1], .integer(7)), ([4, 1], .integer(1)),
+                ([5, 1], .integer(role)), ([6, 1], .integer(8)), ([7, 1], .integer(4)),
+            ] + pool
+                // OperState, RemoteEnabled, RemoteRole, StorageType, RowStatus
+                + [
+                    ([10, 1], .integer(1)), ([11, 1], .integer(1)), ([12, 1], .integer(3 - role)),
+                    ([13, 1], .integer(3)), ([14, 1], .integer(1)),
+                ]
+        }
+        // A station knows a channel by its SCID, a bridge by its SVID.
+        // ComponentId, IfIndex, Port, SChannelID, AssociateSBPOrURPCompID and Port, RowStatus
+        func cap(_ id: UInt32) -> [([UInt32], SNMPValue)] {
+            [
+                ([2, 1, id], .gauge32(2)), ([3, 1, id], .integer(9)), ([4, 1, id], .gauge32(2)),
+                ([5, 1, id], .gauge32(5)), ([6, 1, id], .gauge32(1)), ([7, 1, id], .gauge32(2)),
+                ([8, 1, id], .integer(1)),
+            ]
+        }
+        let station = Self.objects(ports(.station), [])
+        Self.expect(station, Self.evb + [3, 1, 1], uap(2, []))
+        Self.expect(station, Self.evb + [3, 2, 1], cap(5))
+        let bridge = Self.objects(ports(.bridge), [])
+        Self.expect(bridge, Self.evb + [3, 1, 1], uap(1, [([8, 1], .gauge32(100)), ([9, 1], .gauge32(131))]))
+        Self.expect(bridge, Self.evb + [3, 2, 1], cap(100))
+    }
+
     @Test("OPS-708 Sys, URP, SBP and Ecp of a station's and a bridge's port, object by object")
     func ports() {
         var station = Samples.details

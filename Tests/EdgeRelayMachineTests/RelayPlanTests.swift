@@ -60,6 +60,52 @@ import Testing
         return all
     }
 
+    // MARK: Virtual functions
+
+    private static func function(_ number: UInt32, priority: UInt8? = nil) -> LinkSpec {
+        LinkSpec(.assigned(number: number, priority: priority), name: "vf:\(number)", addresses: created.addresses)
+    }
+
+    private static let wishesForFunctions: [(String, DesiredLink)] = [
+        ("absent", .absent), ("down, vf:3", .down(function(3, priority: 5), vlan: 7)),
+        ("up, vf:3", .up(function(3, priority: 5), vlan: 7)), ("up, vf:3 untagged", .up(function(3), vlan: nil)),
+        ("up, vf:4", .up(function(4), vlan: nil)), ("up, created", .up(created, vlan: nil)),
+    ]
+
+    /// What vf:3 can have.
+    private static var functions: [(String, ActualLink)] {
+        var set = LinkSettings()
+        set.address = created.addresses.first
+        (set.vlan, set.priority, set.spoofCheck, set.state) = (7, 5, true, .auto)
+        var down = set
+        down.state = .disabled
+        var moved = set
+        moved.vlan = 8
+        let all = [("not known", LinkSettings()), ("set", set), ("set, down", down), ("set, VLAN 8", moved)]
+        return all.map { name, settings in
+            let link = KernelLink(index: 0, name: "vf:3", isUp: settings.state == .auto, settings: settings)
+            return ("vf:3 \(name)", .here(link, .assigned(number: 3), .open, .open))
+        } + [("none", .none(.open))]
+    }
+
+    private static var functionLines: [String] {
+        policies.flatMap { policyName, policy in
+            wishesForFunctions.flatMap { name, desired in
+                ["## \(name); policy \(policyName)"]
+                    + functions.map { "\($0): \(text(RelayMachine.plan(desired, $1, policy)))" }
+            }
+        }
+    }
+
+    private static func text(_ settings: LinkSettings) -> String {
+        var parts: [String] = []
+        if let address = settings.address { parts.append("\(address)") }
+        if let vlan = settings.vlan { parts.append("VLAN \(vlan) priority \(settings.priority)") }
+        if let check = settings.spoofCheck { parts.append("spoof check \(check ? "on" : "off")") }
+        if let state = settings.state { parts.append("\(state)") }
+        return parts.joined(separator: ", ")
+    }
+
     private static func text(_ operation: LinkOperation?) -> String {
         switch operation {
         case nil: "-"
@@ -73,6 +119,8 @@ import Testing
         case .installFilter: "install filter"
         case .openAddresses: "open addresses"
         case .setUp(_, let isUp): isUp ? "set up" : "set down"
+        case .adjust(_, let settings): "adjust \(text(settings))"
+        case .reset(_, let settings): "reset \(text(settings))"
         }
     }
 
@@ -88,6 +136,7 @@ import Testing
                 }
             }
         }
+        lines += ["# Virtual functions"] + Self.functionLines
         Snapshot.expect(lines.joined(separator: "\n") + "\n", matches: "EdgeRelay.txt")
     }
 

@@ -138,6 +138,39 @@ def seeds():
         yield "varlink", b"\x07" + octets
     yield "varlink", b"\x02" + stream
     yield from (("lldpad", text) for text in LLDPAD)
+    yield from (("agentx", octets) for octets in agentx())
+
+
+def agentx():
+    """What net-snmp's master sends: answers to Open and Register, searches in either byte order, a set, a ping, and the end."""
+    def oid(*numbers, include=0, order=">"):
+        prefix = numbers[4] if numbers[:4] == (1, 3, 6, 1) and len(numbers) > 4 else 0
+        rest = numbers[5:] if prefix else numbers
+        return bytes([len(rest), prefix, include, 0]) + b"".join(struct.pack(f"{order}I", number) for number in rest)
+
+    def pdu(kind, payload=b"", order=">", session=7, packet=9, flags=0):
+        flags |= 0x10 if order == ">" else 0
+        return bytes([1, kind, flags, 0]) + struct.pack(f"{order}4I", session, 3, packet, len(payload)) + payload
+
+    stream = b""
+    for order in "><":
+        for start in ((1, 3, 6, 1, 1, 1, 0), (1, 3, 6, 1, 2, 1, 1, 1), (1, 3, 6, 1, 2), (1, 3, 6, 1, 2, 1, 5, 0xFFFFFFFF)):
+            search = oid(*start, order=order) + oid(1, 3, 6, 1, 3, order=order)
+            closed = oid(*start, include=1, order=order) + oid(order=order)
+            bulk = struct.pack(f"{order}2H", 1, 5) + search + closed
+            for message in (pdu(5, search, order), pdu(6, search + closed, order), pdu(7, bulk, order)):
+                yield b"\x00" + message
+                yield b"\x43" + message
+                stream += message
+    string = struct.pack(">I", 3) + b"abc\0"
+    test_set = struct.pack(">2H", 4, 0) + oid(1, 3, 6, 1, 1, 3, 0) + string
+    for message in (pdu(8, test_set), pdu(9), pdu(10), pdu(11), pdu(13), pdu(13, string, flags=8), pdu(2, b"\x05\0\0\0"), pdu(12, string)):
+        yield b"\x00" + message
+        stream += message
+    yield b"\x01" + stream
+    opened = b"".join(pdu(18, struct.pack(">I2H", 0, 0, 0), packet=packet) for packet in (1, 2, 3))
+    yield b"\x80" + opened + stream
+    yield b"\xC0" + opened + pdu(18, struct.pack(">I2H", 0, 257, 0), packet=4)
 
 
 # As lldpad writes it, in short, and what else libconfig's language has.
@@ -170,6 +203,10 @@ WORDS = {
         b"nearest_customer_bridge", b"tlvid0080c20d", b"tlvid001b3f00", b"adminStatus = 3;", b"enableTx = true;", b"vdp", b"lldp", b"dcbx",
         b"/*", b"*/", b"//", b"{", b"};", b"( ", b")", b"[", b"]", b'"', b"\\x", b"0x", b"LL", b"@include",
     ],
+    "agentx": [
+        bytes([1, kind, 0x10, 0, 0, 0, 0, 7, 0, 0, 0, 3, 0, 0, 0, 9, 0, 0, 0, length])
+        for kind, length in ((2, 4), (5, 24), (6, 24), (7, 28), (8, 24), (13, 0), (18, 8))
+    ] + [bytes.fromhex("00010000"), bytes.fromhex("02020000"), bytes.fromhex("ffffffff"), bytes.fromhex("00000000")],
     "text": [b"uuid:", b"ipv4:", b"ipv6:", b"mac:", b"local:", b"unknown-", b"::", b"255.", "\uff11".encode(), "\u212a".encode()],
 }
 

@@ -1,13 +1,16 @@
 """Debian's libvirtd and virsh against evbd, unmodified, with evbd in the bridge role as the switch: one lab for all of it."""
 
+import json
+import os
 import signal
+import subprocess
 import threading
 import time
 
 import pytest
 
 from lab import eventually
-from lab.evbd import OK
+from lab.evbd import OK, binary
 from lab.libvirt import VSI, Failed
 from lab.site import requests, site, vm, whole_site  # noqa: F401 (fixtures)
 from lab.system import always
@@ -29,6 +32,36 @@ def test_VDP_41_start_and_destroy(site):
     assert host.link_of(vsi) is None and host.state("vm") == "shut off"
     eventually(lambda: not site.knows(vsi), 5, "the bridge has let it go")
     assert host.evbd.state(vsi.id) in (None, "deassociated")
+
+
+def test_OPS_410_vsi_list_names_domains(site):
+    """OPS-410 `vsi list --domain` asks a real libvirtd: a machine that runs, by its VSI; one that does not, by its address; and none."""
+    host, vsi, idle, other = site.host, VSI(), VSI(), VSI()
+    # libvirt writes this name with an entity.
+    host.define("vm", vsi)
+    host.virsh("domrename", "vm", "web & co")
+    host.virsh("start", "web & co")
+    host.define("idle", idle)
+    host.evbd.associate(other.id, mac=idle.mac)
+    lonely = VSI()
+    host.evbd.associate(lonely.id, mac=lonely.mac)
+    environment = {**os.environ, "EVBCTL_SOCKET": str(host.evbd.socket), "LIBVIRT_DEFAULT_URI": host.uri}
+
+    def listed(*words):
+        return subprocess.run([binary("evbctl"), "vsi", "list", *words], capture_output=True, text=True, timeout=30, env=environment)
+    said = listed("--domain", "--json")
+    assert said.returncode == OK and not said.stderr, said
+    domains = {one["vsiID"].lower(): one["domain"] for one in json.loads(said.stdout)}
+    assert domains == {vsi.id: "web & co", other.id: "idle", lonely.id: None}
+    shown = listed("--columns", "domain,vsi", "--sort", "domain", "--no-headers").stdout.splitlines()
+    assert [line.split()[-1].lower() for line in shown] == [lonely.id, other.id, vsi.id] and shown[-1].startswith("web & co  "), shown
+    # libvirtd is gone: the list is there, and says what it lacks.
+    host.stop_libvirtd()
+    without = listed("--domain")
+    assert without.returncode == OK and vsi.id in without.stdout.lower() and "libvirt domains are not shown: virsh" in without.stderr, without
+    host.start_libvirtd()
+    for one in (other, lonely):
+        assert host.evbd.ctl("vsi", "deassociate", one.id).returncode == OK
 
 
 def test_VDP_41_a_machine_with_two_interfaces(site):

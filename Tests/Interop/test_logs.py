@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 from lab import Evbd, eventually
+from lab.codec import HARD
 from lab.evbd import binary
 from lab.system import REPOSITORY, run
+from lab.varlink import Control
 
 VSI_LOST, DAEMON_FAILED = "82e30c7dab8344009c85bfb40800dd52", "49bd3547e3224b1b8bc7ff8cd4d08b54"
 JOURNALD = Path("/lib/systemd/systemd-journald")
@@ -111,6 +113,34 @@ def test_OPS_514_OPS_522_a_flap_of_40_vsis_is_two_lines(pair):
     assert station.ctl("reload").returncode == 0
     assert re.search(r" notice configuration read again ports=1 who=\"evbctl\[\d+\] uid 0\"$", station.process.output(), re.M), station.process.tail()
     assert station.ctl_json("log-level") == {"level": "info", "configured": "info", "isTemporary": False}
+
+
+def test_OPS_115_the_log_and_histories_name_one_client(cable):
+    """OPS-115 Who asked is the same process in the log and in `why`, also where a request goes on in later turns of the loop."""
+    bridge = cable.scripted_bridge(answer=lambda request: request.answered(3 | HARD))
+    evbd = Evbd(cable.lab, cable.host, log={"level": "info"}).wait_for_bridge()
+    control = Control(evbd.socket)
+    cable.lab.at_end(control.close)
+    # More than are retried in one turn.
+    vsis = [str(uuid.uuid4()) for _ in range(70)]
+    control.call_all("Associate", [
+        {"vsiID": vsi, "port": "uplink0", "typeID": 1, "filters": [{"mac": f"52:54:00:00:00:{number:02x}"}]} for number, vsi in enumerate(vsis)])
+    eventually(lambda: all(vsi["reason"] == "manager-unreachable" for vsi in evbd.vsis().values()), 20, "all are refused", every=0.2)
+    bridge.answer = lambda request: request.answered()
+    assert evbd.ctl_json("vsi", "retry", "--all") == {"retried": 70}
+    eventually(lambda: evbd.port()["vsis"]["associated"] == 70, 20, "all are associated", every=0.2)
+    told = [[event["message"] for event in reply["histories"][0]["events"] if event["kind"] in ("requested", "retried")]
+            for reply in control.call_all("GetHistory", [{"vsiID": vsi} for vsi in vsis])]
+    clients = {tuple(re.search(r"user 0, process (\d+) \((.*?)\)", message)[0] for message in each) for each in told}
+    assert len(clients) == 1, clients
+    (asked, retried), = clients
+    assert retried.endswith("(evbctl)") and asked != retried
+    # A look at the port is not what brings a problem about.
+    bridge.stop(goodbye=True)
+    eventually(lambda: evbd.ctl_json("status")["problems"], 10, "something is wrong")
+    assert re.search(r" problem=", evbd.process.output()) and not re.search(r" problem=\S+ .*who=", evbd.process.output()), evbd.process.tail()
+    number = re.search(r"process (\d+)", asked)[1]
+    assert re.search(rf'VSI is asked for again, .*vsi={vsis[0]} .*who="[^"]*\[{number}\] uid 0"', evbd.process.output()), evbd.process.tail()
 
 
 def readable():

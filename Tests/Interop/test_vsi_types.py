@@ -1,6 +1,7 @@
 """VSI types: what a bridge port grants, and that the kernel enforces what it has granted."""
 
 import itertools
+import re
 import signal
 import uuid
 
@@ -254,6 +255,27 @@ def test_another_database_while_it_runs(bench):
     eventually(lambda: bench.rules.table() is None, 5, "nothing is imposed")
     eventually(lambda: bench.bridge.state(ip) == "associated", 20, "associated anew")
     assert bench.passes(STRANGER)
+
+
+def test_OPS_116_lines_of_the_bridge_have_the_fields_of_a_vsi(bench):
+    """OPS-116 A grant, a refusal with its cause, and a VSI that is taken back: each is one line with address, type, manager and station."""
+    station = re.search(r"EVB station found.* chassis=(\S+)", bench.bridge.process.output())[1]
+    vsi = bench.associate(GUEST, 100, "--manager", 5)
+    facts = rf'vsi=%s mac={GUEST} type="%d v0" manager=5 .*who="station {station}"'
+
+    def lines(pattern):
+        return re.findall(rf"^.*(?:{pattern}).*$", bench.bridge.process.output(), re.M)
+    granted, = lines(f"VSI associated .*{vsi}")
+    assert re.search(facts % (vsi, 100), granted) and " type-name=web" in granted, granted
+    other = str(uuid.uuid4())
+    assert bench.station.ctl("vsi", "associate", other, "--port", "uplink0", "--type", 999, "--manager", 5, "--filter", f"mac={GUEST}").returncode == FAILED
+    refused, = lines(f"not admitted|refused .*{other}")
+    assert re.search(r" warning VSI refused port=port0 reason=other-failure " + facts % (other, 999), refused), refused
+    assert re.search(r' cause="[^"]*999[^"]*" ', refused), refused
+    bench.reload({"types": [{"type": 101}]})
+    eventually(lambda: bench.bridge.vsi(vsi) is None, 5, "its type is gone")
+    revoked, = lines("VSI revoked")
+    assert re.search(r' warning VSI revoked port=port0 reason="[^"]+" ' + facts % (vsi, 100), revoked), revoked
 
 
 def test_check_config_reads_the_types(bench):

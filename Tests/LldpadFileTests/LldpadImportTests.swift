@@ -6,10 +6,13 @@ import Testing
 @testable import LldpadFile
 @testable import SettingsFile
 
-/// What Debian's lldpad 1.1 wrote, by lldptool, for four interfaces.
-private let sample =
+private let samples =
     "\(#filePath)".split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
-    + "/Samples/lldpad.conf"
+    + "/Samples/"
+/// What Debian's lldpad 1.1 wrote, by lldptool, for four interfaces.
+private let sample = samples + "lldpad.conf"
+/// What lldpad 1.2.0 of Debian sid wrote: a bridge, a station, and a station in the draft dialect with a role for VDP.
+private let sample12 = samples + "lldpad-1.2.conf"
 
 private func imported(_ octets: [UInt8]) throws -> LldpadImport {
     LldpadImport(try LibconfigGroup(parsing: octets))
@@ -71,6 +74,22 @@ private func draft(_ settings: String, vdp: String = "enableTx = true;") -> Stri
         eth0.vdp.rwd = 21
         eth0.vdp.rka = 22
         #expect(settings.ports == [p0, eth0, PortSettings(interface: "eth1")])
+    }
+
+    @Test("OPS-812 a file that lldpad 1.2 wrote becomes a configuration that evbd takes")
+    func writtenBy12() throws {
+        let found = try imported(try Files.read(sample12, limit: 1 << 20))
+        #expect(found.notes.isEmpty)
+        let settings = try DaemonSettings.parse(Array(found.yaml(source: "lldpad.conf").utf8), file: "evbd.yaml")
+        var (port0, uplink0) = (PortSettings(interface: "port0"), PortSettings(interface: "uplink0"))
+        port0.role = .bridge
+        port0.groupIDs = false
+        uplink0.ecp.retries = 4
+        uplink0.ecp.rte = 12
+        uplink0.vdp.rwd = 21
+        uplink0.vdp.rka = 22
+        #expect(settings.ports == [port0, uplink0, PortSettings(interface: "uplink1")])
+        #expect(found.ports.map(\.remarks.count) == [2, 0, 3])
     }
 
     @Test(

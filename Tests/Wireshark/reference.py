@@ -46,7 +46,8 @@ def cdcp_values(value):
     """Of the CDCP TLV, from its OUI on."""
     word, = struct.unpack("!I", value[4:8])
     pairs = [int.from_bytes(value[at:at + 3], "big") for at in range(8, len(value) - 2, 3)]
-    return {"evb.cdcp.role": [word >> 31], "evb.cdcp.scomp": [word >> 27 & 1], "evb.cdcp.chncap": [word & 0xFFF],
+    # A bit of the mask and its field as tshark shows it: moved down by the lowest bit that is reserved.
+    return {"evb.cdcp.role": [word >> 31], "evb.cdcp.reserved": [(word & 0x77FFF000) >> 12], "evb.cdcp.scomp": [word >> 27 & 1], "evb.cdcp.chncap": [word & 0xFFF],
             "evb.cdcp.scid": [pair >> 12 for pair in pairs], "evb.cdcp.svid": [pair & 0xFFF for pair in pairs]}
 
 

@@ -20,9 +20,10 @@ from reference import (
 from shark import CAPTURES, PLUGIN, dissect, numbers, run, write_pcap
 
 STATION = "02:00:00:00:aa:01"
-TEXTS = (*VSI_TEXTS, "evbvdp.manager", "evbvdp.org.data")
+TEXTS = (*VSI_TEXTS, "evbvdp.manager", "evbvdp.org.data", "evb.cdcp.rest")
 NUMBERS = tuple(dict.fromkeys((
-    *EVB_FIELDS, *DRAFT_EVB_FIELDS, "evb.cdcp.role", "evb.cdcp.scomp", "evb.cdcp.chncap", "evb.cdcp.scid", "evb.cdcp.svid",
+    *EVB_FIELDS, *DRAFT_EVB_FIELDS, "evb.cdcp.role", "evb.cdcp.reserved", "evb.cdcp.scomp", "evb.cdcp.chncap",
+    "evb.cdcp.scid", "evb.cdcp.svid",
     *VSI_NUMBERS, *DRAFT_NUMBERS, "evbecp.version", "evbecp.operation", "evbecp.subtype", "evbecp.sequence", "evbecp.draft.operation",
     "evbvdp.tlv.type", "evbvdp.tlv.length", "evbvdp.org.oui")))
 EXPERTS = ("evb.malformed", "evb.unknown", "evb.cut")
@@ -102,6 +103,8 @@ def test_captures(capture):
             for kind, value in frame.lldp.others:
                 if kind == 127 and value[:4] == EVB.PREFIX:
                     expect(fields, evb_values(EVB.decode(value)), what)
+                elif kind == 127 and value[:4] == CDCP_PREFIX:
+                    expect(fields, cdcp_values(value), what)
                 elif kind == 127 and value[:4] == DRAFT_OUI + b"\0":
                     expect(fields, draft_evb_values(value), what)
         elif frame.ecp:
@@ -227,6 +230,23 @@ def test_cdcp_tlvs(see):
         assert not fields["evb.malformed"]
     bad = [cdcp(), cdcp((2, 0)), cdcp((1, 1))[:-1], cdcp((1, 1)) + b"\0", cdcp()[:7]]
     assert all(fields["evb.malformed"] for fields in see([lldp(value) for value in bad]))
+
+
+def test_SCH_152_cdcp_faults(see):
+    """Reserved bits are shown, an odd tail too, and each pair that cannot be is marked, as evbd leaves it out."""
+    reserved = CDCP_PREFIX + bytes.fromhex("fffff0a7001001")
+    tails = [cdcp((1, 1), (2, 100)) + rest for rest in (b"\7", b"\7\x08")]
+    shown_bits, one, two = see([lldp(value) for value in (reserved, *tails)])
+    assert shown_bits["evb.cdcp.reserved"] == [0x77FFF] and shown_bits["evb.cdcp.chncap"] == [0xA7] and not shown_bits["evb.malformed"]
+    for fields, rest in ((one, "07"), (two, "0708")):
+        assert fields["evb.cdcp.rest"] == [rest] and fields["evb.malformed"] and fields["evb.cdcp.svid"] == [1, 100]
+    wrong = [cdcp((1, 1), (0, 5)), cdcp((1, 1), (1, 5)), cdcp((1, 1), (2, 4095)), cdcp((1, 1), (2, 1)), cdcp((1, 1), (2, 0), role=0),
+             cdcp((1, 1), (2, 5), (2, 6)), cdcp((1, 1), (2, 5), (3, 5)), cdcp((1, 1), chncap=0), cdcp((1, 1), chncap=168)]
+    for value, fields in zip(wrong, see([lldp(value) for value in wrong])):
+        assert fields["evb.malformed"], value.hex()
+        expect(fields, cdcp_values(value), value.hex())
+    # A station may leave the choice to the bridge for several channels.
+    assert not see([lldp(cdcp((1, 1), (2, 0), (3, 0), (4095, 4094)))])[0]["evb.malformed"]
 
 
 def test_draft(see):

@@ -8,7 +8,7 @@ internal import EventLoop
 // Finding out what a bridge can do.
 
 extension DaemonService {
-    func probe(_ call: ProbeRequest, by peer: PeerCredentials, _ reply: ControlReplyHandle) throws(ControlError) {
+    func probe(_ call: ProbeRequest, _ reply: ControlReplyHandle) throws(ControlError) {
         let port = try station(call.port)
         let name = port.name
         let manager = try Self.manager(call.managerID, placement: port.managerIDPlacement)
@@ -24,7 +24,7 @@ extension DaemonService {
                 hint: "evbctl drain \(name) --end takes the port back into service")
         }
         guard port.hasBridge else { throw ControlError(.noBridge(port: name, vsiID: nil)) }
-        let session = ProbeSession(port, call, manager, by: ClientName.words(peer), timers: timers) {
+        let session = ProbeSession(port, call, manager, timers: timers) {
             [weak self] result in
             self?.probes[name] = nil
             guard let self, let details = try? details(name) else {

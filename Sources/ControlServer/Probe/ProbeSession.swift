@@ -28,7 +28,7 @@ final class ProbeSession {
     private let port: any StationPortControl
     private let call: ProbeRequest
     private let manager: VSIManagerID
-    private let client: String
+    private let requester = Requester.current?.probing
     private let timers: Timers
     private let completion: (Result<Findings, ControlError>) -> Void
     private var timer: Timers.Timer?
@@ -48,14 +48,12 @@ final class ProbeSession {
     private var turn = 0
 
     init(
-        _ port: any StationPortControl, _ call: ProbeRequest, _ manager: VSIManagerID, by client: String,
-        timers: Timers,
+        _ port: any StationPortControl, _ call: ProbeRequest, _ manager: VSIManagerID, timers: Timers,
         completion: @escaping (Result<Findings, ControlError>) -> Void
     ) {
         self.port = port
         self.call = call
         self.manager = manager
-        self.client = "\(client), by evbctl probe"
         self.timers = timers
         self.completion = completion
         vsiIDs = (0..<call.vsis + (call.keepAlive ? 1 : 0)).map { _ in
@@ -148,8 +146,8 @@ final class ProbeSession {
                     filter: try FilterInfo(checking: [entry]),
                     persistence: .once)
                 request.isKeptAlive = phase != .silence
-                try port.request(request, link: nil, owner: .probe, by: client) { [weak self] _ in
-                    self?.ended(vsiID, begun)
+                try Requester.$current.withValue(requester) {
+                    try port.request(request, link: nil, owner: .probe) { [weak self] _ in self?.ended(vsiID, begun) }
                 }
             } catch {
                 set { $0.outcome = "not asked: \(error)" }
@@ -166,7 +164,7 @@ final class ProbeSession {
         let begun = turn
         for vsiID in held {
             do {
-                try port.withdraw(vsiID, by: client) { [weak self] _ in self?.ended(vsiID, begun) }
+                try withdraw(vsiID) { [weak self] _ in self?.ended(vsiID, begun) }
             } catch {
                 ended(vsiID, begun)
             }
@@ -299,6 +297,10 @@ final class ProbeSession {
         timer = nil
         following = nil
         port.onTrail = nil
-        for vsiID in vsiIDs where port.vsiState(vsiID) != nil { try? port.withdraw(vsiID, by: client, waiter: nil) }
+        for vsiID in vsiIDs where port.vsiState(vsiID) != nil { try? withdraw(vsiID, waiter: nil) }
+    }
+
+    private func withdraw(_ vsiID: VSIID, waiter: RequestWaiter?) throws {
+        try Requester.$current.withValue(requester) { try port.withdraw(vsiID, because: nil, waiter: waiter) }
     }
 }

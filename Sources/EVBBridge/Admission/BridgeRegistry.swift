@@ -1,7 +1,5 @@
 package import Dataplane
-internal import EVBLog
 package import EVBModel
-internal import EVBPorts
 package import EVBProtocol
 package import EVBSettings
 package import EVBTime
@@ -205,14 +203,8 @@ package final class BridgeRegistry {
         }
     }
 
-    /// Logs a request that is refused for an address.
-    package func log(_ request: BridgeRequest, on port: String, because obstacle: AddressLedger.Obstacle) {
-        logger?.notice(
-            "VSI not admitted",
-            metadata: VSIFacts(request).metadata.with([
-                "port": "\(port)", "reason": "\(obstacle)\(remark(on: obstacle))",
-            ]))
-    }
+    /// What stands in the way of a request, for the log.
+    package func words(_ obstacle: AddressLedger.Obstacle) -> String { "\(obstacle)\(remark(on: obstacle))" }
 
     // MARK: Places
 

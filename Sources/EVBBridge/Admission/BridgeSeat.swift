@@ -44,9 +44,12 @@ package final class BridgeSeat {
     }
 
     /// Decides now or later, as ``VSIAdmission/decide(_:on:completion:)`` does.
-    package func decide(_ request: BridgeRequest, completion: @escaping (BridgeDecision) -> Void) {
+    package func decide(_ request: BridgeRequest, completion: @escaping (AdmissionDecision) -> Void) {
         guard isOpen else {
-            return completion(.refuse(Refusal(reason: .insufficientResources, isHard: false, isKept: true)))
+            return completion(
+                .refuse(
+                    Refusal(reason: .insufficientResources, isHard: false, isKept: true),
+                    because: "another port has the name \(name) now"))
         }
         admission.decide(request, on: name, completion: completion)
     }
@@ -57,6 +60,9 @@ package final class BridgeSeat {
     package func bind(_ vsiID: VSIID, _ grant: BridgeGrant, request: BridgeRequest) {
         if isOpen { admission.bind(vsiID, grant, request: request, on: name) }
     }
+
+    /// What the operator calls the type of a VSI that is bound; nil where types have no names.
+    package func typeName(of vsiID: VSIID) -> String? { isOpen ? admission.typeName(of: vsiID, on: name) : nil }
 
     /// A VSI has what was granted to it.
     package func bound(_ vsiID: VSIID, _ command: VDPCommand) {

@@ -1,6 +1,22 @@
 package import EVBProtocol
 package import EVBWire
 
+/// What an admission decides.
+package enum AdmissionDecision: Equatable {
+    /// Granted, with this filter.
+    case grant(FilterInfo)
+    /// Refused, and what the operator of the bridge is to know of the cause; the station gets the refusal alone.
+    case refuse(Refusal, because: String)
+
+    /// What of it the protocol needs.
+    package var decision: BridgeDecision {
+        switch self {
+        case .grant(let filter): .grant(filter)
+        case .refuse(let refusal, _): .refuse(refusal)
+        }
+    }
+}
+
 /// Decides on what stations ask for, and puts what was granted into force.
 ///
 /// Used on the thread of the loop. The station hears of a grant at once when it is decided: what has to be in force by then
@@ -11,7 +27,7 @@ package protocol VSIAdmission: AnyObject {
     /// Decides now or later (completion is called once, on the loop's thread).
     ///
     /// The bridge gives a request up when resourceWaitDelay has passed, and asks anew when the station does.
-    func decide(_ request: BridgeRequest, on port: String, completion: @escaping (BridgeDecision) -> Void)
+    func decide(_ request: BridgeRequest, on port: String, completion: @escaping (AdmissionDecision) -> Void)
     /// This was granted and holds from now on.
     func bind(_ vsiID: VSIID, _ grant: BridgeGrant, request: BridgeRequest, on port: String)
     /// Nothing holds for the VSI any more; the station is told after this returns.
@@ -20,6 +36,8 @@ package protocol VSIAdmission: AnyObject {
     func departed(_ vsiID: VSIID, _ filter: FilterInfo, on port: String)
     /// Whether all that was released on a port is out of force.
     func isSettled(on port: String) -> Bool
+    /// What the operator calls the type by which a VSI holds what it does; nil where types have no names.
+    func typeName(of vsiID: VSIID, on port: String) -> String?
     /// The port closes: nothing of what was put into force there is to stay.
     func leave(_ port: String)
 }
@@ -37,14 +55,13 @@ package final class AcceptingAdmission: VSIAdmission {
     /// An admission for one port.
     package init(registry: BridgeRegistry) { self.registry = registry }
 
-    package func decide(_ request: BridgeRequest, on port: String, completion: @escaping (BridgeDecision) -> Void) {
+    package func decide(_ request: BridgeRequest, on port: String, completion: @escaping (AdmissionDecision) -> Void) {
         do throws(AddressLedger.Obstacle) {
             let claim = try registry.claim(request.filter, for: request, on: port)
             granted[request.vsiID, default: []].append((request, claim))
             completion(.grant(request.filter))
         } catch {
-            registry.log(request, on: port, because: error)
-            completion(.refuse(error.refusal))
+            completion(.refuse(error.refusal, because: registry.words(error)))
         }
     }
 
@@ -62,6 +79,8 @@ package final class AcceptingAdmission: VSIAdmission {
     }
 
     package func isSettled(on port: String) -> Bool { true }
+
+    package func typeName(of vsiID: VSIID, on port: String) -> String? { nil }
 
     package func departed(_ vsiID: VSIID, _ filter: FilterInfo, on port: String) {}
 

@@ -177,9 +177,7 @@ extension TypedAdmission {
     }
 
     private func revoke(_ key: Key, _ reason: String) {
-        logger.alert(.vsiLost).warning(
-            "VSI revoked", metadata: ["vsi": "\(key.vsiID)", "port": "\(key.port)", "reason": "\(reason)"])
-        onRevoked?(key.vsiID, key.port)
+        onRevoked?(key.vsiID, key.port, reason)
     }
 
     // MARK: The way to the worker

@@ -1,7 +1,5 @@
 package import BridgeDataplane
 package import Dataplane
-internal import EVBLog
-internal import EVBPorts
 package import EVBProtocol
 package import EVBSettings
 package import EVBTime
@@ -184,8 +182,8 @@ package final class TypedAdmission: VSIAdmission {
     private var members: [VSIType.Key: [VSIID: Int]] = [:]
     private var lastToken = ClaimToken.inherited.number
 
-    /// Called with a VSI that the database does not allow any more; who is called de-associates it.
-    package var onRevoked: ((VSIID, String) -> Void)?
+    /// Called with a VSI that the database does not allow any more, and why; its port de-associates it and logs that.
+    package var onRevoked: ((_ vsiID: VSIID, _ port: String, _ reason: String) -> Void)?
     /// Called with what an operator should know of a port.
     package var onNotice: ((_ text: String, _ port: String) -> Void)?
 
@@ -206,20 +204,19 @@ package final class TypedAdmission: VSIAdmission {
 
     // MARK: VSIAdmission
 
-    package func decide(_ request: BridgeRequest, on port: String, completion: @escaping (BridgeDecision) -> Void) {
+    package func decide(_ request: BridgeRequest, on port: String, completion: @escaping (AdmissionDecision) -> Void) {
         guard let (database, edition) = ports[port].map({ ($0.database, $0.edition) }) else {
-            return refuse(request, on: port, because: "the port is being removed", .shortage, completion)
+            return completion(.refuse(.shortage, because: "the port is being removed"))
         }
         switch database.decide(request, on: port, vsisOfType: { self.count(of: $0, without: request.vsiID) }) {
-        case .refused(let reason): refuse(request, on: port, because: "\(reason)", reason.refusal, completion)
+        case .refused(let reason): completion(.refuse(reason.refusal, because: "\(reason)"))
         case .allowed(let filter, let type):
             let key = Key(port: port, vsiID: request.vsiID)
             let addresses: AddressLedger.Claim?
             do throws(AddressLedger.Obstacle) {
                 addresses = try registry.claim(filter, for: request, on: port, shared: type.profile.sharedAddresses)
             } catch {
-                let reason = "\(error)\(registry.remark(on: error))"
-                return refuse(request, on: port, because: reason, error.refusal, completion)
+                return completion(.refuse(error.refusal, because: registry.words(error)))
             }
             let isAssociated = request.command == .associate
             let token = isAssociated ? makeToken() : nil
@@ -234,7 +231,7 @@ package final class TypedAdmission: VSIAdmission {
                 guard let self else { return }
                 if let error {
                     withdrawProposal(key, token)
-                    refuse(request, on: port, because: "\(error)", .shortage, completion)
+                    completion(.refuse(.shortage, because: "\(error)"))
                 } else {
                     confirmProposal(key, token)
                     completion(.grant(filter))
@@ -252,8 +249,6 @@ package final class TypedAdmission: VSIAdmission {
             let meant = settled.remove(at: place)
             let former = ports[port]?.held.updateValue(meant, forKey: vsiID)
             if let former { forget(former, key) }
-            logger.debug(
-                "VSI admitted", metadata: ["vsi": "\(vsiID)", "port": "\(port)", "type": "\(meant.type.name)"])
         }
         // What was granted besides has been overtaken.
         proposed[key]?.removeAll(where: \.isInForce)
@@ -272,6 +267,8 @@ package final class TypedAdmission: VSIAdmission {
         proposed[key]?.removeAll(where: \.isInForce)
         if proposed[key]?.isEmpty == true { proposed[key] = nil }
     }
+
+    package func typeName(of vsiID: VSIID, on port: String) -> String? { ports[port]?.held[vsiID]?.type.name }
 
     package func isSettled(on port: String) -> Bool {
         guard let port = ports[port] else { return true }
@@ -337,16 +334,6 @@ package final class TypedAdmission: VSIAdmission {
     private func count(of type: VSIType.Key, without vsiID: VSIID) -> Int {
         guard let members = members[type] else { return 0 }
         return members.count - (members[vsiID] == nil ? 0 : 1)
-    }
-
-    private func refuse(
-        _ request: BridgeRequest, on port: String, because reason: String, _ refusal: Refusal,
-        _ completion: (BridgeDecision) -> Void
-    ) {
-        defer { completion(.refuse(refusal)) }
-        logger.notice(
-            "VSI not admitted",
-            metadata: VSIFacts(request).metadata.with(["port": "\(port)", "reason": "\(reason)"]))
     }
 }
 

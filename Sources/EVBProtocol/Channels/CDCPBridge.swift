@@ -47,6 +47,7 @@ package struct CDCPBridge: CDCPMachine {
     package var faults: [CDCPFault] {
         guard let remote else { return [] }
         var faults = remote.faults
+        if remote.channels.isEmpty { faults.append(.onlyDefault) }
         let wanted = remote.channels.count + 1
         if wanted > capacity { faults.append(.beyondCapacity(wanted: wanted, borne: capacity)) }
         if let first = refused.first { faults.append(.noSVID(first)) }

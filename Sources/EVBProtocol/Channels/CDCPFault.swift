@@ -16,6 +16,8 @@ package enum CDCPFault: Hashable, Sendable {
     case badPair(SChannelPair)
     /// One or two octets after the last pair.
     case remainder(Int)
+    /// The neighbour has the default channel alone: a station that asks for none, or a bridge that gives none.
+    case onlyDefault
     /// The bridge gives a channel that was not asked for.
     case unaskedChannel(SCID)
     /// More channels are wanted than both sides bear; those of the lowest SCIDs come up.
@@ -27,12 +29,14 @@ package enum CDCPFault: Hashable, Sendable {
 
     /// A fault without what differs from one to the next: what is counted, and what is told once while it lasts.
     package enum Kind: String, CaseIterable, Hashable, Sendable {
-        case unusableTLV, noDefaultPair, badCapacity, sameRole, noSComponent, badPair, remainder, unaskedChannel
-        case beyondCapacity, noSVID, severalNeighbours
+        case unusableTLV, severalTLVs, noDefaultPair, badCapacity, sameRole, noSComponent, badPair, remainder,
+            onlyDefault
+        case unaskedChannel, beyondCapacity, noSVID, severalNeighbours
     }
 
     package var kind: Kind {
         switch self {
+        case .unusableTLV(.misplaced): .severalTLVs
         case .unusableTLV: .unusableTLV
         case .noDefaultPair: .noDefaultPair
         case .badCapacity: .badCapacity
@@ -40,6 +44,7 @@ package enum CDCPFault: Hashable, Sendable {
         case .noSComponent: .noSComponent
         case .badPair: .badPair
         case .remainder: .remainder
+        case .onlyDefault: .onlyDefault
         case .unaskedChannel: .unaskedChannel
         case .beyondCapacity: .beyondCapacity
         case .noSVID: .noSVID

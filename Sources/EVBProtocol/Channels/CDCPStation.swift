@@ -103,7 +103,9 @@ package struct CDCPStation: CDCPMachine {
         defer { dropped.formUnion(before.keys.filter { !asked.contains($0) }) }
         channels = Dictionary(
             uniqueKeysWithValues: asked.compactMap { scid in remote?.channels[scid].map { (scid, $0) } })
-        last.merge(channels) { $1 }
+        // An SVID that another channel has now is asked for by that one alone.
+        let taken = Set(channels.values)
+        last = last.filter { !taken.contains($0.value) }.merging(channels) { $1 }
         return channelEvents(from: before, to: channels) { scid in
             if configuration.wanted[scid] == nil { return .unwanted }
             return asked.contains(scid) ? .unassigned : .beyondCapacity

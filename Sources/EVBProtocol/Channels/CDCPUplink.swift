@@ -47,6 +47,9 @@ package struct CDCPUplink<Machine: CDCPMachine>: Sendable {
     var agent = LLDPAgent()
     var published: CDCPTLV
     var effects: [Effect] = []
+
+    /// Neighbours that are remembered, with CDCP or without.
+    package var neighbourCount: Int { agent.neighbours.count }
 }
 
 /// What an uplink has sent, heard and found wrong.
@@ -111,9 +114,10 @@ extension CDCPUplink {
         switch agent.receive(lldpdu, from: frame.source, keeping: { peer?.isSame(as: $0) ?? false }, at: now) {
         case .ignored, .secondSpeakers: break
         case .added, .updated, .refreshed:
-            select(otherwise: .withdrawn, hearing: frame.source, at: now)
+            select(otherwise: .withdrawn, at: now)
             answer(frame, before: last, at: now)
-        case .withdrawn: select(otherwise: .shutdown, hearing: nil, at: now)
+            countFaults(of: lldpdu, from: frame.source)
+        case .withdrawn: select(otherwise: .shutdown, at: now)
         }
         return finish(at: now)
     }
@@ -125,7 +129,7 @@ extension CDCPUplink {
     package mutating func advance(to now: Instant) -> [Effect] {
         let due = agent.advance(to: now)
         statistics.lldpAgeouts &+= UInt64(due.agedCount)
-        if due.aged { select(otherwise: .aged, hearing: nil, at: now) }
+        if due.aged { select(otherwise: .aged, at: now) }
         if due.transmit { transmit(timeToLive: LLDPAgent.timeToLive) }
         return finish(at: now)
     }
@@ -141,17 +145,19 @@ extension CDCPUplink {
 
     // MARK: Who is spoken with
 
-    private mutating func select(otherwise loss: PeerLoss, hearing source: MACAddress?, at now: Instant) {
+    private mutating func select(otherwise loss: PeerLoss, at now: Instant) {
         if let peer, agent.areOutlived(peer.isSame, by: { !peer.isSame(as: $0) && offersChannels($0) }, at: now) {
             agent.forget(where: peer.isSame)
             losePeer(.aged)
         }
         let candidates = agent.neighbours.filter(offersChannels)
         if let peer, !candidates.contains(where: peer.isSame) { losePeer(loss) }
-        // Which of several is the one at the other end of the cable cannot be told.
-        if peer == nil, candidates.count == 1 { peer = Peer(candidates[0]) }
+        // Which of several is the one at the other end of the cable cannot be told, but it is none that has fallen silent.
+        let speaking =
+            candidates.count > 1 ? candidates.filter { !agent.isSilent($0.lastHeard, at: now) } : candidates
+        if peer == nil, speaking.count == 1 { peer = Peer(speaking[0]) }
         if let peer, let neighbour = candidates.first(where: peer.isSame) {
-            hear(neighbour, isNews: source == neighbour.source)
+            hear(neighbour)
         }
         updateFaults()
     }
@@ -165,9 +171,8 @@ extension CDCPUplink {
 
     private func offersChannels(_ neighbour: Neighbour) -> Bool { (try? reading(of: neighbour.lldpdu)) != nil }
 
-    private mutating func hear(_ neighbour: Neighbour, isNews: Bool) {
+    private mutating func hear(_ neighbour: Neighbour) {
         guard let reading = try? reading(of: neighbour.lldpdu) else { return }
-        if isNews { for fault in reading.faults { statistics.count(fault.kind) } }
         perform(machine.hear(reading, from: neighbour.lldpdu.chassisID))
     }
 
@@ -213,6 +218,21 @@ extension CDCPUplink {
         let known = Set(faults.map(\.kind))
         effects += current.filter { !known.contains($0.kind) }.map(Effect.fault)
         faults = current
+    }
+
+    /// Counts what an LLDPDU shows to be wrong, but for what keeps it from being read: that has been counted.
+    private mutating func countFaults(of lldpdu: LLDPDU, from source: MACAddress) {
+        do throws(CDCPReading.Refusal) {
+            guard let reading = try reading(of: lldpdu) else { return }
+            if faults.contains(where: { $0.kind == .severalNeighbours }) { statistics.count(.severalNeighbours) }
+            guard peer?.sent(lldpdu, from: source) ?? false else { return }
+            for fault in machine.faults { statistics.count(fault.kind) }
+            // No fault that is shown: a bridge that has just begun gives nothing yet.
+            let isGivenNone = Machine.role == .station && reading.channels.isEmpty && machine.outgoing.pairs.count > 1
+            if isGivenNone { statistics.count(.onlyDefault) }
+        } catch {
+            if case .declined(let fault) = error { statistics.count(fault.kind) }
+        }
     }
 
     /// Tells of a fault that no neighbour's last word shows.

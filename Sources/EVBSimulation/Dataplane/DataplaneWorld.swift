@@ -297,7 +297,7 @@ struct DataplaneWorld {
         case .setUp(let index, let isUp):
             if isUp { openings += 1 }
             return change(index) { $0.isUp = isUp }
-        case .keepFromHost, .installFilter, .openAddresses: return .done
+        case .keepFromHost, .installFilter, .openAddresses, .adjust, .reset: return .done
         }
     }
 

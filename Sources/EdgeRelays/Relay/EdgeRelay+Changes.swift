@@ -36,13 +36,14 @@ extension EdgeRelay {
     /// A link that evbd has made comes back from another network namespace, and its VSI was given up meanwhile: it goes.
     package func discard(_ vsiID: VSIID, _ link: KernelLink) {
         guard let current = table[link.index], current.macvlanMode != nil, isOnPort(current) else { return }
-        logger.notice(
-            "a link that evbd has made is back, and its VSI was given up; deleting it",
-            metadata: ["vsi": "\(vsiID)", "link": "\(link.name)"])
+        // Of a VSI that was given up no more is known than what its link has.
+        var facts: Logger.Metadata = ["vsi": "\(vsiID)", "link": "\(link.name)"]
+        if let address = current.address { facts["mac"] = .array(["\(address)"]) }
+        logger.notice("a link that evbd has made is back, and its VSI was given up; deleting it", metadata: facts)
         submit(.delete(index: link.index)) { relay, result in
             if case .failure(let error) = result, error.kind != .notFound {
                 relay.logger.alert(.vsiLinkFailed).warning(
-                    "a link cannot be deleted", metadata: ["link": "\(link.name)", "error": "\(error)"])
+                    "a link cannot be deleted", metadata: facts.with(["error": "\(error)"]))
             }
         }
     }
@@ -93,6 +94,9 @@ extension EdgeRelay {
                     vsiID,
                     "\(failure.text); de-associate it and associate it again when that is put right")
             }
+        case .adjustmentFailed(let failure):
+            logger.alert(.vsiLinkFailed).error(
+                "a virtual function cannot be set", metadata: facts(vsiID).with(["error": "\(failure.text)"]))
         case .modeRefused(let failure):
             trouble(vsiID, "its link is kept down, for its mode cannot be set: \(failure.text)")
         case .closedAgain, .keepsBeingOpened, .keepsBeingChanged, .deleted, .keepsBeingDeleted:

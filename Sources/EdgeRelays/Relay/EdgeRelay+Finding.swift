@@ -15,16 +15,18 @@ extension EdgeRelay {
         case .find(let name?, _): conflict(name, for: vsiID)
         case .find(nil, _): nil
         case .function(let function):
-            if let name = machine.slots[vsiID]?.actual.name {
+            if let actual = machine.slots[vsiID]?.actual, actual.ownership?.isAssigned == false, let name = actual.name
+            {
                 "the VSI already has the link \(name): de-associate it first to change that"
             } else {
-                functions.conflict(function, for: vsiID)
+                functions.conflict(
+                    LinkSpec(demand), of: vsiID, in: machine.slots[vsiID], holder: machine.holder(of: function.name))
             }
         }
     }
 
     private func conflict(_ specification: Specification, for vsiID: VSIID) -> String? {
-        if let function = functions.name(of: vsiID) {
+        if let actual = machine.slots[vsiID]?.actual, actual.ownership?.isAssigned == true, let function = actual.name {
             return "the VSI already has \(function): de-associate it first to change that"
         }
         if let other = machine.holder(of: specification.name), other != vsiID {
@@ -193,6 +195,9 @@ extension EdgeRelay: LinkView {
     package func candidate(
         for vsiID: VSIID, _ spec: LinkSpec, vlan: UInt16?, except discarded: Int32?, holder: (String) -> VSIID?
     ) -> LinkCandidate? {
+        if functions.serves(spec.origin) {
+            return functions.candidate(for: vsiID, spec, vlan: vlan, except: discarded, holder: holder)
+        }
         if spec.origin == .created { return own(vsiID, spec, vlan, except: discarded) }
         let isUsable = { (link: Link) in link.index != discarded && self.isPlacedForGuest(link, vlan) }
         if let name = spec.name {

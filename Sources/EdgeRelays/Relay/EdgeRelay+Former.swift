@@ -8,9 +8,9 @@ internal import Netlink
 extension EdgeRelay {
     /// The bridge does not go on with a VSI of the run before: its traffic stops, if there is a link.
     package func cutFormer(_ vsiID: VSIID, _ demand: Demand, vid: UInt16?) {
-        if case .function(let function) = demand {
-            functions.raise(vsiID, function, vid: vid) { _ in }
-            return functions.cut(vsiID)
+        if case .function = demand {
+            raise(vsiID, demand, vid: vid) { _ in }
+            return cut(vsiID)
         }
         if isElsewhere(vsiID) { return cut(vsiID) }
         guard isThere(vsiID, demand, vid: vid) else { return }
@@ -27,9 +27,9 @@ extension EdgeRelay {
         }
         switch demand {
         case .find: completion()
-        case .function(let function):
-            functions.raise(vsiID, function, vid: vid) { _ in }
-            functions.remove(vsiID, then: ended)
+        case .function:
+            raise(vsiID, demand, vid: vid) { _ in }
+            remove(vsiID, completion: ended)
         case .make:
             perform(machine.want(vsiID, .down(LinkSpec(demand), vlan: vid), self))
             remove(vsiID, completion: ended)

@@ -34,6 +34,8 @@ extension EdgeRelay {
                 self?.finished(vsiID, operation, problem.map { .failed(Self.unopened($0)) } ?? .done)
             }
         case .setUp(let index, let isUp): run(vsiID, operation, .setUp(index: index, isUp))
+        case .adjust, .reset:
+            functions.begin(vsiID, operation) { [weak self] result in self?.finished(vsiID, operation, result) }
         }
     }
 

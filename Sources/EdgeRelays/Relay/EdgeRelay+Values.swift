@@ -45,7 +45,6 @@ extension LinkPolicy {
 }
 
 extension LinkSpec {
-    /// A function is none of the machine's links.
     package init(_ demand: EdgeRelay.Demand) {
         switch demand {
         case .make(let specification):
@@ -57,7 +56,10 @@ extension LinkSpec {
         case .find(let name, let addresses):
             let forms = addresses.flatMap(EdgeRelay.hardwareAddresses).map { MACAddress(truncating: $0.value) }
             self.init(.found, name: name, addresses: forms)
-        case .function(let function): self.init(.found, name: function.name)
+        case .function(let function):
+            self.init(
+                .assigned(number: function.number, priority: function.priority), name: function.name,
+                addresses: [function.address])
         }
     }
 }
@@ -66,16 +68,17 @@ extension NetlinkError {
     package init(_ failure: LinkFailure) {
         let kind: Kind =
             switch failure.kind {
-            case .notFound: .notFound
+            case .notFound, .noPort: .notFound
             case .exists: .exists
             case .cancelled: .cancelled
             case .unopened: .busy
             case .other: .other
             }
-        let parts = failure.text.split(separator: ":", maxSplits: 1)
+        // A name may have a colon, as vf:3 does.
+        let separator = failure.text.firstRange(of: ": ")
         self.init(
-            operation: String(parts.first ?? ""), kind: kind,
-            reason: parts.count == 2 ? String(parts[1].drop { $0 == " " }) : "")
+            operation: String(failure.text[..<(separator?.lowerBound ?? failure.text.endIndex)]), kind: kind,
+            reason: separator.map { String(failure.text[$0.upperBound...]) } ?? "")
     }
 }
 

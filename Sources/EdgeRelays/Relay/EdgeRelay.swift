@@ -82,9 +82,7 @@ package final class EdgeRelay {
     /// Called when the link of a VSI has gone to another network namespace, or has come back.
     package var onDeparture: ((VSIID) -> Void)?
     /// What a line of the log says of a VSI.
-    package var facts: (VSIID) -> Logger.Metadata = { ["vsi": "\($0)"] } {
-        didSet { functions.facts = facts }
-    }
+    package var facts: (VSIID) -> Logger.Metadata = { ["vsi": "\($0)"] }
     /// Whether a VSI is known, with a link or without.
     package var isKnown: (VSIID) -> Bool = { _ in true }
     /// Whether an interface is one of evbd's ports.
@@ -147,28 +145,28 @@ package final class EdgeRelay {
         self.guests = guests
         self.unseen = unseen
         functions = VirtualFunctions(
-            programmer: programmer, portName: portName, portIndex: { table[portName]?.index }, policy: policy,
-            logger: logger)
+            programmer: programmer, portName: portName, portIndex: { table[portName]?.index })
         followUnseen()
     }
 
     /// Whether there is no link to care for.
-    package var isEmpty: Bool { machine.isEmpty && functions.isEmpty }
+    package var isEmpty: Bool { machine.isEmpty }
 
     /// Configuration or bridge have changed; the links follow.
     package func apply(_ policy: RelayPolicy) {
         guard policy != self.policy else { return }
         let former = self.policy
         self.policy = policy
-        functions.policy = policy
         guests.setOn(policy.filtersGuests)
         gate.apply(policy)
-        if !machine.isEmpty, policy.mode != former.mode || policy.isHeld != former.isHeld {
+        // A function says for itself what it does.
+        let links = machine.slots.values.count { $0.actual.ownership?.isAssigned != true }
+        if links > 0, policy.mode != former.mode || policy.isHeld != former.isHeld {
             logger.notice(
                 "links follow the edge relay",
-                metadata: ["mode": "\(policy.mode)", "held": "\(policy.isHeld)", "links": "\(machine.slots.count)"])
+                metadata: ["mode": "\(policy.mode)", "held": "\(policy.isHeld)", "links": "\(links)"])
         }
-        if !machine.isEmpty, policy.isHeld, !former.isHeld {
+        if links > 0, policy.isHeld, !former.isHeld {
             logger.alert(.neighbourProblem).warning(
                 "fallback: hold: links are down until the bridge grants reflective relay")
         }
@@ -185,9 +183,6 @@ package final class EdgeRelay {
     ///   - vid: The VLAN that all of its frames belong to, if it is one.
     ///   - completion: Called once the link is so, or with the error.
     package func raise(_ vsiID: VSIID, _ demand: Demand, vid: UInt16?, completion: @escaping Completion) {
-        if case .function(let function) = demand {
-            return functions.raise(vsiID, function, vid: vid, then: completion)
-        }
         let spec = LinkSpec(demand)
         if let refusal = machine.refusal(of: spec, for: vsiID) { return completion(.failure(NetlinkError(refusal))) }
         waiting[vsiID, default: []].append(completion)
@@ -196,7 +191,6 @@ package final class EdgeRelay {
 
     /// The VSI is associated no longer: its traffic is to stop, its link to stay for the program that has it open.
     package func cut(_ vsiID: VSIID) {
-        if functions.holds(vsiID) { return functions.cut(vsiID) }
         guard let slot = machine.slots[vsiID] else { return }
         perform(machine.want(vsiID, slot.desired.lowered, self))
     }
@@ -205,7 +199,6 @@ package final class EdgeRelay {
     package func remove(_ vsiID: VSIID, completion: @escaping Completion) {
         untagged.remove(vsiID)
         unguarded[vsiID] = nil
-        if functions.holds(vsiID) { return functions.remove(vsiID, then: completion) }
         guard machine.slots[vsiID] != nil else { return completion(.success(())) }
         waitingForEnd[vsiID, default: []].append(completion)
         perform(machine.want(vsiID, .absent, self))
@@ -297,8 +290,9 @@ package final class EdgeRelay {
 
     /// The link of a VSI; nil while there is none.
     package func link(of vsiID: VSIID) -> LinkDescription? {
-        if let name = functions.name(of: vsiID) { return LinkDescription(name: name) }
         guard let slot = machine.slots[vsiID], let name = slot.actual.name, !name.isEmpty else { return nil }
+        // A function is not the VSI's before it has been set for it.
+        if case .here(_, .assigned, .neverOpened, _) = slot.actual { return nil }
         let link = slot.actual.link
         let isCreated = slot.desired.spec?.origin == .created
         let kind = link?.kind ?? slot.desired.spec?.kind
@@ -310,8 +304,8 @@ package final class EdgeRelay {
     /// The link of a VSI in the kernel, as far as it is here; and whether its machine is at the other end of it, so that the
     /// kernel receives what the machine sends: a macvtap or macvlan is the machine's own end.
     package func counted(_ vsiID: VSIID) -> (index: Int32, isOtherEnd: Bool)? {
-        guard let link = machine.slots[vsiID]?.actual.link else { return nil }
-        return (link.index, table[link.index]?.macvlanMode == nil)
+        guard let index = machine.slots[vsiID]?.index else { return nil }
+        return (index, table[index]?.macvlanMode == nil)
     }
 
     /// Why the guest filter does not cover all machines of the port; nil where it does, or is switched off.

@@ -18,7 +18,8 @@ enum VSIColumns: ColumnNames {
 
 enum PortColumns: ColumnNames {
     static let all = [
-        "port", "role", "link", "dialect", "peer", "reflective-relay", "assoc", "preassoc", "pending", "deassoc",
+        "port", "scid", "svid", "role", "link", "dialect", "peer", "reflective-relay", "assoc", "preassoc", "pending",
+        "deassoc",
     ]
 }
 
@@ -70,7 +71,17 @@ extension Presenter {
 
     func portColumns() -> [Column<PortStatus>] {
         [
-            Column("port", importance: 100, minimum: 8) { Cell($0.interface) },
+            // Below its uplink, which stands before it.
+            Column("port", importance: 100, minimum: 8) { Cell(($0.channel == nil ? "" : "  ") + $0.interface) },
+            Column(
+                "scid", importance: 76, isShown: { rows in rows.contains { $0.channel != nil } },
+                cell: { Cell($0.channel.map { "\($0.scid)" } ?? "") }),
+            Column(
+                "svid", importance: 77, isShown: { rows in rows.contains { $0.channel != nil } },
+                cell: {
+                    $0.channel.map { Cell($0.svid.map { "\($0)" } ?? "none", $0.svid == nil ? .bad : .plain) }
+                        ?? Cell("")
+                }),
             Column("role", importance: 40) { Cell($0.role.rawValue) },
             Column("link", importance: 90) { link($0) },
             Column("dialect", importance: 30) { Cell($0.dialect.rawValue) },

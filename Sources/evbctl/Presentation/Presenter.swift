@@ -74,8 +74,10 @@ struct Presenter {
     func port(_ details: PortDetails) -> String {
         let port = details.port
         var facts = Table(heading: [])
-        facts.rows = [
-            [Cell("Port"), Cell(port.interface, .heading)], [Cell("Role"), Cell(port.role.rawValue)],
+        facts.rows = [[Cell("Port"), Cell(port.interface, .heading)]]
+        if let channel = port.channel { facts.rows.append([Cell("S-channel"), self.channel(channel)]) }
+        facts.rows += [
+            [Cell("Role"), Cell(port.role.rawValue)],
             [Cell("Link"), link(port)], [Cell("Dialect"), Cell(port.dialect.rawValue)],
             [Cell("EVB peer"), peer(port)], [Cell("Reflective relay"), relay(port.reflectiveRelay)],
             [Cell("Retries (R)"), Cell("\(port.timers.retries)")],
@@ -119,9 +121,9 @@ struct Presenter {
         let warning = (port.misbehaviour == nil ? [] : [misbehaviour(port)]) + [drain(port)].compactMap(\.self)
         let problems = problems(details.problems, isPortKnown: true)
         return
-            (warning + problems + [
-                facts.rendered(colour: colour), tlvs(details.evbTLV), objects(details.managedObjects),
-            ])
+            (warning + problems + [facts.rendered(colour: colour)]
+            + (details.uplink.map(uplink) ?? [])
+            + [tlvs(details.evbTLV), objects(details.managedObjects)])
             .joined(separator: "\n\n")
     }
 

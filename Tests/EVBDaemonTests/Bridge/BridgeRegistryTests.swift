@@ -12,7 +12,7 @@ import VSISamples
 
     private func decide(_ admission: AcceptingAdmission, _ request: BridgeRequest, on port: String) -> BridgeDecision? {
         var decision: BridgeDecision?
-        admission.decide(request, on: port) { decision = $0 }
+        admission.decide(request, on: port) { decision = $0.decision }
         return decision
     }
 

@@ -16,7 +16,7 @@ import VSISamples
         let grant = BridgeGrant(command: .associate, filter: asked.filter)
         func bind(_ seat: BridgeSeat) {
             var decision: BridgeDecision?
-            seat.decide(asked) { decision = $0 }
+            seat.decide(asked) { decision = $0.decision }
             #expect(decision == .grant(asked.filter))
             seat.bind(vsi(1), grant, request: asked)
             seat.bound(vsi(1), .associate)
@@ -36,7 +36,7 @@ import VSISamples
         former.leave()
         #expect(registry.ledger.load == (1, 1) && registry.places.port(of: vsi(1)) == "a")
         var decision: BridgeDecision?
-        former.decide(try request(id: vsi(2), [entry(machineTwo, 0)])) { decision = $0 }
+        former.decide(try request(id: vsi(2), [entry(machineTwo, 0)])) { decision = $0.decision }
         #expect(decision == .refuse(Refusal(reason: .insufficientResources, isHard: false, isKept: true)))
         #expect(next.isOpen)
         // Also where it has not left yet.

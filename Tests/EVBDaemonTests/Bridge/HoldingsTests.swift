@@ -223,7 +223,7 @@ private func seconds(_ number: UInt64) -> Instant { Instant(nanoseconds: number 
             let asked = try request(command: command, id: vsi(number), [entry(address, 0)])
             guard registry.judge(asked, on: port) == .free else { return false }
             var decision: BridgeDecision?
-            admissions[port]?.decide(asked, on: port) { decision = $0 }
+            admissions[port]?.decide(asked, on: port) { decision = $0.decision }
             guard case .grant(let filter)? = decision else { return false }
             admissions[port]?.bind(
                 vsi(number), BridgeGrant(command: command, filter: filter), request: asked, on: port)

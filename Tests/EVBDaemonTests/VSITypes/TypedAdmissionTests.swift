@@ -34,7 +34,7 @@ private final class Bench {
             programmer: programmer, timers: timers, loop: loop, runtimeDirectory: directory,
             registry: registry, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
         for port in ports { admission.configure(port, try database(types)) }
-        admission.onRevoked = { [weak self] vsiID, _ in self?.revoked.append(vsiID) }
+        admission.onRevoked = { [weak self] vsiID, _, _ in self?.revoked.append(vsiID) }
     }
 
     deinit {
@@ -48,7 +48,7 @@ private final class Bench {
         var decision: BridgeDecision?
         var isRunning = false
         admission.decide(request, on: port) { [loop] in
-            decision = $0
+            decision = $0.decision
             if isRunning { loop.stop() }
         }
         isRunning = decision == nil
@@ -157,7 +157,7 @@ extension EnforcementTests {
             for number in 0..<UInt64(TypedAdmission.waitingMax) + 10 {
                 let address = MACAddress(truncating: 0x5254_0000_0000 | number)
                 let asked = try request(id: vsi(number), [FilterEntry(vid: 0, macAddress: address)])
-                bench.admission.decide(asked, on: "nfp0") { if $0 == shortage { refused += 1 } }
+                bench.admission.decide(asked, on: "nfp0") { if $0.decision == shortage { refused += 1 } }
             }
             #expect(refused == 10)
             #expect(bench.admission.ports["nfp0"]?.waiting.count == TypedAdmission.waitingMax)

@@ -279,6 +279,85 @@ private struct Cable {
         #expect(two.stationChannels == Cable.channels([2: 5]))
     }
 
+    @Test(
+        "SCH-141 of several neighbours the one that goes on speaking is followed, however long the others' word holds")
+    func silentStrangers() {
+        let offer = CDCPTableTests.tlv(.bridge, [(1, 1), (2, 666)])
+        var cable = running()
+        for number in 0..<3 {
+            let stranger = MACAddress(truncating: 0x0200_0000_0C01 + UInt64(number))
+            cable.hear([offer], from: stranger, at: .station, timeToLive: 65_535)
+        }
+        // The bridge leaves for a moment, and is one of four when it is back.
+        cable.hear([], from: Cable.bridgeAddress, at: .station, timeToLive: 0)
+        #expect(cable.stationChannels.isEmpty)
+        cable.run(for: .seconds(60))
+        #expect(cable.stationChannels.isEmpty, "which of them is right cannot be told yet")
+        cable.run(for: .seconds(62))
+        #expect(cable.stationChannels == Self.agreed)
+    }
+
+    @Test("SCH-149 each LLDPDU that shows a fault counts for it, on either side")
+    func faultCounters() {
+        func counted(_ role: CDCPTLV.Role, _ tlvs: [CDCPTLV]) -> [CDCPFault.Kind: UInt64] {
+            var cable = Cable(svids: 100...101, bridgeCapacity: 4)
+            cable.isCut = true
+            cable.setLink(up: true)
+            let source = role == .station ? Cable.bridgeAddress : Cable.stationAddress
+            for _ in 0..<3 { cable.hear(tlvs, from: source, at: role) }
+            return role == .station ? cable.station.uplink.statistics.faults : cable.bridge.uplink.statistics.faults
+        }
+        typealias Table = CDCPTableTests
+        let good = Table.tlv(.bridge, [(1, 1), (2, 100), (3, 101)])
+        #expect(counted(.station, [good]).isEmpty)
+        #expect(counted(.station, [good, good]) == [.severalTLVs: 3])
+        #expect(counted(.station, [Table.tlv(.bridge, [(2, 100)])]) == [.noDefaultPair: 3])
+        #expect(counted(.station, [Table.tlv(.bridge, [(1, 1), (2, 100)], capacity: 0)]) == [.badCapacity: 3])
+        #expect(counted(.station, [Table.tlv(.bridge, [(1, 1), (2, 100)], capacity: 168)]) == [.badCapacity: 3])
+        #expect(counted(.station, [Table.tlv(.station, [(1, 1)])]) == [.sameRole: 3])
+        #expect(counted(.bridge, [Table.tlv(.bridge, [(1, 1)])]) == [.sameRole: 3])
+        #expect(counted(.station, [Table.tlv(.bridge, [(1, 1)], component: false)]) == [.noSComponent: 3])
+        #expect(counted(.station, [Table.tlv(.bridge, [(1, 1), (2, 100), (3, 100)])]) == [.badPair: 3])
+        #expect(counted(.station, [Table.tlv(.bridge, [(1, 1)])]) == [.onlyDefault: 3])
+        #expect(counted(.bridge, [Table.tlv(.station, [(1, 1)])]) == [.onlyDefault: 3])
+        #expect(counted(.station, [Table.tlv(.bridge, [(1, 1), (2, 100), (9, 109)])]) == [.unaskedChannel: 3])
+        #expect(counted(.station, [Table.tlv(.bridge, [(1, 1), (2, 100)], capacity: 2)]) == [.beyondCapacity: 3])
+        #expect(
+            counted(.bridge, [Table.tlv(.station, [(1, 1), (2, 0), (3, 0), (4, 0)])]) == [.noSVID: 3])
+        #expect(
+            counted(.bridge, [Table.tlv(.station, [(1, 1), (2, 0), (3, 0), (4, 0), (5, 0)])])
+                == [.noSVID: 3, .beyondCapacity: 3])
+    }
+
+    @Test("SCH-150 the page names each kind of fault, in order, with a remedy")
+    func faultTable() throws {
+        let root = #filePath.split(separator: "/").dropLast(4).joined(separator: "/")
+        let page = try #require(Snapshot.read("/\(root)/Documentation/s-channels.md"))
+        let rows = page.split(separator: "\n").filter { $0.hasPrefix("| `") }
+            .map { $0.split(separator: "|").map { $0.drop { $0 == " " } } }
+        let named = rows.filter { $0.count == 3 }.compactMap { $0[0].split(separator: "`").first.map(String.init) }
+        let kinds = CDCPFault.Kind.allCases.map(\.rawValue)
+        #expect(named.filter(kinds.contains) == kinds)
+        for row in rows where kinds.contains(where: { row[0].hasPrefix("`\($0)`") }) {
+            #expect(row.count == 3 && row.allSatisfy { $0.count > 5 }, "\(row)")
+        }
+    }
+
+    @Test("SCH-148 an SVID that another channel has now is asked for by that one alone")
+    func inheritedNumber() {
+        // The pool has one number, which the bridge holds for channel 3: channel 2 had it in the station's earlier life.
+        var cable = running(Cable(wanted: [3: 0], svids: 100...100))
+        cable.station = Cable.station(wanted: [2: 0, 3: 0], last: [2: 100])
+        cable.carry(cable.station.setLink(up: true, at: cable.now), from: .station)
+        cable.run(for: .seconds(5))
+        #expect(cable.stationChannels == Cable.channels([3: 100]))
+        // A bridge with more numbers and no memory takes its place.
+        cable.bridge = Cable.bridge(svids: 100...110)
+        cable.carry(cable.bridge.setLink(up: true, at: cable.now), from: .bridge)
+        cable.run(for: .seconds(5))
+        #expect(cable.stationChannels == Cable.channels([2: 101, 3: 100]))
+    }
+
     @Test("SCH-07 a bridge that reboots gives the same SVIDs again, and so does one whose station does")
     func reboots() {
         var cable = running(Cable(wanted: [2: 0, 3: 0, 9: 0], svids: 100...110))

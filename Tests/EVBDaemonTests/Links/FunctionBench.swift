@@ -1,0 +1,141 @@
+import EVBTime
+import EVBWire
+import LinuxSystem
+import Logging
+import Netlink
+import Nftables
+import Synchronization
+
+@testable import Dataplane
+@testable import EVBSettings
+@testable import EdgeRelays
+@testable import EventLoop
+
+/// The edge relay of the port px0 over a worker that notes what a card is to set.
+final class FunctionBench {
+    /// A card that takes settings of virtual functions, and refuses some.
+    final class Card: Sendable {
+        struct State {
+            var settings: [VirtualFunctionSettings] = []
+            /// Whether the card refuses the request of that number for that function.
+            var refuses: @Sendable (_ function: UInt32, _ number: Int) -> Bool = { _, _ in false }
+            var counts: [UInt32: Int] = [:]
+        }
+
+        let state = Mutex(State())
+
+        func perform(_ operation: any KernelOperation) -> any Sendable {
+            switch operation {
+            case let command as LinkCommand: return perform(command)
+            case .change(let changes, _) as NftablesOperation:
+                return NftablesOperation.Answer.changed(changes.map { _ in nil })
+            case is NftablesOperation: return NftablesOperation.Answer.listed([])
+            case is LinkSearch: return LinkSearch.Answer.success(LinkSearch.Found(aliases: [], rest: []))
+            default: return ForwardingRead.Answer.success(OwnAddresses())
+            }
+        }
+
+        private func perform(_ command: LinkCommand) -> LinkCommand.Answer {
+            guard case .setVirtualFunction(let port, let settings) = command, port == FunctionBench.port.index else {
+                return .failure(NetlinkError(operation: "\(command)", kind: .other, reason: "not expected"))
+            }
+            guard settings.number != FunctionBench.barrier else { return .success(nil) }
+            return state.withLock { state in
+                state.settings.append(settings)
+                state.counts[settings.number, default: 0] += 1
+                guard state.refuses(settings.number, state.counts[settings.number] ?? 0) else { return .success(nil) }
+                return .failure(
+                    NetlinkError(operation: "set VF \(settings.number) of px0", kind: .notSupported, reason: "refused"))
+            }
+        }
+
+        /// What was set since the last call.
+        func take() -> [VirtualFunctionSettings] {
+            state.withLock { state in
+                defer { state.settings = [] }
+                return state.settings
+            }
+        }
+    }
+
+    static let port = Link(index: 1_900_000, name: "px0")
+    /// A function that no VSI has.
+    static let barrier: UInt32 = 999
+
+    let card = Card()
+    let programmer: KernelQueue
+    let relay: EdgeRelay
+    let table: LinkTable
+    private(set) var settings = PortSettings(interface: "px0")
+    private(set) var isReflected = true
+    private let loop: EventLoop
+    private let timers: Timers
+
+    init(_ change: (inout PortSettings) -> Void = { _ in }) throws {
+        let card = card
+        loop = try EventLoop()
+        timers = Timers(loop: loop)
+        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        programmer = try KernelQueue(loop: loop, worker: KernelWorker(capacity: 16, perform: { card.perform($0) }))
+        table = try LinkTable(loop: loop, timers: timers, logger: logger)
+        table.take([.changed(Self.port)])
+        settings.guestFilter = false
+        change(&settings)
+        relay = EdgeRelay(
+            programmer: programmer, table: table, timers: timers,
+            filter: GuestFilter(programmer: programmer, loop: loop, timers: timers, logger: logger), portName: "px0",
+            policy: RelayPolicy(settings, isReflected: true), isPort: { _ in false }, logger: logger)
+    }
+
+    /// The port comes or goes, without a word to the relay.
+    func setPort(isThere: Bool) {
+        table.take([isThere ? .changed(Self.port) : .removed(index: Self.port.index, name: Self.port.name)])
+    }
+
+    /// Configuration or bridge change.
+    func change(isReflected: Bool? = nil, _ change: (inout PortSettings) -> Void = { _ in }) {
+        change(&settings)
+        self.isReflected = isReflected ?? self.isReflected
+        relay.apply(RelayPolicy(settings, isReflected: self.isReflected))
+    }
+
+    /// Runs the loop until `start` has called back what it is given.
+    ///
+    /// - Returns: Why it failed; nil where it did not.
+    func finish(_ start: (@escaping EdgeRelay.Completion) -> Void) throws -> NetlinkError? {
+        var outcome: Result<Void, NetlinkError>?
+        start { [loop] result in
+            outcome = result
+            loop.stop()
+        }
+        if outcome == nil { try loop.run() }
+        if case .failure(let error)? = outcome { return error }
+        return nil
+    }
+
+    /// Runs the loop until `start` has called back what it is given, and tells whether that went well.
+    func isDone(_ start: (@escaping EdgeRelay.Completion) -> Void) throws -> Bool { try finish(start) == nil }
+
+    /// Runs the loop until the worker has done all, and what came of that.
+    func settle(_ change: () -> Void = {}) throws {
+        change()
+        var (count, quietRounds) = (0, 0)
+        // What the end of one request leads to is behind the barrier after it.
+        while quietRounds < 2 {
+            let barrier = LinkCommand.setVirtualFunction(
+                portIndex: Self.port.index, VirtualFunctionSettings(number: Self.barrier))
+            _ = programmer.submit(barrier, of: "px0") { [loop] _ in
+                loop.later { loop.stop() }
+            }
+            try loop.run()
+            let now = card.state.withLock { $0.settings.count }
+            quietRounds = now == count ? quietRounds + 1 : 0
+            count = now
+        }
+    }
+
+    func end() {
+        relay.portCloses()
+        programmer.finish()
+    }
+}
