@@ -50,7 +50,9 @@ extension UplinkController {
             PortProblem(kind: .cdcp, message: $0.message, hint: $0.hint)
         }
         return ofRules
-            + negotiation.faults.filter(\.isTold).map { PortProblem(kind: .cdcp, message: $0.message, hint: $0.hint(negotiation.role)) }
+            + negotiation.faults.filter(\.isTold).map {
+                PortProblem(kind: .cdcp, message: $0.message, hint: $0.hint(negotiation.role))
+            }
     }
 
     /// What was counted of CDCP.
