@@ -2,4 +2,4 @@
 # file: Sources/EVBProtocol/Channels/CDCPStation.swift
 # runs: 200
 # options: --channels
-s/last\.filter \{ !taken\.contains\(\$0\.value\) \}\.merging/last.merging/
+s/last\.filter \{ !taken\.contains\(\$0\.value\) \}/last.filter { !taken.contains($0.value) || true }/
