@@ -1,5 +1,4 @@
 # CDCP: what is held for a channel's return is given to others first.
 # file: Sources/EVBProtocol/Channels/CDCPBridge.swift
-# runs: 400
-# options: --channels
+# swift: CDCPUplinkTests
 s/last: Set\(held\.values\)/last: []/
