@@ -19,12 +19,19 @@ extension ChannelWorld {
     // MARK: At each event
 
     /// Whom an uplink has followed in an event: a liar's word excuses much of what comes of it.
-    mutating func watchPeer<Machine, Port>(of side: Side<Machine, Port>, _ role: CDCPTLV.Role) {
+    mutating func watchPeer<Machine, Port>(
+        of side: Side<Machine, Port>, _ role: CDCPTLV.Role
+    ) throws(Ledger.Breach) {
         let other = role == .station ? Self.bridgeIdentity.address : Self.stationIdentity.address
         let peer = side.uplink.peer?.address
         if peer != side.peer {
             side.peer = peer
             note(.peer(role, peer))
+        }
+        if let peer, peer != other, now > watch.lastDisturbance + ChannelSwarm.aftermath {
+            throw Ledger.Breach(
+                rule: "a second neighbour takes no channel of a side that hears its own",
+                detail: "\(role) speaks with \(peer)")
         }
         switch peer {
         case nil: watch.disturbed(at: now)

@@ -11,7 +11,7 @@ extension ChannelWorld {
     ) throws(Ledger.Breach) {
         guard station.isRunning else { return }
         let effects = action(&station.uplink)
-        watchPeer(of: station, .station)
+        try watchPeer(of: station, .station)
         for effect in effects {
             switch effect {
             case .transmit(let frame): transmit(frame, .default, from: .station)
@@ -28,7 +28,7 @@ extension ChannelWorld {
     ) throws(Ledger.Breach) {
         guard bridge.isRunning else { return }
         let effects = action(&bridge.uplink)
-        watchPeer(of: bridge, .bridge)
+        try watchPeer(of: bridge, .bridge)
         for effect in effects {
             switch effect {
             case .transmit(let frame): transmit(frame, .default, from: .bridge)
