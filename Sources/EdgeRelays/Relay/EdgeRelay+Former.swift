@@ -8,10 +8,6 @@ internal import Netlink
 extension EdgeRelay {
     /// The bridge does not go on with a VSI of the run before: its traffic stops, if there is a link.
     package func cutFormer(_ vsiID: VSIID, _ demand: Demand, vid: UInt16?) {
-        if case .function = demand {
-            raise(vsiID, demand, vid: vid) { _ in }
-            return cut(vsiID)
-        }
         if isElsewhere(vsiID) { return cut(vsiID) }
         guard isThere(vsiID, demand, vid: vid) else { return }
         perform(machine.want(vsiID, .down(LinkSpec(demand), vlan: vid), self))
@@ -27,10 +23,7 @@ extension EdgeRelay {
         }
         switch demand {
         case .find: completion()
-        case .function:
-            raise(vsiID, demand, vid: vid) { _ in }
-            remove(vsiID, completion: ended)
-        case .make:
+        case .function, .make:
             perform(machine.want(vsiID, .down(LinkSpec(demand), vlan: vid), self))
             remove(vsiID, completion: ended)
         }

@@ -88,6 +88,26 @@ import Testing
         bench.end()
     }
 
+    @Test("A function of the run before passes nothing before the bridge has granted it again, or its VSI is gone")
+    func former() throws {
+        let bench = try FunctionBench()
+        let vsi = try #require(Self.vsi)
+        try bench.settle { bench.relay.cutFormer(vsi, Self.demand, vid: 100) }
+        let cut = bench.card.take()
+        #expect(cut.count == 1 && cut[0].linkState == .disable && cut[0].address == Self.raised.address)
+        #expect(try bench.isDone { bench.relay.raise(vsi, Self.demand, vid: 100, completion: $0) })
+        #expect(bench.card.take().map(\.linkState) == [.auto])
+        bench.end()
+
+        let other = try FunctionBench()
+        var isGone = false
+        try other.settle { other.relay.discard(vsi, Self.demand, vid: 100) { isGone = true } }
+        let discarded = other.card.take()
+        #expect(isGone && other.relay.isEmpty && discarded.last?.address == Self.reset.address)
+        #expect(discarded.allSatisfy { $0.linkState != .auto || $0.address == Self.reset.address })
+        other.end()
+    }
+
     @Test(
         arguments: [
             ("vf:0", 0), ("vf:3", 3), ("vf:127", 127), ("vf:", nil), ("vf:03", nil), ("vf:+3", nil), ("vf:-1", nil),
