@@ -121,7 +121,7 @@ import Testing
             timer?.set(start + Interval(nanoseconds: UInt64(number)))
         }
         try loop.runGuarded()
-        #expect(fired.first == "first" && fired.last == "later" && !fired.contains("ended"))
+        #expect(fired.first == "first" && fired.contains("later") && !fired.contains("ended"))
         #expect(fired.firstIndex(of: "last") == 2, "\(fired.prefix(8))")
         #expect(fired.filter { $0 == "always" }.count > 3)
         _ = (first, last)
