@@ -158,18 +158,12 @@ package final class ChannelDevices {
         compareSoon()
     }
 
-    /// Takes back what an earlier evbd has left at interfaces that are no uplinks any more.
-    ///
-    /// - Parameters:
-    ///   - room: What all uplinks have in common.
-    ///   - logger: where trouble is logged.
-    ///   - isUplink: whether an interface is an uplink still.
-    package static func takeBack(_ room: Room, logger: Logger, unless isUplink: (String) -> Bool) {
-        let parents = Set(room.table.links(alias: UplinkPlan.alias).compactMap(\.parentIndex))
-        for uplink in parents.compactMap({ room.table[$0] }) where !isUplink(uplink.name) {
-            // Lives until all is taken back.
-            ChannelDevices(plan: ChannelPlan(uplink: uplink.name, side: .station), room, logger: logger).remove {}
-        }
+    /// Devices of channels at interfaces that are no uplinks here, by these. An earlier evbd has left them, or they are another
+    /// evbd's; machines may hang on them.
+    package static func strangers(in table: LinkTable, unless isUplink: (String) -> Bool) -> [String: [String]] {
+        let devices = table.links(alias: UplinkPlan.alias)
+        return Dictionary(grouping: devices) { $0.parentIndex.flatMap { table[$0]?.name } ?? "" }
+            .filter { !$0.key.isEmpty && !isUplink($0.key) }.mapValues { $0.map(\.name).sorted() }
     }
 
     /// evbd stops: all stays in force for the next evbd.

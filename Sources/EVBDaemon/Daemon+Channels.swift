@@ -50,6 +50,17 @@ extension Daemon {
         return nil
     }
 
+    /// The report of a reload, in which a port changes whose interface is divided in another way.
+    func withUplinks(_ fresh: DaemonSettings, _ changes: [PortReload]) -> [PortReload] {
+        changes.map { change in
+            let uplinks = [configuration, fresh].map { $0.uplinks.first { $0.interface == change.interface } }
+            guard change.change == .kept, uplinks[0] != uplinks[1] else { return change }
+            var changed = change
+            changed.change = .changed
+            return changed
+        }
+    }
+
     /// A station asks for other channels than before.
     private func followDemand() {
         let wanted = allPorts(of: configuration)

@@ -398,7 +398,7 @@ package final class Daemon {
     private func decide(_ written: DaemonSettings, _ request: ReloadRequest) -> Result<ReloadReport, ControlError> {
         let fresh = Self.resolved(written, by: table, logger)
         let plan = ports.plan(allPorts(of: fresh), changesAll: fresh.limits != configuration.limits)
-        let changes = plan.report(vsiCount: ports.vsiCount)
+        let changes = withUplinks(fresh, plan.report(vsiCount: ports.vsiCount))
         var report = ReloadReport(
             isApplied: false, ports: changes, warnings: ConfigurationAdvice.warnings(fresh) { table[$0] != nil })
         if fresh.control != configuration.control || fresh.libvirt != configuration.libvirt {

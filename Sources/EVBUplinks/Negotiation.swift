@@ -102,7 +102,7 @@ enum Negotiation {
         withMachine({ $0.leave(at: now) }, { $0.leave(at: now) })
     }
 
-    /// Follows other settings of the same kind (``isSameKind(as:)``).
+    /// Follows other settings of the same side, which leave it as it is whether CDCP is spoken.
     mutating func reconfigure(_ settings: UplinkSettings, at now: Instant) -> [Effect] {
         if case .fixed = self {
             self = .fixed(Self.fixed(settings))
@@ -201,9 +201,4 @@ extension CDCPUplink.Identity {
         self.init(
             address: identity.address, chassis: identity.chassis, interfaceName: identity.interfaceName)
     }
-}
-
-extension UplinkSettings {
-    /// Whether an uplink with these settings can go on with the others.
-    func isSameKind(as other: UplinkSettings) -> Bool { role == other.role && isNegotiated == other.isNegotiated }
 }

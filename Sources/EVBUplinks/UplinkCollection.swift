@@ -2,6 +2,7 @@ internal import ChannelDataplane
 package import EVBModel
 package import EVBPorts
 package import EVBSettings
+internal import Logging
 
 /// The uplinks of the daemon, by their interfaces.
 package final class UplinkCollection: ChannelDirectory {
@@ -16,7 +17,7 @@ package final class UplinkCollection: ChannelDirectory {
     private var wanted: [UplinkSettings] = []
     private var isStopping = false
     /// Whether what an earlier evbd may have left elsewhere has been taken back.
-    private var isTidy = false
+    private var isLooked = false
     /// Finds the transport of the port on an interface.
     private let transport: (String) -> PortTransport?
 
@@ -44,15 +45,7 @@ package final class UplinkCollection: ChannelDirectory {
     ///   - leaving: ports that still give back what they hold: their channels go when they have.
     package func follow(_ uplinks: [UplinkSettings], leaving: Set<String>) {
         wanted = uplinks
-        if !isTidy {
-            isTidy = true
-            let room = ChannelDevices.Room(
-                programmer: surroundings.programmer, table: surroundings.table, timers: surroundings.timers,
-                loop: surroundings.loop)
-            ChannelDevices.takeBack(room, logger: surroundings.logger) { name in
-                uplinks.contains { $0.interface == name }
-            }
-        }
+        tellOfStrangers()
         for (interface, slot) in slots where !slot.isLeaving {
             let settings = uplinks.first { $0.interface == interface }
             if let settings, slot.controller.canFollow(settings) {
@@ -63,6 +56,22 @@ package final class UplinkCollection: ChannelDirectory {
             }
         }
         for settings in uplinks where slots[settings.interface] == nil { begin(settings) }
+    }
+
+    /// Names, once, channels that are nobody's here.
+    private func tellOfStrangers() {
+        guard !isLooked else { return }
+        isLooked = true
+        let strangers = ChannelDevices.strangers(in: surroundings.table) { name in
+            wanted.contains { $0.interface == name }
+        }
+        for (uplink, devices) in strangers.sorted(by: { $0.key < $1.key }) {
+            surroundings.logger.warning(
+                """
+                S-channels are on an interface that the configuration does not divide; they stay as they are, with their rules of tc: \
+                give the interface s-channels, or remove them (ip link delete NAME)
+                """, metadata: ["interface": "\(uplink)", "links": "\(devices.joined(separator: ","))"])
+        }
     }
 
     private func begin(_ settings: UplinkSettings) {

@@ -29,6 +29,7 @@ package final class UplinkController {
     let devices: ChannelDevices
     private let surroundings: PortSurroundings
     private var memory: ChannelMemory
+    private var identity: Negotiation.Identity
     private weak var transport: PortTransport?
     private var timer: Timers.Timer?
     private var memoryTimer: Timers.Timer?
@@ -67,11 +68,9 @@ package final class UplinkController {
         self.logger = logger
         memory = ChannelMemory(
             directory: surroundings.runtimeDirectory, interface: settings.interface, logger: logger)
-        negotiation = Negotiation(
-            settings,
-            Negotiation.Identity(
-                address: MACAddress(truncating: 0), chassis: MACAddress(truncating: 0),
-                interfaceName: settings.interface), memory.content)
+        identity = Negotiation.Identity(
+            address: MACAddress(truncating: 0), chassis: MACAddress(truncating: 0), interfaceName: settings.interface)
+        negotiation = Negotiation(settings, identity, memory.content)
         devices = ChannelDevices(
             plan: ChannelPlan(uplink: settings.interface, side: settings.role == .station ? .station : .bridge),
             ChannelDevices.Room(
@@ -91,23 +90,29 @@ package final class UplinkController {
     /// Speaks by the sockets of a port from now on.
     package func join(_ transport: PortTransport) {
         self.transport = transport
-        guard settings.isNegotiated else { return }
-        transport.onChannelFrame = { [weak self] frame in
+        listen()
+        transport.onFollow = { [weak self] in self?.follow() }
+        follow()
+    }
+
+    private func listen() {
+        guard settings.isNegotiated else {
+            transport?.onChannelFrame = nil
+            return
+        }
+        transport?.onChannelFrame = { [weak self] frame in
             guard let self else { return }
             perform(negotiation.take(frame, at: now))
         }
-        transport.onFollow = { [weak self] in self?.follow() }
-        follow()
     }
 
     /// Follows the interface.
     private func follow() {
         guard let transport else { return }
         let link = transport.link
-        negotiation.setIdentity(
-            Negotiation.Identity(
-                address: MACAddress(truncating: link?.address?.value ?? 0),
-                chassis: transport.chassis(of: link) ?? MACAddress(truncating: 0), interfaceName: interface))
+        identity.address = MACAddress(truncating: link?.address?.value ?? 0)
+        identity.chassis = transport.chassis(of: link) ?? MACAddress(truncating: 0)
+        negotiation.setIdentity(identity)
         let isUp = transport.isUp
         guard isUp != self.isUp else { return }
         self.isUp = isUp
@@ -120,7 +125,7 @@ package final class UplinkController {
 
     // MARK: The configuration
 
-    /// Follows other settings of the same kind.
+    /// Follows other settings of the same side.
     ///
     /// - Parameters:
     ///   - settings: the settings.
@@ -133,7 +138,7 @@ package final class UplinkController {
     }
 
     /// Whether it can go on with other settings.
-    package func canFollow(_ settings: UplinkSettings) -> Bool { self.settings.isSameKind(as: settings) }
+    package func canFollow(_ settings: UplinkSettings) -> Bool { self.settings.role == settings.role }
 
     /// The port of a channel has closed.
     package func portClosed(_ name: String) {
@@ -148,10 +153,26 @@ package final class UplinkController {
         for scid in closing { effective.channels[scid] = settings.channels[scid] }
         let (former, isChange) = (settings, effective != settings)
         settings = effective
-        if isChange { perform(negotiation.reconfigure(effective, at: now)) }
+        if former.isNegotiated != effective.isNegotiated {
+            renegotiate()
+        } else if isChange {
+            perform(negotiation.reconfigure(effective, at: now))
+        }
         for scid in former.channels.keys where effective.channels[scid] == nil { losses[scid] = nil }
         apply()
         finishLeaving()
+    }
+
+    /// Goes on by CDCP, or without it. Channels that are the same afterwards keep their devices.
+    private func renegotiate() {
+        for case .transmit(let frame) in negotiation.leave(at: now) { transport?.send(frame) }
+        negotiation = Negotiation(settings, identity, memory.content)
+        resumed = nil
+        demanded = []
+        losses = [:]
+        listen()
+        guard isUp else { return }
+        perform(negotiation.setLink(up: true, at: now))
     }
 
     /// Gives the channels up: those whose ports are leaving when they have, then all else.

@@ -5,13 +5,15 @@ channel is a port of the switch's br0 with a VLAN of its own, and a machine on t
 """
 
 import contextlib
+import os
 import re
 import signal
+import struct
 import time
 import uuid
 
 from lab import Wire, eventually
-from lab.codec import mac
+from lab.codec import ETHERTYPE_LLDP, LLDPDU, ethernet, mac
 from lab.switch import Switch
 from lab.system import run
 
@@ -196,3 +198,90 @@ def test_SCH_179_a_channel_moves(cable, tell):
     assert lost <= 12 and others == 0
     assert cable.host.index("red") == index and vm.received(vm.outside) >= 4
     eventually(lambda: bench.vsis() == {"red": "associated", "uplink0": "associated"}, 10, "asked for again")
+
+
+def test_SCH_181_channels_come_and_go_beside_others(cable):
+    """SCH-12 SCH-181 A reload adds a channel, takes one away and turns CDCP off and on again, and the others' links and pings go on."""
+    bench = Bench(cable).lan()
+    vm = VM(bench, "red", 1)
+    pings = Pings(bench, vm)
+    index = cable.host.index("red")
+    section = bench.station.config["ports"][0]["s-channels"]
+
+    def reload(side, *words):
+        side.write_config()
+        assert side.ctl("reload", *words).returncode == 0, side.process.tail()
+
+    section["channels"] = [STATION[0], {"scid": 9, "name": "green"}]
+    refused = bench.station.ctl("reload", "--dry-run").stdout
+    assert "blue" in refused and "green" in refused, refused
+    reload(bench.station, "--yes")
+    bench.station.wait_for_bridge("green")
+    eventually(lambda: "blue" not in cable.host.links() and "port0.c3" not in cable.switch.links(), 10, "it has gone on both sides")
+    assert bench.channels()["red"] == (2, 100, None) and cable.host.index("red") == index
+    assert pings.lost() == 0
+
+    # By hand what CDCP has given: the devices stay.
+    pings = Pings(bench, vm)
+    given = {name: svid for name, (_, svid, _) in bench.channels().items()}
+    bench.bridge.config["ports"][0]["s-channels"] = {
+        "cdcp": False, "bridge": "br0", "channels": [{"scid": 2, "svid": given["red"]}, {"scid": 9, "svid": given["green"]}]}
+    section.update({"cdcp": False, "channels": [{"scid": 2, "name": "red", "svid": given["red"]}, {"scid": 9, "name": "green", "svid": given["green"]}]})
+    reload(bench.station)
+    reload(bench.bridge)
+    eventually(lambda: bench.uplink()["cdcp"] is False and bench.vsis() == {"red": "associated"}, 15, "by hand now")
+    assert cable.host.index("red") == index and vm.received(vm.outside) >= 4
+    pings.lost()
+
+
+def test_SCH_182_a_false_neighbour_changes_nothing(cable, tell):
+    """SCH-182 Another sender of CDCP on the cable, bad TLVs of the bridge's own name and a same role: channels stay, the problem and counters are shown."""
+    bench = Bench(cable, channels=STATION[:1], wait=("uplink0", "red"))
+    wire = cable.wire()
+    before = bench.channels()
+
+    def send(source, chassis, tlv):
+        wire.send(ethernet(source, ETHERTYPE_LLDP, LLDPDU(b"\x04" + mac(chassis), b"\x07port0", 121, ((127, tlv),)).encode(), mac(NON_TPMR)))
+
+    def cdcp(role, capacity, *pairs, component=True):
+        word = role << 31 | component << 27 | capacity
+        return bytes.fromhex("0080c20e") + struct.pack("!I", word) + b"".join((scid << 12 | svid).to_bytes(3, "big") for scid, svid in pairs)
+
+    own = "02:00:00:00:bb:01"
+    for source, chassis, tlv in (
+            ("02:66:00:00:00:01", "02:66:00:00:00:01", cdcp(0, 167, (1, 1), (2, 999))),
+            (own, own, cdcp(0, 167, (1, 1), (2, 100), (2, 101), (3, 4095))),
+            (own, own, cdcp(0, 0, (1, 1), (2, 100))),
+            (own, own, cdcp(0, 167, (2, 100), (1, 1))),
+            (own, own, cdcp(0, 167, (1, 1), (2, 100)) + b"\0\1"),
+            (own, own, bytes.fromhex("0080c20e0000"))):
+        send(source, chassis, tlv)
+    counters = lambda: bench.station.ctl_json("stats", "uplink0")[0]["counters"]   # noqa: E731
+    wanted = ("CdcpSeveralNeighbours", "CdcpBadPair", "CdcpBadCapacity", "CdcpNoDefaultPair", "CdcpRemainder", "CdcpUnusableTlv")
+    eventually(lambda: all(counters()[name] > 0 for name in wanted), 10, f"all are counted: {counters()}")
+    assert bench.channels() == before and bench.vsis() == {}
+    shown = bench.station.ctl_json("status")["problems"]
+    assert any(problem["kind"] == "cdcp" and "2 neighbours" in problem["message"] for problem in shown), shown
+    tell(*(problem["message"] for problem in shown if problem["kind"] == "cdcp"))
+    bench.station.associate(str(uuid.uuid4()), port="red")
+
+
+def test_SCH_183_as_many_channels_as_there_can_be(cable, tell):
+    """SCH-183 166 channels come up within the usual limit of descriptors, and each takes a VSI."""
+    channels = [{"scid": scid, "guest-filter": False} for scid in range(2, 168)]
+    bench = Bench(cable, channels=channels, bridge={"svids": "100-400", "bridge": "br0"}, wait=())
+    began = time.monotonic()
+
+    def heard():
+        ports = bench.station.ctl_json("status")["ports"]
+        return len(ports) == 167 and all(port["peer"] for port in ports)
+    eventually(heard, 120, "all channels have a bridge", every=0.5)
+    tell(f"all 166 were there {time.monotonic() - began:.1f} s after both had started")
+    for side in (bench.station, bench.bridge):
+        limits = open(f"/proc/{side.pid}/limits").read()
+        soft = int(re.search(r"Max open files\s+(\d+)", limits).group(1))
+        used = len(os.listdir(f"/proc/{side.pid}/fd"))
+        tell(f"{side.name}: {used} descriptors of {soft}")
+        assert used < 1024
+    for scid in (2, 90, 167):
+        bench.station.associate(str(uuid.uuid4()), port=f"uplink0.c{scid}", mac=f"52:54:00:00:01:{scid:02x}")
