@@ -105,8 +105,7 @@ package final class Daemon {
         self.logger = logger
         self.log = log
         self.threshold = threshold
-        lock = try StartChecks.lock(runtimeDirectory, logger: logger)
-        try StartChecks.lookForRivals(configuration, logger: logger)
+        lock = try StartChecks.begin(configuration, runtimeDirectory, logger: logger)
         claims = InterfaceClaims()
         // Before any other netlink socket of this process, so that the port is free.
         let endpoint = configuration.libvirt.enabled ? try StartChecks.bindEndpoint(logger: logger) : nil

@@ -213,6 +213,7 @@ def test_SCH_181_channels_come_and_go_beside_others(cable):
         assert side.ctl("reload", *words).returncode == 0, side.process.tail()
 
     section["channels"] = [STATION[0], {"scid": 9, "name": "green"}]
+    bench.station.write_config()
     refused = bench.station.ctl("reload", "--dry-run").stdout
     assert "blue" in refused and "green" in refused, refused
     reload(bench.station, "--yes")
@@ -282,6 +283,6 @@ def test_SCH_183_as_many_channels_as_there_can_be(cable, tell):
         soft = int(re.search(r"Max open files\s+(\d+)", limits).group(1))
         used = len(os.listdir(f"/proc/{side.pid}/fd"))
         tell(f"{side.name}: {used} descriptors of {soft}")
-        assert used < 1024
+        assert used < soft
     for scid in (2, 90, 167):
         bench.station.associate(str(uuid.uuid4()), port=f"uplink0.c{scid}", mac=f"52:54:00:00:01:{scid:02x}")

@@ -15,12 +15,24 @@ enum StartChecks {
     /// How many of them are tried.
     private static let portTries = 16
 
+    /// Makes sure that this evbd has the runtime directory, the descriptors that it may need, and no rival.
+    ///
+    /// - Returns: the lock, to be held for life.
+    static func begin(
+        _ configuration: DaemonSettings, _ runtimeDirectory: String, logger: Logger
+    ) throws -> LockFile? {
+        DescriptorLimit.raise()
+        let lock = try lock(runtimeDirectory, logger: logger)
+        try lookForRivals(configuration, logger: logger)
+        return lock
+    }
+
     /// Makes the runtime directory if it is missing, and takes it for this process.
     ///
     /// - Returns: the lock; nil where the directory cannot be written to.
     /// - Throws: `StartError` if another evbd has it, or other users may write there: they could hold the lock, and VSIs are
     ///   restored from there.
-    static func lock(_ runtimeDirectory: String, logger: Logger) throws -> LockFile? {
+    private static func lock(_ runtimeDirectory: String, logger: Logger) throws -> LockFile? {
         do {
             _ = try Files.makeDirectory(runtimeDirectory, mode: 0o755)
             guard try isSafe(runtimeDirectory) else {
