@@ -96,7 +96,7 @@ package final class UplinkCollection: ChannelDirectory {
         guard let slot = slots[settings.interface], !slot.isLeaving, slot.controller.canFollow(settings) else {
             return []
         }
-        return slot.controller.demanded.sorted().map { settings.port($0) }
+        return slot.controller.demand(under: settings).sorted().map { settings.port($0) }
     }
 
     // MARK: Ports and links

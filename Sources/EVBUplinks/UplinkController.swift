@@ -37,6 +37,9 @@ package final class UplinkController {
     private var resumed: [SCID: SVID]?
     /// In a bridge, the channels for which a station asks, or asked when it was last heard.
     private(set) var demanded: Set<SCID> = []
+    /// The channels that there are, and the numbers of those on interfaces.
+    private(set) var channels: [SCID] = []
+    private var scidOf: [String: SCID] = [:]
     /// Channels whose ports still give back what they hold.
     private var closing: Set<SCID> = []
     /// Channels that have another S-tag than their ports' peers know.
@@ -137,6 +140,12 @@ package final class UplinkController {
         followWanted()
     }
 
+    /// The channels for which a station will ask, as far as is known, under settings that are about to hold.
+    func demand(under settings: UplinkSettings) -> Set<SCID> {
+        guard settings.isNegotiated, settings.role == .bridge else { return [] }
+        return self.settings.isNegotiated ? demanded : Set(self.settings.channels.keys)
+    }
+
     /// Whether it can go on with other settings.
     package func canFollow(_ settings: UplinkSettings) -> Bool { self.settings.role == settings.role }
 
@@ -163,12 +172,14 @@ package final class UplinkController {
         finishLeaving()
     }
 
-    /// Goes on by CDCP, or without it. Channels that are the same afterwards keep their devices.
+    /// Goes on by CDCP, or without it. The other side is not told: until it follows, or does not hear of CDCP for long enough, channels
+    /// stay as they are.
     private func renegotiate() {
-        for case .transmit(let frame) in negotiation.leave(at: now) { transport?.send(frame) }
+        let given = resumed ?? negotiation.channels
         negotiation = Negotiation(settings, identity, memory.content)
-        resumed = nil
-        demanded = []
+        resumed = settings.isNegotiated && !given.isEmpty ? given : nil
+        memoryTimer?.set(resumed.map { _ in now + Self.memoryPatience })
+        demanded = settings.isNegotiated && settings.role == .bridge ? Set(given.keys) : []
         losses = [:]
         listen()
         guard isUp else { return }
@@ -282,16 +293,20 @@ package final class UplinkController {
     }
 
     /// Has the kernel follow.
-    private func apply() { devices.want(plan) }
+    private func apply() {
+        count()
+        devices.want(plan)
+    }
 
-    /// The channels that there are: those that are configured, or for which a station asks.
-    var channels: [SCID] {
+    /// Looks which channels there are: those that are configured, or for which a station asks.
+    private func count() {
         let isByDemand = settings.role == .bridge && settings.isNegotiated
-        return (isByDemand ? demanded.union(closing) : Set(settings.channels.keys)).sorted()
+        channels = (isByDemand ? demanded.union(closing) : Set(settings.channels.keys)).sorted()
+        scidOf = Dictionary(channels.map { (settings.name(of: $0), $0) }) { first, _ in first }
     }
 
     /// The channel on an interface; nil if it is none of this uplink's.
-    func scid(of name: String) -> SCID? { channels.first { settings.name(of: $0) == name } }
+    func scid(of name: String) -> SCID? { scidOf[name] }
 
     /// The S-tag that a channel is to have; nil while it has none.
     func given(_ scid: SCID) -> SVID? { (resumed ?? negotiation.channels)[scid] }

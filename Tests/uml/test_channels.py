@@ -230,9 +230,13 @@ def test_SCH_181_channels_come_and_go_beside_others(cable):
     section.update({"cdcp": False, "channels": [{"scid": 2, "name": "red", "svid": given["red"]}, {"scid": 9, "name": "green", "svid": given["green"]}]})
     reload(bench.station)
     reload(bench.bridge)
-    eventually(lambda: bench.uplink()["cdcp"] is False and bench.vsis() == {"red": "associated"}, 15, "by hand now")
-    assert cable.host.index("red") == index and vm.received(vm.outside) >= 4
-    pings.lost()
+    assert bench.uplink()["cdcp"] is False and bench.vsis() == {"red": "associated"}
+    for evbd, section in ((bench.bridge, BRIDGE), (bench.station, {"channels": section["channels"]})):
+        evbd.config["ports"][0]["s-channels"] = section
+        reload(evbd)
+    eventually(lambda: bench.uplink()["state"] == "running" and bench.uplink()["peer"], 40, "by CDCP again")
+    assert pings.lost() == 0
+    assert cable.host.index("red") == index and bench.channels()["red"] == (2, 100, None) and bench.vsis() == {"red": "associated"}
 
 
 def test_SCH_182_a_false_neighbour_changes_nothing(cable, tell):
