@@ -105,6 +105,8 @@ extension PortProblem.Kind {
         // A neighbour that sends every 30 s, and whose first LLDPDU came before evbd listened.
         case .noLLDP: .seconds(35)
         case .noEVBTLV, .evbTLVElsewhere, .severalNeighbours: .seconds(3)
+        // Both sides have begun at the same time, or the bridge begins again.
+        case .channelDown: .seconds(5)
         // A link that goes down refuses frames before its news is read.
         case .sendFailing: .seconds(1)
         default: Interval(nanoseconds: 0)
