@@ -30,6 +30,8 @@ package final class ChannelDevices {
 
     /// How far apart the rules are read again, as news of them may be lost.
     private let period: Interval
+    /// How long news of links are gathered.
+    private static let newsPause = Interval.milliseconds(10)
     /// The same step is taken again no sooner: two who fight over a link do so slowly.
     /// Changes of devices that are given to the kernel's queue at a time.
     private static let stepsMax = 32
@@ -52,6 +54,8 @@ package final class ChannelDevices {
     private var timer: Timers.Timer?
     private var comparisonTimer: Timers.Timer?
     private var isComparing = false
+    private var newsTimer: Timers.Timer?
+    private var isNewsPending = false
     /// The uplink whose rules are known, and these.
     private var rules: (index: Int32, state: UplinkState.Rules)?
     /// The rule for what a bridge forwards to the uplink, where that is a bridge's port.
@@ -104,6 +108,10 @@ package final class ChannelDevices {
         self.logger = logger
         self.period = period
         timer = room.timers.timer { [weak self] in self?.compare() }
+        newsTimer = room.timers.timer { [weak self] in
+            self?.isNewsPending = false
+            self?.compareSoon()
+        }
         comparisonTimer = room.timers.timer { [weak self] in self?.compareAll() }
         comparisonTimer?.set(room.timers.now + period)
         listen()
@@ -134,7 +142,10 @@ package final class ChannelDevices {
     /// A link has changed: the uplink, a channel's device, a bridge or any other.
     package func linkChanged(_ name: String) {
         guard concerns(name) else { return }
-        compareSoon()
+        // News of many links come together, and all devices are compared for each.
+        guard !isNewsPending else { return }
+        isNewsPending = true
+        newsTimer?.set(room.timers.now + Self.newsPause)
     }
 
     private func concerns(_ name: String) -> Bool {
@@ -173,6 +184,7 @@ package final class ChannelDevices {
         keeper = nil
         stopListening()
         timer = nil
+        newsTimer = nil
         comparisonTimer = nil
         reconciler.reset()
     }

@@ -137,9 +137,14 @@ package final class GuestLinks {
             }
         }
         guard let link = table[name] else { return findPlacesIfLost() }
-        if link.kind == "vlan" || places.parents.contains(link.index) { findPlaces() }
+        if places.parents.contains(link.index) || isVLAN(link) { findPlaces() }
         indices[name] = link.index
         look(link)
+    }
+
+    /// Whether a link is a VLAN's device here. What is elsewhere changes nothing: there may be hundreds of ports and devices.
+    private func isVLAN(_ link: Link) -> Bool {
+        link.kind == "vlan" && link.parentIndex.map(places.parents.contains) ?? false
     }
 
     private func findPlacesIfLost() {
