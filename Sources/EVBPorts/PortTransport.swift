@@ -85,6 +85,10 @@ package final class PortTransport {
     package var onChannelFrame: ((Frame) -> Void)? {
         didSet { if (oldValue == nil) != (onChannelFrame == nil), let link, listener != nil { open(link) } }
     }
+    /// Whether devices above the interface are ports too, and what comes by them is theirs.
+    package var isDivided = false {
+        didSet { if oldValue != isDivided, let link, listener != nil { open(link) } }
+    }
     /// Called when it has been looked how the interface stands.
     package var onFollow: (() -> Void)?
     /// Called for each that cannot, with its header, if it has one.
@@ -130,6 +134,7 @@ package final class PortTransport {
         let mark: UInt32?
         let ecpSource: PortSettings.ECP.Source
         let groups: [MACAddress]
+        let isDivided: Bool
 
         var tap: PacketSocket.Tap { tapsAll ? .everything : .protocols }
         var addresses: [HardwareAddress] { groups.map { HardwareAddress($0.rawValue) } }
@@ -270,7 +275,8 @@ package final class PortTransport {
         // filter.
         let wanted = Opening(
             index: link.index, tapsAll: link.masterIndex != nil || mark != nil || isChannel, mark: mark,
-            ecpSource: ecpSource, groups: addresses.all + (onChannelFrame == nil ? [] : [.nearestNonTPMRBridge]))
+            ecpSource: ecpSource, groups: addresses.all + (onChannelFrame == nil ? [] : [.nearestNonTPMRBridge]),
+            isDivided: isDivided)
         guard wanted != opening else { return }
         closeSockets()
         do {
@@ -308,7 +314,7 @@ package final class PortTransport {
         let socket = try PacketSocket(
             interfaceIndex: opening.index, etherTypes: Self.etherTypes, groups: opening.addresses,
             furtherGroups: StrayTLVs.groups.filter { !opening.addresses.contains($0) },
-            taken: .strays(reading: EtherType.lldp), tap: opening.tap)
+            taken: .strays(reading: EtherType.lldp, withDevicesAbove: !opening.isDivided), tap: opening.tap)
         // A flood of them is left in the kernel and counted there.
         return try PortListener(
             socket, .others, loop: surroundings.loop, timers: surroundings.timers,

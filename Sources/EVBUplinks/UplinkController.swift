@@ -93,6 +93,7 @@ package final class UplinkController {
     /// Speaks by the sockets of a port from now on.
     package func join(_ transport: PortTransport) {
         self.transport = transport
+        transport.isDivided = true
         listen()
         transport.onFollow = { [weak self] in self?.follow() }
         follow()
@@ -206,6 +207,7 @@ package final class UplinkController {
         memory.forget()
         transport?.onFollow = nil
         transport?.onChannelFrame = nil
+        transport?.isDivided = false
         devices.remove(then: completion)
     }
 

@@ -21,6 +21,9 @@ struct PacketFilter {
     /// Octets of a stray that is to be read: a frame of an ordinary MTU.
     static let readStrayLength = 1518
 
+    /// The EtherType of S-tags (802.1ad).
+    private static let serviceTag: UInt32 = 0x88A8
+
     let instructions: [sock_filter]
 
     /// Makes the program that accepts the frames that belong to the port.
@@ -43,16 +46,22 @@ struct PacketFilter {
     }
 
     /// Makes the program that accepts the frames of the same EtherTypes that do not belong to the port, and drops those
-    /// that do. Frames that this host sends are neither. Of one EtherType, which may be nil, more is handed up.
-    init(straysOf etherTypes: [UInt16], reading read: UInt16? = nil, groups: [HardwareAddress], interfaceIndex: Int32) {
+    /// that do. Frames that this host sends are neither, and those of devices above the port are not where these are ports too. Of one
+    /// EtherType, which may be nil, more is handed up.
+    init(
+        straysOf etherTypes: [UInt16], reading read: UInt16? = nil, groups: [HardwareAddress], interfaceIndex: Int32,
+        withDevicesAbove: Bool = true
+    ) {
         let drop = Self.end(keeping: 0)
         let outgoing = [
             Self.load(BPF_B, Self.ancillary(SKF_AD_PKTTYPE)),
             Self.ifEqual(UInt32(PACKET_OUTGOING), skip: 0, otherwise: 1), drop,
         ]
         func judge(keeping length: Int) -> [sock_filter] {
-            Self.judge(
-                groups: groups, interfaceIndex: interfaceIndex, own: drop, stray: Self.end(keeping: UInt32(length)))
+            let stray = Self.end(keeping: UInt32(length))
+            return Self.judge(
+                groups: groups, interfaceIndex: interfaceIndex, own: drop, stray: stray,
+                above: withDevicesAbove ? nil : drop)
         }
         var program = Self.check(etherTypes) + outgoing
         if let read {
@@ -81,7 +90,8 @@ struct PacketFilter {
 
     /// Instructions that end the program: by `own` for a frame that belongs to the port, by `stray` for any other.
     private static func judge(
-        groups: [HardwareAddress], interfaceIndex: Int32, own: sock_filter, stray: sock_filter
+        groups: [HardwareAddress], interfaceIndex: Int32, own: sock_filter, stray: sock_filter,
+        above: sock_filter? = nil
     ) -> [sock_filter] {
         precondition(groups.count <= groupsMax, "no more than 64 groups")
         var program: [sock_filter] = []
@@ -89,12 +99,20 @@ struct PacketFilter {
         // A = the interface that the frame is on by now: the port, or a VLAN device on it.
         program.append(load(BPF_W, ancillary(SKF_AD_IFINDEX)))
         program.append(ifEqual(UInt32(bitPattern: interfaceIndex), skip: 1))
-        program.append(stray)
+        program.append(above ?? stray)
 
         // A = whether a tag was taken off and is still there. On a VLAN device the tag has done its work and is not, but
         // up to Linux 6.1 its number stays behind. None: over the look at the number.
         program.append(load(BPF_B, ancillary(SKF_AD_VLAN_TAG_PRESENT)))
-        program.append(ifEqual(0, skip: 3))
+        if let above {
+            // A = the type of the tag. An S-tag is that of a channel, or none that this host knows.
+            program.append(ifEqual(0, skip: 6))
+            program.append(load(BPF_H, ancillary(SKF_AD_VLAN_TPID)))
+            program.append(ifEqual(serviceTag, skip: 0, otherwise: 1))
+            program.append(above)
+        } else {
+            program.append(ifEqual(0, skip: 3))
+        }
         // A = the tag; its low 12 bits are the VLAN, 0 where the tag is there for the priority only.
         program.append(load(BPF_H, ancillary(SKF_AD_VLAN_TAG)))
         program.append(jump(BPF_JSET, 0x0FFF, ifSo: 0, ifNot: 1))

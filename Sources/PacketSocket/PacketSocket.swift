@@ -41,7 +41,8 @@ public final class PacketSocket {
         /// Those that belong to the port.
         case own
         /// Those that do not, to count them: of each the first 64 octets, and of one EtherType, which may be nil, the first 1518.
-        case strays(reading: UInt16? = nil)
+        /// Without devices above those are left out that are received on VLAN devices.
+        case strays(reading: UInt16? = nil, withDevicesAbove: Bool = true)
 
         var areOwn: Bool {
             if case .own = self { true } else { false }
@@ -166,8 +167,10 @@ public final class PacketSocket {
             PacketFilter(
                 etherTypes: etherTypes, groups: groups, interfaceIndex: index, sources: sources,
                 snapLength: frameLengthMax + 1)
-        case .strays(let read):
-            PacketFilter(straysOf: etherTypes, reading: read, groups: groups, interfaceIndex: index)
+        case .strays(let read, let withDevicesAbove):
+            PacketFilter(
+                straysOf: etherTypes, reading: read, groups: groups, interfaceIndex: index,
+                withDevicesAbove: withDevicesAbove)
         }
     }
 
@@ -298,7 +301,7 @@ public final class PacketSocket {
 
     /// Octets that the filter has left of a stray at most.
     private func strayLength(of frame: UnsafeMutableRawBufferPointer) -> Int {
-        guard case .strays(let read?) = taken, frame.count >= Int(ETH_HLEN) else { return PacketFilter.strayLength }
+        guard case .strays(let read?, _) = taken, frame.count >= Int(ETH_HLEN) else { return PacketFilter.strayLength }
         let etherType = UInt16(bigEndian: frame.loadUnaligned(fromByteOffset: 12, as: UInt16.self))
         return etherType == read ? PacketFilter.readStrayLength : PacketFilter.strayLength
     }

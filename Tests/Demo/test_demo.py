@@ -131,6 +131,22 @@ def test_the_story(demo, words):
     assert echo_requests(captures["host-b"], "192.0.2.1"), "pings have reached the machine where it is now"
 
 
+def test_SCH_185_channels(demo):
+    """SCH-185 The story of S-channels: each machine reaches what its channel is for, none gets into another, and a change of S-tags costs few pings."""
+    run = demo("--channels")
+    status = run.status()
+    if status == 77:
+        pytest.skip("User Mode Linux does not start on this processor, and this kernel has no VLAN devices")
+    output = run.output
+    assert status == 0, output
+    assert re.search(r"\n== In short\n(   \S.*\.\n){3}All went well\.\n$", output), output[-600:]
+    shown = re.findall(r"^     uplink0\.c(\d) +\d +(\d+) +station  up ", output, re.M)
+    assert shown[:3] == [("2", "100"), ("3", "101"), ("4", "102")] and shown[-3:] == [("2", "200"), ("3", "201"), ("4", "202")], shown
+    lost, = re.findall(r"(\d+) of 200 pings were lost\n", output)
+    assert int(lost) <= 20
+    run.leaves_nothing()
+
+
 def test_keep(demo):
     """The lab stays, works on, and goes when its own script takes it away."""
     run = demo("--keep")

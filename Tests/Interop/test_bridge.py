@@ -100,7 +100,7 @@ def test_the_bridge_shows_and_tells(cable):
     eventually(lambda: switch.hairpin() is True, 5, "granted")
     port = bridge.port("port0")
     assert port == {
-        "interface": "port0", "role": "bridge", "linkUp": True, "linkState": "up", "dialect": "ratified", "drain": None,
+        "interface": "port0", "role": "bridge", "linkUp": True, "linkState": "up", "dialect": "ratified", "drain": None, "channel": None,
         "peer": {"chassisID": cable.host.mac("uplink0"), "portID": "uplink0", "evbMode": "station"},
         "reflectiveRelay": {"requested": True, "status": "granted"},
         "timers": {"retries": 3, "rte": 10, "rwd": 17, "rka": 18},

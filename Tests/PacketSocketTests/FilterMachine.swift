@@ -10,6 +10,7 @@ struct FilteredFrame: CustomStringConvertible {
     var interfaceIndex: Int32 = 1
     var isTagPresent = false
     var tag: UInt16 = 0
+    var tagType: UInt16 = 0x8100
 
     var description: String {
         let head = octets.prefix(16).map { String($0, radix: 16) }.joined(separator: " ")
@@ -64,6 +65,7 @@ enum FilterMachine {
             case SKF_AD_PKTTYPE: return UInt32(frame.packetType)
             case SKF_AD_IFINDEX: return UInt32(bitPattern: frame.interfaceIndex)
             case SKF_AD_VLAN_TAG: return UInt32(frame.tag)
+            case SKF_AD_VLAN_TPID: return UInt32(frame.tagType)
             case SKF_AD_VLAN_TAG_PRESENT: return frame.isTagPresent ? 1 : 0
             default: throw Invalid()
             }

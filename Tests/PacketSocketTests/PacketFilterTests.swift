@@ -50,6 +50,29 @@ struct PacketFilterTests {
         #expect(try FilterMachine.run(Self.own.instructions, over: behind) == 5000)
     }
 
+    @Test("SCH-186 where devices above the port are ports too, what comes by them is no stray of the port")
+    func devicesAbove() throws {
+        let filter = PacketFilter(
+            straysOf: [Self.lldp, Self.ecp], reading: Self.lldp, groups: [Self.customerBridge, Self.nearestBridge],
+            interfaceIndex: Self.port, withDevicesAbove: false)
+        for etherType in [Self.lldp, Self.ecp] {
+            let above = Self.frame(etherType, on: Self.port + 1)
+            #expect(try FilterMachine.run(filter.instructions, over: above) == 0)
+            #expect(try FilterMachine.run(Self.strays.instructions, over: above) > 0)
+            // A socket for everything has it before the device: with its S-tag beside it, on the port.
+            var channel = Self.frame(etherType, tag: 10)
+            channel.tagType = 0x88A8
+            #expect(try FilterMachine.run(filter.instructions, over: channel) == 0)
+            #expect(try FilterMachine.run(Self.strays.instructions, over: channel) > 0)
+            // In a VLAN without a device, and to another address, on the port itself.
+            let tagged = Self.frame(etherType, tag: 10)
+            let elsewhere = Self.frame(to: HardwareAddress(0x0200_0000_00AA), etherType, type: PACKET_HOST)
+            for frame in [tagged, elsewhere] {
+                #expect(try FilterMachine.run(filter.instructions, over: frame) > 0, "\(frame)")
+            }
+        }
+    }
+
     @Test("SEC-11 the port's filter drops what is for other addresses, in VLANs, or on other devices; that is a stray")
     func dropped() throws {
         let frames: [(FilteredFrame, reason: String)] = [

@@ -12,7 +12,7 @@ import struct
 import time
 import uuid
 
-from lab import Wire, eventually
+from lab import Wire, eventually, netlink
 from lab.codec import ETHERTYPE_LLDP, LLDPDU, ethernet, mac
 from lab.switch import Switch
 from lab.system import run
@@ -290,3 +290,32 @@ def test_SCH_183_as_many_channels_as_there_can_be(cable, tell):
         assert used < soft
     for scid in (2, 90, 167):
         bench.station.associate(str(uuid.uuid4()), port=f"uplink0.c{scid}", mac=f"52:54:00:00:01:{scid:02x}")
+
+
+def test_SCH_184_libvirt_on_a_channel(cable):
+    """SCH-184 libvirt names the interface at the bottom, and the number of the first VLAN device on its way: the guest is associated on the channel
+    that its macvtap is on, in its VLAN there; libvirt's polls at the bottom answer for it, and its disassociation ends it, also after the link."""
+    bench = Bench(cable, wait=("uplink0", "red", "blue"))
+    client = bench.station.libvirt()
+    guests = {}
+    cable.host.ip("link", "add", "link", "blue", "name", "blue.50", "type", "vlan", "id", 50)
+    cable.host.ip("link", "set", "blue.50", "up")
+    for number, (device, port, vlan) in enumerate((("red", "red", 0), ("blue.50", "blue", 50), ("uplink0", "uplink0", 0))):
+        vsi, address = str(uuid.uuid4()), f"52:54:00:00:07:0{number}"
+        cable.host.ip("link", "add", "link", device, "name", f"guest{number}", "address", address, "type", "macvtap", "mode", "vepa")
+        first = {"red": bench.channels()["red"][1], "blue.50": 50, "uplink0": 0}[device]
+        assert client.request(address, vsi, netlink.ASSOCIATE, vlan=first) is True
+        shown = bench.station.vsi(vsi)
+        assert (shown["port"], shown["filters"][0]["vlan"] or 0, shown["state"]) == (port, vlan, "associated"), shown
+        guests[vsi] = (address, number, first)
+    # After a restart it is the same.
+    bench.station.process.signal(signal.SIGKILL)
+    eventually(lambda: not bench.station.process.alive, 10, "it has ended")
+    bench.station.start()
+    eventually(lambda: all(bench.station.state(vsi) == "associated" for vsi in guests), 30, "associated again")
+    client = bench.station.libvirt()
+    for vsi, (address, number, first) in guests.items():
+        if number:
+            cable.host.ip("link", "delete", f"guest{number}")
+        assert client.request(address, vsi, netlink.DISASSOCIATE, vlan=first) is True
+    assert bench.station.vsis() == {} and bench.bridge.vsis() == {}
