@@ -20,7 +20,7 @@ from lab.system import REPOSITORY
 LAB = "Documentation/lab.md"
 # Pages for those who develop are not typed: their commands are builds and tests.
 PAGES = ["README.md", *sorted(str(path.relative_to(REPOSITORY)) for path in (REPOSITORY / "Documentation").rglob("*.md")
-                              if path.name != "ARCHITECTURE.md" and path.parent.name != "machines")]
+                              if path.name != "ARCHITECTURE.md" and path.parent.name not in ("machines", "decisions"))]
 TOGETHER = ["README.md", *(f"Documentation/{name}.md" for name in ("getting-started", "operation", "wire", "bridge"))]
 LANGUAGE = re.compile(r"sh|sh end|sh skip: \w.*|output|yaml|text")
 ENTER = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "private"]
