@@ -10,6 +10,6 @@ def test_channels_in_the_kernel():
     bundle = Path(os.environ["EVBD_BIN_DIR"]) / "evbdPackageTests.xctest"
     run = subprocess.run(
         ["unshare", "-n", "sh", "-c", 'ip link set lo up && exec "$@"', "sh", bundle, "--testing-library", "swift-testing", "--filter", "ChannelDevicesSuites"],
-        capture_output=True, text=True, env=dict(os.environ, EVBD_TEST_NETNS="1"), timeout=240,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=dict(os.environ, EVBD_TEST_NETNS="1"), timeout=240,
     )
-    assert run.returncode == 0 and "passed after" in run.stdout and "skipped" not in run.stdout, run.stdout[-4000:] + run.stderr[-2000:]
+    assert run.returncode == 0 and "passed after" in run.stdout and "skipped" not in run.stdout, run.stdout[-6000:]

@@ -5,6 +5,7 @@ channel is a port of the switch's br0 with a VLAN of its own, and a machine on t
 """
 
 import contextlib
+import copy
 import os
 import re
 import signal
@@ -34,6 +35,8 @@ class Bench:
         self.cable, self.lab = cable, cable.lab
         self.switch = Switch(cable.lab, cable.switch, stp=True)
         cable.switch.ip("link", "set", "br0", "type", "bridge", "vlan_filtering", "1")
+        # Tests change what is configured.
+        channels, bridge = copy.deepcopy((channels, bridge))
         self.bridge = self.switch.evbd(ports=[{"interface": "port0", "s-channels": bridge}])
         self.station = cable.evbd(ports=[{"interface": "uplink0", "s-channels": {"channels": channels, **uplink}}])
         for port in wait:
