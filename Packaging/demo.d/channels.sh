@@ -50,7 +50,7 @@ PICTURE
 }
 
 start_channels() {
-  step "Starting evbd as the switch: it gives S-tags 100 to 131 to whoever asks for channels"
+  step "Starting evbd as the switch: it gives S-tags 100 to 131 to a station that asks for channels"
   daemon switch switch <<'CONFIG'
 ports:
   - interface: port0

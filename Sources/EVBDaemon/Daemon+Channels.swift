@@ -31,7 +31,9 @@ extension Daemon {
         uplinks.onNews = { [weak self] in self?.publish($0, port: $1) }
         ports.findPlace = { [table] in Self.place(of: $0, in: table, isChannel: $1) }
         uplinks.follow(settings.uplinks, leaving: [])
-        return allPorts(of: settings)
+        let all = allPorts(of: settings)
+        resources.portCount = all.count
+        return all
     }
 
     /// Finds a link by its address on a channel's device, or on a VLAN device on one.
@@ -64,6 +66,7 @@ extension Daemon {
     /// A station asks for other channels than before.
     private func followDemand() {
         let wanted = allPorts(of: configuration)
+        resources.portCount = wanted.count
         ports.follow(ports.plan(wanted, changesAll: false), wanted)
     }
 

@@ -56,7 +56,7 @@ package final class Daemon {
     private let programmer: KernelQueue
     private let guestFilter: GuestFilter
     private let store: VSIStore
-    private let resources: ResourcePool
+    let resources: ResourcePool
     private let history: HistoryKeeper
     private let serviceManager = ServiceManager()
     private(set) lazy var ports = PortCollection(

@@ -164,7 +164,7 @@ public struct PortDetails: Codable, Sendable, Equatable {
     public var counterDiscontinuity: Int
     /// Addresses on the port that neither a VSI nor a link that the host sees has; nil in a bridge.
     public var unknownAddresses: UnknownAddresses?
-    /// Frames that the rules of VSI types have dropped, whoever sent them; nil where the port has no such rules.
+    /// Frames that the rules of VSI types have dropped, of every sender; nil where the port has no such rules.
     public var dropped: TrafficCounts?
     /// How the interface is divided into S-channels; nil where it is not.
     public var uplink: UplinkStatus?

@@ -24,7 +24,7 @@ package protocol RuleCounters: Sendable {
 
 /// What a port's rules have counted.
 package protocol RuleReading: Sendable {
-    /// Frames that the rules have dropped, whoever sent them.
+    /// Frames that the rules have dropped, of every sender.
     var dropped: TrafficCounts? { get }
     /// What was counted of some addresses; nil where none of them is counted.
     func traffic(of entries: [FilterEntry]) -> VSITraffic?

@@ -31,7 +31,7 @@ extension CDCPFault {
             "the neighbour's pair of SCID \(pair.scid) and SVID \(pair.svid) cannot be, and is left out"
         case .remainder(let count): "the neighbour's CDCP TLV has \(count) octets behind its last pair"
         case .onlyDefault: "the neighbour has no channel but channel 1"
-        case .unaskedChannel(let scid): "the bridge gives channel \(scid), for which nobody has asked"
+        case .unaskedChannel(let scid): "the bridge gives channel \(scid), which was not asked for"
         case .beyondCapacity(let wanted, let borne):
             "\(wanted) channels are wanted, and both sides together bear \(borne); those of the lowest SCIDs come up"
         case .noSVID(let scid): "no SVID is left for channel \(scid)"

@@ -58,7 +58,7 @@ package final class UplinkCollection: ChannelDirectory {
         for settings in uplinks where slots[settings.interface] == nil { begin(settings) }
     }
 
-    /// Names, once, channels that are nobody's here.
+    /// Names, once, channels that no uplink here has.
     private func tellOfStrangers() {
         guard !isLooked else { return }
         isLooked = true

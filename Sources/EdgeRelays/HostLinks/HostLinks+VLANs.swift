@@ -28,7 +28,7 @@ extension HostLinks {
         let wanted = VLANDevice(name: "", parentIndex: port.index, vid: vid, alias: "")
         let device = table.first { wanted.isServed(by: $0) && !discardedVLANs.contains($0.index) }
         guard let device, device.alias == EdgeRelay.vlanAlias else { return }
-        // Somebody's link may sit on it too.
+        // Another program's link may be on it too.
         let other = table.first {
             $0.parentIndex == device.index && $0.alias?.hasPrefix(EdgeRelay.aliasPrefix) != true
         }
