@@ -12,10 +12,14 @@ internal import Netlink
 
 extension Daemon {
     /// The ports of a configuration, and those of channels for which stations ask now, each behind its uplink.
+    ///
+    /// What a station asks for takes no interface from a port that is configured.
     func allPorts(of settings: DaemonSettings) -> [PortSettings] {
-        settings.ports.flatMap { port in
+        let configured = Set(settings.ports.map(\.interface))
+        return settings.ports.flatMap { port in
             let uplink = port.channel == nil ? settings.uplinks.first { $0.interface == port.interface } : nil
-            return [port] + (uplink.map { uplinks.ports(of: $0) } ?? [])
+            let demanded = uplink.map { uplinks.ports(of: $0) } ?? []
+            return [port] + demanded.filter { !configured.contains($0.interface) }
         }
     }
 

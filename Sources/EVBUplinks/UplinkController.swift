@@ -46,6 +46,9 @@ package final class UplinkController {
     private var moving: Set<SCID> = []
     /// Why a channel is not there that was.
     var losses: [SCID: SChannelLoss] = [:]
+    /// LLDPDUs that are taken: LLDP sends five at once at most, and one a second. Each may change all channels, which takes the kernel
+    /// and the loop a while.
+    private var frames = TokenBucket(burst: 10, perSecond: 1)
     private var isUp = false
     /// No channel is wanted any more; called when all are gone.
     private var onGone: (() -> Void)?
@@ -105,7 +108,8 @@ package final class UplinkController {
             return
         }
         transport?.onChannelFrame = { [weak self] frame in
-            guard let self else { return }
+            guard let self, frames.available(at: now) > 0 else { return }
+            frames.take(1)
             perform(negotiation.take(frame, at: now))
         }
     }

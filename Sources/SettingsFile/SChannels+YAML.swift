@@ -61,6 +61,12 @@ extension ConfigurationReader {
         _ settings: inout UplinkSettings, _ entries: inout [String: YAMLEntry], _ path: String, _ line: Int
     ) {
         settings.template.role = .bridge
+        let longest = UplinkSettings.name(of: SCID(4094), on: settings.interface)
+        if settings.isNegotiated, !settings.interface.isEmpty, let problem = InterfaceName.problem(with: longest) {
+            note(
+                line, path, "names channels after the interface, and \(longest) \(problem)",
+                "rename the interface, to 9 octets at most")
+        }
         fill(&settings.template, &entries, path)
         if let node = entries["bridge"]?.value {
             settings.bridge = deviceName(node, "\(path).bridge", "a Linux bridge")

@@ -106,6 +106,7 @@ import Testing
               - { interface: port0, role: bridge, s-channels: {} }
               - { interface: port1, role: bridge, s-channels: { svids: 131-100, channels: [{ scid: 2, svid: 3 }] } }
               - { interface: port2, role: bridge, s-channels: { cdcp: false, svids: 2-3, channels: [{ scid: 2 }] } }
+              - { interface: a-long-port0, role: bridge, s-channels: { svids: 2-3 } }
             """
         let lines = """
             evbd.yaml:4: ports[0].s-channels.svids: does not apply to a port in the role station; remove it, or give \
@@ -134,6 +135,8 @@ import Testing
             svid, or give cdcp: true
             evbd.yaml:18: ports[5].s-channels.channels[0].svid: is missing, and without CDCP nothing else gives one; give \
             2 to 4094, the same as at the other end
+            evbd.yaml:19: ports[6].s-channels: names channels after the interface, and a-long-port0.c4094 is longer than 15 \
+            octets; rename the interface, to 9 octets at most
             """
         #expect(throws: ConfigurationMistakes.self) { try read(text) }
         do {

@@ -271,6 +271,12 @@ def test_SCH_182_a_false_neighbour_changes_nothing(cable, tell):
     shown = bench.station.ctl_json("status")["problems"]
     assert any(problem["kind"] == "cdcp" and "2 neighbours" in problem["message"] for problem in shown), shown
     tell(*(problem["message"] for problem in shown if problem["kind"] == "cdcp"))
+    # Of a flood no more is taken than LLDP has to say: each LLDPDU may change all channels.
+    taken, began = counters()["CdcpRxFrames"], time.monotonic()
+    for _ in range(500):
+        send("02:66:00:00:00:01", "02:66:00:00:00:01", cdcp(0, 167, (1, 1), (2, 999)))
+    time.sleep(0.5)
+    assert counters()["CdcpRxFrames"] - taken <= 12 + time.monotonic() - began
     bench.station.associate(str(uuid.uuid4()), port="red")
 
 
