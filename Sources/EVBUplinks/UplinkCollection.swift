@@ -16,7 +16,7 @@ package final class UplinkCollection: ChannelDirectory {
     private var slots: [String: Slot] = [:]
     private var wanted: [UplinkSettings] = []
     private var isStopping = false
-    /// Whether what an earlier evbd may have left elsewhere has been taken back.
+    /// Whether it was looked for channels that no uplink here has.
     private var isLooked = false
     /// Finds the transport of the port on an interface.
     private let transport: (String) -> PortTransport?
