@@ -25,6 +25,7 @@ let package = Package(
         .executable(name: "evbd", targets: ["evbd"]),
         .executable(name: "evbctl", targets: ["evbctl"]),
         .executable(name: "evbd-snmp", targets: ["evbd-snmp"]),
+        .executable(name: "evb-cni", targets: ["evb-cni"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
@@ -163,8 +164,16 @@ let package = Package(
         .executableTarget(
             name: "evbctl",
             dependencies: [
-                "EVBControl", "EVBModel", "JSON", "LinuxSystem", "LldpadFile", "TerminalText", argumentParser,
+                "ContainerNetwork", "EVBControl", "EVBModel", "JSON", "LinuxSystem", "LldpadFile", "TerminalText",
+                argumentParser,
             ],
+            swiftSettings: strict, linkerSettings: hardened),
+
+        // Containers: what a plugin of the Container Network Interface is asked, and what that asks of evbd.
+        .target(
+            name: "ContainerNetwork", dependencies: ["EVBControl", "EVBModel", "JSON"], swiftSettings: strict),
+        .executableTarget(
+            name: "evb-cni", dependencies: ["ContainerNetwork", "EVBControl", "EVBModel", "JSON", "LinuxSystem"],
             swiftSettings: strict, linkerSettings: hardened),
 
         .executableTarget(
@@ -236,6 +245,9 @@ let package = Package(
                 argumentParser,
             ],
             exclude: ["Help"], swiftSettings: strictTests),
+        .testTarget(
+            name: "ContainerNetworkTests", dependencies: ["ContainerNetwork", "EVBControl", "EVBModel", "JSON"],
+            swiftSettings: strictTests),
         .testTarget(
             name: "ControlServerTests",
             dependencies: [
