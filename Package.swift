@@ -49,6 +49,9 @@ let package = Package(
         .executableTarget(
             name: "evb-simulate", dependencies: ["EVBSimulation", "EVBTime", argumentParser], swiftSettings: strict),
 
+        // OVSDB (RFC 7047), as far as a host's Open vSwitch needs it.
+        .target(name: "OVSDB", dependencies: ["EVBWire", "JSON"], swiftSettings: strict),
+
         // SNMP: the protocol between a master and its subagents, and evbd's state as objects of the MIBs.
         .target(name: "AgentX", dependencies: ["EVBTime"], swiftSettings: strict),
         .target(name: "EVBMIB", dependencies: ["AgentX", "EVBModel", "EVBTime", "EVBWire"], swiftSettings: strict),
@@ -198,6 +201,7 @@ let package = Package(
         .testTarget(
             name: "EVBSimulationTests", dependencies: ["EVBSimulation", "EVBProtocol", "EVBTime", "EVBWire"],
             swiftSettings: strictTests),
+        .testTarget(name: "OVSDBTests", dependencies: ["OVSDB", "EVBWire", "JSON"], swiftSettings: strictTests),
         .testTarget(name: "AgentXTests", dependencies: ["AgentX", "EVBTime"], swiftSettings: strictTests),
         .testTarget(
             name: "EVBMIBTests", dependencies: ["EVBMIB", "AgentX", "EVBModel", "EVBTime", "ControlSamples"],
