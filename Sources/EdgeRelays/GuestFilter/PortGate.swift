@@ -126,9 +126,11 @@ package final class PortGate {
         }
     }
 
-    /// What a VSI says of its addresses. Closing those that were open is urgent.
-    func set(_ vsiID: VSIID, open: Set<HardwareAddress>, closed addresses: Set<HardwareAddress>) {
-        let isUrgent = !closed.openAddresses(of: vsiID).isSubset(of: open)
+    /// What a VSI says of its addresses. Closing those that were open is urgent, and what the caller says.
+    func set(
+        _ vsiID: VSIID, open: Set<HardwareAddress>, closed addresses: Set<HardwareAddress>, isUrgent: Bool = false
+    ) {
+        let isUrgent = isUrgent || !closed.openAddresses(of: vsiID).isSubset(of: open)
         send(closed.set(vsiID, open: open, closed: addresses), isUrgent: isUrgent)
     }
 

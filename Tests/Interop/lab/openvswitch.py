@@ -1,4 +1,4 @@
-"""Debian's Open vSwitch in a namespace, with a folder of its own and the userspace datapath: nothing of the host's is touched."""
+"""Debian's Open vSwitch in a namespace, with a folder of its own and by default the userspace datapath: nothing of the host's is touched."""
 
 import fcntl
 import os
@@ -12,12 +12,18 @@ from .tap import IFF_NO_PI, IFF_TAP, TUNSETIFF
 PACKAGES = ["openvswitch-switch", "openvswitch-common", "libxdp1", "libbpf1", "libunbound8"]
 
 
+def root():
+    """Where it is unpacked."""
+    return unpacked("openvswitch", PACKAGES)
+
+
 class OpenVSwitch:
     """ovsdb-server and ovs-vswitchd, with one bridge."""
 
-    def __init__(self, lab, namespace, bridge="br0", ports=("uplink0",)):
+    def __init__(self, lab, namespace, bridge="br0", ports=("uplink0",), datapath="netdev"):
         self.lab, self.namespace, self.bridge = lab, namespace, bridge
-        self.root = unpacked("openvswitch", PACKAGES)
+        self.datapath = datapath
+        self.root = root()
         self.directory = lab.directory / "openvswitch"
         self.directory.mkdir()
         self.socket = self.directory / "db.sock"
@@ -30,7 +36,7 @@ class OpenVSwitch:
         self.start_server()
         self.start_daemon()
         self.ctl("--no-wait", "init")
-        self.ctl("add-br", bridge, "--", "set", "bridge", bridge, "datapath_type=netdev")
+        self.ctl("add-br", bridge, "--", "set", "bridge", bridge, f"datapath_type={datapath}")
         for port in ports:
             self.ctl("add-port", bridge, port)
 
@@ -48,7 +54,7 @@ class OpenVSwitch:
 
     def start_daemon(self):
         self.daemon = self.lab.start("ovs-vswitchd", self.namespace.command(
-            self.root / "usr/lib/openvswitch-switch/ovs-vswitchd", f"unix:{self.socket}", "--disable-system"), self.environment)
+            self.root / "usr/lib/openvswitch-switch/ovs-vswitchd", f"unix:{self.socket}", *(["--disable-system"] if self.datapath == "netdev" else [])), self.environment)
 
     def stop_server(self):
         self.server.stop()
