@@ -264,8 +264,7 @@ public enum ControlInterface {
           openVSwitch: ?OpenVSwitch
         )
 
-        # The Open vSwitch bridge that a station's port is in. connectedSeconds: for how long its database has been followed;
-        # null while it cannot be asked, and reason says why then.
+        # A station's Open vSwitch. connectedSeconds: how long its database has been followed; null where reason says why not.
         type OpenVSwitch (bridge: string, datapath: (kernel, userspace), connectedSeconds: ?int, reason: ?string)
 
         # How a port's interface is divided into S-channels (802.1Q clause 42), which are ports of evbd's too. cdcp: whether

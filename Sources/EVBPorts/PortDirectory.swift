@@ -53,6 +53,9 @@ package protocol StationPortControl: ManagedPort {
     /// What an earlier run of evbd was asked for by libvirt, as far as the bridge has not spoken about it in this run, and
     /// whether the bridge had granted it.
     var restoredForLibvirt: [(request: EVBProtocol.VSIRequest, eventPort: UInt32, isGranted: Bool)] { get }
+    /// Closes the address of a machine whose link is not in the port's bridge yet, and is about to be, for as long as the link is there and no
+    /// VSI has the address.
+    func keepOut(_ address: MACAddress, link index: Int32)
     /// What an earlier run of evbd had asked for by itself, for taps.
     var restoredForTaps: [(vsiID: VSIID, source: TapSource)] { get }
     /// For which tap evbd itself has asked for a VSI; nil for another manager's, and for none.

@@ -68,6 +68,11 @@ extension StationPortController {
         return !vsi.isWithdrawn && vsi.request == request
     }
 
+    package func keepOut(_ address: MACAddress, link index: Int32) {
+        guard relay.bridge != nil else { return }
+        relay.keepOut(address, link: index)
+    }
+
     // MARK: Status
 
     /// The Open vSwitch that the port is in.

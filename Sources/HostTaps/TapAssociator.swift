@@ -126,7 +126,7 @@ package final class TapAssociator {
     private func isCandidate(_ name: String) -> Bool {
         if openVSwitch.port(name)?.profile != nil { return true }
         guard !rules.isEmpty, let link = table[name] else { return false }
-        return Self.isTap(link) && link.masterIndex != nil
+        return Self.isTap(link)
     }
 
     /// Xen's links have no kind; neither have cards, which a rule has to name.
@@ -180,6 +180,20 @@ package final class TapAssociator {
         return nil
     }
 
+    /// A tap that is in no bridge yet, and that a rule will mean when it is: its manager sets it up as soon as it has put it there.
+    private func keepOut(_ name: String) {
+        guard !rules.isEmpty, let link = table[name], Self.isTap(link), link.masterIndex == nil,
+            directory.port(name) == nil, let own = link.address.map({ MACAddress(truncating: $0.value) })
+        else { return }
+        for rule in rules where rule.link?.matches(name) ?? (link.kind != nil) {
+            let machine = TapAddress.machine(own, rule.address)
+            guard machine.matches else { continue }
+            guard let address = machine.address else { return }
+            for station in stations { station.keepOut(address, link: link.index) }
+            return
+        }
+    }
+
     // MARK: What is done
 
     private func perform(_ work: Work) {
@@ -199,6 +213,7 @@ package final class TapAssociator {
         }
         guard let wanted else {
             failed[name] = nil
+            if current == nil { keepOut(name) }
             return tellUnknown(name)
         }
         guard wanted != current || failed[name] != nil else { return }

@@ -144,8 +144,8 @@ package final class PortGate {
     func handBack(_ vsiID: VSIID, link index: Int32) { send(closed.handBack(vsiID, link: index)) }
 
     /// Keeps addresses closed for a link that no VSI has.
-    func keepClosed(_ addresses: Set<HardwareAddress>, link index: Int32) {
-        send(closed.keepClosed(addresses, link: index))
+    func keepClosed(_ addresses: Set<HardwareAddress>, link index: Int32, isUrgent: Bool = false) {
+        send(closed.keepClosed(addresses, link: index), isUrgent: isUrgent)
     }
 
     /// Keeps addresses closed for links that the host may not see, until a read of the port's table after that one.

@@ -120,6 +120,11 @@ extension EdgeRelay {
         }
     }
 
+    /// A machine is about to join: its address is closed before its link is in the port's bridge.
+    package func keepOut(_ address: MACAddress, link index: Int32) {
+        gate.keepClosed([HardwareAddress(address.rawValue)], link: index, isUrgent: true)
+    }
+
     /// A VSI may not send before it is associated: its link is to be down, also one that is not there yet.
     package func lower(_ vsiID: VSIID, _ demand: Demand, vid: UInt16?) {
         perform(machine.want(vsiID, .down(LinkSpec(demand), vlan: vid), self))
