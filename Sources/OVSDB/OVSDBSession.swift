@@ -56,6 +56,9 @@ package struct OVSDBSession: Sendable {
             monitorParameters + [.string(lastTransaction ?? Self.noTransaction)])
     }
 
+    /// Octets of a message that is not complete.
+    package var pendingCount: Int { stream.pendingCount }
+
     /// Whether another verdict may be written now.
     package var canWrite: Bool {
         isReady && requests.count < Self.writesMax
@@ -84,7 +87,8 @@ package struct OVSDBSession: Sendable {
 
     /// Takes the next octets that the server has sent.
     ///
-    /// - Throws: `Failure`; the table is as it was before the message that is the cause, and `events` has what came before it.
+    /// - Throws: `Failure`; `events` has what came before the message that is the cause. What of that message was taken is told again by
+    ///   the next connection.
     package mutating func receive(_ octets: some Sequence<UInt8>, _ events: inout [Event]) throws(Failure) {
         stream.append(octets)
         while let message = try nextMessage() { try take(message, &events) }
@@ -152,13 +156,12 @@ package struct OVSDBSession: Sendable {
     }
 
     private mutating func apply(_ updates: JSONValue) throws(Failure) -> Set<String> {
-        var fresh = table
-        guard let changed = fresh.apply(updates) else {
-            // What the server does not send again is not known any more.
+        // In place: there may be thousands of rows.
+        guard let changed = table.apply(updates) else {
+            // All is to be told again.
             lastTransaction = nil
             throw Failure(description: "the server sends an update that cannot be read")
         }
-        table = fresh
         return changed
     }
 

@@ -44,6 +44,8 @@ package final class OpenVSwitch {
     /// The pauses between two tries grow from the first to the last of these.
     private static let (firstPause, longestPause) = (Interval.milliseconds(100), Interval.seconds(8))
     private static let readMax = 64 << 10
+    /// Octets of a message that is read on the loop: some 40 interfaces, a millisecond. A longer one is read beside it.
+    private static let onLoopMax = 16 << 10
     /// Octets that are read in one turn of the loop.
     private static let readPerTurn = 256 << 10
     /// Octets that wait to be sent, at most.
@@ -54,8 +56,11 @@ package final class OpenVSwitch {
     private let logger: Logger
     package private(set) var settings: OpenVSwitchSettings
     package private(set) var state = State.idle
+    /// What an earlier connection has left, while there is none.
+    private var kept = SwitchTable()
     /// What is known, by this connection or an earlier one.
-    package private(set) var table = SwitchTable()
+    package var table: SwitchTable { connection?.session.table ?? kept }
+    private var hasToldOfLimit = false
     /// Whether all of it was told once.
     package private(set) var isKnown = false
     private var needs: [String: Need] = [:]
@@ -81,11 +86,20 @@ package final class OpenVSwitch {
         let socket: FileDescriptor
         var session: OVSDBSession
         var watch: EventLoop.Watch?
+        /// Reads what is long, beside the loop.
+        var reading: BackgroundTask<Reading>?
 
         init(_ socket: consuming FileDescriptor, _ session: OVSDBSession) {
             self.socket = socket
             self.session = session
         }
+    }
+
+    /// What came of octets that were read beside the loop.
+    private struct Reading: Sendable {
+        var session: OVSDBSession
+        var events: [OVSDBSession.Event] = []
+        var failure: OVSDBSession.Failure?
     }
 
     /// Connects when a port needs it.
@@ -149,7 +163,7 @@ package final class OpenVSwitch {
 
     private func forget() {
         let names = Array(table.ports.keys)
-        table = SwitchTable()
+        kept = SwitchTable()
         isKnown = false
         news.append(contentsOf: names)
     }
@@ -159,7 +173,9 @@ package final class OpenVSwitch {
             // A transaction that was not answered may have been made, or not.
             writing = []
             lastTransaction = connection.session.lastTransaction
+            kept = connection.session.table
             connection.watch?.cancel()
+            connection.reading = nil
         }
         connection = nil
     }
@@ -172,18 +188,24 @@ package final class OpenVSwitch {
         if case .disconnected = state {} else { state = .connecting(since: timers.now) }
         do throws(SystemError) {
             let socket = try UnixSocket.connect(settings.socket)
-            let number = socket.rawValue
-            let session = OVSDBSession(table: table, lastTransaction: isKnown ? lastTransaction : nil)
+            let session = OVSDBSession(table: kept, lastTransaction: isKnown ? lastTransaction : nil)
             let connection = Connection(socket, session)
             self.connection = connection
-            connection.watch = try loop.watch(number, for: .readable) { [weak self, weak connection] readiness in
-                guard let self, let connection, connection === self.connection else { return }
-                ready(readiness)
-            }
+            // One owner: the table is changed in place.
+            kept = SwitchTable()
+            try watch(connection)
             timer.set(timers.now + Self.patience)
             flush()
         } catch {
             lose(Self.loss(error, settings.socket, timers.now))
+        }
+    }
+
+    private func watch(_ connection: Connection) throws(SystemError) {
+        connection.watch = try loop.watch(connection.socket.rawValue, for: .readable) {
+            [weak self, weak connection] _ in
+            guard let self, let connection, connection === self.connection else { return }
+            ready(connection)
         }
     }
 
@@ -233,8 +255,7 @@ package final class OpenVSwitch {
         return loss
     }
 
-    private func ready(_ readiness: EventLoop.Readiness) {
-        guard let connection else { return }
+    private func ready(_ connection: Connection) {
         var events: [OVSDBSession.Event] = []
         var end: Loss?
         do {
@@ -247,26 +268,61 @@ package final class OpenVSwitch {
                     break
                 }
                 left -= octets.count
+                if connection.session.pendingCount + octets.count > Self.onLoopMax {
+                    take(events)
+                    return try readBeside(octets, connection)
+                }
                 try connection.session.receive(octets, &events)
             }
         } catch let failure as OVSDBSession.Failure {
-            end = Loss(
-                since: timers.now, reason: "\(settings.socket): \(failure)",
-                remedy: "see that open-vswitch.socket is the socket of an Open vSwitch database")
+            end = loss(failure)
         } catch {
             end = Loss(since: timers.now, reason: "\(settings.socket): \(error)", remedy: "restart ovsdb-server")
         }
-        take(events, connection)
+        take(events)
         if let end { lose(end) } else { flush() }
     }
 
-    private func take(_ events: [OVSDBSession.Event], _ connection: Connection) {
+    /// Reads what is long on a thread of its own; the socket waits meanwhile.
+    private func readBeside(_ octets: [UInt8], _ connection: Connection) throws(SystemError) {
+        connection.watch?.cancel()
+        let session = connection.session
+        connection.reading = try BackgroundTask(on: loop) {
+            var reading = Reading(session: session)
+            do throws(OVSDBSession.Failure) {
+                try reading.session.receive(octets, &reading.events)
+            } catch {
+                reading.failure = error
+            }
+            return reading
+        } completion: { [weak self, weak connection] reading in
+            guard let self, let connection, connection === self.connection else { return }
+            connection.reading = nil
+            connection.session = reading.session
+            take(reading.events)
+            if let failure = reading.failure { return lose(loss(failure)) }
+            do throws(SystemError) {
+                try watch(connection)
+                flush()
+            } catch {
+                lose(Loss(since: timers.now, reason: "\(settings.socket): \(error)", remedy: "restart evbd"))
+            }
+        }
+    }
+
+    private func loss(_ failure: OVSDBSession.Failure) -> Loss {
+        Loss(
+            since: timers.now, reason: "\(settings.socket): \(failure)",
+            remedy: "see that open-vswitch.socket is the socket of an Open vSwitch database")
+    }
+
+    private func take(_ events: [OVSDBSession.Event]) {
         for event in events {
             switch event {
             case .ready(let names):
                 begun()
-                tell(names, connection)
-            case .changed(let names): tell(names, connection)
+                tell(names)
+            case .changed(let names): tell(names)
             case .written(let row, let problem):
                 writing.remove(row)
                 guard let problem else { continue }
@@ -296,10 +352,9 @@ package final class OpenVSwitch {
         timer.set(nil)
     }
 
-    private func tell(_ names: Set<String>, _ connection: Connection) {
-        let wasTruncated = table.isTruncated
-        table = connection.session.table
-        if table.isTruncated, !wasTruncated {
+    private func tell(_ names: Set<String>) {
+        if table.isTruncated, !hasToldOfLimit {
+            hasToldOfLimit = true
             logger.warning(
                 "Open vSwitch has more interfaces than evbd takes; the rest is not known",
                 metadata: ["limit": "\(SwitchTable.rowsMax)"])
@@ -309,7 +364,7 @@ package final class OpenVSwitch {
     }
 
     private func flush() {
-        guard let connection else { return }
+        guard let connection, connection.reading == nil else { return }
         writeVerdicts(connection)
         do {
             while !connection.session.outgoing.isEmpty {

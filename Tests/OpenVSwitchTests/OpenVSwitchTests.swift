@@ -118,6 +118,31 @@ private final class FakeServer {
         try run(loop, timers) { client.isConnected && client.port("vnet0") == nil }
         #expect(changed.last == "vnet0")
 
+        // What is long is read beside the loop, in the order in which it came.
+        let many = (0..<300).map { number in
+            let end = String(repeating: "0", count: 12 - "\(number)".count) + "\(number)"
+            return
+                #""1f000000-0000-4000-8001-\#(end)":{"insert":{"name":"i\#(number)","external_ids":["map",[["iface-id","\#(end)"]]]}}"#
+        }
+        let ports = (0..<300).map { number in
+            let end = String(repeating: "0", count: 12 - "\(number)".count) + "\(number)"
+            return
+                #""a0000000-0000-4000-8001-\#(end)":{"insert":{"interfaces":["uuid","1f000000-0000-4000-8001-\#(end)"]}}"#
+        }
+        let bridge = (0..<300).map { number in
+            #"["uuid","a0000000-0000-4000-8001-\#(String(repeating: "0", count: 12 - "\(number)".count) + "\(number)")"]"#
+        }
+        let update = { (rows: String) in
+            #"{"method":"update3","params":["evbd","00000000-0000-0000-0000-000000000000",{\#(rows)}],"id":null}"#
+        }
+        server.say(
+            update(
+                #""Bridge":{"b0000000-0000-4000-8001-000000000001":{"insert":{"name":"br1","ports":["set",[\#(bridge.joined(separator: ","))]]}}},"Port":{\#(ports.joined(separator: ","))},"Interface":{\#(many.joined(separator: ","))}"#
+            )
+                + update(#""Bridge":{"b0000000-0000-4000-8001-000000000001":{"modify":{"name":"br2"}}}"#))
+        try run(loop, timers) { client.table.ports.count == 300 && client.port("i299")?.bridge == "br2" }
+        try run(loop, timers) { Set(changed).count == 301 }
+
         // What is no database.
         server.say("nonsense")
         try run(loop, timers) { client.loss != nil }
