@@ -183,12 +183,14 @@ def test_OVL_132_taps_of_a_linux_bridge_by_rules(cable):
         cable.host.ip("link", *words)
     rules = [{"rule": "kvm", "mac": "52:54:00:00:00:00/24", "type": 7, "vlan": 42}, {"rule": "all", "link": "tap*", "type": 8, "manager": 11}]
     evbd = Evbd(lab, cable.host, [{"interface": "uplink0", "edge-relay": "veb"}], taps=rules).wait_for_bridge()
-    Tap(lab, cable.host, "vnet0", "fe" + GUEST[2:], "br0")
+    machine, wire = Tap(lab, cable.host, "vnet0", "fe" + GUEST[2:], "br0"), cable.wire()
     other = Tap(lab, cable.host, "tap100i0", "02:00:00:00:00:07", "br0")
     Tap(lab, cable.host, "left0", "02:00:00:00:00:08", "br0")
     for name in ("vnet0", "tap100i0", "left0"):
         cable.host.ip("link", "set", name, "up")
     eventually(lambda: [vsi["state"] for vsi in evbd.vsis().values()] == ["associated"] * 2, 8, f"both are associated: {evbd.vsis()}\n{evbd.process.tail()}")
+    machine.send(frame(GUEST, 1))
+    eventually(lambda: wire.received(from_machine(GUEST)), 5, "what the machine sends is heard at the switch")
     shown = {vsi["link"]["name"]: vsi for vsi in evbd.vsis().values()}
     assert (shown["vnet0"]["typeID"], shown["vnet0"]["filters"][0]["mac"], shown["vnet0"]["filters"][0]["vlan"]) == (7, GUEST, 42), shown
     assert shown["tap100i0"]["typeID"] == 8 and shown["tap100i0"]["filters"][0]["mac"] is None, shown
