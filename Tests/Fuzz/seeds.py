@@ -144,7 +144,7 @@ def seeds():
 
 def ovsdb():
     """What Open vSwitch 3.1 has answered and told, of a bridge with one machine: its start, another VLAN and its end."""
-    lines = (CAPTURES / "ovsdb-libvirt.jsonl").read_bytes().splitlines()
+    lines = (CAPTURES / "ovsdb-updates.ndjson").read_bytes().splitlines()
     for line in lines:
         yield b"\x1f" + line
     for end in range(2, len(lines) + 1):
