@@ -235,6 +235,16 @@ def test_OVL_140_restarts_lose_nothing(host):
     is_over(evbd, "no-ovsdb", seconds=12)
     always(lambda: evbd.state(VSI) == "associated", 1, "and still does")
     assert all(request.command != DEASSOCIATE for request in bridge.commands()[requests:]), "nothing is given back"
+    # vswitchd starts again.
+    host.ovs.daemon.stop()
+    host.ovs.start_daemon()
+    always(lambda: evbd.state(VSI) == "associated" and host.is_up("vnet0"), 1.5, "vswitchd's restart changes nothing")
+    # The port goes, and comes back.
+    host.ovs.ctl("del-port", "br0", "vnet0")
+    gone(evbd, VSI)
+    host.ovs.libvirt_port("vnet0", GUEST, VSI, "web")
+    evbd.wait_for_state(VSI, "associated")
+    eventually(lambda: host.is_up("vnet0"), 5, "its tap is up again")
 
 
 def test_OVL_150_what_is_wrong_with_a_bridge_or_a_tag_is_said(host):
