@@ -1,12 +1,13 @@
 """Open vSwitch (Debian 12's 3.1, userspace datapath) as the edge relay of a host: its taps are found, gated, watched and associated."""
 
+import os
 import re
 import threading
 import time
 
 import pytest
 
-from lab import Evbd, eventually
+from lab import Evbd, eventually, libvirt
 from lab.codec import DEASSOCIATE
 from lab.evbd import USAGE
 from lab.openvswitch import OpenVSwitch
@@ -209,6 +210,48 @@ def test_OVL_132_taps_of_a_linux_bridge_by_rules(cable):
     evbd.write_config()
     assert evbd.ctl("reload").returncode == 0
     gone(evbd, shown["vnet0"]["vsiID"])
+
+
+class Interface:
+    """A machine's interface in Open vSwitch, as libvirt's XML has it."""
+
+    xml = f"""
+<interface type='bridge'>
+  <mac address='{GUEST}'/>
+  <source bridge='br0'/>
+  <virtualport type='openvswitch'><parameters interfaceid='{VSI}' profileid='web'/></virtualport>
+  <vlan><tag id='42'/></vlan>
+  <target dev='web0'/>
+  <model type='virtio'/>
+</interface>
+"""
+
+
+def test_OVL_133_libvirt_starts_a_machine(host, monkeypatch):
+    """OVL-133 A machine that libvirt starts in Open vSwitch is associated by its profile, and de-associated when it ends; libvirt knows nothing of it."""
+    host.cable.scripted_bridge()
+    evbd = host.evbd().wait_for_bridge()
+    programs = host.cable.lab.directory / "programs"
+    programs.mkdir()
+    wrapper = programs / "ovs-vsctl"
+    settings = " ".join(f"{key}={value}" for key, value in host.ovs.environment.items())
+    wrapper.write_text(f'#!/bin/sh\nexec env {settings} {host.ovs.root}/usr/bin/ovs-vsctl --db=unix:{host.ovs.socket} "$@"\n')
+    wrapper.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    machines = libvirt.Host(host.cable.lab, host.host)
+    machines.start_libvirtd()
+    machines.start("m", Interface)
+    evbd.wait_for_state(VSI, "associated")
+    shown = evbd.vsi(VSI)
+    assert (shown["link"]["name"], shown["filters"][0]["mac"], shown["filters"][0]["vlan"]) == ("web0", GUEST, 42), shown
+    eventually(lambda: host.is_up("web0") and host.ovs.told("web0")[0] == "associated", 5, "its tap is up, and its row is told")
+    assert "vlan-mismatch" not in evbd.ctl("status", "--json").stdout
+    machines.virsh("destroy", "m")
+    gone(evbd, VSI)
+    machines.virsh("start", "m")
+    evbd.wait_for_state(VSI, "associated")
+    machines.clear()
+    gone(evbd, VSI)
 
 
 def test_OVL_140_restarts_lose_nothing(host):
