@@ -86,7 +86,7 @@ def test_OVL_121_a_tap_is_gated_watched_and_found(host):
     tap = host.ovs.tap("vnet0", GUEST, vsi=VSI)
     evbd.associate(VSI, mac=GUEST)
     assert evbd.vsi(VSI)["link"]["name"] == "vnet0" and host.is_up("vnet0")
-    assert re.search(r"Open vSwitch +bridge br0, userspace datapath, database followed for", evbd.ctl("port", "show", "uplink0").stdout)
+    assert re.search(r"Open vSwitch +bridge br0, userspace datapath, database followed for .*guest filter at taps holds towards machines only", evbd.ctl("port", "show", "uplink0").stdout)
     tap.send(frame(GUEST, 1))
     eventually(lambda: wire.received(from_machine(GUEST)), 5, "it is heard at the switch")
     bridge.answer = lambda request: None
@@ -294,12 +294,19 @@ def test_OVL_150_what_is_wrong_with_a_bridge_or_a_tag_is_said(host):
     """OVL-150 forward-bpdu, and a tag that is not the VLAN granted, are problems until they are put right; evbd changes neither."""
     host.cable.scripted_bridge()
     evbd = host.evbd().wait_for_bridge()
-    host.ovs.tap("vnet0", GUEST, vsi=VSI)
+    tap, wire = host.ovs.tap("vnet0", GUEST, vsi=VSI), host.cable.wire()
     evbd.associate(VSI, "--filter", f"mac={GUEST},vlan=42", mac=None)
     looks(evbd, "vlan-mismatch", f"vnet0 has no tag, and VSI {VSI} was granted VLAN 42")
     host.ovs.ctl("set", "port", "vnet0", "tag=42")
     is_over(evbd, "vlan-mismatch")
     host.ovs.ctl("set", "bridge", "br0", "other_config:forward-bpdu=true")
     looks(evbd, "forwards-bpdu", "floods LLDP and ECP between its ports", "ovs-vsctl remove bridge br0 other_config forward-bpdu")
+    # At the uplink the guest filter holds nevertheless.
+    bridges = bytes.fromhex("0180c2000000") + bytes.fromhex(GUEST.replace(":", ""))
+    tap.send(bridges + b"\x89\x40" + bytes(46))
+    tap.send(bridges + b"\x88\xb5" + bytes(46))
+    tap.send(frame(GUEST))
+    eventually(lambda: [seen for seen in wire.received(from_machine(GUEST)) if seen.destination == b"\xff" * 6], 5, "the last one is heard at the switch")
+    assert not wire.received(lambda seen: seen.source == bridges[6:] and seen.octets[12:14] == b"\x89\x40"), "no ECP of the machine's"
     host.ovs.ctl("remove", "bridge", "br0", "other_config", "forward-bpdu")
     is_over(evbd, "forwards-bpdu")

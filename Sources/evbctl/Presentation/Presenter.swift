@@ -133,7 +133,9 @@ struct Presenter {
     private func openVSwitch(_ status: SwitchStatus) -> Cell {
         let place = "bridge \(status.bridge), \(status.datapath.rawValue) datapath, database"
         if let seconds = status.connectedSeconds {
-            return Cell("\(place) followed for \(Units.uptime(seconds: seconds))")
+            // What a machine sends has left for the datapath before nftables sees it.
+            let filter = status.datapath == .userspace ? "; the guest filter at taps holds towards machines only" : ""
+            return Cell("\(place) followed for \(Units.uptime(seconds: seconds))\(filter)")
         }
         return Cell("\(place) not followed\(status.reason.map { ": \($0)" } ?? "")", .warning)
     }
