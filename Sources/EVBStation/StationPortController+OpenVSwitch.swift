@@ -69,7 +69,7 @@ extension StationPortController {
     }
 
     package func keepOut(_ address: MACAddress, link index: Int32) {
-        guard relay.bridge != nil else { return }
+        guard relay.hasTaps else { return }
         relay.keepOut(address, link: index)
     }
 

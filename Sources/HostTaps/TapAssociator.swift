@@ -26,6 +26,8 @@ package final class TapAssociator {
     /// What there is to do.
     private enum Work {
         case look(String)
+        /// Its address is being closed: the tap is asked for.
+        case ask(String)
         /// All taps of one kind have been looked at: what an earlier run had and is not wanted now is given back.
         case settle(isOVSDB: Bool)
     }
@@ -199,6 +201,7 @@ package final class TapAssociator {
     private func perform(_ work: Work) {
         switch work {
         case .look(let name): look(name)
+        case .ask(let name): if wishes[name] == nil, let wanted = wish(of: name) { ask(name, wanted) }
         case .settle(let isOVSDB): settleRestored(isOVSDB: isOVSDB)
         }
     }
@@ -217,7 +220,21 @@ package final class TapAssociator {
             return tellUnknown(name)
         }
         guard wanted != current || failed[name] != nil else { return }
+        if current == nil, failed[name] == nil, restored[wanted.vsiID] == nil, closeFirst(name, wanted) { return }
         ask(name, wanted)
+    }
+
+    /// Has the address of a new machine closed at once, and asks for the machine's tap afterwards: a request is stored first, which takes as
+    /// long as a disk does.
+    ///
+    /// - Returns: Whether the address is known.
+    private func closeFirst(_ name: String, _ wish: TapWish) -> Bool {
+        guard let address = wish.address, let index = table[name]?.index,
+            case .station(let station)? = directory.port(wish.port)
+        else { return false }
+        station.keepOut(address, link: index)
+        loop.later { [weak self] in self?.queue.append(contentsOf: [.ask(name)]) }
+        return true
     }
 
     private func ask(_ name: String, _ wish: TapWish) {
