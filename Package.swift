@@ -50,6 +50,9 @@ let package = Package(
         .executableTarget(
             name: "evb-simulate", dependencies: ["EVBSimulation", "EVBTime", argumentParser], swiftSettings: strict),
 
+        // OVSDB (RFC 7047), as far as a host's Open vSwitch needs it.
+        .target(name: "OVSDB", dependencies: ["EVBWire", "JSON"], swiftSettings: strict),
+
         // SNMP: the protocol between a master and its subagents, and evbd's state as objects of the MIBs.
         .target(name: "AgentX", dependencies: ["EVBTime"], swiftSettings: strict),
         .target(name: "EVBMIB", dependencies: ["AgentX", "EVBModel", "EVBTime", "EVBWire"], swiftSettings: strict),
@@ -68,6 +71,14 @@ let package = Package(
         .target(name: "Nftables", dependencies: ["CNftables", "LinuxSystem", "CLinux"], swiftSettings: strict),
         .target(name: "Netlink", dependencies: ["LinuxSystem", "CLinux", "CNetlink"], swiftSettings: strict),
 
+        // The host's Open vSwitch, by its database's socket.
+        .target(
+            name: "OpenVSwitch",
+            dependencies: [
+                "OVSDB", "EVBControl", "EVBSettings", "EVBTime", "EventLoop", "LinuxSystem", "EVBLog", logging,
+            ],
+            swiftSettings: strict),
+
         // What the kernel is told: operations as data, and the thread that performs them.
         .target(
             name: "Dataplane",
@@ -77,8 +88,9 @@ let package = Package(
         .target(
             name: "EdgeRelays",
             dependencies: [
-                "Dataplane", "EdgeRelayMachine", "EVBSettings", "EVBTime", "EVBWire", "EventLoop", "JSON", "Netlink",
-                "Nftables", "LinuxSystem", "EVBLog", logging,
+                "Dataplane", "EdgeRelayMachine", "OpenVSwitch", "OVSDB", "EVBSettings", "EVBTime", "EVBWire",
+                "EventLoop",
+                "JSON", "Netlink", "Nftables", "LinuxSystem", "EVBLog", logging,
             ],
             swiftSettings: strict),
         .target(
@@ -99,15 +111,16 @@ let package = Package(
         .target(
             name: "EVBPorts",
             dependencies: [
-                "EVBProtocol", "EVBModel", "EVBSettings", "EVBTime", "EVBWire", "Dataplane", "EventLoop",
+                "EVBProtocol", "EVBModel", "EVBSettings", "EVBTime", "EVBWire", "Dataplane", "EventLoop", "OpenVSwitch",
                 "PacketSocket", "Netlink", "LinuxSystem", "EVBLog", logging,
             ],
             swiftSettings: strict),
         .target(
             name: "EVBStation",
             dependencies: [
-                "EVBPorts", "EdgeRelays", "EdgeRelayMachine", "Dataplane", "EVBProtocol", "EVBModel", "EVBSettings",
-                "EVBTime", "EVBWire", "EventLoop", "JSON", "Netlink", "LinuxSystem", "EVBLog", logging,
+                "EVBPorts", "EdgeRelays", "EdgeRelayMachine", "Dataplane", "OpenVSwitch", "OVSDB", "EVBProtocol",
+                "EVBModel", "EVBSettings", "EVBTime", "EVBWire", "EventLoop", "JSON", "Netlink", "LinuxSystem",
+                "EVBLog", logging,
             ],
             swiftSettings: strict),
         .target(
@@ -132,6 +145,13 @@ let package = Package(
             ],
             swiftSettings: strict),
         .target(
+            name: "HostTaps",
+            dependencies: [
+                "EVBModel", "EVBPorts", "EVBProtocol", "EVBSettings", "EVBTime", "EVBWire", "Dataplane", "EventLoop",
+                "LinuxSystem", "Netlink", "OpenVSwitch", "OVSDB", "EVBLog", logging,
+            ],
+            swiftSettings: strict),
+        .target(
             name: "LibvirtServer",
             dependencies: [
                 "EVBModel", "EVBPorts", "EVBProtocol", "EVBTime", "EVBWire", "EventLoop", "LinuxSystem", "Netlink",
@@ -153,7 +173,7 @@ let package = Package(
             dependencies: [
                 "EVBProtocol", "EVBTime", "EVBWire", "LinuxSystem", "CLinux", "EventLoop", "PacketSocket", "Netlink",
                 "Nftables", "Dataplane", "EdgeRelays", "BridgeDataplane", "EVBPorts", "EVBStation", "EVBBridge",
-                "EVBUplinks", "ControlServer", "LibvirtServer", "EVBHistory",
+                "EVBUplinks", "OpenVSwitch", "HostTaps", "ControlServer", "LibvirtServer", "EVBHistory",
                 "EVBControl", "EVBModel", "EVBSettings", "SettingsFile", "JSON", "TerminalText", "EVBLog", logging,
             ],
             swiftSettings: strict),
@@ -207,6 +227,15 @@ let package = Package(
         .testTarget(
             name: "EVBSimulationTests", dependencies: ["EVBSimulation", "EVBProtocol", "EVBTime", "EVBWire"],
             swiftSettings: strictTests),
+        .testTarget(name: "OVSDBTests", dependencies: ["OVSDB", "EVBWire", "JSON"], swiftSettings: strictTests),
+        .testTarget(
+            name: "OpenVSwitchTests",
+            dependencies: [
+                "OpenVSwitch", "OVSDB", "EVBControl", "EVBSettings", "EVBTime", "EventLoop", "LinuxSystem", logging,
+            ],
+            swiftSettings: strictTests),
+        .testTarget(
+            name: "HostTapsTests", dependencies: ["HostTaps", "EVBSettings", "EVBWire"], swiftSettings: strictTests),
         .testTarget(name: "AgentXTests", dependencies: ["AgentX", "EVBTime"], swiftSettings: strictTests),
         .testTarget(
             name: "EVBMIBTests", dependencies: ["EVBMIB", "AgentX", "EVBModel", "EVBTime", "ControlSamples"],
