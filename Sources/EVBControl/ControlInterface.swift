@@ -28,12 +28,13 @@ public enum ControlMethod: String, Sendable, CaseIterable {
     case probe = "Probe"
     case getLogLevel = "GetLogLevel"
     case setLogLevel = "SetLogLevel"
+    case fetchTypes = "FetchTypes"
 
     /// Whether a call changes something, so that a read-only socket does not take it.
     public var changesSomething: Bool {
         switch self {
         case .associate, .preAssociate, .deassociate, .retry, .retryAll, .drain, .endDrain, .probe, .misbehave, .reload,
-            .setLogLevel:
+            .setLogLevel, .fetchTypes:
             true
         case .getVersion, .getStatus, .listPorts, .getPort, .listVSIs, .listVSIDetails, .getVSI, .monitor,
             .getStatistics, .getMetrics, .getHistory, .getConfiguration, .getLogLevel:
@@ -57,7 +58,7 @@ public enum ControlInterface {
     public static let name = "io.evbd"
 
     /// Its description.
-    public static let description = types + metricsTypes + methods + errors + operations + logLevel
+    public static let description = types + metricsTypes + methods + errors + operations + logLevel + typeServers
 
     private static let types = """
         # Status and control of evbd, which speaks EVB, ECP and VDP (IEEE 802.1Qbg) for this host.
@@ -70,7 +71,7 @@ public enum ControlInterface {
         type Daemon (version: string, pid: int, uptimeSeconds: int)
 
         # What an operator should know; isProblem: it has to be put right. kind: libvirt-port, vsi-without-link,
-        # reload.
+        # vsi-types-outdated, vsi-types-missing, reload.
         type Note (kind: string, isProblem: bool, port: ?string, message: string, hint: string)
 
         # The EVB peer of a port. evbMode: not-supported, bridge, station, nvo3.
@@ -135,7 +136,9 @@ public enum ControlInterface {
         # no-spanning-tree (the Linux bridge hands LLDP and ECP on), vsi-contest (stations on two ports keep one VSI
         # alive), address-conflict (the VSI asks for an address that another VSI holds), bond-member, no-8021q,
         # unfiltered-machines, unmanaged-addresses, store-failing, libvirt-port, cdcp (what a neighbour says of
-        # S-channels), reload. There may be more kinds in later versions.
+        # S-channels), card-switch (the network card cannot relay as the edge relay does), vsi-types-missing (a server
+        # of VSI types has given none yet), vsi-types-outdated (a server gives no newer ones), reload. There may be more
+        # kinds in later versions.
         type Problem (
           kind: string,
           port: ?string,
@@ -149,7 +152,7 @@ public enum ControlInterface {
         )
 
         # The daemon, its ports, what an operator should know beside that, and what is wrong now; of many problems some.
-        type Status (daemon: Daemon, ports: []Port, notes: []Note, problems: []Problem)
+        type Status (daemon: Daemon, ports: []Port, notes: []Note, problems: []Problem, typeServers: []TypeServer)
 
         # An EVB TLV, by the standard's names. rwdOrigin and rkaOrigin are the ROL bits.
         type EVBTLV (
