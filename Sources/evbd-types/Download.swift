@@ -217,7 +217,8 @@ final class Download {
     }
 
     private func words(_ code: CURLcode, _ said: String) -> DownloadError {
-        let reason = said.isEmpty ? String(cString: curl_easy_strerror(code)) : said
+        let plain = String(cString: curl_easy_strerror(code))
+        let reason = said.isEmpty ? plain : said
         switch code {
         case CURLE_WRITE_ERROR where isTooLarge, CURLE_FILESIZE_EXCEEDED:
             return DownloadError(
@@ -231,11 +232,12 @@ final class Download {
                 hint: "see the configuration of the server")
         case CURLE_OPERATION_TIMEDOUT:
             return DownloadError(
-                problem: "it does not give them within \(server.timeout) s (\(reason))",
+                // libcurl adds milliseconds, by which the same trouble would be another each time.
+                problem: "it does not give them within \(server.timeout) s",
                 hint: "see whether the server and the network are slow, or raise timeout in evbd.yaml")
         case CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_CONNECT:
             return DownloadError(
-                problem: "it cannot be reached (\(reason))",
+                problem: "it cannot be reached (\(plain))",
                 hint: "see whether the server runs, its name and the way to it")
         case CURLE_PEER_FAILED_VERIFICATION:
             return DownloadError(

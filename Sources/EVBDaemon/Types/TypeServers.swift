@@ -53,6 +53,8 @@ final class TypeServers: TypeServerSource {
     private var listProblem: String?
     private var report: TypeReport?
     private var reportProblem: String?
+    /// The problem of each server that the log has.
+    private var told: [String: String] = [:]
     private var waiters: [Waiter] = []
     /// evbd-types has taken notice of the request, and the servers have their time.
     private var isExtended = false
@@ -74,7 +76,10 @@ final class TypeServers: TypeServerSource {
         // Requests are counted on, so that a report of before is no answer to one of now.
         list = ((try? TypeServerList.read(runtimeDirectory)) ?? nil) ?? TypeServerList(request: 0, servers: [])
         deadline = timers.timer { [weak self] in self?.waitedInVain() }
-        silence = timers.timer { [weak self] in self?.onNotes?() }
+        silence = timers.timer { [weak self] in
+            self?.tellOfProblems()
+            self?.onNotes?()
+        }
     }
 
     // MARK: The configuration
@@ -147,7 +152,10 @@ final class TypeServers: TypeServerSource {
 
     private func looked(_ look: Look) {
         looking = nil
-        defer { onNotes?() }
+        defer {
+            tellOfProblems()
+            onNotes?()
+        }
         // The settings have changed, or the files have: what was read may be older than what holds.
         guard !isLookStale else { return self.look() }
         switch look.report {
@@ -163,6 +171,23 @@ final class TypeServers: TypeServerSource {
         silence?.set(timers.now + .seconds(UInt64(max(1, secondsToSilence))))
     }
 
+    /// Logs each problem once when it begins, and when it is over.
+    private func tellOfProblems() {
+        var now: [String: String] = [:]
+        for (server, status) in zip(servers, statuses) {
+            if let problem = status.problem {
+                now[server.id] = problem
+                guard told[server.id] != problem else { continue }
+                logger.warning(
+                    "no newer VSI types come from \(server.name)",
+                    metadata: ["url": "\(server.url)", "reason": "\(problem)", "remedy": "\(status.hint ?? "")"])
+            } else if told[server.id] != nil {
+                logger.notice("VSI types of \(server.name) are current again", metadata: ["url": "\(server.url)"])
+            }
+        }
+        told = now
+    }
+
     private func tell(of fresh: DaemonSettings) {
         for server in servers {
             let holding = fresh.typeHoldings[server.id]
@@ -172,14 +197,7 @@ final class TypeServers: TypeServerSource {
                 logger.notice(
                     "VSI types of \(server.name) taken",
                     metadata: ["url": "\(copy.url)", "types": "\(copy.database.types.count)"])
-            case .damaged(_, let reason)?:
-                logger.error(
-                    "the copy of VSI types of \(server.name) cannot be used",
-                    metadata: [
-                        "file": "\(TypeExchange.copy(of: server, folder))",
-                        "reason": "\(printable(reason, longest: 300))",
-                    ])
-            case .awaited?, nil: break
+            case .damaged?, .awaited?, nil: break
             }
         }
     }
