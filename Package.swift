@@ -219,7 +219,8 @@ let package = Package(
         .testTarget(
             name: "EVBMIBTests", dependencies: ["EVBMIB", "AgentX", "EVBModel", "EVBTime", "ControlSamples"],
             swiftSettings: strictTests),
-        .testTarget(name: "EventLoopTests", dependencies: ["EventLoop", "EVBTime", "LinuxSystem"], swiftSettings: strictTests),
+        .testTarget(
+            name: "EventLoopTests", dependencies: ["EventLoop", "EVBTime", "LinuxSystem"], swiftSettings: strictTests),
         .testTarget(
             name: "PacketSocketTests",
             dependencies: ["PacketSocket", "LinuxSystem", "CLinux", "EVBTime", "NetnsSupport"],
