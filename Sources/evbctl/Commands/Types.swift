@@ -18,7 +18,13 @@ struct Types: ParsableCommand {
         subcommands: [List.self, Fetch.self], defaultSubcommand: List.self)
 
     struct List: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Show each server, and how old its VSI types are.")
+        static let configuration = CommandConfiguration(
+            abstract: "Show each server, and how old its VSI types are.",
+            discussion: """
+                EXAMPLES
+                  evbctl types
+                  evbctl types list --json
+                """)
 
         @OptionGroup var global: GlobalOptions
 
@@ -39,7 +45,12 @@ struct Types: ParsableCommand {
     struct Fetch: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Have all servers asked at once, and wait for their answers.",
-            discussion: "The exit status is 1 if one of them gave nothing.")
+            discussion: """
+                The exit status is 1 if one of them gave nothing.
+
+                EXAMPLES
+                  evbctl types fetch
+                """)
 
         /// evbd ends the waiting before, whatever becomes of the servers.
         private static let answerMilliseconds = 660_000
