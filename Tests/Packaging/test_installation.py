@@ -214,6 +214,27 @@ def test_OPS_113_evbd_snmp_is_installed_upgraded_removed_and_purged(cable, packa
     assert debian.main_process("evbd") == evbd and debian("getent", "passwd", "evbd").stdout
 
 
+def test_OVL_526_evbd_types_is_installed_removed_and_purged(cable, package):
+    """It starts nothing, runs as a user of its own, and leaves copies until it is purged."""
+    require_systemd()
+    helper, = package.path.parent.glob(package.path.name.replace("evbd_", "evbd-types_"))
+    debian = Debian(cable, package.path, helper)
+    debian.dpkg("-i", f"/tmp/{package.path.name}", f"/tmp/{helper.name}")
+    assert debian("systemctl", "is-enabled", "evbd-types", check=False).stdout.strip() == "disabled"
+    assert debian.is_active("evbd-types") == "inactive"
+    debian("systemctl", "enable", "--now", "evbd-types")
+    eventually(lambda: debian.is_active("evbd-types") == "active", 10, "evbd-types runs")
+    folder = ("stat", "-c", "%U %a", "/var/lib/evbd-types")
+    eventually(lambda: debian(*folder, check=False).stdout.strip() == "evbd-types 755", 10, "its folder is there")
+    debian.dpkg("--remove", "evbd-types")
+    assert debian.is_active("evbd-types") in ("inactive", "unknown") and debian(*folder).returncode == 0
+    assert debian("getent", "passwd", "evbd-types").returncode == 0
+    debian.dpkg("--purge", "evbd-types")
+    assert debian(*folder, check=False).returncode != 0
+    for database in ("passwd", "group"):
+        assert debian("getent", database, "evbd-types", check=False).returncode == 2
+
+
 # What a shell offers behind `evbctl vs`, by the files of the package.
 OFFERED = {
     "bash": "source /usr/share/bash-completion/completions/evbctl; COMP_LINE='evbctl vs' COMP_POINT=9 COMP_WORDS=(evbctl vs) COMP_CWORD=1; "
