@@ -284,7 +284,7 @@ let package = Package(
             swiftSettings: strictTests),
         .testTarget(
             name: "TypeCopiesTests",
-            dependencies: ["TypeCopies", "EVBSettings", "EVBWire", "LinuxSystem", "SettingsFile"],
+            dependencies: ["TypeCopies", "EVBSettings", "EVBTime", "EVBWire", "LinuxSystem", "SettingsFile"],
             swiftSettings: strictTests),
         .testTarget(
             name: "LldpadFileTests", dependencies: ["LldpadFile", "EVBSettings", "LinuxSystem", "SettingsFile"],

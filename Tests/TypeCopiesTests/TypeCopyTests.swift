@@ -1,4 +1,5 @@
 import EVBSettings
+import EVBTime
 import EVBWire
 import Glibc
 import LinuxSystem
@@ -73,6 +74,15 @@ private func leave(
             try Files.write(path, whole + [UInt8](repeating: 0x23, count: 2 << 20), mode: 0o644)
             #expect(throws: TypeExchangeError.self) { try TypeCopy.read(server(), folder) }
             try Files.write(path, whole, mode: 0o644)
+            // Neither followed nor waited for.
+            for make in [{ symlink("/etc/passwd", path) }, { mkfifo(path, 0o644) }] {
+                _ = try Files.unlink(path)
+                try #require(make() == 0)
+                #expect(throws: TypeExchangeError.self) { try TypeCopy.read(server(), folder) }
+            }
+            _ = try Files.unlink(path)
+            try Files.write(path, whole, mode: 0o644)
+            #expect(try TypeCopy.read(server(), folder) != nil)
             let other = TypeExchange.copy(of: server("12"), folder)
             try Files.write(other, whole, mode: 0o644)
             #expect(throws: TypeExchangeError(description: "it is the copy of another server")) {
@@ -83,7 +93,9 @@ private func leave(
 
     @Test("OVL-503: a random header or body ends no process and passes for no copy")
     func randomOctetsAreRefused() throws {
-        var random = SystemRandomNumberGenerator()
+        let seed = getenv("EVBD_SEED").flatMap { UInt64(String(cString: $0)) } ?? .random(in: 0...(.max))
+        print("OVL-503: EVBD_SEED=\(seed)")
+        var random = SplitMix64(seed: seed)
         try withFolder { folder in
             let path = TypeExchange.copy(of: server(), folder)
             for _ in 0..<300 {
