@@ -26,6 +26,7 @@ let package = Package(
         .executable(name: "evbctl", targets: ["evbctl"]),
         .executable(name: "evbd-snmp", targets: ["evbd-snmp"]),
         .executable(name: "evb-cni", targets: ["evb-cni"]),
+        .executable(name: "evbd-types", targets: ["evbd-types"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
@@ -65,6 +66,7 @@ let package = Package(
             providers: [.apt(["libnl-3-dev", "libnl-route-3-dev"])]),
         .systemLibrary(name: "CNftables", pkgConfig: "libnftables", providers: [.apt(["libnftables-dev"])]),
         .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
+        .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .target(name: "LinuxSystem", dependencies: ["CLinux"], swiftSettings: strict),
         .target(name: "EventLoop", dependencies: ["EVBTime", "LinuxSystem", "CLinux"], swiftSettings: strict),
         .target(name: "PacketSocket", dependencies: ["LinuxSystem", "CLinux"], swiftSettings: strict),
@@ -165,6 +167,10 @@ let package = Package(
             name: "SettingsFile",
             dependencies: ["EVBSettings", "EVBModel", "EVBWire", "JSON", "LinuxSystem", "TerminalText", "CYAML"],
             swiftSettings: strict),
+        // What evbd and evbd-types hand to each other.
+        .target(
+            name: "TypeCopies", dependencies: ["EVBSettings", "EVBWire", "JSON", "LinuxSystem", "SettingsFile"],
+            swiftSettings: strict),
         .target(
             name: "EVBControl", dependencies: ["EVBModel", "JSON", "LinuxSystem", "CLinux", "TerminalText"],
             swiftSettings: strict),
@@ -174,12 +180,15 @@ let package = Package(
                 "EVBProtocol", "EVBTime", "EVBWire", "LinuxSystem", "CLinux", "EventLoop", "PacketSocket", "Netlink",
                 "Nftables", "Dataplane", "EdgeRelays", "BridgeDataplane", "EVBPorts", "EVBStation", "EVBBridge",
                 "EVBUplinks", "OpenVSwitch", "HostTaps", "ControlServer", "LibvirtServer", "EVBHistory",
-                "EVBControl", "EVBModel", "EVBSettings", "SettingsFile", "JSON", "TerminalText", "EVBLog", logging,
+                "EVBControl", "EVBModel", "EVBSettings", "SettingsFile", "TypeCopies", "JSON", "TerminalText", "EVBLog",
+                logging,
             ],
             swiftSettings: strict),
         .executableTarget(
             name: "evbd",
-            dependencies: ["EVBDaemon", "EVBLog", "EVBModel", "EVBSettings", "SettingsFile", argumentParser],
+            dependencies: [
+                "EVBDaemon", "EVBLog", "EVBModel", "EVBSettings", "SettingsFile", "TypeCopies", argumentParser,
+            ],
             swiftSettings: strict, linkerSettings: hardened),
         .executableTarget(
             name: "evbctl",
@@ -200,6 +209,14 @@ let package = Package(
             name: "evbd-snmp",
             dependencies: [
                 "AgentX", "EVBMIB", "EVBControl", "EVBModel", "EVBTime", "LinuxSystem", "TerminalText", argumentParser,
+            ],
+            swiftSettings: strict, linkerSettings: hardened),
+
+        .executableTarget(
+            name: "evbd-types",
+            dependencies: [
+                "CCurl", "EVBModel", "EVBSettings", "EVBTime", "EventLoop", "LinuxSystem", "TerminalText", "TypeCopies",
+                argumentParser,
             ],
             swiftSettings: strict, linkerSettings: hardened),
 
@@ -240,7 +257,8 @@ let package = Package(
         .testTarget(
             name: "EVBMIBTests", dependencies: ["EVBMIB", "AgentX", "EVBModel", "EVBTime", "ControlSamples"],
             swiftSettings: strictTests),
-        .testTarget(name: "EventLoopTests", dependencies: ["EventLoop", "LinuxSystem"], swiftSettings: strictTests),
+        .testTarget(
+            name: "EventLoopTests", dependencies: ["EventLoop", "EVBTime", "LinuxSystem"], swiftSettings: strictTests),
         .testTarget(
             name: "PacketSocketTests",
             dependencies: ["PacketSocket", "LinuxSystem", "CLinux", "EVBTime", "NetnsSupport"],
@@ -304,6 +322,10 @@ let package = Package(
         .testTarget(
             name: "SettingsFileTests",
             dependencies: ["VSISamples", "SettingsFile", "EVBSettings", "EVBModel", "EVBWire", "JSON", "LinuxSystem"],
+            swiftSettings: strictTests),
+        .testTarget(
+            name: "TypeCopiesTests",
+            dependencies: ["TypeCopies", "EVBSettings", "EVBTime", "EVBWire", "LinuxSystem", "SettingsFile"],
             swiftSettings: strictTests),
         .testTarget(
             name: "LldpadFileTests", dependencies: ["LldpadFile", "EVBSettings", "LinuxSystem", "SettingsFile"],

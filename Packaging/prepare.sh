@@ -5,7 +5,7 @@
 BUILD_PACKAGES=(
   binutils gcc git ca-certificates libc6-dev libgcc-12-dev libstdc++-12-dev zlib1g-dev pkg-config
   libcurl4 libxml2 libsqlite3-0 libncurses6 libedit2 tzdata
-  libnl-3-dev libnl-route-3-dev libyaml-dev libnftables-dev
+  libnl-3-dev libnl-route-3-dev libyaml-dev libnftables-dev libcurl4-openssl-dev
 )
 # To lay a lab of namespaces. lldpad, lldpd, frr and prometheus, with their libraries, are unpacked into the lab, never installed.
 LAB_PACKAGES=(iproute2 iputils-ping nftables python3 util-linux)
@@ -15,7 +15,7 @@ LIBVIRT_PACKAGES=(libvirt-daemon libvirt-clients qemu-system-x86)
 DEMO_PACKAGES=(tcpdump)
 GUEST_PACKAGES=(qemu-system-x86 cpio)
 # What makes a package of the programs; their libraries, so that it depends on them.
-DEB_PACKAGES=(build-essential debhelper python3 pkg-config libnl-3-dev libnl-route-3-dev libyaml-dev libnftables-dev)
+DEB_PACKAGES=(build-essential debhelper python3 pkg-config libnl-3-dev libnl-route-3-dev libyaml-dev libnftables-dev libcurl4-openssl-dev)
 
 say() { printf '%s\n' "$*"; }
 die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
@@ -65,13 +65,15 @@ release_build() {
   if [[ -z $release ]]; then
     install_missing "${BUILD_PACKAGES[@]}"
     require_swift
-    say "Building a release of evbd, evbctl and evbd-snmp (a few minutes the first time)"
+    say "Building a release of evbd, evbctl, evbd-snmp and evbd-types (a few minutes the first time)"
     swift build --configuration release --static-swift-stdlib --product evbd </dev/null
     swift build --configuration release --static-swift-stdlib --product evbctl </dev/null
     swift build --configuration release --static-swift-stdlib --product evbd-snmp </dev/null
+    swift build --configuration release --static-swift-stdlib --product evbd-types </dev/null
     release=$(swift build --configuration release --static-swift-stdlib --show-bin-path)
   fi
-  [[ -x $release/evbd && -x $release/evbctl && -x $release/evbd-snmp ]] || die "there is no evbd, evbctl and evbd-snmp in $release"
+  [[ -x $release/evbd && -x $release/evbctl && -x $release/evbd-snmp && -x $release/evbd-types ]] \
+    || die "there is no evbd, evbctl, evbd-snmp and evbd-types in $release"
 }
 
 # The time of the commit, which the package has too, so that the same tree gives the same package.

@@ -59,6 +59,7 @@ package final class ControlReplyHandle {
             case .statistics(let statistics): JSONCoding.encode(["statistics": statistics])
             case .reload(let report): JSONCoding.encode(["reload": report])
             case .configuration(let report): Array(report.json.compact.utf8)
+            case .typeServers(let servers): JSONCoding.encode(["typeServers": servers])
             case .logLevel(let report): JSONCoding.encode(["logLevel": report])
             }
         return answer(octets: VarlinkReply.octets(parameters: parameters))

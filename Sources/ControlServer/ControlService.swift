@@ -50,6 +50,8 @@ package enum ControlRequest: Sendable, Equatable {
     case reload(ReloadRequest)
     /// Answer with ``ControlReply/configuration(_:)``.
     case getConfiguration(GetConfigurationRequest)
+    /// Answer with ``ControlReply/typeServers(_:)``.
+    case fetchTypes
     /// Answer with ``ControlReply/logLevel(_:)``.
     case getLogLevel
     /// Answer with ``ControlReply/logLevel(_:)``; for root alone.
@@ -72,6 +74,7 @@ package enum ControlReply: Sendable, Equatable {
     case reload(ReloadReport)
     case configuration(ConfigurationReport)
     case logLevel(LogLevelReport)
+    case typeServers([TypeServerStatus])
 }
 
 /// What does the work behind the control socket.
@@ -128,6 +131,7 @@ extension ControlRequest {
         case .misbehave: self = .misbehave(try read(MisbehaveRequest.self))
         case .reload: self = .reload(try read(ReloadRequest.self))
         case .getConfiguration: self = .getConfiguration(try read(GetConfigurationRequest.self))
+        case .fetchTypes: self = try readNothing(.fetchTypes)
         case .getLogLevel: self = try readNothing(.getLogLevel)
         case .setLogLevel: self = .setLogLevel(try read(SetLogLevelRequest.self))
         }

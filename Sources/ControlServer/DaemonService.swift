@@ -28,6 +28,8 @@ package final class DaemonService: ControlService {
     package var onLogLevel: ((SetLogLevelRequest?) -> LogLevelReport)?
     /// Who keeps what has happened to VSIs.
     package weak var historySource: (any HistorySource)?
+    /// Who knows the servers of VSI types.
+    package weak var typeServers: (any TypeServerSource)?
     /// What an operator should know beside the ports' own status.
     private let notes: () -> [StatusNote]
     /// What is wrong with the daemon itself.
@@ -127,6 +129,7 @@ package final class DaemonService: ControlService {
             try show(port: port.name, reply)
         case .getConfiguration(let request):
             onConfiguration?(request.defaults) { reply.answer(.configuration($0)) }
+        case .fetchTypes: fetchTypes(reply)
         case .getLogLevel: if let report = onLogLevel?(nil) { reply.answer(.logLevel(report)) }
         case .setLogLevel(let request): if let report = onLogLevel?(request) { reply.answer(.logLevel(report)) }
         case .reload(let request):
@@ -169,7 +172,8 @@ package final class DaemonService: ControlService {
                 descriptorsMax: Processes.descriptorLimit, computedMicroseconds: Int(clamping: usage.computed / 1000),
                 startedMilliseconds: ProcessUsage.started),
             turns: HistogramReport(timers.turns),
-            longestTurnMicroseconds: Int(clamping: timers.turns.longest.nanoseconds / 1000))
+            longestTurnMicroseconds: Int(clamping: timers.turns.longest.nanoseconds / 1000),
+            typeServers: typeServers?.statuses ?? [])
     }
 
     private var status: StatusReport {
@@ -177,7 +181,8 @@ package final class DaemonService: ControlService {
         return StatusReport(
             daemon: DaemonStatus(
                 version: Release.version, pid: Int(Processes.ownID), uptimeSeconds: Int(clamping: uptime)),
-            ports: directory.ports.map(\.common.status), notes: notes(), problems: problems)
+            ports: directory.ports.map(\.common.status), notes: notes(), problems: problems,
+            typeServers: typeServers?.statuses ?? [])
     }
 
     /// What is wrong with the daemon, and on its ports.

@@ -29,6 +29,7 @@ extension LinkCommand: KernelOperation {
         case .setAlias: "set link alias"
         case .setMaster: "set link master"
         case .setVirtualFunction: "set virtual function"
+        case .setCardSwitch: "set card switch"
         case .look: "read link"
         case .setHairpin: "set hairpin"
         }

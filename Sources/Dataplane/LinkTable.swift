@@ -37,6 +37,8 @@ package final class LinkTable {
     private var isOverrun = false
     private var timer: Timers.Timer?
     private var sliceTimer: Timers.Timer?
+    /// News of switches inside of cards that no port has taken; of links that are there.
+    private var cardSwitches: [Int32: CardSwitchMode] = [:]
     /// The names of links that have changed, of which `onChange` is still to be called.
     private lazy var changes = WorkQueue<String>(loop: loop) { [weak self] in self?.tell($0) }
     private var changedNames: Set<String> = []
@@ -168,6 +170,7 @@ package final class LinkTable {
 
     /// - Returns: The name that the link had.
     private func remove(_ index: Int32) -> String? {
+        cardSwitches[index] = nil
         guard let link = links.removeValue(forKey: index) else { return nil }
         if indices[link.name] == index { indices[link.name] = nil }
         forgetAddress(of: link)
@@ -219,12 +222,19 @@ package final class LinkTable {
             guard let link = links[index], link.hairpin != hairpin else { return }
             links[index]?.hairpin = hairpin
             changed.append(link.name)
+        case .cardSwitch(let index, let mode):
+            guard let link = links[index] else { return }
+            cardSwitches[index] = mode
+            changed.append(link.name)
         case .namespaceEnded: endTimer?.set(timers.now + Self.endDelay)
         case .overrun:
             logger.notice("links changed faster than they were read; reading all of them")
             overrun()
         }
     }
+
+    /// What a card has said of its switch since this was asked last; nil if nothing.
+    package func takeCardSwitch(of index: Int32) -> CardSwitchMode? { cardSwitches.removeValue(forKey: index) }
 
     private func note(_ index: Int32) { if !isComplete { heard.insert(index) } }
 

@@ -33,6 +33,8 @@ public struct ControlError: Error, Sendable, Equatable, CustomStringConvertible 
         case readOnly(method: String)
         /// The method is for root alone.
         case notPermitted(method: String)
+        /// Servers of VSI types could not be asked; what they gave before stays.
+        case typesNotFetched
     }
 
     /// What went wrong.
@@ -118,6 +120,11 @@ public struct ControlError: Error, Sendable, Equatable, CustomStringConvertible 
                 "this socket of evbd is read-only, and \(method) changes something",
                 "run evbctl as root or as a member of the group of the other socket; see control in evbd.yaml"
             )
+        case .typesNotFetched:
+            return (
+                "evbd-types does not answer; VSI types stay as they are",
+                "see whether evbd-types runs (systemctl status evbd-types; it is a package of its own), and its log"
+            )
         case .notPermitted(let method): return ("evbd lets root alone call \(method)", "do it as root")
         }
     }
@@ -152,6 +159,7 @@ extension ControlError {
     static let shortNames = [
         "NoSuchPort", "NoSuchVSI", "InvalidArgument", "Refused", "NoAnswer", "NoBridge", "LinkFailed", "Busy",
         "InvalidConfiguration", "EndsVSIs", "ReadOnly", "NothingToRetry", "NotPermitted",
+        "TypesNotFetched",
     ]
 
     /// The name without the interface, such as `NoSuchPort`.
@@ -169,6 +177,7 @@ extension ControlError {
         case .endsVSIs: "EndsVSIs"
         case .readOnly: "ReadOnly"
         case .notPermitted: "NotPermitted"
+        case .typesNotFetched: "TypesNotFetched"
         case .nothingToRetry: "NothingToRetry"
         }
     }
@@ -210,6 +219,7 @@ extension ControlError {
             members.append(JSONValue.Member("vsis", .number(String(vsis))))
             add("ports", ports)
         case .readOnly(let method), .notPermitted(let method): add("method", method)
+        case .typesNotFetched: break
         case .nothingToRetry(let vsiID, let port):
             add("port", port)
             add("vsiID", vsiID)
@@ -258,6 +268,7 @@ extension ControlError {
             failure = .endsVSIs(vsis: Int(literal) ?? 0, ports: text("ports") ?? "")
         case ("NothingToRetry", let port?, let vsiID?): failure = .nothingToRetry(vsiID: vsiID, port: port)
         case ("ReadOnly", _, _): failure = .readOnly(method: text("method") ?? "")
+        case ("TypesNotFetched", _, _): failure = .typesNotFetched
         case ("NotPermitted", _, _): failure = .notPermitted(method: text("method") ?? "")
         default: return nil
         }

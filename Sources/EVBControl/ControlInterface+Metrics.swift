@@ -25,7 +25,8 @@ extension ControlInterface {
           problems: []ProblemCount,
           process: Process,
           turns: Histogram,
-          longestTurnMicroseconds: int
+          longestTurnMicroseconds: int,
+          typeServers: []TypeServer
         )
 
         # The numbers of a port. associationTimes: from a request for an association to its grant. ecpRoundTrips: from the

@@ -28,12 +28,13 @@ public enum ControlMethod: String, Sendable, CaseIterable {
     case probe = "Probe"
     case getLogLevel = "GetLogLevel"
     case setLogLevel = "SetLogLevel"
+    case fetchTypes = "FetchTypes"
 
     /// Whether a call changes something, so that a read-only socket does not take it.
     public var changesSomething: Bool {
         switch self {
         case .associate, .preAssociate, .deassociate, .retry, .retryAll, .drain, .endDrain, .probe, .misbehave, .reload,
-            .setLogLevel:
+            .setLogLevel, .fetchTypes:
             true
         case .getVersion, .getStatus, .listPorts, .getPort, .listVSIs, .listVSIDetails, .getVSI, .monitor,
             .getStatistics, .getMetrics, .getHistory, .getConfiguration, .getLogLevel:
@@ -57,7 +58,8 @@ public enum ControlInterface {
     public static let name = "io.evbd"
 
     /// Its description.
-    public static let description = types + metricsTypes + methods + errors + operations + logLevel
+    public static let description =
+        types + problemTypes + metricsTypes + methods + errors + operations + logLevel + typeServers
 
     private static let types = """
         # Status and control of evbd, which speaks EVB, ECP and VDP (IEEE 802.1Qbg) for this host.
@@ -70,7 +72,7 @@ public enum ControlInterface {
         type Daemon (version: string, pid: int, uptimeSeconds: int)
 
         # What an operator should know; isProblem: it has to be put right. kind: libvirt-port, vsi-without-link,
-        # reload.
+        # vsi-types-outdated, vsi-types-missing, reload.
         type Note (kind: string, isProblem: bool, port: ?string, message: string, hint: string)
 
         # The EVB peer of a port. evbMode: not-supported, bridge, station, nvo3.
@@ -123,35 +125,8 @@ public enum ControlInterface {
         # there. svid is null while it has none, reason while it is there.
         type SChannel (uplink: string, scid: int, svid: ?int, reason: ?string)
 
-        # Something that is wrong now; port is null where it is about the daemon. ageSeconds: how long it has been so.
-        # hint: what to do about it. kind: interface-missing, interface-taken, cannot-listen, link-down,
-        # channel-down (the S-channel is not given), mtu-too-small, send-failing,
-        # evb-tlv-elsewhere (on another group address, or in a VLAN), unusable-tlv,
-        # same-role, dialect-mismatch, no-evb-tlv, no-lldp, silent-peer (will age out), second-lldp-speaker (another
-        # program speaks under the peer's name and address), several-peers, several-neighbours, foreign-ecp (from
-        # another address), misaddressed-ecp (to another address), ecp-unacknowledged, vdp-unanswered, relay-refused,
-        # reflects-unasked (the bridge reflects frames to a VEB), reflects-into-bridge (it reflects them into the
-        # Linux bridge or Open vSwitch of the port), bridge-overloaded, vsi-refused, limit-reached, relay-not-offered,
-        # no-spanning-tree (the Linux bridge hands LLDP and ECP on), vsi-contest (stations on two ports keep one VSI
-        # alive), address-conflict (the VSI asks for an address that another VSI holds), bond-member, no-8021q,
-        # no-ovsdb (the database of the port's Open vSwitch cannot be asked), forwards-bpdu (its bridge hands LLDP and ECP
-        # on), vlan-mismatch (a tap has another VLAN than was granted), unfiltered-machines, unmanaged-addresses,
-        # store-failing, libvirt-port, cdcp (what a neighbour says of S-channels), reload. There may be more kinds in
-        # later versions.
-        type Problem (
-          kind: string,
-          port: ?string,
-          ageSeconds: ?int,
-          vsiID: ?string,
-          otherPort: ?string,
-          otherVSIID: ?string,
-          address: ?string,
-          message: string,
-          hint: string
-        )
-
         # The daemon, its ports, what an operator should know beside that, and what is wrong now; of many problems some.
-        type Status (daemon: Daemon, ports: []Port, notes: []Note, problems: []Problem)
+        type Status (daemon: Daemon, ports: []Port, notes: []Note, problems: []Problem, typeServers: []TypeServer)
 
         # An EVB TLV, by the standard's names. rwdOrigin and rkaOrigin are the ROL bits.
         type EVBTLV (

@@ -21,6 +21,7 @@ internal import LinuxSystem
 package import Logging
 internal import Netlink
 internal import OpenVSwitch
+internal import TypeCopies
 
 /// One evbd: its ports, its two front doors, and the loop that all of it runs on.
 package final class Daemon {
@@ -38,7 +39,7 @@ package final class Daemon {
         case finished
     }
 
-    private(set) var configuration: DaemonSettings
+    var configuration: DaemonSettings
     /// Why the file is not what is in force; nil where it is, as far as evbd has read it.
     private(set) var reloadProblem: String? { didSet { service?.daemonMayHaveChanged() } }
     /// The ports as the file names them.
@@ -53,7 +54,7 @@ package final class Daemon {
     private let threshold: LogThreshold
     private let logger: Logger
     let loop: EventLoop
-    private let timers: Timers
+    let timers: Timers
     let table: LinkTable
     private let programmer: KernelQueue
     let guestFilter: GuestFilter
@@ -64,7 +65,7 @@ package final class Daemon {
     private(set) lazy var taps = TapAssociator(
         directory: ports, openVSwitch: openVSwitch, table: table, settings: configuration, loop: loop, timers: timers,
         logger: logger)
-    private let serviceManager = ServiceManager()
+    let serviceManager = ServiceManager()
     private(set) lazy var ports = PortCollection(
         loop: loop, timers: timers, logger: logger, resolve: { [unowned self] in table.name(of: $0) },
         make: { [unowned self] in makePort($0) })
@@ -76,11 +77,13 @@ package final class Daemon {
     private var controlServers: [ControlServer] = []
     private(set) var libvirt: LibvirtEndpoint?
     private var pidFile: PIDFile?
-    private var watchdog: Timers.Timer?
+    var watchdog: Timers.Timer?
     /// When the loop's clock was 0, in nanoseconds since 1970 (UTC).
     var clockOrigin = 0
     /// Decides for the ports that have VSI types.
-    private let types: TypedAdmission
+    let types: TypedAdmission
+    /// Where VSI types come from that no file of this host has.
+    let typeServers: TypeServers
     /// What the bridge ports know together.
     private let registry: BridgeRegistry
     /// Ends what is kept for VSIs of the run before.
@@ -95,13 +98,14 @@ package final class Daemon {
     ///   - configuration: what `configurationPath` says.
     ///   - configurationPath: the file that SIGHUP reads again.
     ///   - runtimeDirectory: the directory for what lives until the next boot; made if it is missing.
+    ///   - typesDirectory: where evbd-types leaves what servers give.
     ///   - logger: where the daemon reports.
     ///   - log: what the logger writes to.
     ///   - threshold: the level of `logger`, which a reload changes.
     /// - Throws: `StartError`, with what to do.
     package init(
-        configuration: DaemonSettings, configurationPath: String, runtimeDirectory: String, logger: Logger,
-        log: LogOutput, threshold: LogThreshold
+        configuration: DaemonSettings, configurationPath: String, runtimeDirectory: String, typesDirectory: String,
+        logger: Logger, log: LogOutput, threshold: LogThreshold
     ) throws {
         self.configuration = configuration
         namedPorts = configuration.ports
@@ -128,7 +132,10 @@ package final class Daemon {
                 programmer: programmer, timers: timers, loop: loop, runtimeDirectory: runtimeDirectory,
                 registry: registry, logger: logger)
             guestFilter = GuestFilter(programmer: programmer, loop: loop, timers: timers, logger: logger)
-            loader = ConfigurationLoader(path: configurationPath, loop: loop, logger: logger)
+            typeServers = TypeServers(
+                folder: typesDirectory, runtimeDirectory: runtimeDirectory, loop: loop, timers: timers, logger: logger)
+            loader = ConfigurationLoader(
+                path: configurationPath, loop: loop, logger: logger, complete: typeServers.completion)
             history = HistoryKeeper(
                 runtimeDirectory: runtimeDirectory, limits: configuration.limits, loop: loop, timers: timers,
                 logger: logger)
@@ -137,7 +144,8 @@ package final class Daemon {
         } catch {
             throw StartError(description: "\(error)")
         }
-        let settings = Self.resolved(configuration, by: table, logger)
+        var settings = Self.resolved(configuration, by: table, logger)
+        settings.takeTypeCopies(typesDirectory, former: nil)
         self.configuration = settings
         let claimed = try StartChecks.claim(settings.ports, claims, table)
         do {
@@ -160,9 +168,14 @@ package final class Daemon {
         registry.onDeadline = { [weak self] in self?.reservationTimer?.set($0) }
         registry.restore(ports: bridgePorts)
         types.removeLeftovers(keeping: Set(allPorts.lazy.filter { $0.vsiTypes != nil }.map(\.interface)))
+        followTypes()
         ports.start(allPorts)
         for index in claimed { claims.giveBack(index) }
         portsHaveBegun()
+        warnOfUntakenPorts()
+    }
+
+    private func warnOfUntakenPorts() {
         for name in store.untakenPorts {
             logger.warning(
                 "VSIs of the run before are on a port that the configuration does not have; they wait for it",
@@ -246,22 +259,6 @@ package final class Daemon {
         let count = configuration.ports.count
         serviceManager.notify("READY=1\nSTATUS=\(count == 1 ? "1 port" : "\(count) ports")")
         try loop.run()
-    }
-
-    /// What an operator should know beside the ports' own status.
-    private var notes: [StatusNote] {
-        let reload = reloadProblem.map {
-            StatusNote(
-                kind: .reload, isProblem: true, port: nil,
-                message: "the configuration in force is not the file's: \($0)",
-                hint: "correct the file, or see evbctl reload --dry-run")
-        }
-        return [reload].compactMap(\.self) + (libvirt?.notes ?? [])
-    }
-
-    private static func counters(of log: LogOutput) -> [Counter: UInt64] {
-        let counters = log.counters
-        return [.logLinesLost: counters.lost, .logLinesLeftOut: counters.leftOut]
     }
 
     // MARK: Ports
@@ -422,13 +419,10 @@ package final class Daemon {
         let allPorts = allPorts(of: fresh)
         resources.portCount = allPorts.count
         configuration = fresh
+        typeServers.follow(fresh)
         ports.follow(plan, allPorts)
         uplinks.follow(fresh.uplinks, leaving: ports.leavingNames)
-        for settings in allPorts where ports.runningPort(settings.interface) != nil {
-            if let database = settings.vsiTypes.flatMap({ fresh.vsiTypes[$0] }) {
-                types.configure(settings.interface, database)
-            }
-        }
+        configureTypes(of: allPorts)
         openVSwitch.reconfigure(fresh.openVSwitch)
         taps.reconfigure(fresh)
         logger.notice("configuration read again", metadata: ["ports": "\(fresh.ports.count)"])
@@ -479,16 +473,5 @@ package final class Daemon {
         pidFile?.remove()
         logger.notice("evbd stops")
         loop.stop()
-    }
-
-    private func startWatchdog() {
-        guard let period = serviceManager.watchdogPeriod else { return }
-        let half = Interval(nanoseconds: max(period / 2, 1_000_000))
-        watchdog = timers.timer { [weak self] in
-            guard let self else { return }
-            serviceManager.notify("WATCHDOG=1")
-            watchdog?.set(timers.now + half)
-        }
-        watchdog?.set(timers.now + half)
     }
 }

@@ -78,12 +78,15 @@ public struct DaemonMetrics: Codable, Sendable, Equatable {
     /// Turns of the loop, and the longest since the start, in microseconds: for so long nothing else is done.
     public var turns: HistogramReport
     public var longestTurnMicroseconds: Int
+    /// The servers of VSI types.
+    @Listed public var typeServers: [TypeServerStatus]
 
     /// Joins the numbers.
     public init(
         version: String, counters: [String: Int], problems: [ProblemCount], process: ProcessReport,
-        turns: HistogramReport, longestTurnMicroseconds: Int
+        turns: HistogramReport, longestTurnMicroseconds: Int, typeServers: [TypeServerStatus] = []
     ) {
+        _typeServers = Listed(wrappedValue: typeServers)
         self.version = version
         self.counters = counters
         self.problems = problems

@@ -68,6 +68,8 @@ public struct PortProblem: Codable, Sendable, Equatable {
         case addressConflict = "address-conflict"
         /// The port is a member of a bond, on which no links can be made.
         case bondMember = "bond-member"
+        /// The network card cannot be told how to relay between its virtual functions.
+        case cardSwitch = "card-switch"
         /// The kernel has no VLAN devices.
         case noVLANDevices = "no-8021q"
         /// The port is in Open vSwitch, or may be, and its database cannot be asked.
@@ -86,6 +88,10 @@ public struct PortProblem: Codable, Sendable, Equatable {
         case libvirtPort = "libvirt-port"
         /// What a neighbour says of S-channels cannot be, or both sides do not fit.
         case cdcp
+        /// A server has given no VSI types yet, so that VSIs of its manager are refused.
+        case vsiTypesMissing = "vsi-types-missing"
+        /// A server gives no newer VSI types; those that it gave before stay.
+        case vsiTypesOutdated = "vsi-types-outdated"
         /// The configuration in force is not that of the file, which was refused.
         case reload
 
@@ -95,12 +101,12 @@ public struct PortProblem: Codable, Sendable, Equatable {
             case .interfaceMissing, .interfaceTaken, .cannotListen, .channelDown, .linkDown, .mtuTooSmall, .sendFailing,
                 .evbTLVElsewhere, .unusableTLV, .sameRole, .dialectMismatch, .noEVBTLV, .noLLDP, .foreignECP,
                 .ecpUnacknowledged, .vdpUnanswered, .vsiRefused, .vsiContest, .addressConflict, .bondMember,
-                .noVLANDevices, .noOVSDB, .vlanMismatch, .storeFailing, .libvirtPort:
+                .noVLANDevices, .noOVSDB, .vlanMismatch, .storeFailing, .vsiTypesMissing, .libvirtPort:
                 .critical
             case .silentPeer, .secondLLDPSpeaker, .severalPeers, .severalNeighbours, .misaddressedECP, .relayRefused,
                 .reflectsUnasked, .reflectsIntoBridge, .bridgeOverloaded, .limitReached, .relayNotOffered,
                 .noSpanningTree, .forwardsBPDU, .unfilteredMachines,
-                .unmanagedAddresses, .cdcp, .reload:
+                .unmanagedAddresses, .cardSwitch, .cdcp, .vsiTypesOutdated, .reload:
                 .warning
             }
         }

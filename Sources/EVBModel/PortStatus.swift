@@ -45,25 +45,30 @@ public struct StatusReport: Codable, Sendable, Equatable {
     public var notes: [StatusNote]
     /// What is wrong now: the daemon's own problems, and then those of the ports in their order. Of many it has some.
     public var problems: [PortProblem]
+    /// The servers of VSI types.
+    public var typeServers: [TypeServerStatus]
 
     /// Makes a report.
     public init(
-        daemon: DaemonStatus, ports: [PortStatus], notes: [StatusNote] = [], problems: [PortProblem] = []
+        daemon: DaemonStatus, ports: [PortStatus], notes: [StatusNote] = [], problems: [PortProblem] = [],
+        typeServers: [TypeServerStatus] = []
     ) {
+        self.typeServers = typeServers
         self.daemon = daemon
         self.ports = ports
         self.notes = notes
         self.problems = problems
     }
 
-    /// Reads a report; an older daemon has no notes, or no problems.
+    /// Reads a report; an older daemon has no notes, no problems, or no servers.
     public init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: CodingKeys.self)
         self.init(
             daemon: try container.decode(DaemonStatus.self, forKey: .daemon),
             ports: try container.decode([PortStatus].self, forKey: .ports),
             notes: try container.decodeIfPresent([StatusNote].self, forKey: .notes) ?? [],
-            problems: try container.decodeIfPresent([PortProblem].self, forKey: .problems) ?? [])
+            problems: try container.decodeIfPresent([PortProblem].self, forKey: .problems) ?? [],
+            typeServers: try container.decodeIfPresent([TypeServerStatus].self, forKey: .typeServers) ?? [])
     }
 }
 

@@ -10,6 +10,10 @@ public struct StatusNote: Codable, Sendable, Equatable {
         case vsiWithoutLink = "vsi-without-link"
         /// The configuration in force is not that of the file, which was refused.
         case reload
+        /// A server gives no newer VSI types; those that it gave before stay.
+        case vsiTypesOutdated = "vsi-types-outdated"
+        /// A server has given no VSI types yet, so that VSIs of its manager are refused.
+        case vsiTypesMissing = "vsi-types-missing"
     }
 
     /// What it is about.
@@ -41,6 +45,8 @@ extension PortProblem {
         switch note.kind {
         case .libvirtPort: kind = .libvirtPort
         case .reload: kind = .reload
+        case .vsiTypesOutdated: kind = .vsiTypesOutdated
+        case .vsiTypesMissing: kind = .vsiTypesMissing
         case .vsiWithoutLink: return nil
         }
         self.init(kind: kind, port: note.port, message: note.message, hint: note.hint)

@@ -118,7 +118,7 @@ extension PortProblem.Kind {
         switch self {
         case .interfaceMissing, .interfaceTaken, .cannotListen, .linkDown, .vsiContest, .addressConflict, .vsiRefused,
             .bondMember, .noVLANDevices, .unfilteredMachines, .relayNotOffered, .noSpanningTree, .limitReached,
-            .storeFailing, .unmanagedAddresses, .libvirtPort, .reload:
+            .storeFailing, .unmanagedAddresses, .cardSwitch, .libvirtPort, .reload:
             true
         default: false
         }

@@ -30,8 +30,12 @@ package struct DaemonSettings: Sendable, Equatable {
     package var logLevel: LogLevel
     /// How much VSIs may take of the memory.
     package var limits = ResourceLimits()
-    /// The VSI types that ports of the bridge's role name, by their file.
-    package var vsiTypes: [String: VSITypeDatabase] = [:]
+    /// The VSI types that ports of the bridge's role name, by their source: those of files, and those that servers have given.
+    package var vsiTypes: [VSITypesSource: VSITypeDatabase] = [:]
+    /// Those of files alone.
+    package var vsiTypesOfFiles: [VSITypesSource: VSITypeDatabase] = [:]
+    /// What is held of each server, by its ID.
+    package var typeHoldings: [String: TypeHolding] = [:]
 
     /// Makes a configuration; what is left out has the default of the file.
     package init(
@@ -113,6 +117,14 @@ package struct PortSettings: Sendable, Equatable {
         case down
         /// Nothing: whether links are up is for others to say.
         case none
+    }
+
+    /// Whether the switch inside of a network card follows the edge relay.
+    package enum CardSwitch: String, Sendable, Equatable, CaseIterable {
+        /// It relays as the edge relay does, while VSIs have virtual functions.
+        case follow
+        /// Others say how it relays.
+        case leave
     }
 
     /// Where a manager ID shorter than 16 octets sits in the manager ID TLV.
@@ -205,6 +217,8 @@ package struct PortSettings: Sendable, Equatable {
     package var fallback: Fallback = .vepa
     /// What keeps the frames of a VSI that is not associated from the wire (station only).
     package var gate: Gate = .down
+    /// Whether the switch inside of the port's card follows the edge relay (station only).
+    package var cardSwitch: CardSwitch = .follow
     /// Whether machines are kept from sending and hearing LLDP and ECP (station only).
     package var guestFilter: Bool = true
     /// Whether evbd tells the network where a machine is, by RARP, when its VSI is associated (station only).
@@ -225,8 +239,8 @@ package struct PortSettings: Sendable, Equatable {
     package var managerIDPlacement: ManagerIDPlacement = .first
     /// RRCAP: whether reflective relay is granted to a station that asks for it (bridge only).
     package var reflectiveRelay: Bool = true
-    /// The absolute path of the VSI type database (bridge only); nil accepts every VSI type.
-    package var vsiTypes: String?
+    /// Where the VSI types come from (bridge only); nil accepts every VSI type.
+    package var vsiTypes: VSITypesSource?
 
     /// What the port does wrong on purpose (bridge only).
     package var misbehave: Misbehaviour = .none

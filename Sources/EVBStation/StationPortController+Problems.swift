@@ -6,6 +6,7 @@ internal import EVBTime
 package import EVBWire
 internal import EdgeRelays
 internal import LinuxSystem
+internal import Netlink
 
 // What is wrong on a station's port now, worked out from its state. ``ProblemWatch`` says since when.
 
@@ -102,7 +103,7 @@ extension StationPortController {
     // MARK: The host
 
     private var hostConditions: [PortProblem] {
-        switchConditions + [bond, unfiltered, untagged, unmanaged, refused].compactMap(\.self)
+        switchConditions + [bond, unfiltered, untagged, unmanaged, card, refused].compactMap(\.self)
     }
 
     private var bond: PortProblem? {
@@ -143,6 +144,18 @@ extension StationPortController {
                 + "\(unknown.count == 1 ? "belongs" : "belong") to no VSI, and no VSI filters its frames: "
                 + unknown.addresses.map(\.description).joined(separator: ", ") + (rest > 0 ? " and \(rest) more" : ""),
             hint: "associate a VSI with each address, or end the machine that has it")
+    }
+
+    private var card: PortProblem? {
+        guard let (mode, reason) = relay.cardSwitch.failure else { return nil }
+        return PortProblem(
+            kind: .cardSwitch,
+            message: mode == .vepa
+                ? "the card of \(name) cannot relay as a VEPA: its virtual functions reach each other past the switch: \(reason)"
+                : "the card of \(name) cannot relay between its virtual functions: \(reason)",
+            hint:
+                "see its driver (bridge link set dev \(name) hwmode \(mode)); macvtap links follow the edge relay on every card; "
+                + "card-switch: leave says that the card is not evbd's to set")
     }
 
     // MARK: VSIs

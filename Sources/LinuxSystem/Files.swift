@@ -34,6 +34,25 @@ public enum Files {
     /// - Throws: `SystemError`: EFBIG for a file that is longer than `limit`, else what open(2) or read(2) says.
     public static func read(_ path: String, limit: Int) throws(SystemError) -> [UInt8] {
         let file = FileDescriptor(owning: try systemCall("open \(path)") { open(path, O_RDONLY | O_CLOEXEC) })
+        return try read(file, path, limit: limit)
+    }
+
+    /// Reads a whole file that another user may have put there: neither a link nor anything else than a regular file is followed or
+    /// waited for.
+    ///
+    /// - Throws: `SystemError`: EFBIG as ``read(_:limit:)``, ELOOP for a symbolic link, EINVAL for what is no regular file.
+    public static func readRegular(_ path: String, limit: Int) throws(SystemError) -> [UInt8] {
+        let flags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY
+        let file = FileDescriptor(owning: try systemCall("open \(path)") { open(path, flags) })
+        var information = stat()
+        try systemCall("fstat \(path)") { fstat(file.rawValue, &information) }
+        guard information.st_mode & S_IFMT == S_IFREG else { throw SystemError(call: "read \(path)", code: EINVAL) }
+        return try read(file, path, limit: limit)
+    }
+
+    private static func read(
+        _ file: borrowing FileDescriptor, _ path: String, limit: Int
+    ) throws(SystemError) -> [UInt8] {
         var octets: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: min(limit &+ 1, 65_536))
         while true {
@@ -52,24 +71,37 @@ public enum Files {
 
     /// Replaces a file as a whole: a reader, or a crash of this process, sees the old content or the new.
     ///
-    /// Writes a temporary file beside it and renames that. Not synced to a disk: it is for files that need not
-    /// outlive a boot.
+    /// Writes a temporary file beside it and renames that.
     /// - Parameters:
     ///   - path: The file.
     ///   - octets: Its new content.
     ///   - mode: Permission bits, whatever the umask.
+    ///   - isDurable: Whether it is synced to the disk. A file that need not outlive a boot is not.
     /// - Throws: `SystemError`; the old file is then untouched and no temporary file is left.
-    public static func writeAtomically(_ path: String, _ octets: [UInt8], mode: UInt32) throws(SystemError) {
+    public static func writeAtomically(
+        _ path: String, _ octets: [UInt8], mode: UInt32, isDurable: Bool = false
+    ) throws(SystemError) {
         let temporary = "\(path).\(Processes.ownID).tmp"
         do {
             // One that a crashed process of the same id left behind is in the way of O_EXCL.
             _ = Glibc.unlink(temporary)
-            try write(temporary, octets, mode: mode, flags: O_CREAT | O_EXCL | O_NOFOLLOW)
+            try write(temporary, octets, mode: mode, flags: O_CREAT | O_EXCL | O_NOFOLLOW, isDurable: isDurable)
             try systemCall("rename \(temporary) to \(path)") { rename(temporary, path) }
         } catch {
             _ = Glibc.unlink(temporary)
             throw error
         }
+        if isDurable { try syncFolder(of: path) }
+    }
+
+    /// Has the names of a folder on the disk.
+    private static func syncFolder(of path: String) throws(SystemError) {
+        let folder = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
+        let descriptor = try systemCall("open \(folder)") {
+            open(folder.isEmpty ? "/" : folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        }
+        let file = FileDescriptor(owning: descriptor)
+        try systemCall("fsync \(folder)") { fsync(file.rawValue) }
     }
 
     /// Writes a file in place, so that its owner, its inode and whoever watches it stay the same.
@@ -84,7 +116,7 @@ public enum Files {
     }
 
     private static func write(
-        _ path: String, _ octets: [UInt8], mode: UInt32, flags: Int32
+        _ path: String, _ octets: [UInt8], mode: UInt32, flags: Int32, isDurable: Bool = false
     ) throws(SystemError) {
         let descriptor = try systemCall("open \(path)") {
             open(path, O_WRONLY | O_CLOEXEC | flags, mode_t(mode & 0o7777))
@@ -102,6 +134,7 @@ public enum Files {
                 }
             }
         }
+        if isDurable { try systemCall("fsync \(path)") { fsync(file.rawValue) } }
     }
 
     /// Removes a file.

@@ -23,6 +23,9 @@ public struct SystemError: Error, Equatable, Sendable, CustomStringConvertible {
     /// Whether it is EADDRINUSE.
     public var isAddressInUse: Bool { code == EADDRINUSE }
 
+    /// Whether what was named is not there (ENOENT, ENOTDIR).
+    public var isMissing: Bool { code == ENOENT || code == ENOTDIR }
+
     /// The C library's text for an errno.
     private static func text(of code: Int32) -> String {
         withUnsafeTemporaryAllocation(of: CChar.self, capacity: 128) { buffer in

@@ -24,6 +24,8 @@ public enum LinkCommand: Sendable, Equatable {
     case setMaster(index: Int32, bridgeIndex: Int32)
     /// Sets a virtual function of a port's card; the result is nil.
     case setVirtualFunction(portIndex: Int32, VirtualFunctionSettings)
+    /// Has the switch inside of a port's card relay in a mode; the result is nil.
+    case setCardSwitch(portIndex: Int32, CardSwitchMode)
     /// Looks how a link is, after all that was asked for before; the result is the link, or nil if there is none.
     case look(index: Int32)
     /// Sets hairpin of a bridge port; the result is the link.
@@ -66,6 +68,9 @@ extension LinkCommand {
                 return try links.link(index: index)
             case .setVirtualFunction(let index, let settings):
                 try links.setVirtualFunction(portIndex: index, settings)
+                return nil
+            case .setCardSwitch(let index, let mode):
+                try links.setCardSwitch(portIndex: index, mode)
                 return nil
             case .look(let index):
                 return try links.link(index: index)

@@ -15,6 +15,8 @@ public enum LinkEvent: Sendable, Equatable {
     case moved(index: Int32, name: String)
     /// A bridge tells of one of its ports: this is its hairpin flag now. All else of the link comes by `changed`.
     case bridgePort(index: Int32, hairpin: Bool)
+    /// A card tells how the switch inside of it relays. All else of the link comes by `changed`.
+    case cardSwitch(index: Int32, CardSwitchMode)
     /// A network namespace that has a number here has ended. The kernel deletes the links in it after it has said so.
     case namespaceEnded
     /// Changes were lost because they came faster than they were read: only `dump` tells how things are. It is the last event
@@ -138,6 +140,7 @@ public final class LinkMonitor {
                 } else if let port = Link.bridgePort(message: header) {
                     body(.bridgePort(index: port.index, hairpin: port.hairpin))
                 }
+                if let card = Link.cardSwitch(message: header) { body(.cardSwitch(index: card.index, card.mode)) }
             case RTM_DELLINK:
                 if let link = Link(message: header) {
                     let isMoved = Link.namesOtherNamespace(header)

@@ -71,6 +71,7 @@ extension PortSettings {
             port.add("edge-relay", edgeRelay.rawValue, standard.edgeRelay.rawValue)
             port.add("fallback", fallback.rawValue, standard.fallback.rawValue)
             port.add("gate", gate.rawValue, standard.gate.rawValue)
+            port.add("card-switch", cardSwitch.rawValue, standard.cardSwitch.rawValue)
             port.add("guest-filter", guestFilter, standard.guestFilter)
             port.add("announce", announces, standard.announces)
             port.add("allmulticast", allmulticast, standard.allmulticast)
@@ -94,11 +95,33 @@ extension PortSettings {
             port.add("manager-id-placement", managerIDPlacement.rawValue, standard.managerIDPlacement.rawValue)
         } else {
             port.add("reflective-relay", reflectiveRelay, standard.reflectiveRelay)
-            port.add("vsi-types", vsiTypes)
+            if let vsiTypes { port.add("vsi-types", vsiTypes.value(withDefaults)) }
             let addresses = protectedAddresses.sorted { $0.rawValue < $1.rawValue }
             if !addresses.isEmpty { port.list("protected-macs", addresses.map { .string($0.description) }) }
             port.nest("misbehave", misbehave.section)
         }
+    }
+}
+
+extension VSITypesSource {
+    /// As the file has it: the path alone where that is all.
+    fileprivate func value(_ withDefaults: Bool) -> JSONValue {
+        if servers.isEmpty, let file { return .string(file) }
+        let files: [JSONValue] = file.map { [.object([JSONValue.Member("file", .string($0))])] } ?? []
+        let entries = servers.map { server in
+            let standard = TypeServer(url: "")
+            var entry = Section(withDefaults)
+            entry.add("manager", server.manager?.text)
+            entry.add("url", server.url)
+            entry.add("ca", server.authorities)
+            entry.add("certificate", server.certificate)
+            entry.add("key", server.key)
+            entry.add("interval", server.interval, standard.interval)
+            entry.add("timeout", server.timeout, standard.timeout)
+            entry.add("size-limit", server.sizeLimit, standard.sizeLimit)
+            return entry.value
+        }
+        return .array(files + entries)
     }
 }
 
@@ -218,6 +241,8 @@ private struct Section {
     mutating func add(_ key: String, _ value: Bool, _ standard: Bool) {
         if withDefaults || value != standard { members.append(JSONValue.Member(key, .bool(value))) }
     }
+
+    mutating func add(_ key: String, _ value: JSONValue) { members.append(JSONValue.Member(key, value)) }
 
     mutating func append(_ section: Section) { members += section.members }
 

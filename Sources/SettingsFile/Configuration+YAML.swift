@@ -30,16 +30,37 @@ extension DaemonSettings {
     /// Reads the files of VSI types that ports name, each once.
     private mutating func loadVSITypes() throws(ConfigurationMistakes) {
         var mistakes: [ConfigurationMistake] = []
-        let channels = uplinks.flatMap { [$0.template] + Array($0.overrides.values) }
-        for path in (ports + channels).compactMap(\.vsiTypes) where vsiTypes[path] == nil {
+        var files: [String: VSITypeDatabase] = [:]
+        for source in typeSources.sorted(by: { $0.description < $1.description }) {
+            guard let path = source.file else {
+                vsiTypesOfFiles[source] = VSITypeDatabase(file: source.description)
+                continue
+            }
             guard !mistakes.contains(where: { $0.file == path }) else { continue }
             do throws(ConfigurationMistakes) {
-                vsiTypes[path] = try VSITypeDatabase.load(path)
+                let database: VSITypeDatabase
+                if let known = files[path] { database = known } else { database = try VSITypeDatabase.load(path) }
+                files[path] = database
+                vsiTypesOfFiles[source] = database
+                mistakes += Self.mistakes(in: database, beside: source.servers)
             } catch {
                 mistakes += error.mistakes
             }
         }
         guard mistakes.isEmpty else { throw ConfigurationMistakes(mistakes) }
+        vsiTypes = vsiTypesOfFiles
+    }
+
+    /// Types of a file that are a server's to give.
+    private static func mistakes(in database: VSITypeDatabase, beside servers: [TypeServer]) -> [ConfigurationMistake] {
+        servers.compactMap { server in
+            guard let manager = server.manager, let type = database.part(of: manager).types.first else { return nil }
+            return ConfigurationMistake(
+                file: database.file, line: nil, key: "types",
+                problem:
+                    "\(ConfigurationReader.quoted(type.name)) is of manager \(manager.text), whose types come from \(server.url)",
+                remedy: "remove the types of this manager here, or the server in evbd.yaml")
+        }
     }
 
     /// Reads a configuration from the text of a file.
@@ -125,13 +146,16 @@ extension ConfigurationReader {
     private static let keysOfRole: [(role: PortSettings.Role, keys: [String])] = [
         (
             .station,
-            ["edge-relay", "fallback", "gate", "guest-filter", "announce", "allmulticast", "manager-id-placement"]
+            [
+                "edge-relay", "fallback", "gate", "card-switch", "guest-filter", "announce", "allmulticast",
+                "manager-id-placement",
+            ]
         ),
         (.bridge, ["reflective-relay", "vsi-types", "protected-macs", "misbehave"]),
     ]
 
     static let portKeys = [
-        "interface", "role", "dialect", "edge-relay", "fallback", "gate", "guest-filter", "group-ids",
+        "interface", "role", "dialect", "edge-relay", "fallback", "gate", "card-switch", "guest-filter", "group-ids",
         "group-address", "evb", "ecp", "vdp", "manager-id-placement", "reflective-relay", "vsi-types", "protected-macs",
         "misbehave", "announce", "allmulticast", "s-channels",
     ]
@@ -183,6 +207,7 @@ extension ConfigurationReader {
         if let relay: PortSettings.EdgeRelay = choice(entries, path, "edge-relay") { port.edgeRelay = relay }
         if let fallback: PortSettings.Fallback = choice(entries, path, "fallback") { port.fallback = fallback }
         if let gate: PortSettings.Gate = choice(entries, path, "gate") { port.gate = gate }
+        if let follows: PortSettings.CardSwitch = choice(entries, path, "card-switch") { port.cardSwitch = follows }
         if let node = entries["guest-filter"]?.value {
             port.guestFilter = boolean(node, "\(path).guest-filter") ?? true
         }
@@ -203,7 +228,7 @@ extension ConfigurationReader {
         if let node = entries["reflective-relay"]?.value {
             port.reflectiveRelay = boolean(node, "\(path).reflective-relay") ?? true
         }
-        if let node = entries["vsi-types"]?.value { port.vsiTypes = self.path(node, "\(path).vsi-types") }
+        if let node = entries["vsi-types"]?.value { port.vsiTypes = typesSource(node, "\(path).vsi-types") }
         if let node = entries["protected-macs"]?.value {
             port.protectedAddresses = Set(addresses(node, "\(path).protected-macs", Self.machineRemedy))
         }

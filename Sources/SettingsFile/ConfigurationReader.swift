@@ -2,6 +2,7 @@
 //
 // The helpers here know types and ranges; what keys there are is told in Configuration+YAML.swift.
 
+internal import EVBSettings
 internal import TerminalText
 
 /// Collects the mistakes of one file while its tree is read.
@@ -11,6 +12,8 @@ internal import TerminalText
 struct ConfigurationReader {
     let file: String
     private(set) var mistakes: [ConfigurationMistake] = []
+    /// The servers of VSI types so far, by their ID, and the line of each.
+    var typeServers: [String: (server: TypeServer, line: Int)] = [:]
 
     init(file: String, mistakes: [ConfigurationMistake]) {
         self.file = file

@@ -25,13 +25,22 @@ extension VSITypeDatabase {
     }
 
     /// Reads VSI types from the text of a file.
-    package static func parse(_ octets: [UInt8], file: String) throws(ConfigurationMistakes) -> VSITypeDatabase {
+    ///
+    /// - Parameters:
+    ///   - octets: the text.
+    ///   - file: what mistakes call it.
+    ///   - manager: the manager for which the text may speak; nil for all, and for what goes beyond a manager's types.
+    /// - Returns: the types.
+    /// - Throws: every mistake in the text.
+    package static func parse(
+        _ octets: [UInt8], file: String, onlyFor manager: ManagerName? = nil
+    ) throws(ConfigurationMistakes) -> VSITypeDatabase {
         var yaml = YAMLReader(file: file)
         let root = yaml.read(octets)
         var reader = ConfigurationReader(file: file, mistakes: yaml.mistakes)
         var database = VSITypeDatabase(file: file)
         if let root {
-            database = reader.vsiTypes(root)
+            database = reader.vsiTypes(root, onlyFor: manager)
         } else if reader.mistakes.isEmpty {
             reader.note(1, "", "is empty", "give at least types, a list with an entry per VSI type")
         }
@@ -41,10 +50,17 @@ extension VSITypeDatabase {
 }
 
 extension ConfigurationReader {
-    fileprivate mutating func vsiTypes(_ root: YAMLNode) -> VSITypeDatabase {
+    fileprivate mutating func vsiTypes(_ root: YAMLNode, onlyFor only: ManagerName?) -> VSITypeDatabase {
         var database = VSITypeDatabase(file: file)
-        guard let entries = mapping(root, "", keys: ["types", "default-manager", "allow-macs", "protected-macs"]) else {
-            return database
+        let shared = ["default-manager", "allow-macs", "protected-macs"]
+        guard var entries = mapping(root, "", keys: ["types"] + shared) else { return database }
+        if let only {
+            for key in shared {
+                guard let entry = entries.removeValue(forKey: key) else { continue }
+                note(
+                    entry.line, key, "is not for the server of manager \(only.text) to give: it goes for all managers",
+                    "remove it there; give it in a file of this host, by an entry file: of vsi-types in evbd.yaml")
+            }
         }
         if let node = entries["default-manager"]?.value { database.defaultManager = manager(node, "default-manager") }
         if let node = entries["allow-macs"]?.value {
@@ -59,10 +75,21 @@ extension ConfigurationReader {
             return database
         }
         for (index, item) in (list(types.value, "types", of: "VSI types") ?? []).enumerated() {
-            guard let type = vsiType(item, "types[\(index)]") else { continue }
+            guard let type = vsiType(item, "types[\(index)]", onlyFor: only) else { continue }
             add(type, line: item.line, "types[\(index)]", to: &database)
         }
         return database
+    }
+
+    /// The manager of a type that the server of one manager gives.
+    private mutating func own(_ manager: ManagerName?, _ only: ManagerName, _ line: Int, _ path: String) -> ManagerName
+    {
+        if let manager, manager != only {
+            note(
+                line, "\(path).manager", "is \(manager.text), and the server speaks for manager \(only.text) alone",
+                "remove the type there, or give the server without manager: in evbd.yaml if it may speak for all")
+        }
+        return only
     }
 
     /// A type that another shadows is a mistake: nobody could tell which of the two holds.
@@ -96,7 +123,7 @@ extension ConfigurationReader {
         "anti-spoofing", "rate-limit", "ethertypes",
     ]
 
-    private mutating func vsiType(_ node: YAMLNode, _ path: String) -> VSIType? {
+    private mutating func vsiType(_ node: YAMLNode, _ path: String, onlyFor only: ManagerName?) -> VSIType? {
         guard let entries = mapping(node, path, keys: Self.typeKeys) else { return nil }
         guard let typeNode = entries["type"]?.value else {
             note(node.line, "\(path).type", "is missing", "give the VSI type ID, 0 to 16777215")
@@ -105,6 +132,7 @@ extension ConfigurationReader {
         guard let typeID = integer(typeNode, "\(path).type", in: 0...0xFF_FFFF) else { return nil }
         var type = VSIType(name: "", typeID: UInt32(typeID))
         if let node = entries["manager"]?.value { type.manager = manager(node, "\(path).manager") }
+        if let only { type.manager = own(type.manager, only, node.line, path) }
         if let node = entries["version"]?.value { type.versions = versions(node, "\(path).version") }
         if let node = entries["vlans"]?.value { type.vlans = vlans(node, "\(path).vlans") }
         if let node = entries["groups"]?.value { type.groups = groups(node, "\(path).groups") }

@@ -7,6 +7,7 @@ internal import Glibc
 internal import Logging
 internal import SettingsFile
 internal import TerminalText
+internal import TypeCopies
 
 @main
 struct Evbd: ParsableCommand {
@@ -29,6 +30,12 @@ struct Evbd: ParsableCommand {
         name: .customLong("runtime-dir"), help: "The directory for what lives until the next boot.",
         completion: .directory)
     var runtimeDirectory = "/run/evbd"
+
+    @Option(
+        name: .customLong("types-dir"),
+        help: "The folder in which evbd-types leaves VSI types that servers give (vsi-types: https://...).",
+        completion: .directory)
+    var typesDirectory = TypeExchange.standardFolder
 
     @Option(
         help: """
@@ -75,7 +82,8 @@ struct Evbd: ParsableCommand {
         do {
             let daemon = try Daemon(
                 configuration: configuration, configurationPath: configurationPath,
-                runtimeDirectory: runtimeDirectory, logger: logger, log: log, threshold: threshold)
+                runtimeDirectory: runtimeDirectory, typesDirectory: typesDirectory, logger: logger, log: log,
+                threshold: threshold)
             try daemon.run()
         } catch {
             fail("evbd: \(error)", log)

@@ -50,6 +50,7 @@ import VSISamples
             ("Reload", "{\"dryRun\":true}", .reload(ReloadRequest(dryRun: true, endVSIs: false))),
             ("Reload", "{\"endVSIs\":true,\"dryRun\":null}", .reload(ReloadRequest(dryRun: false, endVSIs: true))),
             ("GetConfiguration", "{\"defaults\":true}", .getConfiguration(GetConfigurationRequest(defaults: true))),
+            ("FetchTypes", "{}", .fetchTypes),
             ("GetLogLevel", "{}", .getLogLevel),
             ("SetLogLevel", "{\"level\":\"debug\"}", .setLogLevel(SetLogLevelRequest(level: "debug"))),
             ("SetLogLevel", "{\"level\":null}", .setLogLevel(SetLogLevelRequest(level: nil))),

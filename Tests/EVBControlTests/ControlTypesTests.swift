@@ -33,7 +33,7 @@ import Testing
     @Test func keysAreThoseOfTheInterface() throws {
         #expect(
             keys(try json(Samples.status))
-                == "{daemon{pid,uptimeSeconds,version},notes,ports[{\(Self.portKeys)}],problems}")
+                == "{daemon{pid,uptimeSeconds,version},notes,ports[{\(Self.portKeys)}],problems,typeServers}")
         #expect(
             keys(try json(Samples.fullVSI))
                 == "{filters[{group,mac,pcp,vlan}],label=null,link{kind,mode,name},managerID,port,reason,"
@@ -233,7 +233,7 @@ import Testing
         .noAnswer(port: "eth0", vsiID: "x", waitedMilliseconds: 1500), .noBridge(port: "eth0", vsiID: nil),
         .noBridge(port: "eth0", vsiID: "x"), .linkFailed(port: "eth0", vsiID: "x", link: "vm1", cause: "EEXIST"),
         .busy(limit: "VSIs"), .readOnly(method: "Associate"),
-        .notPermitted(method: "SetLogLevel"),
+        .notPermitted(method: "SetLogLevel"), .typesNotFetched,
     ]
 
     @Test(arguments: failures) func errorsGoThereAndBack(_ failure: ControlError.Failure) {

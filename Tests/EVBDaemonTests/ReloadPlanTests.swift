@@ -20,7 +20,7 @@ import Testing
         let bridge = Self.port("c") { $0.role = .bridge }
         let typed = Self.port("d") {
             $0.role = .bridge
-            $0.vsiTypes = "/types"
+            $0.vsiTypes = VSITypesSource(file: "/types")
         }
         let plan = ReloadPlan(
             from: [
@@ -92,7 +92,9 @@ import Testing
                 ports.append(
                     Self.port(name) {
                         if Bool.random(using: &random) { $0.role = .bridge }
-                        if $0.role == .bridge, Bool.random(using: &random) { $0.vsiTypes = "/types" }
+                        if $0.role == .bridge, Bool.random(using: &random) {
+                            $0.vsiTypes = VSITypesSource(file: "/types")
+                        }
                         $0.ecp.retries = Int.random(in: 0...7, using: &random)
                     })
             }

@@ -44,7 +44,7 @@ umount -l /former
 # Building the index of all manual pages takes longer than all else.
 rm -f /var/lib/man-db/auto-update
 rm -rf /usr/sbin/policy-rc.d /etc/evbd /lib/systemd/system/*.wants /etc/systemd/system/*
-for package in evbd-snmp evbd; do
+for package in evbd-types evbd-snmp evbd; do
   if dpkg-query -W "$package" >/dev/null 2>&1; then dpkg --purge "$package" >/dev/null 2>&1; fi
 done
 for target in sysinit basic shutdown network-pre multi-user; do
@@ -214,6 +214,27 @@ def test_OPS_113_evbd_snmp_is_installed_upgraded_removed_and_purged(cable, packa
     assert debian.main_process("evbd") == evbd and debian("getent", "passwd", "evbd").stdout
 
 
+def test_OVL_526_evbd_types_is_installed_removed_and_purged(cable, package):
+    """It starts nothing, runs as a user of its own, and leaves copies until it is purged."""
+    require_systemd()
+    helper, = package.path.parent.glob(package.path.name.replace("evbd_", "evbd-types_"))
+    debian = Debian(cable, package.path, helper)
+    debian.dpkg("-i", f"/tmp/{package.path.name}", f"/tmp/{helper.name}")
+    assert debian("systemctl", "is-enabled", "evbd-types", check=False).stdout.strip() == "disabled"
+    assert debian.is_active("evbd-types") == "inactive"
+    debian("systemctl", "enable", "--now", "evbd-types")
+    eventually(lambda: debian.is_active("evbd-types") == "active", 10, "evbd-types runs")
+    folder = ("stat", "-c", "%U %a", "/var/lib/evbd-types")
+    eventually(lambda: debian(*folder, check=False).stdout.strip() == "evbd-types 755", 10, "its folder is there")
+    debian.dpkg("--remove", "evbd-types")
+    assert debian.is_active("evbd-types") in ("inactive", "unknown") and debian(*folder).returncode == 0
+    assert debian("getent", "passwd", "evbd-types").returncode == 0
+    debian.dpkg("--purge", "evbd-types")
+    assert debian(*folder, check=False).returncode != 0
+    for database in ("passwd", "group"):
+        assert debian("getent", database, "evbd-types", check=False).returncode == 2
+
+
 # What a shell offers behind `evbctl vs`, by the files of the package.
 OFFERED = {
     "bash": "source /usr/share/bash-completion/completions/evbctl; COMP_LINE='evbctl vs' COMP_POINT=9 COMP_WORDS=(evbctl vs) COMP_CWORD=1; "
@@ -226,9 +247,10 @@ OFFERED = {
 def test_OPS_114_the_tools_of_this_debian_take_what_the_packages_have(cable, package, tmp_path):
     """Units, interface, pages, completion, catalog, alert rules and dissector. All tools have to be there in another Debian that is named."""
     require_systemd()
-    subagent, = package.path.parent.glob(package.path.name.replace("evbd_", "evbd-snmp_"))
-    debian = Debian(cable, package.path, subagent)
-    debian.dpkg("-i", f"/tmp/{package.path.name}", f"/tmp/{subagent.name}")
+    others = [path for name in ("evbd-snmp_", "evbd-types_") for path in package.path.parent.glob(package.path.name.replace("evbd_", name))]
+    assert len(others) == 2, others
+    debian = Debian(cable, package.path, *others)
+    debian.dpkg("-i", f"/tmp/{package.path.name}", *(f"/tmp/{path.name}" for path in others))
     tried = []
 
     def tried_by(tool):
@@ -238,7 +260,7 @@ def test_OPS_114_the_tools_of_this_debian_take_what_the_packages_have(cable, pac
             tried.append(tool)
         return there
 
-    units = ("evbd.service", "evbd-metrics.socket", "evbd-metrics@.service", "evbd-snmp.service")
+    units = ("evbd.service", "evbd-metrics.socket", "evbd-metrics@.service", "evbd-snmp.service", "evbd-types.service")
     if tried_by("systemd-analyze"):
         # Their manual pages too, where there is man.
         said = debian("systemd-analyze", "verify", *units, check=False)
@@ -247,7 +269,7 @@ def test_OPS_114_the_tools_of_this_debian_take_what_the_packages_have(cable, pac
     if tried_by("varlinkctl"):
         debian("varlinkctl", "validate-idl", "/usr/share/evbd/io.evbd.varlink")
     if tried_by("man"):
-        for page in ("1 evbctl", "8 evbd", "8 evbd-snmp", "5 evbd.yaml", "5 evbd-vsi-types.yaml"):
+        for page in ("1 evbctl", "8 evbd", "8 evbd-snmp", "8 evbd-types", "5 evbd.yaml", "5 evbd-vsi-types.yaml"):
             said = debian("env", "LC_ALL=C.UTF-8", "MANWIDTH=80", "man", "--warnings", "-P", "cat", *page.split())
             assert not said.stderr and "SEE ALSO" in said.stdout, said
     for shell, line in OFFERED.items():

@@ -171,6 +171,23 @@ def test_OPS_717_evbd_snmp_is_a_package_of_its_own(package):
         assert line in text, line
 
 
+def test_OVL_522_evbd_types_is_a_package_of_its_own(package):
+    """evbd's has nothing of it, and no program of evbd's is linked to libcurl; its own has program, page, unit, user and example."""
+    here, there = ({str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()} for root in (package.root, package.types))
+    assert not [name for name in here if "evbd-types" in name and not name.startswith("usr/share/doc/evbd/Documentation/")]
+    for name in ("usr/sbin/evbd-types", "usr/lib/systemd/system/evbd-types.service", "usr/lib/sysusers.d/evbd-types.conf",
+                 "usr/share/man/man8/evbd-types.8.gz", "usr/share/doc/evbd-types/types-server.md", "usr/share/bash-completion/completions/evbd-types"):
+        assert name in there or f"{name}.gz" in there, f"{name} is missing of {sorted(there)}"
+    for path in PROGRAMS.values():
+        assert "curl" not in say("readelf", "--wide", "--dynamic", package.root / path).stdout, path
+    dynamic = say("readelf", "--wide", "--dynamic", package.types / "usr/sbin/evbd-types").stdout
+    assert re.search(r"\(FLAGS_1\) .*NOW.*PIE", dynamic) and "libcurl.so.4" in dynamic, dynamic
+    text = page(SimpleNamespace(root=package.types), "evbd-types.8")
+    for argument in json.loads(say(package.types / "usr/sbin/evbd-types", "--experimental-dump-help").stdout)["command"]["arguments"]:
+        for option in argument.get("names", []):
+            assert ("-" if option["kind"] == "short" else "--") + option["name"] in text, option
+
+
 def test_OPS_111_unit_and_page_name_the_same_paths():
     """The paths in the first lines of what Packaging/systemd has are those to which Documentation/operation.md installs them."""
     readme = (REPOSITORY / "Documentation/operation.md").read_text()

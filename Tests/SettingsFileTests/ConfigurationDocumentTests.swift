@@ -26,7 +26,7 @@ import Testing
         var bridge = PortSettings(interface: "port0")
         bridge.role = .bridge
         bridge.reflectiveRelay = false
-        bridge.vsiTypes = "/etc/types.yaml"
+        bridge.vsiTypes = VSITypesSource(file: "/etc/types.yaml")
         bridge.protectedAddresses = Set(["02:00:00:00:00:01", "02:00:00:00:00:02"].compactMap { MACAddress($0) })
         bridge.misbehave = Misbehaviour(
             refuse: .reserved, hard: true, keep: true, refuseCount: 2, vsiID: "mac:52:54:00:00:c7:3e", delay: 5,

@@ -154,7 +154,7 @@ private func parse(_ text: String) throws -> DaemonSettings {
             """
         let ports = try parse(text).ports
         #expect(ports.map(\.role) == [.bridge, .station])
-        #expect(!ports[0].reflectiveRelay && ports[0].vsiTypes == "/etc/types.yaml")
+        #expect(!ports[0].reflectiveRelay && ports[0].vsiTypes == VSITypesSource(file: "/etc/types.yaml"))
         #expect(ports[0].protectedAddresses.map(\.description) == ["02:00:00:00:00:01"])
         #expect(ports[1].protectedAddresses.isEmpty)
         #expect(ports[1].fallback == .hold)

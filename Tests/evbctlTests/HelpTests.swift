@@ -18,7 +18,8 @@ import Testing
         ("vsi-deassociate", VSIDeassociate.self), ("vsi-retry", VSIRetry.self), ("why", Why.self),
         ("drain", Drain.self), ("probe", Probe.self), ("monitor", Monitor.self), ("stats", Stats.self),
         ("metrics", MetricsCommand.self), ("reload", Reload.self), ("config", Config.self),
-        ("config-show", ConfigShow.self), ("log-level", LogLevel.self), ("import", Import.self),
+        ("config-show", ConfigShow.self), ("log-level", LogLevel.self), ("types", Types.self),
+        ("types-list", Types.List.self), ("types-fetch", Types.Fetch.self), ("import", Import.self),
         ("hook", Hook.self), ("hook-oci", HookOCI.self), ("varlink", Varlink.self), ("version", Version.self),
     ]
 

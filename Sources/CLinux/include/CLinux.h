@@ -18,6 +18,7 @@
 #include <linux/netlink.h>   // sockaddr_nl, nlmsghdr
 #include <sys/epoll.h>       // the event loop
 #include <sys/eventfd.h>     // waking the loop from the kernel worker
+#include <sys/inotify.h>     // files that another program puts in place
 #include <sys/signalfd.h>    // signals as readable events
 #include <sys/timerfd.h>     // one absolute deadline
 

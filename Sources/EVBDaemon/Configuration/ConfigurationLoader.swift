@@ -12,6 +12,8 @@ final class ConfigurationLoader {
     let path: String
     private let loop: EventLoop
     private let logger: Logger
+    /// Gives what adds to the settings of the file, on a thread of its own.
+    private let complete: () -> @Sendable (DaemonSettings) -> DaemonSettings
     /// The file is being read.
     private var reading: BackgroundTask<Reading>?
     private struct Waiter {
@@ -24,8 +26,12 @@ final class ConfigurationLoader {
     /// Those who came while it was being read already: the file may have changed since that began.
     private var late: [Waiter] = []
 
-    init(path: String, loop: EventLoop, logger: Logger) {
+    init(
+        path: String, loop: EventLoop, logger: Logger,
+        complete: @escaping () -> @Sendable (DaemonSettings) -> DaemonSettings
+    ) {
         self.path = path
+        self.complete = complete
         self.loop = loop
         self.logger = logger
     }
@@ -43,9 +49,9 @@ final class ConfigurationLoader {
     }
 
     private func read() {
-        let path = path
+        let (path, complete) = (path, complete())
         let work: @Sendable () -> Reading = {
-            Result { () throws(ConfigurationMistakes) in try DaemonSettings.load(path) }
+            Result { () throws(ConfigurationMistakes) in complete(try DaemonSettings.load(path)) }
         }
         do {
             reading = try BackgroundTask(on: loop, work) { [weak self] in self?.loaded($0) }

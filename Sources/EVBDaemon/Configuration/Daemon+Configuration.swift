@@ -25,8 +25,9 @@ extension Daemon {
     }
 
     private static func differences(_ inForce: DaemonSettings, _ file: DaemonSettings) -> [ConfigurationDifference] {
-        let paths = Set(inForce.vsiTypes.keys).intersection(file.vsiTypes.keys).sorted()
-        let types = paths.filter { inForce.vsiTypes[$0] != file.vsiTypes[$0] }.map {
+        let sources = Set(inForce.vsiTypes.keys).intersection(file.vsiTypes.keys)
+        let differing = sources.filter { inForce.vsiTypes[$0] != file.vsiTypes[$0] }.map(\.description).sorted()
+        let types = differing.map {
             ConfigurationDifference(key: $0, inForce: "VSI types as they were read", file: "other VSI types")
         }
         return ConfigurationDifference.between(

@@ -81,6 +81,7 @@ package final class EdgeRelay {
     /// The host's Open vSwitch, if there is to be one.
     package let openVSwitch: OpenVSwitch?
     var taps: SwitchTaps?
+    package let cardSwitch: CardSwitch
     /// The first that serves a link's origin has the link.
     var backends: [any LinkBackend]
     package let portName: String
@@ -139,8 +140,11 @@ package final class EdgeRelay {
         let links = HostLinks(
             programmer: programmer, table: table, filter: filter, gate: gate, guests: guests, portName: portName,
             isPort: isPort, logger: logger)
+        let cardSwitch = CardSwitch(
+            programmer: programmer, table: table, portName: portName, policy: policy, timers: timers, logger: logger)
         let functions = VirtualFunctions(
-            programmer: programmer, portName: portName, portIndex: { table[portName]?.index })
+            programmer: programmer, portName: portName, portIndex: { table[portName]?.index }, cardSwitch: cardSwitch)
+        self.cardSwitch = cardSwitch
         self.links = links
         backends = [functions, links]
         links.holder = { [weak self] in self?.machine.holder(of: $0) }
@@ -160,6 +164,7 @@ package final class EdgeRelay {
         self.policy = policy
         guests.setOn(policy.filtersGuests)
         gate.apply(policy)
+        cardSwitch.apply(policy)
         // A function says for itself what it does.
         let links = machine.slots.values.count { $0.actual.ownership?.isAssigned != true }
         if links > 0, policy.mode != former.mode || policy.isHeld != former.isHeld {
@@ -256,6 +261,7 @@ package final class EdgeRelay {
         guests.portChanged()
         gate.follow()
         unseen.look()
+        cardSwitch.portChanged()
         links.raiseVLANs()
         perform(machine.observe(.port, self))
     }

@@ -11,6 +11,8 @@ package struct RelayPolicy: Equatable {
     package var fallback: PortSettings.Fallback
     /// What keeps the frames of a VSI that is not associated from the wire.
     package var gate: PortSettings.Gate
+    /// Whether the switch inside of the card follows.
+    var cardSwitch: PortSettings.CardSwitch
     /// Whether machines are kept from LLDP and ECP.
     var filtersGuests: Bool
     /// The group address beyond the standards' at which switch and host speak; nil is none.
@@ -22,6 +24,7 @@ package struct RelayPolicy: Equatable {
         edgeRelay = configuration.edgeRelay
         fallback = configuration.fallback
         gate = configuration.gate
+        cardSwitch = configuration.cardSwitch
         filtersGuests = configuration.guestFilter
         groupAddress = configuration.groupAddress.map { HardwareAddress($0.rawValue) }
         self.isReflected = isReflected

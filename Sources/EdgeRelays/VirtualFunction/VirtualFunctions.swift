@@ -43,12 +43,17 @@ package final class VirtualFunctions: LinkBackend {
     private let programmer: KernelQueue
     private let portName: String
     private let portIndex: () -> Int32?
+    private let cardSwitch: CardSwitch
+    /// The functions that are VSIs'.
+    private var used: Set<UInt32> = []
 
     /// - Parameters:
     ///   - programmer: Sets the functions.
     ///   - portName: The physical function.
     ///   - portIndex: Its index, while it is there.
-    init(programmer: KernelQueue, portName: String, portIndex: @escaping () -> Int32?) {
+    ///   - cardSwitch: What relays between the functions.
+    init(programmer: KernelQueue, portName: String, portIndex: @escaping () -> Int32?, cardSwitch: CardSwitch) {
+        self.cardSwitch = cardSwitch
         self.programmer = programmer
         self.portName = portName
         self.portIndex = portIndex
@@ -92,7 +97,15 @@ package final class VirtualFunctions: LinkBackend {
 
     package func begin(_ vsiID: VSIID, _ operation: LinkOperation, completion: @escaping (LinkResult) -> Void) {
         switch operation {
-        case .adjust(let number, let settings), .reset(let number, let settings): set(number, settings, completion)
+        case .adjust(let number, let settings):
+            used.insert(number)
+            // In the queue before the function, so that it passes nothing in another mode.
+            cardSwitch.use(true)
+            set(number, settings, completion)
+        case .reset(let number, let settings):
+            used.remove(number)
+            set(number, settings, completion)
+            cardSwitch.use(!used.isEmpty)
         default: completion(.failed(LinkFailure(.other, "\(operation): a virtual function has no such operation")))
         }
     }

@@ -35,6 +35,7 @@ struct MetricFamily: Equatable {
     }
 
     private static let portLabels = ["port", "role"]
+    private static let serverLabels = ["manager", "url"]
     private static let vsiLabels = portLabels + ["vsi"]
 
     // MARK: The daemon
@@ -58,6 +59,17 @@ struct MetricFamily: Equatable {
         unit: "seconds")
     static let longestTurn = MetricFamily(
         "evbd_loop_longest_turn_seconds", .gauge, "The longest turn of the loop since evbd started", unit: "seconds")
+
+    static let typesFetched = MetricFamily(
+        "evbd_vsi_types_fetched_seconds", .gauge,
+        "When the VSI types in force of a server were fetched, since 1970 in UTC", unit: "seconds", labels: serverLabels
+    )
+    static let typesAge = MetricFamily(
+        "evbd_vsi_types_age_seconds", .gauge, "How long ago a server of VSI types last gave or confirmed them",
+        unit: "seconds", labels: serverLabels)
+    static let types = MetricFamily(
+        "evbd_vsi_types", .gauge, "VSI types that are in force of a server, 0 where it has given none yet",
+        labels: serverLabels)
 
     // MARK: Ports
 
@@ -129,7 +141,8 @@ struct MetricFamily: Equatable {
 
     private static let fixed = [
         build, problem, up, peer, relayRequested, relayGranted, vsis, association, roundTrip, droppedFrames,
-        droppedOctets, turn, longestTurn, resident, virtual, descriptors, descriptorsMax, computed, started,
+        droppedOctets, types, typesAge, typesFetched, turn, longestTurn, resident, virtual, descriptors, descriptorsMax,
+        computed, started,
     ]
 
     /// All that there are, in the order in which they are printed.

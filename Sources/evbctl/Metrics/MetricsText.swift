@@ -57,6 +57,21 @@ struct MetricsText {
         gauge(.descriptorsMax, "\(process.descriptorsMax)")
         gauge(.computed, Self.seconds(process.computedMicroseconds))
         gauge(.started, Self.decimal(process.startedMilliseconds, places: 3))
+        add(daemon.typeServers)
+    }
+
+    private mutating func add(_ servers: [TypeServerStatus]) {
+        let families: [(MetricFamily, (TypeServerStatus) -> String?)] = [
+            (.types, { "\($0.types ?? 0)" }), (.typesAge, { $0.ageSeconds.map(String.init) }),
+            (.typesFetched, { $0.fetchedMilliseconds.map { Self.decimal($0, places: 3) } }),
+        ]
+        for (family, value) in families {
+            head(family)
+            for server in servers {
+                guard let value = value(server) else { continue }
+                sample(family.sampleName, [("manager", server.managerID ?? ""), ("url", server.url)], value)
+            }
+        }
     }
 
     /// Kinds that are known are there with 0 too: a series that comes and goes is no good for an alert.

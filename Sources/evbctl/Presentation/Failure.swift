@@ -73,7 +73,7 @@ struct Failure: Error, Equatable {
                 case .invalidArgument: Status.usage
                 case .readOnly, .notPermitted: Status.noPermission
                 case .noSuchPort, .noSuchVSI, .refused, .linkFailed, .busy, .invalidConfiguration, .endsVSIs,
-                    .nothingToRetry:
+                    .nothingToRetry, .typesNotFetched:
                     Status.refused
                 }
         case .misunderstood(let error, let detail):

@@ -18,7 +18,14 @@ struct Presenter {
         // A problem of the daemon stands among the notes too, for those who read these alone.
         let notes = report.notes.filter { note in !report.problems.contains { $0.message == note.message } }
         let lines = problems(report.problems) + notes.map(note)
-        return ([head, ports(report.ports, view)] + lines).joined(separator: "\n\n")
+        // Their problems are among the others.
+        let servers = report.typeServers.map {
+            var server = $0
+            server.problem = nil
+            return server
+        }
+        let types = servers.isEmpty ? [] : [typeServers(servers)]
+        return ([head, ports(report.ports, view)] + types + lines).joined(separator: "\n\n")
     }
 
     /// A line for each problem, with its port where that is not known from the place.

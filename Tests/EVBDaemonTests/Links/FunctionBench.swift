@@ -20,6 +20,9 @@ final class FunctionBench {
             /// Whether the card refuses the request of that number for that function.
             var refuses: @Sendable (_ function: UInt32, _ number: Int) -> Bool = { _, _ in false }
             var counts: [UInt32: Int] = [:]
+            /// How its switch was told to relay, and before how many settings of functions.
+            var modes: [(mode: CardSwitchMode, before: Int)] = []
+            var modeFailure: NetlinkError?
             /// Links of the host, which it sets up and down.
             var links: [Int32: Link] = [:]
         }
@@ -45,6 +48,11 @@ final class FunctionBench {
                     state.links[index]?.isUp = isUp
                     return .success(state.links[index])
                 }
+            case .setCardSwitch(_, let mode):
+                return state.withLock { state in
+                    state.modes.append((mode, state.settings.count))
+                    return state.modeFailure.map { .failure($0) } ?? .success(nil)
+                }
             default: return set(command)
             }
         }
@@ -69,6 +77,14 @@ final class FunctionBench {
                 defer { state.settings = [] }
                 return state.settings
             }
+        }
+    }
+
+    /// How the card was told to relay since the last call.
+    func takeModes() -> [CardSwitchMode] {
+        card.state.withLock { state in
+            defer { state.modes = [] }
+            return state.modes.map(\.mode)
         }
     }
 
@@ -150,6 +166,13 @@ final class FunctionBench {
 
     /// Runs the loop until `start` has called back what it is given, and tells whether that went well.
     func isDone(_ start: (@escaping EdgeRelay.Completion) -> Void) throws -> Bool { try finish(start) == nil }
+
+    /// Runs the loop for a time: for what waits on purpose.
+    func pass(milliseconds: UInt64) throws {
+        let timer = timers.timer { [loop] in loop.stop() }
+        timer.set(timers.now + .milliseconds(milliseconds))
+        try loop.run()
+    }
 
     /// Runs the loop until the worker has done all, and what came of that.
     func settle(_ change: () -> Void = {}) throws {

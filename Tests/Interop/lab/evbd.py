@@ -77,7 +77,7 @@ class Evbd:
 
     def launch(self):
         """Starts the process and waits for nothing."""
-        command = [binary("evbd"), "--config", self.config_file, "--runtime-dir", self.directory]
+        command = [binary("evbd"), "--config", self.config_file, "--runtime-dir", self.directory, "--types-dir", self.directory / "type-copies"]
         if self.power:
             command = self.power.command(self, *command)
         self.process = self.lab.start(self.name, self.namespace.command(*command), self.environment)
