@@ -54,6 +54,9 @@ public final class BridgePorts {
         return bridge.kind == "bridge" ? bridge : nil
     }
 
+    /// A link; nil where there is none.
+    public func link(index: Int32) throws(NetlinkError) -> Link? { try links.link(index: index) }
+
     /// The ports of a bridge.
     ///
     /// - Parameters:

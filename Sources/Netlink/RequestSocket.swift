@@ -71,6 +71,21 @@ struct LinkMessage: ~Copyable {
         nlmsg_append(pointer, &entry, MemoryLayout<ndmsg>.size, Int32(NLMSG_ALIGNTO))
     }
 
+    /// Starts a request about the VNIs of a VXLAN device.
+    ///
+    /// - Parameters:
+    ///   - tunnelType: RTM_NEWTUNNEL and the like.
+    ///   - flags: NLM_F_*; libnl adds NLM_F_REQUEST and NLM_F_ACK.
+    ///   - index: The device.
+    init(tunnelType: Int, flags: Int32 = 0, index: Int32) {
+        guard let pointer = nlmsg_alloc_simple(Int32(tunnelType), flags) else {
+            preconditionFailure("out of memory")
+        }
+        self.pointer = pointer
+        var header = (family: UInt8(AF_BRIDGE), flags: UInt8(0), reserved: UInt16(0), index: index)
+        nlmsg_append(pointer, &header, 8, Int32(NLMSG_ALIGNTO))
+    }
+
     /// Starts a request about a queueing discipline or a filter of a link.
     ///
     /// - Parameters:
