@@ -437,6 +437,9 @@ package final class BridgePortController: BridgePortControl {
         onNews?(PortNews(kind: .notice, message: text))
     }
 
+    /// Something else is wrong with what the port needs beside itself.
+    package func problemsChanged() { watch.changed() }
+
     /// Tells something that an operator should know.
     func warn(_ text: String, alert: LogAlert? = nil) {
         log(.warning, text, alert: alert)

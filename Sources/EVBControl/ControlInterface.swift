@@ -132,9 +132,10 @@ public enum ControlInterface {
         # another address), misaddressed-ecp (to another address), ecp-unacknowledged, vdp-unanswered, relay-refused,
         # reflects-unasked (the bridge reflects frames to a VEB), reflects-into-bridge (it reflects them into the
         # Linux bridge or Open vSwitch of the port), bridge-overloaded, vsi-refused, limit-reached, relay-not-offered,
-        # no-spanning-tree (the Linux bridge hands LLDP and ECP on), vsi-contest (stations on two ports keep one VSI
-        # alive), address-conflict (the VSI asks for an address that another VSI holds), bond-member, no-8021q,
-        # unfiltered-machines, unmanaged-addresses, store-failing, libvirt-port, cdcp (what a neighbour says of
+        # no-spanning-tree (the Linux bridge hands LLDP and ECP on), overlay (the VXLAN device does not carry VSIs'
+        # networks), overlay-mtu (frames are too long for it), vsi-contest (stations on two ports keep one VSI alive),
+        # address-conflict (the VSI asks for an address that another VSI holds), bond-member, no-8021q, unfiltered-machines,
+        # unmanaged-addresses, store-failing, libvirt-port, cdcp (what a neighbour says of
         # S-channels), reload. There may be more kinds in later versions.
         type Problem (
           kind: string,
@@ -313,8 +314,12 @@ public enum ControlInterface {
           warnings: []Warning,
           label: ?string,
           requestedLink: ?Link,
-          retryInMilliseconds: ?int
+          retryInMilliseconds: ?int,
+          networks: []Network
         )
+
+        # The VNI of a VLAN of a VSI, at a bridge.
+        type Network (vlan: int, vni: int)
 
         # What a VSI's machine will notice. kind: hears-itself (the bridge reflects, and the mode of the link gives the machine
         # its own broadcasts back) or unreachable-addresses (the link takes frames for some addresses of the filter only).

@@ -167,6 +167,7 @@ package final class Daemon {
         types.onRevoked = { [weak self] vsiID, port, reason in
             self?.bridgePort(port)?.revoke(vsiID, because: reason)
         }
+        types.onOverlay = { [weak self] port in self?.bridgePort(port)?.problemsChanged() }
         types.onNotice = { [weak self] text, port in self?.bridgePort(port)?.notice(text) }
         registry.onRevoked = { [weak self] vsiID, port, obstacle in
             self?.bridgePort(port)?.revoke(vsiID, because: "\(obstacle)")

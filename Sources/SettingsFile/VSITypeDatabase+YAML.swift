@@ -41,9 +41,11 @@ extension VSITypeDatabase {
 }
 
 extension ConfigurationReader {
+    private static let databaseKeys = ["types", "overlay", "default-manager", "allow-macs", "protected-macs"]
+
     fileprivate mutating func vsiTypes(_ root: YAMLNode) -> VSITypeDatabase {
         var database = VSITypeDatabase(file: file)
-        guard let entries = mapping(root, "", keys: ["types", "default-manager", "allow-macs", "protected-macs"]) else {
+        guard let entries = mapping(root, "", keys: Self.databaseKeys) else {
             return database
         }
         if let node = entries["default-manager"]?.value { database.defaultManager = manager(node, "default-manager") }
@@ -54,6 +56,7 @@ extension ConfigurationReader {
         if let node = entries["protected-macs"]?.value {
             database.protectedAddresses = Set(addresses(node, "protected-macs", Self.machineRemedy))
         }
+        if let node = entries["overlay"]?.value { database.overlay = overlay(node, "overlay") }
         guard let types = entries["types"] else {
             note(root.line, "types", "is missing", "give a list with an entry per VSI type")
             return database
@@ -62,6 +65,7 @@ extension ConfigurationReader {
             guard let type = vsiType(item, "types[\(index)]") else { continue }
             add(type, line: item.line, "types[\(index)]", to: &database)
         }
+        checkNetworks(entries["types"], &database)
         return database
     }
 
@@ -204,7 +208,7 @@ extension ConfigurationReader {
         for (index, item) in items.enumerated() {
             let place = "\(path)[\(index)]"
             let vlan: VSIType.VLAN?
-            if case .mapping = item.content, let entries = mapping(item, place, keys: ["vlan", "pcp"]) {
+            if case .mapping = item.content, let entries = mapping(item, place, keys: ["vlan", "pcp", "vni"]) {
                 vlan = self.vlan(entries, line: item.line, place)
             } else {
                 vlan = integer(item, place, in: Self.vlanRange).map { VSIType.VLAN(vid: UInt16($0)) }
@@ -226,14 +230,15 @@ extension ConfigurationReader {
         }
         guard let vid = integer(node, "\(path).vlan", in: Self.vlanRange) else { return nil }
         let pcp = entries["pcp"].flatMap { integer($0.value, "\(path).pcp", in: 0...7) }
-        return VSIType.VLAN(vid: UInt16(vid), pcp: pcp.map { UInt8($0) })
+        let vni = entries["vni"].flatMap { integer($0.value, "\(path).vni", in: Self.vniRange) }
+        return VSIType.VLAN(vid: UInt16(vid), pcp: pcp.map { UInt8($0) }, vni: vni.map { UInt32($0) })
     }
 
     private mutating func groups(_ node: YAMLNode, _ path: String) -> [UInt32: VSIType.VLAN] {
         var groups: [UInt32: VSIType.VLAN] = [:]
         for (index, item) in (list(node, path, of: "groups") ?? []).enumerated() {
             let place = "\(path)[\(index)]"
-            guard let entries = mapping(item, place, keys: ["group", "vlan", "pcp"]) else { continue }
+            guard let entries = mapping(item, place, keys: ["group", "vlan", "pcp", "vni"]) else { continue }
             guard let node = entries["group"]?.value else {
                 note(item.line, "\(place).group", "is missing", "give the group ID, 0 to 4294967295")
                 continue

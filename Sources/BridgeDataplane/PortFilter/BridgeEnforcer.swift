@@ -1,6 +1,6 @@
 // Puts what bridge ports have granted into force in the kernel. Everything here runs on the kernel worker's thread.
 
-internal import EVBSettings
+package import EVBSettings
 package import EVBWire
 internal import Glibc
 internal import LinuxSystem
@@ -73,6 +73,12 @@ package final class BridgeEnforcer {
         var foreign: Set<Imposition> = []
         /// Claims on what only frames can tell: without them the port may be one that learns nothing.
         var learners: Set<ClaimToken> = []
+        /// What is set of the VXLAN device: its name, or nil for the one of the bridge that can carry the VNI.
+        var overlayDevice: String?
+        /// The VXLAN device that has what is evbd's for VSIs here.
+        var tunnelDevice: String?
+        /// Whether VSIs here may have virtual networks.
+        var hasOverlay = false
 
         package init(rules: PortRules) { self.rules = rules }
 
@@ -82,8 +88,11 @@ package final class BridgeEnforcer {
         func isHolding(_ item: Imposition) -> Bool { actual[item] != nil && !foreign.contains(item) }
 
         /// 0 where there is no such interface now.
-        package var index: Int32 { Int32(bitPattern: if_nametoindex(rules.port)) }
+        package var index: Int32 { BridgeEnforcer.index(of: rules.port) }
     }
+
+    /// The index of an interface; 0 where there is none of that name.
+    static func index(of name: String) -> Int32 { Int32(bitPattern: if_nametoindex(name)) }
 
     /// Commands of one transaction, where there are many.
     static let commandsMax = 1000
@@ -94,7 +103,12 @@ package final class BridgeEnforcer {
     /// Addresses that the present change has taken from where the bridge had learned them.
     package var displaced: [MACAddress: Int32] = [:]
     /// What was looked up in the present operation, by port.
-    var fabrics: [String: Fabric] = [:]
+    var fabrics: [String: Fabric] = [:] { didSet { if fabrics.isEmpty { carriers = [:] } } }
+    /// What was read of VXLAN devices in the present operation.
+    var carriers: [Int32: Carrier] = [:]
+    /// What ports that are not taken over yet have at VXLAN devices.
+    var spared: Set<Imposition> = []
+    private var tunnels: Tunnels?
     private var session: NftablesSession?
     private var bridgePorts: BridgePorts?
 
@@ -116,6 +130,7 @@ package final class BridgeEnforcer {
         let port = Port(rules: rules)
         let inherited = try listed(rules)
         port.actual = inherited
+        port.tunnelDevice = PortRules.overlayDevice(in: try list(rules.overlayListing))
         if !inherited.isEmpty { port.claims.set(.inherited, inherited) }
         ports[name] = port
         for (_, value) in inherited { countChain(value, by: 1) }
@@ -179,10 +194,23 @@ package final class BridgeEnforcer {
     package func removeLeftovers(keeping names: Set<String>) {
         // Without the table there is nothing to remove.
         guard let listing = try? list(PortRules.portsListing) else { return }
+        spareNetworks(of: names.intersection(PortRules.ports(in: listing)))
+        defer { spared = [] }
         for name in PortRules.ports(in: listing) where !names.contains(name) {
             guard (try? attach(name)) != nil else { continue }
             try? detach(name)
         }
+    }
+
+    /// Takes over what is set of the VXLAN network behind a port.
+    ///
+    /// - Returns: What is wrong with it.
+    package func setOverlay(_ name: String, _ overlay: OverlaySettings?) -> [OverlayProblem] {
+        fabrics = [:]
+        ports[name]?.hasOverlay = overlay != nil
+        // What cannot be moved is found by the next comparison.
+        if let overlay { try? followOverlay(overlay.device, name) }
+        return overlayProblems(of: name)
     }
 
     // MARK: Claims
@@ -226,6 +254,7 @@ package final class BridgeEnforcer {
                 do {
                     let bridge = try bridge.get()
                     let items = try frames.impositions(at: bridge)
+                    if !frames.networks.isEmpty { try followOverlay(frames.overlayDevice, name) }
                     if !bridge.filtersVLANs, frames.entries.contains(where: { $0.vid != 0 }) {
                         outcome.ignoresVLANs = true
                     }
@@ -361,6 +390,18 @@ package final class BridgeEnforcer {
         let session = try NftablesSession()
         self.session = session
         return session
+    }
+
+    /// Asks for VNIs and their mappings, or has them changed.
+    func overlay<Value>(_ body: (Tunnels) throws -> Value) throws(EnforcementError) -> Value {
+        do {
+            let opened: Tunnels
+            if let tunnels { opened = tunnels } else { opened = try Tunnels() }
+            tunnels = opened
+            return try body(opened)
+        } catch {
+            throw EnforcementError(description: "\(error)")
+        }
     }
 
     /// Asks the bridge something, or has it change something.

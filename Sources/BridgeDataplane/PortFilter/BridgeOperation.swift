@@ -1,4 +1,5 @@
 internal import Dataplane
+package import EVBSettings
 
 /// What is to be put into force at bridge ports.
 package enum BridgeOperation: KernelOperation {
@@ -14,6 +15,8 @@ package enum BridgeOperation: KernelOperation {
     case restoreRules
     /// Compares what a port is to have with what the kernel has, and puts back what is missing.
     case compare(String, Comparison)
+    /// Takes over what is set of the VXLAN network behind a port.
+    case overlay(String, OverlaySettings?)
 
     /// What comes of an operation.
     package enum Answer: Sendable {
@@ -26,6 +29,8 @@ package enum BridgeOperation: KernelOperation {
         /// The rules are there; the whole table may have been missing.
         case restored(wereMissing: Bool)
         case compared(Repair)
+        /// What is wrong with the VXLAN network behind a port.
+        case overlay([OverlayProblem])
     }
 
     package static func makeContext() -> BridgeEnforcer { BridgeEnforcer() }
@@ -38,6 +43,7 @@ package enum BridgeOperation: KernelOperation {
         case .change: "change claims at bridge port"
         case .restoreRules: "restore rules of bridge ports"
         case .compare: "compare bridge port"
+        case .overlay: "set overlay of bridge port"
         }
     }
 
@@ -51,6 +57,7 @@ package enum BridgeOperation: KernelOperation {
             case .removeLeftovers(let names): enforcer.removeLeftovers(keeping: names)
             case .change(let name, let changes): return .changed(enforcer.change(name, changes))
             case .restoreRules: return .restored(wereMissing: try enforcer.restoreRules())
+            case .overlay(let name, let overlay): return .overlay(enforcer.setOverlay(name, overlay))
             case .compare(let name, let comparison): return .compared(enforcer.compare(name, comparison))
             }
             return .done
@@ -64,7 +71,7 @@ package enum BridgeOperation: KernelOperation {
         case .failed(let error): error.description
         case .changed(let outcome): outcome.failures.values.first?.description
         case .compared(let repair): repair.problem?.description ?? repair.failures.values.first?.description
-        case .done, .attached, .restored: nil
+        case .done, .attached, .restored, .overlay: nil
         }
     }
 }

@@ -112,6 +112,11 @@ package final class TypedAdmission: VSIAdmission {
         /// What holds.
         package var held: [VSIID: Grant] = [:]
 
+        /// What is wrong with the VXLAN network behind the port.
+        var overlayProblems: [OverlayProblem] = []
+        /// Whether the enforcer was given anything of it.
+        var hasSetOverlay = false
+
         /// What is known of comparisons with the kernel.
         var watch = PortWatch()
 
@@ -184,6 +189,8 @@ package final class TypedAdmission: VSIAdmission {
 
     /// Called with a VSI that the database does not allow any more, and why; its port de-associates it and logs that.
     package var onRevoked: ((_ vsiID: VSIID, _ port: String, _ reason: String) -> Void)?
+    /// Called when something else is wrong with the VXLAN network behind a port.
+    package var onOverlay: ((_ port: String) -> Void)?
     /// Called with what an operator should know of a port.
     package var onNotice: ((_ text: String, _ port: String) -> Void)?
 
@@ -226,7 +233,9 @@ package final class TypedAdmission: VSIAdmission {
                     type: type, request: request, filter: filter, token: token, addresses: addresses,
                     isInForce: !isAssociated, edition: edition))
             guard let token else { return completion(.grant(filter)) }
-            let frames = GrantedFrames(entries: filter.entries, profile: type.profile)
+            let frames = GrantedFrames(
+                entries: filter.entries, profile: type.profile, networks: type.networks(of: filter),
+                overlayDevice: database.overlay?.device)
             change(port, .grant(token, frames), entries: frames.entries.count) { [weak self] error in
                 guard let self else { return }
                 if let error {
