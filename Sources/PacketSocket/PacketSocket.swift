@@ -238,7 +238,8 @@ public final class PacketSocket {
     private static func join(
         _ groups: [HardwareAddress], on interfaceIndex: Int32, by descriptor: Int32
     ) throws(SystemError) {
-        for group in groups {
+        // An individual address is the interface's own, which it takes in any case.
+        for group in groups where group.value >> 40 & 1 == 1 {
             var request = packet_mreq()
             request.mr_ifindex = interfaceIndex
             request.mr_type = UInt16(PACKET_MR_MULTICAST)

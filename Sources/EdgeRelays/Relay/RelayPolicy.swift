@@ -23,7 +23,7 @@ package struct RelayPolicy: Equatable {
         fallback = configuration.fallback
         gate = configuration.gate
         filtersGuests = configuration.guestFilter
-        groupAddress = configuration.groupAddress.map { HardwareAddress($0.rawValue) }
+        groupAddress = (configuration.groupAddress ?? configuration.peerAddress).map { HardwareAddress($0.rawValue) }
         self.isReflected = isReflected
     }
 
