@@ -104,7 +104,7 @@ package struct ManagerName: Sendable, Hashable {
 package struct VSIType: Sendable, Hashable {
     /// A VLAN with the default priority of its frames.
     package struct VLAN: Sendable, Hashable {
-        /// 1 to 4094.
+        /// 1 to 4094; 0 for the port's own VLAN, untagged, which a group may have.
         package var vid: UInt16
         /// 0 to 7; nil leaves it to the station.
         package var pcp: UInt8?

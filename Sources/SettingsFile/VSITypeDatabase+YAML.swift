@@ -223,12 +223,14 @@ extension ConfigurationReader {
         return vlans
     }
 
-    private mutating func vlan(_ entries: [String: YAMLEntry], line: Int, _ path: String) -> VSIType.VLAN? {
+    private mutating func vlan(
+        _ entries: [String: YAMLEntry], line: Int, _ path: String, in range: ClosedRange<Int> = vlanRange
+    ) -> VSIType.VLAN? {
         guard let node = entries["vlan"]?.value else {
-            note(line, "\(path).vlan", "is missing", "give 1 to 4094")
+            note(line, "\(path).vlan", "is missing", "give \(range.lowerBound) to \(range.upperBound)")
             return nil
         }
-        guard let vid = integer(node, "\(path).vlan", in: Self.vlanRange) else { return nil }
+        guard let vid = integer(node, "\(path).vlan", in: range) else { return nil }
         let pcp = entries["pcp"].flatMap { integer($0.value, "\(path).pcp", in: 0...7) }
         let vni = entries["vni"].flatMap { integer($0.value, "\(path).vni", in: Self.vniRange) }
         return VSIType.VLAN(vid: UInt16(vid), pcp: pcp.map { UInt8($0) }, vni: vni.map { UInt32($0) })
@@ -244,7 +246,7 @@ extension ConfigurationReader {
                 continue
             }
             guard let group = integer(node, "\(place).group", in: 0...0xFFFF_FFFF) else { continue }
-            guard let vlan = vlan(entries, line: item.line, place) else { continue }
+            guard let vlan = vlan(entries, line: item.line, place, in: 0...4094) else { continue }
             if groups.updateValue(vlan, forKey: UInt32(group)) != nil {
                 note(item.line, "\(place).group", "group \(group) is listed twice", "give every group once")
             }

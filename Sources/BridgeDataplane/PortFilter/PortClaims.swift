@@ -316,6 +316,7 @@ package struct GrantedFrames: Sendable, Equatable {
             items[.network(vni)] = .plain
             // In a bridge without VLANs the whole bridge is one network.
             guard bridge.filtersVLANs else { continue }
+            guard let vid = vid != 0 ? vid : bridge.pvid else { continue }
             items[.carried(vid, vni)] = .plain
             items[.tunnel(vid, vni)] = .plain
         }
