@@ -58,13 +58,17 @@ struct LinkMessage: ~Copyable {
     ///   - portIndex: The bridge port, or 0 where another attribute says which bridge.
     ///   - state: NUD_*.
     ///   - entryFlags: NTF_*.
-    init(type: Int, flags: Int32 = 0, portIndex: Int32, state: Int32 = 0, entryFlags: Int32 = 0) {
+    ///   - family: Another one for a neighbour of a link.
+    init(
+        type: Int, flags: Int32 = 0, portIndex: Int32, state: Int32 = 0, entryFlags: Int32 = 0,
+        family: Int32 = AF_BRIDGE
+    ) {
         guard let pointer = nlmsg_alloc_simple(Int32(type), flags) else {
             preconditionFailure("out of memory")
         }
         self.pointer = pointer
         var entry = ndmsg()
-        entry.ndm_family = UInt8(AF_BRIDGE)
+        entry.ndm_family = UInt8(family)
         entry.ndm_ifindex = portIndex
         entry.ndm_state = UInt16(truncatingIfNeeded: state)
         entry.ndm_flags = UInt8(truncatingIfNeeded: entryFlags)

@@ -22,7 +22,7 @@ public struct VNISet: Sendable, Equatable {
 ///
 /// Changes need CAP_NET_ADMIN. For one thread; every method throws `NetlinkError`.
 public final class Tunnels {
-    private let requests: RequestSocket
+    let requests: RequestSocket
 
     /// Opens the socket.
     public init() throws(NetlinkError) { requests = try RequestSocket() }

@@ -35,6 +35,49 @@ import Testing
         #expect(octets(Tunnels.mappingMessage(3, 50, 5000, false)) == [64, 0, 0, 0, 17, 0] + zeros + rest)
     }
 
+    @Test("OVL-340 entries for other boxes and neighbours are set by the messages of bridge fdb and ip neighbour")
+    func entryMessages() {
+        let zeros = [UInt8](repeating: 0, count: 10)
+        let head: [UInt8] = [7, 0, 0, 0, 3, 0, 0, 0]
+        let box: [UInt8] = [8, 0, 1, 0, 10, 0, 0, 2, 8, 0, 11, 0, 0x88, 0x13, 0, 0]
+        let flood = TunnelEntry(address: HardwareAddress(0), box: [10, 0, 0, 2], vni: 5000)
+        #expect(
+            octets(Tunnels.entryMessage(flood, 3, true)) == [56, 0, 0, 0, 28, 0] + zeros + head + [0xC0, 0, 2, 0]
+                + [10, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0] + box)
+        let one = TunnelEntry(address: HardwareAddress(0x0200_0000_0001), box: [10, 0, 0, 2], vni: 5000)
+        #expect(
+            octets(Tunnels.entryMessage(one, 3, true)) == [56, 0, 0, 0, 28, 0] + zeros + head + [0x42, 0, 2, 0]
+                + [10, 0, 2, 0, 2, 0, 0, 0, 0, 1, 0, 0] + box)
+        #expect(
+            octets(Tunnels.neighbourMessage([10, 5, 0, 1], HardwareAddress(0x0200_0000_0001), 3, true))
+                == [48, 0, 0, 0, 28, 0] + zeros + [2, 0, 0, 0, 3, 0, 0, 0, 0x40, 0, 0, 0, 8, 0, 1, 0, 10, 5, 0, 1]
+                + [10, 0, 2, 0, 2, 0, 0, 0, 0, 1, 0, 0])
+    }
+
+    @Test("OVL-343 questions of VXLAN devices are read; what is cut short or wrong anywhere traps nowhere")
+    func questions() throws {
+        let message: [UInt8] =
+            [52, 0, 0, 0, 30, 0] + [UInt8](repeating: 0, count: 10) + [2, 0, 0, 0, 5, 0, 0, 0, 4, 0, 0, 0]
+            + [8, 0, 1, 0, 10, 5, 0, 2] + [10, 0, 2, 0, 0x52, 0x54, 0, 0, 0, 1, 0, 0] + [4, 0, 9, 0]
+        func read(_ octets: [UInt8]) -> [TunnelMiss] {
+            var misses: [TunnelMiss] = []
+            octets.withUnsafeBytes { MissReader.read($0) { misses.append($0) } }
+            return misses
+        }
+        #expect(
+            read(message) == [
+                .neighbour([10, 5, 0, 2], deviceIndex: 5), .box(of: HardwareAddress(0x5254_0000_0001), deviceIndex: 5),
+            ])
+        for length in message.indices { _ = read(Array(message.prefix(length))) }
+        for offset in message.indices {
+            for value: UInt8 in [0, 1, 3, 0x7F, 0xFF] {
+                var octets = message
+                octets[offset] = value
+                _ = read(octets)
+            }
+        }
+    }
+
     @Test("OVL-302 ranges of mappings and VNIs are read, and broken ones trap nowhere")
     func ranges() {
         var reader = MappingReader()

@@ -77,6 +77,8 @@ package struct Repair: Sendable, Equatable {
     package var problem: EnforcementError?
     /// What is wrong with the VXLAN network behind the port; nil where that was not looked at.
     package var overlay: [OverlayProblem]?
+    /// What became of the tables of VXLAN devices; nil where these were not looked at.
+    package var tables: TablesReport?
     /// Nanoseconds that the comparison took.
     package var spent: UInt64 = 0
 }
@@ -100,6 +102,9 @@ extension BridgeEnforcer {
             repair.problem = error
         }
         if comparison.isWhole || !comparison.entries.isEmpty { compareBridge(of: port, comparison, &repair) }
+        if port.overlay?.hasTables == true || !tables.made.isEmpty {
+            repair.tables = followTables(endsInheritance: comparison.isWhole)
+        }
         if comparison.isWhole, port.hasOverlay { repair.overlay = overlayProblems(of: name) }
         repair.spent = MonotonicClock.now() &- began
         return repair

@@ -1,6 +1,6 @@
 // Puts what bridge ports have granted into force in the kernel. Everything here runs on the kernel worker's thread.
 
-package import EVBSettings
+internal import EVBSettings
 package import EVBWire
 internal import Glibc
 internal import LinuxSystem
@@ -77,8 +77,9 @@ package final class BridgeEnforcer {
         var overlayDevice: String?
         /// The VXLAN device that has what is evbd's for VSIs here.
         var tunnelDevice: String?
-        /// Whether VSIs here may have virtual networks.
-        var hasOverlay = false
+        /// What is set of the virtual networks of VSIs here; nil where they may have none.
+        var overlay: PortOverlay?
+        var hasOverlay: Bool { overlay != nil }
 
         package init(rules: PortRules) { self.rules = rules }
 
@@ -108,6 +109,8 @@ package final class BridgeEnforcer {
     var carriers: [Int32: Carrier] = [:]
     /// What ports that are not taken over yet have at VXLAN devices.
     var spared: Set<Imposition> = []
+    /// What the tables of VXLAN devices have of evbd's.
+    var tables = OverlayTables()
     private var tunnels: Tunnels?
     private var session: NftablesSession?
     private var bridgePorts: BridgePorts?
@@ -173,6 +176,7 @@ package final class BridgeEnforcer {
     package func detach(_ name: String) throws(EnforcementError) {
         guard let port = ports.removeValue(forKey: name) else { return }
         fabrics = [:]
+        if !tables.made.isEmpty { _ = followTables() }
         // The rules last: as long as they are there, so is the ledger.
         for item in port.actual.keys.sorted(by: Self.entriesBeforeVLANs) where port.isHolding(item) && !item.isRule {
             try? retract(item, on: port)
@@ -205,12 +209,19 @@ package final class BridgeEnforcer {
     /// Takes over what is set of the VXLAN network behind a port.
     ///
     /// - Returns: What is wrong with it.
-    package func setOverlay(_ name: String, _ overlay: OverlaySettings?) -> [OverlayProblem] {
+    package func setOverlay(_ name: String, _ overlay: PortOverlay?) -> [OverlayProblem] {
         fabrics = [:]
-        ports[name]?.hasOverlay = overlay != nil
-        // What cannot be moved is found by the next comparison.
-        if let overlay { try? followOverlay(overlay.device, name) }
+        ports[name]?.overlay = overlay
+        ports[name]?.overlayDevice = overlay?.settings.device
+        // What cannot be moved or made is found by the next comparison.
+        if let overlay { try? followOverlay(overlay.settings.device, name) }
+        _ = followTables()
         return overlayProblems(of: name)
+    }
+
+    /// Where the ledger of tables is.
+    package func setLedger(_ path: String) {
+        if tables.ledger == nil { tables.ledger = path }
     }
 
     // MARK: Claims
@@ -274,6 +285,9 @@ package final class BridgeEnforcer {
         if let port = ports[name] { touched.formUnion(followFabric(port)) }
         let unsettled = settle(name, touched)
         if let port = ports[name] { endFabric(port, unsettled) }
+        // What other boxes have is to be known before the first frame of a VSI here.
+        let isNewNetwork = touched.contains { if case .network = $0 { true } else { false } }
+        if isNewNetwork, ports.values.contains(where: { $0.overlay?.hasTables == true }) { _ = followTables() }
         outcome.takenOver = displaced
         undo(changes, on: name, unsettled, &outcome)
         if let bridge = try? view?.get() { endInheritance(of: changes, on: name, at: bridge, outcome) }

@@ -1,5 +1,4 @@
 internal import Dataplane
-package import EVBSettings
 
 /// What is to be put into force at bridge ports.
 package enum BridgeOperation: KernelOperation {
@@ -16,7 +15,9 @@ package enum BridgeOperation: KernelOperation {
     /// Compares what a port is to have with what the kernel has, and puts back what is missing.
     case compare(String, Comparison)
     /// Takes over what is set of the VXLAN network behind a port.
-    case overlay(String, OverlaySettings?)
+    case overlay(String, PortOverlay?, ledger: String)
+    /// Makes the tables of VXLAN devices have what is set of other boxes.
+    case tables(ledger: String, endsInheritance: Bool)
 
     /// What comes of an operation.
     package enum Answer: Sendable {
@@ -31,6 +32,8 @@ package enum BridgeOperation: KernelOperation {
         case compared(Repair)
         /// What is wrong with the VXLAN network behind a port.
         case overlay([OverlayProblem])
+        /// What became of the tables of VXLAN devices.
+        case tables(TablesReport)
     }
 
     package static func makeContext() -> BridgeEnforcer { BridgeEnforcer() }
@@ -44,6 +47,7 @@ package enum BridgeOperation: KernelOperation {
         case .restoreRules: "restore rules of bridge ports"
         case .compare: "compare bridge port"
         case .overlay: "set overlay of bridge port"
+        case .tables: "follow tables of VXLAN devices"
         }
     }
 
@@ -57,7 +61,12 @@ package enum BridgeOperation: KernelOperation {
             case .removeLeftovers(let names): enforcer.removeLeftovers(keeping: names)
             case .change(let name, let changes): return .changed(enforcer.change(name, changes))
             case .restoreRules: return .restored(wereMissing: try enforcer.restoreRules())
-            case .overlay(let name, let overlay): return .overlay(enforcer.setOverlay(name, overlay))
+            case .overlay(let name, let overlay, let ledger):
+                enforcer.setLedger(ledger)
+                return .overlay(enforcer.setOverlay(name, overlay))
+            case .tables(let ledger, let ends):
+                enforcer.setLedger(ledger)
+                return .tables(enforcer.followTables(endsInheritance: ends))
             case .compare(let name, let comparison): return .compared(enforcer.compare(name, comparison))
             }
             return .done
@@ -70,6 +79,7 @@ package enum BridgeOperation: KernelOperation {
         switch answer {
         case .failed(let error): error.description
         case .changed(let outcome): outcome.failures.values.first?.description
+        case .tables(let report): report.problem?.description
         case .compared(let repair): repair.problem?.description ?? repair.failures.values.first?.description
         case .done, .attached, .restored, .overlay: nil
         }

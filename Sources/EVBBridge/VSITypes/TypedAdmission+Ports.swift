@@ -58,6 +58,7 @@ extension TypedAdmission {
     package func removeLeftovers(keeping names: Set<String>) {
         guard !names.isEmpty || (try? Files.read(note, limit: 0)) != nil else { return }
         if names.isEmpty { _ = try? Files.unlink(note) }
+        removeTables(endsInheritance: names.isEmpty)
         _ = programmer.perform(BridgeOperation.removeLeftovers(keeping: names)) { _ in }
     }
 
@@ -82,7 +83,7 @@ extension TypedAdmission {
             logger.alert(.enforcementFailed).error(
                 "what VSI types impose cannot be put into force here: every association is refused",
                 metadata: ["port": "\(name)", "reason": "\(error)"])
-        case .done, .changed, .restored, .compared, .overlay: break
+        case .done, .changed, .restored, .compared, .overlay, .tables: break
         }
         if port.isAttached { setOverlay(port, name) }
         flush(name)

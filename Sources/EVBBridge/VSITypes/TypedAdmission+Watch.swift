@@ -63,6 +63,7 @@ extension TypedAdmission {
         ruleWatch?.cancel()
         bridgeWatch?.cancel()
         (ruleWatch, bridgeWatch, comparisonTimer, restoreTimer) = (nil, nil, nil, nil)
+        misses.end()
         restoreFailures = 0
     }
 
@@ -86,7 +87,7 @@ extension TypedAdmission {
                     metadata: ["reason": "\(error)"])
                 if restoreTimer == nil { restoreTimer = timers.timer { [weak self] in self?.restoreRules() } }
                 restoreTimer?.set(timers.now + delay(after: restoreFailures))
-            case .done, .attached, .changed, .compared, .overlay, nil: break
+            case .done, .attached, .changed, .compared, .overlay, .tables, nil: break
             }
             if ended.mustCompare { restoreRules() }
         }
@@ -169,6 +170,7 @@ extension TypedAdmission {
             if case .compared(let repair)? = answer {
                 report(repair, of: comparison, port, name)
                 if let problems = repair.overlay { noteOverlay(problems, port, name) }
+                if let tables = repair.tables { noteTables(tables) }
                 if repair.isUnfinished { port.watch.pending.add(comparison) }
                 retry(repair, of: comparison, port, name)
             }

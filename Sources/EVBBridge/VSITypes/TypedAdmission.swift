@@ -176,6 +176,9 @@ package final class TypedAdmission: VSIAdmission {
     var restoreFailures = 0
     /// A file that is there while rules may be, so that an evbd without VSI types need not look for them.
     package let note: String
+    /// What the tables of VXLAN devices have of other boxes.
+    let tablesLedger: String
+    var misses = MissWatch()
     package let registry: BridgeRegistry
     package var logger: Logger
     package var ports: [String: Port] = [:]
@@ -204,6 +207,7 @@ package final class TypedAdmission: VSIAdmission {
         self.loop = loop
         self.registry = registry
         note = "\(runtimeDirectory)/imposed"
+        tablesLedger = "\(runtimeDirectory)/overlay"
         self.programmer = programmer
         self.timers = timers
         self.logger = logger

@@ -1,5 +1,6 @@
 import EVBModel
 import EVBWire
+import Glibc
 import LinuxSystem
 import Netlink
 import NetnsSupport
@@ -94,6 +95,69 @@ private func grant(_ token: UInt64, _ address: UInt64, vni: UInt32, device: Stri
     }
 }
 
+/// What a file says of other boxes.
+@Suite struct OverlayListTests {
+    private func mistakes(_ text: String) -> [String] {
+        do {
+            _ = try VSITypeDatabase.parse(Array("overlay: \(text)\ntypes: []".utf8), file: "t")
+            return []
+        } catch { return error.mistakes.map { "\($0.key): \($0.problem)" } }
+    }
+
+    @Test("OVL-340 boxes and machines are read; what is no address, is missing or is there twice is a mistake")
+    func lists() throws {
+        let text = """
+            overlay:
+              flood: [10.0.0.2, "2001:db8::2"]
+              remotes:
+                - { mac: 52:54:00:00:00:02, ip: 10.5.0.2, vtep: 10.0.0.2, vni: 5000 }
+                - { mac: 52:54:00:00:00:02, vtep: 10.0.0.3, vni: 5001 }
+            types: []
+            """
+        let overlay = try VSITypeDatabase.parse(Array(text.utf8), file: "t").overlay
+        let second: [UInt8] = [0x20, 1, 0x0D, 0xB8] + [UInt8](repeating: 0, count: 11) + [2]
+        #expect(overlay?.flood == [[10, 0, 0, 2], second])
+        #expect(
+            overlay?.remotes == [
+                .init(address: mac(2), ip: [10, 5, 0, 2], box: [10, 0, 0, 2], vni: 5000),
+                .init(address: mac(2), box: [10, 0, 0, 3], vni: 5001),
+            ])
+        for (text, words) in [
+            ("{ flood: [10.0.0] }", "no IP address"), ("{ flood: [0.0.0.0] }", "no IP address"),
+            ("{ flood: [10.0.0.1, 10.0.0.1] }", "twice"), ("{ remotes: [{ mac: 52:54:00:00:00:02, vni: 1 }] }", "vtep"),
+            ("{ remotes: [{ mac: 01:00:5e:00:00:02, vtep: 1.1.1.1, vni: 1 }] }", "not a valid address"),
+            ("{ remotes: [{ mac: 52:54:00:00:00:02, vtep: 1.1.1.1, vni: 0 }] }", "vni"),
+            (
+                "{ remotes: [{ mac: 52:54:00:00:00:02, vtep: 1.1.1.1, vni: 1 }, "
+                    + "{ mac: 52:54:00:00:00:02, vtep: 1.1.1.2, vni: 1 }] }",
+                "listed twice"
+            ),
+        ] {
+            let found = mistakes(text)
+            #expect(found.count == 1 && found.first?.contains(words) == true, "\(text): \(found)")
+        }
+    }
+
+    @Test("OVL-341 the ledger's lines are read back, and lines that are none do no harm")
+    func ledger() {
+        let entries: [OverlayEntry] = [
+            .box(device: "vx0", TunnelEntry(address: HardwareAddress(0), box: [10, 0, 0, 2], vni: 5000)),
+            .box(
+                device: "v-1", TunnelEntry(address: HardwareAddress(0x5254_0000_0001), box: [UInt8](0..<16), vni: nil)),
+            .forwarding(device: "vx0", HardwareAddress(1), 50),
+            .neighbour(device: "vx0", [1, 2, 3, 4], HardwareAddress(2)),
+        ]
+        for entry in entries { #expect(OverlayEntry(line: Substring(entry.line)) == entry) }
+        for line in [
+            "", "box", "box vx0 1 0a 5", "box vx0 x 0a000002 5", "box vx0 1 0a000002 x",
+            "box vx0 999999999999999999 0a000002 -",
+            "neighbour vx0 0a00000g 1", "forwarding vx0 1 70000", "box vx0 1 é0000002 -",
+        ] {
+            #expect(OverlayEntry(line: Substring(line)) == nil, "\(line)")
+        }
+    }
+}
+
 extension EnforcementTests {
     /// One bridge for each VNI: what a kernel without VLAN filtering can do.
     @Suite struct OverlayTests {
@@ -140,7 +204,7 @@ extension EnforcementTests {
             let failure = enforcer.change(port, [grant(1, 1, vni: 5000)]).failures.values.first
             #expect(failure?.description.contains("does not tell VLANs apart") == true, "\(failure as Any)")
             #expect(try !Tunnels().vnis(deviceIndex: bench.index("nfw-vx")).contains(5000))
-            let problems = enforcer.setOverlay(port, OverlaySettings())
+            let problems = enforcer.setOverlay(port, PortOverlay(OverlaySettings()))
             #expect(problems.contains { $0.message.contains("does not tell VLANs apart") })
             try enforcer.detach(port)
         }
@@ -157,7 +221,9 @@ extension EnforcementTests {
                 (enforcer.compare(port, whole).overlay ?? []).map(\.message).joined(separator: "\n")
             }
             #expect(words() == "", "no overlay is set")
-            #expect(enforcer.setOverlay(port, OverlaySettings()).first?.message.contains("no VXLAN device") == true)
+            #expect(
+                enforcer.setOverlay(port, PortOverlay(OverlaySettings())).first?.message.contains("no VXLAN device")
+                    == true)
             try run("ip link add nfm-u0 type veth peer name nfm-u1")
             defer { try? run("ip link delete nfm-u0") }
             try run("ip address add 198.51.100.9/24 dev nfm-u0")
@@ -177,6 +243,71 @@ extension EnforcementTests {
             #expect(words().contains("dropped at nfm-vx, whose MTU is 1450"))
             #expect(enforcer.setOverlay(port, nil).isEmpty)
             try enforcer.detach(port)
+        }
+
+        @Test("OVL-342 tables are filled, put back, kept over a restart, and taken away; an operator's entries stay")
+        func tables() throws {
+            let bench = try Switch("nft")
+            let port = bench.ports[0]
+            try run("ip link add nft-vx type vxlan id 5000 dstport 4794 local 198.51.100.9 nolearning")
+            defer { try? run("ip link delete nft-vx") }
+            try run("ip link set nft-vx master \(bench.bridge)")
+            let (index, tunnels) = (bench.index("nft-vx"), try Tunnels())
+            var settings = OverlaySettings(device: "nft-vx")
+            settings.flood = [[10, 0, 0, 2], [10, 0, 0, 3]]
+            settings.remotes = [
+                .init(address: mac(2), ip: [10, 5, 0, 2], box: [10, 0, 0, 2], vni: 5000),
+                .init(address: mac(3), box: [10, 0, 0, 3], vni: 5001),
+            ]
+            let overlay = PortOverlay(settings, vlans: [5000: 50])
+            let own = TunnelEntry(address: HardwareAddress(mac(9).rawValue), box: [10, 0, 0, 9], vni: nil)
+            try tunnels.setEntry(own, deviceIndex: index, true)
+            let hardware = HardwareAddress(mac(2).rawValue)
+            let wanted: Set<TunnelEntry> = [
+                own, TunnelEntry(address: HardwareAddress(0), box: [10, 0, 0, 2], vni: nil),
+                TunnelEntry(address: HardwareAddress(0), box: [10, 0, 0, 3], vni: nil),
+                TunnelEntry(address: hardware, box: [10, 0, 0, 2], vni: nil),
+            ]
+            func isWhole() throws -> Bool {
+                try tunnels.entries(deviceIndex: index) == wanted
+                    && tunnels.neighbours(linkIndex: index) == [[10, 5, 0, 2]: hardware]
+                    && bench.entry(2)?.portIndex == index
+            }
+            let directory = "/tmp/evbd-ovl-\(getpid())"
+            try run(["mkdir", "-p", directory])
+            defer { try? run(["rm", "-r", directory]) }
+
+            let enforcer = BridgeEnforcer()
+            enforcer.setLedger("\(directory)/overlay")
+            _ = try enforcer.attach(port)
+            _ = enforcer.setOverlay(port, overlay)
+            #expect(try isWhole())
+            try run("bridge fdb del \(mac(2)) dev nft-vx dst 10.0.0.2 self")
+            try run("bridge fdb del \(mac(2)) dev nft-vx master")
+            try run("bridge fdb del 00:00:00:00:00:00 dev nft-vx dst 10.0.0.3 self")
+            try run("ip neighbour del 10.5.0.2 dev nft-vx")
+            #expect(enforcer.compare(port, whole).tables?.restored == 4)
+            #expect(try isWhole())
+            #expect(enforcer.compare(port, whole).tables == TablesReport())
+
+            // Another evbd, to which the list of before is another now.
+            let next = BridgeEnforcer()
+            next.setLedger("\(directory)/overlay")
+            #expect(next.followTables() == TablesReport())
+            #expect(try isWhole(), "as long as ports are being taken over")
+            _ = try next.attach(port)
+            settings.remotes = []
+            settings.flood = [[10, 0, 0, 3]]
+            _ = next.setOverlay(port, PortOverlay(settings, vlans: [5000: 50]))
+            _ = next.compare(port, whole)
+            #expect(
+                try tunnels.entries(deviceIndex: index) == [
+                    own, TunnelEntry(address: HardwareAddress(0), box: [10, 0, 0, 3], vni: nil),
+                ])
+            #expect(try tunnels.neighbours(linkIndex: index).isEmpty && bench.entry(2) == nil)
+            _ = next.setOverlay(port, nil)
+            #expect(try tunnels.entries(deviceIndex: index) == [own])
+            try next.detach(port)
         }
     }
 }
