@@ -17,6 +17,9 @@ extension BridgeEnforcer {
         var tunnels: Set<Int32> { Set(devices.map(\.index)) }
     }
 
+    /// Another operation begins: links may be others now.
+    package func forgetFabric() { fabrics = [:] }
+
     /// The other boxes that a port's bridge reaches; looked up once in an operation.
     func fabric(of port: Port) -> Fabric {
         if let known = fabrics[port.name] { return known }

@@ -66,6 +66,7 @@ package enum BridgeOperation: KernelOperation {
                 return .overlay(enforcer.setOverlay(name, overlay))
             case .tables(let ledger, let ends):
                 enforcer.setLedger(ledger)
+                enforcer.forgetFabric()
                 return .tables(enforcer.followTables(endsInheritance: ends))
             case .compare(let name, let comparison): return .compared(enforcer.compare(name, comparison))
             }
