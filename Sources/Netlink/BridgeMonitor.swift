@@ -120,9 +120,10 @@ public final class BridgeMonitor {
             ifEqual(number(RTM_NEWLINK), skip: 5, otherwise: 0),
             ifEqual(number(RTM_DELLINK), skip: 4, otherwise: 0),
             ifEqual(number(RTM_DELNEIGH), skip: 0, otherwise: 2),
-            // struct ndmsg's state: what was learned has another.
+            // struct ndmsg's state: what was learned has another. Entries of VXLAN devices have further bits beside.
             load(BPF_H, 24),
-            ifEqual(number(Int(NUD_NOARP)), skip: 1, otherwise: 0),
+            sock_filter(
+                code: UInt16(BPF_JMP | BPF_JSET | BPF_K), jt: 1, jf: 0, k: number(Int(NUD_NOARP))),
             end(0),
             end(.max),
         ]

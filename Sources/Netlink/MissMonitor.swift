@@ -1,4 +1,4 @@
-// Hears which addresses VXLAN devices do not find: they ask whoever fills their tables (l2miss, l3miss).
+// Hears which addresses VXLAN devices do not find: they ask the program that fills their tables (l2miss, l3miss).
 
 internal import CLinux
 internal import CNetlink

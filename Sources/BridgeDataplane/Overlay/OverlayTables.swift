@@ -200,7 +200,7 @@ extension BridgeEnforcer {
                     device: device.name,
                     TunnelEntry(address: address, box: remote.box, vni: isFixed ? nil : remote.vni)))
             let vid = filters ? overlay.vlans[remote.vni] ?? 0 : 0
-            // Where VLANs are told apart, an address is in one.
+            // In a bridge with VLANs an address is in one.
             if !filters || vid != 0 { entries.insert(.forwarding(device: device.name, address, vid)) }
             // A device for many VNIs has one table of IP addresses for all of them, and tenants may have the same ones.
             if isFixed, let ip = remote.ip { entries.insert(.neighbour(device: device.name, ip, address)) }
