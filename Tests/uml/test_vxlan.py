@@ -86,6 +86,7 @@ def test_OVL_310_a_vni_is_there_with_its_first_vsi_and_goes_with_its_last(cable)
     eventually(lambda: bench.state() == ([5000], {50}, {50: 5000}), 5, "the last has gone")
     # Another process takes them away.
     bench.bridge("vni", "delete", "dev", "vxlan0", "vni", "5000")
+    eventually(lambda: bench.state() == ([5000], {50}, {50: 5000}), 10, "put back")
     bench.bridge("vlan", "del", "dev", "vxlan0", "vid", "50")
     eventually(lambda: bench.state() == ([5000], {50}, {50: 5000}), 40, "put back")
     # Even the device.
