@@ -134,9 +134,11 @@ public enum ControlInterface {
         # Linux bridge or Open vSwitch of the port), bridge-overloaded, vsi-refused, limit-reached, relay-not-offered,
         # no-spanning-tree (the Linux bridge hands LLDP and ECP on), overlay (the VXLAN device does not carry VSIs'
         # networks), overlay-mtu (frames are too long for it), vsi-contest (stations on two ports keep one VSI alive),
-        # address-conflict (the VSI asks for an address that another VSI holds), bond-member, no-8021q, unfiltered-machines,
-        # unmanaged-addresses, store-failing, libvirt-port, cdcp (what a neighbour says of
-        # S-channels), reload. There may be more kinds in later versions.
+        # address-conflict (the VSI asks for an address that another VSI holds), bond-member, no-8021q,
+        # no-ovsdb (the database of the port's Open vSwitch cannot be asked), forwards-bpdu (its bridge hands LLDP and ECP
+        # on), vlan-mismatch (a tap has another VLAN than was granted), unfiltered-machines, unmanaged-addresses,
+        # store-failing, libvirt-port, cdcp (what a neighbour says of S-channels), reload. There may be more kinds in
+        # later versions.
         type Problem (
           kind: string,
           port: ?string,
@@ -259,8 +261,12 @@ public enum ControlInterface {
           unknownAddresses: ?UnknownAddresses,
           dropped: ?TrafficCounts,
           channel: ?SChannel,
-          uplink: ?Uplink
+          uplink: ?Uplink,
+          openVSwitch: ?OpenVSwitch
         )
+
+        # A station's Open vSwitch. connectedSeconds: how long its database has been followed; null where reason says why not.
+        type OpenVSwitch (bridge: string, datapath: (kernel, userspace), connectedSeconds: ?int, reason: ?string)
 
         # How a port's interface is divided into S-channels (802.1Q clause 42), which are ports of evbd's too. cdcp: whether
         # they are agreed on by CDCP. state: SchOperState. The capacities count channel 1, which is in no list. A pair
@@ -285,9 +291,6 @@ public enum ControlInterface {
 
         # One entry of a filter. vlan 0 asks the bridge for a VID; mac as 52:54:00:00:c7:3e.
         type Filter (mac: ?string, vlan: ?int, pcp: ?int, group: ?int)
-
-        # An organizationally specific TLV to send with a request: the OUI, six hexadecimal digits, and its octets in them.
-        type Organizational (oui: string, data: string)
 
         # The link of a VSI. In a request, no kind means macvtap, and no mode follows the negotiated edge relay.
         # A link is asked for by its name, or as vf:N: virtual function N of the port's card.
@@ -317,9 +320,6 @@ public enum ControlInterface {
           retryInMilliseconds: ?int,
           networks: []Network
         )
-
-        # The VNI of a VLAN of a VSI, at a bridge.
-        type Network (vlan: int, vni: int)
 
         # What a VSI's machine will notice. kind: hears-itself (the bridge reflects, and the mode of the link gives the machine
         # its own broadcasts back) or unreachable-addresses (the link takes frames for some addresses of the filter only).
