@@ -39,6 +39,11 @@ extension DaemonService {
                 message: "VSI \(vsiID) needs \(length) octets, and a frame on \(port) holds \(most)",
                 hint: "give fewer filter entries, or a larger MTU")
         case .unknownVSI: ControlError(.noSuchVSI(vsiID: vsiID.description, port: port))
+        case .groupBeyondNetworks(let group):
+            ControlError(
+                .invalidArgument(argument: "filters"),
+                message: "group \(group) is no VN ID: it has more than 24 bits, and \(port) has nvo3: true",
+                hint: "give a group of 0 to 16777215")
         }
     }
 

@@ -58,6 +58,7 @@ extension BridgePortController {
                         + "ports: any host on it can pose to the station as its switch, and to evbd as a station",
                     hint: "ip link set BRIDGE type bridge stp_state 1 ends that"))
         }
+        found += seat.admissionProblems
         if let limit = port.snapshot.refusedLimits.filter(isReached).min(by: { $0.rawValue < $1.rawValue }) {
             found.append(
                 PortProblem(

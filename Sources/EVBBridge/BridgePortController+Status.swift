@@ -124,7 +124,17 @@ extension BridgePortController {
     }
 
     package func vsiStatus(_ vsiID: VSIID) -> VSIStatus? {
-        port.vsi(vsiID).flatMap { VSIStatus($0, port: name) }
+        port.vsi(vsiID).flatMap { VSIStatus($0, port: name, networks: networks(of: $0)) }
+    }
+
+    private func networks(of snapshot: BridgeVSISnapshot) -> [VSINetwork] {
+        var networks: [VSINetwork] = []
+        for entry in snapshot.grant?.filter.entries ?? [] {
+            guard let vni = seat.vni(of: entry, snapshot.vsiID) else { continue }
+            let network = VSINetwork(vlan: Int(entry.vid), vni: Int(vni))
+            if !networks.contains(network) { networks.append(network) }
+        }
+        return networks
     }
 
     /// A VSI with its managed objects; nil if there is none.
@@ -159,7 +169,7 @@ extension EVBModel.VSIState {
 
 extension VSIStatus {
     /// A VSI on a bridge's port; nil for one of which nothing is asked and nothing holds.
-    fileprivate init?(_ snapshot: BridgeVSISnapshot, port: String) {
+    fileprivate init?(_ snapshot: BridgeVSISnapshot, port: String, networks: [VSINetwork]) {
         guard let request = snapshot.request ?? snapshot.pending else { return nil }
         self.init(
             vsiID: snapshot.vsiID.description,
@@ -168,7 +178,8 @@ extension VSIStatus {
             typeID: Int(request.typeID), typeVersion: Int(request.typeVersion),
             state: EVBModel.VSIState(granted: snapshot.grant?.command),
             reason: snapshot.grant == nil ? nil : .success,
-            filters: (snapshot.grant?.filter ?? request.filter).entries.map { VSIFilter($0) }, link: nil)
+            filters: (snapshot.grant?.filter ?? request.filter).entries.map { VSIFilter($0) }, link: nil,
+            networks: networks)
     }
 }
 

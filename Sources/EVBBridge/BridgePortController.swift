@@ -128,7 +128,7 @@ package final class BridgePortController: BridgePortControl {
             mtu: Int(link?.mtu ?? 1500),
             evb: EVBBridgeNegotiation.Configuration(
                 timers: timers, offersReflectiveRelay: offersRelay, groupIDs: configuration.groupIDs,
-                isManual: configuration.evb.manual),
+                isManual: configuration.evb.manual, isNVO3: configuration.nvo3),
             vsisMax: vsisMax, dialect: DialectChoice(configuration.dialect),
             ecpSource: ECPSource(configuration.ecp.source), addresses: GroupAddresses(configuration))
     }
@@ -176,7 +176,9 @@ package final class BridgePortController: BridgePortControl {
         // Without the EVB TLV there is no EVB: nobody is a station here.
         guard configuration.evb.transmit else { return }
         // What is not for this port it drops and counts, also while it does wrong on purpose.
-        guard port.configuration.addresses.includes(frame.header) else { return perform(port.receive(frame, at: now)) }
+        guard port.configuration.addresses.includes(frame.header, own: port.configuration.address) else {
+            return perform(port.receive(frame, at: now))
+        }
         switch mischief.receive(frame) {
         case .take:
             port.room = resources.room(for: name)
@@ -436,6 +438,9 @@ package final class BridgePortController: BridgePortControl {
         log(.notice, text)
         onNews?(PortNews(kind: .notice, message: text))
     }
+
+    /// Something else is wrong with what the port needs beside itself.
+    package func problemsChanged() { watch.changed() }
 
     /// Tells something that an operator should know.
     func warn(_ text: String, alert: LogAlert? = nil) {

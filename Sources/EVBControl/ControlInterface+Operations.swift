@@ -6,6 +6,12 @@ public import JSON
 extension ControlInterface {
     static let operations = """
 
+        # The VNI of a VLAN of a VSI, at a bridge.
+        type Network (vlan: int, vni: int)
+
+        # An organizationally specific TLV to send with a request: the OUI, six hexadecimal digits, and its octets in them.
+        type Organizational (oui: string, data: string)
+
         # Asks the bridge at once for a VSI that was refused, hard or not, or whose next try is due later. wait as in
         # Associate.
         method Retry(vsiID: string, port: ?string, wait: ?int) -> (vsi: VSI)

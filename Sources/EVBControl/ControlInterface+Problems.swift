@@ -11,8 +11,9 @@ extension ControlInterface {
         # another address), misaddressed-ecp (to another address), ecp-unacknowledged, vdp-unanswered, relay-refused,
         # reflects-unasked (the bridge reflects frames to a VEB), reflects-into-bridge (it reflects them into the
         # Linux bridge or Open vSwitch of the port), bridge-overloaded, vsi-refused, limit-reached, relay-not-offered,
-        # no-spanning-tree (the Linux bridge hands LLDP and ECP on), vsi-contest (stations on two ports keep one VSI
-        # alive), address-conflict (the VSI asks for an address that another VSI holds), bond-member, no-8021q,
+        # no-spanning-tree (the Linux bridge hands LLDP and ECP on), overlay (the VXLAN device does not carry VSIs'
+        # networks), overlay-mtu (frames are too long for it), vsi-contest (stations on two ports keep one VSI alive),
+        # address-conflict (the VSI asks for an address that another VSI holds), bond-member, no-8021q,
         # no-ovsdb (the database of the port's Open vSwitch cannot be asked), forwards-bpdu (its bridge hands LLDP and ECP
         # on), vlan-mismatch (a tap has another VLAN than was granted), unfiltered-machines, unmanaged-addresses,
         # store-failing, libvirt-port, cdcp (what a neighbour says of S-channels), card-switch (the network card cannot

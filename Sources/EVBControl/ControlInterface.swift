@@ -266,9 +266,6 @@ public enum ControlInterface {
         # One entry of a filter. vlan 0 asks the bridge for a VID; mac as 52:54:00:00:c7:3e.
         type Filter (mac: ?string, vlan: ?int, pcp: ?int, group: ?int)
 
-        # An organizationally specific TLV to send with a request: the OUI, six hexadecimal digits, and its octets in them.
-        type Organizational (oui: string, data: string)
-
         # The link of a VSI. In a request, no kind means macvtap, and no mode follows the negotiated edge relay.
         # A link is asked for by its name, or as vf:N: virtual function N of the port's card.
         type Link (name: string, kind: ?(macvtap, macvlan), mode: ?(vepa, bridge, private, passthru, source))
@@ -294,7 +291,8 @@ public enum ControlInterface {
           warnings: []Warning,
           label: ?string,
           requestedLink: ?Link,
-          retryInMilliseconds: ?int
+          retryInMilliseconds: ?int,
+          networks: []Network
         )
 
         # What a VSI's machine will notice. kind: hears-itself (the bridge reflects, and the mode of the link gives the machine

@@ -156,6 +156,12 @@ package final class Daemon {
             pidFile?.remove()
             throw error as? StartError ?? StartError(description: "\(error)")
         }
+        begin(settings)
+        for index in claimed { claims.giveBack(index) }
+    }
+
+    /// Starts the ports.
+    private func begin(_ settings: DaemonSettings) {
         table.onChange = { [weak self] in self?.linkChanged($0) }
         table.onNamespaceEnd = { [weak self] in self?.ports.namespaceEnded() }
         ports.onNews = { [weak self] in self?.publish($0, port: $1) }
@@ -170,7 +176,6 @@ package final class Daemon {
         types.removeLeftovers(keeping: Set(allPorts.lazy.filter { $0.vsiTypes != nil }.map(\.interface)))
         followTypes()
         ports.start(allPorts)
-        for index in claimed { claims.giveBack(index) }
         portsHaveBegun()
         warnOfUntakenPorts()
     }
@@ -187,6 +192,7 @@ package final class Daemon {
         types.onRevoked = { [weak self] vsiID, port, reason in
             self?.bridgePort(port)?.revoke(vsiID, because: reason)
         }
+        types.onOverlay = { [weak self] port in self?.bridgePort(port)?.problemsChanged() }
         types.onNotice = { [weak self] text, port in self?.bridgePort(port)?.notice(text) }
         registry.onRevoked = { [weak self] vsiID, port, obstacle in
             self?.bridgePort(port)?.revoke(vsiID, because: "\(obstacle)")

@@ -62,6 +62,10 @@ public struct PortProblem: Codable, Sendable, Equatable {
         case relayNotOffered = "relay-not-offered"
         /// The port's Linux bridge hands LLDP and ECP on between its ports.
         case noSpanningTree = "no-spanning-tree"
+        /// The VXLAN device does not carry virtual networks of VSIs.
+        case overlay
+        /// Frames that the port takes are too long for the way to other boxes.
+        case overlayMTU = "overlay-mtu"
         /// Stations on two ports keep one VSI alive.
         case vsiContest = "vsi-contest"
         /// A VSI asks for an address that another VSI holds.
@@ -100,12 +104,12 @@ public struct PortProblem: Codable, Sendable, Equatable {
             switch self {
             case .interfaceMissing, .interfaceTaken, .cannotListen, .channelDown, .linkDown, .mtuTooSmall, .sendFailing,
                 .evbTLVElsewhere, .unusableTLV, .sameRole, .dialectMismatch, .noEVBTLV, .noLLDP, .foreignECP,
-                .ecpUnacknowledged, .vdpUnanswered, .vsiRefused, .vsiContest, .addressConflict, .bondMember,
+                .ecpUnacknowledged, .vdpUnanswered, .vsiRefused, .overlay, .vsiContest, .addressConflict, .bondMember,
                 .noVLANDevices, .noOVSDB, .vlanMismatch, .storeFailing, .vsiTypesMissing, .libvirtPort:
                 .critical
             case .silentPeer, .secondLLDPSpeaker, .severalPeers, .severalNeighbours, .misaddressedECP, .relayRefused,
                 .reflectsUnasked, .reflectsIntoBridge, .bridgeOverloaded, .limitReached, .relayNotOffered,
-                .noSpanningTree, .forwardsBPDU, .unfilteredMachines,
+                .noSpanningTree, .overlayMTU, .forwardsBPDU, .unfilteredMachines,
                 .unmanagedAddresses, .cardSwitch, .cdcp, .vsiTypesOutdated, .reload:
                 .warning
             }

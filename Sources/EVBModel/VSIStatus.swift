@@ -128,6 +128,20 @@ public struct VSIWarning: Codable, Sendable, Equatable {
     }
 }
 
+/// The virtual network that a VLAN of a VSI stands for.
+public struct VSINetwork: Codable, Sendable, Equatable {
+    /// The VLAN, as the bridge has it.
+    public var vlan: Int
+    /// The VNI, 1 to 16777215.
+    public var vni: Int
+
+    /// Makes a network.
+    public init(vlan: Int, vni: Int) {
+        self.vlan = vlan
+        self.vni = vni
+    }
+}
+
 /// A VSI, as `evbctl vsi list` shows it.
 public struct VSIStatus: Codable, Sendable, Equatable {
     /// Its VSIID, in the way in which its format is written.
@@ -158,12 +172,15 @@ public struct VSIStatus: Codable, Sendable, Equatable {
     @Nullable public var requestedLink: VSILink?
     /// When a request that failed is made again, in milliseconds from now; nil where none is to be.
     @Nullable public var retryInMilliseconds: Int?
+    /// The virtual networks that it is in, at a bridge whose VSI types say so.
+    @Listed public var networks: [VSINetwork]
 
     /// Makes the status of a VSI.
     public init(
         vsiID: String, vsiIDFormat: VSIIDFormat, port: String, managerID: String?, typeID: Int, typeVersion: Int,
         state: VSIState, reason: VSIReason?, filters: [VSIFilter], link: VSILink?, warnings: [VSIWarning] = [],
-        label: String? = nil, requestedLink: VSILink? = nil, retryInMilliseconds: Int? = nil
+        label: String? = nil, requestedLink: VSILink? = nil, retryInMilliseconds: Int? = nil,
+        networks: [VSINetwork] = []
     ) {
         self.vsiID = vsiID
         self.vsiIDFormat = vsiIDFormat
@@ -179,6 +196,7 @@ public struct VSIStatus: Codable, Sendable, Equatable {
         self._label = Nullable(wrappedValue: label)
         self._requestedLink = Nullable(wrappedValue: requestedLink)
         self._retryInMilliseconds = Nullable(wrappedValue: retryInMilliseconds)
+        self._networks = Listed(wrappedValue: networks)
     }
 }
 

@@ -164,8 +164,20 @@ extension ECPSource {
 extension GroupAddresses {
     /// What the configuration says.
     package init(_ configuration: PortSettings) {
-        self.init(further: configuration.groupAddress)
+        self.init(further: configuration.groupAddress, peer: configuration.peerAddress)
     }
+}
+
+extension GroupAddresses {
+    /// All addresses at which something is taken on a link.
+    func all(own link: Link?) -> [MACAddress] {
+        all + (peer == nil ? [] : [link?.ownAddress].compactMap(\.self))
+    }
+}
+
+extension Link {
+    /// The address by which frames are for this host alone.
+    var ownAddress: MACAddress? { address.map { MACAddress(truncating: $0.value) } }
 }
 
 extension DialectChoice {

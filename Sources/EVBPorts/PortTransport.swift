@@ -278,7 +278,8 @@ package final class PortTransport {
         // filter.
         let wanted = Opening(
             index: link.index, tapsAll: link.masterIndex != nil || mark != nil || isChannel, mark: mark,
-            ecpSource: ecpSource, groups: addresses.all + (onChannelFrame == nil ? [] : [.nearestNonTPMRBridge]),
+            ecpSource: ecpSource,
+            groups: addresses.all(own: link) + (onChannelFrame == nil ? [] : [.nearestNonTPMRBridge]),
             isDivided: isDivided)
         guard wanted != opening else { return }
         closeSockets()
@@ -334,7 +335,7 @@ package final class PortTransport {
         guard !isStrayTold else { return }
         isStrayTold = true
         let reason =
-            addresses.all.contains(header.destination)
+            addresses.all(own: link).contains(header.destination)
             ? "it is in a VLAN of \(name)" : "this is not the group address of ECP on \(name)"
         log(
             .warning,
@@ -344,7 +345,7 @@ package final class PortTransport {
 
     /// Remembers an EVB TLV that is heard where it does not count.
     private func noteStray(_ octets: UnsafeRawBufferPointer, _ header: FrameHeader) {
-        if elsewhere.take(octets, isOwnGroup: addresses.includes(header), at: now) { onDoubt?() }
+        if elsewhere.take(octets, isOwnGroup: addresses.includes(header, own: link?.ownAddress), at: now) { onDoubt?() }
     }
 
     /// Says it once in a while: what else there is to be told of the port is to have its place in the log.
@@ -428,7 +429,8 @@ package final class PortTransport {
             if case .lldp = frame.payload, frame.destination == .nearestNonTPMRBridge, let onChannelFrame {
                 return onChannelFrame(frame)
             }
-            if case .lldp = frame.payload, !addresses.includes(frame.header) { noteStray(octets, frame.header) }
+            let isOwn = addresses.includes(frame.header, own: link?.ownAddress)
+            if case .lldp = frame.payload, !isOwn { noteStray(octets, frame.header) }
             onFrame?(frame)
         } catch {
             onUnreadable?(error, FrameHeader(octets))

@@ -229,6 +229,11 @@ package struct PortSettings: Sendable, Equatable {
     package var groupIDs: Bool = true
     /// A group address beyond the standards' by which LLDP and ECP are spoken; nil for none.
     package var groupAddress: MACAddress?
+    /// The address of the peer, to which LLDP and ECP are sent in place of a group's; nil for none.
+    package var peerAddress: MACAddress?
+    /// Whether the port is the end of a network virtualization edge (802.1Qcy, RFC 8394): EVB mode 3, VN IDs as group IDs, and the way back
+    /// from Associate to Pre-Associate.
+    package var nvo3: Bool = false
     /// How the EVB TLV is used.
     package var evb: EVB = EVB()
     /// What is proposed for ECP.

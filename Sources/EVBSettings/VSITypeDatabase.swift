@@ -13,6 +13,8 @@ package struct VSITypeDatabase: Sendable, Equatable {
     package var allowedAddresses: Set<MACAddress> = []
     /// Addresses that no VSI may have, such as a gateway's.
     package var protectedAddresses: Set<MACAddress> = []
+    /// The VXLAN network behind the port's bridge; nil is none.
+    package var overlay: OverlaySettings?
     /// The types, in the order of the file.
     package var types: [VSIType] = []
     /// Where the types of a manager stand, by the manager's ID and the type ID; the IDs that are meant by one name are all listed.
@@ -45,6 +47,11 @@ package struct VSITypeDatabase: Sendable, Equatable {
             placesOfOwn[OwnKey(manager: identifier, typeID: type.typeID), default: []].append(place)
             managers.insert(identifier)
         }
+    }
+
+    /// Changes types in place: what they allow, not which ones they are.
+    package mutating func updateTypes(_ body: (inout VSIType) -> Void) {
+        for place in types.indices { body(&types[place]) }
     }
 
     /// The types of a type ID that a manager has as its own, in the order of the file.
@@ -97,14 +104,17 @@ package struct ManagerName: Sendable, Hashable {
 package struct VSIType: Sendable, Hashable {
     /// A VLAN with the default priority of its frames.
     package struct VLAN: Sendable, Hashable {
-        /// 1 to 4094.
+        /// 1 to 4094; 0 for the port's own VLAN, untagged, which a group may have.
         package var vid: UInt16
         /// 0 to 7; nil leaves it to the station.
         package var pcp: UInt8?
+        /// The virtual network that the VLAN stands for here, 1 to 16777215; nil is none.
+        package var vni: UInt32?
 
-        package init(vid: UInt16, pcp: UInt8? = nil) {
+        package init(vid: UInt16, pcp: UInt8? = nil, vni: UInt32? = nil) {
             self.vid = vid
             self.pcp = pcp
+            self.vni = vni
         }
     }
 
@@ -159,6 +169,12 @@ package struct VSIType: Sendable, Hashable {
     package var profile = VSIProfile()
 
     package var key: Key { Key(manager: manager, typeID: typeID, versions: versions) }
+
+    /// The virtual network of a filter entry of the type's VSIs; nil where it has none.
+    package func vni(of entry: FilterEntry) -> UInt32? {
+        if let group = entry.groupID { return groups[group]?.vni }
+        return vlans.first { $0.vid == entry.vid }?.vni
+    }
 
     /// Whether this is a type of that version, by name.
     package func names(version: UInt8) -> Bool { versions?.contains { $0.contains(version) } ?? false }

@@ -191,7 +191,7 @@ package final class StationPortController: StationPortControl {
             evb: EVBStationNegotiation.Configuration(
                 timers: timers, requestsReflectiveRelay: configuration.edgeRelay == .vepa,
                 groupIDs: configuration.groupIDs, isManual: configuration.evb.manual,
-                isTransmitted: configuration.evb.transmit),
+                isTransmitted: configuration.evb.transmit, isNVO3: configuration.nvo3),
             vsisMax: vsisMax, dialect: DialectChoice(configuration.dialect),
             ecpSource: ECPSource(configuration.ecp.source), addresses: GroupAddresses(configuration))
     }

@@ -1,5 +1,11 @@
 /// The usual texts of IP addresses, read without the C library so that `EVBWire` stays pure.
-enum IPAddress {
+package enum IPAddress {
+    /// The octets of an address in one of the usual texts, 4 or 16; nil for any other text.
+    package static func octets(of text: String) -> [UInt8]? {
+        guard let address = ipv4(text) else { return ipv6(text) }
+        return [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: address >> UInt32($0)) }
+    }
+
     /// Reads four decimal numbers of 0 to 255 parted by dots.
     static func ipv4(_ text: some StringProtocol) -> UInt32? {
         let parts = text.split(separator: ".", omittingEmptySubsequences: false)

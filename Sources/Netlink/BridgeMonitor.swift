@@ -22,7 +22,7 @@ public struct BridgeEntry: Sendable, Hashable {
 public enum BridgeEvent: Sendable, Equatable {
     /// A static entry is gone, whoever removed it.
     case entryRemoved(BridgeEntry, portIndex: Int32)
-    /// A port has joined a bridge or left it, or its VLANs or flags are others.
+    /// A port has joined a bridge or left it, its VLANs or flags are others, or it has lost a VNI.
     case portChanged(index: Int32)
     /// News were lost because they came faster than they were read.
     case overrun
@@ -66,7 +66,14 @@ public final class BridgeMonitor {
                 bind(number, octets.baseAddress?.assumingMemoryBound(to: sockaddr.self), socklen_t(octets.count))
             }
         }
+        // Its number is beyond the 32 of the address. A kernel before Linux 5.18 has no such group, and no VNIs to tell of.
+        var group = Self.tunnelGroup
+        setsockopt(
+            number, Int32(clinux_sol_netlink), NETLINK_ADD_MEMBERSHIP, &group, socklen_t(MemoryLayout<Int32>.size))
     }
+
+    /// RTNLGRP_TUNNEL, which older headers do not have.
+    private static let tunnelGroup: Int32 = 35
 
     deinit { buffer.deallocate() }
 
@@ -99,7 +106,8 @@ public final class BridgeMonitor {
         if isOverrun { body(.overrun) }
     }
 
-    /// Keeps messages of bridges about ports (RTM_NEWLINK, RTM_DELLINK) and about static entries that go (RTM_DELNEIGH).
+    /// Keeps messages of bridges about ports (RTM_NEWLINK, RTM_DELLINK), about static entries that go (RTM_DELNEIGH), and about VNIs that
+    /// VXLAN devices lose (RTM_DELTUNNEL).
     private static let filter: [sock_filter] = {
         func load(_ size: Int32, _ offset: UInt32) -> sock_filter {
             sock_filter(code: UInt16(BPF_LD | size | BPF_ABS), jt: 0, jf: 0, k: offset)
@@ -115,14 +123,16 @@ public final class BridgeMonitor {
         return [
             // The family, behind struct nlmsghdr in both kinds of message.
             load(BPF_B, 16),
-            ifEqual(UInt32(AF_BRIDGE), skip: 0, otherwise: 6),
+            ifEqual(UInt32(AF_BRIDGE), skip: 0, otherwise: 7),
             load(BPF_H, 4),
-            ifEqual(number(RTM_NEWLINK), skip: 5, otherwise: 0),
-            ifEqual(number(RTM_DELLINK), skip: 4, otherwise: 0),
+            ifEqual(number(RTM_NEWLINK), skip: 6, otherwise: 0),
+            ifEqual(number(RTM_DELLINK), skip: 5, otherwise: 0),
+            ifEqual(number(TunnelMessage.delete), skip: 4, otherwise: 0),
             ifEqual(number(RTM_DELNEIGH), skip: 0, otherwise: 2),
-            // struct ndmsg's state: what was learned has another.
+            // struct ndmsg's state: what was learned has another. Entries of VXLAN devices have further bits beside.
             load(BPF_H, 24),
-            ifEqual(number(Int(NUD_NOARP)), skip: 1, otherwise: 0),
+            sock_filter(
+                code: UInt16(BPF_JMP | BPF_JSET | BPF_K), jt: 1, jf: 0, k: number(Int(NUD_NOARP))),
             end(0),
             end(.max),
         ]
@@ -153,6 +163,7 @@ enum BridgeNewsReader {
         let index = payload.loadUnaligned(fromByteOffset: 4, as: Int32.self)
         switch type {
         case RTM_NEWLINK, RTM_DELLINK: return payload.count >= linkLength ? .portChanged(index: index) : nil
+        case TunnelMessage.delete: return .portChanged(index: index)
         case RTM_DELNEIGH:
             let attributes = UnsafeRawBufferPointer(rebasing: payload[entryLength...])
             guard let entry = entry(attributes) else { return nil }

@@ -54,6 +54,9 @@ public final class BridgePorts {
         return bridge.kind == "bridge" ? bridge : nil
     }
 
+    /// A link; nil where there is none.
+    public func link(index: Int32) throws(NetlinkError) -> Link? { try links.link(index: index) }
+
     /// The ports of a bridge.
     ///
     /// - Parameters:
@@ -179,13 +182,15 @@ public final class BridgePorts {
     ///   - isReplacing: Whether another entry of this address gives way.
     ///   - isSticky: Whether it stays when another port, one that learns, sends from the address. FRR announces such an entry
     ///     as one that cannot move to another box.
+    ///   - isExternal: Whether it says that the address is at another box, as a routing daemon's entries do.
     /// - Throws: `NetlinkError` of kind `exists` where there is one already that need not give way.
     public func addEntry(
-        _ address: HardwareAddress, vid: UInt16, portIndex: Int32, isReplacing: Bool, isSticky: Bool = true
+        _ address: HardwareAddress, vid: UInt16, portIndex: Int32, isReplacing: Bool, isSticky: Bool = true,
+        isExternal: Bool = false
     ) throws(NetlinkError) {
         let message = LinkMessage(
             type: RTM_NEWNEIGH, flags: NLM_F_CREATE | (isReplacing ? NLM_F_REPLACE : NLM_F_EXCL), portIndex: portIndex,
-            state: NUD_NOARP, entryFlags: NTF_MASTER | (isSticky ? NTF_STICKY : 0))
+            state: NUD_NOARP, entryFlags: NTF_MASTER | (isSticky ? NTF_STICKY : 0) | (isExternal ? NTF_EXT_LEARNED : 0))
         message.put(Int(NDA_LLADDR), address.octets)
         if vid != 0 { message.put(Int(NDA_VLAN), vid) }
         try requests.perform(message, "forward \(Self.words(address, vid)) to interface \(portIndex)")

@@ -69,6 +69,10 @@ public struct Link: Sendable, Equatable {
     ///
     /// As of the answer: the kernel sends no news of it alone.
     public var learning: Bool?
+    /// Whether a bridge port maps VLANs to tunnels (`vlan_tunnel`); nil for other links.
+    public var mapsTunnels: Bool?
+    /// The settings of a VXLAN device; nil for other links.
+    public var vxlan: VXLANDevice?
     /// Whether a bridge runs a spanning tree protocol; nil for other links.
     ///
     /// One that does not forwards frames to the bridge group address, LLDP and ECP among them.
@@ -186,6 +190,8 @@ extension Link {
                     default: break
                     }
                 }
+            case IFLA_INFO_DATA where kind == "vxlan":
+                vxlan = VXLANDevice(attribute.nested)
             case IFLA_INFO_DATA where kind == "bridge":
                 attribute.nested.forEach { detail in
                     switch detail.type {
@@ -200,6 +206,7 @@ extension Link {
                 hairpin = Self.hairpin(attribute.nested) ?? hairpin
                 attribute.nested.forEach { detail in
                     if detail.type == IFLA_BRPORT_LEARNING { learning = detail.uint8.map { $0 != 0 } }
+                    if detail.type == IFLA_BRPORT_VLAN_TUNNEL { mapsTunnels = detail.uint8.map { $0 != 0 } }
                 }
             default:
                 break

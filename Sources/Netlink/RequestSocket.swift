@@ -58,17 +58,36 @@ struct LinkMessage: ~Copyable {
     ///   - portIndex: The bridge port, or 0 where another attribute says which bridge.
     ///   - state: NUD_*.
     ///   - entryFlags: NTF_*.
-    init(type: Int, flags: Int32 = 0, portIndex: Int32, state: Int32 = 0, entryFlags: Int32 = 0) {
+    ///   - family: Another one for a neighbour of a link.
+    init(
+        type: Int, flags: Int32 = 0, portIndex: Int32, state: Int32 = 0, entryFlags: Int32 = 0,
+        family: Int32 = AF_BRIDGE
+    ) {
         guard let pointer = nlmsg_alloc_simple(Int32(type), flags) else {
             preconditionFailure("out of memory")
         }
         self.pointer = pointer
         var entry = ndmsg()
-        entry.ndm_family = UInt8(AF_BRIDGE)
+        entry.ndm_family = UInt8(family)
         entry.ndm_ifindex = portIndex
         entry.ndm_state = UInt16(truncatingIfNeeded: state)
         entry.ndm_flags = UInt8(truncatingIfNeeded: entryFlags)
         nlmsg_append(pointer, &entry, MemoryLayout<ndmsg>.size, Int32(NLMSG_ALIGNTO))
+    }
+
+    /// Starts a request about the VNIs of a VXLAN device.
+    ///
+    /// - Parameters:
+    ///   - tunnelType: RTM_NEWTUNNEL and the like.
+    ///   - flags: NLM_F_*; libnl adds NLM_F_REQUEST and NLM_F_ACK.
+    ///   - index: The device.
+    init(tunnelType: Int, flags: Int32 = 0, index: Int32) {
+        guard let pointer = nlmsg_alloc_simple(Int32(tunnelType), flags) else {
+            preconditionFailure("out of memory")
+        }
+        self.pointer = pointer
+        var header = (family: UInt8(AF_BRIDGE), flags: UInt8(0), reserved: UInt16(0), index: index)
+        nlmsg_append(pointer, &header, 8, Int32(NLMSG_ALIGNTO))
     }
 
     /// Starts a request about a queueing discipline or a filter of a link.

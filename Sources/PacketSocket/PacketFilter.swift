@@ -30,7 +30,7 @@ struct PacketFilter {
     ///
     /// - Parameters:
     ///   - etherTypes: What to accept, one at least.
-    ///   - groups: The group addresses to accept.
+    ///   - groups: The group addresses to accept; the interface's own may be among them.
     ///   - interfaceIndex: The port.
     ///   - sources: From where to accept.
     ///   - snapLength: Octets of a frame to hand up; the rest is cut off.
@@ -121,7 +121,13 @@ struct PacketFilter {
         // A = how the kernel classed the frame. One of a VLAN that this host does not have is for another host, also where
         // it is for a group and the tag is gone.
         program.append(load(BPF_B, ancillary(SKF_AD_PKTTYPE)))
-        program.append(ifEqual(UInt32(PACKET_MULTICAST), skip: 1))
+        if groups.contains(where: { $0.value >> 40 & 1 == 0 }) {
+            // One of them is the interface's own.
+            program.append(ifEqual(UInt32(PACKET_MULTICAST), skip: 2))
+            program.append(ifEqual(UInt32(PACKET_HOST), skip: 1))
+        } else {
+            program.append(ifEqual(UInt32(PACKET_MULTICAST), skip: 1))
+        }
         program.append(stray)
 
         for group in groups {

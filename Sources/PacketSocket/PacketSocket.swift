@@ -88,6 +88,8 @@ public final class PacketSocket {
     private let interfaceIndex: Int32
     private let sockets: [(socket: Socket, etherTypes: [UInt16])]
     private let groups: [HardwareAddress]
+    /// Whether one of them is the interface's own address.
+    private let hasAddress: Bool
     private let taken: Taken
     private let buffer: UnsafeMutableRawBufferPointer
 
@@ -125,6 +127,7 @@ public final class PacketSocket {
         self.interfaceIndex = interfaceIndex
         self.sockets = sockets
         self.groups = groups
+        hasAddress = groups.contains { $0.value >> 40 & 1 == 0 }
         self.taken = taken
         buffer = .allocate(byteCount: Self.frameLengthMax, alignment: 16)
     }
@@ -238,7 +241,8 @@ public final class PacketSocket {
     private static func join(
         _ groups: [HardwareAddress], on interfaceIndex: Int32, by descriptor: Int32
     ) throws(SystemError) {
-        for group in groups {
+        // An individual address is the interface's own, which it takes in any case.
+        for group in groups where group.value >> 40 & 1 == 1 {
             var request = packet_mreq()
             request.mr_ifindex = interfaceIndex
             request.mr_type = UInt16(PACKET_MR_MULTICAST)
@@ -281,7 +285,7 @@ public final class PacketSocket {
                 summary.kernelDrops = try takeDrops(of: descriptor)
                 return summary
             }
-            guard !taken.areOwn || Self.isOwn(ingress, of: interfaceIndex) else {
+            guard !taken.areOwn || Self.isOwn(ingress, of: interfaceIndex, hasAddress: hasAddress) else {
                 summary.strays += 1
                 continue
             }
@@ -306,11 +310,16 @@ public final class PacketSocket {
         return etherType == read ? PacketFilter.readStrayLength : PacketFilter.strayLength
     }
 
-    /// Whether a frame came in as the neighbour's do: to a group, in no VLAN, by the interface's own link.
+    /// Whether a frame came in as the neighbour's do: to a group, or to the interface where that is spoken to so (`hasAddress`), in no
+    /// VLAN, by the interface's own link.
     ///
     /// The kernel's filter has asked the same. A frame that a filter of former times let through, or none, is not taken.
-    static func isOwn(_ ingress: clinux_packet_ingress, of interfaceIndex: Int32) -> Bool {
-        ingress.interface_index == interfaceIndex && Int32(ingress.packet_type) == PACKET_MULTICAST
+    static func isOwn(
+        _ ingress: clinux_packet_ingress, of interfaceIndex: Int32, hasAddress: Bool = false
+    ) -> Bool {
+        let type = Int32(ingress.packet_type)
+        return ingress.interface_index == interfaceIndex
+            && (type == PACKET_MULTICAST || hasAddress && type == PACKET_HOST)
             && (!ingress.has_tag || ingress.tag & 0x0FFF == 0)
     }
 

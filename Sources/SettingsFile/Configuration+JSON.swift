@@ -78,6 +78,8 @@ extension PortSettings {
         }
         port.add("group-ids", groupIDs, standard.groupIDs)
         port.add("group-address", groupAddress?.description)
+        port.add("peer-address", peerAddress?.description)
+        port.add("nvo3", nvo3, standard.nvo3)
         var evb = Section(withDefaults)
         evb.add("transmit", self.evb.transmit, standard.evb.transmit)
         evb.add("manual", self.evb.manual, standard.evb.manual)

@@ -156,8 +156,8 @@ extension ConfigurationReader {
 
     static let portKeys = [
         "interface", "role", "dialect", "edge-relay", "fallback", "gate", "card-switch", "guest-filter", "group-ids",
-        "group-address", "evb", "ecp", "vdp", "manager-id-placement", "reflective-relay", "vsi-types", "protected-macs",
-        "misbehave", "announce", "allmulticast", "s-channels",
+        "group-address", "peer-address", "nvo3", "evb", "ecp", "vdp", "manager-id-placement", "reflective-relay",
+        "vsi-types", "protected-macs", "misbehave", "announce", "allmulticast", "s-channels",
     ]
 
     /// A port, and where the file names its interface.
@@ -222,6 +222,8 @@ extension ConfigurationReader {
         if let node = entries["group-address"]?.value {
             port.groupAddress = groupAddress(node, "\(path).group-address")
         }
+        if let entry = entries["peer-address"] { port.peerAddress = peerAddress(entry, "\(path).peer-address", port) }
+        if let node = entries["nvo3"]?.value { port.nvo3 = boolean(node, "\(path).nvo3") ?? false }
         if let node = entries["evb"]?.value { port.evb = evb(node, "\(path).evb") }
         if let node = entries["ecp"]?.value { port.ecp = ecp(node, "\(path).ecp") }
         if let node = entries["vdp"]?.value { port.vdp = vdp(node, "\(path).vdp") }
@@ -248,6 +250,21 @@ extension ConfigurationReader {
         guard let text = text(node, path, remedy) else { return nil }
         guard let address = MACAddress(text), address.isGroup, address.rawValue != 0xFFFF_FFFF_FFFF else {
             note(node.line, path, "\(Self.quoted(text)) is not a group address", remedy)
+            return nil
+        }
+        return address
+    }
+
+    /// The address of the other end itself.
+    private mutating func peerAddress(_ entry: YAMLEntry, _ path: String, _ port: PortSettings) -> MACAddress? {
+        let remedy = "give the address of the other end's interface, such as 02:00:00:00:00:01, or leave the key out"
+        guard let text = text(entry.value, path, remedy) else { return nil }
+        guard let address = MACAddress(text), address.isIndividual else {
+            note(entry.line, path, "\(Self.quoted(text)) is not the address of one interface", remedy)
+            return nil
+        }
+        guard port.groupAddress == nil else {
+            note(entry.line, path, "contradicts group-address: frames go to one of them", "remove one of the two")
             return nil
         }
         return address

@@ -52,7 +52,8 @@ extension VSITypeDatabase {
 extension ConfigurationReader {
     fileprivate mutating func vsiTypes(_ root: YAMLNode, onlyFor only: ManagerName?) -> VSITypeDatabase {
         var database = VSITypeDatabase(file: file)
-        let shared = ["default-manager", "allow-macs", "protected-macs"]
+        // What goes for all managers, or for the bridge itself.
+        let shared = ["overlay", "default-manager", "allow-macs", "protected-macs"]
         guard var entries = mapping(root, "", keys: ["types"] + shared) else { return database }
         if let only {
             for key in shared {
@@ -70,6 +71,7 @@ extension ConfigurationReader {
         if let node = entries["protected-macs"]?.value {
             database.protectedAddresses = Set(addresses(node, "protected-macs", Self.machineRemedy))
         }
+        if let node = entries["overlay"]?.value { database.overlay = overlay(node, "overlay") }
         guard let types = entries["types"] else {
             note(root.line, "types", "is missing", "give a list with an entry per VSI type")
             return database
@@ -78,6 +80,7 @@ extension ConfigurationReader {
             guard let type = vsiType(item, "types[\(index)]", onlyFor: only) else { continue }
             add(type, line: item.line, "types[\(index)]", to: &database)
         }
+        checkNetworks(entries["types"], &database)
         return database
     }
 
@@ -232,7 +235,7 @@ extension ConfigurationReader {
         for (index, item) in items.enumerated() {
             let place = "\(path)[\(index)]"
             let vlan: VSIType.VLAN?
-            if case .mapping = item.content, let entries = mapping(item, place, keys: ["vlan", "pcp"]) {
+            if case .mapping = item.content, let entries = mapping(item, place, keys: ["vlan", "pcp", "vni"]) {
                 vlan = self.vlan(entries, line: item.line, place)
             } else {
                 vlan = integer(item, place, in: Self.vlanRange).map { VSIType.VLAN(vid: UInt16($0)) }
@@ -247,27 +250,30 @@ extension ConfigurationReader {
         return vlans
     }
 
-    private mutating func vlan(_ entries: [String: YAMLEntry], line: Int, _ path: String) -> VSIType.VLAN? {
+    private mutating func vlan(
+        _ entries: [String: YAMLEntry], line: Int, _ path: String, in range: ClosedRange<Int> = vlanRange
+    ) -> VSIType.VLAN? {
         guard let node = entries["vlan"]?.value else {
-            note(line, "\(path).vlan", "is missing", "give 1 to 4094")
+            note(line, "\(path).vlan", "is missing", "give \(range.lowerBound) to \(range.upperBound)")
             return nil
         }
-        guard let vid = integer(node, "\(path).vlan", in: Self.vlanRange) else { return nil }
+        guard let vid = integer(node, "\(path).vlan", in: range) else { return nil }
         let pcp = entries["pcp"].flatMap { integer($0.value, "\(path).pcp", in: 0...7) }
-        return VSIType.VLAN(vid: UInt16(vid), pcp: pcp.map { UInt8($0) })
+        let vni = entries["vni"].flatMap { integer($0.value, "\(path).vni", in: Self.vniRange) }
+        return VSIType.VLAN(vid: UInt16(vid), pcp: pcp.map { UInt8($0) }, vni: vni.map { UInt32($0) })
     }
 
     private mutating func groups(_ node: YAMLNode, _ path: String) -> [UInt32: VSIType.VLAN] {
         var groups: [UInt32: VSIType.VLAN] = [:]
         for (index, item) in (list(node, path, of: "groups") ?? []).enumerated() {
             let place = "\(path)[\(index)]"
-            guard let entries = mapping(item, place, keys: ["group", "vlan", "pcp"]) else { continue }
+            guard let entries = mapping(item, place, keys: ["group", "vlan", "pcp", "vni"]) else { continue }
             guard let node = entries["group"]?.value else {
                 note(item.line, "\(place).group", "is missing", "give the group ID, 0 to 4294967295")
                 continue
             }
             guard let group = integer(node, "\(place).group", in: 0...0xFFFF_FFFF) else { continue }
-            guard let vlan = vlan(entries, line: item.line, place) else { continue }
+            guard let vlan = vlan(entries, line: item.line, place, in: 0...4094) else { continue }
             if groups.updateValue(vlan, forKey: UInt32(group)) != nil {
                 note(item.line, "\(place).group", "group \(group) is listed twice", "give every group once")
             }

@@ -131,6 +131,23 @@ def test_the_story(demo, words):
     assert echo_requests(captures["host-b"], "192.0.2.1"), "pings have reached the machine where it is now"
 
 
+def test_OVL_370_fabric(demo):
+    """OVL-370 The story of two switches: tenants with the same addresses do not meet, and a machine moves to the other switch under pings."""
+    run = demo("--fabric")
+    assert run.status() == 0, run.output
+    output = run.output
+    assert re.search(r"\n== In short\n(   \S.*\.\n){3}All went well\.\n$", output), output[-600:]
+    assert "a1 reaches a2" in output and "b1 reaches b2" in output and "and it is b2 that has answered" in output
+    lost, = re.findall(r"(\d+) of 400 pings were lost\n", output)
+    picture = Path(re.search(r"The picture: (\S+)", output)[1])
+    shown = picture.read_text()
+    assert shown.startswith("<svg") and f"{lost} of 400 pings lost" in shown
+    # By its UDP port and both VNIs, the pings crossed the cable between the switches in their networks.
+    underlay = run.captures()["underlay"]
+    assert set(shark.run(underlay, "-Y", "icmp", "-T", "fields", "-e", "vxlan.vni").split()) == {"5000", "6000"}
+    run.leaves_nothing()
+
+
 def test_SCH_185_channels(demo):
     """SCH-185 The story of S-channels: each machine reaches what its channel is for, none gets into another, and a change of S-tags costs few pings."""
     run = demo("--channels")

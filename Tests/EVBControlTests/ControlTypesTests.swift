@@ -36,7 +36,7 @@ import Testing
                 == "{daemon{pid,uptimeSeconds,version},notes,ports[{\(Self.portKeys)}],problems,typeServers}")
         #expect(
             keys(try json(Samples.fullVSI))
-                == "{filters[{group,mac,pcp,vlan}],label=null,link{kind,mode,name},managerID,port,reason,"
+                == "{filters[{group,mac,pcp,vlan}],label=null,link{kind,mode,name},managerID,networks,port,reason,"
                 + "requestedLink=null,retryInMilliseconds=null,state,typeID,typeVersion,vsiID,vsiIDFormat,warnings}")
     }
 
@@ -129,7 +129,7 @@ import Testing
         #expect(keys(try json(Samples.barePort)).contains(",peer=null,"))
         #expect(
             keys(try json(Samples.bareVSI))
-                == "{filters[{group=null,mac,pcp=null,vlan=null}],label=null,link=null,managerID=null,port,reason=null,requestedLink=null,retryInMilliseconds=null,state,"
+                == "{filters[{group=null,mac,pcp=null,vlan=null}],label=null,link=null,managerID=null,networks,port,reason=null,requestedLink=null,retryInMilliseconds=null,state,"
                 + "typeID,typeVersion,vsiID,vsiIDFormat,warnings}")
         let event = keys(try json(Samples.bareEvent))
         #expect(event == "{from=null,kind,message,port=null,reason=null,timeMilliseconds,to=null,vsiID=null}")

@@ -69,7 +69,10 @@ final class PairBench {
                 sentByBridge.append((now, frame))
                 if !losesFromBridge(frame) { wire.append((now + Self.wireDelay, true, frame.encoded())) }
             case .decide(let ticket, let request):
-                if let decision = decision(request) { bridgeDoes { $0.decided(ticket, decision, at: $1) } }
+                if let decision = decision(request) {
+                    let judged = bridge.judge(ticket, decision)
+                    bridgeDoes { $0.decided(ticket, judged, at: $1) }
+                }
             default: break
             }
         }

@@ -1,7 +1,7 @@
 """The command blocks of README.md and Documentation, typed in their order: each succeeds, and prints what the page says.
 
 How a page's blocks are marked: `sh` is typed, and `output` after it has lines that it prints, in this order; `sh end` is typed last;
-`sh skip: REASON` cannot be typed here. `yaml` is a configuration, and `text` is all else (a picture, another vendor's command line). A page
+`sh skip: REASON` cannot be typed here. `yaml` is a configuration, or a file of VSI types, and `text` is all else (a picture, another vendor's command line). A page
 that links to lab.md is typed in that page's lab; those of TOGETHER leave it as they found it, and share one. Everything runs in namespaces of the test's own: network, processes, and mounts with a /run of their own.
 """
 
@@ -149,6 +149,10 @@ def test_OPS_819_commands_that_the_pages_name_are_there():
 @pytest.mark.parametrize("page, configuration", [(page, text) for page in PAGES for language, text in blocks(page) if language == "yaml"])
 def test_OPS_804_configurations_are_accepted(page, configuration, tmp_path):
     path = Path(tmp_path / "evbd.yaml")
+    if re.search(r"^(overlay|types):", configuration, re.M):
+        types = tmp_path / "types.yaml"
+        types.write_text(configuration + ("" if re.search(r"^types:", configuration, re.M) else "types: []\n"))
+        configuration = f"ports: [{{ interface: port0, role: bridge, vsi-types: {types} }}]\n"
     path.write_text(configuration)
     said = subprocess.run([binary("evbd"), "--check-config", "--config", path], capture_output=True, text=True)
     assert said.returncode == 0 and said.stdout.strip() == "OK", f"{page}: {said.stdout}{said.stderr}"

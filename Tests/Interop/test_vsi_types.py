@@ -285,7 +285,7 @@ def test_check_config_reads_the_types(bench):
     assert said.returncode == 1
     assert said.stderr.splitlines() == [
         f"{bench.types_file}:3: types[0].vlan: is not a known key; did you mean vlans?",
-        f"{bench.types_file}:4: colour: is not a known key; the known keys are types, default-manager, allow-macs, protected-macs"]
+        f"{bench.types_file}:4: colour: is not a known key; the known keys are types, overlay, default-manager, allow-macs, protected-macs"]
 
 
 def test_VDP_39_a_thousand_vsis_are_enforced(bench):

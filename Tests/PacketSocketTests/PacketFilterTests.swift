@@ -209,11 +209,12 @@ private struct Rule {
         frame.octets.count < 14 ? nil : UInt16(frame.octets[12]) << 8 | UInt16(frame.octets[13])
     }
 
-    /// Untagged or of VLAN 0, to one of the groups, by the port's own link.
+    /// Untagged or of VLAN 0, to one of the groups, or to the host where its own address is among them, by the port's own link.
     private func isOwn(_ frame: FilteredFrame) -> Bool {
         let destination = frame.octets.prefix(6).reduce(0) { $0 << 8 | UInt64($1) }
         return frame.interfaceIndex == interfaceIndex && !(frame.isTagPresent && frame.tag % 4096 != 0)
-            && frame.packetType == 2 && groups.contains(destination)
+            && (frame.packetType == 2 || frame.packetType == 0 && groups.contains { $0 >> 40 & 1 == 0 })
+            && groups.contains(destination)
     }
 
     func takes(_ frame: FilteredFrame) -> Bool {

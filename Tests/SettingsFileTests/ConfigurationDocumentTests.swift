@@ -26,6 +26,8 @@ import Testing
         var bridge = PortSettings(interface: "port0")
         bridge.role = .bridge
         bridge.reflectiveRelay = false
+        bridge.peerAddress = MACAddress("02:00:00:00:00:01")
+        bridge.nvo3 = true
         bridge.vsiTypes = VSITypesSource(file: "/etc/types.yaml")
         bridge.protectedAddresses = Set(["02:00:00:00:00:01", "02:00:00:00:00:02"].compactMap { MACAddress($0) })
         bridge.misbehave = Misbehaviour(

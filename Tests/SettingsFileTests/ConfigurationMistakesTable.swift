@@ -57,6 +57,21 @@ enum ConfigurationMistakesTable {
                 out
                 """),
         MistakeCase(
+            name: "OVL-320 peers' addresses that are none, and one beside a group",
+            text: """
+                ports:
+                  - { interface: a, peer-address: 01:00:0d:00:0f:0a }
+                  - { interface: b, role: bridge, peer-address: 02:00:00:00:00:01, group-address: 01:00:0d:00:0f:0a }
+                  - { interface: c, nvo3: 3 }
+                """,
+            lines: """
+                evbd.yaml:2: ports[0].peer-address: "01:00:0d:00:0f:0a" is not the address of one interface; give the \
+                address of the other end's interface, such as 02:00:00:00:00:01, or leave the key out
+                evbd.yaml:3: ports[1].peer-address: contradicts group-address: frames go to one of them; remove one of \
+                the two
+                evbd.yaml:4: ports[2].nvo3: "3" is neither true nor false; give true or false
+                """),
+        MistakeCase(
             name: "many at once",
             text: """
                 ports:

@@ -55,7 +55,7 @@ private func parse(_ text: String) throws -> DaemonSettings {
                 ecp: { retries: 7, rte: 0, source: any }
                 vdp: { rwd: 31, rka: 1 }
                 manager-id-placement: last
-              - interface: br-0.100
+              - { interface: br-0.100, peer-address: 02:00:00:00:00:01, nvo3: true }
             control: { socket: /tmp/s, group: wheel }
             libvirt: { enabled: false, pid-file: /tmp/p }
             deassociate-on-stop: true
@@ -74,7 +74,10 @@ private func parse(_ text: String) throws -> DaemonSettings {
         first.ecp = .init(retries: 7, rte: 0, source: .any)
         first.vdp = .init(rwd: 31, rka: 1)
         first.managerIDPlacement = .last
-        #expect(configuration.ports == [first, PortSettings(interface: "br-0.100")])
+        var second = PortSettings(interface: "br-0.100")
+        second.peerAddress = MACAddress(truncating: 0x0200_0000_0001)
+        second.nvo3 = true
+        #expect(configuration.ports == [first, second])
         #expect(configuration.control == ControlSettings(socket: "/tmp/s", group: "wheel"))
         #expect(configuration.libvirt == LibvirtSettings(enabled: false, pidFile: "/tmp/p"))
         #expect(configuration.deassociateOnStop && configuration.logLevel == .debug)

@@ -146,7 +146,7 @@ enum VSITypeMistakesTable {
                 types.yaml:4: types[0].vlans[4].vlan: is missing; give 1 to 4094
                 types.yaml:4: types[0].vlans[5].pcp: 8 is out of range; give 0 to 7
                 types.yaml:6: types[0].groups[0].group: is missing; give the group ID, 0 to 4294967295
-                types.yaml:7: types[0].groups[1].vlan: is missing; give 1 to 4094
+                types.yaml:7: types[0].groups[1].vlan: is missing; give 0 to 4094
                 types.yaml:9: types[0].groups[3].group: group 8 is listed twice; give every group once
                 types.yaml:10: types[0].macs[0]: "52:54:00" is not a valid address; give a MAC address of a VSI, or the beginning of \
                 several such as 52:54:00:00:00:00/24

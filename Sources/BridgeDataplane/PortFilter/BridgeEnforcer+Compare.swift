@@ -75,6 +75,10 @@ package struct Repair: Sendable, Equatable {
     package var isUnfinished = false
     /// Why something could not be compared, or rules not be put back.
     package var problem: EnforcementError?
+    /// What is wrong with the VXLAN network behind the port; nil where that was not looked at.
+    package var overlay: [OverlayProblem]?
+    /// What became of the tables of VXLAN devices; nil where these were not looked at.
+    package var tables: TablesReport?
     /// Nanoseconds that the comparison took.
     package var spent: UInt64 = 0
 }
@@ -98,6 +102,10 @@ extension BridgeEnforcer {
             repair.problem = error
         }
         if comparison.isWhole || !comparison.entries.isEmpty { compareBridge(of: port, comparison, &repair) }
+        if port.overlay?.hasTables == true || !tables.made.isEmpty {
+            repair.tables = followTables(endsInheritance: comparison.isWhole)
+        }
+        if comparison.isWhole, port.hasOverlay { repair.overlay = overlayProblems(of: name) }
         repair.spent = MonotonicClock.now() &- began
         return repair
     }
@@ -146,11 +154,13 @@ extension BridgeEnforcer {
         let hasMembers = items.contains { if case .member = $0 { true } else { false } }
         let members = hasMembers ? try netlink { try $0.vlans(portIndex: index) }.members : []
         let learns = port.isHolding(.quiet) ? try netlink { try $0.learns(portIndex: index) } : false
+        let networks = missingNetworks(of: port, items.filter(\.isOfOverlay))
         return items.filter { item in
             switch item {
             case .forwarding(let address, let vid): entries[Self.entry(address, vid)] == nil
             case .member(let vid): !members.contains(vid)
             case .quiet: learns == true
+            case .network, .carried, .tunnel: networks.contains(item)
             case .station, .untagged, .tagged, .rate, .served, .sent, .received: false
             }
         }

@@ -9,20 +9,28 @@ internal import Netlink
 extension BridgeEnforcer {
     /// What the enforcer knows of the other ports of a port's bridge, for one operation.
     struct Fabric: Sendable, Equatable {
+        /// The bridge; nil for a port that is in none.
+        var bridge: Link?
         /// The VXLAN ports of the bridge.
-        var tunnels: Set<Int32> = []
+        var devices: [Link] = []
+        /// Their indices.
+        var tunnels: Set<Int32> { Set(devices.map(\.index)) }
     }
+
+    /// Another operation begins: links may be others now.
+    package func forgetFabric() { fabrics = [:] }
 
     /// The other boxes that a port's bridge reaches; looked up once in an operation.
     func fabric(of port: Port) -> Fabric {
         if let known = fabrics[port.name] { return known }
         let index = port.index
-        let links = try? netlink { kernel in
-            guard let bridge = try kernel.bridge(ofPort: index) else { return [Link]() }
-            return try kernel.ports(ofBridge: bridge.index, kind: "vxlan")
-        }
+        var fabric = Fabric()
         // What cannot be asked counts as none, and is asked again by the next operation.
-        let fabric = Fabric(tunnels: Set((links ?? []).map(\.index)))
+        try? netlink { kernel in
+            guard let bridge = try kernel.bridge(ofPort: index) else { return }
+            fabric.bridge = bridge
+            fabric.devices = try kernel.ports(ofBridge: bridge.index, kind: "vxlan")
+        }
         fabrics[port.name] = fabric
         return fabric
     }

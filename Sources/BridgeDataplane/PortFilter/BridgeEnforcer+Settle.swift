@@ -36,6 +36,7 @@ extension BridgeEnforcer {
                 failures[item] = error
             }
         }
+        verifyNetworks(mine.filter { failures[$0] == nil }, on: port, &failures)
         // 3. Rules for frames come, those of claims of which something has failed not among them; the ledger loses what is
         // gone.
         let lost = mine.filter { failures[$0] != nil && ports[name]?.actual[$0] != nil }
@@ -61,7 +62,10 @@ extension BridgeEnforcer {
         switch item {
         case .forwarding: 0
         case .member: 1
-        case .station, .untagged, .tagged, .rate, .served, .quiet, .sent, .received: 2
+        case .tunnel: 2
+        case .carried: 3
+        case .network: 4
+        case .station, .untagged, .tagged, .rate, .served, .quiet, .sent, .received: 5
         }
     }
 
@@ -140,6 +144,7 @@ extension BridgeEnforcer {
         case .station, .untagged, .tagged, .rate, .served, .sent, .received: return false
         case .member(let vid): return try netlink { try $0.vlans(portIndex: index) }.members.contains(vid)
         case .quiet: return try netlink { try $0.learns(portIndex: index) } == false
+        case .network, .carried, .tunnel: return try isForeignNetwork(item, port)
         case .forwarding(let address, let vid):
             guard let bridge = try netlink({ try $0.bridge(ofPort: index) }) else {
                 throw EnforcementError(description: "\(port.name) is not a port of a Linux bridge")
@@ -165,6 +170,7 @@ extension BridgeEnforcer {
         case .station, .untagged, .tagged, .rate, .served, .sent, .received: break
         case .member(let vid): try netlink { try $0.setMember(portIndex: index, of: vid, true) }
         case .quiet: try netlink { try $0.setLearning(portIndex: index, false) }
+        case .network, .carried, .tunnel: try imposeNetwork(item, port)
         case .forwarding(let address, let vid):
             let hardware = HardwareAddress(address.rawValue)
             let isSticky = fabric(of: port).tunnels.isEmpty
@@ -183,6 +189,7 @@ extension BridgeEnforcer {
         case .station, .untagged, .tagged, .rate, .served, .sent, .received: break
         case .member(let vid): try netlink { try $0.setMember(portIndex: index, of: vid, false) }
         case .quiet: try netlink { try $0.setLearning(portIndex: index, true) }
+        case .network, .carried, .tunnel: try retractNetwork(item, port)
         case .forwarding(let address, let vid):
             let hardware = HardwareAddress(address.rawValue)
             try netlink { try $0.removeEntry(hardware, vid: vid, portIndex: index) }
@@ -197,7 +204,7 @@ extension BridgeEnforcer {
         guard index != 0 else { return }
         switch item {
         case .station, .untagged, .tagged, .rate, .served, .sent, .received: break
-        case .member, .quiet: try impose(item, on: port)
+        case .member, .quiet, .network, .carried, .tunnel: try impose(item, on: port)
         case .forwarding(let address, let vid):
             guard let bridge = try netlink({ try $0.bridge(ofPort: index) }) else { return }
             let hardware = HardwareAddress(address.rawValue)

@@ -73,6 +73,13 @@ package final class BridgeEnforcer {
         var foreign: Set<Imposition> = []
         /// Claims on what only frames can tell: without them the port may be one that learns nothing.
         var learners: Set<ClaimToken> = []
+        /// What is set of the VXLAN device: its name, or nil for the one of the bridge that can carry the VNI.
+        var overlayDevice: String?
+        /// The VXLAN device that has what is evbd's for VSIs here.
+        var tunnelDevice: String?
+        /// What is set of the virtual networks of VSIs here; nil where they may have none.
+        var overlay: PortOverlay?
+        var hasOverlay: Bool { overlay != nil }
 
         package init(rules: PortRules) { self.rules = rules }
 
@@ -82,8 +89,11 @@ package final class BridgeEnforcer {
         func isHolding(_ item: Imposition) -> Bool { actual[item] != nil && !foreign.contains(item) }
 
         /// 0 where there is no such interface now.
-        package var index: Int32 { Int32(bitPattern: if_nametoindex(rules.port)) }
+        package var index: Int32 { BridgeEnforcer.index(of: rules.port) }
     }
+
+    /// The index of an interface; 0 where there is none of that name.
+    static func index(of name: String) -> Int32 { Int32(bitPattern: if_nametoindex(name)) }
 
     /// Commands of one transaction, where there are many.
     static let commandsMax = 1000
@@ -94,7 +104,14 @@ package final class BridgeEnforcer {
     /// Addresses that the present change has taken from where the bridge had learned them.
     package var displaced: [MACAddress: Int32] = [:]
     /// What was looked up in the present operation, by port.
-    var fabrics: [String: Fabric] = [:]
+    var fabrics: [String: Fabric] = [:] { didSet { if fabrics.isEmpty { carriers = [:] } } }
+    /// What was read of VXLAN devices in the present operation.
+    var carriers: [Int32: Carrier] = [:]
+    /// What ports that are not taken over yet have at VXLAN devices.
+    var spared: Set<Imposition> = []
+    /// What the tables of VXLAN devices have of evbd's.
+    var tables = OverlayTables()
+    private var tunnels: Tunnels?
     private var session: NftablesSession?
     private var bridgePorts: BridgePorts?
 
@@ -116,6 +133,7 @@ package final class BridgeEnforcer {
         let port = Port(rules: rules)
         let inherited = try listed(rules)
         port.actual = inherited
+        port.tunnelDevice = PortRules.overlayDevice(in: try list(rules.overlayListing))
         if !inherited.isEmpty { port.claims.set(.inherited, inherited) }
         ports[name] = port
         for (_, value) in inherited { countChain(value, by: 1) }
@@ -158,6 +176,7 @@ package final class BridgeEnforcer {
     package func detach(_ name: String) throws(EnforcementError) {
         guard let port = ports.removeValue(forKey: name) else { return }
         fabrics = [:]
+        if !tables.made.isEmpty { _ = followTables() }
         // The rules last: as long as they are there, so is the ledger.
         for item in port.actual.keys.sorted(by: Self.entriesBeforeVLANs) where port.isHolding(item) && !item.isRule {
             try? retract(item, on: port)
@@ -179,10 +198,30 @@ package final class BridgeEnforcer {
     package func removeLeftovers(keeping names: Set<String>) {
         // Without the table there is nothing to remove.
         guard let listing = try? list(PortRules.portsListing) else { return }
+        spareNetworks(of: names.intersection(PortRules.ports(in: listing)))
+        defer { spared = [] }
         for name in PortRules.ports(in: listing) where !names.contains(name) {
             guard (try? attach(name)) != nil else { continue }
             try? detach(name)
         }
+    }
+
+    /// Takes over what is set of the VXLAN network behind a port.
+    ///
+    /// - Returns: What is wrong with it.
+    package func setOverlay(_ name: String, _ overlay: PortOverlay?) -> [OverlayProblem] {
+        fabrics = [:]
+        ports[name]?.overlay = overlay
+        ports[name]?.overlayDevice = overlay?.settings.device
+        // What cannot be moved or made is found by the next comparison.
+        if let overlay { try? followOverlay(overlay.settings.device, name) }
+        _ = followTables()
+        return overlayProblems(of: name)
+    }
+
+    /// Where the ledger of tables is.
+    package func setLedger(_ path: String) {
+        if tables.ledger == nil { tables.ledger = path }
     }
 
     // MARK: Claims
@@ -226,6 +265,7 @@ package final class BridgeEnforcer {
                 do {
                     let bridge = try bridge.get()
                     let items = try frames.impositions(at: bridge)
+                    if !frames.networks.isEmpty { try followOverlay(frames.overlayDevice, name) }
                     if !bridge.filtersVLANs, frames.entries.contains(where: { $0.vid != 0 }) {
                         outcome.ignoresVLANs = true
                     }
@@ -245,6 +285,9 @@ package final class BridgeEnforcer {
         if let port = ports[name] { touched.formUnion(followFabric(port)) }
         let unsettled = settle(name, touched)
         if let port = ports[name] { endFabric(port, unsettled) }
+        // What other boxes have is to be known before the first frame of a VSI here.
+        let isNewNetwork = touched.contains { if case .network = $0 { true } else { false } }
+        if isNewNetwork, ports.values.contains(where: { $0.overlay?.hasTables == true }) { _ = followTables() }
         outcome.takenOver = displaced
         undo(changes, on: name, unsettled, &outcome)
         if let bridge = try? view?.get() { endInheritance(of: changes, on: name, at: bridge, outcome) }
@@ -361,6 +404,18 @@ package final class BridgeEnforcer {
         let session = try NftablesSession()
         self.session = session
         return session
+    }
+
+    /// Asks for VNIs and their mappings, or has them changed.
+    func overlay<Value>(_ body: (Tunnels) throws -> Value) throws(EnforcementError) -> Value {
+        do {
+            let opened: Tunnels
+            if let tunnels { opened = tunnels } else { opened = try Tunnels() }
+            tunnels = opened
+            return try body(opened)
+        } catch {
+            throw EnforcementError(description: "\(error)")
+        }
     }
 
     /// Asks the bridge something, or has it change something.

@@ -14,6 +14,10 @@ package enum BridgeOperation: KernelOperation {
     case restoreRules
     /// Compares what a port is to have with what the kernel has, and puts back what is missing.
     case compare(String, Comparison)
+    /// Takes over what is set of the VXLAN network behind a port.
+    case overlay(String, PortOverlay?, ledger: String)
+    /// Makes the tables of VXLAN devices have what is set of other boxes.
+    case tables(ledger: String, endsInheritance: Bool)
 
     /// What comes of an operation.
     package enum Answer: Sendable {
@@ -26,6 +30,10 @@ package enum BridgeOperation: KernelOperation {
         /// The rules are there; the whole table may have been missing.
         case restored(wereMissing: Bool)
         case compared(Repair)
+        /// What is wrong with the VXLAN network behind a port.
+        case overlay([OverlayProblem])
+        /// What became of the tables of VXLAN devices.
+        case tables(TablesReport)
     }
 
     package static func makeContext() -> BridgeEnforcer { BridgeEnforcer() }
@@ -38,6 +46,8 @@ package enum BridgeOperation: KernelOperation {
         case .change: "change claims at bridge port"
         case .restoreRules: "restore rules of bridge ports"
         case .compare: "compare bridge port"
+        case .overlay: "set overlay of bridge port"
+        case .tables: "follow tables of VXLAN devices"
         }
     }
 
@@ -51,6 +61,13 @@ package enum BridgeOperation: KernelOperation {
             case .removeLeftovers(let names): enforcer.removeLeftovers(keeping: names)
             case .change(let name, let changes): return .changed(enforcer.change(name, changes))
             case .restoreRules: return .restored(wereMissing: try enforcer.restoreRules())
+            case .overlay(let name, let overlay, let ledger):
+                enforcer.setLedger(ledger)
+                return .overlay(enforcer.setOverlay(name, overlay))
+            case .tables(let ledger, let ends):
+                enforcer.setLedger(ledger)
+                enforcer.forgetFabric()
+                return .tables(enforcer.followTables(endsInheritance: ends))
             case .compare(let name, let comparison): return .compared(enforcer.compare(name, comparison))
             }
             return .done
@@ -63,8 +80,9 @@ package enum BridgeOperation: KernelOperation {
         switch answer {
         case .failed(let error): error.description
         case .changed(let outcome): outcome.failures.values.first?.description
+        case .tables(let report): report.problem?.description
         case .compared(let repair): repair.problem?.description ?? repair.failures.values.first?.description
-        case .done, .attached, .restored: nil
+        case .done, .attached, .restored, .overlay: nil
         }
     }
 }

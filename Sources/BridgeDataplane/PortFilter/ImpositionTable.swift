@@ -5,7 +5,7 @@ internal import EVBWire
 /// An imposition in one word: the kind in the highest 4 bits, then 48 of the MAC address, then 12 of the VLAN.
 ///
 /// The order is that of taking away, from the end: what lets frames pass goes before the limit of them, and a forwarding entry
-/// before its VLAN, without which the kernel would not remove it.
+/// before its VLAN, without which the kernel would not remove it; a virtual network goes last of all.
 package struct PackedImposition: Hashable, Comparable, Sendable {
     package let rawValue: UInt64
 
@@ -13,38 +13,48 @@ package struct PackedImposition: Hashable, Comparable, Sendable {
         func word(_ kind: UInt64, _ address: MACAddress?, _ vid: UInt16) -> UInt64 {
             kind << 60 | (address?.rawValue ?? 0) << 12 | UInt64(vid & 0x0FFF)
         }
+        func word(_ kind: UInt64, _ vni: UInt32, _ vid: UInt16) -> UInt64 {
+            kind << 60 | UInt64(vni) << 12 | UInt64(vid & 0x0FFF)
+        }
         rawValue =
             switch item {
-            case .member(let vid): word(0, nil, vid)
-            case .served(let vid): word(1, nil, vid)
-            case .forwarding(let address, let vid): word(2, address, vid)
-            case .rate(let address): word(3, address, 0)
-            case .station(let address): word(4, address, 0)
-            case .untagged(nil): word(5, nil, 0)
-            case .untagged(let address?): word(6, address, 0)
-            case .tagged(nil, let vid): word(7, nil, vid)
-            case .tagged(let address?, let vid): word(8, address, vid)
-            case .quiet: word(9, nil, 0)
-            case .sent(let address, let vid): word(10, address, vid)
-            case .received(let address, let vid): word(11, address, vid)
+            case .network(let vni): word(0, vni, 0)
+            case .carried(let vid, let vni): word(1, vni, vid)
+            case .tunnel(let vid, let vni): word(2, vni, vid)
+            case .member(let vid): word(3, nil, vid)
+            case .served(let vid): word(4, nil, vid)
+            case .forwarding(let address, let vid): word(5, address, vid)
+            case .rate(let address): word(6, address, 0)
+            case .station(let address): word(7, address, 0)
+            case .untagged(nil): word(8, nil, 0)
+            case .untagged(let address?): word(9, address, 0)
+            case .tagged(nil, let vid): word(10, nil, vid)
+            case .tagged(let address?, let vid): word(11, address, vid)
+            case .quiet: word(12, nil, 0)
+            case .sent(let address, let vid): word(13, address, vid)
+            case .received(let address, let vid): word(14, address, vid)
             }
     }
 
     package var imposition: Imposition {
         let address = MACAddress(truncating: rawValue >> 12)
+        let vni = UInt32(truncatingIfNeeded: rawValue >> 12)
         let vid = UInt16(truncatingIfNeeded: rawValue & 0x0FFF)
         return switch rawValue >> 60 {
-        case 0: .member(vid)
-        case 1: .served(vid)
-        case 2: .forwarding(address, vid)
-        case 3: .rate(address)
-        case 4: .station(address)
-        case 5: .untagged(nil)
-        case 6: .untagged(address)
-        case 7: .tagged(nil, vid)
-        case 8: .tagged(address, vid)
-        case 9: .quiet
-        case 10: .sent(address, vid)
+        case 0: .network(vni)
+        case 1: .carried(vid, vni)
+        case 2: .tunnel(vid, vni)
+        case 3: .member(vid)
+        case 4: .served(vid)
+        case 5: .forwarding(address, vid)
+        case 6: .rate(address)
+        case 7: .station(address)
+        case 8: .untagged(nil)
+        case 9: .untagged(address)
+        case 10: .tagged(nil, vid)
+        case 11: .tagged(address, vid)
+        case 12: .quiet
+        case 13: .sent(address, vid)
         default: .received(address, vid)
         }
     }

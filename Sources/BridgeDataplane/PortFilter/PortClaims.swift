@@ -21,6 +21,12 @@ package enum Imposition: Hashable, Sendable {
     case member(UInt16)
     /// The bridge learns nothing from what comes in by the port.
     case quiet
+    /// The bridge's VXLAN device carries this VNI.
+    case network(UInt32)
+    /// The VXLAN device is a member of this VLAN, for a VNI.
+    case carried(UInt16, UInt32)
+    /// The bridge maps this VLAN to a VNI, at the VXLAN device.
+    case tunnel(UInt16, UInt32)
     /// What comes in from this address in this VLAN is counted; VLAN 0 is what has no tag.
     case sent(MACAddress, UInt16)
     /// What goes out to it is counted.
@@ -30,7 +36,15 @@ package enum Imposition: Hashable, Sendable {
     var isRule: Bool {
         switch self {
         case .station, .untagged, .tagged, .rate, .served, .sent, .received: true
-        case .forwarding, .member, .quiet: false
+        case .forwarding, .member, .quiet, .network, .carried, .tunnel: false
+        }
+    }
+
+    /// Whether the VXLAN device has it, for all ports of the bridge together.
+    var isOfOverlay: Bool {
+        switch self {
+        case .network, .carried, .tunnel: true
+        default: false
         }
     }
 
@@ -38,7 +52,8 @@ package enum Imposition: Hashable, Sendable {
     var isCounter: Bool {
         switch self {
         case .sent, .received: true
-        case .station, .untagged, .tagged, .rate, .served, .forwarding, .member, .quiet: false
+        case .station, .untagged, .tagged, .rate, .served, .forwarding, .member, .quiet, .network, .carried, .tunnel:
+            false
         }
     }
 }
@@ -156,6 +171,7 @@ struct PortClaims {
         // What other addresses and VLANs have in common with these stays with them.
         var others: (addresses: Set<MACAddress>, vids: Set<UInt16>) = ([], [])
         var vids: Set<UInt16> = []
+        var networks: [UInt16: UInt32] = [:]
         for item in inherited.items.lazy.map(\.imposition) {
             switch item {
             // Untagged frames are of an address, whatever its VLANs.
@@ -170,13 +186,17 @@ struct PortClaims {
                     others.vids.insert(vid)
                 }
             case .tagged(nil, let vid): others.vids.insert(vid)
-            case .station, .untagged, .rate, .served, .member, .quiet: break
+            case .carried(let vid, let vni), .tunnel(let vid, let vni): networks[vid] = vni
+            case .station, .untagged, .rate, .served, .member, .quiet, .network: break
             }
         }
         for address in wanted.keys where !others.addresses.contains(address) {
             found.formUnion([.untagged(address), .rate(address), .sent(address, 0), .received(address, 0)])
         }
-        for vid in vids.subtracting(others.vids) { found.formUnion([.member(vid), .served(vid)]) }
+        for vid in vids.subtracting(others.vids) {
+            found.formUnion([.member(vid), .served(vid)])
+            if let vni = networks[vid] { found.formUnion([.carried(vid, vni), .tunnel(vid, vni), .network(vni)]) }
+        }
         return found.filter { inherited.value(of: PackedImposition($0)) != nil }
     }
 
@@ -263,10 +283,18 @@ package struct PortTags: Sendable, Equatable {
 package struct GrantedFrames: Sendable, Equatable {
     package var entries: [FilterEntry]
     package var profile: VSIProfile
+    /// The virtual network of each VLAN that has one.
+    package var networks: [UInt16: UInt32]
+    /// The VXLAN device that carries them; nil is the one of the bridge that can.
+    package var overlayDevice: String?
 
-    package init(entries: [FilterEntry], profile: VSIProfile) {
+    package init(
+        entries: [FilterEntry], profile: VSIProfile, networks: [UInt16: UInt32] = [:], overlayDevice: String? = nil
+    ) {
         self.entries = entries
         self.profile = profile
+        self.networks = networks
+        self.overlayDevice = overlayDevice
     }
 
     /// Why a grant cannot be put into force on this port, whatever the kernel would say.
@@ -284,6 +312,14 @@ package struct GrantedFrames: Sendable, Equatable {
     func impositions(at bridge: BridgeView) throws(Obstacle) -> [Imposition: ImpositionValue] {
         var items: [Imposition: ImpositionValue] = [:]
         let passes = ImpositionValue.pass(profile.etherTypes)
+        for (vid, vni) in networks {
+            items[.network(vni)] = .plain
+            // In a bridge without VLANs the whole bridge is one network.
+            guard bridge.filtersVLANs else { continue }
+            guard let vid = vid != 0 ? vid : bridge.pvid else { continue }
+            items[.carried(vid, vni)] = .plain
+            items[.tunnel(vid, vni)] = .plain
+        }
         for entry in entries {
             let source = profile.antiSpoofing ? entry.macAddress : nil
             // Where a shared address is, only its frames tell.

@@ -62,6 +62,9 @@ extension PortRules {
         case .served: return vid(key).map { (.served($0), value) }
         case .members: return vid(key).map { (.member($0), value) }
         case .quiet: return (.quiet, value)
+        case .networks: return vni(key).map { (.network($0), value) }
+        case .carried: return network(key).map { (.carried($0, $1), value) }
+        case .tunnels: return network(key).map { (.tunnel($0, $1), value) }
         case .sentTagged: return pair(key).map { (.sent($0, $1), value) }
         case .sentPlain: return address(key).map { (.sent($0, 0), value) }
         case .receivedTagged: return pair(key).map { (.received($0, $1), value) }
@@ -83,7 +86,9 @@ extension PortRules {
         switch collection {
         case .sentTagged, .sentPlain: return .sent(address, vid)
         case .receivedTagged, .receivedPlain: return .received(address, vid)
-        case .stations, .rates, .untagged, .tagged, .vlans, .open, .served, .forwarding, .members, .quiet: return nil
+        case .stations, .rates, .untagged, .tagged, .vlans, .open, .served, .forwarding, .members, .quiet, .networks,
+            .carried, .tunnels:
+            return nil
         }
     }
 
@@ -101,6 +106,24 @@ extension PortRules {
     private static func vid(_ value: JSONValue) -> UInt16? {
         guard case .number(let text) = value else { return nil }
         return UInt16(text)
+    }
+
+    private static func vni(_ value: JSONValue) -> UInt32? {
+        guard case .number(let text) = value else { return nil }
+        return UInt32(text)
+    }
+
+    /// A VLAN and a VNI.
+    private static func network(_ value: JSONValue) -> (UInt16, UInt32)? {
+        guard case .array(let parts)? = value["concat"], parts.count == 2, let vid = vid(parts[0]),
+            let vni = vni(parts[1])
+        else { return nil }
+        return (vid, vni)
+    }
+
+    /// The VXLAN device that a listing names.
+    static func overlayDevice(in listing: String) -> String? {
+        elements(in: listing).lazy.compactMap { if case .string(let name) = $0 { name } else { nil } }.first
     }
 
     private static func pair(_ value: JSONValue) -> (MACAddress, UInt16)? {

@@ -61,6 +61,8 @@ package struct PortRules {
         case members
         /// The ledger: has the port where it learns nothing by evbd's will.
         case quiet
+        /// The ledger of what is evbd's at the VXLAN device for VSIs here: VNIs, VLANs of it, and how these are mapped to VNIs.
+        case networks, carried, tunnels
         /// Addresses in VLANs whose frames are counted as they come in, and those of frames without a tag.
         case sentTagged = "sent"
         case sentPlain = "sentplain"
@@ -71,7 +73,7 @@ package struct PortRules {
         var isMap: Bool {
             switch self {
             case .untagged, .tagged, .vlans, .open: true
-            case .stations, .rates, .served, .forwarding, .members, .quiet: false
+            case .stations, .rates, .served, .forwarding, .members, .quiet, .networks, .carried, .tunnels: false
             case .sentTagged, .sentPlain, .receivedTagged, .receivedPlain: false
             }
         }
@@ -80,7 +82,10 @@ package struct PortRules {
         package var isCounting: Bool {
             switch self {
             case .sentTagged, .sentPlain, .receivedTagged, .receivedPlain: true
-            case .stations, .rates, .untagged, .tagged, .vlans, .open, .served, .forwarding, .members, .quiet: false
+            case .stations, .rates, .untagged, .tagged, .vlans, .open, .served, .forwarding, .members, .quiet,
+                .networks,
+                .carried, .tunnels:
+                false
             }
         }
 
@@ -96,6 +101,9 @@ package struct PortRules {
             case .forwarding: "typeof ether saddr . vlan id;"
             case .served, .members: "typeof vlan id;"
             case .quiet: "type ifname;"
+            // A mark is a number of 32 bits.
+            case .networks: "type mark;"
+            case .carried, .tunnels: "typeof vlan id . meta mark;"
             case .sentTagged: "typeof ether saddr . vlan id; counter;"
             case .receivedTagged: "typeof ether daddr . vlan id; counter;"
             case .sentPlain, .receivedPlain: "type ether_addr; counter;"
@@ -138,6 +146,7 @@ package struct PortRules {
             let kind = collection.isMap ? "map" : "set"
             lines.append("add \(kind) \(Self.table) \(name(collection)) { \(collection.declaration) }")
         }
+        lines.append("add set \(Self.table) \(overlaySet) { type ifname; }")
         lines += rules.map { "add rule \(Self.table) \(chain) \($0)" }
         lines += departureRules.map { "add rule \(Self.table) \(departureChain) \($0)" }
         lines.append("add element \(Self.table) dropped { \"\(port)\" : \"\(dropCounter)\" }")
@@ -204,7 +213,19 @@ package struct PortRules {
         for collection in Collection.allCases {
             lines.append("delete \(collection.isMap ? "map" : "set") \(Self.table) \(name(collection))")
         }
+        lines.append("delete set \(Self.table) \(overlaySet)")
         return lines.joined(separator: "\n")
+    }
+
+    /// The ledger: the VXLAN device that has what the port's VSIs need of one.
+    private var overlaySet: String { "overlay-\(suffix)" }
+
+    /// The command that lists the VXLAN device.
+    var overlayListing: String { "list set \(Self.table) \(overlaySet)" }
+
+    /// The commands that note another VXLAN device.
+    func overlayChange(_ device: String) -> String {
+        "flush set \(Self.table) \(overlaySet)\nadd element \(Self.table) \(overlaySet) { \"\(device)\" }"
     }
 
     /// The command that lists a collection.
@@ -239,6 +260,9 @@ package struct PortRules {
         case .served: .served
         case .member: .members
         case .quiet: .quiet
+        case .network: .networks
+        case .carried: .carried
+        case .tunnel: .tunnels
         case .sent(_, 0): .sentPlain
         case .sent: .sentTagged
         case .received(_, 0): .receivedPlain
@@ -257,6 +281,8 @@ package struct PortRules {
                 .received(let address, let vid):
                 "\(address) . \(vid)"
             case .tagged(nil, let vid), .served(let vid), .member(let vid): "\(vid)"
+            case .network(let vni): "\(vni)"
+            case .carried(let vid, let vni), .tunnel(let vid, let vni): "\(vid) . \(vni)"
             }
         return (collection(of: item), key)
     }

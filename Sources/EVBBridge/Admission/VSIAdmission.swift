@@ -1,3 +1,4 @@
+package import EVBModel
 package import EVBProtocol
 package import EVBWire
 
@@ -38,8 +39,17 @@ package protocol VSIAdmission: AnyObject {
     func isSettled(on port: String) -> Bool
     /// What the operator calls the type by which a VSI holds what it does; nil where types have no names.
     func typeName(of vsiID: VSIID, on port: String) -> String?
+    /// What is wrong with what the port needs beside itself.
+    func problems(on port: String) -> [PortProblem]
+    /// The virtual network of an entry of a VSI's filter; nil where it has none.
+    func vni(of entry: FilterEntry, _ vsiID: VSIID, on port: String) -> UInt32?
     /// The port closes: nothing of what was put into force there is to stay.
     func leave(_ port: String)
+}
+
+extension VSIAdmission {
+    package func problems(on port: String) -> [PortProblem] { [] }
+    package func vni(of entry: FilterEntry, _ vsiID: VSIID, on port: String) -> UInt32? { nil }
 }
 
 /// Grants whatever is asked for and belongs to no other VSI, and enforces nothing: what a bridge port without a database of VSI

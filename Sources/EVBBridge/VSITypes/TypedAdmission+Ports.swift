@@ -24,7 +24,9 @@ extension TypedAdmission {
             return configured(name, database)
         }
         guard port.database != database else { return }
+        let hasOtherOverlay = port.database.overlay != database.overlay
         port.replace(database)
+        if hasOtherOverlay, port.isAttached { setOverlay(port, name) }
         for vsiID in port.held.keys { review(Key(port: name, vsiID: vsiID)) }
         configured(name, database)
     }
@@ -56,6 +58,7 @@ extension TypedAdmission {
     package func removeLeftovers(keeping names: Set<String>) {
         guard !names.isEmpty || (try? Files.read(note, limit: 0)) != nil else { return }
         if names.isEmpty { _ = try? Files.unlink(note) }
+        removeTables(endsInheritance: names.isEmpty)
         _ = programmer.perform(BridgeOperation.removeLeftovers(keeping: names)) { _ in }
     }
 
@@ -80,8 +83,9 @@ extension TypedAdmission {
             logger.alert(.enforcementFailed).error(
                 "what VSI types impose cannot be put into force here: every association is refused",
                 metadata: ["port": "\(name)", "reason": "\(error)"])
-        case .done, .changed, .restored, .compared: break
+        case .done, .changed, .restored, .compared, .overlay, .tables: break
         }
+        if port.isAttached { setOverlay(port, name) }
         flush(name)
     }
 
@@ -150,12 +154,17 @@ extension TypedAdmission {
         }
         registry.note(
             key.vsiID, grant.request.command, grant.filter, on: key.port, shared: type.profile.sharedAddresses)
-        guard grant.token != nil, type.profile != grant.type.profile else {
+        let networks = type.networks(of: grant.filter)
+        guard grant.token != nil,
+            type.profile != grant.type.profile || networks != grant.type.networks(of: grant.filter)
+        else {
             return replace(key, grant, grant.of(type, grant.token, port.edition))
         }
         let token = makeToken()
         let renewed = grant.of(type, token, port.edition)
-        let frames = GrantedFrames(entries: grant.filter.entries, profile: type.profile)
+        let frames = GrantedFrames(
+            entries: grant.filter.entries, profile: type.profile, networks: networks,
+            overlayDevice: port.database.overlay?.device)
         reviews[key] = token
         change(key.port, .grant(token, frames), entries: frames.entries.count) { [weak self] error in
             self?.reviewed(key, former: grant, renewed, error)

@@ -63,6 +63,7 @@ extension TypedAdmission {
         ruleWatch?.cancel()
         bridgeWatch?.cancel()
         (ruleWatch, bridgeWatch, comparisonTimer, restoreTimer) = (nil, nil, nil, nil)
+        misses.end()
         restoreFailures = 0
     }
 
@@ -86,7 +87,7 @@ extension TypedAdmission {
                     metadata: ["reason": "\(error)"])
                 if restoreTimer == nil { restoreTimer = timers.timer { [weak self] in self?.restoreRules() } }
                 restoreTimer?.set(timers.now + delay(after: restoreFailures))
-            case .done, .attached, .changed, .compared, nil: break
+            case .done, .attached, .changed, .compared, .overlay, .tables, nil: break
             }
             if ended.mustCompare { restoreRules() }
         }
@@ -168,6 +169,8 @@ extension TypedAdmission {
             guard let self, let port, ports[name] === port, port.watch.comparing.ended(turn) != nil else { return }
             if case .compared(let repair)? = answer {
                 report(repair, of: comparison, port, name)
+                if let problems = repair.overlay { noteOverlay(problems, port, name) }
+                if let tables = repair.tables { noteTables(tables) }
                 if repair.isUnfinished { port.watch.pending.add(comparison) }
                 retry(repair, of: comparison, port, name)
             }
@@ -259,7 +262,7 @@ extension TypedAdmission {
             case .forwarding(let address, let vid): "\(address) in VLAN \(vid)"
             case .member(let vid): "VLAN \(vid)"
             case .quiet: "learning off"
-            default: "a rule"
+            default: item.imposition.words
             }
         }
         return names.joined(separator: ", ") + (items.count > namesMax ? ", ..." : "")

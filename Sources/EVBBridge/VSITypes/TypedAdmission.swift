@@ -112,6 +112,11 @@ package final class TypedAdmission: VSIAdmission {
         /// What holds.
         package var held: [VSIID: Grant] = [:]
 
+        /// What is wrong with the VXLAN network behind the port.
+        var overlayProblems: [OverlayProblem] = []
+        /// Whether the enforcer was given anything of it.
+        var hasSetOverlay = false
+
         /// What is known of comparisons with the kernel.
         var watch = PortWatch()
 
@@ -171,6 +176,9 @@ package final class TypedAdmission: VSIAdmission {
     var restoreFailures = 0
     /// A file that is there while rules may be, so that an evbd without VSI types need not look for them.
     package let note: String
+    /// What the tables of VXLAN devices have of other boxes.
+    let tablesLedger: String
+    var misses = MissWatch()
     package let registry: BridgeRegistry
     package var logger: Logger
     package var ports: [String: Port] = [:]
@@ -184,6 +192,8 @@ package final class TypedAdmission: VSIAdmission {
 
     /// Called with a VSI that the database does not allow any more, and why; its port de-associates it and logs that.
     package var onRevoked: ((_ vsiID: VSIID, _ port: String, _ reason: String) -> Void)?
+    /// Called when something else is wrong with the VXLAN network behind a port.
+    package var onOverlay: ((_ port: String) -> Void)?
     /// Called with what an operator should know of a port.
     package var onNotice: ((_ text: String, _ port: String) -> Void)?
 
@@ -197,6 +207,7 @@ package final class TypedAdmission: VSIAdmission {
         self.loop = loop
         self.registry = registry
         note = "\(runtimeDirectory)/imposed"
+        tablesLedger = "\(runtimeDirectory)/overlay"
         self.programmer = programmer
         self.timers = timers
         self.logger = logger
@@ -226,7 +237,9 @@ package final class TypedAdmission: VSIAdmission {
                     type: type, request: request, filter: filter, token: token, addresses: addresses,
                     isInForce: !isAssociated, edition: edition))
             guard let token else { return completion(.grant(filter)) }
-            let frames = GrantedFrames(entries: filter.entries, profile: type.profile)
+            let frames = GrantedFrames(
+                entries: filter.entries, profile: type.profile, networks: type.networks(of: filter),
+                overlayDevice: database.overlay?.device)
             change(port, .grant(token, frames), entries: frames.entries.count) { [weak self] error in
                 guard let self else { return }
                 if let error {

@@ -14,6 +14,7 @@ typealias BridgeDialectNegotiation = DialectNegotiation<EVBBridgeNegotiation>
 extension EVBBridgeNegotiation: RatifiedNegotiation {
     static var ownRole: EVBMode { .bridge }
     static var peerRole: EVBMode { .station }
+    static func servesNVO3(_ configuration: Configuration) -> Bool { configuration.isNVO3 }
     static var announcesBothDialects: Bool { true }
 
     static func draft(_ port: BridgePortConfiguration) -> DraftNegotiation.Configuration {

@@ -27,6 +27,7 @@ public struct BridgePort {
     public init(configuration: BridgePortConfiguration, firstSequence: UInt16) {
         link = PeerLink(configuration: configuration, firstSequence: firstSequence, vdp: BridgeVDPStatistics())
         vdp = VDPBridge(vsisMax: configuration.vsisMax)
+        vdp.networks.isOn = configuration.evb.isNVO3
     }
 
     // MARK: What goes in
@@ -50,6 +51,7 @@ public struct BridgePort {
         link.configuration = configuration
         let isNewDialect = configuration.dialect != link.negotiation.choice
         link.negotiation.reconfigure(configuration)
+        vdp.networks.isOn = configuration.evb.isNVO3
         vdp.vsisMax = configuration.vsisMax
         if isNewDialect { selectPeer(otherwise: .dialectChanged, at: now) }
         applyNegotiation(at: now)

@@ -15,16 +15,20 @@ public struct EVBBridgeNegotiation: Sendable {
         public var groupIDs: Bool
         /// Whether the local numbers hold whatever the station says (the MIB's SbpLldpManual).
         public var isManual: Bool
+        /// Whether stations that say EVB mode 3 are served: ends of a network virtualization edge (802.1Qcy). This side, the nNVE, says
+        /// that it is a bridge all the same, for those that know no other mode.
+        public var isNVO3: Bool
 
         /// Joins the settings; by default those of a port that can do all.
         public init(
             timers: OperationalTimers = OperationalTimers(), offersReflectiveRelay: Bool = true,
-            groupIDs: Bool = true, isManual: Bool = false
+            groupIDs: Bool = true, isManual: Bool = false, isNVO3: Bool = false
         ) {
             self.timers = timers
             self.offersReflectiveRelay = offersReflectiveRelay
             self.groupIDs = groupIDs
             self.isManual = isManual
+            self.isNVO3 = isNVO3
         }
 
         /// What agrees on the numbers; the station's flags in it are not used.

@@ -66,6 +66,7 @@ extension VDPBridge {
             // A station that has only just been told to use them may ask before its TLV with SGID arrives.
             return (.invalidFilter, isHard: station?.offersGroupIDs != true)
         }
+        if networks.isOn, request.filter.groupBeyondNetworks != nil { return (.invalidFilter, isHard: true) }
         do {
             _ = try FilterInfo(checking: request.filter.entries)
             return nil

@@ -8,6 +8,7 @@ extension VDPBridge {
     /// Counts the filter entries of a VSI again.
     mutating func countEntries(_ slot: Int) {
         guard let vsi = slots[slot] else { return }
+        networks.set(slot, vsi.bound?.grant.filter)
         let count = vsi.filterEntries
         guard count != vsi.countedEntries else { return }
         entryCount += count - vsi.countedEntries
@@ -48,9 +49,12 @@ extension VDPBridge {
 
     /// Refuses a grant that there is no room for: with the VLANs of its type a filter may have more entries than were asked for.
     mutating func judge(_ ticket: DecisionTicket, _ decision: BridgeDecision) -> BridgeDecision {
-        guard case .grant(let filter) = decision, let slot = slotOfTicket[ticket], let vsi = slots[slot], !isLost(vsi),
-            !hasRoom(for: filter, of: vsi)
+        guard case .grant(let filter) = decision, let slot = slotOfTicket[ticket], let vsi = slots[slot], !isLost(vsi)
         else { return decision }
+        if networks.contradict(filter, of: slot) {
+            return .refuse(Refusal(reason: .invalidFilter, isHard: false, isKept: true))
+        }
+        guard !hasRoom(for: filter, of: vsi) else { return decision }
         if let round, isReleasing {
             goOn(at: round.workedAt)
             if hasRoom(for: filter, of: vsi) { return decision }

@@ -135,6 +135,7 @@ struct VDPBridge {
     var station: Station?
     var effects: [BridgeEffect] = []
     var statistics = BridgeVDPStatistics()
+    var networks = NetworkBindings()
 
     init(vsisMax: Int) { self.vsisMax = vsisMax }
 
@@ -228,6 +229,7 @@ struct VDPBridge {
         if let release = action.release { effects.append(.vsi(.released(vsi.vsiID, release))) }
         if !isLiving {
             slots[slot]?.bound = nil
+            networks.set(slot, nil)
             setWait(slot, .none)
             forgetIfOver(slot)
         }

@@ -6,6 +6,8 @@ protocol RatifiedNegotiation {
     /// Which side it is, and the side that it negotiates with.
     static var ownRole: EVBMode { get }
     static var peerRole: EVBMode { get }
+    /// Whether the other side may say EVB mode 3 as well.
+    static func servesNVO3(_ configuration: Configuration) -> Bool
     /// Whether a port that may speak either dialect announces both, until the other side is heard in the ratified one.
     static var announcesBothDialects: Bool { get }
 
@@ -62,7 +64,10 @@ struct DialectNegotiation<Ratified: RatifiedNegotiation> {
     mutating func adjustRatified(_ change: (inout Ratified) -> Void) { change(&ratified) }
 
     /// A neighbour's TLV as one of the other side, in the one dialect that is to be spoken with it.
-    func offer(of lldpdu: LLDPDU) -> DialectTLV? { choice.offer(of: lldpdu, as: Ratified.peerRole) }
+    func offer(of lldpdu: LLDPDU) -> DialectTLV? {
+        let isNVO3 = Ratified.servesNVO3(configuration)
+        return choice.offer(of: lldpdu, as: isNVO3 ? [Ratified.peerRole, .nvo3] : [Ratified.peerRole])
+    }
 
     /// What is wrong with a neighbour that offers nothing.
     func obstacle(in lldpdu: LLDPDU) -> DialectObstacle? { choice.obstacle(in: lldpdu, to: Ratified.ownRole) }
@@ -145,12 +150,12 @@ enum DialectObstacle {
 }
 
 extension DialectChoice {
-    /// A neighbour's TLV as one of a side in `mode`, in the one dialect that is to be spoken with it.
+    /// A neighbour's TLV as one of a side in one of `modes`, in the one dialect that is to be spoken with it.
     ///
     /// The ratified TLV goes before the draft's, whose senders do not say which side they are.
-    func offer(of lldpdu: LLDPDU, as mode: EVBMode) -> DialectTLV? {
+    func offer(of lldpdu: LLDPDU, as modes: [EVBMode]) -> DialectTLV? {
         let (tlvs, drafts) = (lldpdu.evbTLVs, lldpdu.draftEVBTLVs)
-        if self != .draft, lldpdu.evbDefect == nil, let tlv = tlvs.first, tlv.mode == mode {
+        if self != .draft, lldpdu.evbDefect == nil, let tlv = tlvs.first, modes.contains(tlv.mode) {
             return .ratified(tlv)
         }
         guard self != .ratified, lldpdu.draftEVBDefect == nil, !drafts.isEmpty, self == .draft || tlvs.isEmpty

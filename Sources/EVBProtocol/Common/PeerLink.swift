@@ -241,7 +241,7 @@ struct PeerLink<Role: EVBRole> {
     /// Counts a frame that could not be read. One to another address is not the peer's.
     mutating func countUnreadable(_ header: FrameHeader?) {
         guard let header, header.source != configuration.address else { return }
-        guard configuration.addresses.includes(header) else {
+        guard configuration.addresses.includes(header, own: configuration.address) else {
             statistics.countMisaddressed(header.etherType)
             return
         }

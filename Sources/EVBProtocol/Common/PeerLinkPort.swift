@@ -127,7 +127,7 @@ extension PeerLinkPort {
 
     /// Takes in a frame from the wire.
     mutating func take(_ frame: Frame, at now: Instant) {
-        guard link.configuration.addresses.includes(frame.header) else {
+        guard link.configuration.addresses.includes(frame.header, own: link.configuration.address) else {
             link.refuseMisaddressed(frame.header, at: now)
             return
         }

@@ -19,17 +19,20 @@ public struct EVBStationNegotiation: Sendable {
         public var isManual: Bool
         /// Whether the EVB TLV is sent (the MIB's EvbTxEnable); if not, there is no EVB on the port.
         public var isTransmitted: Bool
+        /// Whether this side is the end of a network virtualization edge (tNVE), and says EVB mode 3 (802.1Qcy).
+        public var isNVO3: Bool
 
         /// Joins the settings; by default those of a VEPA.
         public init(
             timers: OperationalTimers = OperationalTimers(), requestsReflectiveRelay: Bool = true,
-            groupIDs: Bool = true, isManual: Bool = false, isTransmitted: Bool = true
+            groupIDs: Bool = true, isManual: Bool = false, isTransmitted: Bool = true, isNVO3: Bool = false
         ) {
             self.timers = timers
             self.requestsReflectiveRelay = requestsReflectiveRelay
             self.groupIDs = groupIDs
             self.isManual = isManual
             self.isTransmitted = isTransmitted
+            self.isNVO3 = isNVO3
         }
     }
 
@@ -149,7 +152,8 @@ public struct EVBStationNegotiation: Sendable {
             stationStatus: StationStatus(
                 groupIDs: configuration.groupIDs, reflectiveRelayRequest: configuration.requestsReflectiveRelay,
                 reflectiveRelayStatus: reflectiveRelay),
-            retries: local.retries, retransmissionExponent: local.retransmissionExponent, mode: .station,
+            retries: local.retries, retransmissionExponent: local.retransmissionExponent,
+            mode: configuration.isNVO3 ? .nvo3 : .station,
             resourceWaitDelay: NegotiatedExponent(
                 operational.resourceWaitDelayExponent,
                 isRemote: operational.resourceWaitDelayExponent > local.resourceWaitDelayExponent),

@@ -5,6 +5,7 @@ typealias StationDialectNegotiation = DialectNegotiation<EVBStationNegotiation>
 extension EVBStationNegotiation: RatifiedNegotiation {
     static var ownRole: EVBMode { .station }
     static var peerRole: EVBMode { .bridge }
+    static func servesNVO3(_ configuration: Configuration) -> Bool { configuration.isNVO3 }
     static var announcesBothDialects: Bool { false }
 
     static func draft(_ port: StationPortConfiguration) -> DraftNegotiation.Configuration {

@@ -22,6 +22,7 @@ public struct StationPort {
         link = PeerLink(configuration: configuration, firstSequence: firstSequence, vdp: StationVDPStatistics())
         vdp.bridgeWait = link.negotiation.operational.responseWaitDelay
         vdp.vsisMax = configuration.vsisMax
+        vdp.networks.isOn = configuration.evb.isNVO3
     }
 
     // MARK: What goes in
@@ -46,6 +47,7 @@ public struct StationPort {
         if isNewToBridge { link.agent.localChange(at: now) }
         let isNewDialect = configuration.dialect != link.negotiation.choice
         link.negotiation.reconfigure(configuration)
+        vdp.networks.isOn = configuration.evb.isNVO3
         selectPeer(otherwise: isNewDialect ? .dialectChanged : .disabled, at: now)
         applyNegotiation(at: now)
         return finish(at: now)
@@ -72,6 +74,9 @@ public struct StationPort {
     ///
     /// - Throws: what ``request(_:isResumed:at:)`` would throw.
     public func check(_ request: VSIRequest) throws(VSIRequestError) {
+        if configuration.evb.isNVO3, let group = request.filter.groupBeyondNetworks {
+            throw .groupBeyondNetworks(group)
+        }
         let tlv = request.tlv(request.target.command, filter: request.filter)
         // The bridge may come to speak another dialect than now.
         for dialect in configuration.dialect.allowed {

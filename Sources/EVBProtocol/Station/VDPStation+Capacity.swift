@@ -123,12 +123,16 @@ extension VDPStation {
         report(slot)
     }
 
+    /// Whether a VSI may go back from what holds: from an association as 802.1Qcy has it, and from nothing as 802.1Q 41.5 has it.
+    func isReversible(_ held: VDPCommand) -> Bool { networks.isOn && held == .associate }
+
     /// What the VSIs of the port take.
     var use: ResourceUse { ResourceUse(vsis: slotOf.count, filterEntries: entryCount) }
 
     /// Counts the filter entries of a VSI again.
     mutating func countEntries(_ slot: Int) {
         guard let vsi = slots[slot] else { return }
+        networks.set(slot, vsi.bound?.filter)
         let count = vsi.filterEntries
         guard count != vsi.countedEntries else { return }
         entryCount += count - vsi.countedEntries

@@ -117,6 +117,10 @@ extension VDPStation {
             }
             return
         }
+        // A VID that is another network's already would mix their frames.
+        guard !networks.contradict(tlv.filter, of: slot) else {
+            return answered(slot, .mismatched(tlv.command), at: now)
+        }
         switch vsi.machine.state {
         case .processing(tlv.command), .transmitKeepAlive:
             slots[slot]?.bound = VSI.Bound(request: carried, filter: tlv.filter)

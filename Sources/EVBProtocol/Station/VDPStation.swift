@@ -181,6 +181,7 @@ struct VDPStation {
     var trail: [VSITrailEntry]?
     var isDrained = false
     var statistics = StationVDPStatistics()
+    var networks = NetworkBindings()
 
     // MARK: Requests
 
@@ -214,7 +215,7 @@ struct VDPStation {
     /// - Throws: what ``request(_:isResumed:at:)`` would throw.
     func check(_ request: VSIRequest) throws(VSIRequestError) {
         if let known = slotOf[request.vsiID], let vsi = slots[known] {
-            if let held = vsi.heldCommand, request.target.command.rawValue < held.rawValue {
+            if let held = vsi.heldCommand, request.target.command.rawValue < held.rawValue, !isReversible(held) {
                 throw .goesBackward(from: held)
             }
         } else {
@@ -418,6 +419,7 @@ struct VDPStation {
         trace(slot, .forgotten)
         slotOf[vsi.request.vsiID] = nil
         slots[slot] = nil
+        networks.set(slot, nil)
         entryCount -= vsi.countedEntries
         // Whatever still names the slot must not take the next VSI in it for this one.
         inFlight.removeAll { $0 == slot }

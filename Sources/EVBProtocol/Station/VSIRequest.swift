@@ -118,6 +118,8 @@ public enum VSIRequestError: Error, Equatable, Sendable {
     case tooLong(Int, most: Int)
     /// No such VSI is known on the port.
     case unknownVSI
+    /// The group ID is no VN ID of 24 bits, which it has to be on a port that says EVB mode 3.
+    case groupBeyondNetworks(UInt32)
 }
 
 /// How far a VSI is bound, as managers are told.

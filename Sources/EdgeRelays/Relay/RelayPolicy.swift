@@ -26,7 +26,7 @@ package struct RelayPolicy: Equatable {
         gate = configuration.gate
         cardSwitch = configuration.cardSwitch
         filtersGuests = configuration.guestFilter
-        groupAddress = configuration.groupAddress.map { HardwareAddress($0.rawValue) }
+        groupAddress = (configuration.groupAddress ?? configuration.peerAddress).map { HardwareAddress($0.rawValue) }
         self.isReflected = isReflected
     }
 

@@ -12,8 +12,8 @@ struct VSIList: ParsableCommand {
             In --link and --label, * and ? stand for other characters. A link in brackets is wanted and not there yet.
 
             COLUMNS
-              vsi, port, type, state, reason, filter, link and label (where a VSI has one); with --domain, domain. With --wide \
-            or --columns also manager, format, and retry: in how long a failed request is made again.
+              vsi, port, type, state, reason, filter, and where a VSI has one vni (at a bridge), link and label; with --domain, \
+            domain. With --wide or --columns also manager, format, and retry: in how long a failed request is made again.
 
             EXAMPLES
               evbctl vsi list --port eth0 --state pending

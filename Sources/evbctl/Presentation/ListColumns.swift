@@ -12,7 +12,8 @@ struct VSIRow {
 
 enum VSIColumns: ColumnNames {
     static let all = [
-        "vsi", "port", "type", "state", "reason", "filter", "link", "label", "domain", "manager", "format", "retry",
+        "vsi", "port", "type", "state", "reason", "filter", "vni", "link", "label", "domain", "manager", "format",
+        "retry",
     ]
 }
 
@@ -44,6 +45,9 @@ extension Presenter {
             Column("state", importance: 90) { state($0.vsi) },
             Column("reason", importance: 60, minimum: 10) { Cell($0.vsi.reason?.rawValue ?? "") },
             Column("filter", importance: 30, minimum: 21) { Cell(Self.filters($0.vsi)) },
+            Column(
+                "vni", importance: 55, isShown: { rows in rows.contains { !$0.vsi.networks.isEmpty } },
+                cell: { Cell($0.vsi.networks.map { "\($0.vni)" }.joined(separator: ",")) }),
             Column("link", importance: 80, minimum: 8) { link($0.vsi) },
             Column(
                 "label", importance: 70, minimum: 8,

@@ -189,6 +189,11 @@ struct Presenter {
         for (index, filter) in vsi.filters.enumerated() {
             facts.rows.append([Cell(index == 0 ? "Filter" : ""), Cell(Self.filter(filter, of: vsi.state))])
         }
+        for (index, network) in vsi.networks.enumerated() {
+            facts.rows.append([
+                Cell(index == 0 ? "Network" : ""), Cell("VNI \(network.vni), as VLAN \(network.vlan)"),
+            ])
+        }
         let link = vsi.link.map { link in
             [link.name, link.kind?.rawValue, link.mode?.rawValue].compactMap(\.self).joined(separator: " ")
         }

@@ -39,12 +39,14 @@ class Frr:
         libraries = sorted({str(path.parent) for path in root.glob("**/*.so.*")})
         self._directory = lab.directory / f"{name}-frr"
         self._directory.mkdir()
+        self._processes = {}
         for daemon, configuration in (("zebra", ""), ("bgpd", _BGP.format(address=address, peer=peer))):
             (self._directory / f"{daemon}.conf").write_text(f"hostname {name}\n{configuration}")
             process = lab.start(f"{name}-{daemon}", namespace.command(
                 "unshare", "--mount", "sh", "-c", _ENTER, name, self._directory, "env", f"LD_LIBRARY_PATH={':'.join(libraries)}",
                 root / "usr/lib/frr" / daemon, "-A", "127.0.0.1", "-u", "frr", "-g", "frr", "-i", f"/run/frr/{daemon}.pid",
                 "-f", f"/run/frr/{daemon}.conf", "--log", "stdout"))
+            self._processes[daemon] = process
             eventually(lambda: self._answers(daemon, process), 15, f"{daemon} answers\n{process.tail()}")
 
     def _answers(self, daemon, process):
@@ -68,6 +70,10 @@ class Frr:
                         raise ConnectionResetError(daemon)
                     said += part
         return said[:-4].decode(errors="replace")
+
+    def kill(self, daemon):
+        """Kills a daemon, and whatever else of it runs."""
+        self._processes[daemon].kill()
 
     def peers(self):
         """The peers with which routes are exchanged."""
