@@ -126,7 +126,7 @@ package final class Daemon {
             history = HistoryKeeper(
                 runtimeDirectory: runtimeDirectory, limits: configuration.limits, loop: loop, timers: timers,
                 logger: logger)
-            store = VSIStore(runtimeDirectory: runtimeDirectory, timers: timers, logger: logger)
+            store = VSIStore(runtimeDirectory: runtimeDirectory, loop: loop, timers: timers, logger: logger)
         } catch {
             throw StartError(description: "\(error)")
         }
