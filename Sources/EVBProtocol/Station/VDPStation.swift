@@ -51,7 +51,7 @@ struct VDPStation {
         /// A De-Associate has been sent and its answer has not come.
         var isReleaseUnanswered = false
         /// The request whose answer was awaited when a newer one took its place.
-        var overtaken: VSIRequest?
+        @Boxed var overtaken: VSIRequest?
         var keepAlives: UInt64 = 0
         var asking = Asking()
         /// The bridge has forgotten it: what it once filled in is left open again.
@@ -66,9 +66,15 @@ struct VDPStation {
         /// Filter entries that it asks for or holds, whichever are more.
         var filterEntries: Int { max(request.filter.entries.count, bound?.filter.entries.count ?? 0) }
 
-        struct Bound {
-            var request: VSIRequest
-            var filter: FilterInfo
+        /// Shared by all copies of the VSI, and never changed: what is granted anew is another one.
+        final class Bound {
+            let request: VSIRequest
+            let filter: FilterInfo
+
+            init(request: VSIRequest, filter: FilterInfo) {
+                self.request = request
+                self.filter = filter
+            }
         }
 
         init(request: VSIRequest) { self.request = request }
@@ -287,11 +293,7 @@ struct VDPStation {
 
     /// Gives an event to a VSI's machine and does what it says.
     mutating func feed(_ slot: Int, _ event: VDPStationMachine.Event, at now: Instant) {
-        guard var vsi = slots[slot] else { return }
-        let action = vsi.machine.handle(event)
-        // A De-Associate still names what had been granted.
-        if vsi.machine.operCommand == nil, vsi.machine.state != .transmitDeassociate { vsi.bound = nil }
-        slots[slot] = vsi
+        guard let action = slots[slot]?.handle(event) else { return }
         countEntries(slot)
         if let command = action.send { enqueue(slot, command) }
         if action.startKeepAlive { startKeepAlive(slot, at: now) }
@@ -382,9 +384,7 @@ struct VDPStation {
 
     /// Tells of a change of state, if there was one since it last was told.
     mutating func report(_ slot: Int) {
-        guard let vsi = slots[slot] else { return }
-        let state = vsi.state
-        guard state != vsi.reported else { return }
+        guard let state = slots[slot]?.state, state != slots[slot]?.reported, let vsi = slots[slot] else { return }
         slots[slot]?.reported = state
         events.append(.changed(VSIChange(vsiID: vsi.request.vsiID, from: vsi.reported, to: state, reason: vsi.reason)))
     }
@@ -425,10 +425,9 @@ struct VDPStation {
         freeSlots.append(slot)
     }
 
+    /// Changes a VSI in its place: with what hangs on it, it is half a kilobyte.
     mutating func modify(_ slot: Int, _ change: (inout VSI) -> Void) {
-        guard var vsi = slots[slot] else { return }
-        change(&vsi)
-        slots[slot] = vsi
+        slots[slot]?.change(change)
         countEntries(slot)
     }
 
@@ -439,7 +438,7 @@ struct VDPStation {
 
     /// Moves a VSI's exchange on, and keeps count of those that are outstanding and recovering.
     mutating func setExchange(_ slot: Int, _ exchange: Exchange) {
-        guard let former = slots[slot]?.exchange else { return }
+        guard let former = slots[slot]?.exchange, former != exchange else { return }
         if case .queued = former, exchange == .idle { queue.remove(slot) }
         outstanding += (exchange.isOutstanding ? 1 : 0) - (former.isOutstanding ? 1 : 0)
         recovering += (exchange.isRecovering ? 1 : 0) - (former.isRecovering ? 1 : 0)
@@ -476,6 +475,16 @@ extension VDPStation.VSI {
         case .initial where isOpen: return .pending
         case .initial, .waitSystemCommand, .transmitKeepAlive, .transmitDeassociate: return .deassociated
         }
+    }
+
+    fileprivate mutating func change(_ body: (inout Self) -> Void) { body(&self) }
+
+    /// Gives an event to the machine.
+    fileprivate mutating func handle(_ event: VDPStationMachine.Event) -> VDPStationMachine.Action {
+        let action = machine.handle(event)
+        // A De-Associate still names what had been granted.
+        if machine.operCommand == nil, machine.state != .transmitDeassociate { bound = nil }
+        return action
     }
 
     /// The command that is under way, or else the one in force.
