@@ -71,7 +71,7 @@ extension Daemon {
     private func followDemand() {
         let wanted = allPorts(of: configuration)
         resources.portCount = wanted.count
-        ports.follow(ports.plan(wanted, changesAll: false), wanted)
+        ports.follow(demand: wanted)
     }
 
     /// Counters of a port that are not kept by it.

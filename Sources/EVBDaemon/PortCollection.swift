@@ -70,6 +70,9 @@ final class PortCollection: PortDirectory {
     private var slots: [String: Slot] = [:]
     /// The interfaces in the order of the configuration.
     private var order: [String] = []
+    /// The settings that a station's demand has led to, by interface, and the interfaces that have to follow them.
+    private var demanded: [String: PortSettings] = [:]
+    private lazy var demand = WorkQueue<String>(loop: loop) { [weak self] in self?.followDemand(of: $0) }
     /// Called with what is news about a port as such.
     var onNews: ((PortNews, String) -> Void)?
     /// Called when a port that left has closed.
@@ -151,8 +154,31 @@ final class PortCollection: PortDirectory {
 
     /// Ports come, go and change; the others are not touched.
     func follow(_ plan: ReloadPlan, _ ports: [PortSettings]) {
+        forgetDemand()
         order = ports.map(\.interface)
         for step in plan.steps { perform(step) }
+    }
+
+    /// Ports come and go because a peer wants it, some in each turn of the loop: it may ask for 166 at once, and the other ports and the
+    /// clients have their turns between.
+    func follow(demand ports: [PortSettings]) {
+        forgetDemand()
+        order = ports.map(\.interface)
+        demanded = Dictionary(ports.map { ($0.interface, $0) }) { first, _ in first }
+        demand.append(contentsOf: plan(ports, changesAll: false).steps.filter(\.isWork).map(\.interface))
+    }
+
+    private func forgetDemand() {
+        demand.removeAll()
+        demanded = [:]
+    }
+
+    /// Does what is to be done for one interface, as its port stands now.
+    private func followDemand(of name: String) {
+        guard !isStopping else { return }
+        let slot = slots[name].map { [name: Self.state($0)] } ?? [:]
+        let wanted = demanded.removeValue(forKey: name).map { [$0] } ?? []
+        for step in ReloadPlan(from: slot, to: wanted, changesAll: false).steps { perform(step) }
     }
 
     private static func state(_ slot: Slot) -> ReloadPlan.Slot {

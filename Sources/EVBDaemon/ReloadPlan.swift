@@ -15,6 +15,18 @@ struct ReloadPlan: Equatable {
         case add(PortSettings)
         case change(PortSettings)
         case keep(PortSettings)
+
+        var interface: String {
+            switch self {
+            case .remove(let name), .abandon(let name): name
+            case .replace(let settings), .succeed(let settings), .add(let settings), .change(let settings),
+                .keep(let settings):
+                settings.interface
+            }
+        }
+
+        /// Whether something is to be done.
+        var isWork: Bool { if case .keep = self { false } else { true } }
     }
 
     /// How the slot of an interface stands.

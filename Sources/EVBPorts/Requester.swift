@@ -20,8 +20,16 @@ package enum Requester: Sendable, Equatable, CustomStringConvertible {
     }
 
     /// A sender of netlink messages.
+    ///
+    /// The kernel gives its number as it is in the sender's own PID namespace. Of a libvirtd in a container it is another process's here,
+    /// which must not be named in its place: so only a name that libvirt's daemons have is taken.
     package static func libvirt(pid: Int32, uid: UInt32, port: UInt32) -> Requester {
-        .libvirt(name: name(of: pid), pid: pid, uid: uid, port: port)
+        .libvirt(name: name(of: pid).flatMap { isLibvirt($0) ? $0 : nil }, pid: pid, uid: uid, port: port)
+    }
+
+    /// Whether a process of that name is one of libvirt's daemons: libvirtd, virtqemud, virtnetworkd and so on.
+    package static func isLibvirt(_ name: String) -> Bool {
+        name == "libvirtd" || name.hasPrefix("virt") && name.hasSuffix("d")
     }
 
     /// What a client does by a probe.

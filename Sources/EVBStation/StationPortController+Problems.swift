@@ -81,6 +81,8 @@ extension StationPortController {
 
     /// The bridge does not acknowledge, or does not answer.
     private var delivery: PortProblem? {
+        // Of frames that never left the host the bridge cannot be blamed; the kernel tells of a lost carrier up to a second late.
+        if case .failing = transport.sending { return nil }
         let statistics = port.snapshot.statistics
         switch port.snapshot.delivery {
         case .unknown, .acknowledged: return nil

@@ -36,6 +36,9 @@ package final class WorkQueue<Work> {
         if !isDue { workOneTurn() }
     }
 
+    /// Forgets what waits.
+    package func removeAll() { _ = waiting.removeAll() }
+
     /// Does all that waits now.
     package func finish() { work(until: nil) }
 

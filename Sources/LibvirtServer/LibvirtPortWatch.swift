@@ -63,7 +63,7 @@ final class LibvirtPortWatch {
             return Victim(process: process, name: nil, port: port)
         }
         let name = String(decoding: octets.prefix { $0 != 10 }, as: UTF8.self)
-        guard name == "libvirtd" || name.hasPrefix("virt") && name.hasSuffix("d") else { return nil }
+        guard Requester.isLibvirt(name) else { return nil }
         return Victim(process: process, name: name, port: port)
     }
 

@@ -1,4 +1,5 @@
 import EVBPorts
+import Glibc
 import Testing
 
 @Suite struct RequesterTests {
@@ -21,5 +22,13 @@ import Testing
     func words(_ requester: Requester, _ log: String, _ history: String) {
         #expect("\(requester)" == log)
         #expect(requester.words == history)
+    }
+
+    @Test("OPS-115 the number of a netlink sender is one of its own PID namespace: no other process is named for it")
+    func namespaces() {
+        let own = getpid()
+        #expect(Requester.libvirt(pid: own, uid: 0, port: 8) == .libvirt(name: nil, pid: own, uid: 0, port: 8))
+        for name in ["libvirtd", "virtqemud", "virtnetworkd"] { #expect(Requester.isLibvirt(name)) }
+        for name in ["kthreadd", "virtlogger", "python3", "", "virt"] { #expect(!Requester.isLibvirt(name)) }
     }
 }

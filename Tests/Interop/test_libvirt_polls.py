@@ -224,13 +224,18 @@ def test_VDP_41_ten_thousand_vsis(cable):
             assert netlink.Message.parse(call.recv(65536)).error == 0
     eventually(lambda: evbd.port()["vsis"]["associated"] == count, 90, "all are associated", every=0.5)
 
-    for number in range(count, count + 20):
-        vsi = new_vsi()
+    def asked(number):
+        """The VSI that was granted. One that a busy machine grants too late for libvirt's patience is given up, and libvirt asks again."""
+        vsi, response = new_vsi(), None
         client.setlink(mac(number), vsi, ASSOCIATE)
-        poll = Poll(client)
-        responses = poll.responses()
-        assert vsi in responses, f"{len(responses)} VSIs, and not the one that was asked for"
-        eventually(lambda: Poll(client).responses()[vsi] == 0, 20, "success")
+        while response is None:
+            responses = Poll(client).responses()
+            assert vsi in responses, f"{len(responses)} VSIs, and not the one that was asked for"
+            response = responses[vsi]
+        return vsi if response == 0 else None
+
+    for number in range(count, count + 20):
+        vsi = eventually(lambda: asked(number), 60, "success")
         assert client.request(mac(number), vsi, DISASSOCIATE) is True
-    assert client.request(mac(count), new_vsi(), ASSOCIATE) is True
+    eventually(lambda: asked(count), 60, "success")
     assert bridge.port("port0")["vsis"]["associated"] == count + 1

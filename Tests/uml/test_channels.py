@@ -292,6 +292,8 @@ def test_SCH_183_as_many_channels_as_there_can_be(cable, tell):
     eventually(heard, 120, "all channels have a bridge", every=0.5)
     tell(f"all 166 were there {time.monotonic() - began:.1f} s after both had started")
     for side in (bench.station, bench.bridge):
+        longest = re.search(r"^evbd_loop_longest_turn_seconds (\S+)", side.ctl("metrics").stdout, re.M).group(1)
+        tell(f"{side.name}: the longest turn of its loop took {float(longest) * 1000:.1f} ms")
         limits = open(f"/proc/{side.pid}/limits").read()
         soft = int(re.search(r"Max open files\s+(\d+)", limits).group(1))
         used = len(os.listdir(f"/proc/{side.pid}/fd"))

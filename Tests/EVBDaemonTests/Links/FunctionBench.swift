@@ -72,11 +72,17 @@ final class FunctionBench {
         }
     }
 
+    /// The links that the kernel has, as far as the bench has said so.
+    private final class Said: Sendable {
+        let links = Mutex<[Int32: Link]>([:])
+    }
+
     static let port = Link(index: 1_900_000, name: "px0")
     /// A function that no VSI has.
     static let barrier: UInt32 = 999
 
     let card = Card()
+    private let said = Said()
     let programmer: KernelQueue
     let relay: EdgeRelay
     let table: LinkTable
@@ -86,24 +92,39 @@ final class FunctionBench {
     private let timers: Timers
 
     init(_ change: (inout PortSettings) -> Void = { _ in }) throws {
-        let card = card
+        let (card, said) = (card, said)
         loop = try EventLoop()
         timers = Timers(loop: loop)
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         programmer = try KernelQueue(loop: loop, worker: KernelWorker(capacity: 16, perform: { card.perform($0) }))
-        table = try LinkTable(loop: loop, timers: timers, logger: logger)
-        table.take([.changed(Self.port)])
+        // The links are made up: when news of the kernel's own are lost, what it has instead is what was said here.
+        table = try LinkTable(loop: loop, timers: timers, logger: logger) { [said] in
+            .success(said.links.withLock { Array($0.values) })
+        }
         settings.guestFilter = false
         change(&settings)
         relay = EdgeRelay(
             programmer: programmer, table: table, timers: timers,
             filter: GuestFilter(programmer: programmer, loop: loop, timers: timers, logger: logger), portName: "px0",
             policy: RelayPolicy(settings, isReflected: true), isPort: { _ in false }, logger: logger)
+        tell(.changed(Self.port))
     }
 
     /// The port comes or goes, without a word to the relay.
     func setPort(isThere: Bool) {
-        table.take([isThere ? .changed(Self.port) : .removed(index: Self.port.index, name: Self.port.name)])
+        tell(isThere ? .changed(Self.port) : .removed(index: Self.port.index, name: Self.port.name))
+    }
+
+    /// News of a link, as the kernel would have it.
+    func tell(_ event: LinkEvent) {
+        said.links.withLock { links in
+            switch event {
+            case .changed(let link): links[link.index] = link
+            case .removed(let index, _): links[index] = nil
+            default: break
+            }
+        }
+        table.take([event])
     }
 
     /// Configuration or bridge change.

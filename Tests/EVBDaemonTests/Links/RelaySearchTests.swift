@@ -58,10 +58,11 @@ private final class Kernel: Sendable {
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         let kernel = Kernel()
         let queue = try KernelQueue(loop: loop, worker: KernelWorker(capacity: 16, perform: { kernel.perform($0) }))
-        let table = try LinkTable(loop: loop, timers: timers, logger: logger)
         var settings = PortSettings(interface: "px0")
         settings.guestFilter = false
         let port = Link(index: 1_900_000, name: "px0")
+        // The port is made up: it is there still when news of the kernel's own links are lost.
+        let table = try LinkTable(loop: loop, timers: timers, logger: logger) { .success([port]) }
         table.take([.changed(port)])
         let relay = EdgeRelay(
             programmer: queue, table: table, timers: timers,

@@ -219,7 +219,8 @@ class Host:
 
     def clear(self):
         """Ends and forgets all machines."""
-        for name in self.virsh("list", "--all", "--name").stdout.split():
+        # A name may have spaces.
+        for name in filter(None, self.virsh("list", "--all", "--name").stdout.splitlines()):
             self.virsh("destroy", name, check=False)
             self.virsh("undefine", name, "--managed-save", check=False)
 
