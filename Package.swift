@@ -25,6 +25,7 @@ let package = Package(
         .executable(name: "evbd", targets: ["evbd"]),
         .executable(name: "evbctl", targets: ["evbctl"]),
         .executable(name: "evbd-snmp", targets: ["evbd-snmp"]),
+        .executable(name: "evb-cni", targets: ["evb-cni"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
@@ -49,6 +50,9 @@ let package = Package(
         .executableTarget(
             name: "evb-simulate", dependencies: ["EVBSimulation", "EVBTime", argumentParser], swiftSettings: strict),
 
+        // OVSDB (RFC 7047), as far as a host's Open vSwitch needs it.
+        .target(name: "OVSDB", dependencies: ["EVBWire", "JSON"], swiftSettings: strict),
+
         // SNMP: the protocol between a master and its subagents, and evbd's state as objects of the MIBs.
         .target(name: "AgentX", dependencies: ["EVBTime"], swiftSettings: strict),
         .target(name: "EVBMIB", dependencies: ["AgentX", "EVBModel", "EVBTime", "EVBWire"], swiftSettings: strict),
@@ -67,6 +71,14 @@ let package = Package(
         .target(name: "Nftables", dependencies: ["CNftables", "LinuxSystem", "CLinux"], swiftSettings: strict),
         .target(name: "Netlink", dependencies: ["LinuxSystem", "CLinux", "CNetlink"], swiftSettings: strict),
 
+        // The host's Open vSwitch, by its database's socket.
+        .target(
+            name: "OpenVSwitch",
+            dependencies: [
+                "OVSDB", "EVBControl", "EVBSettings", "EVBTime", "EventLoop", "LinuxSystem", "EVBLog", logging,
+            ],
+            swiftSettings: strict),
+
         // What the kernel is told: operations as data, and the thread that performs them.
         .target(
             name: "Dataplane",
@@ -76,8 +88,9 @@ let package = Package(
         .target(
             name: "EdgeRelays",
             dependencies: [
-                "Dataplane", "EdgeRelayMachine", "EVBSettings", "EVBTime", "EVBWire", "EventLoop", "JSON", "Netlink",
-                "Nftables", "LinuxSystem", "EVBLog", logging,
+                "Dataplane", "EdgeRelayMachine", "OpenVSwitch", "OVSDB", "EVBSettings", "EVBTime", "EVBWire",
+                "EventLoop",
+                "JSON", "Netlink", "Nftables", "LinuxSystem", "EVBLog", logging,
             ],
             swiftSettings: strict),
         .target(
@@ -98,15 +111,16 @@ let package = Package(
         .target(
             name: "EVBPorts",
             dependencies: [
-                "EVBProtocol", "EVBModel", "EVBSettings", "EVBTime", "EVBWire", "Dataplane", "EventLoop",
+                "EVBProtocol", "EVBModel", "EVBSettings", "EVBTime", "EVBWire", "Dataplane", "EventLoop", "OpenVSwitch",
                 "PacketSocket", "Netlink", "LinuxSystem", "EVBLog", logging,
             ],
             swiftSettings: strict),
         .target(
             name: "EVBStation",
             dependencies: [
-                "EVBPorts", "EdgeRelays", "EdgeRelayMachine", "Dataplane", "EVBProtocol", "EVBModel", "EVBSettings",
-                "EVBTime", "EVBWire", "EventLoop", "JSON", "Netlink", "LinuxSystem", "EVBLog", logging,
+                "EVBPorts", "EdgeRelays", "EdgeRelayMachine", "Dataplane", "OpenVSwitch", "OVSDB", "EVBProtocol",
+                "EVBModel", "EVBSettings", "EVBTime", "EVBWire", "EventLoop", "JSON", "Netlink", "LinuxSystem",
+                "EVBLog", logging,
             ],
             swiftSettings: strict),
         .target(
@@ -131,6 +145,13 @@ let package = Package(
             ],
             swiftSettings: strict),
         .target(
+            name: "HostTaps",
+            dependencies: [
+                "EVBModel", "EVBPorts", "EVBProtocol", "EVBSettings", "EVBTime", "EVBWire", "Dataplane", "EventLoop",
+                "LinuxSystem", "Netlink", "OpenVSwitch", "OVSDB", "EVBLog", logging,
+            ],
+            swiftSettings: strict),
+        .target(
             name: "LibvirtServer",
             dependencies: [
                 "EVBModel", "EVBPorts", "EVBProtocol", "EVBTime", "EVBWire", "EventLoop", "LinuxSystem", "Netlink",
@@ -152,7 +173,7 @@ let package = Package(
             dependencies: [
                 "EVBProtocol", "EVBTime", "EVBWire", "LinuxSystem", "CLinux", "EventLoop", "PacketSocket", "Netlink",
                 "Nftables", "Dataplane", "EdgeRelays", "BridgeDataplane", "EVBPorts", "EVBStation", "EVBBridge",
-                "EVBUplinks", "ControlServer", "LibvirtServer", "EVBHistory",
+                "EVBUplinks", "OpenVSwitch", "HostTaps", "ControlServer", "LibvirtServer", "EVBHistory",
                 "EVBControl", "EVBModel", "EVBSettings", "SettingsFile", "JSON", "TerminalText", "EVBLog", logging,
             ],
             swiftSettings: strict),
@@ -163,8 +184,16 @@ let package = Package(
         .executableTarget(
             name: "evbctl",
             dependencies: [
-                "EVBControl", "EVBModel", "JSON", "LinuxSystem", "LldpadFile", "TerminalText", argumentParser,
+                "ContainerNetwork", "EVBControl", "EVBModel", "JSON", "LinuxSystem", "LldpadFile", "TerminalText",
+                argumentParser,
             ],
+            swiftSettings: strict, linkerSettings: hardened),
+
+        // Containers: what a plugin of the Container Network Interface is asked, and what that asks of evbd.
+        .target(
+            name: "ContainerNetwork", dependencies: ["EVBControl", "EVBModel", "JSON"], swiftSettings: strict),
+        .executableTarget(
+            name: "evb-cni", dependencies: ["ContainerNetwork", "EVBControl", "EVBModel", "JSON", "LinuxSystem"],
             swiftSettings: strict, linkerSettings: hardened),
 
         .executableTarget(
@@ -198,6 +227,15 @@ let package = Package(
         .testTarget(
             name: "EVBSimulationTests", dependencies: ["EVBSimulation", "EVBProtocol", "EVBTime", "EVBWire"],
             swiftSettings: strictTests),
+        .testTarget(name: "OVSDBTests", dependencies: ["OVSDB", "EVBWire", "JSON"], swiftSettings: strictTests),
+        .testTarget(
+            name: "OpenVSwitchTests",
+            dependencies: [
+                "OpenVSwitch", "OVSDB", "EVBControl", "EVBSettings", "EVBTime", "EventLoop", "LinuxSystem", logging,
+            ],
+            swiftSettings: strictTests),
+        .testTarget(
+            name: "HostTapsTests", dependencies: ["HostTaps", "EVBSettings", "EVBWire"], swiftSettings: strictTests),
         .testTarget(name: "AgentXTests", dependencies: ["AgentX", "EVBTime"], swiftSettings: strictTests),
         .testTarget(
             name: "EVBMIBTests", dependencies: ["EVBMIB", "AgentX", "EVBModel", "EVBTime", "ControlSamples"],
@@ -236,6 +274,9 @@ let package = Package(
                 argumentParser,
             ],
             exclude: ["Help"], swiftSettings: strictTests),
+        .testTarget(
+            name: "ContainerNetworkTests", dependencies: ["ContainerNetwork", "EVBControl", "EVBModel", "JSON"],
+            swiftSettings: strictTests),
         .testTarget(
             name: "ControlServerTests",
             dependencies: [

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -138,6 +140,35 @@ int clinux_send_as_memory(int descriptor, const void *octets, size_t length, int
     }
     int code = errno;
     close(memory);
+    errno = code;
+    return result;
+}
+
+int clinux_memory_file(const void *octets, size_t length) {
+    int memory = memfd_create("input", MFD_CLOEXEC);
+    if (memory < 0) {
+        return -1;
+    }
+    ssize_t written = write(memory, octets, length);
+    if (written >= 0 && (size_t)written == length && lseek(memory, 0, SEEK_SET) == 0) {
+        return memory;
+    }
+    int code = written < 0 ? errno : ENOSPC;
+    close(memory);
+    errno = code;
+    return -1;
+}
+
+int clinux_enter_network(pid_t process) {
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/ns/net", (int)process);
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0) {
+        return -1;
+    }
+    int result = setns(descriptor, CLONE_NEWNET);
+    int code = errno;
+    close(descriptor);
     errno = code;
     return result;
 }

@@ -134,8 +134,10 @@ public enum ControlInterface {
         # Linux bridge or Open vSwitch of the port), bridge-overloaded, vsi-refused, limit-reached, relay-not-offered,
         # no-spanning-tree (the Linux bridge hands LLDP and ECP on), vsi-contest (stations on two ports keep one VSI
         # alive), address-conflict (the VSI asks for an address that another VSI holds), bond-member, no-8021q,
-        # unfiltered-machines, unmanaged-addresses, store-failing, libvirt-port, cdcp (what a neighbour says of
-        # S-channels), reload. There may be more kinds in later versions.
+        # no-ovsdb (the database of the port's Open vSwitch cannot be asked), forwards-bpdu (its bridge hands LLDP and ECP
+        # on), vlan-mismatch (a tap has another VLAN than was granted), unfiltered-machines, unmanaged-addresses,
+        # store-failing, libvirt-port, cdcp (what a neighbour says of S-channels), reload. There may be more kinds in
+        # later versions.
         type Problem (
           kind: string,
           port: ?string,
@@ -258,8 +260,12 @@ public enum ControlInterface {
           unknownAddresses: ?UnknownAddresses,
           dropped: ?TrafficCounts,
           channel: ?SChannel,
-          uplink: ?Uplink
+          uplink: ?Uplink,
+          openVSwitch: ?OpenVSwitch
         )
+
+        # A station's Open vSwitch. connectedSeconds: how long its database has been followed; null where reason says why not.
+        type OpenVSwitch (bridge: string, datapath: (kernel, userspace), connectedSeconds: ?int, reason: ?string)
 
         # How a port's interface is divided into S-channels (802.1Q clause 42), which are ports of evbd's too. cdcp: whether
         # they are agreed on by CDCP. state: SchOperState. The capacities count channel 1, which is in no list. A pair

@@ -15,10 +15,12 @@ internal import EVBWire
 internal import EdgeRelays
 internal import EventLoop
 internal import Glibc
+internal import HostTaps
 internal import LibvirtServer
 internal import LinuxSystem
 package import Logging
 internal import Netlink
+internal import OpenVSwitch
 
 /// One evbd: its ports, its two front doors, and the loop that all of it runs on.
 package final class Daemon {
@@ -50,14 +52,18 @@ package final class Daemon {
     private let log: LogOutput
     private let threshold: LogThreshold
     private let logger: Logger
-    private let loop: EventLoop
+    let loop: EventLoop
     private let timers: Timers
     let table: LinkTable
     private let programmer: KernelQueue
-    private let guestFilter: GuestFilter
+    let guestFilter: GuestFilter
     private let store: VSIStore
     let resources: ResourcePool
     private let history: HistoryKeeper
+    let openVSwitch: OpenVSwitch
+    private(set) lazy var taps = TapAssociator(
+        directory: ports, openVSwitch: openVSwitch, table: table, settings: configuration, loop: loop, timers: timers,
+        logger: logger)
     private let serviceManager = ServiceManager()
     private(set) lazy var ports = PortCollection(
         loop: loop, timers: timers, logger: logger, resolve: { [unowned self] in table.name(of: $0) },
@@ -66,13 +72,13 @@ package final class Daemon {
         ports.runningPort($0)?.port.transport
     }
     private var lifecycle = Lifecycle.running
-    private var service: DaemonService?
+    private(set) var service: DaemonService?
     private var controlServers: [ControlServer] = []
     private(set) var libvirt: LibvirtEndpoint?
     private var pidFile: PIDFile?
     private var watchdog: Timers.Timer?
     /// When the loop's clock was 0, in nanoseconds since 1970 (UTC).
-    private var clockOrigin = 0
+    var clockOrigin = 0
     /// Decides for the ports that have VSI types.
     private let types: TypedAdmission
     /// What the bridge ports know together.
@@ -126,6 +132,7 @@ package final class Daemon {
             history = HistoryKeeper(
                 runtimeDirectory: runtimeDirectory, limits: configuration.limits, loop: loop, timers: timers,
                 logger: logger)
+            openVSwitch = OpenVSwitch(configuration.openVSwitch, loop: loop, timers: timers, logger: logger)
             store = VSIStore(runtimeDirectory: runtimeDirectory, loop: loop, timers: timers, logger: logger)
         } catch {
             throw StartError(description: "\(error)")
@@ -155,7 +162,7 @@ package final class Daemon {
         types.removeLeftovers(keeping: Set(allPorts.lazy.filter { $0.vsiTypes != nil }.map(\.interface)))
         ports.start(allPorts)
         for index in claimed { claims.giveBack(index) }
-        keepGuestFilter()
+        portsHaveBegun()
         for name in store.untakenPorts {
             logger.warning(
                 "VSIs of the run before are on a port that the configuration does not have; they wait for it",
@@ -174,12 +181,6 @@ package final class Daemon {
         registry.onMoved = { [weak self] vsiID, loser, winner in
             self?.bridgePort(loser)?.moved(vsiID, to: winner)
         }
-    }
-
-    /// Goes on with the rules of an earlier run: its links still have to be kept from the host, and no other rules stay.
-    private func keepGuestFilter() {
-        if table.first(where: { $0.group == MacvlanSpec.group }) != nil { guestFilter.keepHostOff { _ in } }
-        guestFilter.releaseLeftovers()
     }
 
     /// Opens the front doors and listens for signals.
@@ -282,6 +283,7 @@ package final class Daemon {
             logger: logger, runtimeDirectory: runtimeDirectory, claims: claims, resources: resources,
             isPort: { [weak self] in self?.ports.hasPort($0) ?? false })
         surroundings.wallClock = HistoryKeeper.wallClock
+        surroundings.openVSwitch = openVSwitch
         surroundings.record = { [history] in history.take($0) }
         return surroundings
     }
@@ -315,6 +317,7 @@ package final class Daemon {
         port.onLost = { [weak self] in self?.libvirt?.lost($0, on: name) }
         port.onRegained = { [weak self] in self?.libvirt?.regained($0, on: name) }
         libvirt?.resume(port)
+        taps.resume(port)
         return port
     }
 
@@ -334,18 +337,6 @@ package final class Daemon {
         }
         port.start()
         return port
-    }
-
-    /// Sends news to the monitors, with the time at which it happened: now, or at `moment` of the loop's clock.
-    func publish(_ news: PortNews, port: String, since moment: UInt64? = nil) {
-        let now = loop.now()
-        var clock = timespec()
-        clock_gettime(CLOCK_REALTIME, &clock)
-        let origin = clock.tv_sec * 1_000_000_000 + clock.tv_nsec - Int(clamping: now)
-        // Within a millisecond it is the same, so that what happened at one moment has one time.
-        if abs(origin - clockOrigin) > 1_000_000 { clockOrigin = origin }
-        service?.publish(
-            news, port: port, timeMilliseconds: (clockOrigin + Int(clamping: moment ?? now)) / 1_000_000)
     }
 
     // MARK: Signals
@@ -368,6 +359,7 @@ package final class Daemon {
             let fresh = Self.resolved(written, by: table, logger)
             follow(fresh, ports.plan(allPorts(of: fresh), changesAll: false))
         }
+        taps.linkChanged(name)
         ports.linkChanged(name)
         uplinks.linkChanged(name)
     }
@@ -437,6 +429,8 @@ package final class Daemon {
                 types.configure(settings.interface, database)
             }
         }
+        openVSwitch.reconfigure(fresh.openVSwitch)
+        taps.reconfigure(fresh)
         logger.notice("configuration read again", metadata: ["ports": "\(fresh.ports.count)"])
     }
 
@@ -474,6 +468,7 @@ package final class Daemon {
         if case .finished = lifecycle { return }
         lifecycle = .finished
         libvirt?.stop()
+        openVSwitch.stop()
         ports.stop()
         uplinks.stop()
         history.finish()

@@ -168,6 +168,8 @@ public struct PortDetails: Codable, Sendable, Equatable {
     public var dropped: TrafficCounts?
     /// How the interface is divided into S-channels; nil where it is not.
     public var uplink: UplinkStatus?
+    /// The Open vSwitch that the port is in; nil where it is in none.
+    public var openVSwitch: SwitchStatus?
 
     /// Makes the details of a port.
     public init(
@@ -175,7 +177,8 @@ public struct PortDetails: Codable, Sendable, Equatable {
         lldpNeighbour: NeighbourStatus?,
         sys: SysObjects, urp: URPObjects?, sbp: SBPObjects? = nil, ecp: ECPObjects, xdot1: Xdot1Objects,
         counterDiscontinuity: Int, unknownAddresses: UnknownAddresses? = nil,
-        dropped: TrafficCounts? = nil, uplink: UplinkStatus? = nil
+        dropped: TrafficCounts? = nil, uplink: UplinkStatus? = nil,
+        openVSwitch: SwitchStatus? = nil
     ) {
         self.port = port
         self.dropped = dropped
@@ -191,11 +194,12 @@ public struct PortDetails: Codable, Sendable, Equatable {
         self.counterDiscontinuity = counterDiscontinuity
         self.unknownAddresses = unknownAddresses
         self.uplink = uplink
+        self.openVSwitch = openVSwitch
     }
 
     private enum CodingKeys: String, CodingKey {
         case ifIndex, problems, evbTLV, lldpNeighbour, sys, urp, sbp, ecp, xdot1, counterDiscontinuity, unknownAddresses
-        case dropped, uplink
+        case dropped, uplink, openVSwitch
     }
 
     /// Reads the details.
@@ -215,7 +219,8 @@ public struct PortDetails: Codable, Sendable, Equatable {
             counterDiscontinuity: try container.decode(Int.self, forKey: .counterDiscontinuity),
             unknownAddresses: try container.decodeIfPresent(UnknownAddresses.self, forKey: .unknownAddresses),
             dropped: try container.decodeIfPresent(TrafficCounts.self, forKey: .dropped),
-            uplink: try container.decodeIfPresent(UplinkStatus.self, forKey: .uplink))
+            uplink: try container.decodeIfPresent(UplinkStatus.self, forKey: .uplink),
+            openVSwitch: try container.decodeIfPresent(SwitchStatus.self, forKey: .openVSwitch))
     }
 
     /// Writes the details.
@@ -235,6 +240,7 @@ public struct PortDetails: Codable, Sendable, Equatable {
         try container.encode(Nullable(wrappedValue: unknownAddresses), forKey: .unknownAddresses)
         try container.encode(Nullable(wrappedValue: dropped), forKey: .dropped)
         try container.encode(Nullable(wrappedValue: uplink), forKey: .uplink)
+        try container.encode(Nullable(wrappedValue: openVSwitch), forKey: .openVSwitch)
     }
 }
 

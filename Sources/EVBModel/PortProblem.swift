@@ -70,6 +70,12 @@ public struct PortProblem: Codable, Sendable, Equatable {
         case bondMember = "bond-member"
         /// The kernel has no VLAN devices.
         case noVLANDevices = "no-8021q"
+        /// The port is in Open vSwitch, or may be, and its database cannot be asked.
+        case noOVSDB = "no-ovsdb"
+        /// The port's Open vSwitch bridge hands LLDP and ECP on between its ports.
+        case forwardsBPDU = "forwards-bpdu"
+        /// The tap of a VSI is in another VLAN than the bridge has granted.
+        case vlanMismatch = "vlan-mismatch"
         /// The guest filter cannot be set up: machines can speak LLDP and ECP to the switch.
         case unfilteredMachines = "unfiltered-machines"
         /// Addresses on the port belong to no VSI, and nothing filters what they send.
@@ -89,11 +95,11 @@ public struct PortProblem: Codable, Sendable, Equatable {
             case .interfaceMissing, .interfaceTaken, .cannotListen, .channelDown, .linkDown, .mtuTooSmall, .sendFailing,
                 .evbTLVElsewhere, .unusableTLV, .sameRole, .dialectMismatch, .noEVBTLV, .noLLDP, .foreignECP,
                 .ecpUnacknowledged, .vdpUnanswered, .vsiRefused, .vsiContest, .addressConflict, .bondMember,
-                .noVLANDevices, .storeFailing, .libvirtPort:
+                .noVLANDevices, .noOVSDB, .vlanMismatch, .storeFailing, .libvirtPort:
                 .critical
             case .silentPeer, .secondLLDPSpeaker, .severalPeers, .severalNeighbours, .misaddressedECP, .relayRefused,
                 .reflectsUnasked, .reflectsIntoBridge, .bridgeOverloaded, .limitReached, .relayNotOffered,
-                .noSpanningTree, .unfilteredMachines,
+                .noSpanningTree, .forwardsBPDU, .unfilteredMachines,
                 .unmanagedAddresses, .cdcp, .reload:
                 .warning
             }

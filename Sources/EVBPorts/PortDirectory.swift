@@ -53,10 +53,24 @@ package protocol StationPortControl: ManagedPort {
     /// What an earlier run of evbd was asked for by libvirt, as far as the bridge has not spoken about it in this run, and
     /// whether the bridge had granted it.
     var restoredForLibvirt: [(request: EVBProtocol.VSIRequest, eventPort: UInt32, isGranted: Bool)] { get }
+    /// Closes the address of a machine whose link is not in the port's bridge yet, and is about to be, for as long as the link is there and no
+    /// VSI has the address.
+    func keepOut(_ address: MACAddress, link index: Int32)
+    /// What an earlier run of evbd had asked for by itself, for taps.
+    var restoredForTaps: [(vsiID: VSIID, source: TapSource)] { get }
+    /// For which tap evbd itself has asked for a VSI; nil for another manager's, and for none.
+    func tapSource(of vsiID: VSIID) -> TapSource?
+    /// Whether that is what is wanted of a VSI already.
+    func isWanted(_ request: EVBProtocol.VSIRequest, for source: TapSource) -> Bool
     /// Some bound VSIs of libvirt that have never had a link which evbd could see. Their machine's end cannot be noticed.
     func vsisWithoutLink(limit: Int) -> [VSIID]
     /// Whether the host has a link with an address of the VSI on this port.
     func hasGuestLink(_ vsiID: VSIID) -> Bool
+
+    /// The host's Open vSwitch says something else of a link, or of the port.
+    func switchChanged(_ changed: String)
+    /// evbd is connected with the database of an Open vSwitch, or is no more.
+    func switchStateChanged()
 
     /// How far the request for a VSI has come that the bridge has not answered.
     func stage(of vsiID: VSIID) -> AnswerStage

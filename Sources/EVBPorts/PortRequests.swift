@@ -11,8 +11,36 @@ package enum RequestOwner: Equatable {
     case control
     /// A libvirtd, by netlink. It waits for events about the VSI at `eventPort`, a netlink port.
     case libvirt(eventPort: UInt32)
+    /// evbd itself, for a tap that no manager speaks for.
+    case tap(TapSource)
     /// evbd itself, to find out what the bridge can do. Nothing of it outlives this evbd.
     case probe
+}
+
+/// What has made evbd ask for a tap.
+package enum TapSource: Equatable, Sendable, CustomStringConvertible {
+    /// A row of an Open vSwitch, by its port-profile.
+    case ovsdb
+    /// A rule of the configuration, by its name.
+    case rule(String)
+
+    package var description: String {
+        switch self {
+        case .ovsdb: "ovsdb"
+        case .rule(let name): "rule \(name)"
+        }
+    }
+
+    /// Reads what `description` says.
+    package init?(_ text: String) {
+        if text == "ovsdb" {
+            self = .ovsdb
+        } else if text.hasPrefix("rule "), text.utf8.count > 5 {
+            self = .rule(String(text.dropFirst(5)))
+        } else {
+            return nil
+        }
+    }
 }
 
 /// Called once with the end of a request.

@@ -9,6 +9,7 @@ internal import Glibc
 package import LinuxSystem
 package import Logging
 package import Netlink
+package import OpenVSwitch
 internal import PacketSocket
 
 /// What all ports share.
@@ -28,6 +29,8 @@ package struct PortSurroundings {
     package var record: (VSIRecord) -> Void = { _ in }
     /// Milliseconds since 1970 (UTC).
     package var wallClock: () -> Int = { 0 }
+    /// The host's Open vSwitch.
+    package var openVSwitch: OpenVSwitch?
     /// Knows the S-channels.
     package weak var channels: (any ChannelDirectory)?
 

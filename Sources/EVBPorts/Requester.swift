@@ -8,6 +8,8 @@ package enum Requester: Sendable, Equatable, CustomStringConvertible {
     case probe(name: String?, pid: Int32, uid: UInt32)
     /// A libvirtd, by netlink; `port` is the netlink port that it sent from.
     case libvirt(name: String?, pid: Int32, uid: UInt32, port: UInt32)
+    /// evbd itself, for a tap.
+    case tap(TapSource)
     /// A manager asked an earlier run of evbd.
     case earlier(RequestOwner)
 
@@ -51,6 +53,7 @@ package enum Requester: Sendable, Equatable, CustomStringConvertible {
             "\(name)[\(pid)] uid \(uid)"
         case .client(nil, let pid, let uid), .probe(nil, let pid, let uid): "client pid \(pid) uid \(uid)"
         case .libvirt(nil, let pid, let uid, _): "libvirt pid \(pid) uid \(uid)"
+        case .tap(let source), .earlier(.tap(let source)): "\(source)"
         case .earlier(.control): "client before the restart"
         case .earlier(.libvirt): "libvirt before the restart"
         case .earlier(.probe): "evbctl probe before the restart"
@@ -64,7 +67,7 @@ package enum Requester: Sendable, Equatable, CustomStringConvertible {
         case .probe(let name, let pid, let uid):
             "\(Requester.client(name: name, pid: pid, uid: uid).words), by evbctl probe"
         case .libvirt(_, _, _, let port): "libvirt (netlink port \(port))"
-        case .earlier: description
+        case .tap, .earlier: description
         }
     }
 }

@@ -14,6 +14,10 @@ package struct DaemonSettings: Sendable, Equatable {
     package var control: ControlSettings
     /// The netlink service to libvirt.
     package var libvirt: LibvirtSettings
+    /// The host's Open vSwitch.
+    package var openVSwitch = OpenVSwitchSettings()
+    /// What becomes of taps in Linux bridges for which no manager speaks, the first rule first.
+    package var taps: [TapRule] = []
     /// Whether a stop of the daemon de-associates every VSI.
     ///
     /// Off by default: a daemon upgrade must not cut VMs off.

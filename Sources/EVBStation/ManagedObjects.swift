@@ -27,7 +27,7 @@ extension StationPortController {
             counterDiscontinuity: now.since(createdAt).hundredths,
             unknownAddresses: UnknownAddresses(
                 count: unknown.count, addresses: unknown.addresses.map(\.description)),
-            uplink: transport.surroundings.channels?.uplink(name))
+            uplink: transport.surroundings.channels?.uplink(name), openVSwitch: switchStatus)
     }
 
     /// A VSI with its managed objects; nil if there is none.

@@ -25,7 +25,7 @@ extension StationPortController {
                 VirtualFunctions.Demand(
                     number: number, address: try Self.address(for: link, addresses),
                     priority: request.filter.entries.lazy.compactMap(\.pcp).first))
-        } else if link.kind == nil, link.mode == nil, relay.bridge != nil {
+        } else if link.kind == nil, link.mode == nil, relay.hasTaps {
             demand = .find(name: link.name, addresses: addresses)
         } else {
             demand = .make(

@@ -39,6 +39,7 @@ extension StationPortController {
     private func changed(_ change: VSIChange) {
         refreshGate(change.vsiID)
         noteFailure(change.vsiID)
+        checkTag(change.vsiID)
         let wasAssociated = change.from == .associated
         if wasAssociated, change.to != .associated {
             noteCut(change.vsiID)
@@ -148,12 +149,18 @@ extension StationPortController {
         relay.cutFormer(vsiID, demand(managed, filter), vid: filter.onlyVID)
     }
 
-    /// A machine's link that libvirt has made is down while its VSI is not associated: from now on the relay knows the link, and
+    /// A machine's link that libvirt has made, or that is associated without a manager, is down while its VSI is not associated: from now on the relay knows the link, and
     /// sets it down again when libvirt, which knows nothing of that, sets it up as the machine goes on.
-    private func closeGuestLink(_ vsiID: VSIID) {
-        guard let managed = vsis[vsiID], case .libvirt = managed.owner, let vsi = port.vsi(vsiID), !vsi.isWithdrawn,
-            vsi.state != .associated
-        else { return }
+    func closeGuestLink(_ vsiID: VSIID) {
+        guard let managed = vsis[vsiID], let vsi = port.vsi(vsiID), !vsi.isWithdrawn, vsi.state != .associated else {
+            return
+        }
+        switch managed.owner {
+        case .control, .probe: return
+        // It may not be there yet.
+        case .tap: return relay.lower(vsiID, demand(managed, vsi.filter), vid: vsi.filter.onlyVID)
+        case .libvirt: break
+        }
         relay.cutFormer(vsiID, demand(managed, vsi.filter), vid: vsi.filter.onlyVID)
     }
 
@@ -182,6 +189,7 @@ extension StationPortController {
             guard case .failure(let error) = result else {
                 vsis[vsiID]?.working = nil
                 reportWarnings(vsiID)
+                checkTag(vsiID)
                 if let link = relay.link(of: vsiID) { note(vsiID, .linkUp, detail: link.name) }
                 if managed.owner != .probe { announce(vsiID) }
                 return then()
@@ -237,6 +245,7 @@ extension StationPortController {
     private func forgotten(_ vsiID: VSIID) {
         guard let managed = vsis.removeValue(forKey: vsiID) else { return }
         failing[vsiID] = nil
+        misplaced[vsiID] = nil
         endAnnouncement(vsiID)
         let addresses = relay.gate.addresses(of: vsiID)
         relay.remove(vsiID) { [weak self] result in

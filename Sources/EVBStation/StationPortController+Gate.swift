@@ -16,8 +16,10 @@ extension StationPortController {
         // After a restart traffic goes on as it was until the bridge has spoken.
         let isAsBefore = managed.isRestored && managed.isStoredAsGranted && !relay.gate.wasClosed(granted)
         let isOpen = !vsi.isWithdrawn && (vsi.state == .associated || isAsBefore)
+        // Its machine is just being started, and nothing keeps it from sending.
+        let isNewTap = !isOpen && tapSource(of: vsiID) != nil
         relay.setAddresses(
-            vsiID, open: isOpen ? granted : [], closed: isOpen ? asked.subtracting(granted) : asked)
+            vsiID, open: isOpen ? granted : [], closed: isOpen ? asked.subtracting(granted) : asked, isUrgent: isNewTap)
     }
 
     /// Addresses that an earlier evbd had closed and that no VSI has stay closed while a link has them.

@@ -58,6 +58,7 @@ extension RequestOwner {
         case .control: "a client of the control socket"
         case .probe: "evbctl probe"
         case .libvirt(let eventPort): "libvirt (netlink port \(eventPort))"
+        case .tap(let source): "\(source)"
         }
     }
 }

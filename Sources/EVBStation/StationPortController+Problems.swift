@@ -102,7 +102,7 @@ extension StationPortController {
     // MARK: The host
 
     private var hostConditions: [PortProblem] {
-        [bond, unfiltered, untagged, unmanaged, refused].compactMap(\.self)
+        switchConditions + [bond, unfiltered, untagged, unmanaged, refused].compactMap(\.self)
     }
 
     private var bond: PortProblem? {

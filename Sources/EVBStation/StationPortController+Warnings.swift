@@ -67,11 +67,11 @@ extension StationPortController {
     var reflectionProblem: PortProblem? {
         guard port.isReflecting else { return nil }
         let isAsked = configuration.edgeRelay == .vepa
-        if let hostSwitch = relay.hostSwitch {
+        if let hostSwitch = relay.hostSwitchName {
             return PortProblem(
                 kind: .reflectsIntoBridge,
                 message:
-                    "the bridge on \(name) reflects frames into \(hostSwitch.name), which learns from its own broadcasts"
+                    "the bridge on \(name) reflects frames into \(hostSwitch), which learns from its own broadcasts"
                     + " that its machines are behind \(name): the next frame to such a machine is lost",
                 hint: isAsked
                     ? "set edge-relay: veb" : "turn reflective relay off at the bridge, which was not asked for it")

@@ -10,6 +10,7 @@ internal import EventLoop
 internal import LinuxSystem
 internal import Logging
 internal import Netlink
+internal import OpenVSwitch
 
 /// Runs one port of a station: gives frames, requests and time to its protocol, and carries out what comes of it.
 ///
@@ -43,6 +44,8 @@ package final class StationPortController: StationPortControl {
     let watch: ProblemWatch
     /// VSIs that are wanted and that the bridge does not have.
     var failing: [VSIID: VSIFailure] = [:]
+    /// Associated VSIs whose taps have another VLAN than was granted, and that in words.
+    var misplaced: [VSIID: String] = [:]
     /// How the bridge was lost that was heard last on this link; nil while one is heard, or none has been.
     var bridgeLoss: String?
     /// When the bridge that is spoken with was found.
@@ -86,7 +89,7 @@ package final class StationPortController: StationPortControl {
         relay = EdgeRelay(
             programmer: surroundings.programmer, table: surroundings.table, timers: surroundings.timers,
             filter: guestFilter, portName: name, policy: RelayPolicy(configuration, isReflected: false),
-            isPort: surroundings.isPort, logger: transport.logger)
+            isPort: surroundings.isPort, openVSwitch: surroundings.openVSwitch, logger: transport.logger)
         relay.gate.onMark = { [weak self] in self?.transport.setMark($0) }
         relay.onTrouble = { [weak self] in
             self?.note($0, .note, detail: $1)
@@ -160,6 +163,7 @@ package final class StationPortController: StationPortControl {
                         vsiID, link, vid: vsi.request.filter.onlyVID, isElsewhere: vsi.isLinkElsewhere)
                 }
                 refreshGate(vsiID)
+                if case .tap = vsi.owner, !vsi.isGranted { closeGuestLink(vsiID) }
                 note(vsiID, .restored, detail: "\(request.words), for \(vsi.owner.words)")
                 perform(effects)
             } catch {
@@ -226,6 +230,7 @@ package final class StationPortController: StationPortControl {
         transport.reconfigure(configuration)
         // At once; what the bridge makes of it comes as an effect.
         applyRelay()
+        followSwitchNeed()
         perform(port.reconfigure(settings(transport.link), at: now))
     }
 
@@ -238,6 +243,7 @@ package final class StationPortController: StationPortControl {
             relay.portChanged()
             follow()
         } else {
+            if changed == EdgeRelay.userspaceLink { followSwitchNeed() }
             relay.linkChanged(changed)
             announceIfUp(changed)
         }
@@ -310,6 +316,7 @@ package final class StationPortController: StationPortControl {
         vsis[request.vsiID] = managed
         watchGuestLinks(request.vsiID)
         refreshGate(request.vsiID)
+        if case .tap = owner { closeGuestLink(request.vsiID) }
         let asker = reason ?? Requester.current?.words ?? owner.words
         note(request.vsiID, .requested, detail: "\(asker): \(request.words)")
         perform(effects.filter { $0 != .vsi(.ended(request.vsiID, .superseded)) })
@@ -404,6 +411,7 @@ package final class StationPortController: StationPortControl {
         drainTimer = nil
         linkTimer = nil
         relay.portCloses()
+        transport.surroundings.openVSwitch?.set(nil, of: name)
         watch.close()
         transport.close()
         resources.set(ResourceUse(), of: name)
@@ -470,6 +478,7 @@ package final class StationPortController: StationPortControl {
             perform(port.setLink(up: false, at: now))
             return
         }
+        followSwitchNeed()
         tellOfBond(relay.bond(of: link))
         // Another interface of the same name: what was on the other end, and the links above, went with the old one.
         if isAnother { perform(port.setLink(up: false, at: now)) }

@@ -36,6 +36,8 @@ extension DaemonSettings {
         libvirt.add("enabled", self.libvirt.enabled, standard.libvirt.enabled)
         libvirt.add("pid-file", self.libvirt.pidFile, standard.libvirt.pidFile)
         document.nest("libvirt", libvirt)
+        document.nest("open-vswitch", openVSwitch.section(withDefaults))
+        if !taps.isEmpty { document.list("taps", taps.map(\.section.value)) }
         var limits = Section(withDefaults)
         limits.add("vsis-per-port", self.limits.vsisPerPort, standard.limits.vsisPerPort)
         limits.add("vsis", self.limits.vsis, standard.limits.vsis)
@@ -125,6 +127,41 @@ extension UplinkSettings {
             return entry.value
         }
         if !list.isEmpty { section.list("channels", list) }
+        return section
+    }
+}
+
+extension OpenVSwitchSettings {
+    fileprivate func section(_ withDefaults: Bool) -> Section {
+        var section = Section(withDefaults)
+        section.add("socket", socket, Self.standardSocket)
+        var profiles = Section(true)
+        for (name, type) in self.profiles.sorted(by: { $0.key < $1.key }) {
+            var profile = Section(true)
+            type.add(to: &profile)
+            profiles.nest(name, profile)
+        }
+        section.nest("profiles", profiles)
+        return section
+    }
+}
+
+extension TapType {
+    fileprivate func add(to section: inout Section) {
+        section.add("manager", manager)
+        section.add("type", Int(typeID))
+        section.add("version", Int(version))
+    }
+}
+
+extension TapRule {
+    fileprivate var section: Section {
+        var section = Section(true)
+        section.add("rule", name)
+        section.add("link", link?.description)
+        section.add("mac", address?.description)
+        type.add(to: &section)
+        section.add("vlan", vlan.map { Int($0) })
         return section
     }
 }

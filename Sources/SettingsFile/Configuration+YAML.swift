@@ -75,6 +75,8 @@ extension ConfigurationReader {
         }
         if let node = entries["control"]?.value { configuration.control = control(node) }
         if let node = entries["libvirt"]?.value { configuration.libvirt = libvirt(node) }
+        if let node = entries["open-vswitch"]?.value { configuration.openVSwitch = openVSwitch(node) }
+        if let node = entries["taps"]?.value { configuration.taps = taps(node) }
         if let node = entries["limits"]?.value { configuration.limits = limits(node) }
         if let node = entries["deassociate-on-stop"]?.value {
             configuration.deassociateOnStop = boolean(node, "deassociate-on-stop") ?? false
@@ -92,7 +94,9 @@ extension ConfigurationReader {
         return configuration
     }
 
-    static let rootKeys = ["ports", "control", "libvirt", "limits", "deassociate-on-stop", "reload", "log"]
+    static let rootKeys = [
+        "ports", "control", "libvirt", "open-vswitch", "taps", "limits", "deassociate-on-stop", "reload", "log",
+    ]
 
     private mutating func ports(_ node: YAMLNode) -> ([PortSettings], [UplinkSettings]) {
         guard let items = list(node, "ports", of: "ports") else { return ([], []) }

@@ -153,7 +153,7 @@ extension ConfigurationReader {
 
     // MARK: Values
 
-    private mutating func manager(_ node: YAMLNode, _ path: String) -> ManagerName? {
+    mutating func manager(_ node: YAMLNode, _ path: String) -> ManagerName? {
         let remedy = "give 0 to 255, a UUID, an IPv4 or IPv6 address, or up to 16 characters"
         guard let text = text(node, path, remedy) else { return nil }
         guard let name = ManagerName(text) else {

@@ -35,7 +35,7 @@ struct Evbctl: ParsableCommand {
         version: Release.version,
         subcommands: [
             Status.self, Check.self, Port.self, VSI.self, Why.self, Drain.self, Probe.self, Monitor.self, Stats.self,
-            MetricsCommand.self, Reload.self, Config.self, LogLevel.self, Import.self, Varlink.self,
+            MetricsCommand.self, Reload.self, Config.self, LogLevel.self, Import.self, Hook.self, Varlink.self,
             Version.self,
         ])
 

@@ -31,6 +31,7 @@ let targets: [Target] = [
     Target("netlink", "VDP-41 requests of libvirt and the replies to them") { netlink($0) },
     Target("varlink", "calls and replies of the control socket, in portions") { varlink($0) },
     Target("agentx", "OPS-718 messages of an SNMP master to evbd-snmp, and what it answers") { AgentXDriver.run($0) },
+    Target("ovsdb", "OVL-111 what a server of OVSDB sends, in portions") { OVSDBDriver.run($0) },
     Target("lldpad", "OPS-815 a configuration of lldpad, and evbd's that is made of it") { lldpadFile($0) },
 ]
 

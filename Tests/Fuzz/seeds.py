@@ -139,6 +139,16 @@ def seeds():
     yield "varlink", b"\x02" + stream
     yield from (("lldpad", text) for text in LLDPAD)
     yield from (("agentx", octets) for octets in agentx())
+    yield from (("ovsdb", octets) for octets in ovsdb())
+
+
+def ovsdb():
+    """What Open vSwitch 3.1 has answered and told, of a bridge with one machine: its start, another VLAN and its end."""
+    lines = (CAPTURES / "ovsdb-updates.ndjson").read_bytes().splitlines()
+    for line in lines:
+        yield b"\x1f" + line
+    for end in range(2, len(lines) + 1):
+        yield b"\x07" + b"".join(lines[:end])
 
 
 def agentx():
@@ -198,6 +208,10 @@ WORDS = {
     "varlink": [
         b'"method"', b'"parameters"', b'"error"', b'"continues"', b'"more"', b'"oneway"', b'"upgrade"', b"true", b"false",
         b"null", b"\\u00", b"\\ud83d\\ude00", b"{}", b"[]", b"[[[[[[[[", b"1e5", b"-0", b"\0",
+    ],
+    "ovsdb": [
+        b'"initial"', b'"insert"', b'"modify"', b'"delete":null', b'"external_ids"', b'"ifindex"', b'["map",[', b'["set",[', b'["uuid","',
+        b'"update2"', b'"update3"', b'"echo"', b'"attached-mac"', b'"Interface"', b'"Port"', b'"Bridge"', b'"ports"', b'"interfaces"', b'"tag"',
     ],
     "lldpad": [
         b"nearest_customer_bridge", b"tlvid0080c20d", b"tlvid001b3f00", b"adminStatus = 3;", b"enableTx = true;", b"vdp", b"lldp", b"dcbx",

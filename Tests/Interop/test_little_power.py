@@ -4,6 +4,7 @@ The tests of other files are run once more like that, one or some of each thing 
 there are two.
 """
 
+import os
 import re
 import shutil
 import signal
@@ -14,9 +15,10 @@ import pytest
 
 from lab import eventually
 from lab.evbd import SANITIZER, Evbd
+from lab.problems import is_over, looks
 from lab.service import UNIT, USER, Power, settings
 from lab.switch import Switch
-from lab.system import run
+from lab.system import REPOSITORY, run
 from test_guest_filter import test_ARC_09_a_forged_de_associate_stays_in_the_guest  # noqa: F401
 from test_guest_filter import test_rules_come_and_go_with_links  # noqa: F401
 from test_guest_gate import test_SEC_51_a_machine_that_is_not_associated_sends_nothing  # noqa: F401
@@ -25,6 +27,7 @@ from test_libvirt_ends import fake, notes
 from test_libvirt_netlink import real, test_VDP_41_recorded_conversation_with_a_real_bridge  # noqa: F401
 from test_libvirt_netlink import test_VDP_41_whole_operations_as_libvirt_runs_them  # noqa: F401
 from test_links import test_ARC_06_every_kind_and_mode, test_a_link_that_somebody_deletes_is_made_anew  # noqa: F401
+from test_openvswitch import GUEST, VSI, Host
 from test_reload import test_ARC_06_links_follow_a_changed_edge_relay  # noqa: F401
 from test_restart import pair, test_VDP_36_VDP_37_vsis_go_on_over_a_restart  # noqa: F401
 from test_restart import test_VDP_36_traffic_and_links_are_untouched_by_a_kill  # noqa: F401
@@ -177,3 +180,21 @@ def test_HEAL_802_a_netlink_port_of_a_process_that_is_out_of_sight(cable):
     evbd = cable.evbd()
     note, = eventually(lambda: notes(evbd, "libvirt-port"), 15, "it is shown")
     assert f"process {process.pid}, if it is libvirtd" in note["message"]
+
+
+def test_OVL_171_the_database_of_open_vswitch(cable):
+    """OVL-171 The socket of ovsdb-server as Debian makes it is out of reach, and evbd says what to do; by the documented drop-in it is within."""
+    cable.scripted_bridge()
+    host = Host(cable)
+    assert host.ovs.socket.stat().st_mode & 0o777 == 0o750, "as ovsdb-server makes it"
+    evbd = host.evbd()
+    looks(evbd, "no-ovsdb", "Permission denied.*let evbd's user use that socket, as Documentation/open-vswitch.md says")
+    page = (REPOSITORY / "Documentation/open-vswitch.md").read_text()
+    assert "chgrp evbd" in page and "chmod 0770" in page
+    os.chown(host.ovs.socket, 0, USER)
+    host.ovs.socket.chmod(0o770)
+    is_over(evbd, "no-ovsdb", seconds=12)
+    evbd.wait_for_bridge()
+    host.ovs.tap("vnet0", GUEST, vsi=VSI, profile="web")
+    evbd.wait_for_state(VSI, "associated")
+    eventually(lambda: host.is_up("vnet0") and host.ovs.told("vnet0")[0] == "associated", 5, "its tap is up, and its row is told")

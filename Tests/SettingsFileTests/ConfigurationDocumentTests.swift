@@ -41,6 +41,14 @@ import Testing
         uplink.template.role = .bridge
         settings.uplinks = [uplink]
         settings.reloadEndsVSIs = true
+        settings.openVSwitch.socket = "/a/db.sock"
+        settings.openVSwitch.profiles = [
+            "web": TapType(manager: "11", typeID: 100, version: 1), "db": TapType(typeID: 0),
+        ]
+        settings.taps = [
+            TapRule(name: "a", link: NamePattern("tap*"), type: TapType(typeID: 1), vlan: 42),
+            TapRule(name: "b", address: MACPattern("52:54:00:00:00:00/24"), type: TapType(typeID: 2)),
+        ]
         settings.limits = ResourceLimits(vsisPerPort: 1, vsis: 2, filterEntries: 3)
         return settings
     }

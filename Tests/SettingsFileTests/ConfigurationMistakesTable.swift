@@ -79,7 +79,7 @@ enum ConfigurationMistakesTable {
                 evbd.yaml:7: ports[1].interface: is missing; give the name of a network interface
                 evbd.yaml:8: log.level: "verbose" is not a valid value; give trace, debug, info, notice, warning, \
                 error or critical
-                evbd.yaml:9: colour: is not a known key; the known keys are ports, control, libvirt, limits, \
+                evbd.yaml:9: colour: is not a known key; the known keys are ports, control, libvirt, open-vswitch, taps, limits, \
                 deassociate-on-stop, reload, log
                 """),
         MistakeCase(

@@ -19,7 +19,7 @@ import Testing
         ("drain", Drain.self), ("probe", Probe.self), ("monitor", Monitor.self), ("stats", Stats.self),
         ("metrics", MetricsCommand.self), ("reload", Reload.self), ("config", Config.self),
         ("config-show", ConfigShow.self), ("log-level", LogLevel.self), ("import", Import.self),
-        ("varlink", Varlink.self), ("version", Version.self),
+        ("hook", Hook.self), ("hook-oci", HookOCI.self), ("varlink", Varlink.self), ("version", Version.self),
     ]
 
     private static let directory =

@@ -1,5 +1,6 @@
 import ControlSamples
 import EVBModel
+import LinuxSystem
 import Testing
 
 @testable import evbctl

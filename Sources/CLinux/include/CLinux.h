@@ -71,6 +71,13 @@ ssize_t clinux_receive_packet(int descriptor, void *buffer, size_t length, int f
 /// needs _GNU_SOURCE and CMSG_* are macros. 0, or -1 and errno.
 int clinux_send_as_memory(int descriptor, const void *octets, size_t length, int flags);
 
+/// A memfd with some octets, to be read from its beginning, which a program that is run does not inherit; memfd_create needs
+/// _GNU_SOURCE. A descriptor, or -1 and errno.
+int clinux_memory_file(const void *octets, size_t length);
+
+/// Moves the calling thread into the network namespace of a process; setns needs _GNU_SOURCE. 0, or -1 and errno.
+int clinux_enter_network(pid_t process);
+
 /// Names the calling thread as `top -H` and gdb show it (15 bytes at most); pthread_setname_np needs _GNU_SOURCE.
 void clinux_name_thread(const char *name);
 

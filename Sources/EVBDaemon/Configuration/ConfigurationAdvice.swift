@@ -20,6 +20,14 @@ package enum ConfigurationAdvice {
             warnings.append(
                 "there is no interface \(printable(port.interface)) now; evbd waits for it, or correct ports")
         }
+        if !configuration.openVSwitch.profiles.isEmpty || !configuration.taps.isEmpty {
+            let relays = configuration.ports.filter { $0.role == .station }.map(\.edgeRelay)
+            if !relays.contains(.veb) {
+                warnings.append(
+                    "open-vswitch.profiles and taps are for taps in a bridge of the host, and no port has edge-relay: veb; set it "
+                        + "at the port that is in that bridge")
+            }
+        }
         let groups = [
             ("control.group", configuration.control.group),
             ("control.read-only.group", configuration.control.readOnly?.group),

@@ -409,6 +409,7 @@ extension RequestOwner {
         case .libvirt(let eventPort): ("libvirt", eventPort)
         // It is not stored.
         case .probe: ("probe", 0)
+        case .tap(let source): ("\(source)", 0)
         }
     }
 
@@ -416,7 +417,9 @@ extension RequestOwner {
         switch word {
         case "control": self = .control
         case "libvirt": self = .libvirt(eventPort: eventPort)
-        default: return nil
+        default:
+            guard let source = TapSource(word) else { return nil }
+            self = .tap(source)
         }
     }
 }

@@ -14,7 +14,7 @@ struct GuestPlaces: Equatable {
     /// Kinds of links that sit on another one and send by it.
     private static let stackedKinds: Set<String> = ["macvtap", "macvlan", "ipvlan", "ipvtap"]
     /// Kinds of bridge ports behind which machines are.
-    private static let portKinds: Set<String> = ["tun", "veth"]
+    static let portKinds: Set<String> = ["tun", "veth"]
     /// VLAN devices on VLAN devices, at most so deep.
     private static let depthMax = 4
 
@@ -75,6 +75,8 @@ package final class GuestLinks {
     private var indices: [String: Int32] = [:]
     private var loneGuests: Set<Int32> = []
     private var hasToldOfProblem = false
+    /// Whether a link is in the Open vSwitch bridge that the port is in.
+    var isInSwitch: (Link) -> Bool = { _ in false }
     /// Called when a machine has the port for itself, or none has any more.
     var onLoneGuest: (() -> Void)?
     /// Called with the index of a link that is gone.
@@ -99,7 +101,13 @@ package final class GuestLinks {
     var hasLoneGuest: Bool { !loneGuests.isEmpty }
 
     /// Whether a link is one of a machine on this port.
-    func isGuest(_ link: Link) -> Bool { places.rules(of: link, isPort: isPort) != nil }
+    func isGuest(_ link: Link) -> Bool { rules(of: link) != nil }
+
+    private func rules(of link: Link) -> GuestRules.Guest? {
+        if let rules = places.rules(of: link, isPort: isPort) { return rules }
+        guard link.kind.map(GuestPlaces.portKinds.contains) ?? false, isInSwitch(link) else { return nil }
+        return GuestRules.Guest(index: link.index, name: link.name)
+    }
 
     /// Whether a link is one that machines' links are on or in: the port, its bridge, a VLAN's device.
     func isAround(_ link: Link) -> Bool { places.parents.contains(link.index) }
@@ -162,7 +170,7 @@ package final class GuestLinks {
         lookAtAll()
     }
 
-    private func lookAtAll() {
+    func lookAtAll() {
         for link in table.all(where: { $0.kind != nil }) {
             indices[link.name] = link.index
             look(link)
@@ -170,7 +178,7 @@ package final class GuestLinks {
     }
 
     private func look(_ link: Link) {
-        guard isOn, let rules = places.rules(of: link, isPort: isPort) else {
+        guard isOn, let rules = rules(of: link) else {
             if entries[link.index] != nil { drop(link.index) }
             return
         }
@@ -189,7 +197,7 @@ package final class GuestLinks {
 
     /// Whether nothing is under way for a link, and nothing is to be.
     func isSecured(_ link: Link) -> Bool {
-        guard isOn, let rules = places.rules(of: link, isPort: isPort) else { return true }
+        guard isOn, let rules = rules(of: link) else { return true }
         guard let entry = entries[link.index] else { return false }
         return entry.rules == rules && entry.waiting == nil
     }

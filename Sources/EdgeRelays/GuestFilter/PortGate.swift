@@ -126,9 +126,11 @@ package final class PortGate {
         }
     }
 
-    /// What a VSI says of its addresses. Closing those that were open is urgent.
-    func set(_ vsiID: VSIID, open: Set<HardwareAddress>, closed addresses: Set<HardwareAddress>) {
-        let isUrgent = !closed.openAddresses(of: vsiID).isSubset(of: open)
+    /// What a VSI says of its addresses. Closing those that were open is urgent, and what the caller says.
+    func set(
+        _ vsiID: VSIID, open: Set<HardwareAddress>, closed addresses: Set<HardwareAddress>, isUrgent: Bool = false
+    ) {
+        let isUrgent = isUrgent || !closed.openAddresses(of: vsiID).isSubset(of: open)
         send(closed.set(vsiID, open: open, closed: addresses), isUrgent: isUrgent)
     }
 
@@ -142,8 +144,8 @@ package final class PortGate {
     func handBack(_ vsiID: VSIID, link index: Int32) { send(closed.handBack(vsiID, link: index)) }
 
     /// Keeps addresses closed for a link that no VSI has.
-    func keepClosed(_ addresses: Set<HardwareAddress>, link index: Int32) {
-        send(closed.keepClosed(addresses, link: index))
+    func keepClosed(_ addresses: Set<HardwareAddress>, link index: Int32, isUrgent: Bool = false) {
+        send(closed.keepClosed(addresses, link: index), isUrgent: isUrgent)
     }
 
     /// Keeps addresses closed for links that the host may not see, until a read of the port's table after that one.

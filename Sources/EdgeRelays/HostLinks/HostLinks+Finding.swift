@@ -12,7 +12,7 @@ extension HostLinks {
         guard let name = spec.name else { return nil }
         switch spec.origin {
         case .created: return conflict(name, spec, vsiID, slot, holder)
-        case .found: return conflict(name, vsiID, holder)
+        case .found: return switchConflict(name, spec) ?? conflict(name, vsiID, holder)
         case .assigned: return nil
         }
     }
@@ -26,6 +26,7 @@ extension HostLinks {
         if let holder, holder != vsiID {
             return "the link \(name) belongs to VSI \(holder): choose another name"
         }
+        if let conflict = switchConflict(name, spec) { return conflict }
         if let bridge {
             return
                 "\(portName) is in the bridge \(bridge.name), so the kernel makes no \(spec.kind ?? "link") on "
@@ -65,19 +66,14 @@ extension HostLinks {
         return bridge
     }
 
-    /// The Linux bridge or Open vSwitch that the port is in.
-    package var hostSwitch: Link? {
-        guard let master = table[portName]?.masterIndex.flatMap({ table[$0] }) else { return nil }
-        return ["bridge", "openvswitch"].contains(master.kind) ? master : nil
-    }
-
     /// Whether a link is where one of a machine on this port can be: on the port, on the VLAN's device on the port, or
     /// in the port's bridge.
-    private func isPlacedForGuest(_ link: Link, _ vid: UInt16?) -> Bool {
+    func isPlacedForGuest(_ link: Link, _ vid: UInt16?) -> Bool {
         guard let port = table[portName], link.index != port.index else { return false }
         // Of another VSI, or left from an earlier run.
         if link.alias?.hasPrefix(EdgeRelay.aliasPrefix) == true { return false }
         if let bridge, link.masterIndex == bridge.index { return true }
+        if isInSwitch(link) { return true }
         guard link.macvlanMode != nil, let parent = link.parentIndex else { return false }
         if parent == port.index { return true }
         guard let device = table[parent], let own = vid ?? device.vlanID else { return false }

@@ -29,6 +29,10 @@ package final class HostLinks: LinkBackend {
     var isVLANUsed: (UInt16) -> Bool = { _ in false }
     /// What a line of the log says of a VSI.
     var facts: (VSIID) -> Logger.Metadata = { ["vsi": "\($0)"] }
+    /// Whether a link is in the Open vSwitch bridge that the port is in.
+    var isInSwitch: (Link) -> Bool = { _ in false }
+    /// Why a link cannot be had because of the Open vSwitch that has the port, and what to do; nil where none has it.
+    var switchConflict: (_ name: String, LinkSpec) -> String? = { _, _ in nil }
     /// Called with what a manager should know of its VSI's link.
     var onTrouble: (VSIID, String) -> Void = { _, _ in }
 

@@ -10,9 +10,17 @@ internal import Netlink
 
 extension EdgeRelay {
     /// Says which addresses of a VSI may send now. Those that are not its any more stay closed while a link has them.
-    package func setAddresses(_ vsiID: VSIID, open: Set<HardwareAddress>, closed: Set<HardwareAddress>) {
+    ///
+    /// - Parameters:
+    ///   - vsiID: The VSI.
+    ///   - open: Those that may.
+    ///   - closed: Those of the VSI that may not.
+    ///   - isUrgent: Whether its machine may be about to send: the change does not wait for others.
+    package func setAddresses(
+        _ vsiID: VSIID, open: Set<HardwareAddress>, closed: Set<HardwareAddress>, isUrgent: Bool = false
+    ) {
         stayClosed(gate.addresses(of: vsiID).subtracting(open).subtracting(closed))
-        gate.set(vsiID, open: open, closed: closed)
+        gate.set(vsiID, open: open, closed: closed, isUrgent: isUrgent)
     }
 
     /// A VSI is given up. Its addresses stay closed while a link has them.

@@ -31,9 +31,6 @@ extension EdgeRelay {
     /// The Linux bridge that the port is in.
     package var bridge: Link? { links.bridge }
 
-    /// The Linux bridge or Open vSwitch that the port is in.
-    package var hostSwitch: Link? { links.hostSwitch }
-
     /// Whether a machine on this port has a link with an address, or the tap's form of it.
     package func hasGuestLink(of address: MACAddress) -> Bool { links.hasGuestLink(of: address) }
 

@@ -5,6 +5,7 @@ package import EdgeRelayMachine
 internal import LinuxSystem
 internal import Logging
 internal import Netlink
+internal import OVSDB
 
 // The kernel's news on their way to the machine, and what the machine says on its way to the log and to managers.
 
@@ -23,10 +24,12 @@ extension EdgeRelay {
         let owner = link?.alias.flatMap { alias in
             alias.hasPrefix(Self.aliasPrefix) ? VSIID(String(alias.dropFirst(Self.aliasPrefix.count))) : nil
         }
+        // A tap of an Open vSwitch is looked for by its machine's address, which is in the tap's row.
+        let address = taps?.row(of: name)?.attachedMAC ?? link?.address.map { MACAddress(truncating: $0.value) }
         perform(
             machine.observe(
                 .link(
-                    name: name, address: link?.address.map { MACAddress(truncating: $0.value) }, owner: owner,
+                    name: name, address: address, owner: owner,
                     link.map(links.value)), self))
     }
 

@@ -8,6 +8,7 @@ package import EventLoop
 internal import LinuxSystem
 package import Logging
 package import Netlink
+package import OpenVSwitch
 
 /// The links of one port's VSIs. `RelayMachine` decides; this makes the operations, tells the machine what the kernel says,
 /// and tells managers and the log what the machine says.
@@ -77,6 +78,9 @@ package final class EdgeRelay {
     package let unseen: UnseenLinks
     /// The links of the host.
     package let links: HostLinks
+    /// The host's Open vSwitch, if there is to be one.
+    package let openVSwitch: OpenVSwitch?
+    var taps: SwitchTaps?
     /// The first that serves a link's origin has the link.
     var backends: [any LinkBackend]
     package let portName: String
@@ -105,7 +109,7 @@ package final class EdgeRelay {
     /// Has no links yet.
     package init(
         programmer: KernelQueue, table: LinkTable, timers: Timers, filter: GuestFilter, portName: String,
-        policy: RelayPolicy, isPort: @escaping (String) -> Bool, logger: Logger
+        policy: RelayPolicy, isPort: @escaping (String) -> Bool, openVSwitch: OpenVSwitch? = nil, logger: Logger
     ) {
         // An earlier life of the port, whose gate has stayed, ends here.
         filter.lingering[portName] = nil
@@ -117,6 +121,7 @@ package final class EdgeRelay {
         self.timers = timers
         machine = RelayMachine(policy: LinkPolicy(policy))
         self.isPort = isPort
+        self.openVSwitch = openVSwitch
         self.logger = logger
         let gate = PortGate(filter: filter, portName: portName, table: table, policy: policy, logger: logger)
         let guests = GuestLinks(
@@ -141,6 +146,7 @@ package final class EdgeRelay {
         links.holder = { [weak self] in self?.machine.holder(of: $0) }
         links.isVLANUsed = { [weak self] in self?.machine.isVLANUsed($0) ?? false }
         links.onTrouble = { [weak self] in self?.trouble($0, $1) }
+        followSwitch()
         followUnseen()
     }
 

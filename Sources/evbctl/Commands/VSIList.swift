@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import EVBControl
 internal import EVBModel
 internal import JSON
+internal import LinuxSystem
 
 struct VSIList: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -2,6 +2,7 @@
 
 internal import EVBModel
 internal import Glibc
+internal import LinuxSystem
 
 /// The names of domains by what their interfaces and VSIs have in common: the instance ID of a port profile, or a MAC address.
 struct LibvirtDomains: Equatable {

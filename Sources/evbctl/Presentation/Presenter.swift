@@ -110,6 +110,9 @@ struct Presenter {
                 "\(ecp.txFrameCount) sent, \(ecp.txRetryCount) sent again, \(ecp.txFailures) given up, "
                     + "\(ecp.rxFrameCount) received, in \(Units.span(hundredths: details.counterDiscontinuity))"),
         ])
+        if let openVSwitch = details.openVSwitch {
+            facts.rows.append([Cell("Open vSwitch"), self.openVSwitch(openVSwitch)])
+        }
         if let dropped = details.dropped {
             facts.rows.append([Cell("Dropped by rules"), Cell(Self.traffic(dropped))])
         }
@@ -125,6 +128,16 @@ struct Presenter {
             + (details.uplink.map(uplink) ?? [])
             + [tlvs(details.evbTLV), objects(details.managedObjects)])
             .joined(separator: "\n\n")
+    }
+
+    private func openVSwitch(_ status: SwitchStatus) -> Cell {
+        let place = "bridge \(status.bridge), \(status.datapath.rawValue) datapath, database"
+        if let seconds = status.connectedSeconds {
+            // What a machine sends has left for the datapath before nftables sees it.
+            let filter = status.datapath == .userspace ? "; the guest filter at taps holds towards machines only" : ""
+            return Cell("\(place) followed for \(Units.uptime(seconds: seconds))\(filter)")
+        }
+        return Cell("\(place) not followed\(status.reason.map { ": \($0)" } ?? "")", .warning)
     }
 
     private func timer(_ exponent: Int) -> Cell {

@@ -1,17 +1,17 @@
 """For shell scripts (Tests/run): python3 -m lab unpack
 
-Downloads and unpacks lldpad and Prometheus, and prints where.
+Downloads and unpacks lldpad, Prometheus and Open vSwitch, and prints where.
 """
 
 import sys
 
-from . import lldpad, prometheus
+from . import lldpad, openvswitch, prometheus
 
 
 def main(words):
     match words:
         case ["unpack"]:
-            print(lldpad.unpacked(), prometheus.tool())
+            print(lldpad.unpacked(), prometheus.tool(), openvswitch.root())
         case _:
             print(__doc__, file=sys.stderr)
             return 64

@@ -1,9 +1,10 @@
 // Another program, run to its end within a time, with what it says on its standard output.
 
+internal import CLinux
 internal import Glibc
 
 /// Why a program said nothing of use.
-enum ChildFailure: Error, Equatable {
+package enum ChildFailure: Error, Equatable {
     /// There is no such program.
     case absent
     /// It did not end in time.
@@ -14,28 +15,56 @@ enum ChildFailure: Error, Equatable {
     case endless
 
     /// The failure as the rest of a sentence that begins with the program's name.
-    var words: String {
+    package var words: String {
         switch self {
         case .absent: "is not installed"
         case .late(let seconds): "did not answer within \(seconds) s"
         case .failed(let words): "failed: \(words)"
-        case .endless: "said more than evbctl reads"
+        case .endless: "said more than is read"
         }
     }
 }
 
-enum ChildProcess {
+package enum ChildProcess {
     /// The most octets that are read.
     private static let outputMax = 64 << 20
 
-    /// Runs a program that is found by PATH, without input.
+    /// How a program has ended.
+    package struct Ending {
+        /// Its exit status; 128 and more for a signal.
+        package let status: Int32
+        package let output: [UInt8]
+        package let errors: [UInt8]
+    }
+
+    /// Runs a program that is found by PATH.
     ///
     /// - Parameters:
     ///   - words: the program and its arguments.
     ///   - seconds: how long it may take; it is killed then.
     /// - Returns: its standard output.
     /// - Throws: why there is none of use.
-    static func output(of words: [String], seconds: Int) throws(ChildFailure) -> String {
+    package static func output(of words: [String], seconds: Int) throws(ChildFailure) -> String {
+        let ending = try run(words, seconds: seconds)
+        guard ending.status == 0 else {
+            let lines = String(decoding: ending.errors, as: UTF8.self).split(separator: "\n")
+            throw ending.status == 127 && ending.errors.isEmpty
+                ? .absent : .failed(lines.last.map(String.init) ?? "status \(ending.status)")
+        }
+        return String(decoding: ending.output, as: UTF8.self)
+    }
+
+    /// Runs a program that is found by PATH, with some input.
+    ///
+    /// - Parameters:
+    ///   - words: the program and its arguments.
+    ///   - input: what it reads on standard input.
+    ///   - seconds: how long it may take; it is killed then.
+    /// - Returns: how it ended, whatever its status.
+    /// - Throws: why it did not end, or did not begin.
+    package static func run(
+        _ words: [String], input: [UInt8] = [], seconds: Int
+    ) throws(ChildFailure) -> Ending {
         var (out, err): ([Int32], [Int32]) = ([-1, -1], [-1, -1])
         guard pipe(&out) == 0, pipe(&err) == 0 else {
             for descriptor in out where descriptor >= 0 { close(descriptor) }
@@ -45,7 +74,15 @@ enum ChildProcess {
         for descriptor in out + err { _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
-        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+        // A file takes all of the input at once, whether it is read or not.
+        let file = input.isEmpty ? -1 : clinux_memory_file(input, input.count)
+        defer { if file >= 0 { close(file) } }
+        guard file >= 0 || input.isEmpty else { throw .failed(String(cString: strerror(errno))) }
+        if file >= 0 {
+            posix_spawn_file_actions_adddup2(&actions, file, 0)
+        } else {
+            posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+        }
         posix_spawn_file_actions_adddup2(&actions, out[1], 1)
         posix_spawn_file_actions_adddup2(&actions, err[1], 2)
         var pid: pid_t = 0
@@ -67,12 +104,8 @@ enum ChildProcess {
         while waitpid(pid, &status, 0) < 0, errno == EINTR {}
         if isEnded == nil { throw .endless }
         if isEnded == false { throw .late(seconds: seconds) }
-        guard status == 0 else {
-            let lines = String(decoding: texts[1], as: UTF8.self).split(separator: "\n")
-            throw status >> 8 & 0xFF == 127 && texts[1].isEmpty
-                ? .absent : .failed(lines.last.map(String.init) ?? "status \(status >> 8 & 0xFF)")
-        }
-        return String(decoding: texts[0], as: UTF8.self)
+        return Ending(
+            status: status & 0x7F == 0 ? status >> 8 & 0xFF : 128 + status & 0x7F, output: texts[0], errors: texts[1])
     }
 
     /// Reads pipes to their ends.
