@@ -118,7 +118,7 @@ extension BridgePortController {
         guard let request = port.vsi(vsiID)?.request else { return }
         seat.bind(vsiID, grant, request: request)
         let state = EVBModel.VSIState(grant.command)
-        bound[vsiID] = request
+        bound[vsiID] = BoundVSI(request)
         note(vsiID, .granted, detail: grant.command.words)
         transport.changes.log(
             state == .associated ? .associated : .preassociated, "VSI \(state.rawValue)", vsiID, reason: nil,

@@ -6,13 +6,33 @@ package import Logging
 
 // What the log says of VSIs.
 
+/// What a line says of a VSI that was granted.
+struct BoundVSI {
+    let managerID: VSIManagerID
+    let typeID: UInt32
+    let typeVersion: UInt8
+    let filter: FilterInfo
+
+    init(_ request: BridgeRequest) {
+        managerID = request.managerID
+        typeID = request.typeID
+        typeVersion = request.typeVersion
+        filter = request.filter
+    }
+}
+
 extension BridgePortController {
     /// The station, as the one that asks for VSIs.
     var stationWords: String? { port.station.map { "station \($0.chassisID.text(isChassis: true))" } }
 
     package func logFacts(_ vsiID: VSIID) -> Logger.Metadata {
-        guard let request = port.vsi(vsiID)?.request ?? bound[vsiID] else { return ["vsi": "\(vsiID)"] }
-        return VSIFacts(request, who: stationWords).metadata
+        guard let vsi = port.vsi(vsiID)?.request.map({ BoundVSI($0) }) ?? bound[vsiID] else {
+            return ["vsi": "\(vsiID)"]
+        }
+        return VSIFacts(
+            vsiID, typeID: vsi.typeID, version: vsi.typeVersion, manager: vsi.managerID, filter: vsi.filter,
+            who: stationWords
+        ).metadata
     }
 
     /// Logs that a VSI holds nothing any more.

@@ -67,7 +67,7 @@ package final class BridgePortController: BridgePortControl {
     /// What was last told of VSIs of which something holds.
     package var told: [VSIID: EVBModel.VSIState] = [:]
     /// What was granted to VSIs that are bound, for the log.
-    var bound: [VSIID: BridgeRequest] = [:]
+    var bound: [VSIID: BoundVSI] = [:]
     /// Who takes VSIs back at the moment.
     var takers: [VSIID: Requester] = [:]
 

@@ -1,7 +1,6 @@
 // The parameters of the methods, checked while they are read: what does not fit names its key.
 
 public import EVBModel
-internal import FoundationEssentials
 public import JSON
 internal import TerminalText
 

@@ -80,13 +80,15 @@ package enum UnixSocket {
     ///
     /// - Returns: the octets, empty at the end of the stream, or nil where reading would block.
     package static func read(_ descriptor: Int32, upTo limit: Int) throws(SystemError) -> [UInt8]? {
-        var octets = [UInt8](repeating: 0, count: limit)
-        let count = try systemCallUnlessBlocked("recv") {
-            octets.withUnsafeMutableBytes { recv(descriptor, $0.baseAddress, $0.count, 0) }
+        var outcome: Result<Int?, SystemError> = .success(nil)
+        // Not filled with zeros first: most calls are of a few hundred octets.
+        let octets = [UInt8](unsafeUninitializedCapacity: limit) { buffer, length in
+            outcome = Result { () throws(SystemError) in
+                try systemCallUnlessBlocked("recv") { recv(descriptor, buffer.baseAddress, buffer.count, 0) }
+            }
+            length = (try? outcome.get()) ?? 0
         }
-        guard let count else { return nil }
-        octets.removeLast(octets.count - count)
-        return octets
+        return try outcome.get() == nil ? nil : octets
     }
 
     /// Writes what fits.

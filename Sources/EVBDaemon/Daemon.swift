@@ -140,7 +140,7 @@ package final class Daemon {
                 runtimeDirectory: runtimeDirectory, limits: configuration.limits, loop: loop, timers: timers,
                 logger: logger)
             openVSwitch = OpenVSwitch(configuration.openVSwitch, loop: loop, timers: timers, logger: logger)
-            store = VSIStore(runtimeDirectory: runtimeDirectory, timers: timers, logger: logger)
+            store = VSIStore(runtimeDirectory: runtimeDirectory, loop: loop, timers: timers, logger: logger)
         } catch {
             throw StartError(description: "\(error)")
         }

@@ -35,7 +35,7 @@ package struct ManagedVSI {
     /// The warnings that were reported since the VSI is known.
     var reported: Set<VSIWarning.Kind> = []
     /// What worked before the request, until its link is settled: what the kernel refuses does not end it.
-    var working: Working?
+    @Boxed var working: Working?
     /// The bridge has granted the request, and `waiters` wait for the link alone.
     var isLinking = false
     /// What is known of the link that libvirt has made for it.

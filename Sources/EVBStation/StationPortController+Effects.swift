@@ -89,7 +89,7 @@ extension StationPortController {
         tellOfType(vsiID, outcome)
         if outcome == .granted, vsis[vsiID]?.isStoredAsGranted == false {
             vsis[vsiID]?.isStoredAsGranted = true
-            keep(vsiID)
+            mark(vsiID, isGranted: true, isWithdrawn: false)
         }
         if outcome != .granted, outcome != .superseded { closeGuestLink(vsiID) }
         switch outcome {

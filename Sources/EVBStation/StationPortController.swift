@@ -325,7 +325,7 @@ package final class StationPortController: StationPortControl {
     package func withdraw(_ vsiID: VSIID, because reason: String?, waiter: RequestWaiter?) throws(VSIRequestError) {
         settle(vsiID)
         // First: one that is not bound is known no more afterwards, and its file goes with its link, which takes a while.
-        keep(vsiID, isWithdrawn: true)
+        mark(vsiID, isGranted: vsis[vsiID]?.isStoredAsGranted ?? false, isWithdrawn: true)
         cutFormer(vsiID)
         let effects = try port.withdraw(vsiID, at: now)
         let former = vsis[vsiID]?.allWaiters ?? []
@@ -384,6 +384,13 @@ package final class StationPortController: StationPortControl {
                 isGranted: managed.isStoredAsGranted, isWithdrawn: isWithdrawn || snapshot.isWithdrawn,
                 isLinkElsewhere: relay.isElsewhere(vsiID), adopted: relay.adoptedLink(of: vsiID),
                 label: managed.label))
+    }
+
+    /// Stores that a VSI is granted, or withdrawn. It is else as it was stored last.
+    func mark(_ vsiID: VSIID, isGranted: Bool, isWithdrawn: Bool) {
+        let isWithdrawn = isWithdrawn || port.vsi(vsiID)?.isWithdrawn ?? false
+        let isMarked = store.mark(vsiID, port: name, isGranted: isGranted, isWithdrawn: isWithdrawn)
+        if !isMarked { keep(vsiID, isWithdrawn: isWithdrawn) }
     }
 
     /// Stores nothing of a VSI any more.

@@ -40,6 +40,11 @@ public struct MACAddress: Hashable, Sendable, Comparable {
 extension MACAddress: LosslessStringConvertible {
     /// Reads six pairs of hexadecimal digits, parted by colons or by hyphens.
     public init?(_ text: String) {
+        // As nearly all are written.
+        if let value = HexadecimalText.value(of: text.utf8, octets: 6, separator: ":", after: { _ in true }) {
+            self.init(truncating: value.low)
+            return
+        }
         let separator: Character = text.contains("-") ? "-" : ":"
         let parts = text.split(separator: separator, omittingEmptySubsequences: false)
         guard parts.count == 6 else { return nil }
@@ -52,7 +57,9 @@ extension MACAddress: LosslessStringConvertible {
     }
 
     public var description: String {
-        octets.map(hexadecimal).joined(separator: ":")
+        HexadecimalText.text(6, separator: ":", after: { _ in true }) {
+            UInt8(truncatingIfNeeded: rawValue >> UInt64(40 - 8 * $0))
+        }
     }
 }
 

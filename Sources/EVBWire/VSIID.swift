@@ -75,6 +75,11 @@ extension VSIID: LosslessStringConvertible {
     /// Reads a VSIID as ``description`` writes it: a bare UUID, or `uuid:`, `ipv4:`, `ipv6:`, `mac:` or `local:` and the
     /// name in its usual form, for `local:` 32 hexadecimal digits.
     public init?(_ text: String) {
+        // As nearly all are written.
+        if let words = SixteenOctets.words(uuid: text.utf8) {
+            self.init(format: .uuid, high: words.high, low: words.low)
+            return
+        }
         let lowercase = text.lowercased()
         guard let colon = lowercase.firstIndex(of: ":") else {
             self.init(uuid: lowercase)
@@ -113,7 +118,7 @@ extension VSIID: LosslessStringConvertible {
 
     public var description: String {
         switch format {
-        case .uuid: return SixteenOctets.uuid(octets)
+        case .uuid: return SixteenOctets.uuid(high: high, low: low)
         case .mac where high == 0 && low >> 48 == 0: return "mac:\(MACAddress(truncating: low))"
         case .ipv4 where high == 0 && low >> 32 == 0xFFFF:
             return "ipv4:" + octets.suffix(4).map { String($0) }.joined(separator: ".")
@@ -146,12 +151,17 @@ enum SixteenOctets {
         return stride(from: 0, to: 32, by: 2).map { UInt8(digits[$0] << 4 | digits[$0 + 1]) }
     }
 
-    static func uuid(_ octets: [UInt8]) -> String {
-        var text = ""
-        for (index, octet) in octets.enumerated() {
-            if [4, 6, 8, 10].contains(index) { text += "-" }
-            text += hexadecimal(octet)
+    static func uuid(high: UInt64, low: UInt64) -> String {
+        HexadecimalText.text(16, separator: "-", after: isUUIDGroupEnd) { place in
+            UInt8(truncatingIfNeeded: (place < 8 ? high : low) >> UInt64(56 - 8 * (place % 8)))
         }
-        return text
     }
+
+    /// Reads a UUID with its hyphens.
+    static func words(uuid text: String.UTF8View) -> (high: UInt64, low: UInt64)? {
+        guard text.count == 36 else { return nil }
+        return HexadecimalText.value(of: text, octets: 16, separator: "-", after: isUUIDGroupEnd)
+    }
+
+    private static func isUUIDGroupEnd(_ place: Int) -> Bool { place == 3 || place == 5 || place == 7 || place == 9 }
 }

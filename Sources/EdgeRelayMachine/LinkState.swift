@@ -1,13 +1,15 @@
 package import EVBWire
 
+// Cases that carry a whole link are indirect: a port may have thousands of slots, in a dictionary that is half empty.
+
 /// The link that is wanted for a VSI.
 package enum DesiredLink: Equatable, Sendable {
     /// The manager has given the VSI up.
     case absent
     /// The VSI is not associated. Its link stays for the program that has it open.
-    case down(LinkSpec, vlan: UInt16?)
+    indirect case down(LinkSpec, vlan: UInt16?)
     /// The VSI is associated.
-    case up(LinkSpec, vlan: UInt16?)
+    indirect case up(LinkSpec, vlan: UInt16?)
 
     package var spec: LinkSpec? {
         switch self {
@@ -73,13 +75,13 @@ package enum FilterState: Sendable, CaseIterable {
 /// The link that a VSI has.
 package enum ActualLink: Equatable, Sendable {
     case none(FilterState)
-    case here(KernelLink, Ownership, Gate, FilterState)
+    indirect case here(KernelLink, Ownership, Gate, FilterState)
     /// Out of reach. After a restart nothing is known of it but its name.
-    case inOtherNamespace(name: String, Ownership, FilterState)
+    indirect case inOtherNamespace(name: String, Ownership, FilterState)
     /// Not where it was, and it is not known whether it is deleted or in another network namespace.
-    case missing(name: String, Ownership)
+    indirect case missing(name: String, Ownership)
     /// Its mode cannot be set. In another mode its frames could go where they should not, so that it is kept down.
-    case unusable(KernelLink, Ownership, LinkFailure)
+    indirect case unusable(KernelLink, Ownership, LinkFailure)
 
     package var link: KernelLink? {
         switch self {
@@ -165,7 +167,7 @@ package enum RetryBudget: Equatable, Sendable {
 
 /// One step towards what is wanted.
 package enum LinkOperation: Equatable, Sendable {
-    case create(LinkSpec, vlan: UInt16?, RelayMode)
+    indirect case create(LinkSpec, vlan: UInt16?, RelayMode)
     case delete(index: Int32)
     /// Asks the kernel how the link is, after all that was asked for before.
     case look(index: Int32)
@@ -181,9 +183,9 @@ package enum LinkOperation: Equatable, Sendable {
     case openAddresses
     case setUp(index: Int32, Bool)
     /// Changes an assigned link in place, up and down included.
-    case adjust(number: UInt32, LinkSettings)
+    indirect case adjust(number: UInt32, LinkSettings)
     /// Makes an assigned link one that no VSI has.
-    case reset(number: UInt32, LinkSettings)
+    indirect case reset(number: UInt32, LinkSettings)
 
     /// What a backend can have.
     package enum Kind: Sendable, CaseIterable {
@@ -249,7 +251,11 @@ package struct LinkSlot: Equatable, Sendable {
     /// Operations in a row that the kernel has refused.
     package var failures = 0
     /// What the created link is for; nil where it is not known, as after a restart.
-    var made: Made?
+    var made: Made? {
+        get { if case .some(let made) = keptMade { made } else { nil } }
+        set { keptMade = newValue.map { .some($0) } ?? .none }
+    }
+    private var keptMade = KeptMade.none
     /// The run before has left it, and neither bridge nor manager has spoken since.
     var isResumed = false
     /// A link that is gone, though the view may have it still.
@@ -262,6 +268,11 @@ package struct LinkSlot: Equatable, Sendable {
         var vlan: UInt16?
 
         func serves(_ spec: LinkSpec, _ vlan: UInt16?) -> Bool { self.spec.isSameLink(as: spec) && self.vlan == vlan }
+    }
+
+    private enum KeptMade: Equatable {
+        case none
+        indirect case some(Made)
     }
 
     package init(_ desired: DesiredLink) { self.desired = desired }

@@ -1,7 +1,5 @@
 // How our types become JSON and come back: every key is written, null where it has no value.
 
-internal import FoundationEssentials
-
 /// A value that may be missing, and whose key is written as null then, never left out.
 @propertyWrapper
 public struct Nullable<Value: Codable & Sendable & Equatable>: Codable, Sendable, Equatable {
@@ -70,10 +68,8 @@ extension Decoder {
     /// Refuses keys that a type does not know: a misspelt option must not pass for one that was left out.
     package func refuseKeys<Keys: CodingKey & CaseIterable>(besides known: Keys.Type) throws {
         let container = try container(keyedBy: AnyKey.self)
-        let names = Set(Keys.allCases.map(\.stringValue))
-        guard let stranger = container.allKeys.filter({ !names.contains($0.stringValue) }).min(by: { $0 < $1 }) else {
-            return
-        }
+        let strangers = container.allKeys.lazy.filter { Keys(stringValue: $0.stringValue) == nil }
+        guard let stranger = strangers.min(by: { $0 < $1 }) else { return }
         throw DecodingError.dataCorruptedError(
             forKey: stranger, in: container, debugDescription: "unknown key")
     }
@@ -93,10 +89,8 @@ private struct AnyKey: CodingKey, Comparable {
 package enum JSONCoding {
     /// The text of a value; keys are sorted, so that the same value always has the same text.
     package static func encode(_ value: some Encodable) -> [UInt8] {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         do {
-            return JSONValue.escaped(Array(try encoder.encode(value)))
+            return try JSONValueEncoder.octets(of: value)
         } catch {
             // Our types hold texts, whole numbers, truth values and lists of them; nothing of that can fail.
             preconditionFailure("\(type(of: value)) cannot be JSON: \(error)")
@@ -107,7 +101,7 @@ package enum JSONCoding {
     ///
     /// - Throws: DecodingError with the place of what does not fit.
     package static func decode<Value: Decodable>(_ type: Value.Type, from json: JSONValue) throws -> Value {
-        try JSONDecoder().decode(type, from: Data(json.compact.utf8))
+        try Value(from: JSONValueDecoder(value: json, codingPath: []))
     }
 
     /// Where a value does not fit its type, as `filters[0].vlan`; empty for the whole.

@@ -25,46 +25,59 @@ extension JSONValue {
     /// - Parameter octets: the text in UTF-8.
     /// - Throws: ``JSONError``.
     public init(parsing octets: [UInt8]) throws(JSONError) {
-        var parser = JSONParser(octets: octets)
+        var parser = JSONParser(octets: octets[...])
         parser.skipSpace()
         self = try parser.value(depth: 1)
         parser.skipSpace()
-        guard parser.offset == octets.count else { throw .malformed(offset: parser.offset) }
+        guard parser.isAtEnd else { throw parser.malformed }
     }
 }
 
-private struct JSONParser {
-    let octets: [UInt8]
-    var offset = 0
+/// The grammar of JSON over octets.
+struct JSONParser {
+    private let octets: ArraySlice<UInt8>
+    private var position: Int
 
-    init(octets: [UInt8]) {
+    init(octets: ArraySlice<UInt8>) {
         self.octets = octets
+        position = octets.startIndex
     }
 
-    /// The octet in hand; zero, which JSON has nowhere, at the end.
-    private var current: UInt8 { offset < octets.count ? octets[offset] : 0 }
+    /// Octets that are read.
+    var offset: Int { position - octets.startIndex }
 
-    private var malformed: JSONError { .malformed(offset: offset) }
+    var isAtEnd: Bool { position >= octets.endIndex }
+
+    /// The octet in hand; zero, which JSON has nowhere, at the end.
+    private var current: UInt8 { position < octets.endIndex ? octets[position] : 0 }
+
+    var malformed: JSONError { .malformed(offset: offset) }
 
     mutating func skipSpace() {
-        while offset < octets.count {
-            switch octets[offset] {
-            case 0x20, 0x09, 0x0A, 0x0D: offset += 1
+        while position < octets.endIndex {
+            switch octets[position] {
+            case 0x20, 0x09, 0x0A, 0x0D: position += 1
             default: return
             }
         }
     }
 
-    private mutating func take(_ octet: UInt8) -> Bool {
-        guard current == octet, offset < octets.count else { return false }
-        offset += 1
+    func isAt(_ octet: UInt8) -> Bool { !isAtEnd && octets[position] == octet }
+
+    mutating func take(_ octet: UInt8) -> Bool {
+        guard isAt(octet) else { return false }
+        position += 1
         return true
     }
 
-    private mutating func expect(_ word: StaticString, _ value: JSONValue) throws(JSONError) -> JSONValue {
-        let matches = word.withUTF8Buffer { octets.dropFirst(offset).starts(with: $0) }
+    mutating func expect(_ word: StaticString) throws(JSONError) {
+        let matches = word.withUTF8Buffer { octets[position...].starts(with: $0) }
         guard matches else { throw malformed }
-        offset += word.utf8CodeUnitCount
+        position += word.utf8CodeUnitCount
+    }
+
+    private mutating func expect(_ word: StaticString, _ value: JSONValue) throws(JSONError) -> JSONValue {
+        try expect(word)
         return value
     }
 
@@ -82,15 +95,21 @@ private struct JSONParser {
     }
 
     private mutating func object(depth: Int) throws(JSONError) -> JSONValue {
-        offset += 1
+        position += 1
         var members: [JSONValue.Member] = []
         var keys: Set<String> = []
+        // A set is for objects that a stranger makes long: of a few keys each is compared with all.
+        func isRepeated(_ key: String) -> Bool {
+            guard members.count >= 16 else { return members.contains { $0.key == key } }
+            if keys.isEmpty { keys = Set(members.lazy.map(\.key)) }
+            return !keys.insert(key).inserted
+        }
         skipSpace()
         if take(UInt8(ascii: "}")) { return .object([]) }
         repeat {
             skipSpace()
             let key = try string()
-            guard keys.insert(key).inserted else { throw .duplicateKey(key) }
+            guard !isRepeated(key) else { throw .duplicateKey(key) }
             skipSpace()
             guard take(UInt8(ascii: ":")) else { throw malformed }
             skipSpace()
@@ -102,7 +121,7 @@ private struct JSONParser {
     }
 
     private mutating func array(depth: Int) throws(JSONError) -> JSONValue {
-        offset += 1
+        position += 1
         var items: [JSONValue] = []
         skipSpace()
         if take(UInt8(ascii: "]")) { return .array([]) }
@@ -119,11 +138,16 @@ private struct JSONParser {
 
     private mutating func digits() throws(JSONError) {
         guard (0x30...0x39).contains(current) else { throw malformed }
-        while (0x30...0x39).contains(current) { offset += 1 }
+        while (0x30...0x39).contains(current) { position += 1 }
     }
 
     private mutating func number() throws(JSONError) -> JSONValue {
-        let start = offset
+        .number(String(decoding: try literal(), as: UTF8.self))
+    }
+
+    /// A number as it stands there.
+    private mutating func literal() throws(JSONError) -> ArraySlice<UInt8> {
+        let start = position
         _ = take(UInt8(ascii: "-"))
         if !take(UInt8(ascii: "0")) { try digits() }
         if take(UInt8(ascii: ".")) { try digits() }
@@ -131,40 +155,65 @@ private struct JSONParser {
             if !take(UInt8(ascii: "+")) { _ = take(UInt8(ascii: "-")) }
             try digits()
         }
-        return .number(String(decoding: octets[start..<offset], as: UTF8.self))
+        return octets[start..<position]
+    }
+
+    /// A number; nil for one that is no whole number, or too large.
+    mutating func integer() throws(JSONError) -> Int? {
+        var magnitude = UInt(0)
+        let digits = try literal()
+        let isNegative = digits.first == UInt8(ascii: "-")
+        for digit in isNegative ? digits.dropFirst() : digits {
+            guard (0x30...0x39).contains(digit) else { return nil }
+            let (product, isTooLarge) = magnitude.multipliedReportingOverflow(by: 10)
+            guard !isTooLarge, product <= UInt(Int.max) - 9 else { return nil }
+            magnitude = product + UInt(digit - 0x30)
+        }
+        return isNegative ? -Int(magnitude) : Int(magnitude)
     }
 
     // MARK: Texts
 
-    private mutating func string() throws(JSONError) -> String {
+    mutating func string() throws(JSONError) -> String {
         guard take(UInt8(ascii: "\"")) else { throw malformed }
-        var text: [UInt8] = []
-        let start = offset
+        let (start, malformedText) = (position, malformed)
+        skipPlain()
+        // As nearly all texts are: nothing is escaped.
+        if isAt(UInt8(ascii: "\"")) {
+            guard let string = String(validating: octets[start..<position], as: UTF8.self) else { throw malformedText }
+            position += 1
+            return string
+        }
+        var text = Array(octets[start..<position])
         while true {
             switch current {
             case UInt8(ascii: "\""):
-                offset += 1
-                guard let string = String(validating: text, as: UTF8.self) else { throw .malformed(offset: start) }
+                position += 1
+                guard let string = String(validating: text, as: UTF8.self) else { throw malformedText }
                 return string
             case UInt8(ascii: "\\"):
-                offset += 1
+                position += 1
                 text.append(contentsOf: String(try escaped()).utf8)
             case 0..<0x20: throw malformed  // The end of the text too.
             default:
-                // As much as stands as it is, at once.
-                let first = offset
-                while offset < octets.count, octets[offset] >= 0x20, octets[offset] != 0x22, octets[offset] != 0x5C {
-                    offset += 1
-                }
-                text.append(contentsOf: octets[first..<offset])
+                let first = position
+                skipPlain()
+                text.append(contentsOf: octets[first..<position])
             }
+        }
+    }
+
+    /// Steps over what stands as it is in a text.
+    private mutating func skipPlain() {
+        while position < octets.endIndex, octets[position] >= 0x20, octets[position] != 0x22, octets[position] != 0x5C {
+            position += 1
         }
     }
 
     private mutating func escaped() throws(JSONError) -> Unicode.Scalar {
         let letter = current
-        guard offset < octets.count else { throw malformed }
-        offset += 1
+        guard !isAtEnd else { throw malformed }
+        position += 1
         switch letter {
         case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): return Unicode.Scalar(letter)
         case UInt8(ascii: "b"): return "\u{08}"
@@ -191,7 +240,7 @@ private struct JSONParser {
         for _ in 0..<4 {
             guard let digit = Character(Unicode.Scalar(current)).hexDigitValue else { throw malformed }
             code = code << 4 | UInt32(digit)
-            offset += 1
+            position += 1
         }
         return code
     }

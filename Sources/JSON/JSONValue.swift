@@ -1,6 +1,6 @@
 // JSON as it stands in a message: any shape, every member in its order, numbers as they were written.
 //
-// FoundationEssentials turns JSON into our types. This file is for what has no type here: a message from a stranger,
+// JSONCoding turns JSON into our types. This file is for what has no type here: a message from a stranger,
 // of which the shape has to be bounded first, and a reply that evbctl passes on whole, with what a newer daemon added.
 
 internal import TerminalText
@@ -124,19 +124,5 @@ extension JSONValue {
             let digits = String(unit, radix: 16)
             return "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
         }.joined()
-    }
-
-    /// JSON with everything escaped that a terminal would obey, reorder or hide. Outside of texts there is nothing of that.
-    static func escaped(_ json: [UInt8]) -> [UInt8] {
-        guard json.contains(where: { $0 >= 0x7F }) else { return json }
-        var text = ""
-        for scalar in String(decoding: json, as: UTF8.self).unicodeScalars {
-            if scalar.isShownAsIs || scalar.value < 0x20 {
-                text.unicodeScalars.append(scalar)
-            } else {
-                text += escaped(scalar)
-            }
-        }
-        return Array(text.utf8)
     }
 }

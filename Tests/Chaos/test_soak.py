@@ -112,7 +112,7 @@ class World:
         for name, namespace in (("host", self.cable.host), ("switch", self.cable.switch)):
             found[f"links of the {name}"] = sorted(namespace.links())
             found[f"rules of the {name}"] = run(*namespace.command("nft", "-s", "list", "ruleset")).stdout
-        found["files of VSIs"] = [path.name for path in (self.station.directory / "vsis").glob("*.vsi")]
+        found["VSIs that are stored"] = sorted(vsi["vsiID"] for vsi in self.station.stored())
         found["VSIs of the bridge"] = sorted(vsi for vsi, shown in self.bridge.vsis().items() if shown["state"] != "deassociated")
         return found
 

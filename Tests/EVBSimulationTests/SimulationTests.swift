@@ -59,7 +59,7 @@ import Testing
     @Test("TLV-27 the draft is spoken in these worlds, and both sides change over to it and back")
     func dialects() {
         var (grants, ratifiedGrants, changes) = (0, 0, 0)
-        for seed in Self.seed..<Self.seed + 10 {
+        for seed in Self.seed..<Self.seed + 13 {
             let options = SimulationOptions(
                 seed: seed, turmoil: .seconds(1200), stations: 1, faults: [.draft, .dialect, .loss])
             Self.expectNoViolation(

@@ -176,13 +176,21 @@ private func stored(
         let scratch = try Scratch()
         let vsi = try stored()
         try scratch.store.keep(vsi)
-        let path = "\(scratch.path)/vsis/eth0,\(vsi.request.vsiID).vsi"
-        try Files.setMode(path, 0o622)
+        let name = "eth0,\(vsi.request.vsiID).vsi"
+        let (journal, path) = ("\(scratch.path)/vsis/journal", "\(scratch.path)/vsis/\(name)")
+        try Files.setMode(journal, 0o622)
         #expect(scratch.store.take(port: "eth0").isEmpty)
-        #expect(try scratch.names() == ["eth0,\(vsi.request.vsiID).vsi.rejected"])
+        #expect(try scratch.names() == ["journal", "journal.rejected"])
+        // As an earlier evbd has written it.
+        try scratch.write(name, String(decoding: vsi.encoded, as: UTF8.self), mode: 0o622)
+        #expect(scratch.store.take(port: "eth0").isEmpty)
+        #expect(try scratch.names().contains("\(name).rejected"))
         // A link to a file elsewhere.
         try Files.write("\(scratch.path)/elsewhere", vsi.encoded, mode: 0o600)
         symlink("\(scratch.path)/elsewhere", path)
+        #expect(scratch.store.take(port: "eth0").isEmpty)
+        unlink(journal)
+        symlink("\(scratch.path)/vsis/journal.rejected", journal)
         #expect(scratch.store.take(port: "eth0").isEmpty)
         unlink("\(scratch.path)/elsewhere")
         // The directory itself.
@@ -192,7 +200,7 @@ private func stored(
         #expect(try Files.status("\(scratch.path)/vsis").mode == 0o700)
         guard geteuid() == 0 else { return }
         try scratch.store.keep(vsi)
-        chown(path, 65534, 65534)
+        chown(journal, 65534, 65534)
         #expect(scratch.store.take(port: "eth0").isEmpty)
     }
 
@@ -238,6 +246,35 @@ private func stored(
         let after = scratch.store.take(port: "eth0").sorted { $0.request.vsiID.low < $1.request.vsiID.low }
         #expect(after.map(\.request.vsiID) == [changed.request.vsiID, withdrawn.request.vsiID])
         #expect(after.map(\.isGranted) == [false, true] && after.map(\.isWithdrawn) == [false, true])
+    }
+
+    @Test("SPD-107 files of an earlier evbd are taken over once; of a VSI that has both, the file is the later")
+    func oldFiles() throws {
+        let scratch = try Scratch()
+        var known = try stored(1)
+        try scratch.store.keep(known)
+        known.request.target = .associated
+        let vsis = [known, try stored(2), try stored(3, port: "eth1")]
+        for vsi in vsis {
+            try scratch.write("\(vsi.port),\(vsi.request.vsiID).vsi", String(decoding: vsi.encoded, as: UTF8.self))
+        }
+        let store = scratch.store
+        #expect(store.take(port: "eth0") == Array(vsis[..<2]) && store.take(port: "eth1") == [vsis[2]])
+        #expect(try scratch.names() == ["journal"])
+        #expect(scratch.store.take(port: "eth0") == Array(vsis[..<2]))
+    }
+
+    @Test("SPD-103 a journal of a later version is set aside, and requests are stored in a new one")
+    func laterVersion() throws {
+        let scratch = try Scratch()
+        try scratch.store.keep(try stored(1))
+        let text = String(decoding: try Files.read("\(scratch.path)/vsis/journal", limit: 1 << 20), as: UTF8.self)
+        try scratch.write("journal", text.replacing("evbd-vsis 1\n", with: "evbd-vsis 2\n"))
+        let store = scratch.store
+        #expect(store.take(port: "eth0").isEmpty && store.problem == nil)
+        try store.keep(try stored(2))
+        #expect(scratch.store.take(port: "eth0") == [try stored(2)])
+        #expect(try scratch.names() == ["journal", "journal.rejected"])
     }
 
     @Test("no run begins with a number that the one before it used last, wherever it ends")

@@ -357,12 +357,12 @@ def test_SEC_128_a_removed_port_leaves_nothing(cable):
     evbd = cable.evbd(ports=[{"interface": "uplink0", "announce": False}]).wait_for_bridge()
     for number in range(2):
         evbd.associate(str(uuid.uuid4()), "--link", f"vm{number}", mac=f"52:54:00:11:00:0{number}")
-    assert len(list((evbd.directory / "vsis").glob("*.vsi"))) == 2
+    assert len(evbd.stored()) == 2
     bridge.answer = lambda request: None
     evbd.config["ports"] = [{"role": "station", "interface": "elsewhere0"}]
     evbd.write_config()
     evbd.process.signal(signal.SIGHUP)
     eventually(lambda: not [name for name in cable.host.links() if name.startswith("vm")], 12, "the links are gone")
-    eventually(lambda: not list((evbd.directory / "vsis").glob("*.vsi")), 5, "and the files")
+    eventually(lambda: not evbd.stored(), 5, "and what is stored")
     eventually(lambda: "device" not in ruleset(cable) and "closed-" not in ruleset(cable), 5, "and the rules")
     assert evbd.process.alive and "removing their links" in evbd.process.output()

@@ -230,7 +230,7 @@ def test_OPS_251_probe_of_our_own_bridge(cable):
     assert batch["granted"] == 4 and batch["largestSent"] > 1 and batch["largestAnswer"] > 1 and batch["sentPDUs"] < 4, batch
     assert found["de-associate all"]["granted"] == found["de-associate all"]["asked"] == 6, report
     assert set(evbd.vsis()) == set(switch.vsis()) == {VSIS[0]} and cable.host.is_up("vm0")
-    assert not [name for name in (path.name for path in (evbd.directory / "vsis").iterdir()) if name.endswith(".vsi") and VSIS[0] not in name]
+    assert [vsi["vsiID"] for vsi in evbd.stored()] == [VSIS[0]]
     shown = evbd.ctl("probe", "uplink0")
     assert shown.returncode == OK and "STEP" in shown.stdout and "associate it" in shown.stdout, shown
 

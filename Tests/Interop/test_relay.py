@@ -35,7 +35,7 @@ def test_SEC_1101_a_stop_amid_de_associations_leaves_the_rest_to_the_next_run(pa
     assert time.monotonic() - began < 5
     pair.evbd.start().wait_for_bridge()
     eventually(lambda: not made(pair.cable), 30, "nothing is left")
-    eventually(lambda: not list((pair.evbd.directory / "vsis").glob("*.vsi")), 5, "nor stored")
+    eventually(lambda: not pair.evbd.stored(), 5, "nor stored")
 
 
 def test_SEC_1102_a_container_that_ends_takes_its_link_with_it(cable):
@@ -132,7 +132,7 @@ def test_SEC_1109_a_vsi_that_is_given_up_after_a_restart_takes_its_link_along(pa
     eventually(lambda: cable.host.link("vm0") is None, 10, "its link is gone")
     pair.bridge.process.thaw()
     pair.evbd.wait_for_bridge()
-    assert not list((pair.evbd.directory / "vsis").glob("*.vsi"))
+    assert not pair.evbd.stored()
 
 
 def test_SEC_1112_a_link_without_its_vlan_device_outlives_a_restart(pair):

@@ -1,5 +1,6 @@
 """A daemon that ends, by a signal or by kill -9, and begins again: nobody on either side notices more than a pause."""
 
+import json
 import os
 import signal
 import threading
@@ -88,7 +89,7 @@ def test_a_withdrawn_vsi_stays_gone(pair):
     pair.evbd.start().wait_for_bridge()
     assert pair.evbd.vsi(vsi) is None
     eventually(lambda: pair.cable.host.link("vm0") is None, 5, "its link is gone")
-    assert not list((pair.evbd.directory / "vsis").glob("*.vsi"))
+    assert not pair.evbd.stored()
 
 
 def test_VDP_36_a_withdrawn_vsi_stays_gone_whose_link_was_not_gone_yet(pair):
@@ -106,7 +107,7 @@ def test_VDP_36_a_withdrawn_vsi_stays_gone_whose_link_was_not_gone_yet(pair):
     pair.evbd.start().wait_for_bridge()
     assert pair.evbd.vsi(vsi) is None
     eventually(lambda: pair.cable.host.link("vm0") is None, 5, "its link is gone")
-    assert not list((pair.evbd.directory / "vsis").glob("*.vsi"))
+    assert not pair.evbd.stored()
 
 
 @pytest.mark.parametrize("wanted", [True, False])
@@ -150,18 +151,42 @@ def test_VDP_36_a_stop_while_a_link_is_made(pair):
 
 
 def test_a_forged_file_and_a_torn_one_stop_nothing(pair):
-    """What somebody else could have written, or is torn, is set aside with a line in the log; the others come back."""
-    good = str(uuid.uuid4())
+    """What an earlier evbd has left is taken over. What another user could have written, or is torn, is set aside with a line in the log; the others come back."""
+    good, old = str(uuid.uuid4()), str(uuid.uuid4())
     pair.evbd.associate(good)
     end(pair.evbd, "kill")
     store = pair.evbd.directory / "vsis"
-    (name,) = store.glob("*.vsi")
-    forged = store / name.name.replace(good, str(uuid.uuid4()))
-    forged.write_text(name.read_text().replace(good, forged.name.split(",")[1][:-4]))
+    (stored,) = pair.evbd.stored()
+
+    def file(vsi):
+        path = store / f"uplink0,{vsi}.vsi"
+        path.write_text(json.dumps({**stored, "vsiID": vsi, "filters": [{**stored["filters"][0], "mac": "52:54:00:99:00:01"}]}))
+        path.chmod(0o600)
+        return path
+
+    taken, forged = file(old), file(str(uuid.uuid4()))
     os.chown(forged, 65534, 65534)
-    (store / "torn.vsi").write_text(name.read_text()[:40])
+    (store / "torn.vsi").write_text(json.dumps(stored)[:40])
+    with open(pair.evbd.journal, "a") as journal:
+        journal.write('w 01234567 {"version":1}\nG 0123')
     pair.evbd.start().wait_for_bridge()
-    eventually(lambda: pair.evbd.state(good) == "associated", 10, "the good one is back")
-    assert set(pair.evbd.vsis()) == {good}
-    assert (store / "torn.vsi.rejected").exists() and (store / f"{forged.name}.rejected").exists()
-    assert pair.evbd.process.output().count("set aside") == 2
+    eventually(lambda: pair.evbd.state(good) == pair.evbd.state(old) == "associated", 10, "the good ones are back")
+    assert set(pair.evbd.vsis()) == {good, old} == {vsi["vsiID"] for vsi in pair.evbd.stored()}
+    assert (store / "torn.vsi.rejected").exists() and (store / f"{forged.name}.rejected").exists() and not taken.exists()
+    assert pair.evbd.journal.with_name("journal.rejected").read_text().count("01") == 2
+    assert pair.evbd.process.output().count("set aside") == 3
+
+
+def test_SPD_103_a_journal_of_a_later_version(pair):
+    """SPD-103 What a later evbd has stored is left alone, with an error that says what to do; evbd runs and stores in a new file."""
+    vsi = str(uuid.uuid4())
+    pair.evbd.associate(vsi)
+    end(pair.evbd, "kill")
+    later = pair.evbd.journal.read_text().replace("evbd-vsis 1\n", "evbd-vsis 2\n")
+    pair.evbd.journal.write_text(later)
+    pair.evbd.start().wait_for_bridge()
+    assert not pair.evbd.vsis() and pair.evbd.journal.with_name("journal.rejected").read_text() == later
+    said = pair.evbd.process.output()
+    assert "it has version 2, and this evbd reads version 1" in said and "associate the VSIs again" in said
+    pair.evbd.associate(vsi)
+    assert [each["vsiID"] for each in pair.evbd.stored()] == [vsi]

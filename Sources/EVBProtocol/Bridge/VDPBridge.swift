@@ -44,7 +44,7 @@ struct VDPBridge {
         var managerID: VSIManagerID
         var machine: VDPBridgeMachine
         /// What is being decided.
-        var pending: BridgeRequest?
+        @Boxed var pending: BridgeRequest?
         /// Since when it is.
         var pendingSince = Instant(nanoseconds: 0)
         var ticket: DecisionTicket?
@@ -52,9 +52,9 @@ struct VDPBridge {
         var bound: (request: BridgeRequest, grant: BridgeGrant)?
         var wait = Wait.none
         /// What the station is to be told next.
-        var message: Message?
+        @Boxed var message: Message?
         /// What it is being told.
-        var messageInFlight: Message?
+        @Boxed var messageInFlight: Message?
         /// The latest answer of this side, and how the commands have ended.
         var answer: VSIAnswer?
         var counters = VSICommandCounters()

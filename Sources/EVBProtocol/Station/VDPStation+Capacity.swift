@@ -131,20 +131,19 @@ extension VDPStation {
 
     /// Counts the filter entries of a VSI again.
     mutating func countEntries(_ slot: Int) {
-        guard let vsi = slots[slot] else { return }
-        networks.set(slot, vsi.bound?.filter)
-        let count = vsi.filterEntries
-        guard count != vsi.countedEntries else { return }
-        entryCount += count - vsi.countedEntries
+        guard let count = slots[slot]?.filterEntries, let former = slots[slot]?.countedEntries else { return }
+        networks.set(slot, slots[slot]?.bound?.filter)
+        guard count != former else { return }
+        entryCount += count - former
         slots[slot]?.countedEntries = count
     }
 
     // MARK: When a keep-alive is due
 
     /// The keep-alive period of a VSI. One that was asked for before the bridge showed a longer period is timed there by the former.
-    func keepAlivePeriod(_ vsi: VSI, _ peer: Peer) -> Interval {
+    func keepAlivePeriod(heardAt: Instant, _ peer: Peer) -> Interval {
         let period = peer.timers.reinitKeepAlive
-        guard let former = offer.formerPeriod, vsi.asking.heardAt <= offer.formerPeriodEnd else { return period }
+        guard let former = offer.formerPeriod, heardAt <= offer.formerPeriodEnd else { return period }
         return min(former, period)
     }
 

@@ -222,10 +222,10 @@ extension VDPStation {
         setExchange(slot, .awaiting(command, since: since, .overdue))
     }
 
-    /// An answer has come for `vsi`. If it was asked again and answered at once, the bridge had lost the first request, and
+    /// An answer has come for a VSI. If it was asked again and answered at once, the bridge had lost the first request, and
     /// is asked more carefully from now on.
-    mutating func noteRecovery(_ vsi: VSI, at now: Instant) {
-        guard !isLossConfirmed, case .awaiting(_, let sentAt, .repeated) = vsi.exchange,
+    mutating func noteRecovery(_ slot: Int, at now: Instant) {
+        guard !isLossConfirmed, case .awaiting(_, let sentAt, .repeated)? = slots[slot]?.exchange,
             now.since(sentAt) <= lockstepPatience
         else { return }
         isLossConfirmed = true

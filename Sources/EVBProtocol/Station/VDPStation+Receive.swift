@@ -40,9 +40,9 @@ extension VDPStation {
         var answer: BridgePace.Answer?
         pace.take(tlvs.count)
         for tlv in tlvs where tlv.status.contains(.answer) {
-            guard let slot = slotOf[tlv.vsiID], let vsi = slots[slot], case .response = vsi.wait else { continue }
-            let isKeepAlive = vsi.machine.state == .transmitKeepAlive
-            let asking = vsi.asking
+            guard let slot = slotOf[tlv.vsiID], case .response? = slots[slot]?.wait, let asking = slots[slot]?.asking
+            else { continue }
+            let isKeepAlive = slots[slot]?.machine.state == .transmitKeepAlive
             answer = BridgePace.Answer(
                 count: (answer?.count ?? 0) + 1, payload: asking.isSentAgain ? nil : asking.sentIn,
                 askedAt: min(answer?.askedAt ?? asking.askedAt, asking.askedAt),
@@ -123,8 +123,11 @@ extension VDPStation {
         }
         switch vsi.machine.state {
         case .processing(tlv.command), .transmitKeepAlive:
-            slots[slot]?.bound = VSI.Bound(request: carried, filter: tlv.filter)
-            countEntries(slot)
+            // A keep-alive is granted as what is bound, and changes nothing of that.
+            if vsi.machine.state != .transmitKeepAlive || vsi.bound?.filter != tlv.filter {
+                slots[slot]?.bound = VSI.Bound(request: carried, filter: tlv.filter)
+                countEntries(slot)
+            }
             slots[slot]?.overtaken = nil
             slots[slot]?.isAskedAnew = false
         case .initial, .processing, .waitSystemCommand, .transmitDeassociate: break
@@ -150,19 +153,19 @@ extension VDPStation {
 
     /// Gives what the bridge said to the machine; if it was waited for, the waiting is over.
     mutating func answered(_ slot: Int, _ event: VDPStationMachine.Event, at now: Instant) {
-        guard let before = slots[slot] else { return }
-        var probe = before.machine
+        guard let before = slots[slot]?.machine else { return }
+        var probe = before
         let action = probe.handle(event)
-        if probe == before.machine, action == .none {
+        if probe == before, action == .none {
             statistics.unsolicited &+= 1
             return
         }
         answering = .answers
-        noteRecovery(before, at: now)
+        noteRecovery(slot, at: now)
         regainTrust(at: now)
         setExchange(slot, .idle)
         setWait(slot, .none)
-        slots[slot]?.asking.heardAt = before.asking.askedAt
+        if let askedAt = slots[slot]?.asking.askedAt { slots[slot]?.asking.heardAt = askedAt }
         feed(slot, event, at: now)
         report(slot)
         armStall(at: now)

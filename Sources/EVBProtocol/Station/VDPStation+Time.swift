@@ -19,25 +19,25 @@ extension VDPStation {
     }
 
     private mutating func expire(_ slot: Int, at now: Instant) {
-        guard let vsi = slots[slot] else {
+        guard let wait = slots[slot]?.wait else {
             deadlines.set(slot, nil)
             return
         }
         setWaitExpired(slot)
-        switch vsi.wait {
+        switch wait {
         case .none: break
         case .bridge:
             let reason = awayReason
             modify(slot) { $0.reason = reason }
             trace(slot, .noBridge)
             endRequest(slot, .noBridge)
-            if vsi.machine.state == .initial { settle(slot, at: now) }
+            if slots[slot]?.machine.state == .initial { settle(slot, at: now) }
         case .response(let until, let repeatAt, let failures):
             if until <= now {
                 if case .silent = answering {} else { answering = .silent(since: now) }
                 setExchange(slot, .idle)
                 feed(slot, .responseTimeout, at: now)
-            } else if vsi.machine.state == .transmitKeepAlive {
+            } else if slots[slot]?.machine.state == .transmitKeepAlive {
                 repeatKeepAlive(slot, until: until, failures: failures, at: now)
             } else if repeatAt != nil {
                 setWait(slot, .response(until: until, repeatAt: nil, failures: failures))
@@ -59,13 +59,13 @@ extension VDPStation {
 
     /// Starts the time of the next keep-alive.
     mutating func startKeepAlive(_ slot: Int, at now: Instant) {
-        guard let peer, let vsi = slots[slot] else { return }
-        guard vsi.request.isKeptAlive else { return setWait(slot, .none) }
-        slots[slot]?.keepAlives = vsi.keepAlives &+ 1
-        let period = keepAlivePeriod(vsi, peer)
-        let share = keepAliveShare(period, scatter: Self.scatter(UInt64(slot), vsi.keepAlives))
+        guard let peer, let former = slots[slot]?.keepAlives, let heardAt = slots[slot]?.asking.heardAt else { return }
+        guard slots[slot]?.request.isKeptAlive == true else { return setWait(slot, .none) }
+        slots[slot]?.keepAlives = former &+ 1
+        let period = keepAlivePeriod(heardAt: heardAt, peer)
+        let share = keepAliveShare(period, scatter: Self.scatter(UInt64(slot), former))
         // A slow bridge has heard of it when it was asked, long before its answer.
-        let began = pace.isSlow ? vsi.asking.heardAt : now
+        let began = pace.isSlow ? heardAt : now
         let due = began + max(period / 1000 * share, Self.keepAliveMin)
         setWait(slot, .keepAlive(at: max(due, now)))
     }

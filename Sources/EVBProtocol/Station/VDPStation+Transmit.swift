@@ -7,14 +7,14 @@ extension VDPStation {
 
     /// Puts what a VSI has to say into the queue.
     mutating func enqueue(_ slot: Int, _ command: VDPCommand) {
-        guard let vsi = slots[slot] else { return }
-        if case .awaiting(let former, _, _) = vsi.exchange, former != command {
+        guard let lane = slots[slot]?.lane else { return }
+        if case .awaiting(let former, _, _)? = slots[slot]?.exchange, former != command {
             slots[slot]?.overtakenCommand = former
         }
         setExchange(slot, .idle)
         setWait(slot, .none)
         setExchange(slot, .queued(command, isRepeated: false))
-        queue.append(slot, to: vsi.lane)
+        queue.append(slot, to: lane)
     }
 
     /// Builds the next PDU's octets, if there is something to say and the bridge may be told it now.
@@ -23,11 +23,11 @@ extension VDPStation {
     mutating func nextPayload(at now: Instant) -> [UInt8]? {
         guard let peer, !isSpaced(at: now) else { return nil }
         var room = window(peer) - outstanding
-        guard !queue.isEmpty, let first = queue.popFirst(holding: heldLanes(room: room)), let leader = slots[first]
+        guard !queue.isEmpty, let first = queue.popFirst(holding: heldLanes(room: room)),
+            let manager = slots[first]?.carried.managerID
         else {
             return nil
         }
-        let manager = leader.carried.managerID
         var members = [first]
         let dialect = peer.dialect
         var length = dialect.vdpOverhead + (tlv(first).map(dialect.encodedLength) ?? 0)
@@ -37,8 +37,8 @@ extension VDPStation {
         }
         var associations: [WireDialect.Association] = []
         for slot in members {
-            guard let vsi = slots[slot], let tlv = vsi.tlv else { continue }
-            associations.append(WireDialect.Association(managerID: vsi.carried.managerID, tlv: tlv))
+            guard let tlv = slots[slot]?.tlv, let manager = slots[slot]?.carried.managerID else { continue }
+            associations.append(WireDialect.Association(managerID: manager, tlv: tlv))
             markSent(slot, tlv.command, timers: peer.timers, at: now)
         }
         inFlight = members
@@ -70,17 +70,21 @@ extension VDPStation {
         return waiting + gatherKeepAlives(manager, room: &room, length: &length, peer, at: now)
     }
 
-    /// Keep-alives that are due within a sixteenth of their period, so that those of many VSIs leave together.
+    /// Keep-alives that are due soon, so that those of many VSIs leave together.
+    ///
+    /// Soon is all of the time over which they are spread (``keepAliveShare(_:scatter:)``): a port with few VSIs would send a frame for
+    /// some each. A port with many fills its frame with those that are due first. A slow bridge has to answer each, and is
+    /// asked no sooner than a sixteenth of the period before.
     private mutating func gatherKeepAlives(
         _ manager: VSIManagerID, room: inout Int, length: inout Int, _ peer: Peer, at now: Instant
     ) -> [Int] {
-        let horizon = now + peer.timers.reinitKeepAlive / 16
+        let horizon = now + peer.timers.reinitKeepAlive / (pace.isSlow ? 16 : 4)
         var early: [Int] = []
         while room > 0 || pace.isSlow, let next = deadlines.next, next.deadline <= horizon,
-            let vsi = slots[next.member], case .keepAlive = vsi.wait,
-            peer.dialect.canJoin(vsi.carried.managerID, manager)
+            case .keepAlive? = slots[next.member]?.wait, let tlv = slots[next.member]?.keepAliveTLV,
+            let itsManager = slots[next.member]?.carried.managerID, peer.dialect.canJoin(itsManager, manager)
         {
-            let own = peer.dialect.encodedLength(of: vsi.keepAliveTLV)
+            let own = peer.dialect.encodedLength(of: tlv)
             guard length + own <= peer.payloadMax else { break }
             feed(next.member, .keepAliveDue, at: now)
             queue.remove(next.member)
@@ -101,7 +105,12 @@ extension VDPStation {
         slots[slot]?.asking.answerDue = answerDue
         if command == .deAssociate { slots[slot]?.isReleaseUnanswered = true }
         if slots[slot]?.machine.state == .transmitKeepAlive { statistics.keepAlives &+= 1 }
-        if effectivePacing == .lockstep { stallDeadline = now + lockstepPatience }
+        if effectivePacing == .lockstep {
+            stallDeadline = now + lockstepPatience
+        } else if pacing == .lockstep, stallDeadline == nil {
+            // What lets it be asked faster now may be over before the answer comes, and then nothing else is asked.
+            armStall(at: now)
+        }
         if case .response(let until, let repeatAt, let failures) = slots[slot]?.wait {
             setWait(slot, .response(until: until, repeatAt: repeatAt, failures: failures))
             slots[slot]?.asking.isSentAgain = true

@@ -8,7 +8,7 @@ internal import EVBWire
 /// `StationPort` owns ECP.
 ///
 /// Files: this one has the VSIs and the requests for them, `+Transmit` what leaves, `+Receive` what arrives, `+Time` what time
-/// brings, `+Pacing` how much the bridge is given at once, `+Capacity` how many VSIs it can keep.
+/// brings, `+Pacing` how much the bridge is given at once, `+Capacity` how many VSIs it can keep, `+State` how a VSI stands.
 struct VDPStation {
     /// VSIs that one port can have unless it is told otherwise.
     static let vsisMax = StationPortConfiguration.vsisMaxDefault
@@ -51,7 +51,7 @@ struct VDPStation {
         /// A De-Associate has been sent and its answer has not come.
         var isReleaseUnanswered = false
         /// The request whose answer was awaited when a newer one took its place.
-        var overtaken: VSIRequest?
+        @Boxed var overtaken: VSIRequest?
         var keepAlives: UInt64 = 0
         var asking = Asking()
         /// The bridge has forgotten it: what it once filled in is left open again.
@@ -66,9 +66,15 @@ struct VDPStation {
         /// Filter entries that it asks for or holds, whichever are more.
         var filterEntries: Int { max(request.filter.entries.count, bound?.filter.entries.count ?? 0) }
 
-        struct Bound {
-            var request: VSIRequest
-            var filter: FilterInfo
+        /// Shared by all copies of the VSI, and never changed: what is granted anew is another one.
+        final class Bound {
+            let request: VSIRequest
+            let filter: FilterInfo
+
+            init(request: VSIRequest, filter: FilterInfo) {
+                self.request = request
+                self.filter = filter
+            }
         }
 
         init(request: VSIRequest) { self.request = request }
@@ -288,11 +294,7 @@ struct VDPStation {
 
     /// Gives an event to a VSI's machine and does what it says.
     mutating func feed(_ slot: Int, _ event: VDPStationMachine.Event, at now: Instant) {
-        guard var vsi = slots[slot] else { return }
-        let action = vsi.machine.handle(event)
-        // A De-Associate still names what had been granted.
-        if vsi.machine.operCommand == nil, vsi.machine.state != .transmitDeassociate { vsi.bound = nil }
-        slots[slot] = vsi
+        guard let action = slots[slot]?.handle(event) else { return }
         countEntries(slot)
         if let command = action.send { enqueue(slot, command) }
         if action.startKeepAlive { startKeepAlive(slot, at: now) }
@@ -383,9 +385,7 @@ struct VDPStation {
 
     /// Tells of a change of state, if there was one since it last was told.
     mutating func report(_ slot: Int) {
-        guard let vsi = slots[slot] else { return }
-        let state = vsi.state
-        guard state != vsi.reported else { return }
+        guard let state = slots[slot]?.state, state != slots[slot]?.reported, let vsi = slots[slot] else { return }
         slots[slot]?.reported = state
         events.append(.changed(VSIChange(vsiID: vsi.request.vsiID, from: vsi.reported, to: state, reason: vsi.reason)))
     }
@@ -427,10 +427,9 @@ struct VDPStation {
         freeSlots.append(slot)
     }
 
+    /// Changes a VSI in its place: with what hangs on it, it is half a kilobyte.
     mutating func modify(_ slot: Int, _ change: (inout VSI) -> Void) {
-        guard var vsi = slots[slot] else { return }
-        change(&vsi)
-        slots[slot] = vsi
+        slots[slot]?.change(change)
         countEntries(slot)
     }
 
@@ -441,60 +440,10 @@ struct VDPStation {
 
     /// Moves a VSI's exchange on, and keeps count of those that are outstanding and recovering.
     mutating func setExchange(_ slot: Int, _ exchange: Exchange) {
-        guard let former = slots[slot]?.exchange else { return }
+        guard let former = slots[slot]?.exchange, former != exchange else { return }
         if case .queued = former, exchange == .idle { queue.remove(slot) }
         outstanding += (exchange.isOutstanding ? 1 : 0) - (former.isOutstanding ? 1 : 0)
         recovering += (exchange.isRecovering ? 1 : 0) - (former.isRecovering ? 1 : 0)
         slots[slot]?.exchange = exchange
-    }
-}
-
-extension VDPStation.VSI {
-    /// The most that the bridge may hold of it: what it has granted, or what is on its way there. Nothing once a
-    /// De-Associate has left.
-    var heldCommand: VDPCommand? {
-        guard case .processing(let command) = machine.state, case .response = wait else { return machine.operCommand }
-        guard command != .deAssociate else { return nil }
-        guard let oper = machine.operCommand, oper.rawValue > command.rawValue else { return command }
-        return oper
-    }
-
-    /// The state that managers are told.
-    var state: VSIState { Self.state(of: machine, interest, isOpen: openRequest != nil) }
-
-    static func state(of machine: VDPStationMachine, _ interest: VDPStation.Interest, isOpen: Bool) -> VSIState {
-        // What is being released does not count as bound any more, whoever wanted that.
-        if machine.state == .processing(.deAssociate) || interest == .withdrawn && machine.state != .initial {
-            return .pending
-        }
-        switch machine.operCommand {
-        case .associate: return .associated
-        case .preAssociateWithReservation: return .preassociatedWithReservation
-        case .preAssociate: return .preassociated
-        case .deAssociate, nil: break
-        }
-        switch machine.state {
-        case .processing: return .pending
-        case .initial where isOpen: return .pending
-        case .initial, .waitSystemCommand, .transmitKeepAlive, .transmitDeassociate: return .deassociated
-        }
-    }
-
-    /// The command that is under way, or else the one in force.
-    private var command: VDPCommand? {
-        switch machine.state {
-        case .processing(let command): command
-        case .transmitDeassociate: .deAssociate
-        case .initial, .waitSystemCommand, .transmitKeepAlive: machine.operCommand
-        }
-    }
-
-    var snapshot: StationVSISnapshot {
-        StationVSISnapshot(
-            request: request, state: state, reason: reason,
-            filter: machine.operCommand == nil ? request.filter : bound?.filter ?? request.filter,
-            isWithdrawn: interest == .withdrawn, createdAt: createdAt, command: command,
-            operCommand: machine.operCommand,
-            answer: answer, counters: counters)
     }
 }

@@ -45,37 +45,36 @@ package struct StoredVSI: Equatable {
 // MARK: - As JSON
 
 extension StoredVSI {
-    /// What a file has, in types that every version of JSON can say.
-    private struct Document: Codable {
-        var version: Int
-        var port: String
-        var vsiID: String
-        var target: String
-        var hint: String
-        var persistence: String
-        var managerID: [UInt8]
-        var typeID: Int
-        var typeVersion: Int
-        var filters: [VSIFilter]
-        var organizational: [Organizational]
-        var owner: String
-        var eventPort: Int
-        var isGranted: Bool
-        var isWithdrawn: Bool
-        var isLinkElsewhere: Bool
+    /// What is stored, in types that every version of JSON can say.
+    fileprivate struct Document {
+        var port = ""
+        var vsiID = ""
+        var target = ""
+        var hint = ""
+        var persistence = ""
+        var managerID: [Int] = []
+        var typeID = -1
+        var typeVersion = -1
+        var filters: [VSIFilter] = []
+        var organizational: [Organizational] = []
+        var owner = ""
+        var eventPort = -1
+        var isGranted = false
+        var isWithdrawn = false
+        var isLinkElsewhere = false
         var adopted: AdoptedLink?
         var link: Link?
         /// Left out where there is none, and where an older evbd has written.
         var label: String?
     }
 
-    private struct Organizational: Codable {
-        var oui: Int
-        var octets: [UInt8]
+    fileprivate struct Organizational {
+        var oui = -1
+        var octets: [Int] = []
     }
 
     /// A link that evbd makes has a kind, a virtual function its number; any other is found by its name or its addresses.
-    private struct Link: Codable {
+    fileprivate struct Link {
         var name: String?
         var kind: String?
         /// As the kernel numbers them.
@@ -83,36 +82,10 @@ extension StoredVSI {
         var mtu: Int?
         var function: Int?
         var priority: Int?
-        var addresses: [String]
-        var sources: [String]
+        var addresses: [String] = []
+        var sources: [String] = []
         /// Left out where it is not so.
-        var allmulticast: Bool?
-
-        init(_ demand: EdgeRelay.Demand) {
-            name = demand.name
-            switch demand {
-            case .make(let specification):
-                kind = specification.kind.rawValue
-                mode = (specification.mode?.rawValue).map { Int($0) }
-                mtu = specification.mtu.map { Int($0) }
-                addresses = [specification.address.description]
-                sources = specification.sources.map(\.description)
-                allmulticast = specification.allmulticast ? true : nil
-            case .find(_, let found):
-                addresses = found.map(\.description)
-                sources = []
-            case .function(let demand):
-                function = Int(demand.number)
-                priority = demand.priority.map { Int($0) }
-                addresses = [demand.address.description]
-                sources = []
-            }
-        }
-    }
-
-    /// Only the version, which has to be known before the rest is looked at.
-    private struct Header: Codable {
-        var version: Int
+        var allmulticast = false
     }
 
     private static let targets: [(String, EVBProtocol.VSIRequest.Target)] = [
@@ -137,43 +110,131 @@ extension StoredVSI {
         return found.1
     }
 
-    /// The file's content.
+    /// The VSI as JSON, on one line.
     var encoded: [UInt8] {
-        let document = Document(
-            version: Self.version, port: port, vsiID: request.vsiID.description,
-            target: Self.word(request.target, in: Self.targets), hint: Self.word(request.hint, in: Self.hints),
-            persistence: Self.word(request.persistence, in: Self.persistences), managerID: request.managerID.octets,
-            typeID: Int(request.typeID), typeVersion: Int(request.typeVersion),
-            filters: request.filter.entries.map { VSIFilter($0) },
-            organizational: request.organizational.map { Organizational(oui: Int($0.oui), octets: $0.octets) },
-            owner: owner.stored.word, eventPort: Int(owner.stored.eventPort), isGranted: isGranted,
-            isWithdrawn: isWithdrawn, isLinkElsewhere: isLinkElsewhere, adopted: adopted,
-            link: link.map { Link($0) }, label: label)
-        return JSONCoding.encode(document)
+        var writer = JSONWriter()
+        writer.object { write(to: &$0) }
+        return writer.octets
     }
 
-    /// Reads a file's content. Every value is checked as if a stranger had written it.
-    init(decoding octets: [UInt8]) throws(Mistake) {
-        guard let json = try? JSONValue(parsing: octets), let header = try? JSONCoding.decode(Header.self, from: json)
-        else { throw .notJSON }
-        guard header.version == Self.version else { throw .version(header.version) }
-        guard let document = try? JSONCoding.decode(Document.self, from: json) else { throw .notJSON }
+    private func write(to writer: inout JSONWriter) {
+        writer.member("version", Self.version)
+        writer.member("port", port)
+        writer.member("vsiID", request.vsiID.description)
+        writer.member("target", Self.word(request.target, in: Self.targets))
+        writer.member("hint", Self.word(request.hint, in: Self.hints))
+        writer.member("persistence", Self.word(request.persistence, in: Self.persistences))
+        writer.key("managerID")
+        writer.list(request.managerID.octets) { $0.value(Int($1)) }
+        writer.member("typeID", Int(request.typeID))
+        writer.member("typeVersion", Int(request.typeVersion))
+        writer.key("filters")
+        writer.list(request.filter.entries, Self.write)
+        writer.key("organizational")
+        writer.list(request.organizational) { writer, tlv in
+            writer.object {
+                $0.member("oui", Int(tlv.oui))
+                $0.key("octets")
+                $0.list(tlv.octets) { $0.value(Int($1)) }
+            }
+        }
+        let owner = owner.stored
+        writer.member("owner", owner.word)
+        writer.member("eventPort", Int(owner.eventPort))
+        writer.member("isGranted", isGranted)
+        writer.member("isWithdrawn", isWithdrawn)
+        writer.member("isLinkElsewhere", isLinkElsewhere)
+        if let adopted {
+            writer.key("adopted")
+            writer.object {
+                $0.member("name", adopted.name)
+                $0.member("index", Int(adopted.index))
+            }
+        }
+        if let link {
+            writer.key("link")
+            writer.object { Self.write(link, to: &$0) }
+        }
+        if let label { writer.member("label", label) }
+    }
+
+    private static func write(to writer: inout JSONWriter, _ entry: FilterEntry) {
+        writer.object {
+            $0.member("mac", orNull: entry.macAddress?.description)
+            $0.member("vlan", Int(entry.vid))
+            $0.member("pcp", orNull: entry.pcp.map { Int($0) })
+            $0.member("group", orNull: entry.groupID.map { Int($0) })
+        }
+    }
+
+    private static func write(_ demand: EdgeRelay.Demand, to writer: inout JSONWriter) {
+        if let name = demand.name { writer.member("name", name) }
+        var sources: [MACAddress] = []
+        let addresses: [MACAddress]
+        switch demand {
+        case .make(let specification):
+            writer.member("kind", specification.kind.rawValue)
+            if let mode = specification.mode { writer.member("mode", Int(mode.rawValue)) }
+            if let mtu = specification.mtu { writer.member("mtu", Int(mtu)) }
+            if specification.allmulticast { writer.member("allmulticast", true) }
+            (addresses, sources) = ([specification.address], specification.sources)
+        case .find(_, let found): addresses = found
+        case .function(let demand):
+            writer.member("function", Int(demand.number))
+            if let priority = demand.priority { writer.member("priority", Int(priority)) }
+            addresses = [demand.address]
+        }
+        writer.key("addresses")
+        writer.list(addresses) { $0.value($1.description) }
+        writer.key("sources")
+        writer.list(sources) { $0.value($1.description) }
+    }
+
+    /// Reads what ``encoded`` or an earlier evbd has written. Every value is checked as if a stranger had written it.
+    init(decoding octets: ArraySlice<UInt8>) throws(Mistake) {
+        var document = Document()
+        // Of a later version nothing else has to be as it is here.
+        var version: Int?
+        do throws(JSONError) {
+            var reader = JSONReader(octets)
+            try reader.object { (key, value) throws(JSONError) in
+                if key == "version" { version = try value.integer() } else { try document.read(key, &value) }
+            }
+            try reader.end()
+        } catch {
+            if let version = version ?? Self.version(of: octets), version != Self.version { throw .version(version) }
+            throw .notJSON
+        }
+        guard let version else { throw .notJSON }
+        guard version == Self.version else { throw .version(version) }
         try self.init(document)
+    }
+
+    init(decoding octets: [UInt8]) throws(Mistake) { try self.init(decoding: octets[...]) }
+
+    /// The version of what cannot be read otherwise.
+    private static func version(of octets: ArraySlice<UInt8>) -> Int? {
+        guard let json = try? JSONValue(parsing: Array(octets)), case .number(let text)? = json["version"] else {
+            return nil
+        }
+        return Int(text)
     }
 
     private init(_ document: Document) throws(Mistake) {
         guard let vsiID = VSIID(document.vsiID) else { throw .value("vsiID") }
-        guard let manager = VSIManagerID(octets: document.managerID) else { throw .value("managerID") }
+        guard let octets = Self.octets(document.managerID), let manager = VSIManagerID(octets: octets) else {
+            throw .value("managerID")
+        }
         guard (0...0xFF_FFFF).contains(document.typeID) else { throw .value("typeID") }
         guard let typeVersion = UInt8(exactly: document.typeVersion) else { throw .value("typeVersion") }
         guard let eventPort = UInt32(exactly: document.eventPort) else { throw .value("eventPort") }
         guard let filter = Self.filter(document.filters) else { throw .value("filters") }
         var organizational: [OrganizationalInformation] = []
         for tlv in document.organizational {
-            guard (0...0xFF_FFFF).contains(tlv.oui), tlv.octets.count <= VSIOrganizationalTLV.maximumOctets else {
-                throw .value("organizational")
-            }
-            organizational.append(OrganizationalInformation(oui: UInt32(tlv.oui), octets: tlv.octets))
+            guard (0...0xFF_FFFF).contains(tlv.oui), let octets = Self.octets(tlv.octets),
+                octets.count <= VSIOrganizationalTLV.maximumOctets
+            else { throw .value("organizational") }
+            organizational.append(OrganizationalInformation(oui: UInt32(tlv.oui), octets: octets))
         }
         port = document.port
         request = EVBProtocol.VSIRequest(
@@ -190,6 +251,11 @@ extension StoredVSI {
         link = try Self.link(document.link)
         // Nothing hangs on it: a label that may not be is left out, and the VSI goes on.
         label = document.label.flatMap { VSILabel.problem(with: $0) == nil ? $0 : nil }
+    }
+
+    private static func octets(_ numbers: [Int]) -> [UInt8]? {
+        let octets = numbers.compactMap { UInt8(exactly: $0) }
+        return octets.count == numbers.count ? octets : nil
     }
 
     private static func filter(_ filters: [VSIFilter]) -> FilterInfo? {
@@ -228,12 +294,110 @@ extension StoredVSI {
         return .make(
             EdgeRelay.Specification(
                 name: name, kind: kind, mode: mode, address: addresses[0], mtu: mtu, sources: sources,
-                allmulticast: link.allmulticast ?? false))
+                allmulticast: link.allmulticast))
     }
 
     /// As the kernel names interfaces.
     private static func isInterfaceName(_ name: String) -> Bool {
         (1...15).contains(name.utf8.count) && !name.utf8.contains { $0 <= 32 || $0 == UInt8(ascii: "/") }
+    }
+}
+
+// MARK: - Members
+
+extension StoredVSI.Document {
+    /// Reads the value of a member; one that is not known is passed over.
+    fileprivate mutating func read(_ key: String, _ value: inout JSONReader) throws(JSONError) {
+        switch key {
+        case "port": port = try value.string()
+        case "vsiID": vsiID = try value.string()
+        case "target": target = try value.string()
+        case "hint": hint = try value.string()
+        case "persistence": persistence = try value.string()
+        case "managerID": managerID = try value.list { (item) throws(JSONError) in try item.integer() }
+        case "typeID": typeID = try value.integer()
+        case "typeVersion": typeVersion = try value.integer()
+        case "filters": filters = try value.list { (item) throws(JSONError) in try Self.filter(&item) }
+        case "organizational": organizational = try value.list { (item) throws(JSONError) in try Self.tlv(&item) }
+        case "owner": owner = try value.string()
+        case "eventPort": eventPort = try value.integer()
+        case "isGranted": isGranted = try value.bool()
+        case "isWithdrawn": isWithdrawn = try value.bool()
+        case "isLinkElsewhere": isLinkElsewhere = try value.bool()
+        case "adopted": adopted = try value.nullable { (value) throws(JSONError) in try Self.adopted(&value) } ?? nil
+        case "link": link = try value.nullable { (value) throws(JSONError) in try Self.link(&value) }
+        case "label": label = try value.nullable { (value) throws(JSONError) in try value.string() }
+        default: try value.skip()
+        }
+    }
+
+    private static func filter(_ item: inout JSONReader) throws(JSONError) -> VSIFilter {
+        var (mac, vlan, pcp, group) = (String?.none, Int?.none, Int?.none, Int?.none)
+        try item.object { (key, value) throws(JSONError) in
+            switch key {
+            case "mac": mac = try value.nullable { (value) throws(JSONError) in try value.string() }
+            case "vlan": vlan = try value.optionalInteger()
+            case "pcp": pcp = try value.optionalInteger()
+            case "group": group = try value.optionalInteger()
+            default: try value.skip()
+            }
+        }
+        return VSIFilter(mac: mac, vlan: vlan, pcp: pcp, group: group)
+    }
+
+    private static func tlv(_ item: inout JSONReader) throws(JSONError) -> StoredVSI.Organizational {
+        var tlv = StoredVSI.Organizational()
+        try item.object { (key, value) throws(JSONError) in
+            switch key {
+            case "oui": tlv.oui = try value.integer()
+            case "octets": tlv.octets = try value.list { (item) throws(JSONError) in try item.integer() }
+            default: try value.skip()
+            }
+        }
+        return tlv
+    }
+
+    /// A link that was adopted; nil where its index is none.
+    private static func adopted(_ value: inout JSONReader) throws(JSONError) -> AdoptedLink? {
+        var (name, index) = (String?.none, 0)
+        try value.object { (key, value) throws(JSONError) in
+            switch key {
+            case "name": name = try value.string()
+            case "index": index = try value.integer()
+            default: try value.skip()
+            }
+        }
+        guard let name, let index = Int32(exactly: index) else { return nil }
+        return AdoptedLink(name: name, index: index)
+    }
+
+    private static func link(_ value: inout JSONReader) throws(JSONError) -> StoredVSI.Link {
+        var link = StoredVSI.Link()
+        try value.object { (key, value) throws(JSONError) in
+            switch key {
+            case "name": link.name = try value.nullable { (value) throws(JSONError) in try value.string() }
+            case "kind": link.kind = try value.nullable { (value) throws(JSONError) in try value.string() }
+            case "mode": link.mode = try value.optionalInteger()
+            case "mtu": link.mtu = try value.optionalInteger()
+            case "function": link.function = try value.optionalInteger()
+            case "priority": link.priority = try value.optionalInteger()
+            case "addresses": link.addresses = try value.list { (item) throws(JSONError) in try item.string() }
+            case "sources": link.sources = try value.list { (item) throws(JSONError) in try item.string() }
+            case "allmulticast": link.allmulticast = try value.optionalBool() ?? false
+            default: try value.skip()
+            }
+        }
+        return link
+    }
+}
+
+extension JSONReader {
+    fileprivate mutating func optionalInteger() throws(JSONError) -> Int? {
+        try nullable { (value) throws(JSONError) in try value.integer() }
+    }
+
+    fileprivate mutating func optionalBool() throws(JSONError) -> Bool? {
+        try nullable { (value) throws(JSONError) in try value.bool() }
     }
 }
 

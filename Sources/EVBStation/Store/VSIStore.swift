@@ -11,31 +11,38 @@ package import Logging
 
 /// The VSIs that managers want, kept for the next run of evbd on this boot.
 ///
-/// One small file for each VSI, written by rename before its manager is told that the request is taken, and removed before
-/// it is told that the VSI is given up: a run that ends at any instant loses nothing that it has promised. The directory
-/// is evbd's alone; what somebody else could have put there is not taken.
+/// ``VSIJournal`` writes them, before their manager is told that the request is taken, and what has become of them before it is told
+/// that the VSI is given up: a run that ends at any instant loses nothing that it has promised. The directory is evbd's alone; what
+/// another process could have put there is not taken.
 package final class VSIStore {
-    /// Octets of the longest file that is looked at: a filter and organizational TLVs as long as they can be.
-    private static let lengthMax = 65_536
-    /// The most files that are looked at.
-    private static let filesMax = 262_144
-    private static let suffix = ".vsi"
+    private struct Key: Hashable {
+        var port: String
+        var vsiID: VSIID
+    }
 
-    /// Owed files that are written or removed in one turn.
+    /// What has to be written and could not be.
+    private enum Debt {
+        case vsi(StoredVSI)
+        case removal
+    }
+
+    /// Debts that are paid in one turn.
     private static let paidPerTurn = 256
-    /// How long after it could not be written the store is tried again.
+    /// Delay before the store is tried again after a failure.
     private static let patience = Interval.seconds(1)
 
     private let directory: String
+    private let journal: VSIJournal
     private let logger: Logger
     private let timers: Timers?
     private var timer: Timers.Timer?
-    /// Whether there is a directory to write to.
+    /// Whether there is a directory to write to, and what was there is read.
     private var isUsable = false
     /// What has been read and whose port has not asked for it yet.
     private var read: [String: [StoredVSI]] = [:]
-    /// What the files should be that could not be made so, by their paths; nil for no file.
-    private var owed: [String: StoredVSI?] = [:]
+    private var owed: [Key: Debt] = [:]
+    /// Files of an earlier evbd whose VSIs are not in the journal yet.
+    private var oldFiles: [Key: String] = [:]
 
     /// What is wrong while the files are not as they should be.
     package var problem: PortProblem? {
@@ -50,16 +57,17 @@ package final class VSIStore {
     ///
     /// - Parameters:
     ///   - runtimeDirectory: The directory.
+    ///   - loop: What gives the journal its turns; without it a turn may take longer.
     ///   - timers: What makes the store try again; without them it does so only when there is something else to write.
     ///   - logger: Where it tells of what it cannot read or write.
-    package init(runtimeDirectory: String, timers: Timers? = nil, logger: Logger) {
+    package init(runtimeDirectory: String, loop: EventLoop? = nil, timers: Timers? = nil, logger: Logger) {
         directory = "\(runtimeDirectory)/vsis"
+        journal = VSIJournal(directory: directory, loop: loop)
         self.timers = timers
         self.logger = logger
         timer = timers?.timer { [weak self] in self?.pay() }
         do throws(SystemError) {
             try prepare()
-            readAll()
         } catch {
             logger.alert(.stateNotStored).error(
                 "VSIs cannot be stored, and requests for them are refused", metadata: ["error": "\(error)"])
@@ -77,9 +85,8 @@ package final class VSIStore {
     /// - Throws: when that cannot be; what was kept of it stays.
     package func keep(_ vsi: StoredVSI) throws(SystemError) {
         try prepare()
-        let path = path(vsi.port, vsi.request.vsiID)
-        try Files.writeAtomically(path, vsi.encoded, mode: 0o600)
-        owed[path] = nil
+        try journal.write(vsi)
+        settle(Key(port: vsi.port, vsiID: vsi.request.vsiID))
     }
 
     /// Keeps what has become of a VSI, as soon as that can be.
@@ -87,34 +94,42 @@ package final class VSIStore {
         do throws(SystemError) {
             try keep(vsi)
         } catch {
-            let path = path(vsi.port, vsi.request.vsiID)
-            // To remove a file takes no room. The next run then knows nothing of it, which is nearly what was wanted.
-            if vsi.isWithdrawn { _ = try? Files.unlink(path) }
-            owe(vsi, path, error)
+            // A mark takes no room. The next run then knows nothing of it, which is nearly what was wanted.
+            if vsi.isWithdrawn { _ = try? journal.mark(vsi.request.vsiID, port: vsi.port, .gone) }
+            owe(.vsi(vsi), Key(port: vsi.port, vsiID: vsi.request.vsiID), error)
         }
+    }
+
+    /// Keeps that a VSI is granted, or withdrawn, and is else as it was kept last.
+    ///
+    /// - Returns: false where nothing is kept of it, or not the last: then it has to be kept as a whole.
+    func mark(_ vsiID: VSIID, port: String, isGranted: Bool, isWithdrawn: Bool) -> Bool {
+        guard isUsable, owed.isEmpty || owed[Key(port: port, vsiID: vsiID)] == nil else { return false }
+        let mark = JournalLine.Mark(isGranted: isGranted, isWithdrawn: isWithdrawn)
+        return (try? journal.mark(vsiID, port: port, mark)) ?? false
     }
 
     /// Forgets a VSI.
     package func remove(_ vsiID: VSIID, port: String) {
-        let path = path(port, vsiID)
-        owed[path] = nil
+        let key = Key(port: port, vsiID: vsiID)
+        settle(key)
         guard isUsable else { return }
         do throws(SystemError) {
-            try Files.unlink(path)
+            try journal.mark(vsiID, port: port, .gone)
         } catch {
-            owe(nil, path, error)
+            owe(.removal, key, error)
         }
     }
 
     // MARK: What could not be written
 
-    private func owe(_ vsi: StoredVSI?, _ path: String, _ error: SystemError) {
+    private func owe(_ debt: Debt, _ key: Key, _ error: SystemError) {
         if owed.isEmpty {
             logger.alert(.stateNotStored).error(
                 "what has become of a VSI cannot be stored: a restart of evbd would go on with what was before; free some space, or make the directory writable",
-                metadata: ["file": "\(path)", "error": "\(error)"])
+                metadata: ["file": "\(journal.path)", "vsi": "\(key.vsiID)", "error": "\(error)"])
         }
-        owed.updateValue(vsi, forKey: path)
+        owed[key] = debt
         payLater()
     }
 
@@ -123,13 +138,17 @@ package final class VSIStore {
         timer?.set(timers.now + Self.patience)
     }
 
-    /// Writes and removes what could not be before.
+    /// Writes what could not be before.
     private func pay() {
         guard !owed.isEmpty else { return }
-        for (path, vsi) in owed.prefix(Self.paidPerTurn) {
+        for (key, debt) in owed.prefix(Self.paidPerTurn) {
             do throws(SystemError) {
-                if let vsi { try keep(vsi) } else { try Files.unlink(path) }
-                owed[path] = nil
+                switch debt {
+                case .vsi(let vsi): try keep(vsi)
+                case .removal:
+                    try journal.mark(key.vsiID, port: key.port, .gone)
+                    settle(key)
+                }
             } catch {
                 break
             }
@@ -137,8 +156,10 @@ package final class VSIStore {
         if owed.isEmpty { logger.notice("all VSIs are stored again") } else { payLater() }
     }
 
-    private func path(_ port: String, _ vsiID: VSIID) -> String {
-        "\(directory)/\(port),\(vsiID.description)\(Self.suffix)"
+    /// Nothing is owed of a VSI any more, and the file that an earlier evbd has written of it does not count.
+    private func settle(_ key: Key) {
+        owed[key] = nil
+        if !oldFiles.isEmpty, let path = oldFiles.removeValue(forKey: key) { _ = try? Files.unlink(path) }
     }
 
     /// The numbers of a port's ECPDUs.
@@ -148,7 +169,7 @@ package final class VSIStore {
 
     // MARK: Reading
 
-    /// Makes sure of a directory that nobody else can write to.
+    /// Makes sure of a directory that no other user can write to, and reads what is there.
     private func prepare() throws(SystemError) {
         guard !isUsable else { return }
         if let status = try? Files.status(directory), !status.isOurs(.directory) {
@@ -159,10 +180,55 @@ package final class VSIStore {
                 metadata: ["directory": "\(aside)"])
         }
         try Files.makeDirectory(directory, mode: 0o700)
+        let stored = try openJournal()
         isUsable = true
+        for vsi in stored { read[vsi.port, default: []].append(vsi) }
+        takeOver()
     }
 
-    private func readAll() {
+    private func openJournal() throws(SystemError) -> [StoredVSI] {
+        let content: VSIJournal.Content
+        do {
+            content = try journal.open()
+        } catch let refusal as VSIJournal.Refusal {
+            let aside = "\(journal.path).rejected"
+            logger.alert(.stateNotStored).error(
+                "the stored VSIs are not taken, and none of them is asked for; their file is set aside. Start the evbd that wrote it with the file at its old place, or associate the VSIs again",
+                metadata: ["file": "\(aside)", "cause": "\(refusal)"])
+            try systemCall("rename \(journal.path)") { rename(journal.path, aside) }
+            return try openJournal()
+        } catch {
+            throw error as? SystemError ?? SystemError(call: "open \(journal.path)", code: EIO)
+        }
+        if !content.damaged.isEmpty { setAside(content) }
+        return content.vsis
+    }
+
+    /// Puts lines that are not taken where they are not looked at again, for an administrator to look into.
+    private func setAside(_ content: VSIJournal.Content) {
+        let aside = "\(journal.path).rejected"
+        logger.alert(.stateNotStored).warning(
+            "stored VSIs are not taken; their lines are set aside",
+            metadata: [
+                "file": "\(aside)", "lines": "\(content.damaged.count)",
+                "cause": "\(content.cause.map { "\($0)" } ?? "")",
+            ])
+        let lines = content.damaged.flatMap { $0 + [UInt8(ascii: "\n")] }
+        try? Files.writeAtomically(aside, lines, mode: 0o600)
+    }
+}
+
+// MARK: - An earlier evbd's files
+
+extension VSIStore {
+    /// Octets of the longest file that is looked at: a filter and organizational TLVs as long as they can be.
+    private static let lengthMax = 65_536
+    /// The most files that are looked at.
+    private static let filesMax = 262_144
+    private static let suffix = ".vsi"
+
+    /// Takes what an earlier evbd has left, a file for each VSI. Where there are both, that evbd was the last to run.
+    private func takeOver() {
         let names: [String]
         do throws(SystemError) {
             names = try Files.list(directory, limit: Self.filesMax)
@@ -172,7 +238,7 @@ package final class VSIStore {
         }
         for name in names {
             if name.hasSuffix(Self.suffix) {
-                readOne(name)
+                takeOver(name)
             } else if name.hasSuffix(".tmp") {
                 // A run that was killed while it wrote.
                 _ = try? Files.unlink("\(directory)/\(name)")
@@ -180,7 +246,7 @@ package final class VSIStore {
         }
     }
 
-    private func readOne(_ name: String) {
+    private func takeOver(_ name: String) {
         let path = "\(directory)/\(name)"
         do throws(SystemError) {
             guard try Files.status(path).isOurs(.regular) else {
@@ -188,11 +254,14 @@ package final class VSIStore {
             }
             let octets = try Files.read(path, limit: Self.lengthMax)
             do throws(StoredVSI.Mistake) {
-                let vsi = try StoredVSI(decoding: octets)
+                let vsi = try StoredVSI(decoding: octets[...])
                 guard name == "\(vsi.port),\(vsi.request.vsiID.description)\(Self.suffix)" else {
                     return setAside(name, "its name is another VSI's")
                 }
+                oldFiles[Key(port: vsi.port, vsiID: vsi.request.vsiID)] = path
+                read[vsi.port, default: []].removeAll { $0.request.vsiID == vsi.request.vsiID }
                 read[vsi.port, default: []].append(vsi)
+                keepEventually(vsi)
             } catch {
                 setAside(name, "\(error)")
             }
@@ -201,7 +270,6 @@ package final class VSIStore {
         }
     }
 
-    /// Puts a file that is not taken where it is not looked at again, for somebody to look into.
     private func setAside(_ name: String, _ cause: String) {
         let (from, to) = ("\(directory)/\(name)", "\(directory)/\(name).rejected")
         logger.alert(.stateNotStored).warning(

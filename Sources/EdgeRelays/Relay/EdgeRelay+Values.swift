@@ -7,9 +7,14 @@ package import Netlink
 // The machine's values and the kernel's, of macvtaps and macvlans and of the links that other processes make.
 
 /// An adopted link, by which the next run of evbd finds it whatever its guest has made of its address.
-package struct AdoptedLink: Equatable, Codable {
+package struct AdoptedLink: Equatable {
     package var name: String
     package var index: Int32
+
+    package init(name: String, index: Int32) {
+        self.name = name
+        self.index = index
+    }
 }
 
 extension RelayMode {

@@ -48,7 +48,7 @@ package final class EdgeRelay {
     /// What link a VSI is to have.
     package enum Demand: Equatable {
         /// One that evbd makes.
-        case make(Specification)
+        indirect case make(Specification)
         /// One that somebody else makes, of that name, or with one of these addresses; there need not be one.
         case find(name: String?, addresses: [MACAddress])
         /// A virtual function of the port's card.

@@ -6,7 +6,13 @@ internal import TerminalText
 
 struct Hook: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "hook", abstract: "Serve a container runtime as a hook.", subcommands: [HookOCI.self])
+        commandName: "hook", abstract: "Serve a container runtime as a hook.",
+        discussion: """
+            A runtime calls the command and gives it what it is to know; by hand it is of use for a look at its words.
+
+            EXAMPLE
+              evbctl hook oci < state.json
+            """, subcommands: [HookOCI.self])
 }
 
 struct HookOCI: ParsableCommand {
@@ -25,8 +31,14 @@ struct HookOCI: ParsableCommand {
               evb/wait=SECONDS    how long the switch may take (default: 30)
             Where the switch refuses, the container does not start.
 
-            EXAMPLE
+            EXAMPLE of a hook's file, in /etc/containers/oci/hooks.d, and of a container that it serves
+              {"version": "1.0.0", "stages": ["createRuntime", "poststop"],
+               "hook": {"path": "/usr/bin/evbctl", "args": ["evbctl", "hook", "oci"]},
+               "when": {"annotations": {"^evb/type$": ".*"}}}
               podman run --network evb --annotation evb/type=100 IMAGE
+
+            The runtime then runs
+              evbctl hook oci
             """)
 
     /// Octets of a state, at most.

@@ -93,6 +93,16 @@ class Evbd:
         return self.ctl("status", "--json").returncode == OK
 
     @property
+    def journal(self):
+        """The file of the VSIs that are stored."""
+        return self.directory / "vsis" / "journal"
+
+    def stored(self):
+        """The VSIs that are stored, as the next run would find them."""
+        lines = self.journal.read_text().splitlines()[1:] if self.journal.exists() else []
+        return [json.loads(line[11:]) for line in lines if line[0] != "-"]
+
+    @property
     def pid(self):
         return self.process.pid
 

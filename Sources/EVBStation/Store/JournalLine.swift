@@ -1,0 +1,83 @@
+/// A line of the journal: what its VSI is to be, a checksum, and the VSI as JSON.
+///
+/// `w 0123abcd {"version":1,...}` and an end of line. The mark is no part of what the checksum is of: it is overwritten in place.
+enum JournalLine {
+    /// What the VSI of a line is to be. No two of the octets differ in one bit alone.
+    enum Mark: UInt8, CaseIterable {
+        case wanted = 0x77  // w
+        /// The bridge has granted it.
+        case granted = 0x47  // G
+        /// Its manager wants it no more; what is left of it is to go.
+        case withdrawn = 0x64  // d
+        case withdrawnAfterGrant = 0x72  // r
+        /// The line does not count any more.
+        case gone = 0x2D  // -
+
+        init(isGranted: Bool, isWithdrawn: Bool) {
+            switch (isGranted, isWithdrawn) {
+            case (false, false): self = .wanted
+            case (true, false): self = .granted
+            case (false, true): self = .withdrawn
+            case (true, true): self = .withdrawnAfterGrant
+            }
+        }
+
+        var isGranted: Bool { self == .granted || self == .withdrawnAfterGrant }
+        var isWithdrawn: Bool { self == .withdrawn || self == .withdrawnAfterGrant }
+    }
+
+    /// The first line of a file, without the version that follows.
+    static let heading = Array("evbd-vsis ".utf8)
+    static let version = 1
+    /// Octets before the JSON.
+    private static let prefixLength = 11
+    /// Octets of the longest line that is looked at: a filter and organizational TLVs as long as they can be.
+    static let lengthMax = 65_536
+    private static let newline = UInt8(ascii: "\n")
+
+    static var firstLine: [UInt8] { heading + Array("\(version)\n".utf8) }
+
+    /// The line of a VSI, with its end.
+    static func encode(_ vsi: StoredVSI) -> [UInt8] {
+        let json = vsi.encoded
+        var line: [UInt8] = []
+        line.reserveCapacity(prefixLength + json.count + 1)
+        line.append(Mark(isGranted: vsi.isGranted, isWithdrawn: vsi.isWithdrawn).rawValue)
+        line.append(UInt8(ascii: " "))
+        line.append(contentsOf: digits(of: checksum(json[...])))
+        line.append(UInt8(ascii: " "))
+        line.append(contentsOf: json)
+        line.append(newline)
+        return line
+    }
+
+    /// Reads a line without its end.
+    ///
+    /// - Returns: the VSI; nil where the line does not count any more.
+    static func decode(_ line: ArraySlice<UInt8>) throws(StoredVSI.Mistake) -> StoredVSI? {
+        guard line.count > prefixLength, line.count <= lengthMax, let mark = Mark(rawValue: line[line.startIndex])
+        else {
+            throw .notJSON
+        }
+        let (words, json) = (line.dropFirst().prefix(prefixLength - 1), line.dropFirst(prefixLength))
+        guard words.elementsEqual([UInt8(ascii: " ")] + digits(of: checksum(json)) + [UInt8(ascii: " ")]) else {
+            throw .notJSON
+        }
+        guard mark != .gone else { return nil }
+        var vsi = try StoredVSI(decoding: json)
+        (vsi.isGranted, vsi.isWithdrawn) = (mark.isGranted, mark.isWithdrawn)
+        return vsi
+    }
+
+    /// FNV-1a, which a change of any one octet changes.
+    private static func checksum(_ octets: ArraySlice<UInt8>) -> UInt32 {
+        octets.reduce(0x811C_9DC5) { ($0 ^ UInt32($1)) &* 0x0100_0193 }
+    }
+
+    private static func digits(of checksum: UInt32) -> [UInt8] {
+        (0..<8).map { place in
+            let digit = UInt8(truncatingIfNeeded: checksum >> UInt32(28 - 4 * place)) & 15
+            return digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") - 10 + digit
+        }
+    }
+}

@@ -1,0 +1,338 @@
+internal import EVBProtocol
+internal import EVBWire
+internal import EventLoop
+internal import Glibc
+internal import LinuxSystem
+
+/// The file of the VSIs: a line for each (``JournalLine``), added at the end before anything is promised of it.
+///
+/// What becomes of a VSI is a mark, one octet of its line that is overwritten. So a release needs no room, a grant writes nothing
+/// again, and no change can be half there. When lines that do not count any more are as long as the others, these are copied to a
+/// new file, some in each turn of the loop, which then takes the place of the old one. Until that moment the old one is complete.
+///
+/// Used on the thread of the loop. It throws, and logs nothing.
+final class VSIJournal {
+    /// What was read.
+    struct Content {
+        var vsis: [StoredVSI] = []
+        /// Lines that are not taken, whole or torn.
+        var damaged: [[UInt8]] = []
+        /// Why the first of them is not.
+        var cause: StoredVSI.Mistake?
+    }
+
+    /// Why a file is not read at all.
+    enum Refusal: Error, CustomStringConvertible {
+        case foreign
+        case version(Int)
+
+        var description: String {
+            switch self {
+            case .foreign: "it is not evbd's, or other users could have written it"
+            case .version(let version): "it has version \(version), and this evbd reads version \(JournalLine.version)"
+            }
+        }
+    }
+
+    /// A line in the file.
+    private struct Place {
+        var offset: UInt32
+        var length: UInt32
+        var mark: JournalLine.Mark
+    }
+
+    private struct Key {
+        var port: String
+        var vsiID: VSIID
+    }
+
+    /// Where the line of each VSI is.
+    private struct Index {
+        private var places: [String: [VSIID: Place]] = [:]
+        /// Octets of all lines.
+        private(set) var length = 0
+
+        subscript(_ key: Key) -> Place? {
+            get { places[key.port]?[key.vsiID] }
+            set {
+                if newValue == nil, places[key.port] == nil { return }
+                let former = places[key.port, default: [:]][key.vsiID]
+                places[key.port, default: [:]][key.vsiID] = newValue
+                length += Int(newValue?.length ?? 0) - Int(former?.length ?? 0)
+            }
+        }
+
+        var keys: [Key] { places.flatMap { port, vsis in vsis.keys.map { Key(port: port, vsiID: $0) } } }
+    }
+
+    /// A new file that is to take the place of the old one.
+    private struct Compaction {
+        let file: RecordFile
+        /// VSIs whose lines are still to be copied; some of them may be gone by now.
+        var waiting: [Key]
+        var copied = Index()
+    }
+
+    /// Octets by which the file may be longer than twice what counts.
+    static let slack = 65_536
+    /// Octets of the longest file that is read.
+    private static let lengthMax = 1 << 28
+    /// Lines that are copied before the time is looked at.
+    private static let copiedPerLook = 16
+
+    let path: String
+    private let directory: String
+    private let loop: EventLoop?
+    private var file: RecordFile?
+    private var index = Index()
+    private var compaction: Compaction?
+    /// Length of the file from which it is compacted, where it could not be before.
+    private var retryLength = 0
+    /// That the file is where it was is looked at once in a turn of the loop.
+    private var isVerified = false
+
+    /// A journal that is not open.
+    init(directory: String, loop: EventLoop?) {
+        self.directory = directory
+        path = "\(directory)/journal"
+        self.loop = loop
+    }
+
+    /// Octets of the file.
+    var length: Int { file?.length ?? 0 }
+
+    // MARK: Reading
+
+    /// Reads what an earlier run has left, or makes a file.
+    ///
+    /// - Throws: `SystemError`, or ``Refusal``.
+    func open() throws -> Content {
+        try Files.unlink(newPath)
+        var content = Content()
+        guard let octets = try readFile() else {
+            try make()
+            return content
+        }
+        let firstLine = JournalLine.firstLine
+        guard octets.starts(with: firstLine) else {
+            // evbd was killed when it had just made the file.
+            guard firstLine.starts(with: octets) else { throw Self.refusal(octets) }
+            try make()
+            return content
+        }
+        let file = try RecordFile(path)
+        var start = firstLine.count
+        var found: [(offset: Int, vsi: StoredVSI)] = []
+        while start < octets.count {
+            let end = octets[start...].firstIndex(of: UInt8(ascii: "\n"))
+            let line = octets[start..<(end ?? octets.count)]
+            do throws(StoredVSI.Mistake) {
+                guard end != nil else { throw .notJSON }
+                if let vsi = try JournalLine.decode(line) {
+                    found.append((start, vsi))
+                    take(vsi, at: start, length: line.count + 1, in: file)
+                }
+            } catch {
+                content.damaged.append(Array(line))
+                content.cause = content.cause ?? error
+            }
+            guard let end else { break }
+            start = end + 1
+        }
+        // What is behind the last whole line is no line.
+        if start < octets.count { try file.truncate(to: start) }
+        self.file = file
+        content.vsis = found.compactMap { offset, vsi in
+            index[Key(port: vsi.port, vsiID: vsi.request.vsiID)]?.offset == UInt32(offset) ? vsi : nil
+        }
+        // What is damaged is set aside once.
+        if !content.damaged.isEmpty { try compact() }
+        return content
+    }
+
+    /// The octets of the file; nil where there is none.
+    private func readFile() throws -> [UInt8]? {
+        do throws(SystemError) {
+            if try Files.status(path).isOurs(.regular) { return try Files.read(path, limit: Self.lengthMax) }
+        } catch {
+            guard error.code == ENOENT else { throw error }
+            return nil
+        }
+        throw Refusal.foreign
+    }
+
+    /// A line that was read: the last one of a VSI counts. There are two where evbd was killed when it had just written the later one.
+    private func take(_ vsi: StoredVSI, at offset: Int, length: Int, in file: RecordFile) {
+        let key = Key(port: vsi.port, vsiID: vsi.request.vsiID)
+        if let former = index[key] { try? file.overwrite(JournalLine.Mark.gone.rawValue, at: Int(former.offset)) }
+        index[key] = Place(
+            offset: UInt32(offset), length: UInt32(length),
+            mark: JournalLine.Mark(isGranted: vsi.isGranted, isWithdrawn: vsi.isWithdrawn))
+    }
+
+    private static func refusal(_ octets: [UInt8]) -> Refusal {
+        guard octets.starts(with: JournalLine.heading), let end = octets.firstIndex(of: UInt8(ascii: "\n")),
+            let version = Int(String(decoding: octets[JournalLine.heading.count..<end], as: UTF8.self))
+        else { return .foreign }
+        return .version(version)
+    }
+
+    private func make() throws(SystemError) {
+        let file = try RecordFile(making: path)
+        try file.append(JournalLine.firstLine)
+        self.file = file
+    }
+
+    // MARK: Writing
+
+    /// Writes what a VSI is, in place of what was written of it.
+    ///
+    /// - Throws: `SystemError`; what was written before stays.
+    func write(_ vsi: StoredVSI) throws(SystemError) {
+        let key = Key(port: vsi.port, vsiID: vsi.request.vsiID)
+        let line = JournalLine.encode(vsi)
+        let file = try verified()
+        guard let length = UInt32(exactly: line.count), let offset = UInt32(exactly: file.length),
+            line.count <= JournalLine.lengthMax
+        else { throw SystemError(call: "write \(path)", code: EFBIG) }
+        try file.append(line)
+        if let former = index[key] {
+            do throws(SystemError) {
+                try file.overwrite(JournalLine.Mark.gone.rawValue, at: Int(former.offset))
+            } catch {
+                // With both lines there, the former would come back when the later one is released.
+                try? file.truncate(to: Int(offset))
+                throw error
+            }
+        }
+        index[key] = Place(
+            offset: offset, length: length,
+            mark: JournalLine.Mark(isGranted: vsi.isGranted, isWithdrawn: vsi.isWithdrawn))
+        markCopy(key, .gone)
+        compaction?.waiting.append(key)
+        compactIfLong()
+    }
+
+    /// Writes what has become of a VSI.
+    ///
+    /// - Returns: false where nothing is written of the VSI.
+    /// - Throws: `SystemError`; what was written before stays.
+    @discardableResult
+    func mark(_ vsiID: VSIID, port: String, _ mark: JournalLine.Mark) throws(SystemError) -> Bool {
+        let key = Key(port: port, vsiID: vsiID)
+        guard let place = index[key] else { return false }
+        guard place.mark != mark else { return true }
+        try verified().overwrite(mark.rawValue, at: Int(place.offset))
+        if mark == .gone { index[key] = nil } else { index[key]?.mark = mark }
+        markCopy(key, mark)
+        compactIfLong()
+        return true
+    }
+
+    /// The file, which is where the next run looks for it.
+    private func verified() throws(SystemError) -> RecordFile {
+        guard let file else {
+            try make()
+            return try verified()
+        }
+        guard !isVerified else { return file }
+        var isThere = false
+        do throws(SystemError) {
+            isThere = try file.isAt(path)
+        } catch {
+            guard error.code == ENOENT else { throw error }
+        }
+        // Another process has removed it. What is in it can still be read.
+        if !isThere { try rescue() }
+        if let loop {
+            isVerified = true
+            loop.later { [weak self] in self?.isVerified = false }
+        }
+        return self.file ?? file
+    }
+
+    private func rescue() throws(SystemError) {
+        try Files.makeDirectory(directory, mode: 0o700)
+        try compact()
+    }
+
+    // MARK: Compaction
+
+    private var newPath: String { "\(path).new" }
+
+    private func compactIfLong() {
+        guard compaction == nil, length > max(2 * index.length + Self.slack, retryLength) else { return }
+        do throws(SystemError) {
+            guard loop != nil else { return try compact() }
+            try beginCompaction()
+            goOn()
+        } catch {
+            abandon()
+        }
+    }
+
+    private func compact() throws(SystemError) {
+        try beginCompaction()
+        while compaction != nil { try copySome() }
+    }
+
+    private func goOn() {
+        loop?.laterSlice { [weak self] in
+            guard let self, let loop else { return }
+            let end = loop.now() &+ EventLoop.sliceTime
+            do throws(SystemError) {
+                repeat { try copySome() } while compaction != nil && loop.now() < end
+                if compaction != nil { goOn() }
+            } catch {
+                abandon()
+            }
+        }
+    }
+
+    private func beginCompaction() throws(SystemError) {
+        let new = try RecordFile(making: newPath)
+        try new.append(JournalLine.firstLine)
+        compaction = Compaction(file: new, waiting: index.keys)
+    }
+
+    private func copySome() throws(SystemError) {
+        guard var compaction, let file else { return }
+        self.compaction = nil
+        var lines: [UInt8] = []
+        for _ in 0..<Self.copiedPerLook {
+            guard let key = compaction.waiting.popLast() else { break }
+            guard var place = index[key], compaction.copied[key] == nil else { continue }
+            lines += try file.read(Int(place.length), at: Int(place.offset))
+            place.offset = UInt32(compaction.file.length + lines.count) - place.length
+            compaction.copied[key] = place
+        }
+        try compaction.file.append(lines)
+        guard compaction.waiting.isEmpty else {
+            self.compaction = compaction
+            return
+        }
+        let (from, to) = (newPath, path)
+        try systemCall("rename \(from)") { rename(from, to) }
+        self.file = compaction.file
+        index = compaction.copied
+        retryLength = 0
+    }
+
+    /// The copy of a line follows its mark.
+    private func markCopy(_ key: Key, _ mark: JournalLine.Mark) {
+        guard let place = compaction?.copied[key] else { return }
+        do throws(SystemError) {
+            try compaction?.file.overwrite(mark.rawValue, at: Int(place.offset))
+            if mark == .gone { compaction?.copied[key] = nil } else { compaction?.copied[key]?.mark = mark }
+        } catch {
+            abandon()
+        }
+    }
+
+    /// Leaves the old file as it is, which lacks nothing, and does not try again at once.
+    private func abandon() {
+        compaction = nil
+        _ = try? Files.unlink(newPath)
+        retryLength = length + Self.slack
+    }
+}

@@ -1,0 +1,58 @@
+"""What the work of evbd costs where no clock can move it: system calls and octets written."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+
+import pytest
+
+from lab import eventually
+from lab.pair import Pair, requests
+
+COUNT = 40
+
+
+class Calls:
+    """The system calls of a process about files in its directory of VSIs."""
+
+    NAMES = "open,openat,creat,rename,renameat2,unlink,unlinkat,fchmod,ftruncate,write,pwrite64,fsync,fdatasync,lstat,newfstatat"
+
+    def __init__(self, evbd):
+        if not shutil.which("strace"):
+            pytest.skip("strace is not installed (apt install strace)")
+        self._log = evbd.lab.directory / "calls"
+        self._tracer = subprocess.Popen(["strace", "-f", "-y", "-s", "0", "-e", f"trace={self.NAMES}", "-o", self._log, "-p", str(evbd.pid)],
+                                        stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        tracer = lambda thread: f"TracerPid:\t{self._tracer.pid}\n" in open(f"/proc/{evbd.pid}/task/{thread}/status").read()
+        eventually(lambda: all(map(tracer, os.listdir(f"/proc/{evbd.pid}/task"))), 10, "all threads are traced")
+
+    def end(self):
+        """The names of the calls, in their order."""
+        self._tracer.send_signal(signal.SIGINT)
+        self._tracer.wait(10)
+        return [re.search(r"(\w+)\(", line).group(1) for line in self._log.read_text().splitlines() if "/vsis" in line and "(" in line]
+
+
+def test_SPD_108_the_store_costs_an_association_two_writes(cable):
+    """SPD-108 An association is one line written and one octet, its release one octet or two; nothing is opened, renamed or removed, and the file's place is looked at once in a turn."""
+    pair = Pair(cable)
+    control = pair.control()
+    first, *wanted = requests(COUNT + 1, wait=10_000)
+    control.call("Associate", **first)
+    before = pair.evbd.journal.stat().st_size
+    calls = Calls(pair.evbd)
+    for request in wanted:
+        control.call("Associate", **request)
+    made = calls.end()
+    written = pair.evbd.journal.stat().st_size - before
+    assert made.count("pwrite64") == 2 * COUNT, made
+    assert len(made) <= 4 * COUNT and set(made) <= {"pwrite64", "lstat", "newfstatat"}, made
+    assert written < 700 * COUNT
+    calls = Calls(pair.evbd)
+    for request in wanted:
+        control.call("Deassociate", vsiID=request["vsiID"], wait=10_000)
+    made = calls.end()
+    assert made.count("pwrite64") <= 2 * COUNT and set(made) <= {"pwrite64", "lstat", "newfstatat"}, made
+    assert pair.evbd.journal.stat().st_size == before + written and len(pair.evbd.stored()) == 1
