@@ -65,15 +65,16 @@ release_build() {
   if [[ -z $release ]]; then
     install_missing "${BUILD_PACKAGES[@]}"
     require_swift
-    say "Building a release of evbd, evbctl, evbd-snmp and evbd-types (a few minutes the first time)"
+    say "Building a release of evbd, evbctl, evbd-snmp, evbd-types and evb-cni (a few minutes the first time)"
     swift build --configuration release --static-swift-stdlib --product evbd </dev/null
     swift build --configuration release --static-swift-stdlib --product evbctl </dev/null
     swift build --configuration release --static-swift-stdlib --product evbd-snmp </dev/null
     swift build --configuration release --static-swift-stdlib --product evbd-types </dev/null
+    swift build --configuration release --static-swift-stdlib --product evb-cni </dev/null
     release=$(swift build --configuration release --static-swift-stdlib --show-bin-path)
   fi
-  [[ -x $release/evbd && -x $release/evbctl && -x $release/evbd-snmp && -x $release/evbd-types ]] \
-    || die "there is no evbd, evbctl, evbd-snmp and evbd-types in $release"
+  [[ -x $release/evbd && -x $release/evbctl && -x $release/evbd-snmp && -x $release/evbd-types && -x $release/evb-cni ]] \
+    || die "there is no evbd, evbctl, evbd-snmp, evbd-types and evb-cni in $release"
 }
 
 # The time of the commit, which the package has too, so that the same tree gives the same package.

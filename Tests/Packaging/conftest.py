@@ -20,7 +20,7 @@ from lab.fixtures import pytest_runtest_makereport, pytest_sessionstart  # noqa:
 
 @pytest.fixture(scope="session")
 def package(tmp_path_factory):
-    """path: the .deb. root: its files, unpacked. snmp, types: those of evbd-snmp's and evbd-types'. said: what Packaging/deb printed."""
+    """path: the .deb. root: its files, unpacked. snmp, types, cni: those of evbd-snmp's, evbd-types' and evbd-cni's. said: what Packaging/deb printed."""
     folder = tmp_path_factory.mktemp("package")
     said = ""
     if "EVBD_PACKAGE" in os.environ:
@@ -34,9 +34,9 @@ def package(tmp_path_factory):
         path, = folder.glob("evbd_*.deb")
     root = folder / "root"
     subprocess.run(["dpkg-deb", "-x", path, root], check=True)
-    # Those of the subagent and of the servers of types are other packages.
-    snmp, types = folder / "snmp", folder / "types"
-    for name, where in (("evbd-snmp", snmp), ("evbd-types", types)):
+    # Those of the subagent, of the servers of types and of containers are other packages.
+    snmp, types, cni = folder / "snmp", folder / "types", folder / "cni"
+    for name, where in (("evbd-snmp", snmp), ("evbd-types", types), ("evbd-cni", cni)):
         for other in path.parent.glob(path.name.replace("evbd_", f"{name}_")):
             subprocess.run(["dpkg-deb", "-x", other, where], check=True)
-    return SimpleNamespace(path=path, root=root, snmp=snmp, types=types, said=said)
+    return SimpleNamespace(path=path, root=root, snmp=snmp, types=types, cni=cni, said=said)

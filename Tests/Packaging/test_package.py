@@ -188,6 +188,24 @@ def test_OVL_522_evbd_types_is_a_package_of_its_own(package):
             assert ("-" if option["kind"] == "short" else "--") + option["name"] in text, option
 
 
+def test_CNI_118_evbd_cni_is_a_package_of_its_own(package):
+    """evbd's has nothing of it; its own has the plugin where Debian's are, the hook where podman looks, and an example that the plugin takes."""
+    here, there = ({str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()} for root in (package.root, package.cni))
+    assert not [name for name in here if "/cni/" in name or "/oci/" in name]
+    for name in ("usr/lib/cni/evb", "usr/share/containers/oci/hooks.d/evb.json", "usr/share/doc/evbd-cni/containers.md",
+                 "usr/share/doc/evbd-cni/examples/evb.conflist"):
+        assert name in there or f"{name}.gz" in there, f"{name} is missing of {sorted(there)}"
+    dynamic = say("readelf", "--wide", "--dynamic", package.cni / "usr/lib/cni/evb").stdout
+    assert re.search(r"\(FLAGS_1\) .*NOW.*PIE", dynamic) and "swift" not in dynamic, dynamic
+    hook = json.loads((package.cni / "usr/share/containers/oci/hooks.d/evb.json").read_text())
+    assert (package.root / hook["hook"]["path"].lstrip("/")).exists()
+    example = json.loads((package.cni / "usr/share/doc/evbd-cni/examples/evb.conflist").read_text())
+    configuration = {**example["plugins"][0], "cniVersion": example["cniVersion"], "name": example["name"], "socket": "/nowhere"}
+    said = subprocess.run([package.cni / "usr/lib/cni/evb"], env={"CNI_COMMAND": "VERSION"}, input=json.dumps(configuration), text=True,
+                          capture_output=True, timeout=30)
+    assert said.returncode == 0 and "1.1.0" in json.loads(said.stdout)["supportedVersions"], said
+
+
 def test_OPS_111_unit_and_page_name_the_same_paths():
     """The paths in the first lines of what Packaging/systemd has are those to which Documentation/operation.md installs them."""
     readme = (REPOSITORY / "Documentation/operation.md").read_text()
