@@ -124,7 +124,7 @@ def test_the_bridge_shows_and_tells(cable):
     assert shown == bridge.vsi(vsi) == {
         "vsiID": vsi, "vsiIDFormat": "uuid", "port": "port0", "managerID": "7", "typeID": 0x123457, "typeVersion": 3,
         "state": "associated", "reason": "success", "link": None, "warnings": [], "label": None, "requestedLink": None,
-        "retryInMilliseconds": None,
+        "retryInMilliseconds": None, "networks": [],
         "filters": [{"mac": GUEST, "vlan": 0, "pcp": None, "group": None}]}
     assert bridge.ctl_json("vsi", "list", "--state", "preassociated") == []
     counters = bridge.ctl_json("stats", "port0")[0]["counters"]
