@@ -237,7 +237,7 @@ def test_OVL_133_libvirt_starts_a_machine(host, monkeypatch):
     programs.mkdir()
     wrapper = programs / "ovs-vsctl"
     settings = " ".join(f"{key}={value}" for key, value in host.ovs.environment.items())
-    wrapper.write_text(f'#!/bin/sh\nexec env {settings} {host.ovs.root}/usr/bin/ovs-vsctl --db=unix:{host.ovs.socket} "$@"\n')
+    wrapper.write_text(f'#!/bin/sh\nexec env {settings} {" ".join(host.ovs.program("usr/bin/ovs-vsctl"))} --db=unix:{host.ovs.socket} "$@"\n')
     wrapper.chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
     machines = libvirt.Host(host.cable.lab, host.host)

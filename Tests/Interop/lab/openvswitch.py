@@ -4,6 +4,7 @@ import fcntl
 import os
 import struct
 import subprocess
+from pathlib import Path
 
 from .packages import unpacked
 from .system import eventually, run
@@ -12,9 +13,14 @@ from .tap import IFF_NO_PI, IFF_TAP, TUNSETIFF
 PACKAGES = ["openvswitch-switch", "openvswitch-common", "libxdp1", "libbpf1", "libunbound8"]
 
 
+# The root of another Debian, whose Open vSwitch is run in place of this one's: `lab/suite sid openvswitch-switch` prints one.
+OTHER_ROOT = os.environ.get("EVBD_OVS_ROOT")
+LIBRARIES = "usr/lib/x86_64-linux-gnu"
+
+
 def root():
     """Where it is unpacked."""
-    return unpacked("openvswitch", PACKAGES)
+    return Path(OTHER_ROOT) if OTHER_ROOT else unpacked("openvswitch", PACKAGES)
 
 
 class OpenVSwitch:
@@ -28,7 +34,7 @@ class OpenVSwitch:
         self.directory.mkdir()
         self.socket = self.directory / "db.sock"
         self.environment = {
-            "LD_LIBRARY_PATH": str(self.root / "usr/lib/x86_64-linux-gnu"), "OVS_RUNDIR": str(self.directory), "OVS_LOGDIR": str(self.directory),
+            **({} if OTHER_ROOT else {"LD_LIBRARY_PATH": str(self.root / LIBRARIES)}), "OVS_RUNDIR": str(self.directory), "OVS_LOGDIR": str(self.directory),
             "OVS_DBDIR": str(self.directory), "OVS_SYSCONFDIR": str(self.directory), "OVS_PKGDATADIR": str(self.root / "usr/share/openvswitch"),
         }
         self._tool("usr/bin/ovsdb-tool", "create", self.directory / "conf.db", self.root / "usr/share/openvswitch/vswitch.ovsschema")
@@ -40,21 +46,30 @@ class OpenVSwitch:
         for port in ports:
             self.ctl("add-port", bridge, port)
 
+    def program(self, path):
+        """The words that run a program of Open vSwitch."""
+        # Another Debian's programs want its own libraries, which those of this one that run them do not.
+        loader = [self.root / LIBRARIES / "ld-linux-x86-64.so.2", "--library-path", self.root / LIBRARIES] if OTHER_ROOT else []
+        return [*map(str, loader), str(self.root / path)]
+
+    def _command(self, path, *words):
+        return self.namespace.command(*self.program(path), *words)
+
     def _tool(self, program, *words):
-        return run("env", *(f"{key}={value}" for key, value in self.environment.items()), *self.namespace.command(self.root / program, *words))
+        return run("env", *(f"{key}={value}" for key, value in self.environment.items()), *self._command(program, *words))
 
     def start_server(self):
-        self.server = self.lab.start("ovsdb-server", self.namespace.command(
-            self.root / "usr/sbin/ovsdb-server", self.directory / "conf.db", f"--remote=punix:{self.socket}"), self.environment)
+        self.server = self.lab.start("ovsdb-server", self._command(
+            "usr/sbin/ovsdb-server", self.directory / "conf.db", f"--remote=punix:{self.socket}"), self.environment)
         eventually(self._serves, 10, f"ovsdb-server serves\n{self.server.tail()}")
 
     def _serves(self):
-        words = self.namespace.command(self.root / "usr/bin/ovsdb-client", "list-dbs", f"unix:{self.socket}")
+        words = self._command("usr/bin/ovsdb-client", "list-dbs", f"unix:{self.socket}")
         return subprocess.run(words, env={**os.environ, **self.environment}, capture_output=True).returncode == 0
 
     def start_daemon(self):
-        self.daemon = self.lab.start("ovs-vswitchd", self.namespace.command(
-            self.root / "usr/lib/openvswitch-switch/ovs-vswitchd", f"unix:{self.socket}", *(["--disable-system"] if self.datapath == "netdev" else [])), self.environment)
+        self.daemon = self.lab.start("ovs-vswitchd", self._command(
+            "usr/lib/openvswitch-switch/ovs-vswitchd", f"unix:{self.socket}", *(["--disable-system"] if self.datapath == "netdev" else [])), self.environment)
 
     def stop_server(self):
         self.server.stop()
