@@ -70,7 +70,7 @@ def accepted(check):
 
 def heads(text):
     """The keys at the heads of the entries of a page."""
-    return set(re.findall(r"^ {7}([a-z][a-z.\[\]-]*)(?:: .*)?$", text[text.index("\nKEYS\n"):], re.M))
+    return set(re.findall(r"^ {7}([a-z][a-z0-9.\[\]-]*)(?:: .*)?$", text[text.index("\nKEYS\n"):], re.M))
 
 
 def test_OPS_103_each_key_that_evbd_accepts_is_in_the_manual(package, tmp_path):
