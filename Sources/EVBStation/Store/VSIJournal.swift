@@ -41,7 +41,7 @@ final class VSIJournal {
         var mark: JournalLine.Mark
     }
 
-    private struct Key {
+    private struct Key: Hashable {
         var port: String
         var vsiID: VSIID
     }
@@ -148,6 +148,19 @@ final class VSIJournal {
         // What is damaged is set aside once.
         if !content.damaged.isEmpty { try compact() }
         return content
+    }
+
+    /// Reads what an earlier run has left and changes nothing, as where nothing can be changed. What is damaged is left out.
+    ///
+    /// - Throws: `SystemError`, or ``Refusal``.
+    func look() throws -> [StoredVSI] {
+        guard let octets = try readFile(), octets.starts(with: JournalLine.firstLine) else { return [] }
+        var found: [Key: StoredVSI] = [:]
+        for line in octets[JournalLine.firstLine.count...].split(separator: UInt8(ascii: "\n")) {
+            guard let vsi = try? JournalLine.decode(line) else { continue }
+            found[Key(port: vsi.port, vsiID: vsi.request.vsiID)] = vsi
+        }
+        return Array(found.values)
     }
 
     /// The octets of the file; nil where there is none.

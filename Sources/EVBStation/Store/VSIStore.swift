@@ -38,6 +38,8 @@ package final class VSIStore {
     private var timer: Timers.Timer?
     /// Whether there is a directory to write to, and what was there is read.
     private var isUsable = false
+    /// It was read what an earlier run has left.
+    private var isRead = false
     /// What has been read and whose port has not asked for it yet.
     private var read: [String: [StoredVSI]] = [:]
     private var owed: [Key: Debt] = [:]
@@ -71,7 +73,16 @@ package final class VSIStore {
         } catch {
             logger.alert(.stateNotStored).error(
                 "VSIs cannot be stored, and requests for them are refused", metadata: ["error": "\(error)"])
+            look()
         }
+    }
+
+    /// Reads what an earlier run has left where nothing can be written: its VSIs are wanted still.
+    private func look() {
+        guard (try? Files.status(directory).isOurs(.directory)) == true, let stored = try? journal.look()
+        else { return }
+        for vsi in stored { read[vsi.port, default: []].append(vsi) }
+        isRead = true
     }
 
     /// What an earlier run has left for a port; given once.
@@ -113,11 +124,12 @@ package final class VSIStore {
     package func remove(_ vsiID: VSIID, port: String) {
         let key = Key(port: port, vsiID: vsiID)
         settle(key)
-        guard isUsable else { return }
         do throws(SystemError) {
+            try prepare()
             try journal.mark(vsiID, port: port, .gone)
         } catch {
-            owe(.removal, key, error)
+            // What was never read, nobody has stored.
+            if isRead { owe(.removal, key, error) }
         }
     }
 
@@ -146,6 +158,7 @@ package final class VSIStore {
                 switch debt {
                 case .vsi(let vsi): try keep(vsi)
                 case .removal:
+                    try prepare()
                     try journal.mark(key.vsiID, port: key.port, .gone)
                     settle(key)
                 }
@@ -182,7 +195,8 @@ package final class VSIStore {
         try Files.makeDirectory(directory, mode: 0o700)
         let stored = try openJournal()
         isUsable = true
-        for vsi in stored { read[vsi.port, default: []].append(vsi) }
+        if !isRead { for vsi in stored { read[vsi.port, default: []].append(vsi) } }
+        isRead = true
         takeOver()
     }
 
