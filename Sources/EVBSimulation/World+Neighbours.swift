@@ -60,9 +60,11 @@ extension World {
         let isLegible = swarm.corrupt == 0 && swarm.loss <= 100 && !swarm.faults.contains(.delay)
         let isThere = pair.isBridgeRunning && pair.isLinkUp && !pair.isCut
         let isSound = isThere && now.since(pair.bridgeSoundSince) > .seconds(150)
-        // It is no breach to leave a false one for it.
+        // It is no breach to leave a false one, for the true one or for another false one.
+        let wasFollowed = pair.followed == pair.bridgeSettings.address
         let isFollowed = pair.station.snapshot.peer?.address == pair.bridgeSettings.address
-        guard isLegible, isSound, !isFollowed, swarm.faults.isDisjoint(with: [.changeAddress, .dialect]) else { return }
+        guard isLegible, isSound, wasFollowed, !isFollowed, swarm.faults.isDisjoint(with: [.changeAddress, .dialect])
+        else { return }
         throw Ledger.Breach(
             rule: "a bridge that answers is not taken for gone because another is heard",
             detail: "sound since \(Trace.text(pair.bridgeSoundSince))")

@@ -31,6 +31,8 @@ struct World {
 
         /// Since when the bridge has been there without a break.
         var bridgeSoundSince = Instant(nanoseconds: 0)
+        /// The address of the bridge that the station has followed last.
+        var followed: MACAddress?
         var isLinkUp = true
         var isCut = false
         /// Counts how often the link went down.
@@ -262,6 +264,7 @@ struct World {
             try checkStandstill("\(event)")
             try pairs[index].ledger.stationSays(event, at: now)
             remember(event, index)
+        case .peer(.found(let peer)): pairs[index].followed = peer.address
         case .peer(.lost(let loss)):
             pairs[index].stationMonitor.reset()
             if loss == .replaced { try checkReplaced(index) }
