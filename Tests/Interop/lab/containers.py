@@ -59,7 +59,9 @@ class Podman:
         self.namespace, self.root = namespace, Path(lab.directory) / "podman"
         # crun looks at the control groups, and takes those of version 2 alone; they are not used here.
         self.keeper = lab.start("podman-keeper", [
-            "unshare", "--mount", "sh", "-c", "mount -t cgroup2 none /sys/fs/cgroup && echo kept && exec sleep 1000"])
+            # Names of podman's namespaces outlive a podman that is killed; here they go with the lab.
+            "unshare", "--mount", "sh", "-c",
+            "mount -t cgroup2 none /sys/fs/cgroup && mount -t tmpfs none /run/netns && echo kept && exec sleep 1000"])
         eventually(lambda: "kept" in self.keeper.output(), 10, f"the namespace is there\n{self.keeper.tail()}")
         self.image, self.hooks, self.networks = self.root / "image", self.root / "hooks", self.root / "net"
         for folder in (self.image / "bin", self.hooks, self.networks):
