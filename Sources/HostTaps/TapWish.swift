@@ -66,7 +66,7 @@ enum TapAddress {
 extension VSIID {
     /// An identifier that is always the same for the same texts: a UUID of version 8.
     ///
-    /// It is FNV-1a of the texts, by two bases. It tells apart what one network has of hosts and taps, and protects against nobody.
+    /// It is FNV-1a of the texts, by two bases. It tells apart what one network has of hosts and taps, and is no protection.
     package init(derivedFrom texts: [String]) {
         func hash(_ basis: UInt64) -> UInt64 {
             var hash = basis

@@ -37,7 +37,7 @@ package struct OVSDBSession: Sendable {
     package private(set) var lastTransaction: String?
     /// Whether all rows are known by this connection.
     package private(set) var isReady = false
-    /// What is to be sent; whoever sends it empties it.
+    /// What is to be sent; the sender empties it.
     package var outgoing: [UInt8] = []
     private var stream = JSONStream(limit: Self.messageMax)
     private var lastID = 0

@@ -168,7 +168,7 @@ def test_OVL_131_nothing_passes_before_the_grant(host, tell):
         eventually(lambda: any(vsi.replace("-", "") == request.vsiid.hex() for request in bridge.commands()), 8, "it is asked for")
         eventually(lambda: not host.is_up(name), 5, f"{name} is down\n{evbd.process.tail()}")
         counts.append((len(sent), len(wire.received(from_machine(mac)))))
-        # How fast that was is the host's business. From when it is closed nothing passes, whoever sets the tap up.
+        # How fast that was is the host's business. From when it is closed nothing passes, whichever process sets the tap up.
         eventually(lambda: mac in run(*host.host.command("nft", "list", "table", "netdev", "evbd-guests")).stdout, 5, "its address is closed")
         wire.clear()
         before = len(sent)

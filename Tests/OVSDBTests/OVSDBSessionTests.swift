@@ -185,8 +185,8 @@ extension OVSDBSession {
         #expect(session.table.ports["vnet0"]?.interfaceID == nil)
     }
 
-    @Test("OVL-108 after a lost connection rows are told anew, or what has changed since; both give the right names")
-    func anew() throws {
+    @Test("OVL-108 after a lost connection rows are told again, or what has changed since; both give the right names")
+    func reconnected() throws {
         let old = try Self.ready()
         var whole = OVSDBSession(table: old.table, lastTransaction: Self.bridgeID)
         #expect(String(decoding: whole.outgoing, as: UTF8.self).contains(Self.bridgeID))

@@ -15,7 +15,7 @@ extension VDPStation.VSI {
     var state: VSIState { Self.state(of: machine, interest, isOpen: openRequest != nil) }
 
     static func state(of machine: VDPStationMachine, _ interest: VDPStation.Interest, isOpen: Bool) -> VSIState {
-        // What is being released does not count as bound any more, whoever wanted that.
+        // What is being released does not count as bound any more, for whichever reason.
         if machine.state == .processing(.deAssociate) || interest == .withdrawn && machine.state != .initial {
             return .pending
         }

@@ -66,7 +66,7 @@ struct VDPStation {
         /// Filter entries that it asks for or holds, whichever are more.
         var filterEntries: Int { max(request.filter.entries.count, bound?.filter.entries.count ?? 0) }
 
-        /// Shared by all copies of the VSI, and never changed: what is granted anew is another one.
+        /// Shared by all copies of the VSI, and never changed: what is granted later is another one.
         final class Bound {
             let request: VSIRequest
             let filter: FilterInfo

@@ -128,7 +128,7 @@ package final class VSIStore {
             try prepare()
             try journal.mark(vsiID, port: port, .gone)
         } catch {
-            // What was never read, nobody has stored.
+            // What was never read is not stored.
             if isRead { owe(.removal, key, error) }
         }
     }
