@@ -11,6 +11,8 @@ package final class EVBDService: VSIService {
 
     private let socket: String
     private var client: ControlClient?
+    /// False when an evbd that is gone has been waited for in vain: what is asked next does not wait again.
+    private var isPatient = true
 
     package init(socket: String) { self.socket = socket }
 
@@ -76,7 +78,10 @@ package final class EVBDService: VSIService {
                 client = nil
                 switch error {
                 case .closed, .noDaemon(_, .absent), .noDaemon(_, .abandoned), .noDaemon(_, .overrun):
-                    guard ContinuousClock.now < end else { throw error }
+                    guard isPatient, ContinuousClock.now < end else {
+                        isPatient = false
+                        throw error
+                    }
                     usleep(100_000)
                 default: throw error
                 }
