@@ -39,6 +39,10 @@ class Host:
     def is_up(self, name):
         return self.host.is_up(name)
 
+    def rules(self):
+        """The guest filter, as the kernel has it."""
+        return run(*self.host.command("nft", "list", "table", "netdev", "evbd-guests")).stdout
+
 
 @pytest.fixture
 def host(cable):
@@ -308,7 +312,7 @@ def test_OVL_150_what_is_wrong_with_a_bridge_or_a_tag_is_said(host):
         for kind in (b"\x89\x40", b"\x88\xb5"):
             tap.send(bridges + kind + bytes(46))
         return [seen for seen in wire.received(from_machine(GUEST)) if seen.destination == bridges[:6]]
-    eventually(heard, 8, "what is flooded is heard at the switch")
+    eventually(heard, 8, lambda: f"what is flooded is heard at the switch\n{host.ovs.flows()}\n{host.rules()}")
     assert not wire.received(lambda seen: seen.source == bridges[6:] and seen.octets[12:14] == b"\x89\x40"), "no ECP of the machine's"
     host.ovs.ctl("remove", "bridge", "br0", "other_config", "forward-bpdu")
     is_over(evbd, "forwards-bpdu")

@@ -79,6 +79,15 @@ class OpenVSwitch:
         """ovs-vsctl; what it prints."""
         return self._tool("usr/bin/ovs-vsctl", f"--db=unix:{self.socket}", "--timeout=20", *words).stdout.strip()
 
+    def flows(self):
+        """What the datapath does now, where it has learned which address, and its ports."""
+        said = [["dpctl/dump-flows", "-m"], ["fdb/show", self.bridge], ["dpif/show"]]
+        return "\n".join(self._tool("usr/bin/ovs-appctl", "-t", self.daemon_control(), *words).stdout for words in said)
+
+    def daemon_control(self):
+        """vswitchd's control socket."""
+        return next(self.directory.glob("ovs-vswitchd.*.ctl"))
+
     def interface(self, name, column):
         return self.ctl("get", "interface", name, column)
 

@@ -22,14 +22,15 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def eventually(check, seconds, what, every=0.05):
-    """Calls check until it gives something true, and returns that; an AssertionError names what never came."""
+    """Calls check until it gives something true, and returns that; an AssertionError names what never came. What that was may be a function,
+    for what is to be looked at only then."""
     deadline = time.monotonic() + seconds
     while True:
         last = check()
         if last:
             return last
         if time.monotonic() >= deadline:
-            raise AssertionError(f"not within {seconds} s: {what} (last look: {last!r})")
+            raise AssertionError(f"not within {seconds} s: {what() if callable(what) else what} (last look: {last!r})")
         time.sleep(every)
 
 
