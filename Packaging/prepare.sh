@@ -1,4 +1,4 @@
-# Sourced by Packaging/demo, Packaging/deb and Tests/run: what both need before they can start. Not to be run by itself.
+# Sourced by Packaging/demo, Packaging/lab, Packaging/deb and Tests/run: what they need before they can start. Not to be run by itself.
 # shellcheck shell=bash disable=SC2034 # the lists are for those who source this
 
 # What a bare Debian 12 needs beside the Swift toolchain: to compile and link, to fetch packages, and evbd's own libraries.
@@ -8,7 +8,7 @@ BUILD_PACKAGES=(
   libnl-3-dev libnl-route-3-dev libyaml-dev libnftables-dev libcurl4-openssl-dev
 )
 # To lay a lab of namespaces. lldpad, lldpd, frr and prometheus, with their libraries, are unpacked into the lab, never installed.
-LAB_PACKAGES=(iproute2 iputils-ping nftables python3 util-linux)
+LAB_PACKAGES=(iproute2 iputils-ping nftables python3 python3-yaml util-linux)
 # libvirtd, virsh and QEMU without libvirt-daemon-system, which adds no programs, but services that a host would start at once.
 LIBVIRT_PACKAGES=(libvirt-daemon libvirt-clients qemu-system-x86)
 # What the demo wants beside those, and its guests. Their kernel and busybox are unpacked too, never installed.
