@@ -3,6 +3,7 @@
 # shellcheck disable=SC2317 # cleanup is called by the trap
 
 namespaces=()
+laboratory=$PWD/Packaging/lab
 # What a run has shown, in three lines.
 summary=()
 # Where the user looks. A check's output is thrown away, and a trap that comes in the middle of one inherits that.
@@ -74,6 +75,8 @@ end_namespace() { # NAMESPACE
 take_down() {
   local n
   for ((n = ${#namespaces[@]} - 1; n >= 0; n--)); do end_namespace "${namespaces[n]}"; done
+  # What Packaging/lab has laid.
+  [[ ! -d /run/evbd-lab/$id ]] || "$laboratory" down "$id" >/dev/null
   rm -rf "$lab"
 }
 show_logs() {
@@ -122,7 +125,7 @@ write_remover() {
   {
     say '#!/bin/bash'
     say '# Ends the processes of this lab and takes its namespaces away; the captures stay.'
-    declare -p namespaces lab
+    declare -p namespaces lab id laboratory
     declare -f end_namespace take_down
     say take_down
   } >"$lab/remove"

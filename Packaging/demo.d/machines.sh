@@ -6,13 +6,6 @@
 
 cable=('' '' '')
 
-boot() { # MACHINE
-  namespace "vm$1"
-  ip -n "$id-vm$1" tuntap add dev eth0 mode tap
-  ip -n "$id-vm$1" link set eth0 address "${mac[$1]}" up
-  ip -n "$id-vm$1" address add "${address[$1]}/24" dev eth0
-}
-
 # open_macvtap HOST MACHINE: as descriptor $tap
 open_macvtap() {
   local numbers node=/dev/$id-vm$2
