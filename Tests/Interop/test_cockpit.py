@@ -1,0 +1,109 @@
+"""The page for Cockpit, in Debian's cockpit and chromium. The switch is a scripted one."""
+
+import os
+
+import pytest
+from lab import eventually
+from lab.cockpit import Cockpit, browser, missing
+from lab.codec import LLDPDU, ETHERTYPE_LLDP, ethernet, mac
+from lab.fixtures import Cable
+from lab.scripted_bridge import ScriptedBridge
+from lab.varlink import Control
+from lab.pair import requests
+
+pytestmark = pytest.mark.skipif(bool(missing()), reason=f"needs {', '.join(missing())}")
+HOSTILE = "<img src=x onerror=\"document.title='broken'\">"
+SHOTS = os.environ.get("EVBD_SCREENSHOTS")
+
+
+class NamedBridge(ScriptedBridge):
+    """Its system name is markup."""
+
+    def announce(self, ttl=20):
+        pdu = LLDPDU(b"\x04" + mac(self._chassis), b"\x03" + mac(self._mac), ttl, ((5, HOSTILE.encode()), (127, self.evb.encode())) if ttl else ())
+        self._socket.send(ethernet(self._mac, ETHERTYPE_LLDP, pdu.encode()))
+
+
+class Bench:
+    def __init__(self, cable):
+        self.lab, self.host = cable.lab, cable.host
+        self.bridge = NamedBridge(cable.switch, "port0")
+        self.lab.at_end(self.bridge.stop)
+        self.lab.directory.chmod(0o755)
+        self.evbd = cable.evbd(control={"socket": self.lab.directory / "evbd-run" / "evbd.sock", "group": "root",
+                                        "read-only": {"socket": self.lab.directory / "evbd-run" / "evbd-ro.sock"}}).wait_for_bridge()
+        self.cockpit = Cockpit(self.lab, self.host, self.evbd.directory)
+        self.driver = browser(self.lab, self.host)
+
+    def open(self, cockpit=None):
+        self.driver.get((cockpit or self.cockpit).url)
+        self.shows("live", "live")
+
+    def text(self, id):
+        return self.driver.execute_script("return document.getElementById(arguments[0])?.innerText ?? ''", id)
+
+    def shows(self, id, words, seconds=15):
+        eventually(lambda: words in self.text(id), seconds, f"#{id} shows {words!r}; the page: {self.text('connection')!r} {self.driver.execute_script('return document.body.innerText')}")
+
+    def shot(self, name):
+        if SHOTS:
+            self.driver.save_screenshot(f"{SHOTS}/{name}.png")
+
+
+@pytest.fixture
+def bench(new_lab):
+    cable = Cable(new_lab())
+    # chromedriver is reached from inside only, and every process from here on may as well be there.
+    with cable.host.entered():
+        yield Bench(cable)
+        cable.lab.__exit__()
+
+
+def test_CPT_101_the_page_shows_ports_and_follows(bench):
+    """CPT-101 CPT-105 CPT-107 Port, switch and VSI are shown, a change shows without a reload; a hostile name is text; evbd comes again."""
+    bench.open()
+    bench.shows("ports", "uplink0")
+    bench.shows("ports", "<img src=x")
+    assert "[object" not in bench.text("content") and "Reflective relay" in bench.text("ports")
+    assert bench.driver.title != "broken" and not bench.driver.find_elements("css selector", "#ports img")
+    vsi = requests(1)[0]["vsiID"]
+    bench.evbd.associate(vsi, "--label", "vm1")
+    bench.shows("table", "vm1")
+    bench.shows("table", "associated")
+    row = bench.driver.find_element("css selector", "#table tr[data-index]")
+    row.send_keys("\ue007")
+    bench.shows("details", "1193047 version 0")
+    assert "[object" not in bench.text("details") and "52:54:00:11:22:33" in bench.text("details")
+    bench.shot("normal")
+    bench.driver.execute_script("localStorage.setItem('shell:style', 'dark'); location.reload()")
+    bench.shows("table", "vm1")
+    assert bench.driver.execute_script("return getComputedStyle(document.body).backgroundColor") == "rgb(21, 21, 21)"
+    bench.shot("dark")
+    bench.evbd.terminate()
+    bench.shows("connection", "systemctl enable --now evbd")
+    bench.evbd.start()
+    bench.shows("live", "live")
+    bench.shows("table", "vm1")
+
+
+def test_CPT_104_a_user_without_rights(bench):
+    """CPT-104 By the read-only socket all is seen, and nothing may be pressed; the page says why."""
+    reader = Cockpit(bench.lab, bench.host, bench.evbd.directory, uid=65534, port=9091)
+    bench.open(reader)
+    bench.shows("ports", "uplink0")
+    bench.shows("rights", "members of the group evbd")
+    assert not bench.driver.find_element("id", "associate").is_enabled()
+
+
+def test_CPT_103_a_thousand_VSIs(bench):
+    """CPT-103 A thousand are listed with a bounded number of rows; the filter finds one."""
+    control = Control(bench.evbd.socket)
+    bench.lab.at_end(control.close)
+    control.call_all("Associate", [{**each, "label": f"vm{number}"} for number, each in enumerate(requests(1000))])
+    bench.open()
+    bench.shows("count", "1000 of 1000", 30)
+    assert len(bench.driver.find_elements("css selector", "#table tr[data-index]")) < 60
+    bench.shot("thousand")
+    bench.driver.find_element("id", "filter").send_keys("vm777")
+    bench.shows("count", "1 of 1000")
+    bench.shows("table", "vm777")
