@@ -5,11 +5,14 @@ import os
 import pytest
 from lab import eventually
 from lab.cockpit import Cockpit, browser, missing
-from lab.codec import LLDPDU, ETHERTYPE_LLDP, ethernet, mac
+from lab.codec import ETHERTYPE_LLDP, LLDPDU, ethernet, mac
 from lab.fixtures import Cable
 from lab.scripted_bridge import ScriptedBridge
 from lab.varlink import Control
 from lab.pair import requests
+
+pytest.importorskip("selenium")
+from selenium.webdriver import ActionChains, Keys  # noqa: E402
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=f"needs {', '.join(missing())}")
 HOSTILE = "<img src=x onerror=\"document.title='broken'\">"
@@ -107,3 +110,30 @@ def test_CPT_103_a_thousand_VSIs(bench):
     bench.driver.find_element("id", "filter").send_keys("vm777")
     bench.shows("count", "1 of 1000")
     bench.shows("table", "vm777")
+
+
+def test_CPT_106_a_refusal_is_put_right_by_keyboard(bench):
+    """CPT-102 CPT-106 Associate, retry and de-associate without a mouse; a refusal and its remedy show in the dialog and as a problem."""
+    bench.bridge.answer = lambda request: request.answered(2)
+    bench.open()
+    press = ActionChains(bench.driver)
+    bench.driver.find_element("id", "associate").send_keys(Keys.ENTER)
+    # Port, type, version, manager, MAC address, VLAN, label.
+    bench.driver.switch_to.active_element.send_keys(Keys.TAB)
+    press.send_keys("7", Keys.TAB, Keys.TAB, Keys.TAB, "52:54:00:00:00:07", Keys.TAB, Keys.TAB, "vm7", Keys.ENTER).perform()
+    bench.shows("dialog", "insufficient-resources")
+    bench.shows("problems", "insufficient-resources")
+    bench.shot("problem")
+    ActionChains(bench.driver).send_keys(Keys.ESCAPE).perform()
+    vsi, = bench.evbd.vsis()
+    bench.bridge.answer = lambda request: request.answered()
+    bench.driver.find_element("css selector", "#table tr[data-index]").send_keys(Keys.ENTER)
+    assert bench.driver.switch_to.active_element.get_attribute("id") == "details-title"
+    ActionChains(bench.driver).send_keys(Keys.TAB, Keys.ENTER).perform()
+    bench.shows("details", "The switch has granted it")
+    assert bench.evbd.state(vsi) == "associated"
+    ActionChains(bench.driver).send_keys(Keys.TAB, Keys.ENTER).perform()
+    bench.shows("dialog", "Its machine loses its network")
+    ActionChains(bench.driver).send_keys(Keys.ENTER).perform()
+    bench.shows("outcome", "vm7 is de-associated")
+    assert bench.evbd.vsis() == {}
