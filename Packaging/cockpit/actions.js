@@ -77,7 +77,7 @@ export function details(parent, session, vsi, close) {
     show(facts, Object.entries({ VSIID: vsi.vsiID, State: vsi.state, Reason: vsi.reason, Port: vsi.port, Type: `${vsi.typeID} version ${vsi.typeVersion}`, Manager: vsi.managerID,
         Link: vsi.link ? `${vsi.link.name} (${vsi.link.kind ?? "adopted"}${vsi.link.mode ? `, ${vsi.link.mode}` : ""})` : vsi.requestedLink && `${vsi.requestedLink.name}, not there`,
         Addresses: addressesOf(vsi) }).filter(([, value]) => value).map(([term, value]) => [element("dt", {}, term), element("dd", {}, value)]));
-    show(warnings, (vsi.warnings ?? []).map(warning => element("p", { class: "alert warning" }, `${warning.message}. ${warning.hint}`)));
+    show(warnings, (vsi.warnings ?? []).map(warning => element("p", { class: "alert warning" }, warning.message, element("span", { class: "hint" }, warning.hint))));
     const reason = session.canChange ? "" : "Only members of the group evbd and administrators may change VSIs.";
     const [retry, end] = [byID("retry"), byID("deassociate")];
     for (const button of [retry, end]) {

@@ -115,7 +115,7 @@ export class Session {
             await this.read(dirty);
             this.changed();
         } catch (error) {
-            // An ended connection has been told of. Others are for whoever maintains this page.
+            // An ended connection has been told of. Others are mistakes of this page.
             if (this.calls)
                 console.error("evbd:", error);
         } finally {

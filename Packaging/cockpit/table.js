@@ -93,11 +93,14 @@ export function picture(port, details, vsis) {
     const isStation = port.role === "station";
     const peer = details?.lldpNeighbour?.systemName || port.peer?.chassisID || "not heard";
     const [host, bridge] = isStation ? ["this host", peer] : [peer, "this host"];
-    const associated = vsis.filter(vsi => vsi.port === port.interface && vsi.state === "associated").length;
-    const relays = port.reflectiveRelay.status === "granted";
-    const words = `${associated} associated of ${vsis.filter(vsi => vsi.port === port.interface).length} VSIs. ` + (relays
-        ? "The switch reflects: VSIs of this port in one VLAN reach each other through it, where its policy allows."
-        : `The switch does not reflect (reflective relay: ${port.reflectiveRelay.status}): VSIs of this port do not reach each other through it.`);
+    const own = vsis.filter(vsi => vsi.port === port.interface), associated = own.filter(vsi => vsi.state === "associated").length;
+    const relay = port.reflectiveRelay, relays = relay.status === "granted";
+    let way = `The switch does not reflect (reflective relay: ${relay.status}): VSIs of this port do not reach each other through it.`;
+    if (relays)
+        way = "The switch reflects: associated VSIs in one VLAN reach each other through it, where its policy allows.";
+    else if (!relay.requested)
+        way = "Reflective relay is not asked for: frames between VSIs of this port stay in the bridge of their host.";
+    const words = `${associated} of ${own.length} ${own.length === 1 ? "VSI is" : "VSIs are"} associated. ${way}`;
     const short = text => text.length > 20 ? `${text.slice(0, 19)}…` : text;
     const box = (x, title, below) => [drawn("rect", { x, y: 10, width: 150, height: 80, rx: 6 }),
         drawn("text", { x: x + 75, y: 44, "text-anchor": "middle" }, short(title)),
@@ -106,6 +109,7 @@ export function picture(port, details, vsis) {
         drawn("svg", { viewBox: "0 0 460 100", role: "img", "aria-label": `${host}, cable ${port.linkUp ? "up" : "down"}, ${bridge}. ${words}` },
             box(5, host, isStation ? port.interface : port.peer?.portID ?? ""), box(305, bridge, isStation ? port.peer?.portID ?? "" : port.interface),
             drawn("path", { d: "M155 75H305", class: port.linkUp ? "cable" : "cable down" }),
-            drawn("path", { d: relays ? "M160 25H288A12 12 0 0 1 288 49H165M173 44L165 49L173 54" : "M160 25H290M284 19L296 31M296 19L284 31", class: relays ? "relay" : "relay off" })),
+            (relays || relay.requested) && drawn("path", { d: relays ? "M160 25H288A12 12 0 0 1 288 49H165M173 44L165 49L173 54" : "M160 25H290M284 19L296 31M296 19L284 31",
+                class: relays ? "relay" : "relay off" })),
         element("figcaption", {}, words));
 }

@@ -46,7 +46,7 @@ class Bench:
         return self.driver.execute_script("return document.getElementById(arguments[0])?.innerText ?? ''", id)
 
     def shows(self, id, words, seconds=15):
-        eventually(lambda: words in self.text(id), seconds, f"#{id} shows {words!r}; the page: {self.text('connection')!r} {self.driver.execute_script('return document.body.innerText')}")
+        eventually(lambda: words in self.text(id), seconds, lambda: f"#{id} shows {words!r}; the page: {self.text('connection')!r} {self.driver.execute_script('return document.body.innerText')}")
 
     def shot(self, name):
         if SHOTS:
@@ -136,4 +136,5 @@ def test_CPT_106_a_refusal_is_put_right_by_keyboard(bench):
     bench.shows("dialog", "Its machine loses its network")
     ActionChains(bench.driver).send_keys(Keys.ENTER).perform()
     bench.shows("outcome", "vm7 is de-associated")
+    bench.shows("count", "0 of 0")
     assert bench.evbd.vsis() == {}

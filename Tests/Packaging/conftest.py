@@ -20,7 +20,7 @@ from lab.fixtures import pytest_runtest_makereport, pytest_sessionstart  # noqa:
 
 @pytest.fixture(scope="session")
 def package(tmp_path_factory):
-    """path: the .deb. root: its files, unpacked. snmp, types, cni: those of evbd-snmp's, evbd-types' and evbd-cni's. said: what Packaging/deb printed."""
+    """path: the .deb. root: its files, unpacked. snmp, types, cni, cockpit: those of the others. said: what Packaging/deb printed."""
     folder = tmp_path_factory.mktemp("package")
     said = ""
     if "EVBD_PACKAGE" in os.environ:
@@ -39,4 +39,7 @@ def package(tmp_path_factory):
     for name, where in (("evbd-snmp", snmp), ("evbd-types", types), ("evbd-cni", cni)):
         for other in path.parent.glob(path.name.replace("evbd_", f"{name}_")):
             subprocess.run(["dpkg-deb", "-x", other, where], check=True)
-    return SimpleNamespace(path=path, root=root, snmp=snmp, types=types, cni=cni, said=said)
+    cockpit = folder / "cockpit"
+    for other in path.parent.glob("cockpit-evbd_*_all.deb"):
+        subprocess.run(["dpkg-deb", "-x", other, cockpit], check=True)
+    return SimpleNamespace(cockpit=cockpit, path=path, root=root, snmp=snmp, types=types, cni=cni, said=said)

@@ -206,6 +206,19 @@ def test_CNI_118_evbd_cni_is_a_package_of_its_own(package):
     assert said.returncode == 0 and "1.1.0" in json.loads(said.stdout)["supportedVersions"], said
 
 
+def test_CPT_108_the_page_is_a_package_of_its_own(package):
+    """CPT-108 evbd's package has nothing of it; its own has each file that the page asks for, where Cockpit looks."""
+    assert not (package.root / "usr/share/cockpit").exists() and not (package.root / "usr/share/metainfo").exists()
+    page = package.cockpit / "usr/share/cockpit/evbd"
+    assert json.loads((page / "manifest.json").read_text())["menu"]["index"]["label"]
+    there = {path.name for path in page.iterdir()}
+    for path in page.glob("*.[hj]*"):
+        for name in re.findall(r"""(?:from "\./|src="|href=")(\w[\w.-]*)""", path.read_text()):
+            assert name in there, f"{path.name} asks for {name}, which is missing of {sorted(there)}"
+    assert {path.name for path in (REPOSITORY / "Packaging/cockpit").iterdir()} - there == {"org.evbd.cockpit.metainfo.xml"}
+    assert (package.cockpit / "usr/share/metainfo/org.evbd.cockpit.metainfo.xml").exists()
+
+
 def test_OPS_111_unit_and_page_name_the_same_paths():
     """The paths in the first lines of what Packaging/systemd has are those to which Documentation/operation.md installs them."""
     readme = (REPOSITORY / "Documentation/operation.md").read_text()
