@@ -55,7 +55,10 @@ class Value:
         return [Value(self.file, node, f"{self.path}[{number}]") for number, node in enumerate(self.node.value)]
 
     def plain(self):
-        return yaml.SafeLoader("").construct_object(self.node, deep=True)
+        try:
+            return yaml.SafeLoader("").construct_object(self.node, deep=True)
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
+            raise self.mistake(f"is no value that YAML knows: {getattr(error, 'problem', None) or error}") from None
 
     def text(self, pattern=None, words="a text"):
         if not isinstance(self.node, yaml.ScalarNode) or not self.node.value or pattern and not pattern.fullmatch(self.node.value):
@@ -92,7 +95,7 @@ def read(file, text):
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise Mistake(f"{file}:{line}: this is no YAML: {error.problem}") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise Mistake(f"{file}:1: this is no YAML: {error}") from None
     if node is None:
         raise Mistake(f"{file}:1: the file is empty; it needs the keys name, hosts, switches and links")

@@ -110,6 +110,10 @@ MISTAKES = {
     "type: 100": ("type: web", 7, "machines.m.type: has to be a whole number from 0 to 16777215"),
     "100 }": ("100, address: 192.0.2.300/24 }", 7, "machines.m.address: has to be an IPv4 address with its prefix"),
     " }\n": (" }\n  n: [\n", 9, "this is no YAML"),
+    "type: 100 ": ("type: 2026-13-45 ", 7, "machines.m.type: is no value that YAML knows: month must be"),
+    "h: {} }\n": ("h: { port: !!python/object:os.system {} } }\n", 3, "hosts.h.port: is no value that YAML knows: could not determine a constructor"),
+    "name: sound\ns": ("name: &own { a: *own }\ns", 1, "name: has to be 1 to 32"),
+    "hosts: { h: {} }\n": ("hosts: { h: { port: &own { evb: *own } } }\n", 3, "hosts.h.port: is no value that YAML knows: found unconstructable recursive node"),
 }
 
 
