@@ -58,7 +58,9 @@ function draw() {
     show(byID("connection"), isConnected ? "" : what, element("span", { class: "hint" }, ` ${remedy}`));
     byID("content").hidden = !isConnected;
     byID("live").textContent = isConnected ? "live" : "";
-    byID("associate").disabled = !isConnected || !session.canChange;
+    const isStation = isConnected && session.status.ports.some(one => one.role === "station");
+    byID("associate").disabled = !isStation || !session.canChange;
+    byID("associate").title = isConnected && !isStation ? "evbd has no port with the role station." : "";
     byID("rights").hidden = !isConnected || session.canChange;
     byID("rights").textContent = "You may look and change nothing: that is for members of the group evbd and for administrators.";
     if (!isConnected)

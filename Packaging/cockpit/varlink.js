@@ -33,7 +33,16 @@ export class Connection {
             const decoder = new TextDecoder();
             const text = this.pieces.map(piece => decoder.decode(piece, { stream: true })).join("") + decoder.decode();
             this.pieces = [];
-            this.reply(JSON.parse(text));
+            let message;
+            try {
+                message = JSON.parse(text);
+            } catch {
+                // What is behind it cannot be trusted either.
+                this.ended("protocol-error");
+                this.channel.close();
+                return;
+            }
+            this.reply(message);
         }
         if (octets.length)
             this.pieces.push(octets.slice());

@@ -96,6 +96,11 @@ def test_CPT_104_a_user_without_rights(bench):
     bench.shows("ports", "uplink0")
     bench.shows("rights", "members of the group evbd")
     assert not bench.driver.find_element("id", "associate").is_enabled()
+    # Without such a socket there is nothing to see, and what would help is said.
+    (bench.lab.directory / "evbd-run" / "evbd-ro.sock").unlink()
+    bench.driver.refresh()
+    bench.shows("connection", "You may not use evbd's socket")
+    bench.shows("connection", "control.read-only")
 
 
 def test_CPT_103_a_thousand_VSIs(bench):
@@ -107,6 +112,15 @@ def test_CPT_103_a_thousand_VSIs(bench):
     bench.shows("count", "1000 of 1000", 30)
     assert len(bench.driver.find_elements("css selector", "#table tr[data-index]")) < 60
     bench.shot("thousand")
+    # By keyboard to the last row, which was no element before; and the other way round by the head of a column.
+    bench.driver.find_element("css selector", "#table tr[data-index]").send_keys(Keys.END)
+    eventually(lambda: "vm999" in bench.driver.switch_to.active_element.text, 5, "the last row has the focus")
+    bench.driver.switch_to.active_element.send_keys(Keys.ARROW_UP)
+    eventually(lambda: "vm998" in bench.driver.switch_to.active_element.text, 5, "the row above has it")
+    bench.driver.find_element("css selector", "#table th button").send_keys(Keys.ENTER)
+    bench.driver.execute_script("document.querySelector('.window').scrollTop = 0")
+    first = lambda: bench.driver.execute_script("return document.querySelector('#table tr[data-index=\"0\"]')?.innerText ?? ''")
+    eventually(lambda: first().startswith("vm999"), 5, lambda: f"the last is the first: {first()}")
     bench.driver.find_element("id", "filter").send_keys("vm777")
     bench.shows("count", "1 of 1000")
     bench.shows("table", "vm777")
