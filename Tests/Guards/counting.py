@@ -8,11 +8,11 @@ import collections
 import os
 import re
 import shutil
-import signal
 import subprocess
 from pathlib import Path
 
 from lab import Evbd, eventually
+from lab.strace import Strace
 from lab.system import REPOSITORY
 
 BUILD = ["swift", "build", "--configuration", "release", "--static-swift-stdlib"]
@@ -102,16 +102,9 @@ class SystemCalls:
 
     def __init__(self, evbd):
         assert shutil.which("strace"), "strace is missing: apt install strace"
-        self._log, self._pid = evbd.lab.directory / "calls", evbd.pid
-        self._tracer = subprocess.Popen(["strace", "-f", "-s", "0", "-o", self._log, "-p", str(evbd.pid)],
-                                        stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        traced = lambda thread: f"TracerPid:\t{self._tracer.pid}\n" in Path(f"/proc/{evbd.pid}/task/{thread}/status").read_text()
-        eventually(lambda: all(map(traced, os.listdir(f"/proc/{evbd.pid}/task"))), 10, "all threads are traced")
+        self._pid, self._strace = evbd.pid, Strace(evbd)
 
     def end(self):
         """name -> how many."""
-        self._tracer.send_signal(signal.SIGINT)
-        self._tracer.wait(10)
-        made = re.findall(rf"^{self._pid} +(\w+)\(", self._log.read_text(errors="replace"), re.M)
-        self._log.unlink()
+        made = re.findall(rf"^{self._pid} +(\w+)\(", self._strace.end(), re.M)
         return collections.Counter(name for name in made if name not in self.WAITING)

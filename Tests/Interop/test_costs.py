@@ -1,15 +1,12 @@
 """What the work of evbd costs where no clock can move it: system calls and octets written."""
 
-import os
 import re
 import shutil
-import signal
-import subprocess
 
 import pytest
 
-from lab import eventually
 from lab.pair import Pair, requests
+from lab.strace import Strace
 
 COUNT = 40
 
@@ -22,17 +19,11 @@ class Calls:
     def __init__(self, evbd):
         if not shutil.which("strace"):
             pytest.skip("strace is not installed (apt install strace)")
-        self._log = evbd.lab.directory / "calls"
-        self._tracer = subprocess.Popen(["strace", "-f", "-y", "-s", "0", "-e", f"trace={self.NAMES}", "-o", self._log, "-p", str(evbd.pid)],
-                                        stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        tracer = lambda thread: f"TracerPid:\t{self._tracer.pid}\n" in open(f"/proc/{evbd.pid}/task/{thread}/status").read()
-        eventually(lambda: all(map(tracer, os.listdir(f"/proc/{evbd.pid}/task"))), 10, "all threads are traced")
+        self._strace = Strace(evbd, "-y", "-e", f"trace={self.NAMES}")
 
     def end(self):
         """The names of the calls, in their order."""
-        self._tracer.send_signal(signal.SIGINT)
-        self._tracer.wait(10)
-        return [re.search(r"(\w+)\(", line).group(1) for line in self._log.read_text().splitlines() if "/vsis" in line and "(" in line]
+        return [re.search(r"(\w+)\(", line).group(1) for line in self._strace.end().splitlines() if "/vsis" in line and "(" in line]
 
 
 def test_SPD_108_the_store_costs_an_association_two_writes(cable):
