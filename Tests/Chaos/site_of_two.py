@@ -28,6 +28,12 @@ class Site:
         """All that are known, at both ends."""
         return all(all(held.get(each, {}).get("state") == "associated" for each in self.known) for held in (self.evbd.vsis(), self.bridge.vsis()))
 
+    def not_associated(self):
+        """What stands otherwise, for a message: the VSI, and its state and reason at the station and at the bridge."""
+        ends = [daemon.vsis() for daemon in (self.evbd, self.bridge)]
+        told = {each: [f"{held[each]['state']} {held[each]['reason']}" if each in held else "unknown" for held in ends] for each in self.known}
+        return {each: states for each, states in told.items() if not all(state.startswith("associated ") for state in states)}
+
     def ask_again(self):
         """Asks for what a forged refusal has ended for good, each of which says so; how many these were."""
         shown = self.evbd.vsis()

@@ -69,7 +69,10 @@ class Bench:
         eventually(lambda: self.rules.table() is None, 10, "taken back")
 
     def deassociate(self, vsi):
+        """Ends a VSI, and waits for the kernel: the station is told first, so as not to wait for what it does not need."""
+        address = self.bridge.vsi(vsi)["filters"][0]["mac"]
         assert self.station.ctl("vsi", "deassociate", vsi).returncode == 0
+        eventually(lambda: address not in (self.rules.table() or ""), 10, lambda: f"nothing of {address} is left in {self.rules.table()}")
 
     def passes(self, mac, ethertype=EXPERIMENTAL, **tag):
         """Whether a frame from an address gets to the other port. One that surely does is sent after it, and waited for."""

@@ -85,12 +85,14 @@ class Evbd:
 
     def start(self):
         self.launch()
-        eventually(self._answers, 10, f"evbd answers on its control socket\n{self.process.tail()}")
+        eventually(self._answers, 30, lambda: f"evbd answers on its control socket; evbctl: {self._said}\n{self.process.tail()}")
         return self
 
     def _answers(self):
         assert self.process.alive, f"evbd ended\n{self.process.tail()}"
-        return self.ctl("status", "--json").returncode == OK
+        result = self.ctl("status", "--json")
+        self._said = f"exit {result.returncode}: {result.stderr or result.stdout}"
+        return result.returncode == OK
 
     @property
     def journal(self):
