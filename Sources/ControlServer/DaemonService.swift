@@ -173,6 +173,7 @@ package final class DaemonService: ControlService {
                 startedMilliseconds: ProcessUsage.started),
             turns: HistogramReport(timers.turns),
             longestTurnMicroseconds: Int(clamping: timers.turns.longest.nanoseconds / 1000),
+            mostComputedMicroseconds: Int(clamping: timers.mostComputed.nanoseconds / 1000),
             typeServers: typeServers?.statuses ?? [])
     }
 

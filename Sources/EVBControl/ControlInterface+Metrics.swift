@@ -18,7 +18,8 @@ extension ControlInterface {
           startedMilliseconds: int
         )
 
-        # The numbers of the daemon itself. turns: of its loop, which does nothing else for so long.
+        # The numbers of the daemon itself. turns: of its loop, which does nothing else for so long. mostComputed: by the loop
+        # in one turn; null from an evbd that does not say so.
         type DaemonMetrics (
           version: string,
           counters: [string]int,
@@ -26,6 +27,7 @@ extension ControlInterface {
           process: Process,
           turns: Histogram,
           longestTurnMicroseconds: int,
+          mostComputedMicroseconds: ?int,
           typeServers: []TypeServer
         )
 

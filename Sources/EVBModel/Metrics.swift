@@ -78,14 +78,19 @@ public struct DaemonMetrics: Codable, Sendable, Equatable {
     /// Turns of the loop, and the longest since the start, in microseconds: for so long nothing else is done.
     public var turns: HistogramReport
     public var longestTurnMicroseconds: Int
+    /// The most that the loop has computed in one turn, in microseconds: what a turn takes beyond that, it has waited for a
+    /// processor or for the kernel. An older evbd does not say so.
+    @Nullable public var mostComputedMicroseconds: Int?
     /// The servers of VSI types.
     @Listed public var typeServers: [TypeServerStatus]
 
     /// Joins the numbers.
     public init(
         version: String, counters: [String: Int], problems: [ProblemCount], process: ProcessReport,
-        turns: HistogramReport, longestTurnMicroseconds: Int, typeServers: [TypeServerStatus] = []
+        turns: HistogramReport, longestTurnMicroseconds: Int, mostComputedMicroseconds: Int? = nil,
+        typeServers: [TypeServerStatus] = []
     ) {
+        _mostComputedMicroseconds = Nullable(wrappedValue: mostComputedMicroseconds)
         _typeServers = Listed(wrappedValue: typeServers)
         self.version = version
         self.counters = counters

@@ -121,6 +121,9 @@ public final class EventLoop {
     private var stopRequested = false
     /// How long turns take, from the moment at which the kernel has events to the next wait.
     package private(set) var turns = DurationHistogram(.exchange)
+    /// The most that the thread has computed from one wait to the next. A turn that took longer has waited: for a processor that
+    /// others had, or for the kernel.
+    package private(set) var mostComputed = Interval(nanoseconds: 0)
 
     /// Called in the turn after the deadline is reached.
     ///
@@ -297,6 +300,7 @@ public final class EventLoop {
             stopRequested = false
         }
         runPending()
+        var computed = ThreadClock.now()
         while !stopRequested {
             try armTimer()
             // Work that is waiting lets the descriptors be asked, but not slept on.
@@ -311,6 +315,9 @@ public final class EventLoop {
             runPending()
             runSlices()
             turns.record(Instant(nanoseconds: now()).since(Instant(nanoseconds: began)))
+            let former = computed
+            computed = ThreadClock.now()
+            mostComputed = max(mostComputed, Interval(nanoseconds: computed &- former))
         }
     }
 

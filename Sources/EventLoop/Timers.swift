@@ -43,6 +43,8 @@ package final class Timers {
 
     /// How long the loop's turns take.
     package var turns: DurationHistogram { loop.turns }
+    /// The most that the loop has computed in one turn.
+    package var mostComputed: Interval { loop.mostComputed }
 
     /// The loop's clock.
     package var now: Instant { Instant(nanoseconds: loop.now()) }

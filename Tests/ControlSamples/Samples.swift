@@ -93,7 +93,7 @@ package enum Samples {
         process: ProcessReport(
             residentOctets: 41_943_040, virtualOctets: 1_073_741_824, openDescriptors: 23, descriptorsMax: 524_288,
             computedMicroseconds: 1_250_000, startedMilliseconds: 1_795_237_612_120),
-        turns: histogram, longestTurnMicroseconds: 60_000_001)
+        turns: histogram, longestTurnMicroseconds: 60_000_001, mostComputedMicroseconds: 1500)
 
     package static let portMetrics = PortMetrics(
         port: fullPort, counters: ["EcpTxFrameCount": 10, "EcpTxRetryCount": 1, "InterfaceTaken": 0, "OfTomorrow": 1],

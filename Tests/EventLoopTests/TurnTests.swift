@@ -126,4 +126,23 @@ import Testing
         #expect(fired.filter { $0 == "always" }.count > 3)
         _ = (first, last)
     }
+
+    @Test("SEC-715 what a turn has computed is told from what it has waited for")
+    func computed() throws {
+        let loop = try EventLoop()
+        func compute() {
+            let end = ThreadClock.now() + 2_000_000
+            while ThreadClock.now() < end {}
+            loop.stop()
+        }
+        func wait() {
+            usleep(20_000)
+            loop.later(compute)
+        }
+        // What is put off before the loop runs is done before its first turn.
+        loop.later { loop.later(wait) }
+        try loop.runGuarded()
+        #expect(loop.turns.longest >= .milliseconds(20) && loop.mostComputed < loop.turns.longest)
+        #expect(loop.mostComputed >= .milliseconds(2))
+    }
 }

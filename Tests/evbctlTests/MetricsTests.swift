@@ -40,6 +40,7 @@ import Testing
             "evbd_association_seconds_count{port=\"eth0\",role=\"station\"} 4",
             "evbd_association_seconds_sum{port=\"eth0\",role=\"station\"} 61.500042",
             "evbd_loop_turn_seconds_bucket{le=\"0.0025\"} 1", "evbd_loop_longest_turn_seconds 60.000001",
+            "evbd_loop_most_computed_seconds 0.0015",
             "process_resident_memory_bytes 41943040", "process_cpu_seconds_total 1.25",
             "process_start_time_seconds 1795237612.12",
         ] {

@@ -59,6 +59,10 @@ struct MetricFamily: Equatable {
         unit: "seconds")
     static let longestTurn = MetricFamily(
         "evbd_loop_longest_turn_seconds", .gauge, "The longest turn of the loop since evbd started", unit: "seconds")
+    static let mostComputed = MetricFamily(
+        "evbd_loop_most_computed_seconds", .gauge,
+        "The most that the loop has computed in one turn; what its longest turn took beyond that, it waited for a processor",
+        unit: "seconds")
 
     static let typesFetched = MetricFamily(
         "evbd_vsi_types_fetched_seconds", .gauge,
@@ -141,8 +145,8 @@ struct MetricFamily: Equatable {
 
     private static let fixed = [
         build, problem, up, peer, relayRequested, relayGranted, vsis, association, roundTrip, droppedFrames,
-        droppedOctets, types, typesAge, typesFetched, turn, longestTurn, resident, virtual, descriptors, descriptorsMax,
-        computed, started,
+        droppedOctets, types, typesAge, typesFetched, turn, longestTurn, mostComputed, resident, virtual, descriptors,
+        descriptorsMax, computed, started,
     ]
 
     /// All that there are, in the order in which they are printed.

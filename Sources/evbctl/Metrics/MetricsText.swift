@@ -51,6 +51,7 @@ struct MetricsText {
         add(daemon.turns, .turn, [])
         let process = daemon.process
         gauge(.longestTurn, Self.seconds(daemon.longestTurnMicroseconds))
+        daemon.mostComputedMicroseconds.map { gauge(.mostComputed, Self.seconds($0)) }
         gauge(.resident, "\(process.residentOctets)")
         gauge(.virtual, "\(process.virtualOctets)")
         gauge(.descriptors, "\(process.openDescriptors)")
