@@ -57,15 +57,34 @@ public final class BackgroundTask<Value: Sendable> {
 
     deinit { watch?.cancel() }
 
+    /// Does work on a thread of its own, and waits for what comes of it, but not for what the thread tidies up after that. Before
+    /// the loop runs; what comes later has a task.
+    ///
+    /// - Parameter body: the work; it hands its value over once, and may go on.
+    /// - Returns: the value.
+    /// - Throws: `SystemError`, if there is no thread or no descriptor to be had.
+    public static func outcome(
+        of body: @escaping @Sendable (_ handOver: (Value) -> Void) -> Void
+    ) throws(SystemError) -> Value {
+        let number = try systemCall("eventfd") { eventfd(0, Int32(EFD_CLOEXEC)) }
+        let slot = Slot<Value>(signal: FileDescriptor(owning: number))
+        try start(Body { body { slot.put($0) } })
+        return slot.take()
+    }
+
     private static func start(_ shared: Shared) throws(SystemError) {
+        // A closure for C can have no generic type: it gets another one, which has.
+        try start(Body { shared.run() })
+    }
+
+    private static func start(_ body: Body) throws(SystemError) {
         // A thread inherits the signals that are blocked, and signals are the loop's alone.
         var all = sigset_t()
         var before = sigset_t()
         sigfillset(&all)
         pthread_sigmask(SIG_SETMASK, &all, &before)
         defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
-        // A closure for C can have no generic type: it gets another one, which has.
-        let box = Unmanaged.passRetained(Body { shared.run() })
+        let box = Unmanaged.passRetained(body)
         var thread = pthread_t()
         let code = pthread_create(
             &thread, nil,
@@ -85,4 +104,27 @@ private final class Body: Sendable {
     let run: @Sendable () -> Void
 
     init(_ run: @escaping @Sendable () -> Void) { self.run = run }
+}
+
+/// Where a thread puts a value, and another waits for it.
+private final class Slot<Value: Sendable>: Sendable {
+    private let value = Mutex<Value?>(nil)
+    private let signal: FileDescriptor
+
+    init(signal: consuming FileDescriptor) { self.signal = signal }
+
+    func put(_ new: Value) {
+        value.withLock { $0 = new }
+        var one: UInt64 = 1
+        _ = write(signal.rawValue, &one, 8)
+    }
+
+    func take() -> Value {
+        while true {
+            var count: UInt64 = 0
+            // A signal may end the wait before there is anything.
+            _ = read(signal.rawValue, &count, 8)
+            if let found = value.withLock({ $0 }) { return found }
+        }
+    }
 }

@@ -15,7 +15,7 @@ public final class TableMonitor {
     /// Octets of news that the kernel keeps: those of some thousand addresses that one transaction adds.
     private static let receiveBufferLength: Int32 = 1 << 22
 
-    private let socketDescriptor: FileDescriptor
+    private var socketDescriptor: FileDescriptor?
     private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: bufferLength, alignment: 8)
     private var reader: TableNewsReader
 
@@ -30,6 +30,7 @@ public final class TableMonitor {
         let type = Int32(SOCK_RAW.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
         // NETLINK_NETFILTER
         let number = try systemCall("socket AF_NETLINK") { socket(AF_NETLINK, type, 12) }
+        descriptor = number
         socketDescriptor = FileDescriptor(owning: number)
         // Where that is too much, an overrun is heard of.
         var length = Self.receiveBufferLength
@@ -44,13 +45,17 @@ public final class TableMonitor {
         }
     }
 
-    deinit { buffer.deallocate() }
+    deinit {
+        buffer.deallocate()
+        // Linux lets the close of such a socket wait until rules that anyone has removed are freed, which has taken 38 s.
+        socketDescriptor.take()?.closeApart()
+    }
 
     /// Gives the chains, once, from which another process has removed rules as far as that was told; the names without tables.
     public func takeLostChains() -> Set<String> { reader.takeLostChains() }
 
     /// Readable when there is something to take in.
-    public var descriptor: Int32 { socketDescriptor.rawValue }
+    public let descriptor: Int32
 
     /// Takes in what has been told.
     ///

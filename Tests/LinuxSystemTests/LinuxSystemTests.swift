@@ -31,6 +31,18 @@ import Testing
         }
     }
 
+    @Test("a descriptor that is closed apart is closed, once")
+    func closedApart() throws {
+        var ends: [Int32] = [0, 0]
+        let type = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)
+        try systemCall("socketpair") { socketpair(AF_UNIX, type, 0, &ends) }
+        let reading = FileDescriptor(owning: ends[0])
+        FileDescriptor(owning: ends[1]).closeApart()
+        var octet: UInt8 = 0
+        // The end of the stream, which comes with the close.
+        #expect(read(reading.rawValue, &octet, 1) == 0)
+    }
+
     @Test func aDescriptorIsClosedByItsOwnerUnlessReleased() throws {
         func isOpen(_ number: Int32) -> Bool {
             // Numbers are reused by tests that run beside this one, so the open file itself is looked at.

@@ -99,10 +99,23 @@ package final class GuestFilter {
         self.loop = loop
         self.timers = timers
         self.logger = logger
-        former = Self.listing(Self.list.perform(in: NftablesOperation.makeContext()))
+        former = Self.listing(Self.formerRules())
         mark = former.marks.values.first ?? UInt32.random(in: 1 ... .max)
         for (index, addresses) in former.closed { closedQueue.adopt(addresses, port: index) }
         flushTimer = timers.timer { [weak self] in self?.flush() }
+    }
+
+    /// What nftables has of an earlier evbd's.
+    ///
+    /// Not on this thread: Linux lets it wait where a socket of nftables is closed until rules that anyone has removed are freed, in
+    /// other network namespaces too. 38 s were seen (Linux 6.1, after a namespace with some thousand rules was deleted).
+    private static func formerRules() -> NftablesOperation.Answer {
+        let asked = try? BackgroundTask<NftablesOperation.Answer>.outcome { handOver in
+            let context = NftablesOperation.makeContext()
+            handOver(list.perform(in: context))
+            withExtendedLifetime(context) {}
+        }
+        return asked ?? .listed([])
     }
 
     // MARK: Rules
