@@ -5,8 +5,10 @@ while its machines run, and nothing outlives the lab.
 """
 
 import contextlib
+import functools
 import os
 import random
+import re
 import socket
 import subprocess
 import sys
@@ -42,12 +44,11 @@ log_outputs = "3:stderr"
 host_uuid = "{uuid}"
 """
 _LIBVIRTD = 'echo $$ > "$1/pid" && read go < "$1/go" && exec /usr/sbin/libvirtd'
-# An older machine type: its slots unplug without a guest's help.
 _MACHINE = """
 <domain type='qemu'>
   <name>{name}</name>
   <memory unit='MiB'>16</memory>
-  <os><type arch='x86_64' machine='pc-q35-6.0'>hvm</type></os>
+  <os><type arch='x86_64' machine='{machine}'>hvm</type></os>
   <on_reboot>destroy</on_reboot>
   <devices>
     <emulator>/usr/bin/qemu-system-x86_64</emulator>
@@ -92,6 +93,14 @@ class VSI:
     @property
     def xml(self):
         return _INTERFACE.format(mac=self.mac, device=self.device, vsi=self.id)
+
+
+@functools.cache
+def machine_type():
+    """An older type, whose slots unplug without a guest's help: 6.0, or the oldest that a newer QEMU still has."""
+    listed = re.findall(r"^(pc-q35-(\d+)\.(\d+)) ", run("qemu-system-x86_64", "-machine", "help").stdout, re.M)
+    assert listed, "QEMU lists no machine type pc-q35-*"
+    return min(listed, key=lambda found: (found[0] != "pc-q35-6.0", int(found[1]), int(found[2])))[0]
 
 
 def wire(lab, *ends):
@@ -193,7 +202,7 @@ class Host:
         return path
 
     def define(self, name, *vsis):
-        self.virsh("define", self.file(f"{name}.xml", _MACHINE.format(name=name, interfaces="".join(vsi.xml for vsi in vsis))))
+        self.virsh("define", self.file(f"{name}.xml", _MACHINE.format(name=name, machine=machine_type(), interfaces="".join(vsi.xml for vsi in vsis))))
 
     def start(self, name, *vsis):
         self.define(name, *vsis)

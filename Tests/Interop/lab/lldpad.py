@@ -42,7 +42,7 @@ def configuration(interface, values):
 def command(namespace_name, directory):
     """argv and environment for an lldpad with its own mount and IPC namespace and its state in the directory."""
     root = unpacked()
-    libraries = next(root.glob("usr/lib/*/libconfig.so.9")).parent
+    libraries = next(root.glob("usr/lib/*/libconfig.so.*")).parent
     return (["ip", "netns", "exec", namespace_name, "unshare", "--mount", "--ipc", "sh", "-c", _ENTER, "lldpad",
              str(directory), str(root / "usr/sbin/lldpad")], {"LD_LIBRARY_PATH": str(libraries)})
 

@@ -10,6 +10,17 @@ from .system import REPOSITORY, run
 
 CACHE = Path(os.environ.get("EVBD_LAB_CACHE", REPOSITORY / ".build-lab"))
 
+# In a Debian that Tests/newest has laid they are installed, and their libraries have other names than here.
+INSTALLED = "EVBD_LAB_INSTALLED" in os.environ
+
+
+def _installed(target):
+    """This system's own files in the shape of unpacked packages. A search for libraries does not follow links, and finds none."""
+    target.mkdir()
+    for part in ("usr", "etc"):
+        (target / part).symlink_to(f"/{part}")
+    return target
+
 
 def unpacked(name, packages):
     """The directory that holds the packages' files; downloads and unpacks them the first time."""
@@ -17,6 +28,8 @@ def unpacked(name, packages):
     if target.exists():
         return target
     CACHE.mkdir(parents=True, exist_ok=True)
+    if INSTALLED:
+        return _installed(target)
     work = Path(tempfile.mkdtemp(dir=CACHE))
     try:
         _download(work, packages)
