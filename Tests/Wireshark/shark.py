@@ -1,13 +1,17 @@
 """tshark with the dissector of Packaging/wireshark, and what it says of frames."""
 
 import os
+import shutil
 import struct
 import subprocess
+import tempfile
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PLUGIN = REPOSITORY / "Packaging/wireshark"
 CAPTURES = REPOSITORY / "Tests/Captures"
+# A user without power: from 4.4 on tshark loads no Lua for root.
+USER = 65534
 # Neither of these is part of a value.
 _COLUMN, _MORE = "|", ";"
 
@@ -22,16 +26,33 @@ def write_pcap(path, frames, snaplen=65535):
     return path
 
 
+def _home(folder, pcap, home, plugin):
+    """Lays into the folder all that tshark reads, and gives it to its user, who cannot look into root's folders. The words that run it there."""
+    if home:
+        shutil.copytree(home, folder, dirs_exist_ok=True)
+    shutil.copy(pcap, folder / "read.pcap")
+    script = []
+    if plugin:
+        shutil.copytree(PLUGIN, folder / "plugin")
+        script = ["-X", f"lua_script:{folder / 'plugin/evb.lua'}"]
+    if os.geteuid():
+        return ["tshark", *script]
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, USER, USER)
+    return ["setpriv", "--reuid", str(USER), "--regid", str(USER), "--clear-groups", "tshark", *script]
+
+
 def run(pcap, *words, plugin=True, home=None):
-    """What tshark prints. A Lua error anywhere, or anything on standard error but its warning to root, fails."""
-    script = ["-X", f"lua_script:{PLUGIN / 'evb.lua'}"] if plugin else []
-    environment = {**os.environ, "HOME": str(home or pcap.parent), "LC_ALL": "C.UTF-8"}
-    for name in ("XDG_CONFIG_HOME", "WIRESHARK_PLUGIN_DIR"):
-        environment.pop(name, None)
-    # -n: addresses as they are, not as a vendor's.
-    result = subprocess.run(["tshark", "-n", *script, "-r", str(pcap), *words], capture_output=True, text=True, timeout=300,
-                            env=environment, stdin=subprocess.DEVNULL)
-    said = [line for line in result.stderr.splitlines() if line.strip() and not line.startswith("Running as user")]
+    """What tshark prints, run without root's power. A Lua error anywhere, or anything on standard error, fails."""
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {**os.environ, "HOME": folder, "LC_ALL": "C.UTF-8"}
+        for name in ("XDG_CONFIG_HOME", "WIRESHARK_PLUGIN_DIR"):
+            environment.pop(name, None)
+        tshark = _home(Path(folder), pcap, home, plugin)
+        # -n: addresses as they are, not as a vendor's.
+        result = subprocess.run([*tshark, "-n", "-r", f"{folder}/read.pcap", *words], capture_output=True, text=True, timeout=300,
+                                env=environment, stdin=subprocess.DEVNULL)
+    said = result.stderr.strip()
     assert result.returncode == 0 and not said, f"exit {result.returncode}: {said}"
     assert "Lua Error" not in result.stdout, result.stdout[result.stdout.index("Lua Error"):][:500]
     return result.stdout

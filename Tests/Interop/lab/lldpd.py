@@ -39,7 +39,8 @@ class Lldpd:
         return self._ask("resume").returncode == 0
 
     def _ask(self, *words):
-        return subprocess.run([str(self._root / "usr/sbin/lldpcli"), "-u", str(self._socket), "-f", "json0", *words], text=True,
+        # Where it is installed it becomes _lldpd, who may not look into the lab's directory.
+        return subprocess.run(["setpriv", "--no-new-privs", str(self._root / "usr/sbin/lldpcli"), "-u", str(self._socket), "-f", "json0", *words], text=True,
                               capture_output=True, timeout=30, env={**os.environ, **self._environment}, stdin=subprocess.DEVNULL)
 
     def _interfaces(self, *words):
