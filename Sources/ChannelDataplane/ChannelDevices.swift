@@ -60,6 +60,8 @@ package final class ChannelDevices {
     private var rules: (index: Int32, state: UplinkState.Rules)?
     /// The rule for what a bridge forwards to the uplink, where that is a bridge's port.
     private var forwarding = UplinkState.Forwarding.unknown
+    /// Whether news came while a step about rules was under way: its answer may be older than what they tell.
+    private var isAnswerOld = false
     private var tableMonitor: TableMonitor?
     private var tableWatch: EventLoop.Watch?
     /// The devices as they were last, by name.
@@ -187,7 +189,7 @@ package final class ChannelDevices {
         guard let monitor else { return }
         let changed = monitor.receive()
         guard let rules, changed?.contains(rules.index) ?? true else { return }
-        // What a step under way does is read when it is done.
+        isAnswerOld = true
         if case .known(let last) = rules.state { self.rules?.state = .unknown(last: last) }
         compareSoon()
     }
@@ -215,6 +217,7 @@ package final class ChannelDevices {
         tableMonitor = monitor
         tableWatch = try? room.loop.watch(monitor.descriptor, for: .readable) { [weak self] _ in
             guard let self, let tableMonitor, tableMonitor.drain(), forwarding != .failed else { return }
+            isAnswerOld = true
             forwarding = .unknown
             compareSoon()
         }
@@ -362,6 +365,7 @@ package final class ChannelDevices {
                 self?.ended(step, turn, self?.taken(answer) ?? .success(nil))
             }
         }
+        if step.isAboutRules { isAnswerOld = false }
         switch step {
         case .mark(_, let index): change(.setAlias(index: index, UplinkPlan.alias))
         case .delete(_, let index): change(.delete(index: index))
@@ -396,7 +400,7 @@ package final class ChannelDevices {
 
     private func take(_ listing: TrafficListing, _ step: UplinkStep) {
         let isInstalled = if case .installRules = step { true } else { false }
-        if !isInstalled, case .unknown(let last?) = rules?.state, isPoorer(listing, than: last) {
+        if !isInstalled, case .unknown(let last?) = rules?.state, UplinkRules.isPoorer(listing, than: last) {
             logger.alert(.enforcementFailed).warning(
                 "another program has removed evbd's tc rules of \(plan.uplink); putting them back",
                 metadata: ["uplink": "\(plan.uplink)"])
@@ -405,27 +409,24 @@ package final class ChannelDevices {
             ruleFailures = 0
             stepFailures = stepFailures.filter { !$0.key.isAboutRules }
         }
-        rules?.state = .known(listing)
+        rules?.state = isAnswerOld ? .unknown(last: listing) : .known(listing)
     }
 
     /// What has come of an operation on the rule for forwarded frames.
     private func taken(_ answer: NftablesOperation.Answer?) -> Result<TrafficListing?, NetlinkError> {
         switch answer {
-        case .listed(let listing): forwarding = ForwardingRule.stands(in: listing) ? .present : .absent
+        case .listed(let listing):
+            forwarding = isAnswerOld ? .unknown : ForwardingRule.stands(in: listing) ? .present : .absent
         case .changed(let problems):
             if let problem = problems.compactMap(\.self).first {
                 return .failure(NetlinkError(operation: "change nftables", kind: .other, reason: problem))
             }
-            forwarding = .present
+            forwarding = isAnswerOld ? .unknown : .present
             ruleFailures = 0
         case nil:
             return .failure(NetlinkError(operation: "change nftables", kind: .cancelled, reason: "The queue has ended"))
         }
         return .success(nil)
-    }
-
-    private func isPoorer(_ listing: TrafficListing, than last: TrafficListing) -> Bool {
-        last.filters.contains { UplinkRules.isOwn($0) && !listing.filters.contains($0) }
     }
 
     private func failed(_ step: UplinkStep, _ error: NetlinkError) {

@@ -34,6 +34,11 @@ package struct UplinkRules: Hashable, Sendable {
             && (filter.preference == guardPreference || filter.preference == translationPreference)
     }
 
+    /// Whether a listing lacks a filter of evbd's that an earlier one has.
+    static func isPoorer(_ listing: TrafficListing, than last: TrafficListing) -> Bool {
+        last.filters.contains { isOwn($0) && !listing.filters.contains($0) }
+    }
+
     /// All filters of these rules.
     package func filters(guardHandle: UInt32) -> [TrafficFilter] {
         [guardFilter(.ingress, devices.keys, guardHandle), guardFilter(.egress, devices.values, guardHandle)]
