@@ -267,6 +267,9 @@ def test_VDP_42_live_migration(site, vm):
     assert site.holds(vm, "port1")
     assert host.link_of(vm) is None and other.is_up(vm)
     changes = [(event["port"], event["to"]) for _, event in list(events.seen) if event["vsiID"] == vm.id]
-    assert changes == [("port1", "preassociated"), ("port1", "associated"), ("port0", "deassociated")]
+    assert changes[:3] == [("port1", "preassociated"), ("port1", "associated"), ("port0", "deassociated")]
+    # Its evbd asks for it again until libvirt has ended the machine there, which 9.0 does before that, 11.3 after it. That is no contest.
+    assert {port for port, _ in changes[3:]} <= {"port0"} and ("port0", "associated") not in changes, changes
+    assert "keeps asking for it" not in site.bridge.process.output()
     other.virsh("destroy", "vm")
     eventually(lambda: not site.knows(vm), 5, "the bridge has let it go")

@@ -15,7 +15,8 @@ internal import EVBWire
 package struct VSIPlaces {
     /// Longer than the five minutes that evbd's station waits at most before it asks again, with one request lost.
     static let silenceMax = Interval.seconds(700)
-    /// How long after a move a request from the old port is believed to have crossed it, such as a keep-alive.
+    /// How long after a move requests from the old port are no contest: a keep-alive may have crossed it, and the old station asks on
+    /// until the machine has ended there, which takes libvirt 11.3 a moment.
     static let crossing = Interval.seconds(5)
 
     /// What is to become of a request.
@@ -113,8 +114,7 @@ package struct VSIPlaces {
         former.lastAsked = now
         // A suspended machine is the source of a migration, which says that it knows.
         if request.hint != .suspended { former.refusals &+= 1 }
-        let isContested =
-            former.refusals > 1 || (former.refusals == 1 && now.since(former.movedAt) > Self.crossing)
+        let isContested = former.refusals > 0 && now.since(former.movedAt) > Self.crossing
         let isNews = isContested && !former.isReported
         if isNews {
             former.isReported = true

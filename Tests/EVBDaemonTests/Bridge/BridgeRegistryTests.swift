@@ -160,6 +160,9 @@ import VSISamples
         try ask(1, machineOne, on: "b")
         #expect(registry.problems(of: "a").isEmpty, "a migration is none")
         for _ in 0..<2 { try ask(1, machineOne, on: "a") }
+        #expect(registry.problems(of: "a").isEmpty, "the source of a migration asks on for a moment")
+        time = time + .seconds(6)
+        try ask(1, machineOne, on: "a")
         for (port, other) in [("a", "b"), ("b", "a")] {
             let contest = registry.problems(of: port)
             #expect(contest.map(\.kind) == [.vsiContest] && contest.map(\.otherPort) == [other])

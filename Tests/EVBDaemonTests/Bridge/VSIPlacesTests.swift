@@ -25,13 +25,14 @@ private func ask(_ command: VDPCommand = .associate, hint: VSIRequest.Hint = .no
         #expect(places.judge(try ask(), on: "b", at: seconds(2)) == .free)
         #expect(places.associated(vsi(1), on: "b", at: seconds(2)) == "a")
         #expect(places.port(of: vsi(1)) == "b" && !places.isContested(vsi(1)))
-        // The source's last keep-alives do not move it back, and are no news: the machine is suspended, or they have crossed.
+        // The source's last requests do not move it back, and are no news: the machine is suspended, or it is about to end there.
         #expect(places.judge(try ask(hint: .suspended), on: "a", at: seconds(3)) == .moved(to: "b", isNews: false))
         #expect(places.judge(try ask(), on: "a", at: seconds(4)) == .moved(to: "b", isNews: false))
+        #expect(places.judge(try ask(), on: "a", at: seconds(5)) == .moved(to: "b", isNews: false))
         places.departed(vsi(1), from: "a")
         // And it may come back.
-        #expect(places.judge(try ask(), on: "a", at: seconds(5)) == .free)
-        #expect(places.associated(vsi(1), on: "a", at: seconds(5)) == "b")
+        #expect(places.judge(try ask(), on: "a", at: seconds(6)) == .free)
+        #expect(places.associated(vsi(1), on: "a", at: seconds(6)) == "b")
         places.ended(vsi(1), on: "b")
         #expect(places.port(of: vsi(1)) == "a")
         places.ended(vsi(1), on: "a")
