@@ -71,7 +71,7 @@ ssize_t clinux_receive_packet(int descriptor, void *buffer, size_t length, int f
     struct iovec vector = {.iov_base = buffer, .iov_len = length};
     union {
         struct cmsghdr header;
-        char octets[CMSG_SPACE(sizeof(struct tpacket_auxdata))];
+        char octets[CMSG_SPACE(sizeof(struct tpacket_auxdata)) + CMSG_SPACE(sizeof(struct timespec))];
     } control;
     struct msghdr message;
 
@@ -97,6 +97,14 @@ ssize_t clinux_receive_packet(int descriptor, void *buffer, size_t length, int f
             memcpy(&auxiliary, CMSG_DATA(item), sizeof auxiliary);
             ingress->has_tag = (auxiliary.tp_status & TP_STATUS_VLAN_VALID) != 0;
             ingress->tag = auxiliary.tp_vlan_tci;
+            ingress->tag_protocol =
+                (auxiliary.tp_status & TP_STATUS_VLAN_TPID_VALID) != 0 ? auxiliary.tp_vlan_tpid : 0;
+            ingress->length = auxiliary.tp_len;
+        } else if (item->cmsg_level == SOL_SOCKET && item->cmsg_type == SCM_TIMESTAMPNS &&
+                   item->cmsg_len >= CMSG_LEN(sizeof(struct timespec))) {
+            struct timespec time;
+            memcpy(&time, CMSG_DATA(item), sizeof time);
+            ingress->time = (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
         }
     }
     return received;

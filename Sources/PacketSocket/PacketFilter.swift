@@ -47,10 +47,10 @@ struct PacketFilter {
 
     /// Makes the program that accepts the frames of the same EtherTypes that do not belong to the port, and drops those
     /// that do. Frames that this host sends are neither, and those of devices above the port are not where these are ports too. Of one
-    /// EtherType, which may be nil, more is handed up.
+    /// EtherType, which may be nil, more than `length` octets are handed up.
     init(
         straysOf etherTypes: [UInt16], reading read: UInt16? = nil, groups: [HardwareAddress], interfaceIndex: Int32,
-        withDevicesAbove: Bool = true
+        withDevicesAbove: Bool = true, length: Int = strayLength
     ) {
         let drop = Self.end(keeping: 0)
         let outgoing = [
@@ -69,7 +69,7 @@ struct PacketFilter {
             // A = the EtherType. Another one: over all that is for this one.
             program += [Self.load(BPF_H, 12), Self.ifEqual(UInt32(read), skip: 1), Self.skip(whole.count)] + whole
         }
-        instructions = program + judge(keeping: Self.strayLength)
+        instructions = program + judge(keeping: length)
     }
 
     /// Takes a program as it is, for tests.

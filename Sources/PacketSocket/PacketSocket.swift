@@ -66,6 +66,45 @@ public final class PacketSocket {
         public init() {}
     }
 
+    /// How a frame has come in, for a capture.
+    public struct Arrival: Equatable, Sendable {
+        /// A VLAN tag that the kernel has taken off.
+        public struct Tag: Equatable, Sendable {
+            /// Its EtherType: 0x8100, or 0x88A8 of an S-tag.
+            public var etherType: UInt16
+            /// Priority, DEI and, in the low 12 bits, the VLAN.
+            public var value: UInt16
+
+            public init(etherType: UInt16, value: UInt16) {
+                self.etherType = etherType
+                self.value = value
+            }
+        }
+
+        /// When the kernel received it, in nanoseconds since 1970 (UTC); 0 where the kernel does not say.
+        public var time: UInt64
+        /// Its octets before the kernel's filter cut it, without its tag.
+        public var length: Int
+        public var tag: Tag?
+        /// The interface that it is on: the socket's own, or a VLAN device above it.
+        public var interfaceIndex: Int32
+
+        public init(time: UInt64, length: Int, tag: Tag? = nil, interfaceIndex: Int32) {
+            self.time = time
+            self.length = length
+            self.tag = tag
+            self.interfaceIndex = interfaceIndex
+        }
+
+        fileprivate init(_ ingress: clinux_packet_ingress) {
+            let etherType = ingress.tag_protocol == 0 ? UInt16(ETH_P_8021Q) : ingress.tag_protocol
+            self.init(
+                time: ingress.time, length: Int(ingress.length),
+                tag: ingress.has_tag ? Tag(etherType: etherType, value: ingress.tag) : nil,
+                interfaceIndex: ingress.interface_index)
+        }
+    }
+
     /// Octets of the longest frame that is received: a jumbo port's 9216 with header and one tag.
     public static let frameLengthMax = 9216 + 18
 
@@ -91,6 +130,10 @@ public final class PacketSocket {
     /// Whether one of them is the interface's own address.
     private let hasAddress: Bool
     private let taken: Taken
+    private var sources: FrameSources
+    /// How the frame has come in that `receive` hands over now; nil while arrivals are not recorded.
+    public private(set) var arrival: Arrival?
+    private var recordsArrivals = false
     private let buffer: UnsafeMutableRawBufferPointer
 
     /// Opens the sockets; they hear frames when this returns.
@@ -129,6 +172,7 @@ public final class PacketSocket {
         self.groups = groups
         hasAddress = groups.contains { $0.value >> 40 & 1 == 0 }
         self.taken = taken
+        self.sources = sources
         buffer = .allocate(byteCount: Self.frameLengthMax, alignment: 16)
     }
 
@@ -150,9 +194,30 @@ public final class PacketSocket {
     ///
     /// - Throws: `SystemError`: ENOMEM; some of the sockets may have changed then.
     public func narrow(to sources: FrameSources) throws(SystemError) {
+        self.sources = sources
+        try attachFilters()
+    }
+
+    private func attachFilters() throws(SystemError) {
         for (_, etherTypes) in sockets {
-            try attach(Self.filter(etherTypes, groups, taken, sources, interfaceIndex), for: etherTypes)
+            let filter = Self.filter(
+                etherTypes, groups, taken, sources, interfaceIndex, areStraysWhole: recordsArrivals)
+            try attach(filter, for: etherTypes)
         }
+    }
+
+    /// Has `arrival` told of each frame, and strays handed over as a whole, or ends that.
+    ///
+    /// - Throws: `SystemError`: ENOMEM; some of the sockets may have changed then.
+    public func recordArrivals(_ isOn: Bool) throws(SystemError) {
+        guard isOn != recordsArrivals else { return }
+        recordsArrivals = isOn
+        arrival = nil
+        for (socket, _) in sockets {
+            var value: Int32 = isOn ? 1 : 0
+            try Self.set(socket.descriptor.rawValue, SOL_SOCKET, SO_TIMESTAMPNS, "SO_TIMESTAMPNS", &value)
+        }
+        if !taken.areOwn { try attachFilters() }
     }
 
     /// Puts another filter in place of the one of some EtherTypes' socket.
@@ -163,7 +228,8 @@ public final class PacketSocket {
     }
 
     private static func filter(
-        _ etherTypes: [UInt16], _ groups: [HardwareAddress], _ taken: Taken, _ sources: FrameSources, _ index: Int32
+        _ etherTypes: [UInt16], _ groups: [HardwareAddress], _ taken: Taken, _ sources: FrameSources, _ index: Int32,
+        areStraysWhole: Bool = false
     ) -> PacketFilter {
         switch taken {
         case .own:
@@ -172,8 +238,9 @@ public final class PacketSocket {
                 snapLength: frameLengthMax + 1)
         case .strays(let read, let withDevicesAbove):
             PacketFilter(
-                straysOf: etherTypes, reading: read, groups: groups, interfaceIndex: index,
-                withDevicesAbove: withDevicesAbove)
+                straysOf: etherTypes, reading: areStraysWhole ? nil : read, groups: groups, interfaceIndex: index,
+                withDevicesAbove: withDevicesAbove,
+                length: areStraysWhole ? frameLengthMax : PacketFilter.strayLength)
         }
     }
 
@@ -296,6 +363,7 @@ public final class PacketSocket {
                 continue
             }
             summary.frames += 1
+            if recordsArrivals { arrival = Arrival(ingress) }
             body(UnsafeRawBufferPointer(rebasing: buffer[..<kept]))
         }
         summary.mayHaveMore = true
@@ -305,6 +373,7 @@ public final class PacketSocket {
 
     /// Octets that the filter has left of a stray at most.
     private func strayLength(of frame: UnsafeMutableRawBufferPointer) -> Int {
+        if recordsArrivals { return Self.frameLengthMax }
         guard case .strays(let read?, _) = taken, frame.count >= Int(ETH_HLEN) else { return PacketFilter.strayLength }
         let etherType = UInt16(bigEndian: frame.loadUnaligned(fromByteOffset: 12, as: UInt16.self))
         return etherType == read ? PacketFilter.readStrayLength : PacketFilter.strayLength

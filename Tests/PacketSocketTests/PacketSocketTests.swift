@@ -66,6 +66,49 @@ private func address(of interface: String) throws -> HardwareAddress {
 @Suite(.enabled(if: inOwnNamespace, "needs root in a network namespace of its own: EVBD_TEST_NETNS=1 unshare -n"))
 struct PacketSocketTests {
     @Test(
+        "CAP-106 the kernel says when a frame came, its length and its tag; strays are whole, and afterwards as before")
+    func arrivals() throws {
+        let pair = try VethPair("psarrival")
+        let sender = try PacketSocket(interfaceIndex: pair.oneIndex, etherTypes: [0x9999], groups: [], tap: .protocols)
+        let own = try PacketSocket(
+            interfaceIndex: pair.twoIndex, etherTypes: [ecp], groups: [nearestCustomerBridge], tap: .protocols)
+        let strays = try PacketSocket(
+            interfaceIndex: pair.twoIndex, etherTypes: [ecp], groups: [nearestCustomerBridge],
+            taken: .strays(), tap: .everything)
+        /// The arrival and the length of the next frame.
+        func next(_ socket: PacketSocket) throws -> (arrival: PacketSocket.Arrival?, length: Int) {
+            var result: (PacketSocket.Arrival?, Int)?
+            let came = try eventually {
+                for descriptor in socket.descriptors {
+                    _ = try socket.receive(descriptor, limit: 1) { result = (socket.arrival, $0.count) }
+                }
+                return result != nil
+            }
+            #expect(came)
+            return try #require(result)
+        }
+        let tagged = frame(to: nearestCustomerBridge, ecp, mark: 1, tag: 0x6005, length: 704)
+        for socket in [own, strays] { try socket.recordArrivals(true) }
+        let before = WallClock.now()
+        try sender.send(frame(to: nearestCustomerBridge, ecp, mark: 1))
+        try sender.send(tagged)
+        let heard = try next(own)
+        #expect(heard.length == 60 && heard.arrival?.length == 60 && heard.arrival?.tag == nil)
+        #expect(heard.arrival?.interfaceIndex == pair.twoIndex)
+        let time = try #require(heard.arrival?.time)
+        #expect(time >= before && time <= WallClock.now())
+        let stray = try next(strays)
+        #expect(stray.length == 700 && stray.arrival?.length == 700)
+        #expect(stray.arrival?.tag == PacketSocket.Arrival.Tag(etherType: 0x8100, value: 0x6005))
+
+        for socket in [own, strays] { try socket.recordArrivals(false) }
+        try sender.send(frame(to: nearestCustomerBridge, ecp, mark: 1))
+        try sender.send(tagged)
+        let (unrecorded, cut) = (try next(own), try next(strays))
+        #expect(unrecorded.arrival == nil && cut.arrival == nil && cut.length == PacketFilter.strayLength)
+    }
+
+    @Test(
         "SEC-11 the kernel lets through what belongs to the port", arguments: [PacketSocket.Tap.protocols, .everything])
     func theFilterLetsThroughWhatWasAskedForAndNothingElse(_ tap: PacketSocket.Tap) throws {
         let pair = try VethPair(tap == .protocols ? "psfilter" : "pstap")

@@ -61,6 +61,12 @@ struct clinux_packet_ingress {
     bool has_tag;
     /// The tag: priority, DEI and, in the low 12 bits, the VLAN.
     uint16_t tag;
+    /// The tag's EtherType; 0 where the kernel does not say.
+    uint16_t tag_protocol;
+    /// Octets of the frame before a filter cut it.
+    uint32_t length;
+    /// When the kernel received it, in nanoseconds since 1970 (UTC); 0 without SO_TIMESTAMPNS.
+    uint64_t time;
 };
 
 /// recvmsg(2) on an AF_PACKET socket with PACKET_AUXDATA; CMSG_* are macros. The length that was read (with MSG_TRUNC in
