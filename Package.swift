@@ -58,6 +58,7 @@ let package = Package(
         .target(name: "AgentX", dependencies: ["EVBTime"], swiftSettings: strict),
         .target(name: "EVBMIB", dependencies: ["AgentX", "EVBModel", "EVBTime", "EVBWire"], swiftSettings: strict),
         .target(name: "LldpadFile", dependencies: ["EVBModel", "TerminalText"], swiftSettings: strict),
+        .target(name: "Pcapng", swiftSettings: strict),
 
         // The kernel, one small type per interface.
         .target(name: "CLinux", cSettings: [.unsafeFlags(["-Wall", "-Wextra", "-Werror"])]),
@@ -193,8 +194,8 @@ let package = Package(
         .executableTarget(
             name: "evbctl",
             dependencies: [
-                "ContainerNetwork", "EVBControl", "EVBModel", "JSON", "LinuxSystem", "LldpadFile", "TerminalText",
-                argumentParser,
+                "ContainerNetwork", "EVBControl", "EVBModel", "JSON", "LinuxSystem", "LldpadFile", "Pcapng",
+                "TerminalText", argumentParser,
             ],
             swiftSettings: strict, linkerSettings: hardened),
 
@@ -277,6 +278,7 @@ let package = Package(
                 "NetnsSupport", logging,
             ],
             exclude: ["Snapshots", "frames.py"], swiftSettings: strictTests),
+        .testTarget(name: "PcapngTests", dependencies: ["Pcapng"], swiftSettings: strictTests),
         .testTarget(name: "LinuxSystemTests", dependencies: ["LinuxSystem"], swiftSettings: strictTests),
         .testTarget(
             name: "NftablesTests", dependencies: ["Nftables", "LinuxSystem", "NetnsSupport"], swiftSettings: strictTests
