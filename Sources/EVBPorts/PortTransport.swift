@@ -64,6 +64,9 @@ package final class PortTransport {
     /// When the port, and with it all of its counters, began.
     package let createdAt: Instant
 
+    /// The captures that are made here; nil while none is.
+    var capture: FrameCapture?
+
     /// The port's chassis ID.
     private let identity: ChassisIdentity
     /// Which way frames of a bond take.
@@ -197,7 +200,10 @@ package final class PortTransport {
     package func follow() -> Interface {
         defer { onFollow?() }
         guard let link else {
-            if listener != nil { logger.alert(.portDown).warning("the interface is gone; waiting for it to come back") }
+            if listener != nil {
+                logger.alert(.portDown).warning("the interface is gone; waiting for it to come back")
+                capture?.note("the interface \(name) is gone; evbd waits for it to come back")
+            }
             close()
             return .absent
         }
@@ -252,6 +258,7 @@ package final class PortTransport {
             neighbourListener = try listen(.only(neighbour), .neighbour)
             strayListener = try listenToStrays(wanted)
             listenFailure = nil
+            recordArrivals()
         } catch {
             closeSockets()
             listenFailure = error
@@ -271,7 +278,7 @@ package final class PortTransport {
         return try PortListener(
             socket, allowance, share: allowance == .neighbour ? share : nil, loop: surroundings.loop,
             timers: surroundings.timers,
-            take: { [weak self] in self?.take($0) },
+            take: { [weak self] in self?.take($0, from: socket) },
             onFlood: { [weak self] in self?.tellOfFlood(from: who) })
     }
 
@@ -283,7 +290,12 @@ package final class PortTransport {
         // A flood of them is left in the kernel and counted there.
         return try PortListener(
             socket, .others, loop: surroundings.loop, timers: surroundings.timers,
-            take: { [weak self] in self?.tellOfStray($0) }, onFlood: {})
+            take: { [weak self] in self?.takeStray($0, from: socket) }, onFlood: {})
+    }
+
+    private func takeStray(_ octets: UnsafeRawBufferPointer, from socket: PacketSocket) {
+        guard let capture else { return tellOfStray(octets) }
+        capture.received(octets, socket.arrival, isStray: true) { tellOfStray(octets) }
     }
 
     /// Logs the first stray ECP frame. LLDP to other addresses and in VLANs is the ordinary business of other agents; that it has
@@ -384,6 +396,11 @@ package final class PortTransport {
         listenFailure = nil
     }
 
+    private func take(_ octets: UnsafeRawBufferPointer, from socket: PacketSocket) {
+        guard let capture else { return take(octets) }
+        capture.received(octets, socket.arrival, isStray: false) { take(octets) }
+    }
+
     private func take(_ octets: UnsafeRawBufferPointer) {
         do throws(WireError) {
             let frame = try Frame(decoding: octets)
@@ -407,7 +424,13 @@ package final class PortTransport {
         }
         let octets = frame.encoded()
         do throws(SystemError) {
-            try Self.send(octets, by: socket)
+            if let capture {
+                let time = WallClock.now()
+                try Self.send(octets, by: socket)
+                capture.sent(frame, octets, at: time)
+            } else {
+                try Self.send(octets, by: socket)
+            }
             note(.sent)
         } catch {
             // As if it were lost on the wire; ECP and LLDP send again.
@@ -427,6 +450,7 @@ package final class PortTransport {
 
     private func note(_ state: SendState) {
         guard state != sending else { return }
+        if case .failing(let error, _) = state { capture?.note("frames cannot be sent on \(name): \(error)") }
         sending = state
         onDoubt?()
     }
@@ -454,4 +478,10 @@ package final class PortTransport {
         guard level >= logger.logLevel else { return }
         logger.alert(alert).log(level: level, "\(message)", metadata: metadata())
     }
+
+    /// Whether a frame went to an address of what it carries on this port.
+    func isOwn(_ header: FrameHeader) -> Bool { addresses.includes(header, own: link?.ownAddress) }
+
+    /// The sockets by which frames come in.
+    var sockets: [PacketSocket] { [listener, neighbourListener, strayListener].compactMap { $0?.socket } }
 }
