@@ -36,6 +36,7 @@ package final class ControlConnection {
     private var written = 0
     private var current: ControlReplyHandle?
     private var pages: Pages?
+    private var source: Source?
     private var inputHasEnded = false
     /// Nothing that is told to it arrives.
     private var hasHungUp = false
@@ -61,6 +62,14 @@ package final class ControlConnection {
         let handle: ControlReplyHandle
         /// Without `more`: the items so far, as JSON with commas between them.
         var collected: [UInt8] = []
+    }
+
+    /// What gives messages one by one.
+    private struct Source {
+        let next: () -> [UInt8]?
+        /// Whether it may have one.
+        var mayHaveMore = true
+        let handle: ControlReplyHandle
     }
 
     init(
@@ -113,6 +122,7 @@ package final class ControlConnection {
         current?.clientHasGone()
         current = nil
         pages = nil
+        source = nil
         output = []
         written = 0
         while decoder.count <= server.limits.messageOctets,
@@ -172,14 +182,15 @@ package final class ControlConnection {
     // MARK: Work
 
     private var hasWork: Bool {
-        pages != nil ? waiting < Self.lowWater : current == nil && mayHaveCall
+        if let source { return source.mayHaveMore && waiting < Self.lowWater }
+        return pages != nil ? waiting < Self.lowWater : current == nil && mayHaveCall
     }
 
     /// Does the next piece of what the client wants: a page of a list, or a call.
     func work() {
         guard !isClosed, hasWork else { return settle() }
         isWorking = true
-        if pages != nil { page() } else { handleNextCall() }
+        if source != nil { drawSource() } else if pages != nil { page() } else { handleNextCall() }
         isWorking = false
         settle()
     }
@@ -209,6 +220,7 @@ package final class ControlConnection {
     func finish(_ handle: ControlReplyHandle) {
         guard current === handle else { return }
         current = nil
+        source = nil
         lastActive = loop.now()
         // In its turn: this may be the middle of anything.
         if !isWorking, !isClosed { server.queue(self) }
@@ -323,6 +335,33 @@ package final class ControlConnection {
         if isLast { finish(pages.handle) }
     }
 
+    // MARK: Sources
+
+    func startSource(_ next: @escaping () -> [UInt8]?, of handle: ControlReplyHandle) {
+        guard current === handle, !isClosed else { return }
+        source = Source(next: next, handle: handle)
+        if !isWorking { server.queue(self) }
+    }
+
+    func sourceHasMore(_ handle: ControlReplyHandle) {
+        guard source?.handle === handle, source?.mayHaveMore == false else { return }
+        source?.mayHaveMore = true
+        if !isWorking, hasWork { server.queue(self) }
+    }
+
+    /// Sends what the source has, for as long as a page takes.
+    private func drawSource() {
+        let began = loop.now()
+        for _ in 0..<Self.itemsPerPage {
+            guard let source, !isClosed, waiting < Self.lowWater, loop.now() &- began < Self.pageTime else { return }
+            guard let message = source.next() else {
+                self.source?.mayHaveMore = false
+                return
+            }
+            enqueue(message, before: true)
+        }
+    }
+
     private static func list(_ key: String, _ items: [UInt8]) -> [UInt8] {
         Array("{\"\(key)\":[".utf8) + items + Array("]}".utf8)
     }
@@ -350,6 +389,7 @@ package final class ControlConnection {
         watch?.cancel()
         watch = nil
         pages = nil
+        source = nil
         current?.clientHasGone()
         current = nil
         output = []

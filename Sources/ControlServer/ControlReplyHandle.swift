@@ -128,6 +128,22 @@ package final class ControlReplyHandle {
         return connection.enqueue(octets, before: true)
     }
 
+    /// Sends what a source gives, and leaves the call open for more.
+    ///
+    /// The source is asked in turns of the client and only while little waits for it, so that a client that reads slowly is no burden;
+    /// what it has to hold meanwhile is the source's. After a nil it is asked again once ``sourceHasMore()`` was called.
+    /// - Parameter next: gives the next message, or nil while there is none. It may answer or refuse the call.
+    /// - Returns: whether there is a client that hears: false if it is gone, wants no reply, or the call was answered before.
+    @discardableResult
+    package func stream(_ next: @escaping () -> [UInt8]?) -> Bool {
+        guard !hasAnswered, !isGone, !oneway, let connection else { return false }
+        connection.startSource(next, of: self)
+        return true
+    }
+
+    /// The source of ``stream(_:)`` has something again.
+    package func sourceHasMore() { connection?.sourceHasMore(self) }
+
     package func answer(octets: [UInt8]) -> Bool {
         guard !hasAnswered, !isGone else { return false }
         hasAnswered = true

@@ -376,12 +376,16 @@ package final class ControlServer {
             guard let known = ControlMethod(rawValue: method) else {
                 return refuse(reply, VarlinkService.methodNotFound, "method", call.method)
             }
-            guard known != .monitor || call.more else {
+            guard !known.isStream || call.more else {
                 _ = reply.answer(octets: VarlinkReply(error: VarlinkService.expectedMore).octets)
                 return
             }
             guard access == .full || !known.changesSomething else {
                 reply.fail(ControlError(.readOnly(method: method)))
+                return
+            }
+            guard access == .full || !known.showsWire else {
+                reply.fail(ControlError(.notShown(method: method)))
                 return
             }
             do {

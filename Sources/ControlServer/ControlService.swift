@@ -52,6 +52,8 @@ package enum ControlRequest: Sendable, Equatable {
     case getConfiguration(GetConfigurationRequest)
     /// Answer with ``ControlReply/typeServers(_:)``.
     case fetchTypes
+    /// ``ControlReplyHandle/stream(_:)`` what is captured until it is gone.
+    case capture(CaptureRequest)
     /// Answer with ``ControlReply/logLevel(_:)``.
     case getLogLevel
     /// Answer with ``ControlReply/logLevel(_:)``; for root alone.
@@ -132,6 +134,7 @@ extension ControlRequest {
         case .reload: self = .reload(try read(ReloadRequest.self))
         case .getConfiguration: self = .getConfiguration(try read(GetConfigurationRequest.self))
         case .fetchTypes: self = try readNothing(.fetchTypes)
+        case .capture: self = .capture(try read(CaptureRequest.self))
         case .getLogLevel: self = try readNothing(.getLogLevel)
         case .setLogLevel: self = .setLogLevel(try read(SetLogLevelRequest.self))
         }

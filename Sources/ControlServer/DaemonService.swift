@@ -39,6 +39,8 @@ package final class DaemonService: ControlService {
     let traffic: TrafficReader
     private let startedAt: Instant
     private var monitors: [ObjectIdentifier: ControlReplyHandle] = [:]
+    /// The captures of clients.
+    var captures: [ObjectIdentifier: CaptureSession] = [:]
     private var waitCount = 0
     /// Probes by their ports.
     var probes: [String: ProbeSession] = [:]
@@ -130,6 +132,7 @@ package final class DaemonService: ControlService {
         case .getConfiguration(let request):
             onConfiguration?(request.defaults) { reply.answer(.configuration($0)) }
         case .fetchTypes: fetchTypes(reply)
+        case .capture(let request): try capture(request, reply)
         case .getLogLevel: if let report = onLogLevel?(nil) { reply.answer(.logLevel(report)) }
         case .setLogLevel(let request): if let report = onLogLevel?(request) { reply.answer(.logLevel(report)) }
         case .reload(let request):

@@ -33,6 +33,8 @@ public struct ControlError: Error, Sendable, Equatable, CustomStringConvertible 
         case readOnly(method: String)
         /// The method is for root alone.
         case notPermitted(method: String)
+        /// The method shows frames of the wire, and the socket is for looking only.
+        case notShown(method: String)
         /// Servers of VSI types could not be asked; what they gave before stays.
         case typesNotFetched
     }
@@ -126,6 +128,11 @@ public struct ControlError: Error, Sendable, Equatable, CustomStringConvertible 
                 "see whether evbd-types runs (systemctl status evbd-types; it is a package of its own), and its log"
             )
         case .notPermitted(let method): return ("evbd lets root alone call \(method)", "do it as root")
+        case .notShown(let method):
+            return (
+                "this socket of evbd is read-only, and \(method) shows frames as they are on the wire",
+                "run evbctl as root or as a member of the group of the other socket; see control in evbd.yaml"
+            )
         }
     }
 }
@@ -159,7 +166,7 @@ extension ControlError {
     static let shortNames = [
         "NoSuchPort", "NoSuchVSI", "InvalidArgument", "Refused", "NoAnswer", "NoBridge", "LinkFailed", "Busy",
         "InvalidConfiguration", "EndsVSIs", "ReadOnly", "NothingToRetry", "NotPermitted",
-        "TypesNotFetched",
+        "TypesNotFetched", "NotShown",
     ]
 
     /// The name without the interface, such as `NoSuchPort`.
@@ -177,6 +184,7 @@ extension ControlError {
         case .endsVSIs: "EndsVSIs"
         case .readOnly: "ReadOnly"
         case .notPermitted: "NotPermitted"
+        case .notShown: "NotShown"
         case .typesNotFetched: "TypesNotFetched"
         case .nothingToRetry: "NothingToRetry"
         }
@@ -218,7 +226,7 @@ extension ControlError {
         case .endsVSIs(let vsis, let ports):
             members.append(JSONValue.Member("vsis", .number(String(vsis))))
             add("ports", ports)
-        case .readOnly(let method), .notPermitted(let method): add("method", method)
+        case .readOnly(let method), .notPermitted(let method), .notShown(let method): add("method", method)
         case .typesNotFetched: break
         case .nothingToRetry(let vsiID, let port):
             add("port", port)
@@ -270,6 +278,7 @@ extension ControlError {
         case ("ReadOnly", _, _): failure = .readOnly(method: text("method") ?? "")
         case ("TypesNotFetched", _, _): failure = .typesNotFetched
         case ("NotPermitted", _, _): failure = .notPermitted(method: text("method") ?? "")
+        case ("NotShown", _, _): failure = .notShown(method: text("method") ?? "")
         default: return nil
         }
         self.init(failure, message: text("message"), hint: text("hint"))

@@ -29,6 +29,7 @@ public enum ControlMethod: String, Sendable, CaseIterable {
     case getLogLevel = "GetLogLevel"
     case setLogLevel = "SetLogLevel"
     case fetchTypes = "FetchTypes"
+    case capture = "Capture"
 
     /// Whether a call changes something, so that a read-only socket does not take it.
     public var changesSomething: Bool {
@@ -37,10 +38,19 @@ public enum ControlMethod: String, Sendable, CaseIterable {
             .setLogLevel, .fetchTypes:
             true
         case .getVersion, .getStatus, .listPorts, .getPort, .listVSIs, .listVSIDetails, .getVSI, .monitor,
-            .getStatistics, .getMetrics, .getHistory, .getConfiguration, .getLogLevel:
+            .getStatistics, .getMetrics, .getHistory, .getConfiguration, .getLogLevel, .capture:
             false
         }
     }
+
+    /// Whether a call has several replies only, so that it needs `more`.
+    public var isStream: Bool { self == .monitor || self == .capture }
+
+    /// Whether a call changes nothing and is for those all the same who may change something.
+    ///
+    /// A capture has frames as they are, those of others on the wire among them, for which a process needs CAP_NET_RAW else; and it
+    /// costs evbd work for each frame.
+    public var showsWire: Bool { self == .capture }
 
     /// The method of this name on the wire; nil if io.evbd has none.
     public init?(qualifiedName: String) {
@@ -59,7 +69,7 @@ public enum ControlInterface {
 
     /// Its description.
     public static let description =
-        types + problemTypes + metricsTypes + methods + errors + operations + logLevel + typeServers
+        types + problemTypes + metricsTypes + methods + errors + operations + logLevel + typeServers + capture
 
     private static let types = """
         # Status and control of evbd, which speaks EVB, ECP and VDP (IEEE 802.1Qbg) for this host.

@@ -437,6 +437,7 @@ package final class Daemon {
     /// A port that left is closed.
     private func closed(_ port: String) {
         libvirt?.portClosed(port)
+        service?.portClosed(port)
         uplinks.portClosed(port)
         finishIfReleased()
     }

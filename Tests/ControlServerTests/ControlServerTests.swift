@@ -55,7 +55,7 @@ import VSISamples
             ("SetLogLevel", "{\"level\":\"debug\"}", .setLogLevel(SetLogLevelRequest(level: "debug"))),
             ("SetLogLevel", "{\"level\":null}", .setLogLevel(SetLogLevelRequest(level: nil))),
         ]
-        #expect(Set(calls.map(\.0)).union(["Monitor"]) == Set(ControlMethod.allCases.map(\.rawValue)))
+        #expect(Set(calls.map(\.0)).union(["Monitor", "Capture"]) == Set(ControlMethod.allCases.map(\.rawValue)))
         bench.service.onRequest = { _, reply in reply.answer(.version(VersionReport(version: "7"))) }
         for (method, parameters, _) in calls {
             let reply = try bench.reply(to: "io.evbd.\(method)", parameters, from: client)
@@ -136,9 +136,9 @@ import VSISamples
         #expect(bench.service.requests.isEmpty)
     }
 
-    @Test func monitorNeedsMore() throws {
+    @Test(arguments: ["Monitor", "Capture"]) func aStreamNeedsMore(_ method: String) throws {
         let bench = try ControlBench()
-        let reply = try bench.reply(to: "io.evbd.Monitor", from: try TestClient(bench.path))
+        let reply = try bench.reply(to: "io.evbd.\(method)", "{\"port\":\"eth0\"}", from: try TestClient(bench.path))
         #expect(reply.error == VarlinkService.expectedMore)
         #expect(bench.service.requests.isEmpty)
     }

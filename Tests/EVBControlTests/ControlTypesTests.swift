@@ -233,7 +233,7 @@ import Testing
         .noAnswer(port: "eth0", vsiID: "x", waitedMilliseconds: 1500), .noBridge(port: "eth0", vsiID: nil),
         .noBridge(port: "eth0", vsiID: "x"), .linkFailed(port: "eth0", vsiID: "x", link: "vm1", cause: "EEXIST"),
         .busy(limit: "VSIs"), .readOnly(method: "Associate"),
-        .notPermitted(method: "SetLogLevel"), .typesNotFetched,
+        .notPermitted(method: "SetLogLevel"), .notShown(method: "Capture"), .typesNotFetched,
     ]
 
     @Test(arguments: failures) func errorsGoThereAndBack(_ failure: ControlError.Failure) {

@@ -203,6 +203,7 @@ private let full = ["5ab5c6a6-9f4b-4d27-a1bb-3b8d9d7b6a51", "--port", "eth0", "-
             (.refused(ControlError(.busy(limit: "l"))), 1),
             (.refused(ControlError(.readOnly(method: "Associate"))), 77),
             (.refused(ControlError(.notPermitted(method: "SetLogLevel"))), 77),
+            (.refused(ControlError(.notShown(method: "Capture"))), 77),
             (.refused(ControlError(.typesNotFetched)), 1),
             (.refused(ControlError(.noAnswer(port: "p", vsiID: "x", waitedMilliseconds: 1))), 4),
             (.refused(ControlError(.noBridge(port: "p", vsiID: nil))), 4),

@@ -71,7 +71,7 @@ struct Failure: Error, Equatable {
                 switch error.failure {
                 case .noAnswer, .noBridge: Status.noAnswer
                 case .invalidArgument: Status.usage
-                case .readOnly, .notPermitted: Status.noPermission
+                case .readOnly, .notPermitted, .notShown: Status.noPermission
                 case .noSuchPort, .noSuchVSI, .refused, .linkFailed, .busy, .invalidConfiguration, .endsVSIs,
                     .nothingToRetry, .typesNotFetched:
                     Status.refused
