@@ -34,7 +34,8 @@ struct Evbctl: ParsableCommand {
             """,
         version: Release.version,
         subcommands: [
-            Status.self, Check.self, Port.self, VSI.self, Why.self, Drain.self, Probe.self, Monitor.self, Stats.self,
+            Status.self, Check.self, Port.self, VSI.self, Why.self, Drain.self, Probe.self, Monitor.self, Capture.self,
+            Stats.self,
             MetricsCommand.self, Reload.self, Config.self, LogLevel.self, Types.self, Import.self, Hook.self,
             Varlink.self,
             Version.self,

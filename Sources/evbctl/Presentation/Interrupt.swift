@@ -22,6 +22,19 @@ enum Interrupt {
         }
     }
 
+    /// SIGINT and SIGTERM are noted, so that what is under way is brought to a good end; the second one ends evbctl at once.
+    static func isNoted() {
+        for number in [SIGINT, SIGTERM] {
+            signal(number) { number in
+                Interrupt.isDue = true
+                signal(number, SIG_DFL)
+            }
+        }
+    }
+
+    /// Whether a signal was noted.
+    nonisolated(unsafe) private(set) static var isDue = false
+
     /// SIGINT says some words and ends evbctl as it does by default, so that a shell knows of it.
     static func says(_ text: String) {
         onError = words(text)

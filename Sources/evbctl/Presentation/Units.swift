@@ -39,6 +39,14 @@ enum Units {
     /// A span of time, given in hundredths of a second, as ``uptime(seconds:)`` tells it.
     static func span(hundredths: Int) -> String { uptime(seconds: max(hundredths, 0) / 100) }
 
+    /// A moment in UTC, as `2026-11-21T05:06:52.123456789Z`, given in nanoseconds since 1970.
+    static func time(nanoseconds: Int) -> String {
+        let text = time(milliseconds: nanoseconds / 1_000_000)
+        guard nanoseconds >= 0, text.hasSuffix("Z") else { return text }
+        let rest = "\(nanoseconds % 1_000_000)"
+        return text.dropLast() + String(repeating: "0", count: 6 - rest.count) + rest + "Z"
+    }
+
     /// A moment in UTC, as `2026-11-21T05:06:52.123Z`.
     ///
     /// - Parameter milliseconds: since 1970.
