@@ -13,6 +13,7 @@ import time
 import uuid
 
 from lab import Wire, eventually, netlink
+from lab.capture import Recording
 from lab.codec import ETHERTYPE_LLDP, LLDPDU, ethernet, mac
 from lab.switch import Switch
 from lab.system import run
@@ -307,3 +308,26 @@ def test_SCH_184_libvirt_on_a_channel(cable):
             cable.host.ip("link", "delete", f"guest{number}")
         assert client.request(address, vsi, netlink.DISASSOCIATE, vlan=first) is True
     assert bench.station.vsis() == {} and bench.bridge.vsis() == {}
+
+
+def test_CAP_113_a_channel_and_its_interface_are_captured_each(cable):
+    """CAP-113 The capture of a channel's port has its VSIs and not CDCP; that of the interface has CDCP, and nothing of the channel."""
+    bench = Bench(cable)
+    red = Recording(bench.station, cable.lab.directory / "red.pcapng", port="red")
+    uplink = Recording(bench.station, cable.lab.directory / "uplink0.pcapng")
+    vsi = str(uuid.uuid4())
+    bench.station.associate(vsi, port="red", mac="52:54:00:00:00:01")
+    red.wait_for(": granted; associated here now", 30)
+    # It asks again for its channels at once.
+    bench.bridge.process.signal(signal.SIGKILL)
+    bench.bridge.process.wait(10)
+    bench.bridge.start()
+    uplink.wait_for("taken for the S-channels; CDCP is running now", 60)
+    channel, _ = red.end()
+    whole, _ = uplink.end()
+    assert channel.interface["name"] == "red" and whole.interface["name"] == "uplink0"
+    assert not any("CDCP" in packet.comment for packet in channel.packets)
+    assert not any(vsi in packet.comment for packet in whole.packets)
+    cdcp = [packet for packet in whole.packets if "CDCP TLV, role " in packet.comment]
+    assert {packet.inbound for packet in cdcp} == {True, False} and all(packet.octets[:6].hex(":") == NON_TPMR for packet in cdcp)
+    assert any("SCID/SVID 1/1 2/" in packet.comment for packet in cdcp)
