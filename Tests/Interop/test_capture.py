@@ -242,6 +242,9 @@ def test_CAP_114_a_bridge_says_what_it_refuses_and_what_it_does_wrong(cable):
     other = str(uuid.uuid4())
     assert evbd.ctl("vsi", "associate", other, "--port", "uplink0", "--type", 1, "--filter", "mac=52:54:00:00:00:09").returncode == FAILED
     recording.wait_for(": refused, insufficient-resources")
+    assert bridge.ctl("port", "misbehave", "port0", "--delay", 100).returncode == OK
+    evbd.associate(str(uuid.uuid4()), mac="52:54:00:00:00:0b")
+    recording.wait_for("not known here now\ntaken later, as the port is slow on purpose")
     assert bridge.ctl("port", "misbehave", "port0", "--silent", "all").returncode == OK
     evbd.ctl("vsi", "associate", str(uuid.uuid4()), "--port", "uplink0", "--type", 1, "--filter", "mac=52:54:00:00:00:0a", "--no-wait")
     recording.wait_for("ignored: the port misbehaves on purpose: it ")

@@ -51,7 +51,8 @@ struct FrameView {
         if let cause {
             lines.append("ignored: \(cause)")
         } else {
-            lines.append("taken" + outcome(frame))
+            lines.append(
+                "taken" + (isHeldBack(frame, moved) ? " later, as the port is slow on purpose" : outcome(frame)))
             lines += left(moved)
         }
         return (lines, cause != nil)
@@ -80,13 +81,18 @@ struct FrameView {
         }
         if !status.linkUp { return "the link is down" }
         if status.role == .bridge, !port.configuration.evb.transmit { return "EVB is off on this port (evb: transmit)" }
-        if let misbehaviour = status.misbehaviour, frame.payload.isRequest, moved(.ecpRxFrameCount) == 0 {
+        if let misbehaviour = status.misbehaviour, misbehaviour.silent != nil, isHeldBack(frame, moved) {
             return "the port misbehaves on purpose: it \(misbehaviour.summary)"
         }
         if case .lldp = frame.payload, moved(.evbTLVsDiscarded) > 0, isOfPeer(frame) {
             return "its EVB TLV is unusable, and what the \(peer) said before holds until its time is over"
         }
         return nil
+    }
+
+    /// Whether a port that misbehaves has kept a request from its protocol, for now or for ever.
+    private func isHeldBack(_ frame: Frame, _ moved: (Counter) -> Int) -> Bool {
+        status.misbehaviour != nil && frame.payload.isRequest && moved(.ecpRxFrameCount) == 0
     }
 
     /// Why an ECP frame is counted as discarded that can be read.
