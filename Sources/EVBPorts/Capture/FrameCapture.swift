@@ -33,7 +33,7 @@ package protocol CaptureSink: AnyObject {
     func note(_ text: String)
 }
 
-/// The captures at one port: hears each frame with the port's view of it. There is one while somebody captures, and none else.
+/// The captures at one port: hears each frame with the port's view of it. There is one while a client captures, and none else.
 package final class FrameCapture {
     private weak var port: (any ManagedPort)?
     private var sinks: [any CaptureSink] = []

@@ -140,7 +140,7 @@ struct FrameView {
     /// What VDP has left of a frame that ECP took.
     private func left(_ moved: (Counter) -> Int) -> [String] {
         let table: [(Counter, String)] = [
-            (.vdpUnsolicited, "nobody waits for it"), (.vdpUnknownVSI, "the VSI is not known here"),
+            (.vdpUnsolicited, "nothing waits for it"), (.vdpUnknownVSI, "the VSI is not known here"),
             (.vdpMismatchedAnswers, "it answers another manager, type or filter"),
             (.vdpMalformed, "it is not what it claims to be"),
         ]

@@ -2,7 +2,7 @@ package import EVBWire
 internal import Netlink
 internal import PacketSocket
 
-// Who captures at a port. While nobody does, a frame costs one question whether somebody does.
+// Who captures at a port. While no client does, a frame costs one question whether one does.
 
 extension PortTransport {
     /// Gives each frame to `sink` from now on, with the view of `port`, whose transport this is.
@@ -24,7 +24,7 @@ extension PortTransport {
     /// The address of the interface, while it is there.
     package var address: MACAddress? { link?.ownAddress }
 
-    /// Has the kernel say when frames came in while somebody captures. Where it refuses, the time is when they are read.
+    /// Has the kernel say when frames came in while a client captures. Where it refuses, the time is when they are read.
     func recordArrivals() {
         for socket in sockets { try? socket.recordArrivals(capture != nil) }
     }
