@@ -57,6 +57,18 @@ private struct Draws: RandomNumberGenerator {
         }
     }
 
+    @Test("CAP-102 while the ring says that it has room, a frame of up to a sixteenth of it finds some")
+    func room() {
+        var ring = CaptureRing<Int>(countMax: 1000, octetsMax: 16_000)
+        var number = 0
+        while ring.hasRoom, number < 100 {
+            // What is looked at in vain costs as much as what is kept.
+            ring.append(number, octets: 701 + number % 4 * 100)
+            number += 1
+        }
+        #expect(ring.lostSinceLast == 0 && ring.count == number && ring.octets > 14_000)
+    }
+
     @Test("CAP-102 what was lost behind the last element is told once, and not before that one was taken")
     func lostAtTheEnd() {
         var ring = CaptureRing<Int>(countMax: 1, octetsMax: 10)

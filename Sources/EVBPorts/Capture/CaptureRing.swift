@@ -31,8 +31,8 @@ package struct CaptureRing<Element> {
 
     package var isEmpty: Bool { entries.isEmpty }
     package var count: Int { entries.count }
-    /// Whether something of ordinary size finds room.
-    package var hasRoom: Bool { isEmpty || entries.count < countMax && octets < octetsMax }
+    /// Whether anything of up to a sixteenth of the octets finds room.
+    package var hasRoom: Bool { isEmpty || entries.count < countMax && octets <= octetsMax - octetsMax / 16 }
 
     /// Adds an element of so many octets, or counts it as lost.
     package mutating func append(_ element: Element, octets cost: Int) {
