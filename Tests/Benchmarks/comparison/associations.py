@@ -1,0 +1,59 @@
+"""One association after another: by evbd's control socket, by netlink as libvirt asks, by lldpad, and by the floor."""
+
+import uuid
+
+from lab.netlink import ASSOCIATE, DISASSOCIATE, POLL_SECONDS
+
+from .clients import EvbdClient, NetlinkClient
+from .stage import associations, releases, vsis
+
+TIGHT = 0.0001
+ROWS = ("association", "netlink", "netlink-open")
+
+
+def by_netlink(results, row, subject, daemon, count, pause, unit):
+    client = NetlinkClient(daemon.namespace, daemon.pid)
+    with daemon.namespace.entered():
+        for _ in range(count):
+            vsi = str(uuid.uuid4())
+            results.add(row, subject, unit * client.whole(vsi, ASSOCIATE, pause))
+            client.whole(vsi, DISASSOCIATE, TIGHT)
+
+
+def by_socket(results, client, count):
+    wanted = vsis(count)
+    for ask, undo in zip(associations(wanted, wait=10_000), releases(wanted, wait=10_000)):
+        seconds, answer = client.ask(ask)
+        assert b'"associated"' in answer, answer
+        results.add("association", "evbd", 1e6 * seconds)
+        client.ask(undo)
+
+
+def by_floor(results, client, count):
+    for _ in range(count):
+        results.add("association", "floor", 1e6 * client.exchange(1))
+        client.exchange(-1)
+
+
+def measure(stage, results, scope):
+    evbd, lldpad = stage.evbd(), stage.lldpad()
+    process, floor = stage.station()
+    client = EvbdClient(evbd)
+    count = 20 if scope.quick else 100
+    by_socket(scope.discarded, client, 20)
+    by_floor(scope.discarded, floor, 20)
+    for _ in range(scope.rounds):
+        by_floor(results, floor, count)
+        by_socket(results, client, count)
+        by_netlink(results, "association", "lldpad", lldpad, count, TIGHT, 1e6)
+    client.close()
+    evbd.process.stop()
+    for _ in range(scope.rounds):
+        # What libvirt asked for is listed for a while after its end: each round begins without.
+        for row, gate in (("netlink", "down"), ("netlink-open", "none")):
+            evbd = stage.evbd(gate=gate)
+            by_netlink(results, row, "evbd", evbd, count, POLL_SECONDS, 1e3)
+            evbd.process.stop()
+        by_netlink(results, "netlink", "lldpad", lldpad, max(2, count // 10), POLL_SECONDS, 1e3)
+    lldpad.process.stop()
+    process.stop()

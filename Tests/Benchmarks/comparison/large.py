@@ -1,0 +1,126 @@
+"""Many ports: 1,000 VSIs on each of 40 with evbd on both ends, and 64,000 at a bridge with VSI types, as a rack's switch has them."""
+
+import multiprocessing
+import os
+import time
+
+from lab import Evbd, eventually
+from lab.evbd import yaml
+from lab.switch import Switch
+
+from .clients import EvbdClient, spin
+from .process import processor_seconds, resident
+from .sizes import WINDOW
+from .stage import VDP, associations, vsis
+
+ROWS = ("ports-associated", "ports-cpu", "ports-keep-alive", "ports-bridge-keep-alive", "ports-memory", "ports-status",
+        "rack-associated", "rack-cpu", "rack-keep-alive", "rack-memory", "rack-wait")
+EACH, RACK = 1000, 64_000
+TIMERS = {"ecp": {"retries": 3, "rte": 14}, "vdp": VDP}
+
+
+class Waiting:
+    """A client, in a process of its own, that asks all the time: how long its longest answer took."""
+
+    def __init__(self, evbd):
+        self._end, theirs = multiprocessing.Pipe()
+
+        def work():
+            client, question, most = EvbdClient(evbd), EvbdClient.question("GetLogLevel"), 0.0
+            while not theirs.poll():
+                most = max(most, client.ask(question)[0])
+                time.sleep(0.001)
+            theirs.send(most)
+            os._exit(0)
+        self._process = multiprocessing.get_context("fork").Process(target=work, daemon=True)
+        self._process.start()
+
+    def end(self):
+        self._end.send(None)
+        assert self._end.poll(60), "the client still waits for an answer"
+        longest = self._end.recv()
+        self._process.join()
+        return longest
+
+
+class Site:
+    """So many cables between an evbd in the station role and one in the bridge role, on a Linux bridge."""
+
+    def __init__(self, lab, name, ports, types=False):
+        host, switch = lab.namespace(f"{name}-host"), lab.namespace(f"{name}-switch")
+        for number in range(ports):
+            lab.veth(host, f"uplink{number}", f"02:00:00:0a:aa:{number:02x}", switch, f"port{number}", f"02:00:00:0a:bb:{number:02x}")
+        file = lab.directory / f"{name}-types.yaml"
+        file.write_text(yaml({"types": [{"name": "web", "type": 1}]}) + "\n")
+        more = {"vsi-types": file} if types else {}
+        self.names = [f"uplink{number}" for number in range(ports)]
+        self.switch = Switch(lab, switch, ports=[f"port{number}" for number in range(ports)], stp=True)
+        self.bridge = self.switch.evbd(name=f"{name}-bridge", ports=[{"interface": f"port{number}", **TIMERS, **more} for number in range(ports)],
+                                       log={"level": "warning"})
+        self.switch.wait_until_forwarding(60)
+        self.station = Evbd(lab, host, name=f"{name}-station", log={"level": "warning"}, ports=[{"interface": port, **TIMERS} for port in self.names])
+        eventually(lambda: sum(port["peer"] is not None for port in self.station.ctl_json("status")["ports"]) == ports, 60, "all ports hear the bridge")
+        self.client, self.looker = EvbdClient(self.station), EvbdClient(self.station)
+
+    def burst(self, each):
+        """(seconds, the station's processor time, the bridge's) until all are associated."""
+        wanted = vsis(each * len(self.names))
+        for number, vsi in enumerate(wanted):
+            vsi["port"] = self.names[number % len(self.names)]
+        questions = associations(wanted, wait=0)
+        spent, began = self._spent(), time.perf_counter()
+        self.client.call_all(questions)
+        spin(lambda: self.looker.counts().get("associated") == len(wanted), 600, f"{len(wanted)} are associated", 0.005)
+        return time.perf_counter() - began, *(after - before for after, before in zip(self._spent(), spent))
+
+    def _spent(self):
+        return [processor_seconds(evbd.pid) for evbd in (self.station, self.bridge)]
+
+    def keep_alives(self):
+        """Percent of a processor: the station's, the bridge's."""
+        spent, began = self._spent(), time.perf_counter()
+        time.sleep(WINDOW)
+        seconds = time.perf_counter() - began
+        return [100 * (after - before) / seconds for after, before in zip(self._spent(), spent)]
+
+    def end(self):
+        self.client.close()
+        self.looker.close()
+        for evbd in (self.station, self.bridge):
+            evbd.process.stop(60)
+
+
+def many_ports(lab, results, name, ports, each):
+    site, total = Site(lab, name, ports), ports * each
+    seconds, spent, _ = site.burst(each)
+    results.add("ports-associated", "evbd", 1e3 * seconds)
+    results.add("ports-cpu", "evbd", 1e6 * spent / total)
+    status = EvbdClient.question("GetStatus")
+    results.add("ports-status", "evbd", *(1e3 * site.client.ask(status)[0] for _ in range(20)))
+    station, bridge = site.keep_alives()
+    results.add("ports-keep-alive", "evbd", station)
+    results.add("ports-bridge-keep-alive", "evbd", bridge)
+    results.add("ports-memory", "evbd", resident(site.station.pid) / 1e6)
+    site.end()
+
+
+def rack(lab, results, name, ports, total):
+    site = Site(lab, name, ports, types=True)
+    waiting = Waiting(site.bridge)
+    seconds, _, spent = site.burst(total // ports)
+    _, bridge = site.keep_alives()
+    results.add("rack-wait", "evbd", 1e3 * waiting.end())
+    results.add("rack-associated", "evbd", 1e3 * seconds)
+    results.add("rack-cpu", "evbd", 1e6 * spent / total)
+    results.add("rack-keep-alive", "evbd", bridge)
+    results.add("rack-memory", "evbd", resident(site.bridge.pid) / 1e6)
+    site.end()
+
+
+def measure(stage, results, scope):
+    each, total = (10, 640) if scope.quick else (EACH, RACK)
+    for number in range(min(scope.rounds, 3)):
+        many_ports(stage.lab, results, f"many{number}", scope.ports, each)
+        rack(stage.lab, results, f"rack{number}", scope.ports, total)
+    if scope.ports != 40:
+        results.remark("ports-associated", f"with {scope.ports} ports.")
