@@ -15,8 +15,8 @@ from .stage import associations, releases, vsis
 SIZES = (1, 100, 1000, 4000, 10_000)
 # lldpad takes some 3 ms for each, whatever is done; GETLINK replies of more it cannot fill.
 LLDPAD_MOST = 1000
-ROWS = ("burst-1000", "burst-10000", "burst-cpu-1000", "burst-cpu-10000", "release-10000", "restart-answers", "restart-associated", "keep-alive",
-        "turn-down", "turn-up", "turn-list", "turn-status", "status", "list", "rss", "private")
+ROWS = ("burst-1000", "burst-10000", "burst-cpu-1000", "burst-cpu-10000", "release-10000", "release-restarted", "restart-answers", "restart-associated", "keep-alive",
+        "turn-metrics", "turn-down", "turn-up", "turn-list", "turn-status", "status", "list", "rss", "private")
 # Two rounds of keep-alives at RKA 20.
 WINDOW = 21
 
@@ -43,7 +43,7 @@ class EvbdAt:
 
     def __init__(self, stage, both, size):
         self.stage, self.both, self.size = stage, both, size
-        self.evbd = stage.evbd()
+        self.evbd, self.counts = stage.evbd(), stage.ends["evbd"].counts
         self.connect()
         self.wanted = vsis(size)
 
@@ -55,6 +55,12 @@ class EvbdAt:
 
     def all_associated(self):
         return self.looker.counts().get("associated") == self.size
+
+    def ask_again(self):
+        """Associates all once more, for what comes next; nothing is measured."""
+        self.wanted = vsis(self.size)
+        self.client.call_all(associations(self.wanted, wait=0))
+        spin(self.all_associated, 120, f"{self.size} are associated once more")
 
     def burst(self):
         empty = resident(self.evbd.pid)
@@ -87,7 +93,7 @@ class EvbdAt:
         self.looker.close()
         self.evbd.process.signal(signal.SIGTERM)
         self.evbd.process.wait(30)
-        began = time.perf_counter()
+        granted, began = self.counts.associations, time.perf_counter()
         self.evbd.launch()
         while True:
             try:
@@ -99,24 +105,32 @@ class EvbdAt:
                     raise
                 time.sleep(0.0005)
         answers = time.perf_counter() - began
-        spin(self.all_associated, 60, f"{self.size} are associated again")
+        # Restored is not associated: the bridge has granted all of them again.
+        spin(lambda: self.all_associated() and self.counts.associations - granted >= self.size, 60, f"{self.size} are associated again")
         self.both.add("restart", "evbd", self.size, 1e3 * (time.perf_counter() - began), self.row("restart-associated"))
         if self.size == 10_000:
             self.both.results.add("restart-answers", "evbd", 1e3 * answers)
 
-    def release(self):
+    def _released(self):
         questions = releases(self.wanted, wait=0)
         began = time.perf_counter()
         self.client.call_all(questions)
         spin(lambda: not any(self.looker.counts().values()), 120, f"{self.size} are released")
-        self.both.add("release", "evbd", self.size, 1e3 * (time.perf_counter() - began), self.row("release-10000"))
+        return 1e3 * (time.perf_counter() - began)
+
+    def release(self):
+        self.both.add("release", "evbd", self.size, self._released(), self.row("release-10000"))
+
+    def release_after_restart(self):
+        self.both.results.add("release-restarted", "evbd", self._released())
 
     def turns(self):
-        """Of each kind of work the longest turn, as the histogram has it: the bound of its bucket, or the longest of all where that was it."""
+        """Of each kind of work the longest turn, as the histogram has it: the bound of its bucket, or the longest of all where that was it.
+        The turn in which the metrics are written is among them."""
         link = lambda state: self.evbd.namespace.ip("link", "set", "uplink0", state)
         associated = lambda: spin(self.all_associated, 60, "all are associated again")
         for name, work in {
-                "status": lambda: self.client.call("GetStatus"), "list": lambda: self.client.ask_more("ListVSIs"),
+                "metrics": lambda: None, "status": lambda: self.client.call("GetStatus"), "list": lambda: self.client.ask_more("ListVSIs"),
                 "down": lambda: (link("down"), time.sleep(0.5)), "up": lambda: (link("up"), associated())}.items():
             before = turns_of(self.evbd)
             work()
@@ -237,8 +251,11 @@ def one_round(stage, both, size, floor, scope, turns):
             evbd.turns()
         if not scope.quick:
             keep_alives(both, [("evbd", evbd.evbd.pid)] + ([("lldpad", lldpad.daemon.pid)] if lldpad else []), size)
-    evbd.restart()
     evbd.release()
+    evbd.ask_again()
+    evbd.restart()
+    if turns and size == 10_000:
+        evbd.release_after_restart()
     if lldpad:
         lldpad.release()
         lldpad.end()
