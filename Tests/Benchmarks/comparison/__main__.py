@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import time
+import traceback
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -79,13 +80,15 @@ def measure(words):
         with Lab(in_memory=True) as lab:
             try:
                 each.measure(Stage(lab), results, scope)
-            except BaseException:
+            except Exception as error:
+                # What the others have is kept.
                 print(*(process.tail(10) for process in lab.processes if process.alive), sep="\n", file=sys.stderr)
-                raise
+                traceback.print_exc()
+                results.failures.append(f"{each.__name__.rpartition('.')[2]}: {error}")
         gc.enable()
         print(f"{each.__name__.rpartition('.')[2]}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
     results.about["load after"] = round(load(), 2)
-    return results.as_json()
+    return results
 
 
 def keep(words, results):
@@ -117,8 +120,8 @@ def main():
         with Lab(in_memory=True) as lab:
             profile.measure(Stage(lab))
         return
-    results = measure(words)
-    earlier = before(words)
+    measured = measure(words)
+    results, earlier = measured.as_json(), before(words)
     path = keep(words, results)
     if words.plots:
         words.plots.mkdir(parents=True, exist_ok=True)
@@ -127,6 +130,8 @@ def main():
     print(report.text(results, earlier))
     if path:
         print(f"Kept in {path}.")
+    if measured.failures:
+        sys.exit("Tests/Benchmarks/run: not measured to the end: " + "; ".join(measured.failures))
 
 
 if __name__ == "__main__":

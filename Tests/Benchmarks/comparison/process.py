@@ -15,18 +15,23 @@ def processor_seconds(pid):
     return spent / 1e9
 
 
-def _kibibytes(file, names):
-    return sum(int(line.split()[1]) for line in Path(file).read_text().splitlines() if line.split(":")[0] in names)
+def _kibibytes(file, name):
+    return next(int(line.split()[1]) for line in Path(file).read_text().splitlines() if line.startswith(f"{name}:"))
 
 
 def resident(pid):
-    """Octets."""
-    return 1024 * _kibibytes(f"/proc/{pid}/status", {"VmRSS"})
+    """Octets of the process's own data that are in memory, without the pages of its program and libraries."""
+    return 1024 * _kibibytes(f"/proc/{pid}/status", "RssAnon")
+
+
+def all_resident(pid):
+    """Octets in memory, the program's too."""
+    return 1024 * _kibibytes(f"/proc/{pid}/status", "VmRSS")
 
 
 def private(pid):
-    """Octets that no other process shares."""
-    return 1024 * _kibibytes(f"/proc/{pid}/smaps_rollup", {"Private_Clean", "Private_Dirty"})
+    """Octets that it has written, and that no other process shares."""
+    return 1024 * _kibibytes(f"/proc/{pid}/smaps_rollup", "Private_Dirty")
 
 
 def load():

@@ -24,7 +24,7 @@ def machine():
 class Results:
     def __init__(self, **about):
         self.about = {**machine(), "load before": round(load(), 2), **about}
-        self.rows, self.curves, self.remarks = {}, {}, {}
+        self.rows, self.curves, self.remarks, self.failures = {}, {}, {}, []
 
     def add(self, row, subject, *values):
         """Values of a row in its unit."""

@@ -68,8 +68,8 @@ ROWS = [
     Row("links-removed", "1,000 macvtaps removed", "ms", most(1000), {"floor": "`ip link del group`"}),
     Row("link-filter", "one more link beside 1,000, guest filter on", "ms", most(1.2)),
     Row("link-bare", "one more link beside 1,000, guest filter off", "ms"),
-    Row("rss", "resident memory for each of 10,000 VSIs", "kB", most(0.8), {"lldpad": "of 1,000"}),
-    Row("private", "private memory, idle", "MB", most(1.5)),
+    Row("rss", "resident memory (data) for each of 10,000 VSIs", "kB", most(0.8), {"lldpad": "of 1,000"}),
+    Row("private", "private memory (dirty pages), idle", "MB", most(1.5)),
     Row("store", "burst of 1,000, store on a disk: processor time for each VSI", "us", (Target(floors=1.5),), {"floor": "evbd's store in memory"}),
     Row("version", "`evbctl --version`, whole process", "ms", (), {"lldpad": "`lldptool -v`"}),
     Row("evbctl-status", "`evbctl status`, whole process", "ms", most(3), {"lldpad": "`lldptool get-lldp`", "floor": "a C program that prints a line"}),
@@ -98,5 +98,5 @@ CURVES = {
     "keep-alive": ("Keep-alives at RKA 20: processor", "%"),
     "status": ("GetStatus", "ms"),
     "list": ("ListVSIs, for each VSI", "us"),
-    "rss": ("Resident memory, above that without a VSI", "kB"),
+    "rss": ("Resident memory (data), above that without a VSI", "kB"),
 }
