@@ -3,6 +3,9 @@
 For what a table of times does not say: why a figure is what it is. Counting and pinning are those of Tests/Guards.
 """
 
+import collections
+import re
+import subprocess
 import sys
 import time
 import uuid
@@ -22,6 +25,37 @@ COUNT, TOP = 300, 14
 LONG, SHORT = {"rwd": 22, "rka": 24}, {"rwd": 22, "rka": 17}
 
 
+# A mangled name begins with its module's length and name.
+OURS = re.compile(r"\$s(?:%s)" % "|".join(f"{len(name)}{name}" for name in (path.name.replace("-", "_") for path in (REPOSITORY / "Sources").iterdir())))
+
+
+NESTED = re.compile(r"closure|partial apply|thunk|protocol witness|ControlServer\.work|runPending|runSlices")
+
+
+def with_callees(file):
+    """mangled name -> instructions of the function and of all that it calls. One that calls itself counts more than once."""
+    names, spent, function = {}, collections.Counter(), ""
+    for line in file.read_text(errors="replace").splitlines():
+        if found := re.match(r"(c?fn)=\((\d+)\)(?: (.*))?", line):
+            kind, number, name = found.groups()
+            if name:
+                names[number] = name
+            function = names[number] if kind == "fn" else function
+        elif line[:1] in "0123456789+-*" and line:
+            spent[function] += int(line.split()[1])
+    return spent
+
+
+def ours(file, count, most):
+    """Lines of evbd's own functions that take most, with what they call; without closures, which their functions have, and the loop, which has all."""
+    spent = {name: cost for name, cost in with_callees(file).items() if OURS.match(name)}
+    whole = max(spent.values(), default=0)
+    top = sorted(((name, cost) for name, cost in spent.items() if cost < whole), key=lambda each: -each[1])[:10 * most]
+    said = subprocess.run(["swift", "demangle", "--compact", "--simplified"], input="\n".join(name for name, _ in top), capture_output=True, text=True)
+    shown = said.stdout.splitlines() if said.returncode == 0 else [name for name, _ in top]
+    return [f"{cost // count:9} {name[:130]}" for (_, cost), name in zip(top, shown) if not NESTED.search(name)][:most]
+
+
 class Profiled:
     """An evbd under callgrind, on the stage's cable."""
 
@@ -34,12 +68,16 @@ class Profiled:
         """Does the work, and prints what it took for each of so many."""
         self.evbd.dump()
         work()
+        self.report(what, count)
+
+    def report(self, what, count):
         loop = self.evbd.dump()
         worker = [Profile(file) for file in self.evbd.directory.glob(f"counted.{self.evbd.dumps}-0[2-9]")]
         theirs = sum(profile.instructions for profile in worker)
         print(f"\n{what}, for each of {count}: loop {loop.instructions // count:,} instructions, {loop.allocations / count:.1f} allocations; "
               f"worker {theirs // count:,} instructions")
-        print(*loop.top(TOP, count), sep="\n")
+        print("  with what they call:", *ours(self.evbd.directory / f"counted.{self.evbd.dumps}-01", count, 2 * TOP), sep="\n")
+        print("  by themselves:", *loop.top(TOP, count), sep="\n")
         if theirs > loop.instructions / 4:
             print("  the worker's:", *max(worker, key=lambda profile: profile.instructions).top(TOP // 2, count), sep="\n", flush=True)
 
@@ -100,6 +138,22 @@ def work_of_links(stage, program):
     subject.end()
 
 
+def work_of_restart(stage, program):
+    subject, count = Profiled(stage, program, LONG), 5 * COUNT
+    subject.client.call_all(associations(vsis(count), wait=0))
+    spin(lambda: subject.count("associated") == count, 120, "all are associated", 0.5)
+    subject.end()
+    for file in subject.evbd.directory.glob("counted*"):
+        file.unlink()
+    subject.evbd.dumps, granted = 0, stage.ends["evbd"].counts.associations
+    subject.evbd.socket.unlink(missing_ok=True)
+    subject.evbd.launch()
+    eventually(subject.evbd.socket.exists, 60, "evbd has its control socket")
+    spin(lambda: stage.ends["evbd"].counts.associations - granted >= count, 120, "all are associated again", 0.5)
+    subject.report("restart until all are associated", count)
+    subject.end()
+
+
 def work_of_keep_alives(stage, program):
     subject = Profiled(stage, program, SHORT)
     subject.client.call_all(associations(vsis(COUNT), wait=0))
@@ -118,5 +172,5 @@ def work_of_keep_alives(stage, program):
 
 def measure(stage):
     program = release(stage.lab.directory)
-    for work in (work_of_sockets, work_of_netlink, work_of_links, work_of_keep_alives):
+    for work in (work_of_sockets, work_of_netlink, work_of_links, work_of_restart, work_of_keep_alives):
         work(stage, program)
