@@ -2,7 +2,7 @@
 
 import uuid
 
-from lab.netlink import ASSOCIATE, DISASSOCIATE, POLL_SECONDS
+from lab.netlink import ASSOCIATE, DISASSOCIATE, NoAnswer, POLL_SECONDS, Refused
 
 from .clients import EvbdClient, NetlinkClient
 from .stage import associations, releases, vsis
@@ -16,8 +16,14 @@ def by_netlink(results, row, subject, daemon, count, pause, unit):
     with daemon.namespace.entered():
         for _ in range(count):
             vsi = str(uuid.uuid4())
-            results.add(row, subject, unit * client.whole(vsi, ASSOCIATE, pause))
-            client.whole(vsi, DISASSOCIATE, TIGHT)
+            try:
+                results.add(row, subject, unit * client.whole(vsi, ASSOCIATE, pause))
+                client.whole(vsi, DISASSOCIATE, TIGHT, patience=2)
+            except (Refused, NoAnswer, LookupError, RuntimeError, TimeoutError) as error:
+                if subject == "evbd":
+                    raise
+                # lldpad waits no 3 ms for its bridge, and loses a VSI where a busy machine takes longer.
+                results.remark(row, f"lldpad did not come to an end with each VSI ({type(error).__name__}); these do not count.")
 
 
 def by_socket(results, client, count):

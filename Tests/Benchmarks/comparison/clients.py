@@ -160,7 +160,7 @@ class NetlinkClient:
         """What the reply says of the VSI: 0 for success, None as long as there is no verdict, 0 also where the VSI is not there any more."""
         return {entry.uuid: entry.response for entry in netlink.entries(netlink.Message.parse(reply))}.get(vsi, 0)
 
-    def whole(self, vsi, request, pause):
+    def whole(self, vsi, request, pause, patience=10):
         """A request until its success, with so long between polls: the seconds that took. An association that is not there is no success."""
         message = self.message(vsi, request)
         began = time.perf_counter()
@@ -174,8 +174,8 @@ class NetlinkClient:
                 return ended - began
             if response not in (None, 0x101):
                 raise RuntimeError(f"{vsi}: refused with {response}")
-            if ended - began > 10:
-                raise TimeoutError(f"{vsi}: no verdict within 10 s")
+            if ended - began > patience:
+                raise TimeoutError(f"{vsi}: no verdict within {patience} s")
             time.sleep(pause)
 
 

@@ -37,7 +37,7 @@ def contents(results):
 def write(results):
     part, drawn = contents(results)
     text = PAGE.read_text()
-    PAGE.write_text(text.replace(table_of(text), part))
+    PAGE.write_text(text.replace(f"{BEGIN}{table_of(text)}{END}", f"{BEGIN}{part}{END}"))
     PLOTS.mkdir(exist_ok=True)
     for name, picture in drawn.items():
         (PLOTS / f"{name}.svg").write_text(picture)
