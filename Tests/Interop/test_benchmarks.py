@@ -61,6 +61,13 @@ def test_SPD_131_a_run_is_compared_with_an_earlier_one(tmp_path):
     assert row(said, "GetStatus").endswith("-50 %") and row(said, "ListVSIs").endswith("+50 % ~"), said
 
 
+def test_SPD_131_a_mistake_among_the_words_is_said_before_anything_is_measured(tmp_path):
+    """SPD-131 A row that is not there, a file that is not there."""
+    for words, told in ((["--only", "speed"], "there is no row speed"), (["--show", tmp_path / "none.json"], "there is no file")):
+        said = subprocess.run([RUN, *words], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60, env={**os.environ, "EVBD_RELEASE_DIR": "/nowhere"})
+        assert said.returncode == 2 and told in said.stderr, said.stdout + said.stderr
+
+
 def test_SPD_131_the_page_has_the_last_run():
     """SPD-131 Documentation/performance.md and its plots are those of the last run in Tests/Benchmarks/results: Tests/Benchmarks/run --page FILE."""
     sys.path.insert(0, str(RUN.parent))

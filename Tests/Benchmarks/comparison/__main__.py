@@ -48,16 +48,28 @@ def arguments():
     parser.add_argument("--profile", action="store_true", help="instead of the table: where evbd's instructions go, by callgrind; some minutes")
     parser.add_argument("--show", type=Path, metavar="FILE", help="measure nothing: print the table of that run")
     parser.add_argument("--page", type=Path, metavar="FILE", help="measure nothing: bring that run's table and plots into Documentation/performance.md")
+    parser.add_argument("--parse", action="store_true", help=argparse.SUPPRESS)
     words = parser.parse_args()
     unknown = [name for name in words.only or [] if not report.known(name)]
     if unknown:
         parser.error(f"there is no row {' and no row '.join(unknown)}: --rows lists them")
+    if words.ports < 1 or words.ports > 64 or (words.rounds is not None and words.rounds < 1):
+        parser.error("--ports is 1 to 64, --rounds at least 1")
+    missing = [str(path) for path in (words.compare, words.show, words.page) if path and not path.exists()]
+    if missing:
+        parser.error(f"there is no file {' and no file '.join(missing)}")
     return words
 
 
-def before(words, own=None):
-    """The run to compare with, or None."""
-    kept = sorted(path for path in KEPT.glob("*.json") if path != own)
+def checked(words):
+    """The same words; `--only` of a row that --large measures means --large too."""
+    words.large = words.large or any(name.startswith(("ports-", "rack-")) for name in words.only or [])
+    return words
+
+
+def before(words):
+    """The run to compare with, or None; asked before this one is kept."""
+    kept = sorted(KEPT.glob("*.json"))
     path = words.compare or (kept[-1] if kept else None)
     return read(path) if path else None
 
@@ -102,7 +114,9 @@ def keep(words, results):
 
 
 def main():
-    words = arguments()
+    words = checked(arguments())
+    if words.parse:
+        return
     if words.rows:
         for row in ROWS:
             print(f"{row.name:24} {row.what}" + (f"; {', '.join(target.text(row.unit) for target in row.targets)}" if row.targets else ""))

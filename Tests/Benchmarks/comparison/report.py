@@ -69,7 +69,8 @@ def change(row, now, before):
 
 
 def machine(about):
-    return (f"{about['date']}, commit {about['commit']}: {about['processors']} processors ({about['processor']}), Linux {about['kernel']}; "
+    programs = ", programs of EVBD_RELEASE_DIR" if about.get("given") else ""
+    return (f"{about['date']}, commit {about['commit']}{programs}: {about['processors']} processors ({about['processor']}), Linux {about['kernel']}; "
             f"load before {about['load before']}, after {about.get('load after', '-')}; {about['rounds']} rounds."
             + (" Quick: with fewer VSIs than the rows say, so that no target is judged." if about["quick"] else ""))
 
