@@ -1,5 +1,6 @@
 """One association after another: by evbd's control socket, by netlink as libvirt asks, by lldpad, and by the floor."""
 
+import time
 import uuid
 
 from lab.netlink import ASSOCIATE, DISASSOCIATE, NoAnswer, POLL_SECONDS, Refused
@@ -8,7 +9,7 @@ from .clients import EvbdClient, NetlinkClient
 from .stage import associations, releases, vsis
 
 TIGHT = 0.0001
-ROWS = ("association", "netlink", "netlink-open")
+ROWS = ("association", "association-churn", "netlink", "netlink-open")
 
 
 def by_netlink(results, row, subject, daemon, count, pause, unit):
@@ -27,12 +28,24 @@ def by_netlink(results, row, subject, daemon, count, pause, unit):
 
 
 def by_socket(results, client, count):
+    """One after another, then their releases."""
     wanted = vsis(count)
-    for ask, undo in zip(associations(wanted, wait=10_000), releases(wanted, wait=10_000)):
+    for ask in associations(wanted, wait=10_000):
         seconds, answer = client.ask(ask)
         assert b'"associated"' in answer, answer
         results.add("association", "evbd", 1e6 * seconds)
+    for undo in releases(wanted, wait=10_000):
         client.ask(undo)
+    time.sleep(0.5)     # what the releases leave to the worker
+
+
+def in_turns(results, client, count):
+    """Each right after the release of the one before."""
+    wanted = vsis(count)
+    for ask, undo in zip(associations(wanted, wait=10_000), releases(wanted, wait=10_000)):
+        results.add("association-churn", "evbd", 1e6 * client.ask(ask)[0])
+        client.ask(undo)
+    time.sleep(0.5)
 
 
 def by_floor(results, client, count):
@@ -51,6 +64,7 @@ def measure(stage, results, scope):
     for _ in range(scope.rounds):
         by_floor(results, floor, count)
         by_socket(results, client, count)
+        in_turns(results, client, count)
         by_netlink(results, "association", "lldpad", lldpad, count, TIGHT, 1e6)
     client.close()
     evbd.process.stop()
