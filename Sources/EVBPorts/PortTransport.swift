@@ -159,7 +159,17 @@ package final class PortTransport {
 
     /// A queue for what the neighbour gives to do, whose time is taken from the neighbour's share.
     package func workQueue<Work>(_ body: @escaping (Work) -> Void) -> WorkQueue<Work> {
-        let queue = WorkQueue(loop: surroundings.loop, body)
+        paying(WorkQueue(loop: surroundings.loop, body))
+    }
+
+    /// The same, for work that is of something each.
+    package func workQueue<Key, Work>(
+        by key: @escaping (Work) -> Key?, _ body: @escaping (Work) -> Void
+    ) -> KeyedWorkQueue<Key, Work> {
+        paying(KeyedWorkQueue(loop: surroundings.loop, key: key, body))
+    }
+
+    private func paying<Key, Work>(_ queue: KeyedWorkQueue<Key, Work>) -> KeyedWorkQueue<Key, Work> {
         queue.onSpent = { [share, timers = surroundings.timers] in
             share.spend(Interval(nanoseconds: $0), at: timers.now)
         }

@@ -68,7 +68,9 @@ package final class StationPortController: StationPortControl {
     /// VSIs that this round has still to look at.
     var linkRound: [VSIID] = []
     /// Effects that are to be carried out.
-    private lazy var queue = transport.workQueue { [weak self] (effect: StationEffect) in self?.carryOut(effect) }
+    private lazy var queue = transport.workQueue(
+        by: { (effect: StationEffect) in if case .vsi(let event) = effect { event.vsiID } else { nil } },
+        { [weak self] in self?.carryOut($0) })
 
     /// Sets a port up. Its interface may come later.
     package init(
@@ -432,14 +434,7 @@ package final class StationPortController: StationPortControl {
     private func settle(_ vsiID: VSIID) {
         // Nothing waits for one that is not known.
         guard vsis[vsiID] != nil else { return }
-        queue.finish {
-            guard case .vsi(let event) = $0 else { return false }
-            return switch event {
-            case .changed(let change): change.vsiID == vsiID
-            case .ended(let ended, _): ended == vsiID
-            case .forgotten(let forgotten): forgotten == vsiID
-            }
-        }
+        queue.finish(vsiID)
     }
 
     /// Carries effects out, and waits for the next moment that the protocol wants.

@@ -2,15 +2,19 @@
 /// other ports and the clients their turns.
 ///
 /// Used on the thread of the loop.
-package final class WorkQueue<Work> {
+package typealias WorkQueue<Work> = KeyedWorkQueue<Never, Work>
+
+/// A ``WorkQueue`` whose work is of something: what waits for one thing can be done before its turn.
+package final class KeyedWorkQueue<Key: Hashable, Work> {
     /// Nanoseconds that a queue may take of one turn of the loop. One piece of work is always done.
     package static var timePerTurn: UInt64 { EventLoop.sliceTime }
 
     private let loop: EventLoop
+    private let key: (Work) -> Key?
     private let body: (Work) -> Void
     /// Called after each later turn with the nanoseconds that it took.
     package var onSpent: ((UInt64) -> Void)?
-    private var waiting = FIFO<(work: Work, addedAt: UInt64)>()
+    private var waiting = KeyedFIFO<Key, (work: Work, addedAt: UInt64)>()
     /// When the piece of work that is being done was added, by the loop's clock; nil between two.
     package private(set) var workAddedAt: UInt64?
     private var isWorking = false
@@ -21,9 +25,11 @@ package final class WorkQueue<Work> {
     ///
     /// - Parameters:
     ///   - loop: has the turns.
+    ///   - key: tells what a piece of work is of.
     ///   - body: does a piece of work; what it adds is done after all that waits.
-    package init(loop: EventLoop, _ body: @escaping (Work) -> Void) {
+    package init(loop: EventLoop, key: @escaping (Work) -> Key?, _ body: @escaping (Work) -> Void) {
         self.loop = loop
+        self.key = key
         self.body = body
     }
 
@@ -32,22 +38,19 @@ package final class WorkQueue<Work> {
     /// Adds work, and does what a turn allows of it, unless there is other work already.
     package func append(contentsOf work: [Work]) {
         let now = loop.now()
-        waiting.append(contentsOf: work.map { ($0, now) })
+        for each in work { waiting.append((each, now), key: key(each)) }
         if !isDue { workOneTurn() }
     }
 
     /// Forgets what waits.
-    package func removeAll() { _ = waiting.removeAll() }
+    package func removeAll() { waiting.removeAll() }
 
     /// Does all that waits now.
     package func finish() { work(until: nil) }
 
-    /// Does some of the work now, before all that waits.
-    package func finish(where isMeant: (Work) -> Bool) {
-        guard !waiting.isEmpty else { return }
-        let all = waiting.removeAll()
-        waiting.append(contentsOf: all.filter { !isMeant($0.work) })
-        for (work, addedAt) in all where isMeant(work) { perform(work, addedAt) }
+    /// Does the work of one thing now, before all that waits.
+    package func finish(_ key: Key) {
+        for (work, addedAt) in waiting.takeAll(key) { perform(work, addedAt) }
     }
 
     private func workOneTurn() {
@@ -78,5 +81,16 @@ package final class WorkQueue<Work> {
         workAddedAt = addedAt
         defer { workAddedAt = outer }
         body(work)
+    }
+}
+
+extension KeyedWorkQueue where Key == Never {
+    /// A queue without work.
+    ///
+    /// - Parameters:
+    ///   - loop: has the turns.
+    ///   - body: does a piece of work; what it adds is done after all that waits.
+    package convenience init(loop: EventLoop, _ body: @escaping (Work) -> Void) {
+        self.init(loop: loop, key: { _ in nil }, body)
     }
 }

@@ -107,12 +107,12 @@ import VSISamples
         let loop = try EventLoop()
         var ages: [UInt64] = []
         var nested: UInt64?
-        var waiting: WorkQueue<Int>?
-        let queue = WorkQueue<Int>(loop: loop) { number in
+        var waiting: KeyedWorkQueue<Int, Int>?
+        let queue = KeyedWorkQueue<Int, Int>(loop: loop, key: { $0 }) { number in
             guard let queue = waiting, let addedAt = queue.workAddedAt else { return }
             ages.append(loop.now() - addedAt)
             if number == 1 {
-                queue.finish { $0 == 3 }
+                queue.finish(3)
                 nested = queue.workAddedAt
                 #expect(nested == addedAt, "what was done in between does not count")
             }
@@ -131,14 +131,14 @@ import VSISamples
     func sooner() throws {
         let loop = try EventLoop()
         var done: [Int] = []
-        let queue = WorkQueue<Int>(loop: loop) { number in
+        let queue = KeyedWorkQueue<Int, Int>(loop: loop, key: { $0 % 4 }) { number in
             let end = loop.now() + WorkQueue<Int>.timePerTurn
             while loop.now() < end {}
             done.append(number)
         }
         queue.append(contentsOf: Array(0..<10))
         #expect(done == [0])
-        queue.finish { $0 % 4 == 1 }
+        queue.finish(1)
         #expect(done == [0, 1, 5, 9])
         queue.finish()
         #expect(done == [0, 1, 5, 9, 2, 3, 4, 6, 7, 8] && queue.isEmpty)

@@ -12,7 +12,7 @@ import Testing
         while loop.now() < end {}
     }
 
-    @Test("SEC-715 what comes in waits for one slice of long work, however many queues have some")
+    @Test("SEC-715 what comes in waits for the slices of one turn, however many queues have some")
     func queues() throws {
         let loop = try EventLoop()
         let pipe = try Pipe()
@@ -37,7 +37,8 @@ import Testing
         loop.later(look)
         try loop.runGuarded()
         #expect(done == 200 && sentAfter == 50)
-        #expect(takenAfter <= 51, "the handler had its turn after \(takenAfter - sentAfter) more slices")
+        // A turn has three slices, of which the first may have been the one that sent.
+        #expect(takenAfter <= 52, "the handler had its turn after \(takenAfter - sentAfter) more slices")
     }
 
     @Test("SEC-715 queues have their slices by turns, in the order in which they put them off")

@@ -9,6 +9,14 @@ public enum StationVSIEvent: Hashable, Sendable {
     case ended(VSIID, RequestOutcome)
     /// Nothing is known of it any more.
     case forgotten(VSIID)
+
+    /// Whose event it is.
+    public var vsiID: VSIID {
+        switch self {
+        case .changed(let change): change.vsiID
+        case .ended(let vsiID, _), .forgotten(let vsiID): vsiID
+        }
+    }
 }
 
 /// A change of a VSI's state.

@@ -1,0 +1,87 @@
+/// A queue, first in, first out, out of which all that has one key can be taken at once, at a cost that does not grow with the
+/// others that wait.
+///
+/// Places are numbered as they are given, and each element knows the next one with its key. What was taken leaves its place empty
+/// until half of all places are.
+package struct KeyedFIFO<Key: Hashable, Element> {
+    private struct Place {
+        let element: Element
+        let key: Key?
+        var next: UInt64?
+    }
+
+    /// Places that are kept at the least, so that a short queue is not compacted time and again.
+    private static var compactionMin: Int { 32 }
+
+    private var places: [Place?] = []
+    /// The number of the first place.
+    private var base: UInt64 = 0
+    private var head = 0
+    /// The first and the last place of each key.
+    private var chains: [Key: (first: UInt64, last: UInt64)] = [:]
+    package private(set) var count = 0
+
+    package init() {}
+
+    package var isEmpty: Bool { count == 0 }
+
+    /// Adds one behind the others.
+    package mutating func append(_ element: Element, key: Key?) {
+        let number = base &+ UInt64(places.count)
+        places.append(Place(element: element, key: key, next: nil))
+        count += 1
+        guard let key else { return }
+        guard let chain = chains[key] else { return chains[key] = (number, number) }
+        places[index(chain.last)]?.next = number
+        chains[key] = (chain.first, number)
+    }
+
+    /// Takes the first one out.
+    package mutating func popFirst() -> Element? {
+        while head < places.count {
+            let place = places[head]
+            places[head] = nil
+            head += 1
+            defer { compact() }
+            guard let place else { continue }
+            count -= 1
+            if let key = place.key, let chain = chains[key] {
+                chains[key] = place.next.map { ($0, chain.last) }
+            }
+            return place.element
+        }
+        return nil
+    }
+
+    /// Takes all with a key out, in their order.
+    package mutating func takeAll(_ key: Key) -> [Element] {
+        var taken: [Element] = []
+        var number = chains.removeValue(forKey: key)?.first
+        while let current = number {
+            guard let place = places[index(current)] else { break }
+            places[index(current)] = nil
+            taken.append(place.element)
+            number = place.next
+        }
+        count -= taken.count
+        return taken
+    }
+
+    /// Takes all out.
+    package mutating func removeAll() { self = KeyedFIFO() }
+
+    private func index(_ number: UInt64) -> Int { Int(number &- base) }
+
+    private mutating func compact() {
+        if head == places.count {
+            // A long queue gives its room back.
+            places.removeAll(keepingCapacity: places.count <= 1024)
+        } else if head >= Self.compactionMin, head * 2 >= places.count {
+            places.removeSubrange(..<head)
+        } else {
+            return
+        }
+        base &+= UInt64(head)
+        head = 0
+    }
+}
