@@ -12,6 +12,14 @@ export class CallError extends Error {
 }
 
 const encoder = new TextEncoder();
+// ENOENT; EACCES.
+const PROBLEM_OF_ERRNO = { 2: "not-found", 13: "access-denied" };
+
+/** The problem in the options of a channel's end, or null. A bridge in Python says "terminated" of all sockets that it cannot open. */
+export function problemOf({ problem, message }) {
+    const [, errno] = problem === "terminated" && /^\[Errno (\d+)\]/.exec(message) || [];
+    return PROBLEM_OF_ERRNO[errno] ?? (problem || null);
+}
 
 /** A connection. Calls are answered in their order; onclose is called once, with cockpit's problem or null. */
 export class Connection {
@@ -23,7 +31,7 @@ export class Connection {
         // Text channels of cockpit replace NUL, so that this one is binary.
         this.channel = cockpit.channel({ payload: "stream", unix: path, binary: true, ...(asAdministrator ? { superuser: "try" } : {}) });
         this.channel.addEventListener("message", (_, data) => this.take(data));
-        this.channel.addEventListener("close", (_, options) => this.ended(options.problem || null));
+        this.channel.addEventListener("close", (_, options) => this.ended(problemOf(options)));
     }
 
     take(data) {

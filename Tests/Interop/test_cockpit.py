@@ -101,6 +101,13 @@ def test_CPT_104_a_user_without_rights(bench):
     bench.driver.refresh()
     bench.shows("connection", "You may not use evbd's socket")
     bench.shows("connection", "control.read-only")
+    # In newer Cockpits the bridge is another program, which tells of a socket that it cannot open in other words.
+    said = bench.driver.execute_async_script("""
+        const done = arguments[arguments.length - 1];
+        import("./varlink.js").then(({ problemOf }) => done([
+            { problem: "terminated", message: "[Errno 13] Permission denied" }, { problem: "terminated", message: "[Errno 2] No such file or directory" },
+            { problem: "terminated" }, { problem: "access-denied" }, {}].map(problemOf)))""")
+    assert said == ["access-denied", "not-found", "terminated", "access-denied", None]
 
 
 def test_CPT_103_a_thousand_VSIs(bench):
