@@ -10,6 +10,7 @@ from .evbd import binary
 from .system import eventually
 
 PLUGINS = Path("/usr/lib/cni")
+NETAVARK = Path("/usr/lib/podman/netavark")
 
 
 class CNIFailure(Exception):
@@ -53,19 +54,20 @@ class Network:
 
 
 class Podman:
-    """Debian's podman, with all its state in the lab's directory, in the host's namespace."""
+    """Debian's podman, with all its state in the lab's directory, in the host's namespace. Its networks are those of CNI, or netavark's."""
 
-    def __init__(self, lab, namespace):
+    def __init__(self, lab, namespace, backend="cni"):
         self.namespace, self.root = namespace, Path(lab.directory) / "podman"
         # crun looks at the control groups, and takes those of version 2 alone; they are not used here.
         self.keeper = lab.start("podman-keeper", [
-            # Names of podman's namespaces outlive a podman that is killed; here they go with the lab.
+            # Names of podman's namespaces, and netavark's files, outlive a podman that is killed; here they go with the lab.
             "unshare", "--mount", "sh", "-c",
-            "mount -t cgroup2 none /sys/fs/cgroup && mount -t tmpfs none /run/netns && echo kept && exec sleep 1000"])
+            "mount -t cgroup2 none /sys/fs/cgroup && mount -t tmpfs none /run && mkdir /run/netns && echo kept && exec sleep 1000"])
         eventually(lambda: "kept" in self.keeper.output(), 10, f"the namespace is there\n{self.keeper.tail()}")
         self.image, self.hooks, self.networks = self.root / "image", self.root / "hooks", self.root / "net"
-        for folder in (self.image / "bin", self.hooks, self.networks):
-            folder.mkdir(parents=True)
+        plugins = Path(lab.directory) / "cni"
+        for folder in (self.image / "bin", self.hooks, self.networks, plugins):
+            folder.mkdir(parents=True, exist_ok=True)
         shutil.copy("/bin/busybox", self.image / "bin/busybox")
         for name in ("sh", "ping", "sleep", "ip"):
             (self.image / "bin" / name).symlink_to("busybox")
@@ -76,12 +78,18 @@ class Podman:
             f'[containers]\ncgroups = "disabled"\nlog_driver = "k8s-file"\n'
             f'default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]\n[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "none"\n'
             f'runtime = "crun"\nhooks_dir = ["{self.hooks}"]\nstatic_dir = "{self.root}/libpod"\nvolume_path = "{self.root}/volumes"\n'
-            f'tmp_dir = "{self.root}/tmp"\n[network]\nnetwork_backend = "cni"\ncni_plugin_dirs = ["{Path(lab.directory) / "cni"}"]\n'
+            f'tmp_dir = "{self.root}/tmp"\n[network]\nnetwork_backend = "{backend}"\ncni_plugin_dirs = ["{plugins}"]\n'
             f'network_config_dir = "{self.networks}"\n')
         storage = self.root / "storage.conf"
         storage.write_text(f'[storage]\ndriver = "vfs"\nrunroot = "{self.root}/runroot"\ngraphroot = "{self.root}/graph"\n')
         self.environment = {**os.environ, "CONTAINERS_CONF": str(configuration), "CONTAINERS_STORAGE_CONF": str(storage),
                             "XDG_RUNTIME_DIR": str(self.root)}
+
+    def has_backend(self):
+        """Whether this podman can do such networks at all: podman 5 is built without CNI."""
+        said = self.run("network", "ls", check=False)
+        assert said.returncode == 0 or "not enabled in this build" in said.stderr, said
+        return said.returncode == 0
 
     def network(self, name, *plugins):
         (self.networks / f"{name}.conflist").write_text(json.dumps({"cniVersion": "1.0.0", "name": name, "plugins": plugins}))
