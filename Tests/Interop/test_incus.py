@@ -1,5 +1,6 @@
 """Containers of Incus as VSIs: a macvlan that Incus makes, and one of evbd's. Debian 12 has no Incus, so that Tests/newest runs this in newer ones."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -69,6 +70,12 @@ class Incus:
         self.run("start", name)
         self.run("exec", name, "--", "sh", "-c", f"ip address add {address}/24 dev eth0 && ip link set eth0 up")
 
+    def mode(self, name):
+        """The mode of its macvlan, as the kernel has it."""
+        container, = json.loads(self.run("list", name, "--format", "json").stdout)
+        link, = json.loads(run("nsenter", "-t", container["state"]["pid"], "-n", "ip", "-d", "-j", "link", "show", "eth0").stdout)
+        return link["linkinfo"]["info_data"]["mode"]
+
     def reaches(self, name, address):
         return self.run("exec", name, "--", "ping", "-c", "1", "-W", "1", address, check=False).returncode == 0
 
@@ -88,6 +95,7 @@ def test_CNI_119_incus(cable):
         # The address is fixed before the start, so that the switch can be asked first.
         evbd.ctl("vsi", "associate", vsi, "--port", "uplink0", "--type", "100", "--filter", f"mac={mac}")
         incus.start(name, address)
+        assert incus.mode(name) == "vepa"
     eventually(lambda: incus.reaches("one", "10.9.0.2"), 10, "one reaches the other by the switch")
     bridge.ctl("port", "misbehave", "port0", "--refuse", "insufficient-resources", "--vsi", TWO)
     bridge.ctl("vsi", "deassociate", TWO)
@@ -99,7 +107,7 @@ def test_CNI_119_incus(cable):
     incus.make("three", "nictype=physical", "parent=web0")
     for _ in range(2):
         incus.start("three", "10.9.0.3")
-        assert "web0" not in cable.host.links()
+        assert "web0" not in cable.host.links() and incus.mode("three") == "vepa"
         eventually(lambda: incus.reaches("three", "10.9.0.1"), 10, "it reaches another")
         incus.run("stop", "--force", "three")
         eventually(lambda: "UP" in cable.host.links().get("web0", {"flags": []})["flags"], 10, "evbd's link is back, and up")
