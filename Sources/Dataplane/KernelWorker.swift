@@ -130,7 +130,7 @@ package final class KernelWorker {
         let number = try systemCall("eventfd") { eventfd(0, Int32(EFD_CLOEXEC | EFD_NONBLOCK)) }
         shared = Shared(signal: FileDescriptor(owning: number), perform: perform)
         self.capacity = capacity
-        thread = try Self.start(shared)
+        thread = try Threads.start { [shared] in Self.run(shared) }
     }
 
     deinit {
@@ -189,31 +189,6 @@ package final class KernelWorker {
     }
 
     // MARK: The thread
-
-    private static func start(_ shared: Shared) throws(SystemError) -> pthread_t {
-        // A thread inherits the signals that are blocked, and signals are the loop's alone.
-        var all = sigset_t()
-        var before = sigset_t()
-        sigfillset(&all)
-        pthread_sigmask(SIG_SETMASK, &all, &before)
-        defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
-
-        var thread = pthread_t()
-        let context = Unmanaged.passRetained(shared)
-        let code = pthread_create(
-            &thread, nil,
-            { context in
-                if let context {
-                    KernelWorker.run(Unmanaged<Shared>.fromOpaque(context).takeRetainedValue())
-                }
-                return nil
-            }, context.toOpaque())
-        guard code == 0 else {
-            context.release()
-            throw SystemError(call: "pthread_create", code: code)
-        }
-        return thread
-    }
 
     private static func run(_ shared: Shared) {
         clinux_name_thread(threadName)

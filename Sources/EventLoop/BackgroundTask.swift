@@ -52,7 +52,7 @@ public final class BackgroundTask<Value: Sendable> {
             watch = nil
             completion(value)
         }
-        try Self.start(shared)
+        pthread_detach(try Threads.start { [shared] in shared.run() })
     }
 
     deinit { watch?.cancel() }
@@ -68,42 +68,9 @@ public final class BackgroundTask<Value: Sendable> {
     ) throws(SystemError) -> Value {
         let number = try systemCall("eventfd") { eventfd(0, Int32(EFD_CLOEXEC)) }
         let slot = Slot<Value>(signal: FileDescriptor(owning: number))
-        try start(Body { body { slot.put($0) } })
+        pthread_detach(try Threads.start { body { slot.put($0) } })
         return slot.take()
     }
-
-    private static func start(_ shared: Shared) throws(SystemError) {
-        // A closure for C can have no generic type: it gets another one, which has.
-        try start(Body { shared.run() })
-    }
-
-    private static func start(_ body: Body) throws(SystemError) {
-        // A thread inherits the signals that are blocked, and signals are the loop's alone.
-        var all = sigset_t()
-        var before = sigset_t()
-        sigfillset(&all)
-        pthread_sigmask(SIG_SETMASK, &all, &before)
-        defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
-        let box = Unmanaged.passRetained(body)
-        var thread = pthread_t()
-        let code = pthread_create(
-            &thread, nil,
-            { context in
-                if let context { Unmanaged<Body>.fromOpaque(context).takeRetainedValue().run() }
-                return nil
-            }, box.toOpaque())
-        guard code == 0 else {
-            box.release()
-            throw SystemError(call: "pthread_create", code: code)
-        }
-        pthread_detach(thread)
-    }
-}
-
-private final class Body: Sendable {
-    let run: @Sendable () -> Void
-
-    init(_ run: @escaping @Sendable () -> Void) { self.run = run }
 }
 
 /// Where a thread puts a value, and another waits for it.

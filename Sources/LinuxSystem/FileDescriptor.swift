@@ -28,20 +28,10 @@ public struct FileDescriptor: ~Copyable, Sendable {
     /// Closes it on a thread of its own: where the kernel lets a close wait, the caller does not.
     public consuming func closeApart() {
         let descriptor = release()
-        // A thread inherits the signals that are blocked, and signals are for others.
-        var all = sigset_t()
-        var before = sigset_t()
-        sigfillset(&all)
-        pthread_sigmask(SIG_SETMASK, &all, &before)
-        defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
-        var thread = pthread_t()
-        let code = pthread_create(
-            &thread, nil,
-            { context in
-                // The number, and 1, for nil is no pointer.
-                _ = close(Int32(truncatingIfNeeded: Int(bitPattern: context) - 1))
-                return nil
-            }, UnsafeMutableRawPointer(bitPattern: Int(descriptor) + 1))
-        if code == 0 { pthread_detach(thread) } else { _ = close(descriptor) }
+        if let thread = try? Threads.start({ _ = close(descriptor) }) {
+            pthread_detach(thread)
+        } else {
+            _ = close(descriptor)
+        }
     }
 }
