@@ -33,10 +33,7 @@ extension DaemonService {
     package func portClosed(_ name: String) {
         let successor = directory.port(name)?.common
         for session in captures.values where session.name == name {
-            guard let port = session.port, port === successor else {
-                session.portHasLeft()
-                continue
-            }
+            if session.port == nil || session.port !== successor { session.portHasLeft() }
         }
     }
 }

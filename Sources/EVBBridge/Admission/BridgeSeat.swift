@@ -61,7 +61,6 @@ package final class BridgeSeat {
         if isOpen { admission.bind(vsiID, grant, request: request, on: name) }
     }
 
-    /// What the operator calls the type of a VSI that is bound; nil where types have no names.
     /// The virtual network of an entry of a VSI's filter; nil where it has none.
     package func vni(of entry: FilterEntry, _ vsiID: VSIID) -> UInt32? {
         isOpen ? admission.vni(of: entry, vsiID, on: name) : nil
@@ -70,6 +69,7 @@ package final class BridgeSeat {
     /// What is wrong with what the admission needs.
     package var admissionProblems: [PortProblem] { isOpen ? admission.problems(on: name) : [] }
 
+    /// What the operator calls the type of a VSI that is bound; nil where types have no names.
     package func typeName(of vsiID: VSIID) -> String? { isOpen ? admission.typeName(of: vsiID, on: name) : nil }
 
     /// A VSI has what was granted to it.
