@@ -130,7 +130,7 @@ extension BridgePortController {
 
     private func released(_ vsiID: VSIID, _ release: VDPBridgeMachine.Release) {
         // What it holds as evbd stops it is to hold for the next evbd.
-        if !isStopping { seat.released(vsiID) }
+        if life != .stopping { seat.released(vsiID) }
         let (code, words) = reason(release)
         logRelease(vsiID, release, words)
         tell(vsiID, .deassociated, code, "VSI \(vsiID) is deassociated: \(words)")
@@ -202,11 +202,11 @@ extension BridgePortController {
         case .lost(let loss):
             forgetHeld()
             // A station that is found at once in the other dialect asks again for what it had.
-            if !isStopping, loss != .dialectChanged { seat.lost() }
-            let reason = isClosing ? "the port was removed" : loss.text(of: .station)
+            if life != .stopping, loss != .dialectChanged { seat.lost() }
+            let reason = life == .running ? loss.text(of: .station) : "the port was removed"
             log(
-                isClosing ? .notice : .warning, "EVB station lost", ["reason": "\(reason)"],
-                alert: isClosing ? nil : .peerLost)
+                life == .running ? .warning : .notice, "EVB station lost", ["reason": "\(reason)"],
+                alert: life == .running ? .peerLost : nil)
             news = PortNews(kind: .peer, reason: reason, message: "the EVB station is lost: \(reason)")
         }
         onNews?(news)

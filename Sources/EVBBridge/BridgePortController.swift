@@ -22,6 +22,15 @@ package final class BridgePortController: BridgePortControl {
     /// Frames that a slow bridge keeps for later; more are lost, and sent again.
     private static let heldMax = 4096
 
+    /// How far the port is from its end.
+    enum Life {
+        case running
+        /// The port leaves the configuration: it gives back what it has in force.
+        case leaving
+        /// evbd stops, and what the port has in force stays.
+        case stopping
+    }
+
     package let transport: PortTransport
     package private(set) var configuration: PortSettings
     package internal(set) var port: BridgePort
@@ -40,10 +49,7 @@ package final class BridgePortController: BridgePortControl {
     private var refusingBridge: Int32?
     /// The port's bridge hands frames of one station's LLDP and ECP on to the others.
     private(set) var isLeaking = false
-    /// The port is being given up.
-    private(set) var isClosing = false
-    /// evbd stops, and what the port has in force stays.
-    package private(set) var isStopping = false
+    private(set) var life = Life.running
     private var timer: Timers.Timer?
     private var leaveTimer: Timers.Timer?
     /// Called when the port is leaving and has given all back.
@@ -162,7 +168,7 @@ package final class BridgePortController: BridgePortControl {
         } else if let bridge = transport.link?.masterIndex, table[bridge]?.name == changed {
             follow()
         }
-        guard !isClosing, transport.takesOtherWay(changed) else { return }
+        guard life == .running, transport.takesOtherWay(changed) else { return }
         log(.notice, "frames take another way through the bond; asking who is there")
         perform(port.pathChanged(at: now))
     }
@@ -234,7 +240,7 @@ package final class BridgePortController: BridgePortControl {
     /// Says good-bye by LLDP and gives everything back in parts: with thousands of VSIs it would keep the other ports and the
     /// clients waiting.
     package func beginToLeave() {
-        isClosing = true
+        life = .leaving
         mischiefTimer = nil
         forgetHeld()
         perform(port.shutdown(at: now))
@@ -245,7 +251,7 @@ package final class BridgePortController: BridgePortControl {
         leaveTimer?.set(now + Self.leavePause)
     }
 
-    package var isReleased: Bool { !isClosing || !port.isReleasing && queue.isEmpty && seat.isSettled }
+    package var isReleased: Bool { life == .running || !port.isReleasing && queue.isEmpty && seat.isSettled }
 
     /// Says good-bye by LLDP, which ends all that the station was granted, and stops listening.
     package func leave() {
@@ -256,13 +262,13 @@ package final class BridgePortController: BridgePortControl {
     /// Says good-bye by LLDP and stops listening, as evbd stops. What VSI types impose stays in force, as after a crash: a port
     /// that is policed never stands open, and the next evbd goes on with it.
     package func stop() {
-        isStopping = true
+        life = .stopping
         end()
         transport.changes.finish()
     }
 
     private func end() {
-        isClosing = true
+        if life == .running { life = .leaving }
         perform(port.shutdown(at: now))
         while port.isReleasing { perform(port.advance(to: now)) }
         // Also what was left for later turns: there is none for this port.
@@ -349,7 +355,7 @@ package final class BridgePortController: BridgePortControl {
     // MARK: The interface
 
     private func follow() {
-        guard !isClosing else { return }
+        guard life == .running else { return }
         guard case .present(let link, let isUp, let isAnother) = transport.follow() else {
             perform(port.setLink(up: false, at: now))
             flag.linkChanged()
