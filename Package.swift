@@ -13,8 +13,17 @@ let strict: [SwiftSetting] = [
 /// Swift Testing's macros expand to code that the upcoming features above warn about, so tests keep only the language mode.
 let strictTests: [SwiftSetting] = [.swiftLanguageMode(.v6), .unsafeFlags(["-warnings-as-errors"])]
 
-/// Programs resolve all symbols at their start, so that the table of their addresses is read-only from then on (full RELRO).
-let hardened: [LinkerSetting] = [.unsafeFlags(["-Xlinker", "-z", "-Xlinker", "now"])]
+/// How programs are linked. They resolve all symbols at their start, so that the table of their addresses is read-only from then on
+/// (full RELRO). In a release nothing is exported, equal functions are one, and relocations are packed (glibc 2.36): an eighth of a
+/// program's size.
+let hardened: [LinkerSetting] = [
+    .unsafeFlags(["-use-ld=lld", "-Xlinker", "-z", "-Xlinker", "now"]),
+    .unsafeFlags(
+        [
+            "-Xlinker", "--no-export-dynamic", "-Xlinker", "--icf=safe", "-Xlinker", "-z", "-Xlinker",
+            "pack-relative-relocs",
+        ], .when(configuration: .release)),
+]
 
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
