@@ -19,29 +19,47 @@ package struct ManagedVSI {
     var requester: Requester?
     /// The reason of the last refusal that was logged as one; nil once the VSI is bound, or asked for by another request.
     var loggedRefusal: EVBProtocol.VSIReason?
-    /// Those who are to hear how the request under way ends.
-    var waiters: [RequestWaiter] = []
+    /// How far the latest request or withdrawal is.
+    var phase = Phase.settled
     /// Called with the end of a retry by hand. Its VSI goes on as one that is tried again by itself: its manager hears of it as
     /// of any other late success.
     var retryWaiter: RequestWaiter?
     /// All that wait for an end.
-    var allWaiters: [RequestWaiter] { waiters + [retryWaiter].compactMap(\.self) }
+    var allWaiters: [RequestWaiter] { [phase.waiter, retryWaiter].compactMap(\.self) }
     /// Which request or withdrawal this is, so that what was begun for an earlier one does not end a later one.
     var turn: UInt64 = 0
-    /// An earlier run of evbd was asked for it, and the bridge has not spoken about it in this one.
-    var isRestored = false
     /// It is stored as one that the bridge has granted.
     var isStoredAsGranted = false
     /// The warnings that were reported since the VSI is known.
     var reported: Set<VSIWarning.Kind> = []
     /// What worked before the request, until its link is settled: what the kernel refuses does not end it.
     @Boxed var working: Working?
-    /// The bridge has granted the request, and `waiters` wait for the link alone.
-    var isLinking = false
     /// What is known of the link that libvirt has made for it.
     var guestLink = GuestLinkSight.neverSeen
     /// evbd has withdrawn it because its link was gone, and libvirt has nothing to hear of that.
     package internal(set) var isGivenBack = false
+
+    /// How far a request or a withdrawal is, and who is to hear its end.
+    enum Phase {
+        /// An earlier run of evbd was asked for the VSI, and the bridge has not spoken about it in this one.
+        case restored
+        /// The bridge has not answered.
+        case asking(RequestWaiter?)
+        /// The bridge has granted the request, and the link is being opened.
+        case openingLink(RequestWaiter?)
+        case settled
+
+        var waiter: RequestWaiter? {
+            switch self {
+            case .asking(let waiter), .openingLink(let waiter): waiter
+            case .restored, .settled: nil
+            }
+        }
+
+        var isRestored: Bool { if case .restored = self { true } else { false } }
+
+        var isOpeningLink: Bool { if case .openingLink = self { true } else { false } }
+    }
 
     /// What is known of a link that libvirt makes and deletes.
     enum GuestLinkSight: Equatable {

@@ -46,14 +46,14 @@ extension StationPortController {
             relay.cut(change.vsiID)
         }
         // Granted, and lost again before its link was there: no other end of the request comes.
-        if wasAssociated, change.to != .associated, vsis[change.vsiID]?.isLinking == true {
+        if wasAssociated, change.to != .associated, vsis[change.vsiID]?.phase.isOpeningLink == true {
             let reason = change.reason
             finish(
                 change.vsiID,
                 .outcome(reason == .bridgeLost ? .noBridge : reason == .timeout ? .timedOut : .bridgeDeassociated))
         }
         // A request under way brings the link up when it ends; without one, an association came back by itself.
-        if change.to == .associated, vsis[change.vsiID]?.waiters.isEmpty ?? true { raise(change.vsiID) {} }
+        if change.to == .associated, vsis[change.vsiID]?.phase.waiter == nil { raise(change.vsiID) {} }
         logChange(change)
         onNews?(
             PortNews(
@@ -67,7 +67,9 @@ extension StationPortController {
     /// libvirt hears of what happens to a VSI while no request for it is open. That the bridge as a whole is away is nothing
     /// that asking again would mend.
     private func tellLibvirt(_ change: VSIChange) {
-        guard let managed = vsis[change.vsiID], case .libvirt = managed.owner, managed.waiters.isEmpty else { return }
+        guard let managed = vsis[change.vsiID], case .libvirt = managed.owner, managed.phase.waiter == nil else {
+            return
+        }
         switch change.to {
         case .pending: break
         case .deassociated:
@@ -80,7 +82,7 @@ extension StationPortController {
 
     /// A request has ended at the bridge; its manager hears it when the link is as it should be.
     private func ended(_ vsiID: VSIID, _ outcome: RequestOutcome) {
-        let waiters = vsis[vsiID]?.waiters ?? []
+        let waiter = vsis[vsiID]?.phase.waiter
         settleRestored(vsiID, outcome)
         refreshGate(vsiID)
         noteFailure(vsiID)
@@ -94,10 +96,10 @@ extension StationPortController {
         if outcome != .granted, outcome != .superseded { closeGuestLink(vsiID) }
         switch outcome {
         case .granted where port.vsi(vsiID)?.state == .associated:
-            vsis[vsiID]?.isLinking = true
+            vsis[vsiID]?.phase = .openingLink(waiter)
             raise(vsiID) { [weak self] in self?.finish(vsiID, .outcome(.granted)) }
-        case .released where !waiters.isEmpty:
-            // `forgotten` follows, and the waiters hear when the link is gone too.
+        case .released where waiter != nil:
+            // `forgotten` follows, and the waiter hears when the link is gone too.
             break
         // The bridge took it back in the same PDU.
         case .granted where port.vsi(vsiID).map { $0.state == .deassociated } ?? true:
@@ -138,13 +140,14 @@ extension StationPortController {
     /// What the run before had left passing is cut where the bridge does not go on with it.
     private func settleRestored(_ vsiID: VSIID, _ outcome: RequestOutcome) {
         guard outcome != .superseded else { return }
-        if outcome == .granted { vsis[vsiID]?.isRestored = false } else { cutFormer(vsiID) }
+        guard outcome == .granted else { return cutFormer(vsiID) }
+        if vsis[vsiID]?.phase.isRestored == true { vsis[vsiID]?.phase = .settled }
     }
 
     /// The relay learns of a link that the run before has left, and cuts it: without that it would not be the relay's to delete.
     func cutFormer(_ vsiID: VSIID) {
-        guard let managed = vsis[vsiID], managed.isRestored else { return }
-        vsis[vsiID]?.isRestored = false
+        guard let managed = vsis[vsiID], managed.phase.isRestored else { return }
+        vsis[vsiID]?.phase = .settled
         guard let filter = port.vsi(vsiID)?.filter else { return }
         relay.cutFormer(vsiID, demand(managed, filter), vid: filter.onlyVID)
     }
@@ -170,9 +173,8 @@ extension StationPortController {
 
     private func finish(_ vsiID: VSIID, _ ending: RequestEnding) {
         let waiters = vsis[vsiID]?.allWaiters ?? []
-        vsis[vsiID]?.waiters = []
         vsis[vsiID]?.retryWaiter = nil
-        vsis[vsiID]?.isLinking = false
+        if vsis[vsiID]?.phase.isRestored == false { vsis[vsiID]?.phase = .settled }
         end(waiters, ending)
     }
 
@@ -207,7 +209,7 @@ extension StationPortController {
             log(
                 .warning, "the link of a VSI cannot be had",
                 logFacts(vsiID).with(["reason": "\(error)"]), alert: .vsiLinkFailed)
-            let isWaitedFor = vsis[vsiID]?.waiters.isEmpty == false
+            let isWaitedFor = vsis[vsiID]?.phase.waiter != nil
             finish(vsiID, .linkFailed(link: demand.name ?? "", cause: "\(error)"))
             onNews?(PortNews(kind: .notice, vsiID: vsiID, message: "\(error)"))
             note(vsiID, .linkFailed, detail: "\(error)")

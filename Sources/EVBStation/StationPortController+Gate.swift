@@ -14,7 +14,7 @@ extension StationPortController {
         let granted = Self.addresses(vsi.filter)
         let asked = Self.addresses(vsi.request.filter).union(granted)
         // After a restart traffic goes on as it was until the bridge has spoken.
-        let isAsBefore = managed.isRestored && managed.isStoredAsGranted && !relay.gate.wasClosed(granted)
+        let isAsBefore = managed.phase.isRestored && managed.isStoredAsGranted && !relay.gate.wasClosed(granted)
         let isOpen = !vsi.isWithdrawn && (vsi.state == .associated || isAsBefore)
         // Its machine is just being started, and nothing keeps it from sending.
         let isNewTap = !isOpen && tapSource(of: vsiID) != nil

@@ -53,7 +53,7 @@ extension StationPortController {
 
     package var restoredForTaps: [(vsiID: VSIID, source: TapSource)] {
         vsis.compactMap { vsiID, managed in
-            guard managed.isRestored, case .tap(let source) = managed.owner else { return nil }
+            guard managed.phase.isRestored, case .tap(let source) = managed.owner else { return nil }
             return (vsiID, source)
         }
     }

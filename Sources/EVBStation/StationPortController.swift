@@ -154,7 +154,7 @@ package final class StationPortController: StationPortControl {
                 var managed = ManagedVSI(link: vsi.link, owner: vsi.owner)
                 managed.label = vsi.label
                 managed.requester = .earlier(vsi.owner)
-                managed.isRestored = true
+                managed.phase = .restored
                 if vsi.adopted != nil || hasGuestLink(request.filter), !vsi.isLinkElsewhere {
                     managed.guestLink = .present
                 }
@@ -214,7 +214,8 @@ package final class StationPortController: StationPortControl {
 
     package var restoredForLibvirt: [(request: EVBProtocol.VSIRequest, eventPort: UInt32, isGranted: Bool)] {
         vsis.compactMap { vsiID, managed in
-            guard case .libvirt(let eventPort) = managed.owner, managed.isRestored, let vsi = port.vsi(vsiID) else {
+            guard case .libvirt(let eventPort) = managed.owner, managed.phase.isRestored, let vsi = port.vsi(vsiID)
+            else {
                 return nil
             }
             return (vsi.request, eventPort, managed.isStoredAsGranted)
@@ -282,7 +283,7 @@ package final class StationPortController: StationPortControl {
         var managed = ManagedVSI(link: link ?? former?.link, owner: owner)
         managed.label = (label ?? former?.label).flatMap { $0.isEmpty ? nil : $0 }
         managed.requester = Requester.current ?? former?.requester
-        if let waiter { managed.waiters = [waiter] }
+        managed.phase = .asking(waiter)
         managed.formerType = formerType(request, former)
         lastTurn &+= 1
         managed.turn = lastTurn
@@ -332,11 +333,10 @@ package final class StationPortController: StationPortControl {
         let effects = try port.withdraw(vsiID, at: now)
         let former = vsis[vsiID]?.allWaiters ?? []
         vsis[vsiID]?.retryWaiter = nil
-        vsis[vsiID]?.waiters = waiter.map { [$0] } ?? []
+        vsis[vsiID]?.phase = .asking(waiter)
         vsis[vsiID]?.requester = Requester.current
         lastTurn &+= 1
         vsis[vsiID]?.turn = lastTurn
-        vsis[vsiID]?.isLinking = false
         end(former, .outcome(.superseded))
         // Traffic stops now, whatever the bridge says later.
         refreshGate(vsiID)
