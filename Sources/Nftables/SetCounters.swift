@@ -102,10 +102,7 @@ struct CounterReading {
     /// NFPROTO_BRIDGE
     private static let family: UInt8 = 7
     /// NFT_OBJECT_COUNTER
-    private static let counterType: UInt8 = 1
-    private static let headerLength = 16
-    /// struct nfgenmsg
-    private static let familyLength = 4
+    private static let counterType: UInt32 = 1
 
     var elements: [[UInt8]: FrameCounts] = [:]
     var counter: FrameCounts?
@@ -114,76 +111,69 @@ struct CounterReading {
 
     /// The request for a set's elements: NFTA_SET_ELEM_LIST_TABLE and _SET.
     static func request(elementsOf set: String, table: String) -> [UInt8] {
-        message(getElements, flags: requestFlag | dumpFlags, attribute(1, table) + attribute(2, set))
+        message(getElements, flags: requestFlag | dumpFlags) { writer in
+            writer.attribute(1, text: table)
+            writer.attribute(2, text: set)
+        }
     }
 
     /// The request for a counter: NFTA_OBJ_TABLE, _NAME and _TYPE.
     static func request(counter: String, table: String) -> [UInt8] {
-        let type: [UInt8] = [8, 0, 3, 0, 0, 0, 0, counterType]
-        return message(
-            getObject, flags: requestFlag | acknowledgeFlag, attribute(1, table) + attribute(2, counter) + type)
+        message(getObject, flags: requestFlag | acknowledgeFlag) { writer in
+            writer.attribute(1, text: table)
+            writer.attribute(2, text: counter)
+            writer.attribute(3, number: counterType)
+        }
     }
 
-    private static func message(_ type: UInt16, flags: UInt16, _ attributes: [UInt8]) -> [UInt8] {
-        let length = UInt32(headerLength + familyLength + attributes.count)
-        // Number and port id are 0.
-        let header = [length, UInt32(flags) << 16 | UInt32(type), 0, 0].withUnsafeBytes(Array.init)
-        return header + [family, 0, 0, 0] + attributes
-    }
-
-    private static func attribute(_ type: UInt16, _ text: String) -> [UInt8] {
-        let length = UInt16(clamping: 4 + text.utf8.count + 1)
-        let head = [length, type].withUnsafeBytes(Array.init)
-        let padding = (4 - Int(length) % 4) % 4
-        return head + Array(text.utf8) + [0] + [UInt8](repeating: 0, count: padding)
+    private static func message(
+        _ type: UInt16, flags: UInt16, _ body: (inout NetfilterWriter) -> Void
+    ) -> [UInt8] {
+        var writer = NetfilterWriter()
+        writer.message(type, flags: flags, family: family, body)
+        return writer.octets
     }
 
     /// Takes one datagram; true at the end of the answer.
     mutating func take(_ octets: ArraySlice<UInt8>) throws(SystemError) -> Bool {
         var rest = octets
-        while rest.count >= Self.headerLength {
-            let (length, type, flags) = rest.withUnsafeBytes {
-                (
-                    Int($0.loadUnaligned(as: UInt32.self)),
-                    $0.loadUnaligned(fromByteOffset: 4, as: UInt16.self),
-                    $0.loadUnaligned(fromByteOffset: 6, as: UInt16.self)
-                )
-            }
-            guard length >= Self.headerLength, length <= rest.count else { return true }
-            let payload = rest.dropFirst(Self.headerLength).prefix(length - Self.headerLength)
-            if flags & Self.tornFlag != 0 { isTorn = true }
-            switch type {
+        while let message = NetfilterReader.next(&rest) {
+            if message.flags & Self.tornFlag != 0 { isTorn = true }
+            switch message.type {
             case Self.endMessage: return true
             case Self.errorMessage:
-                let code = payload.count >= 4 ? payload.withUnsafeBytes { $0.loadUnaligned(as: Int32.self) } : -EIO
+                let code = NetfilterReader.code(ofError: message.payload, otherwise: EIO)
                 guard code != 0 else { return true }
-                throw SystemError(call: "NETLINK_NETFILTER", code: code == .min ? EIO : -code)
-            case Self.newElements: takeElements(payload.dropFirst(Self.familyLength))
+                throw SystemError(call: "NETLINK_NETFILTER", code: code)
+            case Self.newElements: takeElements(message.payload.dropFirst(NetfilterReader.familyLength))
             case Self.newObject:
                 // NFTA_OBJ_DATA
-                counter = Self.value(4, in: payload.dropFirst(Self.familyLength)).flatMap { Self.counts($0) } ?? counter
+                let attributes = message.payload.dropFirst(NetfilterReader.familyLength)
+                counter = NetfilterReader.value(4, in: attributes).flatMap { Self.counts($0) } ?? counter
             default: break
             }
-            rest = rest.dropFirst(min((length + 3) & ~3, rest.count))
         }
-        return false
+        // A message whose length is a lie: nothing more of this answer can be read.
+        return rest.count >= NetfilterReader.headerLength
     }
 
     /// NFTA_SET_ELEM_LIST_ELEMENTS with an NFTA_LIST_ELEM for each element, which has NFTA_SET_ELEM_KEY and NFTA_SET_ELEM_EXPR.
     private mutating func takeElements(_ attributes: ArraySlice<UInt8>) {
-        guard let list = Self.value(3, in: attributes) else { return }
-        Self.forEach(in: list) { type, element in
+        guard let list = NetfilterReader.value(3, in: attributes) else { return }
+        NetfilterReader.forEach(in: list) { type, element in
             // NFTA_DATA_VALUE; NFTA_EXPR_DATA of the one expression that evbd's sets have.
-            guard type == 1, let key = Self.value(1, in: element).flatMap({ Self.value(1, in: $0) }) else { return }
-            let expression = Self.value(7, in: element).flatMap { Self.value(2, in: $0) }
+            guard type == 1,
+                let key = NetfilterReader.value(1, in: element).flatMap({ NetfilterReader.value(1, in: $0) })
+            else { return }
+            let expression = NetfilterReader.value(7, in: element).flatMap { NetfilterReader.value(2, in: $0) }
             elements[Array(key)] = expression.flatMap { Self.counts($0) } ?? FrameCounts()
         }
     }
 
     /// NFTA_COUNTER_BYTES and NFTA_COUNTER_PACKETS.
     private static func counts(_ attributes: ArraySlice<UInt8>) -> FrameCounts? {
-        guard let octets = value(1, in: attributes).flatMap(number),
-            let frames = value(2, in: attributes).flatMap(number)
+        guard let octets = NetfilterReader.value(1, in: attributes).flatMap(number),
+            let frames = NetfilterReader.value(2, in: attributes).flatMap(number)
         else { return nil }
         return FrameCounts(frames: frames, octets: octets)
     }
@@ -191,26 +181,5 @@ struct CounterReading {
     private static func number(_ octets: ArraySlice<UInt8>) -> UInt64? {
         guard octets.count == 8 else { return nil }
         return octets.reduce(0) { $0 << 8 | UInt64($1) }
-    }
-
-    private static func value(_ wanted: UInt16, in attributes: ArraySlice<UInt8>) -> ArraySlice<UInt8>? {
-        var found: ArraySlice<UInt8>?
-        forEach(in: attributes) { type, value in if type == wanted, found == nil { found = value } }
-        return found
-    }
-
-    private static func forEach(in attributes: ArraySlice<UInt8>, _ body: (UInt16, ArraySlice<UInt8>) -> Void) {
-        var rest = attributes
-        while rest.count >= 4 {
-            let (length, type) = rest.withUnsafeBytes {
-                (
-                    Int($0.loadUnaligned(as: UInt16.self)),
-                    $0.loadUnaligned(fromByteOffset: 2, as: UInt16.self) & 0x3FFF
-                )
-            }
-            guard length >= 4, length <= rest.count else { return }
-            body(type, rest.dropFirst(4).prefix(length - 4))
-            rest = rest.dropFirst(min((length + 3) & ~3, rest.count))
-        }
     }
 }
