@@ -7,10 +7,14 @@ package enum NftablesOperation: KernelOperation, Equatable {
         /// Commands in nft's language, or in JSON.
         package var commands: String
         package var isJSON: Bool
+        /// The same for the kernel itself, where what precedes each transaction need not be declared again; nil where only commands can
+        /// say it.
+        package var direct: TableChanges?
 
-        package init(commands: String, isJSON: Bool = false) {
+        package init(commands: String, isJSON: Bool = false, direct: TableChanges? = nil) {
             self.commands = commands
             self.isJSON = isJSON
+            self.direct = direct
         }
     }
 
@@ -24,13 +28,17 @@ package enum NftablesOperation: KernelOperation, Equatable {
 
     /// Makes changes in one transaction, after a declaration that precedes each transaction. Where the transaction fails, the
     /// changes are made one by one, so that one that cannot be made spoils no other.
+    ///
+    /// Where all changes can be given to the kernel itself, that is tried before, in one transaction without the declaration. One that
+    /// the kernel refuses, or does not answer, is made by commands: those do no harm where the changes are made already.
     case change([Change], declaration: String)
     /// Lists objects: a table or a chain, a set or a map, as they stand after `list`.
     case list([String])
 
-    /// The session, opened when the first operation needs it.
+    /// The session, opened when the first operation needs it, and the socket of changes that need none.
     package final class Context {
         private var session: NftablesSession?
+        fileprivate let socket = NftablesSocket()
 
         package init() {}
 
@@ -62,7 +70,14 @@ package enum NftablesOperation: KernelOperation, Equatable {
         if case .changed(let problems) = answer { problems.compactMap(\.self).first } else { nil }
     }
 
+    /// Whether all changes are made without commands.
+    private static func commit(_ changes: [Change], in context: Context) -> Bool {
+        let direct = changes.compactMap(\.direct)
+        return direct.count == changes.count && (try? context.socket.commit(direct)) != nil
+    }
+
     private static func run(_ changes: [Change], _ declaration: String, in context: Context) -> [String?] {
+        if commit(changes, in: context) { return changes.map { _ in nil } }
         func run(_ commands: String, isJSON: Bool = false) -> String? {
             do throws(NftablesError) {
                 let session = try context.open()

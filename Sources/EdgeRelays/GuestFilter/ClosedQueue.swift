@@ -1,3 +1,4 @@
+internal import EVBTime
 internal import LinuxSystem
 
 /// The changes of closed addresses that are still to be made in the kernel, and who waits for them.
@@ -13,8 +14,15 @@ final class ClosedQueue {
     /// Refusals, about a second apart, after which those who wait hear of them.
     static let refusalsMax = 5
 
+    /// What is to be made of an address.
+    private struct Wish {
+        var isClosed: Bool
+        /// When it is to be made; before then it may be taken back. nil is at once.
+        var due: Instant?
+    }
+
     /// What is to be made of addresses, by port; nothing that the kernel has already.
-    private var pending: [Int32: [HardwareAddress: Bool]] = [:]
+    private var pending: [Int32: [HardwareAddress: Wish]] = [:]
     /// What the kernel has when the transaction under way is done.
     private var installed: [Int32: Set<HardwareAddress>] = [:]
     /// The addresses that the transaction under way opens.
@@ -42,14 +50,29 @@ final class ClosedQueue {
     /// among those, and does no harm twice.
     func lost(allBut present: Set<HardwareAddress>, port index: Int32) { installed[index]?.formIntersection(present) }
 
+    /// When the next change is due; nil if there is none.
+    func nextDue(now: Instant) -> Instant? { pending.values.lazy.flatMap(\.values).map { $0.due ?? now }.min() }
+
     /// Asks for a change; one that takes an earlier one back costs nothing.
-    func set(_ change: ClosedAddresses.Change, port index: Int32) {
+    ///
+    /// - Parameters:
+    ///   - change: The change.
+    ///   - index: The port.
+    ///   - due: When it is to be made at the latest; nil is with the next transaction.
+    func set(_ change: ClosedAddresses.Change, port index: Int32, due: Instant? = nil) {
         if installed[index, default: []].contains(change.address) == change.isClosed {
             pending[index]?[change.address] = nil
             if pending[index]?.isEmpty == true { pending[index] = nil }
         } else {
-            pending[index, default: [:]][change.address] = change.isClosed
+            let former = pending[index]?[change.address]
+            pending[index, default: [:]][change.address] = Wish(
+                isClosed: change.isClosed, due: former == nil ? due : Self.earlier(former?.due, due))
         }
+    }
+
+    private static func earlier(_ one: Instant?, _ other: Instant?) -> Instant? {
+        guard let one, let other else { return nil }
+        return min(one, other)
     }
 
     /// A port's set is to be deleted, by a command that waits. What is asked for from now on is for the set after it.
@@ -72,7 +95,7 @@ final class ClosedQueue {
     func isOpening(_ addresses: Set<HardwareAddress>, port index: Int32) -> Bool {
         let underWay = opening[index, default: []]
         let asked = pending[index, default: [:]]
-        return addresses.contains { underWay.contains($0) || asked[$0] == false }
+        return addresses.contains { underWay.contains($0) || asked[$0]?.isClosed == false }
     }
 
     /// Calls back when none of the addresses is, or with why they are still closed.
@@ -80,12 +103,23 @@ final class ClosedQueue {
         waiters.append(Waiter(addresses: addresses, portIndex: index, then: then))
     }
 
-    /// Takes changes for the next transaction: all but those of ports whose sets are deleted first. May be called again for
-    /// the same transaction, after `releaseBegins`.
-    func take() -> [GuestRules.Change] {
-        let taken = pending.filter { releases[$0.key] == nil }
-        pending = pending.filter { releases[$0.key] != nil }
-        underWay.merge(taken) { _, new in new }
+    /// Takes changes for the next transaction: all that are due, but those of ports whose sets are deleted first. May be called
+    /// again for the same transaction, after `releaseBegins`.
+    ///
+    /// - Parameter moment: What is due later is not taken; nil takes all.
+    /// - Returns: A change for each port.
+    func take(dueBy moment: Instant? = nil) -> [GuestRules.Change] {
+        var taken: [Int32: [HardwareAddress: Bool]] = [:]
+        for (index, wishes) in pending where releases[index] == nil {
+            let ripe = wishes.filter { _, wish in
+                guard let moment, let due = wish.due else { return true }
+                return due <= moment
+            }
+            guard !ripe.isEmpty else { continue }
+            taken[index] = ripe.mapValues(\.isClosed)
+            pending[index] = ripe.count == wishes.count ? nil : wishes.filter { ripe[$0.key] == nil }
+        }
+        underWay.merge(taken) { $0.merging($1) { _, new in new } }
         return taken.keys.sorted().map { index in
             let changes = taken[index, default: [:]]
             let closing = changes.filter { $0.value }.map(\.key)
@@ -93,21 +127,23 @@ final class ClosedQueue {
             installed[index, default: []].formUnion(closing)
             installed[index, default: []].subtract(opened)
             opening[index] = Set(opened)
-            return GuestRules.Change(
-                commands: GuestRules.closed(
-                    index, adding: closing.sorted { $0.value < $1.value },
-                    removing: opened.sorted { $0.value < $1.value }))
+            return GuestRules.closed(
+                index, adding: closing.sorted { $0.value < $1.value }, removing: opened.sorted { $0.value < $1.value })
         }
     }
 
     /// nftables has refused the transaction under way: what it was to change is asked for again, unless it has been since.
-    func failed(_ problem: String) {
+    ///
+    /// - Parameters:
+    ///   - problem: Why.
+    ///   - due: When it is to be tried again.
+    func failed(_ problem: String, due: Instant? = nil) {
         countRefusal(problem)
         for (index, changes) in underWay where installed[index] != nil {
             for (address, isClosed) in changes {
                 if isClosed { installed[index]?.remove(address) } else { installed[index]?.insert(address) }
-                switch pending[index]?[address] {
-                case nil: pending[index, default: [:]][address] = isClosed
+                switch pending[index]?[address]?.isClosed {
+                case nil: pending[index, default: [:]][address] = Wish(isClosed: isClosed, due: due)
                 case .some(isClosed): break
                 // The opposite has been asked for since, which is how it is.
                 case .some: pending[index]?[address] = nil

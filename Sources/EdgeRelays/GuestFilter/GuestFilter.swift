@@ -24,8 +24,12 @@ package final class GuestFilter {
     /// How long a change of closed addresses that is not urgent waits for others, or to be taken back: a VSI that the
     /// bridge grants at once is never closed.
     private static let closedDelay = Interval.milliseconds(50)
-    /// The most time between transactions that make closed addresses only, and the part of it that they may take: what one costs
-    /// grows with the links, and an association waits for it.
+    /// How far apart transactions are at least that only close what is due: those that come due meanwhile go together.
+    private static let closingGap = Interval.milliseconds(20)
+    /// What a transaction may take, from beginning to end, without any pause after it.
+    private static let cheap = Interval.milliseconds(2)
+    /// The most time between transactions that open addresses only, and the part of it that they may take where they are not cheap:
+    /// libnftables takes the longer the more links there are, and an association waits for it.
     private static let closedGap = Interval.milliseconds(20)
     private static let closedShare: UInt64 = 4
     /// How long after a refusal by nftables closed addresses are tried again.
@@ -62,6 +66,10 @@ package final class GuestFilter {
     private var lastChangeTime = Interval(nanoseconds: 0)
     private let timers: Timers
     private var changing = Reconciler<Batch>()
+    /// How often another process was seen to have removed something, and after how many of these the chains that links share
+    /// were declared. Changes go to the kernel itself only while they are as declared.
+    private var losses = 0
+    private var declaredAfter: Int?
     private var hostShield = HostShield.none
     /// The changes that have made the rules in force, by the links and ports that they are at.
     private var inForce: [String: GuestRules.Change] = [:]
@@ -177,10 +185,10 @@ package final class GuestFilter {
         for then in waiting { then(problem) }
     }
 
-    private func release(_ key: String, _ commands: String, port: Int32? = nil) {
+    private func release(_ key: String, _ removal: GuestRules.Change, port: Int32? = nil) {
         inForce[key] = nil
         // What was under way for it ends before this.
-        change(GuestRules.Change(commands: commands), releasing: port) { [weak self] _ in self?.inForce[key] = nil }
+        change(removal, releasing: port) { [weak self] _ in self?.inForce[key] = nil }
     }
 
     private func enforce(_ key: String, _ rules: GuestRules.Change?, _ name: String, then: @escaping Completion) {
@@ -197,10 +205,14 @@ package final class GuestFilter {
 
     /// Changes which addresses are closed at a port, with the next changes that are made, or soon.
     func setClosed(_ changes: [ClosedAddresses.Change], port index: Int32, isUrgent: Bool) {
-        for change in changes { closedQueue.set(change, port: index) }
+        let due = isUrgent ? timers.now : timers.now + Self.closedDelay
+        for change in changes {
+            // What is opened may go with any transaction; what is closed may be taken back before it is due.
+            closedQueue.set(change, port: index, due: isUrgent || !change.isClosed ? nil : due)
+        }
         // Later: what has changed is to be known everywhere by then.
         if closedQueue.hasWaiters { loop.later { [closedQueue] in closedQueue.callBack() } }
-        flush(at: isUrgent ? timers.now : timers.now + Self.closedDelay)
+        flush(at: due)
     }
 
     /// Calls back when none of these addresses is closed in the kernel any more, or with the problem when nftables has refused that
@@ -212,8 +224,10 @@ package final class GuestFilter {
         flush(at: max(earliest, timers.now))
     }
 
-    /// How long after a transaction that took so long the next one that makes closed addresses only may begin.
-    static func pause(after spent: Interval) -> Interval { min(spent * closedShare, closedGap) }
+    /// How long after a transaction that took so long the next one that opens addresses only may begin.
+    static func pause(after spent: Interval) -> Interval {
+        spent <= cheap ? Interval(nanoseconds: 0) : min(spent * closedShare, closedGap)
+    }
 
     private func flush(at moment: Instant) {
         guard !closedQueue.isEmpty, flushAt.map({ moment < $0 }) ?? true else { return }
@@ -235,6 +249,7 @@ package final class GuestFilter {
             let monitor = try TableMonitor(table: "evbd-guests", exceptBy: KernelWorker.threadName)
             watch = try loop.watch(monitor.descriptor, for: .readable) { [weak self] _ in
                 guard monitor.drain() else { return }
+                self?.losses += 1
                 self?.suspects.formUnion(monitor.takeLostChains())
                 self?.lookForRules()
             }
@@ -249,7 +264,8 @@ package final class GuestFilter {
     private func lookForRules() {
         let began = timers.now
         comparisonTimer?.set(began + comparisonPeriod)
-        guard !inForce.isEmpty else { return suspects = [] }
+        // Rules that are on their way are in force before the listing is made.
+        guard !inForce.isEmpty || changing.isBusy else { return suspects = [] }
         // The listing under way may be older than this removal; then there is another after it.
         let (all, next) = (suspects, looking.next { suspects })
         guard let (_, turn) = next else { return }
@@ -290,6 +306,7 @@ package final class GuestFilter {
             level: unrestored.isEmpty ? .warning : .debug,
             "another process has removed rules of the guest filter; restoring them",
             metadata: ["links": "\(missing.count)", "address sets": "\(refilled)"])
+        losses += 1
         for (key, rules) in missing {
             change(rules) { [weak self] problem in
                 if let problem { self?.restoringFailed(key, problem) } else { self?.unrestored.remove(key) }
@@ -333,7 +350,9 @@ package final class GuestFilter {
     /// Removes the rules that keep the host's IP off links: there are none of ours any more.
     func letHostOn() {
         hostShield = .none
-        for table in GuestRules.hostTables { release(table, GuestRules.removeTable(table)) }
+        for table in GuestRules.hostTables {
+            release(table, GuestRules.Change(commands: GuestRules.removeTable(table)))
+        }
     }
 
     // MARK: The worker
@@ -347,9 +366,13 @@ package final class GuestFilter {
         if case .listed(let listings)? = answer { GuestRulesListing(json: listings) } else { GuestRulesListing() }
     }
 
-    private static func operation(_ changes: [GuestRules.Change]) -> NftablesOperation {
-        .change(
-            changes.map { NftablesOperation.Change(commands: $0.commands, isJSON: $0.isJSON) },
+    private func operation(_ changes: [GuestRules.Change]) -> NftablesOperation {
+        let isDeclared = watch != nil && declaredAfter == losses
+        return .change(
+            changes.map {
+                NftablesOperation.Change(
+                    commands: $0.commands, isJSON: $0.isJSON, direct: isDeclared ? $0.direct : nil)
+            },
             declaration: GuestRules.declaration)
     }
 
@@ -367,15 +390,17 @@ package final class GuestFilter {
         var closedAfter: [GuestRules.Change] = []
 
         var changes: [GuestRules.Change] { closed + items.map(\.change) + closedAfter }
+        var isEmpty: Bool { closed.isEmpty && items.isEmpty && closedAfter.isEmpty }
     }
 
-    private func nextBatch() -> Batch {
-        var batch = Batch(closed: closedQueue.take(), items: Array(waiting.prefix(Self.batchMax)))
+    /// Takes what goes next; closed addresses that are due later than `moment` stay.
+    private func nextBatch(dueBy moment: Instant?) -> Batch {
+        var batch = Batch(closed: closedQueue.take(dueBy: moment), items: Array(waiting.prefix(Self.batchMax)))
         waiting.removeFirst(batch.items.count)
         let released = batch.items.compactMap(\.releasedPort)
         guard !released.isEmpty else { return batch }
         for index in released { closedQueue.releaseBegins(port: index) }
-        batch.closedAfter = closedQueue.take()
+        batch.closedAfter = closedQueue.take(dueBy: moment)
         return batch
     }
 
@@ -383,12 +408,21 @@ package final class GuestFilter {
     package var isSettled: Bool { !changing.isBusy && waiting.isEmpty && closedQueue.isEmpty }
 
     private func submit() {
-        let next = changing.next { waiting.isEmpty && closedQueue.isEmpty ? nil : nextBatch() }
+        let isBusy = changing.isBusy
+        let next = changing.next {
+            let batch = nextBatch(dueBy: timers.now)
+            return batch.isEmpty ? nil : batch
+        }
+        // The end of what is under way looks for more.
+        if !isBusy, flushAt == nil, let due = closedQueue.nextDue(now: timers.now) {
+            flush(at: max(due, timers.now + Self.closingGap))
+        }
         guard let (batch, turn) = next else { return }
-        let began = timers.now
-        let isTaken = programmer.perform(Self.operation(batch.changes)) { [weak self] answer in
+        let (began, losses) = (timers.now, losses)
+        let isTaken = programmer.perform(operation(batch.changes)) { [weak self] answer in
             guard let self, changing.ended(turn) != nil else { return }
             lastChangeTime = timers.now.since(began)
+            if case .changed(let problems)? = answer, problems.contains(nil) { declaredAfter = losses }
             ended(batch, answer)
         }
         guard !isTaken else { return }
@@ -415,14 +449,15 @@ package final class GuestFilter {
         logger.alert(.enforcementFailed).error(
             "nftables refuses a change of the addresses that may not send; trying again",
             metadata: ["problem": "\(problem)"])
-        closedQueue.failed(problem)
-        flush(at: timers.now + Self.closedRetry)
+        let retry = timers.now + Self.closedRetry
+        closedQueue.failed(problem, due: retry)
+        flush(at: retry)
     }
 
     /// Gives all that waits to the worker, which is about to end: evbd stops.
     package func finish() {
         while !waiting.isEmpty || !closedQueue.isEmpty {
-            guard programmer.perform(Self.operation(nextBatch().changes), completion: { _ in }) else { return }
+            guard programmer.perform(operation(nextBatch(dueBy: nil).changes), completion: { _ in }) else { return }
         }
     }
 

@@ -1,6 +1,7 @@
 // The guest filter as text for nftables: values in, commands out. Nothing here talks to the kernel.
 
 package import LinuxSystem
+internal import Nftables
 
 /// Writes the commands that make and remove the guest filter's rules.
 ///
@@ -8,7 +9,8 @@ package import LinuxSystem
 /// what its machine sends, at its ingress what the machine is about to hear. A tap in a bridge is the other way round,
 /// so both ends of a link have the same rules.
 package enum GuestRules {
-    static let table = "netdev evbd-guests"
+    static let table = "netdev \(tableID.name)"
+    static let tableID = TableID(.netdev, "evbd-guests")
     /// The tables that keep the host's own IP off the links that evbd makes.
     static let hostTables = ["inet evbd-guests", "arp evbd-guests"]
 
@@ -55,6 +57,8 @@ package enum GuestRules {
         package var isJSON = false
         /// The number of rules by the keys of chains.
         package var ruleCounts: [String: Int] = [:]
+        /// What the commands do, for the kernel itself, where the table and the chains that all links share are there.
+        var direct: TableChanges?
     }
 
     /// What a chain is counted by: its name, with the family of its table before it where that is not netdev.
@@ -85,24 +89,32 @@ package enum GuestRules {
         guard isExpressible(guest.name) else { return nil }
         let (out, into) = chains("link", guest.index)
         let target = guest.isAlone ? "lone-guests" : "guests"
-        let counts = [out: 1, into: 1]
-        if guest.name.utf8.contains(0x22) {
-            return Change(commands: json(guest.name, out, into, target), isJSON: true, ruleCounts: counts)
-        }
+        let isJSON = guest.name.utf8.contains(0x22)
+        let commands = """
+            \(removal([out, into]))
+            \(hook(out, "egress", guest.name))
+            add rule \(table) \(out) jump \(target)
+            \(hook(into, "ingress", guest.name))
+            add rule \(table) \(into) jump \(target)
+            """
         return Change(
-            commands: """
-                \(removal([out, into]))
-                \(hook(out, "egress", guest.name))
-                add rule \(table) \(out) jump \(target)
-                \(hook(into, "ingress", guest.name))
-                add rule \(table) \(into) jump \(target)
-                """, ruleCounts: counts)
+            commands: isJSON ? json(guest.name, out, into, target) : commands, isJSON: isJSON,
+            ruleCounts: [out: 1, into: 1],
+            direct: TableChanges(
+                tableID,
+                directRemoval([out, into]) + [
+                    .addChain(out, DeviceHook(.egress, device: guest.name, priority: priority)),
+                    .addJump(chain: out, target: target),
+                    .addChain(into, DeviceHook(.ingress, device: guest.name, priority: priority)),
+                    .addJump(chain: into, target: target),
+                ]))
     }
 
     /// Removes the rules of a link, which may be gone.
-    static func release(link index: Int32) -> String {
+    static func release(link index: Int32) -> Change {
         let (out, into) = chains("link", index)
-        return removal([out, into])
+        return Change(
+            commands: removal([out, into]), direct: TableChanges(tableID, directRemoval([out, into])))
     }
 
     // MARK: Ports
@@ -143,24 +155,28 @@ package enum GuestRules {
     }
 
     /// Removes the gate of a port, which may be gone.
-    static func release(port index: Int32) -> String {
+    static func release(port index: Int32) -> Change {
         let (out, into) = chains("port", index)
-        return """
-            \(removal([out, into]))
-            \(declareClosedSet(index))
-            delete set \(table) \(closedSet(index))
-            """
+        return Change(
+            commands: """
+                \(removal([out, into]))
+                \(declareClosedSet(index))
+                delete set \(table) \(closedSet(index))
+                """)
     }
 
     /// Adds addresses to the closed ones of a port, and takes others out. It does not matter which of them are there.
-    static func closed(_ index: Int32, adding: [HardwareAddress], removing: [HardwareAddress]) -> String {
+    static func closed(_ index: Int32, adding: [HardwareAddress], removing: [HardwareAddress]) -> Change {
         var lines = [declareClosedSet(index)]
         // The kernel refuses to remove an element that is not there.
         if !(adding + removing).isEmpty {
             lines.append("add element \(table) \(closedSet(index)) { \(list(adding + removing)) }")
         }
         if !removing.isEmpty { lines.append("delete element \(table) \(closedSet(index)) { \(list(removing)) }") }
-        return lines.joined(separator: "\n")
+        let set = closedSet(index)
+        var direct: [TableChange] = [.add(set: set, (adding + removing).map { SetElement(ElementKey(.address($0))) })]
+        if !removing.isEmpty { direct.append(.remove(set: set, removing.map { ElementKey(.address($0)) })) }
+        return Change(commands: lines.joined(separator: "\n"), direct: TableChanges(tableID, direct))
     }
 
     private static func list(_ addresses: [HardwareAddress]) -> String {
@@ -196,12 +212,15 @@ package enum GuestRules {
 
     // MARK: Parts
 
+    /// Of the chains of links and ports; in front of what else there is.
+    private static let priority: Int32 = -500
+
     static func chains(_ what: String, _ index: Int32) -> (out: String, in: String) {
         ("\(what)-\(index)-out", "\(what)-\(index)-in")
     }
 
     private static func hook(_ chain: String, _ hook: String, _ device: String) -> String {
-        "add chain \(table) \(chain) { type filter hook \(hook) device \"\(device)\" priority -500; }"
+        "add chain \(table) \(chain) { type filter hook \(hook) device \"\(device)\" priority \(priority); }"
     }
 
     /// Adding a chain that is there is no mistake, removing one that is not would be.
@@ -209,6 +228,10 @@ package enum GuestRules {
         chains.map { chain in
             "add chain \(table) \(chain)\nflush chain \(table) \(chain)\ndelete chain \(table) \(chain)"
         }.joined(separator: "\n")
+    }
+
+    private static func directRemoval(_ chains: [String]) -> [TableChange] {
+        chains.flatMap { [.addChain($0), .flushChain($0), .removeChain($0)] }
     }
 
     /// Whether nftables can have a name: nft and libnftables take a star at the end for any ending, and what Swift has

@@ -1,3 +1,4 @@
+import EVBTime
 import LinuxSystem
 import Testing
 
@@ -23,16 +24,49 @@ import Testing
         #expect(queue.take().isEmpty)
     }
 
+    @Test(
+        "SEC-1165 a closing that may be taken back stays until it is due, whatever transaction goes before; an urgent one does not"
+    )
+    func due() {
+        func moment(_ count: UInt64) -> Instant { Instant(nanoseconds: count) }
+        func ask(_ address: HardwareAddress, _ isClosed: Bool, due: UInt64?) {
+            queue.set(
+                ClosedAddresses.Change(address: address, isClosed: isClosed), port: 2, due: due.map(moment))
+        }
+        #expect(queue.nextDue(now: moment(1)) == nil)
+        ask(one, true, due: 50)
+        ask(two, true, due: 60)
+        #expect(queue.nextDue(now: moment(1)) == moment(50))
+        #expect(queue.take(dueBy: moment(49)).isEmpty && !queue.isOpening([one], port: 2))
+        #expect(queue.take(dueBy: moment(50)) == [GuestRules.closed(2, adding: [one], removing: [])])
+        #expect(queue.nextDue(now: moment(55)) == moment(60))
+        queue.done()
+        ask(two, false, due: nil)
+        #expect(queue.isEmpty && queue.nextDue(now: moment(55)) == nil, "it was never closed")
+        ask(two, true, due: 99)
+        ask(one, false, due: nil)
+        #expect(queue.nextDue(now: moment(56)) == moment(56))
+        #expect(queue.take(dueBy: moment(56)) == [GuestRules.closed(2, adding: [], removing: [one])])
+        queue.done()
+        ask(two, true, due: nil)
+        #expect(
+            queue.take(dueBy: moment(57)) == [GuestRules.closed(2, adding: [two], removing: [])], "it is urgent now")
+        queue.failed("refused", due: moment(1057))
+        queue.done()
+        #expect(queue.take(dueBy: moment(1056)).isEmpty && queue.nextDue(now: moment(58)) == moment(1057))
+        #expect(queue.take(dueBy: moment(1057)).count == 1)
+    }
+
     @Test("SEC-509 an opening is waited for until its transaction is done; one that is taken back ends the wait too")
     func waits() {
         set(one, true)
-        #expect(queue.take().map(\.commands) == [GuestRules.closed(2, adding: [one], removing: [])])
+        #expect(queue.take() == [GuestRules.closed(2, adding: [one], removing: [])])
         queue.done()
         set(one, false)
         var calls = 0
         queue.wait([one], port: 2) { _ in calls += 1 }
         #expect(queue.isOpening([one], port: 2) && !queue.isOpening([two], port: 2) && !queue.isOpening([one], port: 3))
-        #expect(queue.take().map(\.commands) == [GuestRules.closed(2, adding: [], removing: [one])])
+        #expect(queue.take() == [GuestRules.closed(2, adding: [], removing: [one])])
         queue.callBack()
         #expect(calls == 0)
         queue.done()
@@ -56,7 +90,7 @@ import Testing
         queue.lost(allBut: [two], port: 2)
         set(one, true)
         set(two, true)
-        #expect(queue.take().map(\.commands) == [GuestRules.closed(2, adding: [one], removing: [])])
+        #expect(queue.take() == [GuestRules.closed(2, adding: [one], removing: [])])
         set(one, false)
         var calls = 0
         queue.wait([one], port: 2) { _ in calls += 1 }
@@ -71,12 +105,12 @@ import Testing
         queue.forget(port: 2)
         set(one, true)
         queue.set(ClosedAddresses.Change(address: two, isClosed: true), port: 3)
-        #expect(queue.take().map(\.commands) == [GuestRules.closed(3, adding: [two], removing: [])])
+        #expect(queue.take() == [GuestRules.closed(3, adding: [two], removing: [])])
         queue.releaseBegins(port: 2)
         #expect(queue.take().isEmpty && !queue.isEmpty)
         queue.releaseBegins(port: 2)
         queue.releaseBegins(port: 2)
-        #expect(queue.take().map(\.commands) == [GuestRules.closed(2, adding: [one], removing: [])])
+        #expect(queue.take() == [GuestRules.closed(2, adding: [one], removing: [])])
         queue.failed("refused")
         #expect(queue.take().count == 2, "both belong to one transaction")
     }

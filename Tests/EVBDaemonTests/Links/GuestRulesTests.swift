@@ -120,13 +120,13 @@ import Testing
         let one = HardwareAddress(0x5254_0000_0001)
         let two = HardwareAddress(0x5254_0000_0002)
         #expect(
-            GuestRules.closed(2, adding: [one], removing: [two]) == """
+            GuestRules.closed(2, adding: [one], removing: [two]).commands == """
                 add set netdev evbd-guests closed-2 { type ether_addr; }
                 add element netdev evbd-guests closed-2 { 52:54:00:00:00:01, 52:54:00:00:00:02 }
                 delete element netdev evbd-guests closed-2 { 52:54:00:00:00:02 }
                 """)
         #expect(
-            GuestRules.closed(2, adding: [], removing: [])
+            GuestRules.closed(2, adding: [], removing: []).commands
                 == "add set netdev evbd-guests closed-2 { type ether_addr; }")
     }
 
