@@ -230,7 +230,7 @@ extension BridgeEnforcer {
         guard !items.isEmpty else { return }
         let listed = found ?? [:]
         let missing = items.filter { listed[$0.key] == nil }
-        let additions = add(missing.map { Element(item: $0.key, command: port.rules.addition($0.key, $0.value)) })
+        let additions = add(missing.map { Element(item: $0.key, value: $0.value) }, port.rules)
         repair.elements = additions.count
         if let problem = additions.problem { throw problem }
     }

@@ -3,10 +3,10 @@ internal import Nftables
 // Puts many elements into force, those that can be: one that nftables refuses keeps no other out.
 
 extension BridgeEnforcer {
-    /// An element of a port's rules, with the command that adds it.
+    /// An element of a port's rules.
     struct Element {
         var item: Imposition
-        var command: String
+        var value: ImpositionValue
     }
 
     /// What became of elements.
@@ -21,17 +21,21 @@ extension BridgeEnforcer {
 
     /// Adds elements, in transactions of a bounded size: nftables takes a kilobyte or more for a command. One that is refused is
     /// halved until what is refused is found.
-    func add(_ elements: [Element]) -> Additions {
+    func add(_ elements: [Element], _ rules: PortRules) -> Additions {
         var additions = Additions()
         for start in stride(from: 0, to: elements.count, by: Self.commandsMax) {
-            add(elements[start..<min(start + Self.commandsMax, elements.count)], &additions)
+            add(elements[start..<min(start + Self.commandsMax, elements.count)], rules, &additions)
         }
         return additions
     }
 
-    private func add(_ elements: ArraySlice<Element>, _ additions: inout Additions) {
+    private func add(_ elements: ArraySlice<Element>, _ rules: PortRules, _ additions: inout Additions) {
         do throws(NftablesError) {
-            try nftables().run(elements.map(\.command).joined(separator: "\n"))
+            let changed = elements.map { (item: $0.item, value: $0.value) }
+            if !commit(rules.changes(deletions: [], additions: changed)) {
+                let commands = elements.map { rules.addition($0.item, $0.value) }
+                try nftables().run(commands.joined(separator: "\n"))
+            }
             additions.count += elements.count
         } catch {
             if additions.problem == nil {
@@ -40,8 +44,8 @@ extension BridgeEnforcer {
             guard elements.count > 1, additions.searchesLeft > 0 else { return }
             additions.searchesLeft -= 2
             let middle = elements.startIndex + elements.count / 2
-            add(elements[..<middle], &additions)
-            add(elements[middle...], &additions)
+            add(elements[..<middle], rules, &additions)
+            add(elements[middle...], rules, &additions)
         }
     }
 
@@ -58,9 +62,9 @@ extension BridgeEnforcer {
         var problem: EnforcementError?
         for port in ports.values {
             let elements = port.actual.filter { !port.foreign.contains($0.key) }.map {
-                Element(item: $0.key, command: port.rules.addition($0.key, $0.value))
+                Element(item: $0.key, value: $0.value)
             }
-            let added = add(elements)
+            let added = add(elements, port.rules)
             problem = problem ?? added.problem
         }
         return problem

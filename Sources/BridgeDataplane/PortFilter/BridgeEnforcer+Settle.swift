@@ -77,14 +77,22 @@ extension BridgeEnforcer {
         replacements: [Imposition: ImpositionValue] = [:], failures: inout [Imposition: EnforcementError]
     ) {
         guard let rules = ports[name]?.rules else { return }
+        var changed: [(item: Imposition, value: ImpositionValue)] = []
+        for (item, value) in replacements { changed.append((item, value)) }
+        for (item, value) in additions { changed.append((item, value)) }
+        guard !deletions.isEmpty || !changed.isEmpty else { return }
+        declareChains(of: changed.map(\.value), failures: &failures, deletions + changed.map(\.item))
+        guard !commit(rules.changes(deletions: deletions + replacements.keys, additions: changed)) else {
+            for item in deletions { record(name, item, nil) }
+            for (item, value) in changed { record(name, item, value) }
+            return
+        }
         var steps: [(item: Imposition, value: ImpositionValue?, commands: String)] = []
         for item in deletions { steps.append((item, nil, rules.deletion(item))) }
-        for (item, value) in replacements {
-            steps.append((item, value, rules.deletion(item) + "\n" + rules.addition(item, value)))
+        for (item, value) in changed {
+            let removal = replacements[item] == nil ? "" : rules.deletion(item) + "\n"
+            steps.append((item, value, removal + rules.addition(item, value)))
         }
-        for (item, value) in additions { steps.append((item, value, rules.addition(item, value))) }
-        guard !steps.isEmpty else { return }
-        declareChains(of: steps.compactMap(\.value), failures: &failures, steps.map(\.item))
         do throws(EnforcementError) {
             try run(steps.map(\.commands).joined(separator: "\n"))
             for step in steps { record(name, step.item, step.value) }

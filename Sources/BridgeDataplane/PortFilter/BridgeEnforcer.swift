@@ -113,6 +113,7 @@ package final class BridgeEnforcer {
     var tables = OverlayTables()
     private var tunnels: Tunnels?
     private var session: NftablesSession?
+    private let socket = NftablesSocket()
     private var bridgePorts: BridgePorts?
 
     package init() {}
@@ -386,6 +387,12 @@ package final class BridgeEnforcer {
             }
         }
     }
+
+    /// Changes elements without reading anything back.
+    ///
+    /// - Returns: Whether all of it is in force. Where it is not, or where that is not known, commands do it, which set up what is
+    ///   missing, and find what cannot be.
+    func commit(_ changes: TableChanges) -> Bool { (try? socket.commit([changes])) != nil }
 
     package func list(_ command: String) throws(EnforcementError) -> String {
         do throws(NftablesError) {

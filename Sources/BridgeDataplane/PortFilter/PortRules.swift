@@ -288,7 +288,7 @@ package struct PortRules {
     }
 
     /// A burst is as much as one frame can be before it is cut for the wire.
-    private static let burst = 65_536
+    static let burst: UInt32 = 65_536
 
     private static func text(_ value: ImpositionValue) -> String {
         switch value {
