@@ -7,6 +7,9 @@ package import Netlink
 ///
 /// Each port has a lane of its own. Operations of one lane keep their order; lanes have their turns, an operation each, so that
 /// ten thousand changes of one port do not hold up the one of another. Each operation is counted by its kind and logged.
+///
+/// Links that wait to be deleted are deleted together (`LinkRemoval`), also those of other lanes and those behind commands for
+/// other links. Operations on one link keep their order.
 package final class KernelQueue {
     package typealias Completion = (Result<Link?, NetlinkError>) -> Void
 
@@ -21,6 +24,8 @@ package final class KernelQueue {
     private var lanes = Lanes<(operation: any KernelOperation, ticket: UInt64)>()
     /// Operations that the worker has.
     private var outstanding = 0
+    /// The tickets of deletions that the worker has as one operation, by the first of them.
+    private var joined: [UInt64: [UInt64]] = [:]
     /// Operations that are done, and whose completions have not been called.
     private let outcomes: WorkQueue<KernelWorker.Outcome>
     private var isFinished = false
@@ -55,6 +60,7 @@ package final class KernelQueue {
         let contexts = KernelContexts()
         let worker = try KernelWorker(capacity: 16) { operation in
             if let command = operation as? LinkCommand { return links(command) }
+            if let removal = operation as? LinkRemoval { return removal.indices.map { links(.delete(index: $0)) } }
             return contexts.perform(operation)
         }
         try self.init(loop: loop, worker: worker)
@@ -100,9 +106,9 @@ package final class KernelQueue {
     package func finish() {
         guard !isFinished else { return }
         isFinished = true
-        while let next = lanes.popFirst(), worker.submit(next.operation, ticket: next.ticket) {}
+        while let next = next(), worker.submit(next.operation, ticket: next.ticket) {}
         outcomes.finish()
-        for outcome in worker.shutDown(finishing: .max) { completions.complete(outcome) }
+        for outcome in worker.shutDown(finishing: .max).flatMap(separated) { completions.complete(outcome) }
         watch?.cancel()
         logger?.debug("operations of the kernel by kind, succeeded + failed: \(statistics)")
     }
@@ -111,14 +117,48 @@ package final class KernelQueue {
         let done = worker.drain()
         outstanding -= done.count
         refill()
-        outcomes.append(contentsOf: done)
+        outcomes.append(contentsOf: done.flatMap(separated))
     }
 
     private func refill() {
-        while outstanding < Self.windowMax, let next = lanes.popFirst() {
+        while outstanding < Self.windowMax, let next = next() {
             // The worker's own bound is far above the window.
             guard worker.submit(next.operation, ticket: next.ticket) else { return }
             outstanding += 1
+        }
+    }
+
+    /// What the worker is given next: the operation whose turn it is. With a deletion go all others that may be performed now.
+    private func next() -> (operation: any KernelOperation, ticket: UInt64)? {
+        guard let first = lanes.popFirst() else { return nil }
+        guard case .delete(let index)? = first.operation as? LinkCommand, !lanes.isEmpty else { return first }
+        var indices = [index]
+        let others = lanes.extract {
+            // What is before a deletion in its lane and stays there.
+            var passed: Set<Int32> = []
+            return { waiting in
+                guard indices.count < LinkRemoval.linksMax, passed.count < LinkRemoval.linksMax,
+                    let command = waiting.operation as? LinkCommand
+                else { return .end }
+                guard case .delete(let index) = command, !passed.contains(index), !indices.contains(index) else {
+                    passed.formUnion(command.indices)
+                    return .leave
+                }
+                indices.append(index)
+                return .take
+            }
+        }
+        guard !others.isEmpty else { return first }
+        joined[first.ticket] = [first.ticket] + others.map(\.ticket)
+        return (LinkRemoval(indices), first.ticket)
+    }
+
+    /// The outcomes of operations that were performed as one.
+    private func separated(_ outcome: KernelWorker.Outcome) -> [KernelWorker.Outcome] {
+        guard let tickets = joined.removeValue(forKey: outcome.ticket) else { return [outcome] }
+        let answers = outcome.answer as? LinkRemoval.Answer
+        return tickets.enumerated().map { position, ticket in
+            KernelWorker.Outcome(ticket: ticket, answer: answers.flatMap { position < $0.count ? $0[position] : nil })
         }
     }
 

@@ -37,7 +37,8 @@ extension Daemon {
 
     /// Goes on with the rules of an earlier run: its links still have to be kept from the host, and no other rules stay.
     private func keepGuestFilter() {
-        if table.first(where: { $0.group == MacvlanSpec.group }) != nil { guestFilter.keepHostOff { _ in } }
+        let groups = [MacvlanSpec.group, MacvlanSpec.leavingGroup]
+        if table.first(where: { groups.contains($0.group) }) != nil { guestFilter.keepHostOff { _ in } }
         guestFilter.releaseLeftovers()
     }
 

@@ -164,6 +164,10 @@ package struct RelayMachine {
             if case .unusable(_, _, let failure) = slot.actual { return settle(vsiID, failure, &effects) }
             return settle(vsiID, nil, &effects)
         }
+        // One that cannot be deleted is cut, by turns.
+        if case .delete(let index) = operation, slot.failures % 2 == 1, slot.actual.link?.isUp == true {
+            return submit(vsiID, .setUp(index: index, false), &effects)
+        }
         submit(vsiID, operation, &effects)
     }
 

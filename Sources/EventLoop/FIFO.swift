@@ -41,6 +41,30 @@ package struct FIFO<Element> {
         return element
     }
 
+    /// What becomes of an element that is looked at before its turn.
+    package enum Choice { case take, leave, end }
+
+    /// Takes some out before their turn; the others keep their order.
+    ///
+    /// - Parameter choose: Is asked of each in its order, until it says `end`.
+    /// - Returns: Those taken, in their order.
+    package mutating func extract(_ choose: (Element) -> Choice) -> [Element] {
+        var (taken, left): ([Element], [Element?]) = ([], [])
+        var position = head
+        scan: while position < elements.count, let element = elements[position] {
+            switch choose(element) {
+            case .take: taken.append(element)
+            case .leave: left.append(element)
+            case .end: break scan
+            }
+            position += 1
+        }
+        guard !taken.isEmpty else { return [] }
+        elements.replaceSubrange(head..<position, with: left)
+        if head == elements.count { self = FIFO() }
+        return taken
+    }
+
     /// Takes all out, in their order.
     package mutating func removeAll() -> [Element] {
         defer { self = FIFO() }

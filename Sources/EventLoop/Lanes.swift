@@ -20,4 +20,22 @@ package struct Lanes<Element> {
         if queues[owner]?.isEmpty == true { queues[owner] = nil } else { turns.append(owner) }
         return element
     }
+
+    /// Takes out elements of all owners before their turn; the others keep their order.
+    ///
+    /// - Parameter chooser: Makes, for each owner, what is asked of each of its elements in their order, until it says `end`.
+    /// - Returns: Those taken; of each owner in their order.
+    package mutating func extract(_ chooser: () -> (Element) -> FIFO<Element>.Choice) -> [Element] {
+        var taken: [Element] = []
+        var emptied: Set<String> = []
+        for owner in turns.all {
+            guard let found = queues[owner]?.extract(chooser()), !found.isEmpty else { continue }
+            taken += found
+            guard queues[owner]?.isEmpty == true else { continue }
+            queues[owner] = nil
+            emptied.insert(owner)
+        }
+        if !emptied.isEmpty { _ = turns.extract { emptied.contains($0) ? .take : .leave } }
+        return taken
+    }
 }

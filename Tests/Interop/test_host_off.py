@@ -13,6 +13,8 @@ from test_guest_filter import GUEST, ruleset
 
 ROUTER, ALL_NODES = "02:00:00:00:cc:01", "33:33:00:00:00:01"
 IPV6, ARP = 0x86DD, 0x0806
+# The group of links that evbd deletes together: Documentation/links.md.
+LEAVING = "4544067"
 
 
 def checksum(octets):
@@ -103,3 +105,42 @@ def test_SEC_113_also_without_the_guest_filter_and_after_a_restart(cable):
     evbd.terminate()
     evbd.start()
     eventually(lambda: "host-in" not in ruleset(cable), 5, "nothing is left")
+
+
+def test_SPD_144_a_kill_while_links_are_deleted_together(cable):
+    """SPD-144 A link that a killed evbd has put into the group of those to be deleted is kept from the host, and its VSI's as before."""
+    cable.scripted_bridge()
+    evbd = cable.evbd(ports=[{"interface": "uplink0", "announce": False}]).wait_for_bridge()
+    vsi = str(uuid.uuid4())
+    evbd.associate(vsi, "--link", "vm0", mac=GUEST)
+    index, group = cable.host.link("vm0")["ifindex"], cable.host.link("vm0")["group"]
+    assert ruleset(cable).count("iifgroup") == ruleset(cable).count("oifgroup") == 4, "both groups, for IP and ARP"
+    evbd.process.kill()
+    cable.host.ip("link", "set", "vm0", "group", LEAVING)
+    evbd.start()
+    evbd.wait_for_bridge()
+    evbd.wait_for_state(vsi, "associated")
+    eventually(lambda: cable.host.link("vm0")["group"] == group and cable.host.is_up("vm0"), 5, "it is a VSI's link again")
+    assert cable.host.link("vm0")["ifindex"] == index
+    evbd.ctl("vsi", "deassociate", vsi)
+    assert cable.host.link("vm0") is None
+
+
+def test_SPD_145_many_links_are_deleted_at_once(cable):
+    """SPD-145 Deleted are evbd's links, all of them and soon; other links on the port stay, in whichever group they are."""
+    cable.scripted_bridge()
+    evbd = cable.evbd(ports=[{"interface": "uplink0", "announce": False}]).wait_for_bridge()
+    for name, group in (("libvirt0", "default"), ("tenant0", "4544066")):
+        cable.host.ip("link", "add", "link", "uplink0", "name", name, "group", group, "type", "macvtap", "mode", "vepa")
+    vsis = {str(uuid.uuid4()): f"52:54:00:00:01:{number:02x}" for number in range(40)}
+    for number, (vsi, address) in enumerate(vsis.items()):
+        evbd.associate(vsi, "--link", f"vm{number}", mac=address)
+    links = lambda: {link["ifname"] for link in json.loads(cable.host.ip("-j", "link", "show", "type", "macvtap").stdout)}
+    assert len(links()) == 42
+    # None waits for its own: all are in the queue together.
+    evbd.ctl("vsi", "deassociate", "--no-wait", *vsis)
+    eventually(lambda: links() == {"libvirt0", "tenant0"}, 20, "the others stay")
+    eventually(lambda: not evbd.vsis(), 5, "evbd knows none of them")
+    evbd.terminate()
+    said = evbd.process.output()
+    assert "delete link 40+0" in said, said[-2000:]

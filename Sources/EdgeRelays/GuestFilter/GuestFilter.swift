@@ -150,7 +150,7 @@ package final class GuestFilter {
         release(GuestRules.chains("port", index).out, GuestRules.release(port: index), port: index)
     }
 
-    /// Keeps the host's IP off all links of the group that evbd gives to its own.
+    /// Keeps the host's IP off all links of the groups that evbd gives to its own, and to those that it deletes.
     ///
     /// - Parameter then: Is called when that is so, with the problem where it is not.
     package func keepHostOff(then: @escaping Completion) {
@@ -162,7 +162,8 @@ package final class GuestFilter {
             let tables = GuestRules.hostTables
             var problems: [String] = []
             for table in tables {
-                let change = GuestRules.keepHostOff(group: MacvlanSpec.group, table: table)
+                let change = GuestRules.keepHostOff(
+                    groups: [MacvlanSpec.group, MacvlanSpec.leavingGroup], table: table)
                 enforce(table, change, table) { [weak self] problem in
                     if let problem { problems.append(problem) }
                     if table == tables.last { self?.settleHostShield(problems.first) }

@@ -191,21 +191,26 @@ package enum GuestRules {
 
     // MARK: The host's own IP
 
-    /// Keeps the host's IP off all links of a group, in one family. A macvtap hands its machine's frames over before
+    /// Keeps the host's IP off all links of some groups, in one family. A macvtap hands its machine's frames over before
     /// these hooks, so that only what the host itself would take or send is dropped.
-    static func keepHostOff(group: UInt32, table: String) -> Change {
+    static func keepHostOff(groups: [UInt32], table: String) -> Change {
         let family = String(table.prefix { $0 != " " })
         let isARP = family == "arp"
         let hook = isARP ? "input" : "prerouting"
+        let rules = [("host-in", "iifgroup"), ("host-out", "oifgroup")].flatMap { chain, key in
+            groups.map { "add rule \(table) \(chain) meta \(key) \($0) counter drop" }
+        }
         return Change(
             commands: """
                 \(removeTable(table))
                 add table \(table)
                 add chain \(table) host-in { type filter hook \(hook) priority -500; }
-                add rule \(table) host-in meta iifgroup \(group) counter drop
                 add chain \(table) host-out { type filter hook output priority -500; }
-                add rule \(table) host-out meta oifgroup \(group) counter drop
-                """, ruleCounts: [key("host-in", family: family): 1, key("host-out", family: family): 1])
+                \(rules.joined(separator: "\n"))
+                """,
+            ruleCounts: [
+                key("host-in", family: family): groups.count, key("host-out", family: family): groups.count,
+            ])
     }
 
     static func removeTable(_ table: String) -> String { "add table \(table)\ndelete table \(table)" }

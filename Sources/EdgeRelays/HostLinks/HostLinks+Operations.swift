@@ -10,14 +10,25 @@ package import Netlink
 // Makes the machine's operations on links of the host.
 
 extension HostLinks {
-    /// Commands that the worker is given at a time. What it has is done, also when evbd stops.
-    private static let windowMax = 16
+    /// Commands that the worker is given at a time, and deletions, which it performs together. What it has is done, also when
+    /// evbd stops.
+    private static let windowMax = 4
+    private static let deletionsMax = LinkRemoval.linksMax
+
+    /// A command in its turn.
+    struct Waiting {
+        var command: LinkCommand
+        /// Called instead of the command where what it is for is not wanted any more.
+        var unlessWanted: (isWanted: () -> Bool, done: () -> Void)?
+        var then: (Result<Link?, NetlinkError>) -> Void
+    }
 
     package func begin(_ vsiID: VSIID, _ operation: LinkOperation, completion: @escaping (LinkResult) -> Void) {
         switch operation {
         case .create(let spec, let vlan, let mode):
             create(Creation(vsiID: vsiID, spec: spec, vlan: vlan, mode: mode, completion: completion))
-        case .delete(let index): run(operation, .delete(index: index), completion)
+        case .delete(let index):
+            whenHostIsOff { links in links.run(operation, .delete(index: index), completion) }
         case .look(let index): run(operation, .look(index: index), completion)
         case .locate: search(vsiID, completion: completion)
         case .setMode(let index, let mode):
@@ -31,7 +42,15 @@ extension HostLinks {
             table.whenCaughtUp { [weak self] in self?.installFilter(vsiID, index, completion) }
         case .openAddresses:
             gate.whenOpen(vsiID) { problem in completion(problem.map { .failed(Self.unopened($0)) } ?? .done) }
-        case .setUp(let index, let isUp): run(operation, .setUp(index: index, isUp), completion)
+        case .setUp(let index, false):
+            // Its deletion cuts it just as well, and sooner: to set down one after the other takes the kernel longer than that.
+            let unlessWanted = (
+                isWanted: { [weak self] in self?.isToBeDeleted(vsiID) != true }, done: { completion(.done) }
+            )
+            submit(.setUp(index: index, false), unlessWanted: unlessWanted) { links, result in
+                completion(links.result(of: result, operation))
+            }
+        case .setUp(let index, true): run(operation, .setUp(index: index, true), completion)
         case .adjust, .reset:
             completion(.failed(LinkFailure(.other, "\(operation): a link of the host has no such operation")))
         }
@@ -62,6 +81,11 @@ extension HostLinks {
         case .success(nil):
             // Why it is gone was said before.
             table.catchUp()
+            // One of several that were deleted together may have left before, and may even be back.
+            if case .delete(let index) = operation, table.isElsewhere(index) || table.isComplete && table[index] != nil
+            {
+                return .failed(LinkFailure(.notFound, "delete interface \(index): it is in another network namespace"))
+            }
             return .gone
         case .failure(let error):
             if error.kind == .notFound { table.catchUp() }
@@ -184,13 +208,16 @@ extension HostLinks {
     // MARK: Commands
 
     /// Gives a command to the worker in its turn.
-    package func submit(_ command: LinkCommand, then: @escaping (HostLinks, Result<Link?, NetlinkError>) -> Void) {
+    package func submit(
+        _ command: LinkCommand, unlessWanted: (isWanted: () -> Bool, done: () -> Void)? = nil,
+        then: @escaping (HostLinks, Result<Link?, NetlinkError>) -> Void
+    ) {
         let completion = { [weak self] (result: Result<Link?, NetlinkError>) in
             guard let self else { return }
             then(self, result)
         }
         guard !isStopped else { return completion(.failure(Self.stopping)) }
-        queue.append((command, completion))
+        queue.append(Waiting(command: command, unlessWanted: unlessWanted, then: completion))
         refill()
     }
 
@@ -199,16 +226,38 @@ extension HostLinks {
     }
 
     private func refill() {
-        while underWay < Self.windowMax, let next = queue.popFirst() {
-            underWay += 1
-            let isTaken = programmer.submit(next.command, of: portName) { [weak self] result in
-                self?.underWay -= 1
-                next.then(result)
-                self?.refill()
+        // What is called from here may submit more, which this loop takes.
+        guard !isRefilling else { return }
+        isRefilling = true
+        defer { isRefilling = false }
+        while let next = queue.first {
+            if let wish = next.unlessWanted, !wish.isWanted() {
+                _ = queue.popFirst()
+                wish.done()
+                continue
             }
-            guard !isTaken else { continue }
-            underWay -= 1
-            next.then(.failure(Self.stopping))
+            let window: ReferenceWritableKeyPath<HostLinks, Int>
+            if case .delete = next.command {
+                guard deletionsUnderWay < Self.deletionsMax else { return }
+                window = \.deletionsUnderWay
+            } else {
+                guard underWay < Self.windowMax else { return }
+                window = \.underWay
+            }
+            _ = queue.popFirst()
+            give(next, counting: window)
         }
+    }
+
+    private func give(_ next: Waiting, counting window: ReferenceWritableKeyPath<HostLinks, Int>) {
+        self[keyPath: window] += 1
+        let isTaken = programmer.submit(next.command, of: portName) { [weak self] result in
+            self?[keyPath: window] -= 1
+            next.then(result)
+            self?.refill()
+        }
+        guard !isTaken else { return }
+        self[keyPath: window] -= 1
+        next.then(.failure(Self.stopping))
     }
 }

@@ -25,6 +25,8 @@ package final class HostLinks: LinkBackend {
 
     /// The VSI that has a link of that name.
     var holder: (String) -> VSIID? = { _ in nil }
+    /// Whether the link of a VSI is evbd's to delete, and to be deleted.
+    var isToBeDeleted: (VSIID) -> Bool = { _ in false }
     /// Whether a link that evbd has made is on the device of that VLAN.
     var isVLANUsed: (UInt16) -> Bool = { _ in false }
     /// What a line of the log says of a VSI.
@@ -37,8 +39,10 @@ package final class HostLinks: LinkBackend {
     var onTrouble: (VSIID, String) -> Void = { _, _ in }
 
     /// Operations that wait for the worker, and how many it has. What it does not have is not done when evbd stops.
-    var queue = FIFO<(command: LinkCommand, then: (Result<Link?, NetlinkError>) -> Void)>()
+    var queue = FIFO<Waiting>()
     var underWay = 0
+    var deletionsUnderWay = 0
+    var isRefilling = false
     var searching = RelaySearch()
     var isStopped = false
     /// VLAN devices that are about to be gone, though the table may have them still.

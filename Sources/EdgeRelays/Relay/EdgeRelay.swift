@@ -148,6 +148,11 @@ package final class EdgeRelay {
         self.links = links
         backends = [functions, links]
         links.holder = { [weak self] in self?.machine.holder(of: $0) }
+        links.isToBeDeleted = { [weak self] in
+            guard let slot = self?.machine.slots[$0], slot.desired == .absent else { return false }
+            // One that could not be deleted is cut.
+            return slot.isCreated && slot.failures == 0
+        }
         links.isVLANUsed = { [weak self] in self?.machine.isVLANUsed($0) ?? false }
         links.onTrouble = { [weak self] in self?.trouble($0, $1) }
         followSwitch()

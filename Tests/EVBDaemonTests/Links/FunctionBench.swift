@@ -23,8 +23,16 @@ final class FunctionBench {
             /// How its switch was told to relay, and before how many settings of functions.
             var modes: [(mode: CardSwitchMode, before: Int)] = []
             var modeFailure: NetlinkError?
-            /// Links of the host, which it sets up and down.
+            /// Links of the host, which it sets up and down and deletes.
             var links: [Int32: Link] = [:]
+            /// The links that it was told to set down, and those that it was told to delete, by operations.
+            var closed: [Int32] = []
+            var removals: [[Int32]] = []
+
+            mutating func delete(_ indices: [Int32]) {
+                removals.append(indices)
+                for index in indices { links[index] = nil }
+            }
         }
 
         let state = Mutex(State())
@@ -35,6 +43,9 @@ final class FunctionBench {
             case .change(let changes, _) as NftablesOperation:
                 return NftablesOperation.Answer.changed(changes.map { _ in nil })
             case is NftablesOperation: return NftablesOperation.Answer.listed([])
+            case let removal as LinkRemoval:
+                state.withLock { $0.delete(removal.indices) }
+                return removal.indices.map { _ in LinkCommand.Answer.success(nil) }
             case is LinkSearch: return LinkSearch.Answer.success(LinkSearch.Found(aliases: [], rest: []))
             default: return ForwardingRead.Answer.success(OwnAddresses())
             }
@@ -45,9 +56,13 @@ final class FunctionBench {
             case .look(let index): return .success(state.withLock { $0.links[index] })
             case .setUp(let index, let isUp):
                 return state.withLock { state in
+                    if !isUp { state.closed.append(index) }
                     state.links[index]?.isUp = isUp
                     return .success(state.links[index])
                 }
+            case .delete(let index):
+                state.withLock { $0.delete([index]) }
+                return .success(nil)
             case .setCardSwitch(_, let mode):
                 return state.withLock { state in
                     state.modes.append((mode, state.settings.count))

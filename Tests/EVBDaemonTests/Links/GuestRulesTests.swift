@@ -133,11 +133,14 @@ import Testing
     @Test("SEC-114 the host is kept off by the group of evbd's links, both ways, for IP and ARP")
     func host() {
         for (table, hook) in [("inet evbd-guests", "prerouting"), ("arp evbd-guests", "input")] {
-            let lines = GuestRules.keepHostOff(group: 77, table: table).commands.split(separator: "\n").map(String.init)
+            let lines = GuestRules.keepHostOff(groups: [77, 78], table: table).commands.split(separator: "\n").map(
+                String.init)
             #expect(lines.contains("add chain \(table) host-in { type filter hook \(hook) priority -500; }"))
-            #expect(lines.contains("add rule \(table) host-in meta iifgroup 77 counter drop"))
+            for group in [77, 78] {
+                #expect(lines.contains("add rule \(table) host-in meta iifgroup \(group) counter drop"))
+                #expect(lines.contains("add rule \(table) host-out meta oifgroup \(group) counter drop"))
+            }
             #expect(lines.contains("add chain \(table) host-out { type filter hook output priority -500; }"))
-            #expect(lines.contains("add rule \(table) host-out meta oifgroup 77 counter drop"))
         }
     }
 
@@ -171,7 +174,7 @@ import Testing
                 let rule = #"{"rule": {\#(place), "chain": "host-in", "expr": []}}"#
                 return #"{"nftables": [\#(chain), \#(rule)]}"#
             })
-        let changes = GuestRules.hostTables.map { GuestRules.keepHostOff(group: 77, table: $0) }
+        let changes = GuestRules.hostTables.map { GuestRules.keepHostOff(groups: [77], table: $0) }
         for change in changes { for (key, _) in change.ruleCounts { #expect(listing.ruleCounts[key] ?? 1 == 1) } }
         #expect(listing.ruleCounts == ["inet host-in": 1, "arp host-in": 1] && listing.keepsHostOff)
         #expect(Set(changes[0].ruleCounts.keys).isDisjoint(with: changes[1].ruleCounts.keys))
