@@ -110,9 +110,11 @@ public final class Links {
         return try ask(LinkMessage(type: RTM_GETLINK, index: index), "look up interface \(index)")
     }
 
-    private func ask(_ message: borrowing LinkMessage, _ operation: String) throws(NetlinkError) -> Link? {
+    private func ask(
+        _ message: borrowing LinkMessage, _ operation: @autoclosure () -> String
+    ) throws(NetlinkError) -> Link? {
         do {
-            return try requests.perform(message, operation).first
+            return try requests.perform(message, operation()).first
         } catch {
             guard error.kind == .notFound else {
                 throw error
@@ -145,35 +147,51 @@ public final class Links {
     /// - Throws: `NetlinkError` of kind `exists` for a taken name, `notFound` for a missing parent, `busy` or `invalid`
     ///   where passthru meets siblings.
     public func createMacvlan(_ spec: MacvlanSpec) throws(NetlinkError) -> Link {
-        let operation = "create \(spec.kind.rawValue) \(spec.name) on \(Self.name(ofIndex: spec.parentIndex))"
+        // Words for errors only: to look up a name costs three system calls.
+        let operation = { "create \(spec.kind.rawValue) \(spec.name) on \(Self.name(ofIndex: spec.parentIndex))" }
         guard Self.isName(spec.name), (spec.alias?.utf8.count ?? 0) <= MacvlanSpec.aliasLengthMax else {
             throw NetlinkError(
-                operation: operation, kind: .invalid, code: EINVAL, reason: "The name or alias is too long or empty")
+                operation: operation(), kind: .invalid, code: EINVAL, reason: "The name or alias is too long or empty")
         }
-        try requests.perform(Self.creation(of: spec), operation)
+        try requests.perform(Self.creation(of: spec), operation())
+        // The kernel ignores an alias and the host's settings while it creates. A kernel without IPv6 or IPv4 refuses them together.
+        let isMarked = (try? mark(0, as: spec, isHostOff: true, operation())) != nil
         guard let created = try link(named: spec.name) else {
-            throw NetlinkError(operation: operation, kind: .notFound, reason: "It was removed at once")
+            throw NetlinkError(operation: operation(), kind: .notFound, reason: "It was removed at once")
         }
+        guard !isMarked || spec.up else { return created }
         do throws(NetlinkError) {
-            keepHostOff(index: created.index)
-            // The kernel ignores an alias while it creates, and a link must not carry traffic before it is known as
-            // ours: so alias and up come after, in one request.
-            if spec.alias != nil || spec.allmulticast || spec.up {
-                let message = LinkMessage(type: RTM_SETLINK, index: created.index)
-                if let alias = spec.alias {
-                    message.put(IFLA_IFALIAS, alias)
-                }
-                message.setFlags(up: spec.up ? true : nil, allmulticast: spec.allmulticast ? true : nil)
-                try requests.perform(message, operation)
+            if !isMarked {
+                keepHostOff(index: created.index)
+                try mark(created.index, as: spec, isHostOff: false, operation())
             }
+            // A link must not carry traffic before it is known as ours, so up comes last.
+            if spec.up { try setUp(index: created.index, true) }
             guard let link = try link(index: created.index) else {
-                throw NetlinkError(operation: operation, kind: .notFound, reason: "It was removed at once")
+                throw NetlinkError(operation: operation(), kind: .notFound, reason: "It was removed at once")
             }
             return link
         } catch {
             try? delete(index: created.index)
             throw error
         }
+    }
+
+    /// Gives a new link what the kernel does not take while it creates one. The index 0 means the link by its name.
+    private func mark(
+        _ index: Int32, as spec: MacvlanSpec, isHostOff: Bool, _ operation: @autoclosure () -> String
+    ) throws(NetlinkError) {
+        let message = LinkMessage(type: RTM_SETLINK, index: index)
+        if index == 0 { message.put(IFLA_IFNAME, spec.name) }
+        if let alias = spec.alias { message.put(IFLA_IFALIAS, alias) }
+        if isHostOff {
+            message.nest(IFLA_AF_SPEC) {
+                Self.putHostOff(AF_INET6, into: message)
+                Self.putHostOff(AF_INET, into: message)
+            }
+        }
+        message.setFlags(allmulticast: spec.allmulticast ? true : nil)
+        try requests.perform(message, operation())
     }
 
     private static func creation(of spec: MacvlanSpec) -> LinkMessage {
@@ -214,16 +232,16 @@ public final class Links {
     ///
     /// - Throws: `NetlinkError` of kind `invalid` for another kind of link, or a change to or from passthru.
     public func setMacvlanMode(index: Int32, _ mode: MacvlanMode) throws(NetlinkError) {
-        let operation = "set mode \(mode) of \(Self.name(ofIndex: index))"
+        let operation = { "set mode \(mode) of \(Self.name(ofIndex: index))" }
         guard let link = try link(index: index) else {
-            throw NetlinkError(operation: operation, kind: .notFound, code: ENODEV, reason: "No such device")
+            throw NetlinkError(operation: operation(), kind: .notFound, code: ENODEV, reason: "No such device")
         }
         guard let kind = link.kind, link.macvlanMode != nil else {
-            throw NetlinkError(operation: operation, kind: .invalid, reason: "It is not a macvlan or macvtap")
+            throw NetlinkError(operation: operation(), kind: .invalid, reason: "It is not a macvlan or macvtap")
         }
         let message = LinkMessage(type: RTM_NEWLINK, index: index)
         Self.putInformation(kind: kind, mode: mode, into: message)
-        try requests.perform(message, operation)
+        try requests.perform(message, operation())
     }
 
     /// Puts a link into the group that the host's own IP is kept off.
@@ -239,21 +257,18 @@ public final class Links {
     ///
     /// A kernel without IPv6 or IPv4 refuses its part, and has no need of it.
     func keepHostOff(index: Int32) {
-        let name = "keep the host's addresses off \(Self.name(ofIndex: index))"
-        let version6 = LinkMessage(type: RTM_SETLINK, index: index)
-        version6.nest(IFLA_AF_SPEC) {
-            version6.nest(Int(AF_INET6)) { version6.put(HostSettings.addressGeneration, HostSettings.none) }
+        for family in [AF_INET6, AF_INET] {
+            let message = LinkMessage(type: RTM_SETLINK, index: index)
+            message.nest(IFLA_AF_SPEC) { Self.putHostOff(family, into: message) }
+            _ = try? requests.perform(message, "keep the host's addresses off \(Self.name(ofIndex: index))")
         }
-        _ = try? requests.perform(version6, name)
-        let version4 = LinkMessage(type: RTM_SETLINK, index: index)
-        version4.nest(IFLA_AF_SPEC) {
-            version4.nest(Int(AF_INET)) {
-                version4.nest(HostSettings.configuration) {
-                    version4.put(HostSettings.arpIgnore, HostSettings.ignoreAll)
-                }
-            }
+    }
+
+    private static func putHostOff(_ family: Int32, into message: borrowing LinkMessage) {
+        message.nest(Int(family)) {
+            if family == AF_INET6 { return message.put(HostSettings.addressGeneration, HostSettings.none) }
+            message.nest(HostSettings.configuration) { message.put(HostSettings.arpIgnore, HostSettings.ignoreAll) }
         }
-        _ = try? requests.perform(version4, name)
     }
 
     /// Sets a link up or down.
