@@ -86,7 +86,7 @@ extension BridgePortController {
         guard let rules = reading.rules[name], let grant = port.vsi(vsiID)?.grant, grant.command == .associate else {
             return nil
         }
-        return rules.traffic(of: grant.filter.entries)
+        return rules.traffic(of: Array(grant.filter.entries))
     }
 
     package var counters: StatisticsReport {

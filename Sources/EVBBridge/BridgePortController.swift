@@ -292,15 +292,22 @@ package final class BridgePortController: BridgePortControl {
         guard seat.isOpen else { return }
         resources.set(port.use, of: name)
         // An acknowledgement waits for nothing, or the station sends again. An answer follows what it is about.
-        func isAcknowledgement(_ effect: BridgeEffect) -> Bool {
-            if case .transmit(let frame) = effect { frame.payload.isECPAcknowledgement } else { false }
+        var rest: [BridgeEffect] = []
+        var hasNews = port.takeNews()
+        for effect in effects {
+            if case .transmit(let frame) = effect {
+                if frame.payload.isECPAcknowledgement { send(frame) } else { rest.append(effect) }
+            } else {
+                hasNews = true
+                rest.append(effect)
+            }
         }
-        for case .transmit(let frame) in effects where frame.payload.isECPAcknowledgement { send(frame) }
-        queue.append(contentsOf: effects.filter { !isAcknowledgement($0) })
+        if !rest.isEmpty { queue.append(contentsOf: rest) }
         transport.setNeighbour(port.peerAddresses)
         sequences.advanced(to: port.nextSequence)
         timer?.set(port.nextDeadline)
-        watch.changed()
+        // Keep-alives come and go, and nothing is wrong for that.
+        if hasNews { watch.changed() }
     }
 
     // MARK: Misbehaviour

@@ -81,6 +81,7 @@ package final class PortTransport {
     /// Hears the LLDP and ECP that does not belong to the port, to count it.
     private var strayListener: PortListener?
     private var neighbour: [HardwareAddress] = []
+    private var neighbourAddresses: [MACAddress] = []
     /// Whose ECP is taken.
     private var ecpSource: PortSettings.ECP.Source
     /// The group addresses by which the port is spoken to.
@@ -355,8 +356,9 @@ package final class PortTransport {
     ///
     /// - Parameter addresses: the neighbour's; none while there is no neighbour.
     package func setNeighbour(_ addresses: [MACAddress]) {
+        guard addresses != neighbourAddresses else { return }
+        neighbourAddresses = addresses
         let addresses = addresses.map { HardwareAddress($0.rawValue) }
-        guard addresses != neighbour else { return }
         neighbour = addresses
         guard let listener, let neighbourListener else { return }
         do {

@@ -317,8 +317,9 @@ extension StationPortController {
     ///
     /// A bridge that does not reflect before it has heard this station has refused nothing: its first TLV cannot answer a request
     /// that has not arrived. One that never shows that it has heard the request is believed after a while.
-    var relayGrant: EVBModel.ReflectiveRelayStatus.Grant {
-        let snapshot = port.snapshot
+    var relayGrant: EVBModel.ReflectiveRelayStatus.Grant { relayGrant(port.snapshot) }
+
+    func relayGrant(_ snapshot: StationPortSnapshot) -> EVBModel.ReflectiveRelayStatus.Grant {
         let isRequested = configuration.edgeRelay == .vepa
         switch snapshot.reflectiveRelay {
         case .on: return .granted

@@ -23,15 +23,14 @@ extension StationPortController {
         watch.conditions = { [weak self] in self?.conditions ?? [] }
         // A bridge that was heard on this link and is heard no more has been lost.
         watch.certain = { [weak self] in self?.bridgeLoss == nil ? [] : [.noLLDP, .noEVBTLV] }
-        watch.nextDoubt = { [weak self] in self?.neighbours.silentFrom }
+        watch.nextDoubt = { [weak self] in self.flatMap { Self.neighbours($0.port.snapshot).silentFrom } }
         watch.onNews = { [weak self] in self?.onNews?($0) }
         transport.onDoubt = { [weak self] in self?.watch.changed() }
         transport.onUnsent = { [weak self] in self?.port.unsent($0) }
     }
 
-    private var neighbours: NeighbourView {
-        let snapshot = port.snapshot
-        return NeighbourView(
+    private static func neighbours(_ snapshot: StationPortSnapshot) -> NeighbourView {
+        NeighbourView(
             isLinkUp: snapshot.isLinkUp, hasPeer: snapshot.peer != nil, shown: snapshot.neighbour,
             all: snapshot.neighbours, secondSpeaker: snapshot.secondSpeaker, peerRole: .bridge)
     }
@@ -40,12 +39,13 @@ extension StationPortController {
         // While the port is drained the switch may be away, and the VSIs are.
         guard drain == nil else { return hostConditions.filter { $0.kind != .vsiRefused } }
         let interface = transport.interfaceProblems
-        guard port.snapshot.isLinkUp else { return interface + hostConditions }
-        return interface + neighbourConditions + [delivery].compactMap(\.self) + hostConditions
+        let snapshot = port.snapshot
+        guard snapshot.isLinkUp else { return interface + hostConditions }
+        return interface + neighbourConditions(snapshot) + [delivery(snapshot)].compactMap(\.self) + hostConditions
     }
 
-    private var neighbourConditions: [PortProblem] {
-        let (snapshot, neighbours) = (port.snapshot, neighbours)
+    private func neighbourConditions(_ snapshot: StationPortSnapshot) -> [PortProblem] {
+        let neighbours = Self.neighbours(snapshot)
         var bridges = 1
         var found: [PortProblem] = []
         for notice in snapshot.notices {
@@ -54,7 +54,9 @@ extension StationPortController {
         }
         guard configuration.evb.transmit else { return found }
         // Of a bridge that never shows that it has heard the request there is no notice.
-        if !snapshot.notices.contains(.reflectiveRelayRefused), let relayRefused { found.append(relayRefused) }
+        if !snapshot.notices.contains(.reflectiveRelayRefused), relayGrant(snapshot) == .refused {
+            found.append(Self.relayRefused)
+        }
         let own = [
             neighbours.withoutTLV, neighbours.elsewhere(transport.elsewhere.current(at: now)),
             neighbours.silence(at: now), neighbours.others(besides: bridges),
@@ -72,20 +74,17 @@ extension StationPortController {
         return port.isUnsent(vsiID) ? .notSent : .notAnswered
     }
 
-    private var relayRefused: PortProblem? {
-        guard relayGrant == .refused else { return nil }
-        return PortProblem(
-            kind: .relayRefused,
-            message: "the bridge refuses reflective relay: VMs on this port cannot reach each other",
-            hint: "allow it at the bridge")
-    }
+    private static let relayRefused = PortProblem(
+        kind: .relayRefused,
+        message: "the bridge refuses reflective relay: VMs on this port cannot reach each other",
+        hint: "allow it at the bridge")
 
     /// The bridge does not acknowledge, or does not answer.
-    private var delivery: PortProblem? {
+    private func delivery(_ snapshot: StationPortSnapshot) -> PortProblem? {
         // Of frames that never left the host the bridge cannot be blamed; the kernel tells of a lost carrier up to a second late.
         if case .failing = transport.sending { return nil }
-        let statistics = port.snapshot.statistics
-        switch port.snapshot.delivery {
+        let statistics = snapshot.statistics
+        switch snapshot.delivery {
         case .unknown, .acknowledged: return nil
         case .unacknowledged:
             return PortProblem(
@@ -240,7 +239,7 @@ extension StationPortController {
                     + "(RKA): the rest has to wait",
                 hint: "shorten its ack timer (RTE) or raise RKA there")
         case .reflectsUnasked: return nil
-        case .reflectiveRelayRefused: return relayRefused
+        case .reflectiveRelayRefused: return relayGrant == .refused ? Self.relayRefused : nil
         }
     }
 }

@@ -439,22 +439,23 @@ package final class StationPortController: StationPortControl {
 
     /// Carries effects out, and waits for the next moment that the protocol wants.
     package func perform(_ effects: [StationEffect]) {
-        var use = port.use
+        let turn = port.endTurn()
+        var use = turn.use
         use.filterEntries += relay.gate.closed.keptCount
         resources.set(use, of: name)
         // The neighbour waits for frames no longer than it must, whatever else there is to do.
         for case .transmit(let frame) in effects { transport.send(frame) }
-        let trail = port.takeTrail()
-        if !trail.isEmpty {
-            note(trail, loss: effects.loss)
-            onTrail?(trail, now)
+        if !turn.trail.isEmpty {
+            note(turn.trail, loss: effects.loss)
+            onTrail?(turn.trail, now)
         }
-        queue.append(
-            contentsOf: effects.filter { if case .transmit = $0 { false } else { true } })
-        transport.setNeighbour(port.peerAddresses)
-        sequences.advanced(to: port.nextSequence)
-        timer?.set(port.nextDeadline)
-        watch.changed()
+        let rest = effects.filter { if case .transmit = $0 { false } else { true } }
+        if !rest.isEmpty { queue.append(contentsOf: rest) }
+        transport.setNeighbour(turn.peerAddresses)
+        sequences.advanced(to: turn.nextSequence)
+        timer?.set(turn.nextDeadline)
+        // Keep-alives come and go, and nothing is wrong for that.
+        if turn.hasNews || !rest.isEmpty { watch.changed() }
     }
 
     // MARK: The interface

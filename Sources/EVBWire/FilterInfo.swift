@@ -57,7 +57,7 @@ public struct FilterEntry: Hashable, Sendable {
         self.groupID = groupID
     }
 
-    init(format: FilterFormat, from reader: inout ByteReader) throws(WireError) {
+    fileprivate init(format: FilterFormat, from reader: inout ByteReader) throws(WireError) {
         groupID = format.hasGroupID ? try reader.uint32(.filterInfo) : nil
         macAddress = format.hasMACAddress ? try reader.macAddress(.filterInfo) : nil
         let word = try reader.uint16(.filterInfo)
@@ -74,8 +74,8 @@ public struct FilterEntry: Hashable, Sendable {
 
 /// A VSI's filter (802.1Q 41.2.9): entries of one format.
 public struct FilterInfo: Hashable, Sendable {
+    public let entries: FilterEntries
     public let format: FilterFormat
-    public let entries: [FilterEntry]
 
     /// Why entries make no filter.
     public enum Mistake: Error, Equatable, Sendable {
@@ -97,6 +97,15 @@ public struct FilterInfo: Hashable, Sendable {
     public init(checking entries: [FilterEntry]) throws(Mistake) {
         guard let first = entries.first else { throw .noEntries }
         let format = FilterFormat(hasMACAddress: first.macAddress != nil, hasGroupID: first.groupID != nil)
+        self.init(format: format, entries: entries)
+        try check()
+    }
+
+    /// Checks the entries, which may have come from a frame.
+    ///
+    /// - Throws: what ``init(checking:)`` throws.
+    public func check() throws(Mistake) {
+        guard !entries.isEmpty else { throw .noEntries }
         guard entries.count <= format.entriesMax else { throw .tooManyEntries(most: format.entriesMax) }
         var seen: Set<FilterEntry> = []
         for entry in entries {
@@ -106,17 +115,21 @@ public struct FilterInfo: Hashable, Sendable {
             guard entry.vid < 0x0FFF else { throw .vidOutOfRange(entry.vid) }
             if let address = entry.macAddress, !address.isIndividual { throw .notIndividual(address) }
             if format == .vid, entry.vid == 0, entries.count > 1 { throw .nullVIDNotAlone }
-            guard seen.insert(entry).inserted else { throw .doubled(entry) }
+            guard entries.count == 1 || seen.insert(entry).inserted else { throw .doubled(entry) }
         }
-        self.format = format
-        self.entries = entries
     }
 
     /// Joins what was read from a frame, unchecked.
     init(format: FilterFormat, entries: [FilterEntry]) {
         self.format = format
-        self.entries = entries
+        self.entries = FilterEntries(entries)
     }
+
+    /// A filter of one entry that has neither a MAC address nor a group ID.
+    package init(_ entry: FilterEntry) { self.init(format: .vid, entries: [entry]) }
+
+    /// Octets of the entries in a TLV.
+    var entriesLength: Int { entries.count * format.entryLength }
 
     /// Whether an entry asks the bridge for a VLAN.
     public var asksForVID: Bool { entries.contains { $0.vid == 0 } }
@@ -127,13 +140,8 @@ public struct FilterInfo: Hashable, Sendable {
         guard let format = FilterFormat(rawValue: code) else { throw .unknownValue(.filterInfo, Int(code)) }
         let count = Int(try reader.uint16(.filterInfo))
         guard count * format.entryLength == reader.remaining else { throw .badLength(.filterInfo, reader.remaining) }
-        var entries: [FilterEntry] = []
-        entries.reserveCapacity(count)
-        for _ in 0..<count {
-            entries.append(try FilterEntry(format: format, from: &reader))
-        }
         self.format = format
-        self.entries = entries
+        entries = try FilterEntries(count) { () throws(WireError) in try FilterEntry(format: format, from: &reader) }
     }
 
     func write(to writer: inout ByteWriter) {

@@ -64,7 +64,7 @@ public struct Frame: Equatable, Sendable {
     /// - Parameter padded: whether zeros fill a short frame up to 60 octets, as most drivers do anyway.
     /// - Returns: everything from the destination address on, without the frame check sequence.
     public func encoded(padded: Bool = true) -> [UInt8] {
-        var writer = ByteWriter(reserving: 128)
+        var writer = ByteWriter(reserving: max(payload.expectedLength + Self.headerLength, padded ? Self.lengthMin : 0))
         writer.macAddress(destination)
         writer.macAddress(source)
         switch payload {
@@ -103,6 +103,17 @@ public struct FrameHeader: Equatable, Sendable {
             let source = try? reader.macAddress(.ethernetHeader), let etherType = try? reader.uint16(.ethernetHeader)
         else { return nil }
         self.init(destination: destination, source: source, etherType: etherType)
+    }
+}
+
+extension Frame.Payload {
+    /// Octets that it takes behind the Ethernet header, as far as that is told at once.
+    fileprivate var expectedLength: Int {
+        switch self {
+        case .lldp: 114
+        case .ecp(let ecpdu): ECPDU.headerLength + ecpdu.payload.count
+        case .draftECP(let ecpdu): DraftECPDU.headerLength + ecpdu.payload.count
+        }
     }
 }
 

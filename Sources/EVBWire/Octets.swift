@@ -48,7 +48,7 @@ struct ByteReader {
     }
 
     mutating func uint64(_ field: WireField) throws(WireError) -> UInt64 {
-        try bigEndian(8, field)
+        UInt64(bigEndian: octets.loadUnaligned(fromByteOffset: try take(8, field), as: UInt64.self))
     }
 
     mutating func macAddress(_ field: WireField) throws(WireError) -> MACAddress {
@@ -84,52 +84,66 @@ struct ByteReader {
 }
 
 /// Builds the octets of a frame, big-endian.
+///
+/// The memory that is reserved is written in place; more is had when it is needed.
 struct ByteWriter {
-    private(set) var octets: [UInt8] = []
+    private var memory: [UInt8]
+    /// Octets that have been written.
+    private(set) var count = 0
 
-    init(reserving capacity: Int = 0) {
-        octets.reserveCapacity(capacity)
-    }
+    init(reserving capacity: Int = 0) { memory = [UInt8](repeating: 0, count: capacity) }
 
-    mutating func uint8(_ value: UInt8) {
-        octets.append(value)
-    }
+    /// What has been written. Nothing is copied where as much was reserved.
+    var octets: [UInt8] { count == memory.count ? memory : Array(memory[..<count]) }
 
-    mutating func uint16(_ value: UInt16) {
-        octets.append(UInt8(truncatingIfNeeded: value >> 8))
-        octets.append(UInt8(truncatingIfNeeded: value))
-    }
+    mutating func uint8(_ value: UInt8) { store(value, 1) }
+
+    mutating func uint16(_ value: UInt16) { store(value.bigEndian, 2) }
 
     mutating func uint24(_ value: UInt32) {
         bigEndian(UInt64(value), 3)
     }
 
-    mutating func uint32(_ value: UInt32) {
-        bigEndian(UInt64(value), 4)
-    }
+    mutating func uint32(_ value: UInt32) { store(value.bigEndian, 4) }
 
-    mutating func uint64(_ value: UInt64) {
-        bigEndian(value, 8)
-    }
+    mutating func uint64(_ value: UInt64) { store(value.bigEndian, 8) }
 
     mutating func macAddress(_ value: MACAddress) {
         bigEndian(value.rawValue, 6)
     }
 
     mutating func bytes(_ value: [UInt8]) {
-        octets.append(contentsOf: value)
+        reserve(value.count)
+        memory.withUnsafeMutableBytes { memory in
+            value.withUnsafeBytes { UnsafeMutableRawBufferPointer(rebasing: memory[count...]).copyMemory(from: $0) }
+        }
+        count += value.count
+    }
+
+    /// Writes a number in the place of two octets that are there.
+    mutating func set(_ value: UInt16, at place: Int) {
+        precondition(place >= 0 && place + 2 <= count)
+        memory.withUnsafeMutableBytes { $0.storeBytes(of: value.bigEndian, toByteOffset: place, as: UInt16.self) }
     }
 
     /// Appends zeros until there are at least `count` octets.
     mutating func pad(to count: Int) {
-        while octets.count < count { octets.append(0) }
+        while self.count < count { uint8(0) }
     }
 
-    private mutating func bigEndian(_ value: UInt64, _ count: Int) {
-        var shift = UInt64(8 * count)
-        while shift > 0 {
-            shift -= 8
-            octets.append(UInt8(truncatingIfNeeded: value >> shift))
-        }
+    private mutating func bigEndian(_ value: UInt64, _ length: Int) {
+        for place in 0..<length { uint8(UInt8(truncatingIfNeeded: value >> UInt64(8 * (length - 1 - place)))) }
+    }
+
+    private mutating func store<Number: BitwiseCopyable>(_ number: Number, _ length: Int) {
+        reserve(length)
+        let start = count
+        memory.withUnsafeMutableBytes { $0.storeBytes(of: number, toByteOffset: start, as: Number.self) }
+        count += length
+    }
+
+    private mutating func reserve(_ length: Int) {
+        guard count + length > memory.count else { return }
+        memory += [UInt8](repeating: 0, count: max(count + length - memory.count, memory.count, 32))
     }
 }

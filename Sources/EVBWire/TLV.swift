@@ -16,11 +16,12 @@ struct TLVHeader {
     ///
     /// - Precondition: what `body` writes fits nine bits of length. What evbd itself builds is checked where it enters.
     static func write(type: UInt8, to writer: inout ByteWriter, _ body: (inout ByteWriter) -> Void) {
-        var value = ByteWriter()
-        body(&value)
-        precondition(value.octets.count <= lengthMax, "a TLV value of \(value.octets.count) octets")
-        writer.uint16(UInt16(type & 0x7F) << 9 | UInt16(value.octets.count))
-        writer.bytes(value.octets)
+        let start = writer.count
+        writer.uint16(0)
+        body(&writer)
+        let length = writer.count - start - 2
+        precondition(length <= lengthMax, "a TLV value of \(length) octets")
+        writer.set(UInt16(type & 0x7F) << 9 | UInt16(length), at: start)
     }
 }
 

@@ -60,6 +60,7 @@ public struct VDPDU: Equatable, Sendable {
         guard header.length == managerIDLength else { throw .badLength(.managerID, header.length) }
         let managerID = try VSIManagerID(from: &reader)
         var decoded = Decoded(pdu: VDPDU(managerID: managerID, associations: [], hasEnd: false), rejected: [])
+        decoded.pdu.associations.reserveCapacity(reader.remaining / VSITLV.usualLength)
         var followsSound = false
         do {
             while reader.remaining > 0, !decoded.pdu.hasEnd {
@@ -112,11 +113,35 @@ public struct VDPDU: Equatable, Sendable {
 
     /// The octets of this PDU, an ECPDU's payload.
     public func encoded() -> [UInt8] {
-        var writer = ByteWriter(reserving: 64)
-        TLVHeader.write(type: Self.managerIDType, to: &writer) { managerID.write(to: &$0) }
-        for association in associations { association.write(to: &writer) }
-        if hasEnd { TLVHeader.write(type: Self.endType, to: &writer) { _ in } }
-        return writer.octets
+        Self.encode(managerID, reserving: 64, hasEnd: hasEnd) {
+            for association in associations { $0.append(association) }
+        }
+    }
+
+    /// Takes the association TLVs of a PDU, one after the other.
+    public struct Associations {
+        fileprivate var writer: ByteWriter
+
+        /// Appends a TLV with those that belong to it.
+        public mutating func append(_ association: VSITLV) { association.write(to: &writer) }
+    }
+
+    /// The octets of a PDU whose association TLVs `body` gives.
+    ///
+    /// - Parameters:
+    ///   - managerID: the manager of every VSI in it.
+    ///   - length: octets that it is expected to have.
+    ///   - hasEnd: whether an end TLV closes it.
+    ///   - body: appends the TLVs.
+    /// - Returns: the octets, an ECPDU's payload.
+    public static func encode(
+        _ managerID: VSIManagerID, reserving length: Int, hasEnd: Bool = true, _ body: (inout Associations) -> Void
+    ) -> [UInt8] {
+        var associations = Associations(writer: ByteWriter(reserving: length))
+        TLVHeader.write(type: managerIDType, to: &associations.writer) { managerID.write(to: &$0) }
+        body(&associations)
+        if hasEnd { TLVHeader.write(type: endType, to: &associations.writer) { _ in } }
+        return associations.writer.octets
     }
 }
 
@@ -136,6 +161,8 @@ public enum VDPCommand: UInt8, Sendable, Hashable, CaseIterable {
 public struct VSITLV: Hashable, Sendable {
     /// Octets before the filter's entries.
     static let fixedLength = 25
+    /// Octets of a TLV with one entry of MAC address and VID, with its header.
+    static let usualLength = 2 + fixedLength + 8
 
     public var command: VDPCommand
     public var status: VDPStatus
@@ -197,9 +224,11 @@ public struct VSITLV: Hashable, Sendable {
     }
 
     /// Octets that it takes in a PDU, with the TLVs that belong to it.
-    public var encodedLength: Int {
-        let own = 2 + Self.fixedLength + filter.entries.count * filter.format.entryLength
-        return organizational.reduce(own) { $0 + 5 + $1.octets.count }
+    public var encodedLength: Int { Self.encodedLength(filter, organizational) }
+
+    /// Octets that a TLV with this filter takes in a PDU, with the TLVs that belong to it.
+    public static func encodedLength(_ filter: FilterInfo, _ organizational: [OrganizationalInformation]) -> Int {
+        organizational.reduce(2 + fixedLength + filter.entriesLength) { $0 + 5 + $1.octets.count }
     }
 }
 

@@ -44,11 +44,14 @@ enum LibnlPorts {
     }
 
     /// The ports of a /proc/net/netlink on NETLINK_ROUTE that are in no group and that libvirt would take for an error.
-    static func harmfulPorts(inTable text: String) -> [UInt32] {
-        text.split(separator: "\n").dropFirst().compactMap { line in
-            let fields = line.split(separator: " ", omittingEmptySubsequences: true)
-            guard fields.count >= 4, fields[1] == "0", let port = UInt32(fields[2]), port >= harmful,
-                UInt32(fields[3], radix: 16) == 0
+    static func harmfulPorts(inTable octets: [UInt8]) -> [UInt32] {
+        let (newline, space, zero) = (UInt8(ascii: "\n"), UInt8(ascii: " "), UInt8(ascii: "0"))
+        return octets.split(separator: newline).dropFirst().compactMap { line in
+            let fields = line.split(separator: space, maxSplits: 4)
+            // Most ports have fewer digits than one that is harmful.
+            guard fields.count >= 4, fields[1].elementsEqual([zero]), fields[2].count == 10,
+                let port = UInt32(String(decoding: fields[2], as: UTF8.self)), port >= harmful,
+                fields[3].allSatisfy({ $0 == zero })
             else { return nil }
             return port
         }

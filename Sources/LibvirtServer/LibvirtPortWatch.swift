@@ -45,7 +45,7 @@ final class LibvirtPortWatch {
     private func look() {
         timer.set(timers.now + Self.interval)
         guard let octets = try? Files.read("/proc/self/net/netlink", limit: Self.tableMax) else { return }
-        let ports = LibnlPorts.harmfulPorts(inTable: String(decoding: octets, as: UTF8.self))
+        let ports = LibnlPorts.harmfulPorts(inTable: octets)
         let found = Array(ports.prefix(Self.portsMax).lazy.compactMap(Self.victim).prefix(Self.shownMax))
         for victim in found where !victims.contains(victim) {
             logger.warning("\(Self.message(victim)): \(Self.hint)", source: LogSource.libvirt)

@@ -47,7 +47,7 @@ import Testing
             0000000000000000 0   99999999999 00000000 0       0        0     2        0        17
             short
             """
-        #expect(LibnlPorts.harmfulPorts(inTable: text) == [2_517_632_615])
-        #expect(LibnlPorts.harmfulPorts(inTable: "").isEmpty)
+        #expect(LibnlPorts.harmfulPorts(inTable: Array(text.utf8)) == [2_517_632_615])
+        #expect(LibnlPorts.harmfulPorts(inTable: []).isEmpty)
     }
 }

@@ -177,9 +177,9 @@ package final class BridgeRegistry {
             let domain = { self.domain(of: $0) }
             var claim: AddressLedger.Claim?
             if request.command == .preAssociate {
-                try ledger.check(filter.entries, for: holder, isShared: isShared, domain: domain)
+                try ledger.check(Array(filter.entries), for: holder, isShared: isShared, domain: domain)
             } else {
-                claim = try ledger.claim(filter.entries, for: holder, isShared: isShared, domain: domain)
+                claim = try ledger.claim(Array(filter.entries), for: holder, isShared: isShared, domain: domain)
             }
             conflicts[port]?.settled(request.vsiID)
             return claim

@@ -163,7 +163,7 @@ extension TypedAdmission {
         let token = makeToken()
         let renewed = grant.of(type, token, port.edition)
         let frames = GrantedFrames(
-            entries: grant.filter.entries, profile: type.profile, networks: networks,
+            entries: Array(grant.filter.entries), profile: type.profile, networks: networks,
             overlayDevice: port.database.overlay?.device)
         reviews[key] = token
         change(key.port, .grant(token, frames), entries: frames.entries.count) { [weak self] error in

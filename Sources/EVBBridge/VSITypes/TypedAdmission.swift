@@ -238,7 +238,7 @@ package final class TypedAdmission: VSIAdmission {
                     isInForce: !isAssociated, edition: edition))
             guard let token else { return completion(.grant(filter)) }
             let frames = GrantedFrames(
-                entries: filter.entries, profile: type.profile, networks: type.networks(of: filter),
+                entries: Array(filter.entries), profile: type.profile, networks: type.networks(of: filter),
                 overlayDevice: database.overlay?.device)
             change(port, .grant(token, frames), entries: frames.entries.count) { [weak self] error in
                 guard let self else { return }
@@ -291,7 +291,7 @@ package final class TypedAdmission: VSIAdmission {
     package func departed(_ vsiID: VSIID, _ filter: FilterInfo, on port: String) {
         // Only while something may be inherited.
         guard ports[port]?.patience != nil else { return }
-        change(port, .disinherit(filter.entries), entries: filter.entries.count, nil)
+        change(port, .disinherit(Array(filter.entries)), entries: filter.entries.count, nil)
     }
 
     // MARK: Grants

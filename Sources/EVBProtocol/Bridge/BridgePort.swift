@@ -12,8 +12,8 @@ public struct BridgePort {
     /// How long a station that is there may not be heard: as long as an LLDPDU holds that says nothing special.
     public static let stationSilenceMax = Interval.seconds(UInt64(LLDPAgent.timeToLive))
 
-    var link: PeerLink<BridgeRole>
-    var vdp: VDPBridge
+    @Separate var link: PeerLink<BridgeRole>
+    @Separate var vdp: VDPBridge
     /// What was published last, so that only changes are.
     var publishedReflection = false
     /// Until when a slow port sends no other PDU.
@@ -82,7 +82,7 @@ public struct BridgePort {
 
     /// Whether a decision is still waited for: it has been neither made nor cancelled.
     public func awaits(_ ticket: DecisionTicket) -> Bool {
-        vdp.slotOfTicket[ticket].flatMap { vdp.slots[$0] }.map { !vdp.isLost($0) } ?? false
+        vdp.slotOfTicket[ticket].map { !vdp.isLost(vdp.slots[$0]) } ?? false
     }
 
     /// Takes a VSI back: the station is told by a De-Associate that it did not ask for.
@@ -141,6 +141,12 @@ public struct BridgePort {
         set { vdp.isSlow = newValue }
     }
 
+    /// Whether something about the link or the neighbours may be other than when this was last asked, VSIs aside.
+    public mutating func takeNews() -> Bool {
+        defer { link.hasNews = false }
+        return link.hasNews
+    }
+
     /// When ``advance(to:)`` is wanted next.
     public var nextDeadline: Instant? {
         let sending = link.transmitter.isIdle && !vdp.queue.isEmpty ? pacedUntil : nil
@@ -157,21 +163,19 @@ public struct BridgePort {
     /// All addresses from which the station's ECP is taken; none while there is no station.
     public var peerAddresses: [MACAddress] { link.peerAddresses }
 
-    private func isShown(_ vsi: VDPBridge.VSI) -> Bool { vsi.machine.state != .initial && !vdp.isLost(vsi) }
-
     /// The VSI of that name.
     public func vsi(_ vsiID: VSIID) -> BridgeVSISnapshot? {
-        vdp.slotOf[vsiID].flatMap { vdp.slots[$0] }.flatMap { isShown($0) ? $0.snapshot : nil }
+        vdp.slotOf[vsiID].flatMap { vdp.snapshot($0) }
     }
 
     /// All VSIs of which something holds or is decided, in no certain order.
     public var vsis: [BridgeVSISnapshot] {
-        vdp.slots.compactMap { $0 }.filter(isShown).map(\.snapshot)
+        vdp.slots.indices.compactMap { vdp.snapshot($0) }
     }
 
     /// The names of all VSIs of which something holds or is decided, in no certain order.
     public var vsiIDs: [VSIID] {
-        vdp.slots.compactMap { $0.flatMap { isShown($0) ? $0.vsiID : nil } }
+        vdp.slots.indices.compactMap { vdp.isShown(at: $0) ? vdp.slots[$0].vsiID : nil }
     }
 
     /// Places of VSIs: each VSI keeps its own, and some are free.
@@ -181,7 +185,7 @@ public struct BridgePort {
     /// nil for nothing yet. VSIs are not copied for that: there may be very many.
     package func forEachGrant(in places: Range<Int>, _ body: (VDPCommand?) -> Void) {
         for place in places.clamped(to: vdp.slots.indices) where vdp.isShown(at: place) {
-            body(vdp.slots[place]?.bound?.grant.command)
+            body(vdp.bound[place]?.grant.command)
         }
     }
 

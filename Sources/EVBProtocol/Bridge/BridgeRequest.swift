@@ -33,8 +33,8 @@ public struct BridgeRequest: Hashable, Sendable {
 
     /// Whether `other`, which came later, asks for the same: the command aside, with this filter or with the one that was
     /// granted for it. What it tells of a migration is no attribute, and a keep-alive may leave organizational TLVs out.
-    func asksForSame(as other: BridgeRequest, granted: FilterInfo?) -> Bool {
-        managerID == other.managerID && typeID == other.typeID && typeVersion == other.typeVersion
+    func isRepeated(by other: VSITLV, from manager: VSIManagerID, granted: FilterInfo?) -> Bool {
+        managerID == manager && typeID == other.typeID && typeVersion == other.typeVersion
             && (other.organizational.isEmpty || other.organizational == organizational)
             && (other.filter == filter || other.filter == granted)
     }

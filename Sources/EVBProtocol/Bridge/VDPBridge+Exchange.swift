@@ -11,8 +11,9 @@ extension VDPBridge {
     func canTake(_ reading: WireDialect.Reading) -> Bool {
         // A limit that was lowered leaves less than nothing, and the VSIs that there are are heard all the same.
         let room = max(0, vsisMax + Self.answersMax - slotOf.count)
+        if reading.associations.count + reading.rejected.count <= room { return true }
         let named = reading.associations.map(\.tlv.vsiID) + reading.rejected.compactMap(\.vsiID)
-        return room >= named.count || Set(named.filter { slotOf[$0] == nil }).count <= room
+        return Set(named.filter { slotOf[$0] == nil }).count <= room
     }
 
     /// Takes in what the station says.
@@ -38,24 +39,26 @@ extension VDPBridge {
             return
         }
         let slot = slot(for: tlv.vsiID, manager: manager, at: now)
-        slots[slot]?.managerID = manager
-        guard tlv.command != .deAssociate, let vsi = slots[slot] else {
+        slots[slot].managerID = manager
+        guard tlv.command != .deAssociate else {
             // It is answered with what it says itself.
-            slots[slot]?.pending = BridgeRequest(tlv, from: manager, holding: nil)
-            if slots[slot]?.machine.operCommand == nil { effects.append(.vsi(.departed(tlv.vsiID, tlv.filter))) }
+            pending[slot] = BridgeRequest(tlv, from: manager, holding: nil)
+            if slots[slot].machine.operCommand == nil { effects.append(.vsi(.departed(tlv.vsiID, tlv.filter))) }
             feed(slot, .command(.deAssociate), at: now)
             return
         }
-        let request = BridgeRequest(tlv, from: manager, holding: vsi.bound?.grant)
-        if vsi.repeats(request) {
-            if vsi.machine.state == .waitStationCommand { statistics.keepAlives &+= 1 }
+        if isRepeated(slot, by: tlv, from: manager) {
+            if slots[slot].machine.state == .waitStationCommand { statistics.keepAlives &+= 1 }
             feed(slot, .repeated(tlv.command), at: now)
-        } else if let mistake = mistake(in: request) {
+            return
+        }
+        let request = BridgeRequest(tlv, from: manager, holding: bound[slot]?.grant)
+        if let mistake = mistake(in: request) {
             feed(slot, .invalid(tlv.command, mistake.reason, isHard: mistake.isHard), at: now)
-        } else if let limit = limit(exceededBy: request, of: vsi, at: now) {
+        } else if let limit = limit(exceededBy: request, of: slot, at: now) {
             refuse(request, slot, for: limit, at: now)
         } else {
-            slots[slot]?.pending = request
+            pending[slot] = request
             feed(slot, .command(tlv.command), at: now)
         }
     }
@@ -68,7 +71,7 @@ extension VDPBridge {
         }
         if networks.isOn, request.filter.groupBeyondNetworks != nil { return (.invalidFilter, isHard: true) }
         do {
-            _ = try FilterInfo(checking: request.filter.entries)
+            try request.filter.check()
             return nil
         } catch .noEntries {
             return (.invalidFormat, isHard: true)
@@ -81,80 +84,87 @@ extension VDPBridge {
 
     /// Puts an answer to the station into the queue.
     mutating func answerStation(_ slot: Int, _ answer: VDPBridgeMachine.Answer) {
-        guard let vsi = slots[slot] else { return }
-        let tlv: VSITLV?
+        let (vsiID, bound) = (slots[slot].vsiID, bound[slot])
+        let tlv: VSITLV
         switch answer {
+        case .success(.deAssociate):
+            tlv = Self.tlv(.deAssociate, .answer(.success), of: vsiID, as: pending[slot], filter: nil)
         case .success(let command):
-            let told = command == .deAssociate ? vsi.pending : vsi.bound?.request
-            let filter = command == .deAssociate ? nil : vsi.bound?.grant.filter
-            tlv = vsi.tlv(command, .answer(.success), as: told, filter: filter)
+            tlv = Self.tlv(command, .answer(.success), of: vsiID, as: bound?.request, filter: bound?.grant.filter)
         case .refused(let command, let refusal):
             countFailure(slot, isKept: refusal.isKept)
-            tlv = vsi.tlv(command, refusal.status, as: vsi.pending ?? vsi.bound?.request, filter: nil)
+            tlv = Self.tlv(command, refusal.status, of: vsiID, as: pending[slot] ?? bound?.request, filter: nil)
         case .deAssociate:
-            tlv = vsi.tlv(.deAssociate, [], as: vsi.bound?.request ?? vsi.pending, filter: vsi.bound?.grant.filter)
+            tlv = Self.tlv(
+                .deAssociate, [], of: vsiID, as: bound?.request ?? pending[slot], filter: bound?.grant.filter)
         }
-        if let status = tlv?.status, status.contains(.answer), let station {
-            slots[slot]?.answer = VSIAnswer(status, in: station.dialect)
+        if tlv.status.contains(.answer), let station {
+            slots[slot].answer = VSIAnswer(tlv.status, in: station.dialect)
         }
-        setMessage(slot, tlv.map { Message(tlv: $0) })
+        setMessage(slot, Message(tlv: tlv))
     }
 
     private mutating func countFailure(_ slot: Int, isKept: Bool) {
         statistics.commandsFailed &+= 1
-        slots[slot]?.counters.failed &+= 1
+        slots[slot].counters.failed &+= 1
         guard isKept else { return }
         statistics.commandReverts &+= 1
-        slots[slot]?.counters.reverted &+= 1
+        slots[slot].counters.reverted &+= 1
     }
 
     /// The next PDU, if there is something to say: what waits for VSIs that may share one leaves together.
     ///
     /// Called when ECP has nothing outstanding.
     mutating func nextPayload() -> [UInt8]? {
-        guard let station, let first = queue.popFirst(), let leader = slots[first], let message = leader.message else {
-            return nil
-        }
-        let dialect = station.dialect
-        var octets = dialect.vdpOverhead + dialect.encodedLength(of: message.tlv)
-        let others = queue.take(limit: isSlow ? 0 : Self.gatherMax) { [slots] slot in
-            guard let vsi = slots[slot], dialect.canJoin(vsi.managerID, leader.managerID), let tlv = vsi.message?.tlv
-            else { return .skip }
-            let length = dialect.encodedLength(of: tlv)
+        guard let station, let first = queue.popFirst(), let leader = messages[first] else { return nil }
+        let (dialect, manager) = (station.dialect, slots[first].managerID)
+        var octets = dialect.vdpOverhead + dialect.encodedLength(of: leader.tlv)
+        // Out of its place meanwhile, so that it can be changed while the VSIs are looked at.
+        var queue = TransmitQueue()
+        swap(&queue, &self.queue)
+        let others = queue.take(limit: isSlow ? 0 : Self.gatherMax) { slot in
+            guard dialect.canJoin(slots[slot].managerID, manager), let message = messages[slot] else { return .skip }
+            let length = dialect.encodedLength(of: message.tlv)
             guard octets + length <= station.payloadMax else { return .stop }
             octets += length
             return .take
         }
-        inFlight = [first] + others
-        var associations: [WireDialect.Association] = []
-        for slot in inFlight {
-            guard let vsi = slots[slot], let message = vsi.message else { continue }
-            slots[slot]?.messageInFlight = message
-            slots[slot]?.message = nil
-            associations.append(WireDialect.Association(managerID: vsi.managerID, tlv: message.tlv))
+        swap(&queue, &self.queue)
+        inFlight.removeAll(keepingCapacity: true)
+        tell(first)
+        for slot in others { tell(slot) }
+        return dialect.encode(of: manager, reserving: octets) { append in
+            for told in inFlight {
+                append(WireDialect.Association(managerID: slots[told.slot].managerID, tlv: told.message.tlv))
+            }
         }
-        return dialect.encode(associations)
+    }
+
+    /// What is to be said of a VSI leaves now.
+    private mutating func tell(_ slot: Int) {
+        guard let message = takeMessage(slot) else { return }
+        slots[slot].isBeingTold = true
+        inFlight.append((slot, message))
     }
 
     /// The outstanding PDU has reached the station.
     mutating func pduAcknowledged() {
-        let told = inFlight
-        inFlight = []
-        for slot in told {
-            slots[slot]?.messageInFlight = nil
+        for place in inFlight.indices {
+            let slot = inFlight[place].slot
+            slots[slot].isBeingTold = false
             forgetIfOver(slot)
         }
+        inFlight.removeAll(keepingCapacity: true)
     }
 
     /// ECP has given the outstanding PDU up: what is still true is said again, a few times.
     mutating func pduFailed() {
         let told = inFlight
         inFlight = []
-        for slot in told {
-            guard let vsi = slots[slot], var message = vsi.messageInFlight else { continue }
-            slots[slot]?.messageInFlight = nil
+        for (slot, var message) in told {
+            slots[slot].isBeingTold = false
             message.attempts += 1
-            if vsi.message == nil, message.attempts < Self.attemptsMax {
+            if messages[slot] == nil, message.attempts < Self.attemptsMax {
                 setMessage(slot, message)
             } else {
                 statistics.answersLost &+= 1
@@ -164,35 +174,40 @@ extension VDPBridge {
     }
 }
 
-extension VDPBridge.VSI {
+extension VDPBridge {
     /// Whether a request is the one that is being decided, or else the one that holds.
-    func repeats(_ request: BridgeRequest) -> Bool {
-        switch machine.state {
+    private func isRepeated(_ slot: Int, by tlv: VSITLV, from manager: VSIManagerID) -> Bool {
+        switch slots[slot].machine.state {
         case .initial: return false
         case .processing(let command):
-            guard let pending else { return false }
-            return command == request.command && pending.asksForSame(as: request, granted: nil)
+            guard let pending = pending[slot] else { return false }
+            return command == tlv.command && pending.isRepeated(by: tlv, from: manager, granted: nil)
         case .waitStationCommand:
-            guard let bound else { return false }
-            return bound.grant.command == request.command
-                && bound.request.asksForSame(as: request, granted: bound.grant.filter)
+            guard let bound = bound[slot] else { return false }
+            return bound.grant.command == tlv.command
+                && bound.request.isRepeated(by: tlv, from: manager, granted: bound.grant.filter)
         }
     }
 
-    /// A TLV about this VSI; `request` gives its attributes, where one is known.
-    func tlv(_ command: VDPCommand, _ status: VDPStatus, as request: BridgeRequest?, filter: FilterInfo?) -> VSITLV? {
-        // What stands in an answer to something whose filter could not be read: one null VID, the shortest filter there is.
-        let shortest = try? FilterInfo(checking: [FilterEntry(vid: 0)])
-        guard let filter = filter ?? request?.filter ?? shortest else { return nil }
-        return VSITLV(
+    /// What stands in an answer to something whose filter could not be read: one null VID, the shortest filter there is.
+    private static let shortest = FilterInfo(FilterEntry(vid: 0))
+
+    /// A TLV about a VSI; `request` gives its attributes, where one is known.
+    private static func tlv(
+        _ command: VDPCommand, _ status: VDPStatus, of vsiID: VSIID, as request: BridgeRequest?, filter: FilterInfo?
+    ) -> VSITLV {
+        VSITLV(
             command: command, status: status, typeID: request?.typeID ?? 0, typeVersion: request?.typeVersion ?? 0,
-            vsiID: vsiID, filter: filter)
+            vsiID: vsiID, filter: filter ?? request?.filter ?? shortest)
     }
 
-    var snapshot: BridgeVSISnapshot {
-        BridgeVSISnapshot(
-            vsiID: vsiID, state: machine.state, grant: bound?.grant, request: bound?.request, pending: pending,
-            createdAt: createdAt, answer: answer, counters: counters)
+    /// The VSI in a slot as it stands; nil for one of which nothing holds or is decided.
+    func snapshot(_ slot: Int) -> BridgeVSISnapshot? {
+        guard isShown(at: slot) else { return nil }
+        let (vsi, bound) = (slots[slot], bound[slot])
+        return BridgeVSISnapshot(
+            vsiID: vsi.vsiID, state: vsi.machine.state, grant: bound?.grant, request: bound?.request,
+            pending: pending[slot], createdAt: vsi.createdAt, answer: vsi.answer, counters: vsi.counters)
     }
 }
 

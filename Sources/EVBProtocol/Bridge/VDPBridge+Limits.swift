@@ -7,39 +7,38 @@ extension VDPBridge {
 
     /// Counts the filter entries of a VSI again.
     mutating func countEntries(_ slot: Int) {
-        guard let vsi = slots[slot] else { return }
-        networks.set(slot, vsi.bound?.grant.filter)
-        let count = vsi.filterEntries
-        guard count != vsi.countedEntries else { return }
-        entryCount += count - vsi.countedEntries
-        slots[slot]?.countedEntries = count
+        if networks.isOn { networks.set(slot, bound[slot]?.grant.filter) }
+        let (count, former) = (filterEntries(slot), slots[slot].countedEntries)
+        guard count != former else { return }
+        entryCount += count - former
+        slots[slot].countedEntries = count
     }
 
     /// The limit that a request would exceed. What a VSI has taken already it may keep and ask for again.
     ///
     /// VSIs of a station that is gone make room first.
-    mutating func limit(exceededBy request: BridgeRequest, of vsi: VSI, at now: Instant) -> ResourceLimit? {
-        if isReleasing, exceededLimit(request, vsi) != nil { goOn(at: now) }
-        return exceededLimit(request, vsi)
+    mutating func limit(exceededBy request: BridgeRequest, of slot: Int, at now: Instant) -> ResourceLimit? {
+        if isReleasing, exceededLimit(request, slot) != nil { goOn(at: now) }
+        return exceededLimit(request, slot)
     }
 
-    private func exceededLimit(_ request: BridgeRequest, _ vsi: VSI) -> ResourceLimit? {
-        if vsi.machine.state == .initial {
+    private func exceededLimit(_ request: BridgeRequest, _ slot: Int) -> ResourceLimit? {
+        if slots[slot].machine.state == .initial {
             if livingCount >= vsisMax { return .vsisPerPort }
             if livingCount >= room.vsis { return .vsis }
         }
-        return hasRoom(for: request.filter, of: vsi) ? nil : .filterEntries
+        return hasRoom(for: request.filter, of: slot) ? nil : .filterEntries
     }
 
-    private func hasRoom(for filter: FilterInfo, of vsi: VSI) -> Bool {
-        let count = filter.entries.count
-        return count <= vsi.countedEntries || entryCount - vsi.countedEntries + count <= room.filterEntries
+    private func hasRoom(for filter: FilterInfo, of slot: Int) -> Bool {
+        let (count, counted) = (filter.entries.count, slots[slot].countedEntries)
+        return count <= counted || entryCount - counted + count <= room.filterEntries
     }
 
     /// Refuses what there is no room for. The station may ask again when others have gone; what the VSI holds stays.
     mutating func refuse(_ request: BridgeRequest, _ slot: Int, for limit: ResourceLimit, at now: Instant) {
         note(limit)
-        guard slots[slot]?.machine.state == .initial else {
+        guard slots[slot].machine.state == .initial else {
             return feed(slot, .invalid(request.command, .insufficientResources, isHard: false), at: now)
         }
         statistics.commandsFailed &+= 1
@@ -49,15 +48,15 @@ extension VDPBridge {
 
     /// Refuses a grant that there is no room for: with the VLANs of its type a filter may have more entries than were asked for.
     mutating func judge(_ ticket: DecisionTicket, _ decision: BridgeDecision) -> BridgeDecision {
-        guard case .grant(let filter) = decision, let slot = slotOfTicket[ticket], let vsi = slots[slot], !isLost(vsi)
+        guard case .grant(let filter) = decision, let slot = slotOfTicket[ticket], !isLost(slots[slot])
         else { return decision }
         if networks.contradict(filter, of: slot) {
             return .refuse(Refusal(reason: .invalidFilter, isHard: false, isKept: true))
         }
-        guard !hasRoom(for: filter, of: vsi) else { return decision }
+        guard !hasRoom(for: filter, of: slot) else { return decision }
         if let round, isReleasing {
             goOn(at: round.workedAt)
-            if hasRoom(for: filter, of: vsi) { return decision }
+            if hasRoom(for: filter, of: slot) { return decision }
         }
         note(.filterEntries)
         return .refuse(Refusal(reason: .insufficientResources, isHard: false, isKept: true))

@@ -34,8 +34,7 @@ extension VDPBridge {
 
     /// Whether there is a VSI in a place of which something holds or is decided.
     func isShown(at place: Int) -> Bool {
-        guard let state = slots[place]?.machine.state, state != .initial else { return false }
-        return slots[place]?.era == era
+        slots[place].machine.state != .initial && slots[place].era == era
     }
 
     /// Whether VSIs of a station that is gone have still to be released.
@@ -83,24 +82,25 @@ extension VDPBridge {
 
     /// Does to a VSI what the round would do. One of a station that is gone is forgotten then.
     mutating func bringUpToDate(_ slot: Int, at now: Instant) {
-        guard let vsi = slots[slot] else { return }
-        guard isLost(vsi) else { return retime(slot, vsi) }
-        if vsi.machine.state != .initial { lostCount -= 1 }
-        slots[slot]?.era = era
-        slots[slot]?.messageInFlight = nil
+        guard !slots[slot].isFree else { return }
+        guard slots[slot].era != era else { return retime(slot) }
+        if slots[slot].machine.state != .initial { lostCount -= 1 }
+        slots[slot].era = era
+        slots[slot].isBeingTold = false
         setMessage(slot, nil)
         feed(slot, .stationLost, at: now)
         forgetIfOver(slot)
     }
 
-    private mutating func retime(_ slot: Int, _ vsi: VSI) {
-        guard vsi.timing != timing, case .keepAlive(let heard, var until) = vsi.wait else { return }
-        for change in retimings where change.number > vsi.timing {
+    private mutating func retime(_ slot: Int) {
+        let known = slots[slot].timing
+        guard known != timing, case .keepAlive(let heard, var until) = slots[slot].wait else { return }
+        for change in retimings where change.number > known {
             let renewed = heard + change.timeout
             let sooner = max(renewed, change.at + change.timeout + Self.newsDelay)
             until = renewed > until ? renewed : min(until, sooner)
         }
-        slots[slot]?.timing = timing
+        slots[slot].timing = timing
         setWait(slot, .keepAlive(heard: heard, until: until))
     }
 }

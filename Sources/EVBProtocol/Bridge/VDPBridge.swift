@@ -35,7 +35,8 @@ struct VDPBridge {
         var dialect: WireDialect
     }
 
-    /// One VSI.
+    /// How one VSI stands: plain values alone, so that tens of thousands of them can be looked at, and changed in their places, at
+    /// next to no cost. What holds, is decided or waits to be said is in ``bound``, ``pending`` and ``messages``.
     struct VSI {
         let vsiID: VSIID
         /// When the station first asked for it.
@@ -43,18 +44,12 @@ struct VDPBridge {
         /// Whose answer to use in the manager ID TLV: the manager that was named last.
         var managerID: VSIManagerID
         var machine: VDPBridgeMachine
-        /// What is being decided.
-        @Boxed var pending: BridgeRequest?
-        /// Since when it is.
+        /// Since when something is being decided.
         var pendingSince = Instant(nanoseconds: 0)
         var ticket: DecisionTicket?
-        /// What holds, and the request for it.
-        var bound: (request: BridgeRequest, grant: BridgeGrant)?
         var wait = Wait.none
-        /// What the station is to be told next.
-        @Boxed var message: Message?
-        /// What it is being told.
-        @Boxed var messageInFlight: Message?
+        /// The station is being told something about it.
+        var isBeingTold = false
         /// The latest answer of this side, and how the commands have ended.
         var answer: VSIAnswer?
         var counters = VSICommandCounters()
@@ -64,16 +59,24 @@ struct VDPBridge {
         var era: UInt64
         /// The latest of the changes of toutKeepAlive that its wait accounts for, by ``VDPBridge/timing``.
         var timing: UInt64 = 0
+        /// A slot that no VSI has.
+        var isFree = false
 
-        /// Filter entries that it asks for or holds, whichever are more.
-        var filterEntries: Int {
-            guard machine.state != .initial else { return 0 }
-            let held = bound.map { max($0.request.filter.entries.count, $0.grant.filter.entries.count) } ?? 0
-            return max(held, pending?.filter.entries.count ?? 0)
-        }
+        static let free: VSI = {
+            var vsi = VSI(
+                vsiID: VSIID(format: .local, high: 0, low: 0), createdAt: Instant(nanoseconds: 0),
+                managerID: .unspecified, machine: VDPBridgeMachine(), era: 0)
+            vsi.isFree = true
+            return vsi
+        }()
+    }
 
-        /// Nothing holds, is decided or has to be said: it can be forgotten.
-        var isOver: Bool { machine.state == .initial && message == nil && messageInFlight == nil }
+    /// What holds for a VSI, and the request for it. It never changes: what is granted later is another one.
+    final class Bound {
+        let request: BridgeRequest
+        let grant: BridgeGrant
+
+        init(_ request: BridgeRequest, _ grant: BridgeGrant) { (self.request, self.grant) = (request, grant) }
     }
 
     /// Something to say about a VSI.
@@ -107,8 +110,14 @@ struct VDPBridge {
     var entryCount = 0
     /// Limits that have been told of since there is this station.
     var toldLimits: Set<ResourceLimit> = []
-    /// Slots are reused; `VSI` is nil in a free one.
-    var slots: [VSI?] = []
+    /// Slots are reused.
+    var slots: [VSI] = []
+    /// For each slot what holds.
+    var bound: [Bound?] = []
+    /// For each slot what the station is to be told next.
+    private(set) var messages: [Message?] = []
+    /// For some slots what is being decided.
+    var pending: [Int: BridgeRequest] = [:]
     var slotOf: [VSIID: Int] = [:]
     var freeSlots: [Int] = []
     /// VSIs whose machine is not in INIT. Those of a station that is gone take their places until they are released.
@@ -128,8 +137,8 @@ struct VDPBridge {
     var isSlow = false
     var deadlines = DeadlineHeap()
     var queue = TransmitQueue()
-    /// Slots whose TLVs are in the ECPDU that is outstanding.
-    var inFlight: [Int] = []
+    /// What the ECPDU that is outstanding says, and of which slots.
+    var inFlight: [(slot: Int, message: Message)] = []
     var slotOfTicket: [DecisionTicket: Int] = [:]
     private var nextTicket: UInt64 = 1
     var station: Station?
@@ -143,18 +152,20 @@ struct VDPBridge {
 
     /// Takes in a decision; one that nobody waits for any more changes nothing.
     mutating func decided(_ ticket: DecisionTicket, _ decision: BridgeDecision, at now: Instant) {
-        guard let slot = slotOfTicket[ticket], let vsi = slots[slot], let pending = vsi.pending else { return }
+        guard let slot = slotOfTicket[ticket], let pending = pending[slot] else { return }
         slotOfTicket[ticket] = nil
-        slots[slot]?.ticket = nil
-        guard !isLost(vsi) else { return }
+        slots[slot].ticket = nil
+        guard !isLost(slots[slot]) else { return }
         switch decision {
         case .grant(let filter):
             statistics.commandsSucceeded &+= 1
-            slots[slot]?.counters.succeeded &+= 1
-            if pending.command == .associate { statistics.associationTimes.record(now.since(vsi.pendingSince)) }
+            slots[slot].counters.succeeded &+= 1
+            if pending.command == .associate {
+                statistics.associationTimes.record(now.since(slots[slot].pendingSince))
+            }
             // What the station is not told of is not granted to it.
             let filter = station?.dialect.expressed(filter) ?? filter
-            slots[slot]?.bound = (pending, BridgeGrant(command: pending.command, filter: filter))
+            bound[slot] = Bound(pending, BridgeGrant(command: pending.command, filter: filter))
             feed(slot, .granted, at: now)
         case .refuse(let refusal): feed(slot, .refused(refusal), at: now)
         }
@@ -162,7 +173,7 @@ struct VDPBridge {
 
     /// An operator takes a VSI back. False when nothing is known of it.
     mutating func deassociate(_ vsiID: VSIID, at now: Instant) -> Bool {
-        guard let slot = place(of: vsiID, at: now), slots[slot]?.machine.state != .initial else { return false }
+        guard let slot = place(of: vsiID, at: now), slots[slot].machine.state != .initial else { return false }
         feed(slot, .retracted, at: now)
         return true
     }
@@ -188,10 +199,7 @@ struct VDPBridge {
             left -= 1
             bringUpToDate(next.member, at: now)
             guard let due = deadlines.next, due == next else { continue }
-            guard let wait = slots[next.member]?.wait else {
-                deadlines.set(next.member, nil)
-                continue
-            }
+            let wait = slots[next.member].wait
             setWait(next.member, .none)
             switch wait {
             case .none: break
@@ -209,26 +217,24 @@ struct VDPBridge {
 
     /// Gives an event to a VSI's machine and does what it says.
     mutating func feed(_ slot: Int, _ event: VDPBridgeMachine.Event, at now: Instant) {
-        guard var vsi = slots[slot] else { return }
-        let wasLiving = vsi.machine.state != .initial
-        let action = vsi.machine.handle(event)
-        let isLiving = vsi.machine.state != .initial
+        guard !slots[slot].isFree else { return }
+        let vsiID = slots[slot].vsiID
+        let wasLiving = slots[slot].machine.state != .initial
+        let action = slots[slot].machine.handle(event)
+        let isLiving = slots[slot].machine.state != .initial
         livingCount += (isLiving ? 1 : 0) - (wasLiving ? 1 : 0)
-        slots[slot] = vsi
         if action.cancel { cancelDecision(slot) }
         if let answer = action.answer { answerStation(slot, answer) }
         if action.startKeepAlive, let station {
-            slots[slot]?.timing = timing
+            slots[slot].timing = timing
             setWait(slot, .keepAlive(heard: now, until: now + station.keepAliveTimeout))
         }
         if action.decide != nil { askForDecision(slot, at: now) } else { settlePending(slot) }
         countEntries(slot)
-        if action.bind != nil, let bound = slots[slot]?.bound {
-            effects.append(.vsi(.bound(vsi.vsiID, bound.grant)))
-        }
-        if let release = action.release { effects.append(.vsi(.released(vsi.vsiID, release))) }
+        if action.bind != nil, let bound = bound[slot] { effects.append(.vsi(.bound(vsiID, bound.grant))) }
+        if let release = action.release { effects.append(.vsi(.released(vsiID, release))) }
         if !isLiving {
-            slots[slot]?.bound = nil
+            bound[slot] = nil
             networks.set(slot, nil)
             setWait(slot, .none)
             forgetIfOver(slot)
@@ -236,32 +242,32 @@ struct VDPBridge {
     }
 
     private mutating func askForDecision(_ slot: Int, at now: Instant) {
-        guard let station, let pending = slots[slot]?.pending else { return }
+        guard let station, let pending = pending[slot] else { return }
         let ticket = DecisionTicket(number: nextTicket)
         nextTicket &+= 1
-        slots[slot]?.ticket = ticket
-        slots[slot]?.pendingSince = now
+        slots[slot].ticket = ticket
+        slots[slot].pendingSince = now
         slotOfTicket[ticket] = slot
         setWait(slot, .resource(until: now + station.times.resourceWaitDelay))
         effects.append(.decide(ticket, pending))
     }
 
     private mutating func cancelDecision(_ slot: Int) {
-        guard let ticket = slots[slot]?.ticket else { return }
+        guard let ticket = slots[slot].ticket else { return }
         slotOfTicket[ticket] = nil
-        slots[slot]?.ticket = nil
+        slots[slot].ticket = nil
         effects.append(.cancel(ticket))
     }
 
     /// A request that is not being decided any more need not be remembered.
     private mutating func settlePending(_ slot: Int) {
-        guard let vsi = slots[slot], vsi.pending != nil else { return }
-        if case .processing = vsi.machine.state { return }
-        slots[slot]?.pending = nil
+        guard !pending.isEmpty else { return }
+        if case .processing = slots[slot].machine.state { return }
+        pending[slot] = nil
     }
 
     mutating func setWait(_ slot: Int, _ wait: Wait) {
-        slots[slot]?.wait = wait
+        slots[slot].wait = wait
         deadlines.set(slot, wait.deadline)
     }
 
@@ -271,7 +277,7 @@ struct VDPBridge {
     private mutating func place(of vsiID: VSIID, at now: Instant) -> Int? {
         guard let known = slotOf[vsiID] else { return nil }
         bringUpToDate(known, at: now)
-        return slotOf[vsiID]
+        return slots[known].isFree ? nil : known
     }
 
     /// Where a VSI stands; a new one is given a place.
@@ -286,28 +292,52 @@ struct VDPBridge {
         } else {
             slot = slots.count
             slots.append(vsi)
+            bound.append(nil)
+            messages.append(nil)
         }
         slotOf[vsiID] = slot
         return slot
     }
 
     mutating func forgetIfOver(_ slot: Int) {
-        guard let vsi = slots[slot], vsi.isOver else { return }
+        guard !slots[slot].isFree, isOver(slot) else { return }
         setWait(slot, .none)
         queue.remove(slot)
-        entryCount -= vsi.countedEntries
-        slotOf[vsi.vsiID] = nil
-        slots[slot] = nil
+        entryCount -= slots[slot].countedEntries
+        slotOf[slots[slot].vsiID] = nil
+        slots[slot] = .free
+        (bound[slot], pending[slot]) = (nil, nil)
         freeSlots.append(slot)
     }
 
     /// Replaces what a VSI's station is to be told next.
     mutating func setMessage(_ slot: Int, _ message: Message?) {
-        slots[slot]?.message = message
+        messages[slot] = message
         if message != nil {
             queue.append(slot, isKeepAlive: false)
         } else {
             queue.remove(slot)
         }
+    }
+
+    /// Takes what the station is to be told of a VSI next.
+    mutating func takeMessage(_ slot: Int) -> Message? {
+        defer { messages[slot] = nil }
+        return messages[slot]
+    }
+
+    /// All VSIs.
+    var vsis: [VSI] { slots.filter { !$0.isFree } }
+
+    /// Filter entries that a VSI asks for or holds, whichever are more.
+    func filterEntries(_ slot: Int) -> Int {
+        guard slots[slot].machine.state != .initial else { return 0 }
+        let held = bound[slot].map { max($0.request.filter.entries.count, $0.grant.filter.entries.count) } ?? 0
+        return pending.isEmpty ? held : max(held, pending[slot]?.filter.entries.count ?? 0)
+    }
+
+    /// Nothing holds, is decided or has to be said of a VSI: it can be forgotten.
+    private func isOver(_ slot: Int) -> Bool {
+        slots[slot].machine.state == .initial && messages[slot] == nil && !slots[slot].isBeingTold
     }
 }

@@ -65,7 +65,9 @@ struct PeerLink<Role: EVBRole> {
     typealias Notice = Role.Effect.Notice
 
     var configuration: Configuration
-    var isUp = false
+    var isUp = false { didSet { if isUp != oldValue { hasNews = true } } }
+    /// Something about the link or the neighbours may be other than when it was last looked at.
+    var hasNews = true
     var agent = LLDPAgent()
     var negotiation: DialectNegotiation<Role.Negotiation>
     var transmitter: ECPTransmitter
@@ -96,7 +98,7 @@ struct PeerLink<Role: EVBRole> {
     /// The address that is not ECP's and to which ECP comes.
     private var misaddressedECP: UselessECP?
     /// Whether the peer acknowledges what is sent to it.
-    var delivery = ECPDelivery.unknown
+    var delivery = ECPDelivery.unknown { didSet { if delivery != oldValue { hasNews = true } } }
     var effects: [Role.Effect] = []
 
     /// What was published last, so that only changes are.
@@ -184,6 +186,7 @@ struct PeerLink<Role: EVBRole> {
     /// Publishes what the negotiation has come to: to the peer by LLDP, and the timers as an effect.
     mutating func publishNegotiation(at now: Instant) {
         // The number of VSIs goes with the next LLDPDU, and is no reason to send one.
+        hasNews = true
         let outgoing = negotiation.outgoing(vsis: 0)
         if outgoing != publishedTLVs {
             publishedTLVs = outgoing
@@ -205,6 +208,7 @@ struct PeerLink<Role: EVBRole> {
 
     /// Works out what is not as it should be, and gives notice of what has begun to be so.
     mutating func updateNotices(peers: Int, besides own: Set<Notice>, at now: Instant) {
+        hasNews = true
         updatePeerAddresses()
         if foreignECP?.isOver(at: now) == true { foreignECP = nil }
         if misaddressedECP?.isOver(at: now) == true { misaddressedECP = nil }

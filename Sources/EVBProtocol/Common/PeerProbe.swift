@@ -123,6 +123,6 @@ struct PeerProbe {
         let address = MACAddress(truncating: 0x0245_5642_4400)
         guard let filter = try? FilterInfo(checking: [FilterEntry(vid: 1, macAddress: address)]) else { return [] }
         let tlv = VSITLV(command: .deAssociate, typeID: 0, typeVersion: 0, vsiID: vsiID, filter: filter)
-        return dialect.encode([WireDialect.Association(managerID: .unspecified, tlv: tlv)])
+        return dialect.encode(WireDialect.Association(managerID: .unspecified, tlv: tlv))
     }
 }

@@ -19,7 +19,7 @@ package struct PortLoad: Equatable, Sendable {
 extension StationPort {
     /// How full the station's tables are.
     package var load: PortLoad {
-        let vsis = vdp.slots.compactMap { $0 }
+        let vsis = vdp.vsis
         let waiting = vsis.count { vsi in
             if case .queued = vsi.exchange { true } else { false }
         }
@@ -28,7 +28,8 @@ extension StationPort {
             neighbours: link.agent.neighbours.count,
             isConsistent: vdp.outstanding == vsis.count { $0.exchange.isOutstanding }
                 && vdp.recovering == vsis.count { $0.exchange.isRecovering }
-                && vdp.entryCount == vsis.reduce(0) { $0 + $1.filterEntries } && vdp.queue.count == waiting
+                && vdp.entryCount == vdp.slots.indices.reduce(0) { $0 + vdp.filterEntries($1) }
+                && vdp.queue.count == waiting
                 && vsis.count == vdp.slotOf.count
                 && vdp.slots.count == vdp.slotOf.count + vdp.freeSlots.count)
     }
@@ -37,15 +38,16 @@ extension StationPort {
 extension BridgePort {
     /// How full the bridge's tables are.
     package var load: PortLoad {
-        let vsis = vdp.slots.compactMap { $0 }
+        let vsis = vdp.vsis
         return PortLoad(
             vsis: vdp.slotOf.count, places: vdp.slots.count, queued: vdp.queue.count, deadlines: vdp.deadlines.count,
             neighbours: link.agent.neighbours.count,
             isConsistent: vdp.livingCount == vsis.count { $0.machine.state != .initial }
                 && vdp.lostCount == vsis.count { vdp.isLost($0) && $0.machine.state != .initial }
-                && vdp.entryCount == vsis.reduce(0) { $0 + $1.filterEntries }
+                && vdp.entryCount == vdp.slots.indices.reduce(0) { $0 + vdp.filterEntries($1) }
                 && vdp.slotOfTicket.count == vsis.count { $0.ticket != nil }
-                && vdp.queue.count == vsis.count { $0.message != nil && !vdp.isLost($0) }
+                && vdp.queue.count
+                    == vdp.slots.indices.count { vdp.messages[$0] != nil && !vdp.isLost(vdp.slots[$0]) }
                 && vsis.count == vdp.slotOf.count
                 && vdp.slots.count == vdp.slotOf.count + vdp.freeSlots.count)
     }

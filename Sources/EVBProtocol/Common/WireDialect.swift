@@ -201,10 +201,13 @@ extension WireDialect {
     }
 
     /// Octets that an association takes in a VDPDU.
-    func encodedLength(of tlv: VSITLV) -> Int {
+    func encodedLength(of tlv: VSITLV) -> Int { encodedLength(tlv.filter, tlv.organizational) }
+
+    /// The same for one with this filter and these organizationally specific TLVs.
+    func encodedLength(_ filter: FilterInfo, _ organizational: [OrganizationalInformation]) -> Int {
         switch self {
-        case .ratified: tlv.encodedLength
-        case .draft: DraftVDPDU.encodedLength(of: tlv)
+        case .ratified: VSITLV.encodedLength(filter, organizational)
+        case .draft: DraftVDPDU.encodedLength(filter)
         }
     }
 
@@ -241,19 +244,33 @@ extension WireDialect {
         return request.managerID.draftOctet == nil ? .managerID : nil
     }
 
-    /// A VDPDU's octets. All the managers can join.
-    func encode(_ associations: [Association]) -> [UInt8] {
+    /// A VDPDU's octets.
+    ///
+    /// - Parameters:
+    ///   - manager: of the VSIs; the draft has one for each.
+    ///   - length: octets that it is expected to have.
+    ///   - body: appends associations, whose managers can all join.
+    /// - Returns: the octets.
+    func encode(
+        of manager: VSIManagerID, reserving length: Int, _ body: (_ append: (Association) -> Void) -> Void
+    ) -> [UInt8] {
         switch self {
         case .ratified:
-            VDPDU(
-                managerID: associations.first?.managerID ?? .unspecified, associations: associations.map(\.tlv)
-            ).encoded()
+            return VDPDU.encode(manager, reserving: length) { pdu in body { pdu.append($0.tlv) } }
         case .draft:
-            DraftVDPDU(
-                associations: associations.map {
-                    DraftVDPDU.Association(managerID: $0.managerID.draftOctet ?? 0, vsi: $0.tlv)
-                }
-            ).encoded()
+            var pdu = DraftVDPDU(associations: [])
+            body {
+                pdu.associations.append(
+                    DraftVDPDU.Association(managerID: $0.managerID.draftOctet ?? 0, vsi: $0.tlv))
+            }
+            return pdu.encoded()
+        }
+    }
+
+    /// The octets of a VDPDU with one association.
+    func encode(_ association: Association) -> [UInt8] {
+        encode(of: association.managerID, reserving: vdpOverhead + encodedLength(of: association.tlv)) {
+            $0(association)
         }
     }
 

@@ -1,4 +1,21 @@
+public import EVBTime
 public import EVBWire
+
+/// How a port stands after a call that may have changed it; see ``StationPort/endTurn()``.
+public struct StationTurn {
+    /// Something about the link, the neighbours or the bridge may be other than at the turn before, VSIs aside.
+    public let hasNews: Bool
+    /// What the exchanges about VSIs have come to since the turn before.
+    public let trail: [VSITrailEntry]
+    /// What the VSIs of the port take.
+    public let use: ResourceUse
+    /// All addresses from which the bridge's ECP is taken; none while there is no bridge.
+    public let peerAddresses: [MACAddress]
+    /// The number of the next ECPDU.
+    public let nextSequence: UInt16
+    /// When ``StationPort/advance(to:)`` is wanted next.
+    public let nextDeadline: Instant?
+}
 
 /// What a station's port wants done or known. Effects are to be carried out in their order.
 public enum StationEffect: Equatable, Sendable {

@@ -8,10 +8,12 @@ public import EVBWire
 ///
 /// Files: this one joins the parts; `StationPort+Receive.swift` takes frames in.
 public struct StationPort {
-    var link: PeerLink<StationRole>
-    var vdp = VDPStation()
+    @Separate var link: PeerLink<StationRole>
+    @Separate var vdp = VDPStation()
     /// What was published last, so that only changes are.
     private var publishedRelay = ReflectiveRelayStatus.unknown
+    /// Whether the bridge answered by VDP, as of the last turn.
+    private var shownAnswering = VDPStation.Answering.unknown
 
     /// A port whose link is down.
     ///
@@ -114,6 +116,17 @@ public struct StationPort {
         return link.effects
     }
 
+    /// What the port's owner follows after each call that may have changed the port. Takes the trail.
+    public mutating func endTurn() -> StationTurn {
+        let hasNews = link.hasNews || vdp.answering != shownAnswering
+        link.hasNews = false
+        shownAnswering = vdp.answering
+        return StationTurn(
+            hasNews: hasNews, trail: takeTrail(), use: vdp.use, peerAddresses: link.peerAddresses,
+            nextSequence: nextSequence,
+            nextDeadline: nextDeadline)
+    }
+
     /// When ``advance(to:)`` is wanted next.
     public var nextDeadline: Instant? {
         Instant.earliest(link.nextDeadline, vdp.nextDeadline)
@@ -137,12 +150,12 @@ public struct StationPort {
 
     /// The VSI of that name.
     public func vsi(_ vsiID: VSIID) -> StationVSISnapshot? {
-        vdp.slotOf[vsiID].flatMap { vdp.slots[$0] }?.snapshot
+        vdp.slotOf[vsiID].flatMap { vdp.snapshot($0) }
     }
 
     /// When a request of a VSI that failed is made again; nil where none is to be.
     package func retryTime(of vsiID: VSIID) -> Instant? {
-        guard let slot = vdp.slotOf[vsiID], case .retry(let at)? = vdp.slots[slot]?.wait else { return nil }
+        guard let slot = vdp.slotOf[vsiID], case .retry(let at) = vdp.slots[slot].wait else { return nil }
         return at
     }
 
@@ -157,7 +170,7 @@ public struct StationPort {
 
     /// All VSIs, in no certain order.
     public var vsis: [StationVSISnapshot] {
-        vdp.slots.compactMap { $0?.snapshot }
+        vdp.slots.indices.compactMap { vdp.snapshot($0) }
     }
 
     /// What the VSIs of the port may take, given what those of other ports take. VSIs stay, also where they take more.
@@ -170,7 +183,7 @@ public struct StationPort {
     public var use: ResourceUse { vdp.use }
 
     /// The names of all VSIs, in no certain order.
-    public var vsiIDs: [VSIID] { vdp.slots.compactMap { $0?.request.vsiID } }
+    public var vsiIDs: [VSIID] { vdp.vsis.map(\.vsiID) }
 
     /// Places of VSIs: each VSI keeps its own, and some are free.
     public var placeCount: Int { vdp.slots.count }
@@ -178,9 +191,8 @@ public struct StationPort {
     /// Looks at the states of the VSIs in some places, of those of `places` that there are. VSIs are not copied for that: there may
     /// be very many.
     package func forEachState(in places: Range<Int>, _ body: (VSIState) -> Void) {
-        for place in places.clamped(to: vdp.slots.indices) {
-            guard let machine = vdp.slots[place]?.machine, let interest = vdp.slots[place]?.interest else { continue }
-            body(VDPStation.VSI.state(of: machine, interest, isOpen: vdp.slots[place]?.openRequest != nil))
+        for place in places.clamped(to: vdp.slots.indices) where !vdp.slots[place].isFree {
+            body(vdp.slots[place].state)
         }
     }
 
@@ -219,9 +231,8 @@ public struct StationPort {
         {
             link.send(payload, at: now)
         }
-        let events = vdp.events
-        vdp.events = []
-        link.effects += events.map { .vsi($0) }
+        for event in vdp.events { link.effects.append(.vsi(event)) }
+        vdp.events.removeAll(keepingCapacity: true)
         defer { link.effects = [] }
         return link.effects
     }

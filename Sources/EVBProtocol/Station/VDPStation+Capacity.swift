@@ -44,7 +44,7 @@ extension VDPStation {
     }
 
     /// VSIs that the bridge holds or is asked for; those that wait to be asked for do not count.
-    private var keptCount: Int { slots.count { $0.map { $0.machine.state != .initial } ?? false } - queue.arrivalCount }
+    private var keptCount: Int { slots.count { $0.machine.state != .initial } - queue.arrivalCount }
 
     /// VSIs that the bridge can keep alive with the period that it shows; nil while no such limit matters.
     private var capacity: Int? {
@@ -103,7 +103,9 @@ extension VDPStation {
     ///
     /// - Returns: whether it is given up.
     mutating func isHeldBack(_ slot: Int, at now: Instant) -> Bool {
-        guard slots[slot]?.machine.state == .initial, isPeriodFinal(at: now), isFull else { return false }
+        guard !slots[slot].isFree, slots[slot].machine.state == .initial, isPeriodFinal(at: now), isFull else {
+            return false
+        }
         holdBack(slot, at: now)
         return true
     }
@@ -131,11 +133,11 @@ extension VDPStation {
 
     /// Counts the filter entries of a VSI again.
     mutating func countEntries(_ slot: Int) {
-        guard let count = slots[slot]?.filterEntries, let former = slots[slot]?.countedEntries else { return }
-        networks.set(slot, slots[slot]?.bound?.filter)
+        let (former, count) = (slots[slot].countedEntries, filterEntries(slot))
+        if networks.isOn { networks.set(slot, granted[slot]?.filter) }
         guard count != former else { return }
         entryCount += count - former
-        slots[slot]?.countedEntries = count
+        slots[slot].countedEntries = count
     }
 
     // MARK: When a keep-alive is due

@@ -25,7 +25,7 @@ extension VDPStation {
             return false
         }
         guard tlv.command != vsi.overtakenCommand else {
-            slots[slot]?.overtakenCommand = nil
+            slots[slot].overtakenCommand = nil
             statistics.unsolicited &+= 1
             return true
         }
@@ -33,8 +33,8 @@ extension VDPStation {
         let isLess = tlv.command.rawValue < expected.rawValue
         if case .processing = vsi.machine.state, isLess {
             answered(slot, .mismatched(expected), at: now)
-        } else if vsi.carried.isGranted(by: tlv.filter) {
-            adopt(slot, vsi, tlv, reason: isLess ? .bridgeDeassociated : .success, at: now)
+        } else if carried(slot)?.request.isGranted(by: tlv.filter) == true {
+            adopt(slot, tlv, reason: isLess ? .bridgeDeassociated : .success, at: now)
         } else {
             statistics.mismatchedAnswers &+= 1
         }
@@ -42,11 +42,12 @@ extension VDPStation {
     }
 
     /// The bridge binds a VSI further or less far than it was: that is kept alive, until the manager asks anew.
-    private mutating func adopt(_ slot: Int, _ vsi: VSI, _ tlv: VSITLV, reason: VSIReason, at now: Instant) {
+    private mutating func adopt(_ slot: Int, _ tlv: VSITLV, reason: VSIReason, at now: Instant) {
+        guard let carried = carried(slot)?.request else { return }
         setExchange(slot, .idle)
         setWait(slot, .none)
+        setGranted(slot, Terms(carried, filter: tlv.filter))
         modify(slot) {
-            $0.bound = VSI.Bound(request: vsi.carried, filter: tlv.filter)
             // As if the command had been given and granted; there is nothing to send.
             _ = $0.machine.handle(.command(tlv.command))
             _ = $0.machine.handle(.granted(tlv.command))
@@ -61,7 +62,7 @@ extension VDPStation {
 
     /// The request ends with what its manager wanted.
     mutating func endGranted(_ slot: Int, at now: Instant) {
-        if let vsi = slots[slot], let asked = vsi.openRequest, vsi.request.target == .associated {
+        if let vsi = vsi(slot), let asked = vsi.openRequest, wanted[slot]?.request.target == .associated {
             statistics.associationTimes.record(now.since(asked))
         }
         endRequest(slot, .granted)

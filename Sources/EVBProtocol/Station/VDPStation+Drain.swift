@@ -10,7 +10,7 @@ extension VDPStation {
         guard !isDrained else { return }
         isDrained = true
         for slot in slots.indices {
-            guard let vsi = slots[slot], vsi.interest != .withdrawn else { continue }
+            guard let vsi = vsi(slot), vsi.interest != .withdrawn else { continue }
             modify(slot) { $0.reason = .drained }
             trace(slot, .drained)
             if vsi.machine.state == .initial {
@@ -30,7 +30,7 @@ extension VDPStation {
         guard isDrained else { return }
         isDrained = false
         for slot in slots.indices {
-            guard let vsi = slots[slot], vsi.interest != .withdrawn else { continue }
+            guard let vsi = vsi(slot), vsi.interest != .withdrawn else { continue }
             trace(slot, .drainEnded)
             askAgain(slot, at: now)
         }

@@ -58,8 +58,8 @@ extension VDPStation {
     var unanswered: Int { pace.isSlow ? max(outstanding, pace.owed) : outstanding }
 
     /// What may not be sent now. Only to a slow bridge keep-alives are sent whatever is still to be answered.
-    func heldLanes(room: Int) -> Set<TransmitQueue.LaneName> {
-        var held: Set<TransmitQueue.LaneName> = []
+    func heldLanes(room: Int) -> TransmitQueue.Lanes {
+        var held: TransmitQueue.Lanes = []
         if heldUntil != nil || room <= 0 && !pace.isSlow { held.insert(.keepAlives) }
         if room <= 0 { held.formUnion([.commands, .arrivals]) }
         if isFull { held.insert(.arrivals) }
@@ -139,7 +139,7 @@ extension VDPStation {
         stallDeadline = nil
         pace.writeOff()
         for slot in slots.indices {
-            guard let vsi = slots[slot], case .awaiting(_, let sentAt, let patience) = vsi.exchange,
+            guard let vsi = vsi(slot), case .awaiting(_, let sentAt, let patience) = vsi.exchange,
                 patience != .overdue, vsi.asking.answerDue <= now,
                 case .response(_, let repeatAt, let failures) = vsi.wait
             else { continue }
@@ -169,7 +169,7 @@ extension VDPStation {
     /// The same for one VSI, whose keep-alive may have left late where the bridge is slow.
     func keepAlivePatience(_ slot: Int, at now: Instant) -> Interval {
         let usual = keepAlivePatience
-        guard pace.isSlow, let peer, let vsi = slots[slot] else { return usual }
+        guard pace.isSlow, let peer, let vsi = vsi(slot) else { return usual }
         // To say it again before its turn, or when it is too late already, would only slow the bridge down.
         let last = (vsi.asking.heardAt + peer.timers.reinitKeepAlive * 3 / 2).since(now + Self.slowMargin)
         let turn = (pace.interval ?? answerInterval) * UInt64(unanswered + 1) * 5 / 4
@@ -181,7 +181,7 @@ extension VDPStation {
     mutating func resendOvertaken(by payload: UInt64, at now: Instant) {
         guard pace.isSlow else { return }
         for slot in slots.indices {
-            guard let vsi = slots[slot], vsi.machine.state == .transmitKeepAlive, vsi.asking.sentIn < payload,
+            guard let vsi = vsi(slot), vsi.machine.state == .transmitKeepAlive, vsi.asking.sentIn < payload,
                 case .awaiting = vsi.exchange, case .response(_, _, let failures) = vsi.wait
             else { continue }
             sendAgain(slot, failures: failures, repeatAt: now + keepAlivePatience(slot, at: now))
@@ -194,7 +194,7 @@ extension VDPStation {
         let next = now + keepAlivePatience(slot, at: now)
         let repeatAt = next < until ? next : nil
         setWait(slot, .response(until: until, repeatAt: repeatAt, failures: failures))
-        guard case .awaiting(_, _, let patience) = slots[slot]?.exchange else { return }
+        guard case .awaiting(_, _, let patience) = slots[slot].exchange else { return }
         // Others have waited for an overdue one already, in vain.
         if patience == .normal { isLossConfirmed = false }
         sendAgain(slot, failures: failures, repeatAt: repeatAt, isLost: patience == .normal)
@@ -218,14 +218,14 @@ extension VDPStation {
     }
 
     mutating func becomeOverdue(_ slot: Int) {
-        guard case .awaiting(let command, let since, _) = slots[slot]?.exchange else { return }
+        guard case .awaiting(let command, let since, _) = slots[slot].exchange else { return }
         setExchange(slot, .awaiting(command, since: since, .overdue))
     }
 
     /// An answer has come for a VSI. If it was asked again and answered at once, the bridge had lost the first request, and
     /// is asked more carefully from now on.
     mutating func noteRecovery(_ slot: Int, at now: Instant) {
-        guard !isLossConfirmed, case .awaiting(_, let sentAt, .repeated)? = slots[slot]?.exchange,
+        guard !isLossConfirmed, case .awaiting(_, let sentAt, .repeated) = slots[slot].exchange,
             now.since(sentAt) <= lockstepPatience
         else { return }
         isLossConfirmed = true

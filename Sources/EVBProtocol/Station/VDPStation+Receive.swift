@@ -13,7 +13,7 @@ extension VDPStation {
 
     /// Whether what is to be said of a VSI waits for a PDU.
     func isQueued(_ slot: Int) -> Bool {
-        if case .queued? = slots[slot]?.exchange { true } else { false }
+        if case .queued = slots[slot].exchange { true } else { false }
     }
 
     /// Takes in an ECPDU's payload from the bridge.
@@ -40,9 +40,9 @@ extension VDPStation {
         var answer: BridgePace.Answer?
         pace.take(tlvs.count)
         for tlv in tlvs where tlv.status.contains(.answer) {
-            guard let slot = slotOf[tlv.vsiID], case .response? = slots[slot]?.wait, let asking = slots[slot]?.asking
-            else { continue }
-            let isKeepAlive = slots[slot]?.machine.state == .transmitKeepAlive
+            guard let slot = slotOf[tlv.vsiID], case .response = slots[slot].wait else { continue }
+            let asking = slots[slot].asking
+            let isKeepAlive = slots[slot].machine.state == .transmitKeepAlive
             answer = BridgePace.Answer(
                 count: (answer?.count ?? 0) + 1, payload: asking.isSentAgain ? nil : asking.sentIn,
                 askedAt: min(answer?.askedAt ?? asking.askedAt, asking.askedAt),
@@ -56,7 +56,7 @@ extension VDPStation {
     private mutating func receive(
         _ tlv: VSITLV, from manager: VSIManagerID, in dialect: WireDialect, at now: Instant
     ) {
-        guard let slot = slotOf[tlv.vsiID], let vsi = slots[slot] else {
+        guard let slot = slotOf[tlv.vsiID] else {
             statistics.unknownVSI &+= 1
             return
         }
@@ -70,47 +70,51 @@ extension VDPStation {
             return
         }
         lastAnswer = max(lastAnswer, now)
+        let state = slots[slot].machine.state
         if tlv.command == .deAssociate {
             // What ends a disagreement says nothing of what was refused; nor does an answer that nobody waits for.
-            if vsi.machine.state != .transmitDeassociate, vsi.machine.state != .initial {
-                slots[slot]?.answer = VSIAnswer(tlv.status, in: dialect)
+            if state != .transmitDeassociate, state != .initial {
+                slots[slot].answer = VSIAnswer(tlv.status, in: dialect)
             }
-            receiveReleaseAnswer(slot, vsi, at: now)
+            receiveReleaseAnswer(slot, state, at: now)
             return
         }
         // What has not been sent cannot have been answered: this is for a command that a newer one has overtaken.
-        if case .queued = vsi.exchange, vsi.wait == .none {
+        if isQueued(slot), slots[slot].wait == .none {
             statistics.unsolicited &+= 1
             return
         }
-        guard dialect.matches(vsi.carried, tlv, from: manager) else {
+        guard let carried = carried(slot), dialect.matches(carried.request, tlv, from: manager) else {
             statistics.mismatchedAnswers &+= 1
             return
         }
-        if let overtaken = vsi.overtaken, overtaken.isGranted(by: tlv.filter), !vsi.carried.isGranted(by: tlv.filter) {
-            slots[slot]?.overtaken = nil
+        if !overtaken.isEmpty, let former = overtaken[slot], former.isGranted(by: tlv.filter),
+            !carried.request.isGranted(by: tlv.filter)
+        {
+            overtaken[slot] = nil
             statistics.mismatchedAnswers &+= 1
             return
         }
-        if vsi.machine.state != .initial { slots[slot]?.answer = VSIAnswer(tlv.status, in: dialect) }
+        if state != .initial { slots[slot].answer = VSIAnswer(tlv.status, in: dialect) }
         guard tlv.status.reason == .success else {
             let refusal = Refusal(
                 reason: tlv.status.reason, isHard: tlv.status.contains(.hard), isKept: tlv.status.contains(.keep))
-            let isKeepAlive = vsi.machine.state == .transmitKeepAlive
+            let isKeepAlive = state == .transmitKeepAlive
             answered(slot, .refused(tlv.command, refusal), at: now)
             // The bridge refuses what it is said to hold, and holds something: its VLANs may have been misunderstood.
-            if isKeepAlive, slots[slot]?.machine.state == .waitSystemCommand { slots[slot]?.isAskedAnew = true }
+            if isKeepAlive, slots[slot].machine.state == .waitSystemCommand { slots[slot].isAskedAnew = true }
             return
         }
-        if dialect.bridgeChangesCommands, receiveChange(slot, vsi, tlv, at: now) { return }
-        receiveGrant(slot, vsi, tlv, at: now)
+        if dialect.bridgeChangesCommands, receiveChange(slot, slots[slot], tlv, at: now) { return }
+        receiveGrant(slot, state, carried, tlv, at: now)
     }
 
-    mutating func receiveGrant(_ slot: Int, _ vsi: VSI, _ tlv: VSITLV, at now: Instant) {
-        let carried = vsi.carried
-        guard carried.isGranted(by: tlv.filter) else {
+    private mutating func receiveGrant(
+        _ slot: Int, _ state: VDPStationMachine.State, _ carried: Terms, _ tlv: VSITLV, at now: Instant
+    ) {
+        guard carried.request.isGranted(by: tlv.filter) else {
             // A grant of an older filter may still be under way when a newer one is asked for.
-            if vsi.bound?.request.isGranted(by: tlv.filter) == true, vsi.machine.state != .transmitKeepAlive {
+            if granted[slot]?.request.isGranted(by: tlv.filter) == true, state != .transmitKeepAlive {
                 statistics.mismatchedAnswers &+= 1
             } else {
                 answered(slot, .mismatched(tlv.command), at: now)
@@ -121,30 +125,29 @@ extension VDPStation {
         guard !networks.contradict(tlv.filter, of: slot) else {
             return answered(slot, .mismatched(tlv.command), at: now)
         }
-        switch vsi.machine.state {
+        switch state {
         case .processing(tlv.command), .transmitKeepAlive:
             // A keep-alive is granted as what is bound, and changes nothing of that.
-            if vsi.machine.state != .transmitKeepAlive || vsi.bound?.filter != tlv.filter {
-                slots[slot]?.bound = VSI.Bound(request: carried, filter: tlv.filter)
-                countEntries(slot)
+            if state != .transmitKeepAlive || granted[slot]?.filter != tlv.filter {
+                setGranted(slot, Terms(carried.request, filter: tlv.filter))
             }
-            slots[slot]?.overtaken = nil
-            slots[slot]?.isAskedAnew = false
+            if !overtaken.isEmpty { overtaken[slot] = nil }
+            slots[slot].isAskedAnew = false
         case .initial, .processing, .waitSystemCommand, .transmitDeassociate: break
         }
         answered(slot, .granted(tlv.command), at: now)
     }
 
     /// An answer with the type De-Associate: to ours, or the bridge's way of refusing something else.
-    private mutating func receiveReleaseAnswer(_ slot: Int, _ vsi: VSI, at now: Instant) {
-        switch vsi.machine.state {
+    private mutating func receiveReleaseAnswer(_ slot: Int, _ state: VDPStationMachine.State, at now: Instant) {
+        switch state {
         case .processing(.deAssociate), .transmitDeassociate:
-            slots[slot]?.isReleaseUnanswered = false
+            slots[slot].isReleaseUnanswered = false
             answered(slot, .granted(.deAssociate), at: now)
         case .initial, .processing, .waitSystemCommand, .transmitKeepAlive:
-            if vsi.isReleaseUnanswered {
+            if slots[slot].isReleaseUnanswered {
                 // The answer to a De-Associate that a newer command has overtaken.
-                slots[slot]?.isReleaseUnanswered = false
+                slots[slot].isReleaseUnanswered = false
             } else {
                 answered(slot, .bridgeDeassociate, at: now)
             }
@@ -153,7 +156,8 @@ extension VDPStation {
 
     /// Gives what the bridge said to the machine; if it was waited for, the waiting is over.
     mutating func answered(_ slot: Int, _ event: VDPStationMachine.Event, at now: Instant) {
-        guard let before = slots[slot]?.machine else { return }
+        guard !slots[slot].isFree else { return }
+        let before = slots[slot].machine
         var probe = before
         let action = probe.handle(event)
         if probe == before, action == .none {
@@ -164,9 +168,11 @@ extension VDPStation {
         noteRecovery(slot, at: now)
         regainTrust(at: now)
         setExchange(slot, .idle)
-        setWait(slot, .none)
-        if let askedAt = slots[slot]?.asking.askedAt { slots[slot]?.asking.heardAt = askedAt }
+        slots[slot].wait = .none
+        slots[slot].asking.heardAt = slots[slot].asking.askedAt
         feed(slot, event, at: now)
+        // What comes next has a time of its own, mostly.
+        if slots[slot].wait == .none { deadlines.set(slot, nil) }
         report(slot)
         armStall(at: now)
     }

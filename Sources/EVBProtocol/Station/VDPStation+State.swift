@@ -12,9 +12,7 @@ extension VDPStation.VSI {
     }
 
     /// The state that managers are told.
-    var state: VSIState { Self.state(of: machine, interest, isOpen: openRequest != nil) }
-
-    static func state(of machine: VDPStationMachine, _ interest: VDPStation.Interest, isOpen: Bool) -> VSIState {
+    var state: VSIState {
         // What is being released does not count as bound any more, for whichever reason.
         if machine.state == .processing(.deAssociate) || interest == .withdrawn && machine.state != .initial {
             return .pending
@@ -27,36 +25,44 @@ extension VDPStation.VSI {
         }
         switch machine.state {
         case .processing: return .pending
-        case .initial where isOpen: return .pending
+        case .initial where openRequest != nil: return .pending
         case .initial, .waitSystemCommand, .transmitKeepAlive, .transmitDeassociate: return .deassociated
         }
     }
 
-    mutating func change(_ body: (inout Self) -> Void) { body(&self) }
-
-    /// Gives an event to the machine.
-    mutating func handle(_ event: VDPStationMachine.Event) -> VDPStationMachine.Action {
-        let action = machine.handle(event)
-        // A De-Associate still names what had been granted.
-        if machine.operCommand == nil, machine.state != .transmitDeassociate { bound = nil }
-        return action
-    }
-
     /// The command that is under way, or else the one in force.
-    private var command: VDPCommand? {
+    fileprivate var command: VDPCommand? {
         switch machine.state {
         case .processing(let command): command
         case .transmitDeassociate: .deAssociate
         case .initial, .waitSystemCommand, .transmitKeepAlive: machine.operCommand
         }
     }
+}
 
-    var snapshot: StationVSISnapshot {
-        StationVSISnapshot(
-            request: request, state: state, reason: reason,
-            filter: machine.operCommand == nil ? request.filter : bound?.filter ?? request.filter,
-            isWithdrawn: interest == .withdrawn, createdAt: createdAt, command: command,
-            operCommand: machine.operCommand,
-            answer: answer, counters: counters)
+extension VDPStation {
+    /// The VSI in a slot as it stands.
+    func snapshot(_ slot: Int) -> StationVSISnapshot? {
+        guard let vsi = vsi(slot), let wanted = wanted[slot] else { return nil }
+        let operCommand = vsi.machine.operCommand
+        return StationVSISnapshot(
+            request: wanted.request, state: vsi.state, reason: vsi.reason,
+            filter: operCommand == nil ? wanted.filter : granted[slot]?.filter ?? wanted.filter,
+            isWithdrawn: vsi.interest == .withdrawn, createdAt: vsi.createdAt, command: vsi.command,
+            operCommand: operCommand, answer: vsi.answer, counters: vsi.counters)
+    }
+
+    /// Filter entries that a VSI asks for or holds, whichever are more.
+    func filterEntries(_ slot: Int) -> Int {
+        max(wanted[slot]?.filter.entries.count ?? 0, granted[slot]?.filter.entries.count ?? 0)
+    }
+
+    /// What the TLV to be sent of a VSI speaks for: what is granted where it is kept alive or released, else what is wanted.
+    func carried(_ slot: Int) -> Terms? {
+        switch slots[slot].machine.state {
+        case .processing(.deAssociate), .transmitKeepAlive, .waitSystemCommand, .transmitDeassociate:
+            granted[slot] ?? wanted[slot]
+        case .initial, .processing: wanted[slot]
+        }
     }
 }

@@ -19,10 +19,7 @@ extension VDPStation {
     }
 
     private mutating func expire(_ slot: Int, at now: Instant) {
-        guard let wait = slots[slot]?.wait else {
-            deadlines.set(slot, nil)
-            return
-        }
+        let wait = slots[slot].wait
         setWaitExpired(slot)
         switch wait {
         case .none: break
@@ -31,13 +28,13 @@ extension VDPStation {
             modify(slot) { $0.reason = reason }
             trace(slot, .noBridge)
             endRequest(slot, .noBridge)
-            if slots[slot]?.machine.state == .initial { settle(slot, at: now) }
+            if slots[slot].machine.state == .initial { settle(slot, at: now) }
         case .response(let until, let repeatAt, let failures):
             if until <= now {
                 if case .silent = answering {} else { answering = .silent(since: now) }
                 setExchange(slot, .idle)
                 feed(slot, .responseTimeout, at: now)
-            } else if slots[slot]?.machine.state == .transmitKeepAlive {
+            } else if slots[slot].machine.state == .transmitKeepAlive {
                 repeatKeepAlive(slot, until: until, failures: failures, at: now)
             } else if repeatAt != nil {
                 setWait(slot, .response(until: until, repeatAt: nil, failures: failures))
@@ -51,17 +48,18 @@ extension VDPStation {
     /// Disarms a deadline that has passed; what happens next may arm another.
     private mutating func setWaitExpired(_ slot: Int) {
         deadlines.set(slot, nil)
-        if case .response = slots[slot]?.wait { return }
-        slots[slot]?.wait = .none
+        if case .response = slots[slot].wait { return }
+        slots[slot].wait = .none
     }
 
     // MARK: Keep-alives and second tries
 
     /// Starts the time of the next keep-alive.
     mutating func startKeepAlive(_ slot: Int, at now: Instant) {
-        guard let peer, let former = slots[slot]?.keepAlives, let heardAt = slots[slot]?.asking.heardAt else { return }
-        guard slots[slot]?.request.isKeptAlive == true else { return setWait(slot, .none) }
-        slots[slot]?.keepAlives = former &+ 1
+        guard let peer else { return }
+        guard wanted[slot]?.request.isKeptAlive == true else { return setWait(slot, .none) }
+        let (former, heardAt) = (slots[slot].keepAlives, slots[slot].asking.heardAt)
+        slots[slot].keepAlives = former &+ 1
         let period = keepAlivePeriod(heardAt: heardAt, peer)
         let share = keepAliveShare(period, scatter: Self.scatter(UInt64(slot), former))
         // A slow bridge has heard of it when it was asked, long before its answer.
@@ -76,7 +74,7 @@ extension VDPStation {
     /// How long to wait before a failed request is tried again: a second, and twice as long after each failure, at most a
     /// minute. Its machine is cut off meanwhile, whatever the reason was, and nothing else may ask for it again.
     mutating func backoff(_ slot: Int, at now: Instant) -> Interval {
-        guard let vsi = slots[slot] else { return .seconds(1) }
+        guard let vsi = vsi(slot) else { return .seconds(1) }
         let wasStable = vsi.boundSince.map { now.since($0) >= .seconds(60) } ?? false
         let failures = wasStable ? 0 : vsi.failures
         modify(slot) {
@@ -104,7 +102,7 @@ extension VDPStation {
         pacing = .batch
         trustPatience = Self.trustPatienceMin
         for slot in slots.indices {
-            guard let vsi = slots[slot], vsi.machine.state == .initial, vsi.interest != .withdrawn else { continue }
+            guard let vsi = vsi(slot), vsi.machine.state == .initial, vsi.interest != .withdrawn else { continue }
             askAgain(slot, at: now)
         }
     }
@@ -116,7 +114,7 @@ extension VDPStation {
         payloadsLost = Self.transportFailuresMax - 1
         heldUntil = nil
         for slot in slots.indices {
-            guard let vsi = slots[slot], case .retry(let at) = vsi.wait, vsi.reason == .timeout else { continue }
+            guard let vsi = vsi(slot), case .retry(let at) = vsi.wait, vsi.reason == .timeout else { continue }
             setWait(slot, .retry(at: min(at, max(now, vsi.failedAt + .seconds(1)))))
         }
     }
@@ -131,7 +129,7 @@ extension VDPStation {
         offer.reset()
         payloadsLost = 0
         for slot in slots.indices {
-            guard let vsi = slots[slot] else { continue }
+            guard let vsi = vsi(slot) else { continue }
             setExchange(slot, .idle)
             if vsi.machine.state == .initial {
                 let reason = awayReason
@@ -148,7 +146,7 @@ extension VDPStation {
     /// for long. What it had granted is asked for again at once, before a machine misses it, and so is what it had refused.
     mutating func bridgeForgot(at now: Instant) {
         for slot in slots.indices {
-            guard let vsi = slots[slot] else { continue }
+            guard let vsi = vsi(slot) else { continue }
             if case .keepAlive = vsi.wait {
                 modify(slot) { $0.isAskedAnew = true }
                 setWait(slot, .none)
@@ -177,8 +175,8 @@ extension VDPStation {
         notePeriod(former.timers.reinitKeepAlive, changed.timers.reinitKeepAlive, at: now)
         let isSooner = changed.timers.reinitKeepAlive < former.timers.reinitKeepAlive
         for slot in slots.indices {
-            guard let vsi = slots[slot] else { continue }
-            if vsi.request.filter.format.hasGroupID, former.usesGroupIDs != changed.usesGroupIDs {
+            guard let vsi = vsi(slot) else { continue }
+            if wanted[slot]?.filter.format.hasGroupID == true, former.usesGroupIDs != changed.usesGroupIDs {
                 if vsi.interest == .withdrawn {
                     feed(slot, .peerLost, at: now)
                 } else {
@@ -189,7 +187,7 @@ extension VDPStation {
             } else if isSooner, case .keepAlive(let due) = vsi.wait {
                 startKeepAlive(slot, at: now)
                 // A shorter period from now on may still end later than what is left of the longer one.
-                if case .keepAlive(let anew) = slots[slot]?.wait { setWait(slot, .keepAlive(at: min(due, anew))) }
+                if case .keepAlive(let anew) = slots[slot].wait { setWait(slot, .keepAlive(at: min(due, anew))) }
             } else if case .response(let until, let repeatAt, let failures) = vsi.wait {
                 // An answer is not waited for any longer than it would be now.
                 let limit = now + changed.timers.responseWaitDelay

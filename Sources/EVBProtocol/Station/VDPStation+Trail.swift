@@ -41,20 +41,20 @@ public enum VSITrailStep: Hashable, Sendable {
 extension VDPStation {
     /// Notes a step, where a trail is wanted.
     mutating func trace(_ slot: Int, _ step: VSITrailStep) {
-        guard trail != nil, let vsi = slots[slot] else { return }
-        trail?.append(VSITrailEntry(vsiID: vsi.request.vsiID, step: step))
+        guard trail != nil, !slots[slot].isFree else { return }
+        trail?.append(VSITrailEntry(vsiID: slots[slot].vsiID, step: step))
     }
 
     /// Notes that a command leaves, unless it is a keep-alive.
     mutating func traceSent(_ slot: Int, _ step: VSITrailStep) {
-        guard trail != nil, let vsi = slots[slot] else { return }
-        slots[slot]?.asking.isAcknowledged = false
-        if vsi.machine.state != .transmitKeepAlive { trace(slot, step) }
+        guard trail != nil else { return }
+        slots[slot].asking.isAcknowledged = false
+        if slots[slot].machine.state != .transmitKeepAlive { trace(slot, step) }
     }
 
     /// Notes how a command ended.
     mutating func traceEnd(_ slot: Int, _ outcome: VDPStationMachine.Outcome) {
-        guard trail != nil, let vsi = slots[slot] else { return }
+        guard trail != nil, let vsi = vsi(slot) else { return }
         switch outcome {
         case .bound: trace(slot, .granted(vsi.machine.operCommand ?? .associate))
         case .refused(let refusal): trace(slot, .refused(refusal))

@@ -7,9 +7,10 @@ extension VDPStation {
 
     /// Puts what a VSI has to say into the queue.
     mutating func enqueue(_ slot: Int, _ command: VDPCommand) {
-        guard let lane = slots[slot]?.lane else { return }
-        if case .awaiting(let former, _, _)? = slots[slot]?.exchange, former != command {
-            slots[slot]?.overtakenCommand = former
+        guard !slots[slot].isFree else { return }
+        let lane = slots[slot].lane
+        if case .awaiting(let former, _, _) = slots[slot].exchange, former != command {
+            slots[slot].overtakenCommand = former
         }
         setExchange(slot, .idle)
         setWait(slot, .none)
@@ -24,105 +25,112 @@ extension VDPStation {
         guard let peer, !isSpaced(at: now) else { return nil }
         var room = window(peer) - outstanding
         guard !queue.isEmpty, let first = queue.popFirst(holding: heldLanes(room: room)),
-            let manager = slots[first]?.carried.managerID
+            let leader = association(first)
         else {
             return nil
         }
-        var members = [first]
-        let dialect = peer.dialect
-        var length = dialect.vdpOverhead + (tlv(first).map(dialect.encodedLength) ?? 0)
+        let (dialect, manager) = (peer.dialect, leader.managerID)
+        var length = dialect.vdpOverhead + dialect.encodedLength(of: leader.tlv)
+        inFlight.removeAll(keepingCapacity: true)
+        inFlight.append(first)
         room -= 1
         if effectivePacing == .batch {
-            members += gather(manager, room: &room, length: &length, peer, at: now)
+            gather(manager, room: &room, length: &length, peer, at: now)
         }
-        var associations: [WireDialect.Association] = []
-        for slot in members {
-            guard let tlv = slots[slot]?.tlv, let manager = slots[slot]?.carried.managerID else { continue }
-            associations.append(WireDialect.Association(managerID: manager, tlv: tlv))
-            markSent(slot, tlv.command, timers: peer.timers, at: now)
+        let payload = dialect.encode(of: manager, reserving: length) { append in
+            for slot in inFlight {
+                guard let association = association(slot) else { continue }
+                append(association)
+                markSent(slot, association.tlv.command, timers: peer.timers, at: now)
+            }
         }
-        inFlight = members
-        pace.ask(members.count)
+        pace.ask(inFlight.count)
         spacing.payloads &+= 1
-        return dialect.encode(associations)
+        return payload
     }
 
-    /// More VSIs for a PDU, of the same manager where the dialect wants that: those that wait, then those whose keep-alive is due soon.
+    /// Adds more VSIs to a PDU, of the same manager where the dialect wants that: those that wait, then those whose keep-alive is
+    /// due soon.
     private mutating func gather(
         _ manager: VSIManagerID, room: inout Int, length: inout Int, _ peer: Peer, at now: Instant
-    ) -> [Int] {
-        let dialect = peer.dialect
-        var (space, octets, arrivals) = (room, length, arrivalRoom)
-        let isSlow = pace.isSlow
-        let waiting = queue.take(limit: Self.gatherMax, holding: arrivals == 0 ? [.arrivals] : []) { [slots] slot in
-            guard let vsi = slots[slot], dialect.canJoin(vsi.carried.managerID, manager), let tlv = vsi.tlv,
-                space > 0 || isSlow && vsi.machine.state == .transmitKeepAlive,
-                arrivals > 0 || vsi.lane != .arrivals
-            else { return .skip }
-            let own = dialect.encodedLength(of: tlv)
-            guard octets + own <= peer.payloadMax else { return .stop }
-            space -= 1
-            octets += own
-            if vsi.lane == .arrivals { arrivals -= 1 }
-            return .take
+    ) {
+        var arrivals = arrivalRoom
+        lanes: for lane in TransmitQueue.LaneName.inOrder where lane != .arrivals || arrivals > 0 {
+            var (next, left) = (queue.first(of: lane), Self.gatherMax)
+            while let slot = next, left > 0 {
+                next = queue.next(after: slot)
+                left -= 1
+                guard let association = association(slot), peer.dialect.canJoin(association.managerID, manager),
+                    room > 0 || pace.isSlow && slots[slot].machine.state == .transmitKeepAlive,
+                    arrivals > 0 || slots[slot].lane != .arrivals
+                else { continue }
+                let own = peer.dialect.encodedLength(of: association.tlv)
+                guard length + own <= peer.payloadMax else { break lanes }
+                queue.remove(slot)
+                inFlight.append(slot)
+                room -= 1
+                length += own
+                if slots[slot].lane == .arrivals { arrivals -= 1 }
+            }
         }
-        (room, length) = (space, octets)
-        return waiting + gatherKeepAlives(manager, room: &room, length: &length, peer, at: now)
+        gatherKeepAlives(manager, room: &room, length: &length, peer, at: now)
     }
 
-    /// Keep-alives that are due soon, so that those of many VSIs leave together.
+    /// Adds keep-alives that are due soon, so that those of many VSIs leave together.
     ///
     /// Soon is all of the time over which they are spread (``keepAliveShare(_:scatter:)``): a port with few VSIs would send a frame for
     /// some each. A port with many fills its frame with those that are due first. A slow bridge has to answer each, and is
     /// asked no sooner than a sixteenth of the period before.
     private mutating func gatherKeepAlives(
         _ manager: VSIManagerID, room: inout Int, length: inout Int, _ peer: Peer, at now: Instant
-    ) -> [Int] {
+    ) {
         let horizon = now + peer.timers.reinitKeepAlive / (pace.isSlow ? 16 : 4)
-        var early: [Int] = []
         while room > 0 || pace.isSlow, let next = deadlines.next, next.deadline <= horizon,
-            case .keepAlive? = slots[next.member]?.wait, let tlv = slots[next.member]?.keepAliveTLV,
-            let itsManager = slots[next.member]?.carried.managerID, peer.dialect.canJoin(itsManager, manager)
+            case .keepAlive = slots[next.member].wait, let terms = carried(next.member),
+            peer.dialect.canJoin(terms.request.managerID, manager)
         {
-            let own = peer.dialect.encodedLength(of: tlv)
+            let own = peer.dialect.encodedLength(terms.filter, terms.request.organizational)
             guard length + own <= peer.payloadMax else { break }
-            feed(next.member, .keepAliveDue, at: now)
-            queue.remove(next.member)
-            early.append(next.member)
+            beginKeepAlive(next.member)
+            inFlight.append(next.member)
             room -= 1
             length += own
         }
-        return early
     }
 
-    private func tlv(_ slot: Int) -> VSITLV? { slots[slot]?.tlv }
+    /// The time of a VSI's keep-alive has come, and it leaves with what is being gathered.
+    private mutating func beginKeepAlive(_ slot: Int) {
+        guard let command = slots[slot].machine.handle(.keepAliveDue).send else { return }
+        setWait(slot, .none)
+        setExchange(slot, .queued(command, isRepeated: false))
+    }
 
     private mutating func markSent(_ slot: Int, _ command: VDPCommand, timers: ProtocolTimes, at now: Instant) {
-        let isRepeated = slots[slot]?.exchange.isRecovering ?? false
+        let isRepeated = slots[slot].exchange.isRecovering
         setExchange(slot, .awaiting(command, since: now, isRepeated ? .repeated : .normal))
-        slots[slot]?.asking.sentIn = spacing.payloads
+        slots[slot].asking.sentIn = spacing.payloads
         let answerDue = now + (pace.interval ?? Interval(nanoseconds: 0)) * UInt64(unanswered)
-        slots[slot]?.asking.answerDue = answerDue
-        if command == .deAssociate { slots[slot]?.isReleaseUnanswered = true }
-        if slots[slot]?.machine.state == .transmitKeepAlive { statistics.keepAlives &+= 1 }
+        slots[slot].asking.answerDue = answerDue
+        if command == .deAssociate { slots[slot].isReleaseUnanswered = true }
+        if slots[slot].machine.state == .transmitKeepAlive { statistics.keepAlives &+= 1 }
         if effectivePacing == .lockstep {
             stallDeadline = now + lockstepPatience
         } else if pacing == .lockstep, stallDeadline == nil {
             // What lets it be asked faster now may be over before the answer comes, and then nothing else is asked.
             armStall(at: now)
         }
-        if case .response(let until, let repeatAt, let failures) = slots[slot]?.wait {
+        if case .response(let until, let repeatAt, let failures) = slots[slot].wait {
             setWait(slot, .response(until: until, repeatAt: repeatAt, failures: failures))
-            slots[slot]?.asking.isSentAgain = true
+            slots[slot].asking.isSentAgain = true
             traceSent(slot, .askedAgain(command))
         } else {
             traceSent(slot, .asked(command))
-            slots[slot]?.asking.askedAt = now
-            slots[slot]?.asking.isSentAgain = false
+            slots[slot].asking.askedAt = now
+            slots[slot].asking.isSentAgain = false
             // A bridge that has others to answer first is not silent.
-            let expected = (slots[slot]?.asking.answerDue ?? now).since(now)
+            let expected = answerDue.since(now)
             let delay = timers.responseWaitDelay + expected
-            let isKeepAlive = slots[slot]?.machine.state == .transmitKeepAlive
+            let isKeepAlive = slots[slot].machine.state == .transmitKeepAlive
             let usual = max(timers.responseWaitDelay / 2, expected * 3 / 2)
             let patience = isKeepAlive ? keepAlivePatience(slot, at: now) : usual
             setWait(slot, .response(until: now + delay, repeatAt: now + patience, failures: 0))
@@ -137,7 +145,7 @@ extension VDPStation {
     ///   - repeatAt: when the command is sent once more, if it is.
     ///   - isLost: the bridge seems to have lost the command.
     mutating func sendAgain(_ slot: Int, failures: Int, repeatAt: Instant?, isLost: Bool = false) {
-        guard let vsi = slots[slot], case .awaiting(let command, _, _) = vsi.exchange,
+        guard let vsi = vsi(slot), case .awaiting(let command, _, _) = vsi.exchange,
             case .response(let until, _, _) = vsi.wait
         else { return }
         statistics.repeats &+= 1
@@ -155,9 +163,9 @@ extension VDPStation {
     mutating func payloadAcknowledged() {
         spacing.isJustAcknowledged = true
         if trail != nil {
-            for slot in inFlight { slots[slot]?.asking.isAcknowledged = true }
+            for slot in inFlight { slots[slot].asking.isAcknowledged = true }
         }
-        inFlight = []
+        inFlight.removeAll(keepingCapacity: true)
         payloadsLost = 0
         heldUntil = nil
     }
@@ -172,9 +180,9 @@ extension VDPStation {
         inFlight = []
         payloadsLost = min(payloadsLost + 1, 16)
         // Commands that fail do not make keep-alives wait longer than these do themselves.
-        if slots.contains(where: { self.slots[$0]?.machine.state == .transmitKeepAlive }) { holdKeepAlives(at: now) }
+        if slots.contains(where: { self.slots[$0].machine.state == .transmitKeepAlive }) { holdKeepAlives(at: now) }
         for slot in slots {
-            guard let vsi = self.slots[slot], case .awaiting(_, _, let patience) = vsi.exchange,
+            guard let vsi = vsi(slot), case .awaiting(_, _, let patience) = vsi.exchange,
                 case .response(_, let repeatAt, let failures) = vsi.wait
             else { continue }
             if failures + 1 < Self.transportFailuresMax {
@@ -190,24 +198,30 @@ extension VDPStation {
     }
 }
 
-extension VDPStation.VSI {
-    /// The request that the TLV to be sent speaks for: the one granted where it is kept alive or released, else the one
-    /// wanted.
-    var carried: VSIRequest {
-        switch machine.state {
-        case .processing(.deAssociate), .transmitKeepAlive, .waitSystemCommand, .transmitDeassociate:
-            bound?.request ?? request
-        case .initial, .processing: request
-        }
-    }
-
-    /// The filter that goes with it: VLANs that the bridge filled in are used from then on, as long as the same is asked
-    /// for and the bridge has not taken it back.
-    private var carriedFilter: FilterInfo {
-        guard let bound, !isAskedAnew, carried.filter == bound.request.filter else { return carried.filter }
+extension VDPStation {
+    /// The filter that goes with what is carried: VLANs that the bridge filled in are used from then on, as long as the same is
+    /// asked for and the bridge has not taken it back.
+    private func carriedFilter(_ slot: Int, _ carried: Terms) -> FilterInfo {
+        guard let bound = granted[slot], slots[slot].isAskedAnew == false,
+            bound === carried || carried.request.filter == bound.request.filter
+        else { return carried.request.filter }
         return bound.filter
     }
 
+    /// What waits to be sent of a VSI.
+    func association(_ slot: Int) -> WireDialect.Association? {
+        switch slots[slot].exchange {
+        case .idle: return nil
+        case .queued(let command, _), .awaiting(let command, _, _):
+            guard let carried = carried(slot) else { return nil }
+            return WireDialect.Association(
+                managerID: carried.request.managerID,
+                tlv: carried.request.tlv(command, filter: carriedFilter(slot, carried)))
+        }
+    }
+}
+
+extension VDPStation.VSI {
     /// The lane of the queue that what it has to say first goes to.
     var lane: TransmitQueue.LaneName {
         switch machine.state {
@@ -216,15 +230,4 @@ extension VDPStation.VSI {
         case .initial, .processing, .waitSystemCommand, .transmitDeassociate: .commands
         }
     }
-
-    /// The TLV that waits to be sent.
-    var tlv: VSITLV? {
-        switch exchange {
-        case .idle: nil
-        case .queued(let command, _), .awaiting(let command, _, _): carried.tlv(command, filter: carriedFilter)
-        }
-    }
-
-    /// A TLV as long as the one that would keep it alive.
-    var keepAliveTLV: VSITLV { carried.tlv(.associate, filter: carriedFilter) }
 }

@@ -27,16 +27,16 @@ struct VDPStation {
         var shownKeepAlive: UInt8?
     }
 
-    /// One VSI.
+    /// How one VSI stands: plain values alone, so that tens of thousands of them can be looked at, and changed in their places, at
+    /// next to no cost. What is asked for it, and what holds, is in ``wanted`` and ``granted``.
     struct VSI {
-        /// What its manager wants.
-        var request: VSIRequest
+        let vsiID: VSIID
+        /// A slot that no VSI has.
+        let isFree: Bool
         var interest = Interest.wanted
         /// When the request was made of which its manager still awaits the end.
         var openRequest: Instant?
         var machine = VDPStationMachine()
-        /// What the bridge has granted: the request as it was then, and the filter as the bridge filled it in.
-        var bound: Bound?
         var reason: VSIReason?
         /// Failures since it last was bound for a while; they space out what is tried again.
         var failures: UInt64 = 0
@@ -50,8 +50,6 @@ struct VDPStation {
         var overtakenCommand: VDPCommand?
         /// A De-Associate has been sent and its answer has not come.
         var isReleaseUnanswered = false
-        /// The request whose answer was awaited when a newer one took its place.
-        @Boxed var overtaken: VSIRequest?
         var keepAlives: UInt64 = 0
         var asking = Asking()
         /// The bridge has forgotten it: what it once filled in is left open again.
@@ -63,21 +61,23 @@ struct VDPStation {
         /// Filter entries that it counts for.
         var countedEntries = 0
 
-        /// Filter entries that it asks for or holds, whichever are more.
-        var filterEntries: Int { max(request.filter.entries.count, bound?.filter.entries.count ?? 0) }
+        init(_ vsiID: VSIID) { (self.vsiID, isFree) = (vsiID, false) }
 
-        /// Shared by all copies of the VSI, and never changed: what is granted later is another one.
-        final class Bound {
-            let request: VSIRequest
-            let filter: FilterInfo
+        private init() { (vsiID, isFree) = (VSIID(format: .local, high: 0, low: 0), true) }
 
-            init(request: VSIRequest, filter: FilterInfo) {
-                self.request = request
-                self.filter = filter
-            }
+        static let free = VSI()
+    }
+
+    /// What is asked for a VSI, or holds. It never changes: what is asked or granted later is another one.
+    final class Terms {
+        let request: VSIRequest
+        /// The request's, or as the bridge filled it in.
+        let filter: FilterInfo
+
+        init(_ request: VSIRequest, filter: FilterInfo) {
+            self.request = request
+            self.filter = filter
         }
-
-        init(request: VSIRequest) { self.request = request }
     }
 
     /// What its manager wants of a VSI.
@@ -151,8 +151,14 @@ struct VDPStation {
     var room = ResourceRoom()
     /// Filter entries of all VSIs.
     var entryCount = 0
-    /// Slots are reused; `VSI` is nil in a free one.
-    var slots: [VSI?] = []
+    /// Slots are reused.
+    var slots: [VSI] = []
+    /// For each slot what its manager wants. ``setWanted(_:_:)`` and ``setGranted(_:_:)`` are the only writers.
+    private(set) var wanted: [Terms?] = []
+    /// For each slot what the bridge has granted: the request as it was then, and the filter as the bridge filled it in.
+    private(set) var granted: [Terms?] = []
+    /// For some slots the request whose answer was awaited when a newer one took its place.
+    var overtaken: [Int: VSIRequest] = [:]
     var slotOf: [VSIID: Int] = [:]
     var freeSlots: [Int] = []
     var deadlines = DeadlineHeap()
@@ -197,16 +203,16 @@ struct VDPStation {
     mutating func request(_ request: VSIRequest, isResumed: Bool = false, at now: Instant) throws(VSIRequestError) {
         try check(request)
         let slot: Int
-        if let known = slotOf[request.vsiID], let vsi = slots[known] {
+        if let known = slotOf[request.vsiID], let vsi = vsi(known) {
             slot = known
             endRequest(slot, .superseded)
-            if case .response = vsi.wait { slots[slot]?.overtaken = vsi.carried }
+            if case .response = vsi.wait { overtaken[slot] = carried(slot)?.request }
         } else {
-            slot = allocate(request)
-            slots[slot]?.createdAt = now
+            slot = allocate(request.vsiID)
+            slots[slot].createdAt = now
         }
+        setWanted(slot, request)
         modify(slot) {
-            $0.request = request
             $0.interest = .wanted
             $0.openRequest = now
             $0.failures = 0
@@ -220,7 +226,7 @@ struct VDPStation {
     ///
     /// - Throws: what ``request(_:isResumed:at:)`` would throw.
     func check(_ request: VSIRequest) throws(VSIRequestError) {
-        if let known = slotOf[request.vsiID], let vsi = slots[known] {
+        if let known = slotOf[request.vsiID], let vsi = vsi(known) {
             if let held = vsi.heldCommand, request.target.command.rawValue < held.rawValue, !isReversible(held) {
                 throw .goesBackward(from: held)
             }
@@ -229,7 +235,7 @@ struct VDPStation {
             guard slotOf.count < room.vsis else { throw .noRoom(.vsis) }
         }
         let (own, count) = (
-            slotOf[request.vsiID].flatMap { slots[$0]?.countedEntries } ?? 0, request.filter.entries.count
+            slotOf[request.vsiID].map { slots[$0].countedEntries } ?? 0, request.filter.entries.count
         )
         guard count <= own || entryCount - own + count <= room.filterEntries else { throw .noRoom(.filterEntries) }
     }
@@ -250,27 +256,27 @@ struct VDPStation {
 
     /// Gives the command for what is wanted, or waits for a bridge to give it to.
     mutating func begin(_ slot: Int, at now: Instant) {
-        guard let vsi = slots[slot] else { return }
+        guard let vsi = vsi(slot), let request = wanted[slot]?.request else { return }
         guard let peer, !isDrained else {
             // One that is being released waits for that first.
             if vsi.machine.state == .initial { waitForBridge(slot, at: now) }
             return
         }
-        if let limit = peer.dialect.limit(for: vsi.request) {
+        if let limit = peer.dialect.limit(for: request) {
             refuse(slot, .inexpressible(limit), at: now)
             return
         }
-        guard peer.usesGroupIDs || !vsi.request.filter.format.hasGroupID else {
+        guard peer.usesGroupIDs || !request.filter.format.hasGroupID else {
             refuse(slot, .groupIDsUnavailable, at: now)
             return
         }
         guard !isHeldBack(slot, at: now) else { return }
-        feed(slot, .command(vsi.request.target.command), at: now)
+        feed(slot, .command(request.target.command), at: now)
     }
 
     /// A request waits for a bridge so long and no longer, however often one comes and goes meanwhile.
     private mutating func waitForBridge(_ slot: Int, at now: Instant) {
-        guard let vsi = slots[slot] else { return }
+        guard let vsi = vsi(slot) else { return }
         setWait(slot, vsi.openRequest.map { .bridge(until: max($0 + bridgeWait, now)) } ?? .none)
     }
 
@@ -283,23 +289,26 @@ struct VDPStation {
         modify(slot) { if $0.interest == .wanted { $0.interest = .refusedForGood } }
         // What is bound and can be named is released. Not even a De-Associate may carry group IDs: what is bound with them
         // ends here, and with the bridge when its keep-alives stay away.
-        let isReleasable = slots[slot]?.bound.map { !$0.filter.format.hasGroupID } ?? false
+        let isReleasable = granted[slot].map { !$0.filter.format.hasGroupID } ?? false
         feed(slot, isReleasable ? .command(.deAssociate) : .peerLost, at: now)
         modify(slot) { $0.reason = isFilter ? .invalidFilter : .invalidFormat }
         endRequest(slot, outcome)
-        if slots[slot]?.machine.state == .initial { settle(slot, at: now) }
+        if slots[slot].machine.state == .initial { settle(slot, at: now) }
     }
 
     // MARK: The machine's owner
 
     /// Gives an event to a VSI's machine and does what it says.
     mutating func feed(_ slot: Int, _ event: VDPStationMachine.Event, at now: Instant) {
-        guard let action = slots[slot]?.handle(event) else { return }
-        countEntries(slot)
+        guard !slots[slot].isFree else { return }
+        let action = slots[slot].machine.handle(event)
+        let machine = slots[slot].machine
+        // A De-Associate still names what had been granted.
+        if machine.operCommand == nil, machine.state != .transmitDeassociate { setGranted(slot, nil) }
         if let command = action.send { enqueue(slot, command) }
         if action.startKeepAlive { startKeepAlive(slot, at: now) }
         if let outcome = action.outcome { conclude(slot, outcome, at: now) }
-        if slots[slot]?.machine.state == .initial { settle(slot, at: now) }
+        if slots[slot].machine.state == .initial { settle(slot, at: now) }
     }
 
     /// Records how a command ended and tells its manager.
@@ -317,12 +326,12 @@ struct VDPStation {
         case .refused(let refusal):
             countFailure(slot)
             if refusal.isKept { statistics.commandReverts &+= 1 }
+            let kept = refusal.isKept ? granted[slot]?.request : nil
+            if let kept { setWanted(slot, kept) }
             modify(slot) {
                 $0.counters.reverted &+= refusal.isKept ? 1 : 0
                 $0.reason = VSIReason(refusal.reason)
-                if refusal.isKept, let bound = $0.bound {
-                    $0.request = bound.request
-                } else if $0.interest != .withdrawn {
+                if kept == nil, $0.interest != .withdrawn {
                     $0.interest = refusal.isHard ? .refusedForGood : .wanted
                 }
             }
@@ -334,7 +343,7 @@ struct VDPStation {
         case .released:
             let isDrained = isDrained
             modify(slot) { $0.reason = $0.interest == .withdrawn ? nil : isDrained ? .drained : $0.reason }
-            if slots[slot]?.interest == .withdrawn { endRequest(slot, .released) }
+            if slots[slot].interest == .withdrawn { endRequest(slot, .released) }
         }
     }
 
@@ -351,18 +360,18 @@ struct VDPStation {
 
     /// Decides what becomes of a VSI whose machine is in INIT.
     mutating func settle(_ slot: Int, at now: Instant) {
-        guard let vsi = slots[slot] else { return }
+        guard let vsi = vsi(slot) else { return }
         setExchange(slot, .idle)
+        if !overtaken.isEmpty { overtaken[slot] = nil }
         modify(slot) {
             $0.isReleaseUnanswered = false
-            $0.overtaken = nil
             $0.overtakenCommand = nil
         }
         let isWithdrawn = vsi.interest == .withdrawn
         if isWithdrawn { endRequest(slot, .released) }
         // What a bridge took along when it went is asked of the next one, also where it was wanted only once.
         let isCarriedOver = (peer == nil || isDrained) && vsi.boundSince != nil
-        let isOver = vsi.request.persistence == .once && vsi.openRequest == nil && !isCarriedOver
+        let isOver = wanted[slot]?.request.persistence == .once && vsi.openRequest == nil && !isCarriedOver
         if isWithdrawn || isOver {
             forget(slot)
         } else if peer == nil || isDrained {
@@ -377,48 +386,50 @@ struct VDPStation {
     /// Tells the manager how its request ended, if it has not been told; before that, the change of state that goes with it,
     /// so that links are as they should be when the manager goes on.
     mutating func endRequest(_ slot: Int, _ outcome: RequestOutcome) {
-        guard let vsi = slots[slot], vsi.openRequest != nil else { return }
-        slots[slot]?.openRequest = nil
+        guard let vsi = vsi(slot), vsi.openRequest != nil else { return }
+        slots[slot].openRequest = nil
         if outcome != .superseded { report(slot) }
-        events.append(.ended(vsi.request.vsiID, outcome))
+        events.append(.ended(vsi.vsiID, outcome))
     }
 
     /// Tells of a change of state, if there was one since it last was told.
     mutating func report(_ slot: Int) {
-        guard let state = slots[slot]?.state, state != slots[slot]?.reported, let vsi = slots[slot] else { return }
-        slots[slot]?.reported = state
-        events.append(.changed(VSIChange(vsiID: vsi.request.vsiID, from: vsi.reported, to: state, reason: vsi.reason)))
+        let vsi = slots[slot]
+        guard !vsi.isFree, case let state = vsi.state, state != vsi.reported else { return }
+        slots[slot].reported = state
+        events.append(.changed(VSIChange(vsiID: vsi.vsiID, from: vsi.reported, to: state, reason: vsi.reason)))
     }
 
     // MARK: Slots
 
-    private mutating func allocate(_ request: VSIRequest) -> Int {
+    private mutating func allocate(_ vsiID: VSIID) -> Int {
         let slot: Int
         if let free = freeSlots.popLast() {
             slot = free
-            slots[slot] = VSI(request: request)
+            slots[slot] = VSI(vsiID)
         } else {
             slot = slots.count
-            slots.append(VSI(request: request))
+            slots.append(VSI(vsiID))
+            wanted.append(nil)
+            granted.append(nil)
         }
-        slotOf[request.vsiID] = slot
-        countEntries(slot)
+        slotOf[vsiID] = slot
         return slot
     }
 
     private mutating func forget(_ slot: Int) {
-        guard let vsi = slots[slot] else { return }
+        guard let vsi = vsi(slot) else { return }
         setExchange(slot, .idle)
         setWait(slot, .none)
         if vsi.reported != .deassociated {
             events.append(
-                .changed(
-                    VSIChange(vsiID: vsi.request.vsiID, from: vsi.reported, to: .deassociated, reason: vsi.reason)))
+                .changed(VSIChange(vsiID: vsi.vsiID, from: vsi.reported, to: .deassociated, reason: vsi.reason)))
         }
-        events.append(.forgotten(vsi.request.vsiID))
+        events.append(.forgotten(vsi.vsiID))
         trace(slot, .forgotten)
-        slotOf[vsi.request.vsiID] = nil
-        slots[slot] = nil
+        slotOf[vsi.vsiID] = nil
+        slots[slot] = .free
+        (wanted[slot], granted[slot], overtaken[slot]) = (nil, nil, nil)
         networks.set(slot, nil)
         entryCount -= vsi.countedEntries
         // Whatever still names the slot must not take the next VSI in it for this one.
@@ -427,23 +438,40 @@ struct VDPStation {
         freeSlots.append(slot)
     }
 
-    /// Changes a VSI in its place: with what hangs on it, it is half a kilobyte.
-    mutating func modify(_ slot: Int, _ change: (inout VSI) -> Void) {
-        slots[slot]?.change(change)
+    /// Changes a VSI in its place.
+    mutating func modify(_ slot: Int, _ change: (inout VSI) -> Void) { change(&slots[slot]) }
+
+    /// The VSI in a slot; nil for a free one.
+    func vsi(_ slot: Int) -> VSI? { slots[slot].isFree ? nil : slots[slot] }
+
+    /// All VSIs.
+    var vsis: [VSI] { slots.filter { !$0.isFree } }
+
+    /// Notes what is wanted of a VSI.
+    mutating func setWanted(_ slot: Int, _ request: VSIRequest) {
+        wanted[slot] = Terms(request, filter: request.filter)
+        countEntries(slot)
+    }
+
+    /// Notes what holds for a VSI; nil for nothing.
+    mutating func setGranted(_ slot: Int, _ terms: Terms?) {
+        guard terms != nil || granted[slot] != nil else { return }
+        granted[slot] = terms
         countEntries(slot)
     }
 
     mutating func setWait(_ slot: Int, _ wait: Wait) {
-        slots[slot]?.wait = wait
+        slots[slot].wait = wait
         deadlines.set(slot, wait.deadline)
     }
 
     /// Moves a VSI's exchange on, and keeps count of those that are outstanding and recovering.
     mutating func setExchange(_ slot: Int, _ exchange: Exchange) {
-        guard let former = slots[slot]?.exchange, former != exchange else { return }
+        let former = slots[slot].exchange
+        guard former != exchange else { return }
         if case .queued = former, exchange == .idle { queue.remove(slot) }
         outstanding += (exchange.isOutstanding ? 1 : 0) - (former.isOutstanding ? 1 : 0)
         recovering += (exchange.isRecovering ? 1 : 0) - (former.isRecovering ? 1 : 0)
-        slots[slot]?.exchange = exchange
+        slots[slot].exchange = exchange
     }
 }

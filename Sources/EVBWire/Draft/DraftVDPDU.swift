@@ -49,8 +49,11 @@ public struct DraftVDPDU: Equatable, Sendable {
     }
 
     /// Octets that a VSI takes in a PDU.
-    public static func encodedLength(of vsi: VSITLV) -> Int {
-        2 + fixedLength + vsi.filter.entries.count * FilterFormat.macVID.entryLength
+    public static func encodedLength(of vsi: VSITLV) -> Int { encodedLength(vsi.filter) }
+
+    /// Octets that a VSI with this filter takes in a PDU.
+    public static func encodedLength(_ filter: FilterInfo) -> Int {
+        2 + fixedLength + filter.entries.count * FilterFormat.macVID.entryLength
     }
 
     /// Reads an ECPDU's payload; what it cannot use it leaves out.

@@ -30,7 +30,7 @@ import VSISamples
 
     private func granted(_ request: BridgeRequest) throws -> [FilterEntry]? {
         guard case .allowed(let filter, _) = try decide(request) else { return nil }
-        return filter.entries
+        return Array(filter.entries)
     }
 
     private func refusal(_ request: BridgeRequest, vsis: Int = 0) throws -> TypeRefusal? {

@@ -189,45 +189,50 @@ import Testing
             Issue.record("\(what)")
             isRight = false
         }
-        let vsis = station.slots.compactMap { $0 }
+        let vsis = station.vsis
         check(station.outstanding == vsis.count { $0.isSent && !$0.isOverdue }, "outstanding")
         check(station.recovering == vsis.count(where: \.exchange.isRecovering), "recovering")
         check(station.queue.count == vsis.count(where: \.isQueued), "queue")
         check(station.slotOf.count == vsis.count, "slotOf")
         check(station.freeSlots.count == station.slots.count - vsis.count, "freeSlots")
         check(station.deadlines.count == vsis.count { $0.wait.deadline != nil }, "deadlines")
-        check(station.inFlight.allSatisfy { station.slots[$0] != nil }, "in flight without a VSI")
+        check(station.inFlight.allSatisfy { !station.slots[$0].isFree }, "in flight without a VSI")
         check(station.outstanding == 0 || station.stallDeadline != nil || station.pacing != .lockstep, "stall timer")
         for (vsiID, slot) in station.slotOf {
-            guard let vsi = station.slots[slot] else {
+            guard let vsi = station.vsi(slot), let wanted = station.wanted[slot] else {
                 check(false, "a name without a VSI")
                 continue
             }
-            check(vsi.request.vsiID == vsiID, "a name of another VSI")
+            check(vsi.vsiID == vsiID && wanted.request.vsiID == vsiID, "a name of another VSI")
             check(station.deadlines.deadline(of: slot) == vsi.wait.deadline, "\(vsiID.testName): deadline")
-            checkMachine(vsi, hasPeer: station.peer != nil) { check($0, "\(vsiID.testName): \($1)") }
+            checkMachine(vsi, wanted, station.granted[slot], hasPeer: station.peer != nil) {
+                check($0, "\(vsiID.testName): \($1)")
+            }
         }
         return isRight
     }
 
-    private func checkMachine(_ vsi: VDPStation.VSI, hasPeer: Bool, _ check: (Bool, String) -> Void) {
+    private func checkMachine(
+        _ vsi: VDPStation.VSI, _ wanted: VDPStation.Terms, _ granted: VDPStation.Terms?, hasPeer: Bool,
+        _ check: (Bool, String) -> Void
+    ) {
         check(vsi.reported == vsi.state, "its state was not told")
         let waits = vsi.wait != .none || vsi.exchange != .idle
         if vsi.openRequest != nil { check(waits, "an open request waits for nothing") }
         if vsi.isSent, case .response = vsi.wait {} else { check(!vsi.isSent, "sent without a time for its answer") }
         if vsi.exchange.isRecovering || vsi.isOverdue { check(vsi.exchange != .idle, "idle and stalled or overdue") }
-        if vsi.request.filter.format.hasGroupID, !hasPeer { check(vsi.machine.state == .initial, "bound to nobody") }
+        if wanted.filter.format.hasGroupID, !hasPeer { check(vsi.machine.state == .initial, "bound to nobody") }
         switch vsi.machine.state {
         case .initial:
             check(vsi.exchange == .idle, "INIT and something to say")
-            check(vsi.bound == nil, "INIT and bound")
+            check(granted == nil, "INIT and bound")
             check(vsi.interest != .withdrawn, "withdrawn and still there")
             if hasPeer, vsi.interest != .refusedForGood {
                 if case .retry = vsi.wait {} else { check(false, "nobody will try again") }
             }
         case .waitSystemCommand:
             check(vsi.exchange == .idle, "WAIT_SYSTEM_CMD and something to say")
-            check(vsi.bound != nil && vsi.machine.operCommand != nil, "bound to nothing")
+            check(granted != nil && vsi.machine.operCommand != nil, "bound to nothing")
             if case .keepAlive = vsi.wait {} else { check(false, "no keep-alive") }
             check(vsi.openRequest == nil, "bound and a request open")
         case .processing, .transmitKeepAlive, .transmitDeassociate:
