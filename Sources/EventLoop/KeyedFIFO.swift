@@ -3,30 +3,36 @@
 ///
 /// Places are numbered as they are given, and each element knows the next one with its key. What was taken leaves its place empty
 /// until half of all places are.
+///
+/// Its methods are inlinable: a queue that looks its own types up at each step takes ten times as long.
 package struct KeyedFIFO<Key: Hashable, Element> {
-    private struct Place {
-        let element: Element
-        let key: Key?
-        var next: UInt64?
+    @usableFromInline struct Place {
+        @usableFromInline let element: Element
+        @usableFromInline let key: Key?
+        @usableFromInline var next: UInt64?
+
+        @inlinable init(element: Element, key: Key?, next: UInt64?) {
+            (self.element, self.key, self.next) = (element, key, next)
+        }
     }
 
     /// Places that are kept at the least, so that a short queue is not compacted time and again.
-    private static var compactionMin: Int { 32 }
+    @inlinable static var compactionMin: Int { 32 }
 
-    private var places: [Place?] = []
+    @usableFromInline var places: [Place?] = []
     /// The number of the first place.
-    private var base: UInt64 = 0
-    private var head = 0
+    @usableFromInline var base: UInt64 = 0
+    @usableFromInline var head = 0
     /// The first and the last place of each key.
-    private var chains: [Key: (first: UInt64, last: UInt64)] = [:]
-    package private(set) var count = 0
+    @usableFromInline var chains: [Key: (first: UInt64, last: UInt64)] = [:]
+    package internal(set) var count = 0
 
-    package init() {}
+    @inlinable package init() {}
 
-    package var isEmpty: Bool { count == 0 }
+    @inlinable package var isEmpty: Bool { count == 0 }
 
     /// Adds one behind the others.
-    package mutating func append(_ element: Element, key: Key?) {
+    @inlinable package mutating func append(_ element: Element, key: Key?) {
         let number = base &+ UInt64(places.count)
         places.append(Place(element: element, key: key, next: nil))
         count += 1
@@ -37,7 +43,7 @@ package struct KeyedFIFO<Key: Hashable, Element> {
     }
 
     /// Takes the first one out.
-    package mutating func popFirst() -> Element? {
+    @inlinable package mutating func popFirst() -> Element? {
         while head < places.count {
             let place = places[head]
             places[head] = nil
@@ -54,7 +60,7 @@ package struct KeyedFIFO<Key: Hashable, Element> {
     }
 
     /// Takes all with a key out, in their order.
-    package mutating func takeAll(_ key: Key) -> [Element] {
+    @inlinable package mutating func takeAll(_ key: Key) -> [Element] {
         var taken: [Element] = []
         var number = chains.removeValue(forKey: key)?.first
         while let current = number {
@@ -68,11 +74,11 @@ package struct KeyedFIFO<Key: Hashable, Element> {
     }
 
     /// Takes all out.
-    package mutating func removeAll() { self = KeyedFIFO() }
+    @inlinable package mutating func removeAll() { self = KeyedFIFO() }
 
-    private func index(_ number: UInt64) -> Int { Int(number &- base) }
+    @inlinable func index(_ number: UInt64) -> Int { Int(number &- base) }
 
-    private mutating func compact() {
+    @inlinable mutating func compact() {
         if head == places.count {
             // A long queue gives its room back.
             places.removeAll(keepingCapacity: places.count <= 1024)

@@ -7,19 +7,19 @@ package typealias WorkQueue<Work> = KeyedWorkQueue<Never, Work>
 /// A ``WorkQueue`` whose work is of something: what waits for one thing can be done before its turn.
 package final class KeyedWorkQueue<Key: Hashable, Work> {
     /// Nanoseconds that a queue may take of one turn of the loop. One piece of work is always done.
-    package static var timePerTurn: UInt64 { EventLoop.sliceTime }
+    @inlinable package static var timePerTurn: UInt64 { EventLoop.sliceTime }
 
-    private let loop: EventLoop
-    private let key: (Work) -> Key?
-    private let body: (Work) -> Void
+    @usableFromInline let loop: EventLoop
+    @usableFromInline let key: (Work) -> Key?
+    @usableFromInline let body: (Work) -> Void
     /// Called after each later turn with the nanoseconds that it took.
     package var onSpent: ((UInt64) -> Void)?
-    private var waiting = KeyedFIFO<Key, (work: Work, addedAt: UInt64)>()
+    @usableFromInline var waiting = KeyedFIFO<Key, (work: Work, addedAt: UInt64)>()
     /// When the piece of work that is being done was added, by the loop's clock; nil between two.
-    package private(set) var workAddedAt: UInt64?
-    private var isWorking = false
+    package internal(set) var workAddedAt: UInt64?
+    @usableFromInline var isWorking = false
     /// The rest is done in a later turn.
-    private var isDue = false
+    @usableFromInline var isDue = false
 
     /// A queue without work.
     ///
@@ -27,33 +27,33 @@ package final class KeyedWorkQueue<Key: Hashable, Work> {
     ///   - loop: has the turns.
     ///   - key: tells what a piece of work is of.
     ///   - body: does a piece of work; what it adds is done after all that waits.
-    package init(loop: EventLoop, key: @escaping (Work) -> Key?, _ body: @escaping (Work) -> Void) {
+    @inlinable package init(loop: EventLoop, key: @escaping (Work) -> Key?, _ body: @escaping (Work) -> Void) {
         self.loop = loop
         self.key = key
         self.body = body
     }
 
-    package var isEmpty: Bool { waiting.isEmpty }
+    @inlinable package var isEmpty: Bool { waiting.isEmpty }
 
     /// Adds work, and does what a turn allows of it, unless there is other work already.
-    package func append(contentsOf work: [Work]) {
+    @inlinable package func append(contentsOf work: [Work]) {
         let now = loop.now()
         for each in work { waiting.append((each, now), key: key(each)) }
         if !isDue { workOneTurn() }
     }
 
     /// Forgets what waits.
-    package func removeAll() { waiting.removeAll() }
+    @inlinable package func removeAll() { waiting.removeAll() }
 
     /// Does all that waits now.
-    package func finish() { work(until: nil) }
+    @inlinable package func finish() { work(until: nil) }
 
     /// Does the work of one thing now, before all that waits.
-    package func finish(_ key: Key) {
+    @inlinable package func finish(_ key: Key) {
         for (work, addedAt) in waiting.takeAll(key) { perform(work, addedAt) }
     }
 
-    private func workOneTurn() {
+    @inlinable func workOneTurn() {
         work(until: loop.now() &+ Self.timePerTurn)
         guard !isWorking, !isDue, !waiting.isEmpty else { return }
         isDue = true
@@ -66,7 +66,7 @@ package final class KeyedWorkQueue<Key: Hashable, Work> {
         }
     }
 
-    private func work(until end: UInt64?) {
+    @inlinable func work(until end: UInt64?) {
         guard !isWorking else { return }
         isWorking = true
         defer { isWorking = false }
@@ -76,7 +76,7 @@ package final class KeyedWorkQueue<Key: Hashable, Work> {
         }
     }
 
-    private func perform(_ work: Work, _ addedAt: UInt64) {
+    @inlinable func perform(_ work: Work, _ addedAt: UInt64) {
         let outer = workAddedAt
         workAddedAt = addedAt
         defer { workAddedAt = outer }
@@ -90,7 +90,7 @@ extension KeyedWorkQueue where Key == Never {
     /// - Parameters:
     ///   - loop: has the turns.
     ///   - body: does a piece of work; what it adds is done after all that waits.
-    package convenience init(loop: EventLoop, _ body: @escaping (Work) -> Void) {
+    @inlinable package convenience init(loop: EventLoop, _ body: @escaping (Work) -> Void) {
         self.init(loop: loop, key: { _ in nil }, body)
     }
 }
