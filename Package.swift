@@ -354,7 +354,7 @@ let package = Package(
             dependencies: [
                 "VSISamples", "EVBDaemon", "EVBProtocol", "EVBTime", "EVBWire", "EVBControl", "EVBModel", "EVBSettings",
                 "SettingsFile", "EventLoop", "JSON",
-                "TerminalText",
+                "TerminalText", "EVBHistory",
                 "LinuxSystem",
                 "Netlink", "NetnsSupport",
                 "Nftables", "Dataplane", "EdgeRelays", "EdgeRelayMachine", "BridgeDataplane", "EVBPorts", "EVBStation",

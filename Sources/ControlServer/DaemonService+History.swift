@@ -14,8 +14,9 @@ internal import LinuxSystem
 package protocol HistorySource: AnyObject {
     /// Milliseconds since 1970 (UTC).
     var now: Int { get }
-    /// What is known of a VSI, one for each port that it is or was on.
-    func histories(of vsiID: VSIID, port: String?) -> [(key: HistoryKey, entry: HistoryBook.Entry)]
+    /// Gives what is known of a VSI, one for each port that it is or was on: now, or soon after a start, when all of it is read.
+    func histories(
+        of vsiID: VSIID, port: String?, then: @escaping ([(key: HistoryKey, entry: HistoryBook.Entry)]) -> Void)
 }
 
 extension DaemonService {
@@ -23,14 +24,21 @@ extension DaemonService {
         guard let vsiID = VSIID(call.vsiID) else { throw Self.unreadableVSIID(call.vsiID) }
         // A port that evbd runs no more has a history still.
         let name = call.port.map { directory.port($0)?.name ?? $0 }
-        let found = historySource?.histories(of: vsiID, port: name) ?? []
-        guard !found.isEmpty else {
-            throw ControlError(
-                .noSuchVSI(vsiID: call.vsiID, port: call.port),
-                message: "evbd knows nothing of VSI \(call.vsiID)\(call.port.map { " on \($0)" } ?? "")",
-                hint: "see evbctl vsi list; a history ends with the boot, and what is gone long is forgotten")
+        historySource?.histories(of: vsiID, port: name) { [weak self] found in
+            guard let self else { return }
+            if found.isEmpty {
+                reply.fail(Self.noHistory(of: call))
+            } else {
+                reply.answer(.histories(found.map { self.history($0.key, $0.entry) }))
+            }
         }
-        reply.answer(.histories(found.map { history($0.key, $0.entry) }))
+    }
+
+    private static func noHistory(of call: GetHistoryRequest) -> ControlError {
+        ControlError(
+            .noSuchVSI(vsiID: call.vsiID, port: call.port),
+            message: "evbd knows nothing of VSI \(call.vsiID)\(call.port.map { " on \($0)" } ?? "")",
+            hint: "see evbctl vsi list; a history ends with the boot, and what is gone long is forgotten")
     }
 
     private func history(_ key: HistoryKey, _ entry: HistoryBook.Entry) -> VSIHistory {

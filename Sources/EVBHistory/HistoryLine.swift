@@ -3,7 +3,7 @@ internal import EVBWire
 
 /// An event of a VSI as a line of a file: fields with tabs between them. A later line with the same VSI and number is in its place.
 package enum HistoryLine {
-    private static let tab = UInt8(ascii: "\t")
+    static let tab = UInt8(ascii: "\t")
     /// Octets of the longest line.
     package static let lengthMax = 1024
     /// The greatest number that a field may have; times in milliseconds reach it in some 280,000 years.
@@ -20,33 +20,8 @@ package enum HistoryLine {
 
     /// Reads a line without its end; nil for one that makes no sense.
     package static func decode(_ line: some Collection<UInt8>) -> (event: HistoryEvent, key: HistoryKey)? {
-        guard line.count <= lengthMax else { return nil }
-        let fields = line.split(separator: tab, omittingEmptySubsequences: false).map {
-            String(decoding: $0, as: UTF8.self)
-        }
-        guard fields.count == 9, let port = unescaped(fields[0]), !port.isEmpty, let vsiID = VSIID(fields[1]),
-            let number = natural(fields[2]), number > 0, let first = natural(fields[3]),
-            let last = natural(fields[4]), let count = natural(fields[5]), count > 0,
-            let kind = VSIHistoryEvent.Kind(rawValue: fields[6])
-        else { return nil }
-        var event = HistoryEvent(number: number, first: first, last: last, count: count, kind: kind)
-        if !fields[7].isEmpty {
-            guard let reason = VSIReason(rawValue: fields[7]) else { return nil }
-            event.reason = reason
-        }
-        if !fields[8].isEmpty {
-            guard fields[8].hasPrefix(":"), let detail = unescaped(String(fields[8].dropFirst())) else { return nil }
-            event.detail = detail
-        }
-        return (event, HistoryKey(port: port, vsiID: vsiID))
-    }
-
-    private static func natural(_ text: String) -> Int? {
-        guard !text.isEmpty, text.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }) else {
-            return nil
-        }
-        // Whatever the file says can be counted on from, and be subtracted.
-        return Int(text).flatMap { $0 <= numberMax ? $0 : nil }
+        var decoder = HistoryLineDecoder()
+        return Array(line).withUnsafeBufferPointer { decoder.decode($0) }
     }
 
     private static func escaped(_ text: String) -> String {
@@ -65,11 +40,11 @@ package enum HistoryLine {
         return String(decoding: octets, as: UTF8.self)
     }
 
-    private static func unescaped(_ text: String) -> String? {
-        guard text.utf8.contains(UInt8(ascii: "\\")) else { return text }
+    static func unescaped(_ text: UnsafeBufferPointer<UInt8>) -> String? {
+        guard text.contains(UInt8(ascii: "\\")) else { return String(decoding: text, as: UTF8.self) }
         var octets: [UInt8] = []
         var isEscape = false
-        for octet in text.utf8 {
+        for octet in text {
             if isEscape {
                 switch octet {
                 case UInt8(ascii: "\\"): octets.append(octet)

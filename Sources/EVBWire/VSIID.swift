@@ -109,6 +109,12 @@ extension VSIID: LosslessStringConvertible {
         }
     }
 
+    /// Reads a bare UUID; nil for any other text.
+    package init?(uuid text: UnsafeBufferPointer<UInt8>) {
+        guard text.count == 36, let words = SixteenOctets.words(uuid: text) else { return nil }
+        self.init(format: .uuid, high: words.high, low: words.low)
+    }
+
     private init?(uuid text: String) {
         let parts = text.split(separator: "-", omittingEmptySubsequences: false).map(\.count)
         guard parts == [8, 4, 4, 4, 12] || parts == [32] else { return nil }
@@ -158,7 +164,7 @@ enum SixteenOctets {
     }
 
     /// Reads a UUID with its hyphens.
-    static func words(uuid text: String.UTF8View) -> (high: UInt64, low: UInt64)? {
+    static func words(uuid text: some Collection<UInt8>) -> (high: UInt64, low: UInt64)? {
         guard text.count == 36 else { return nil }
         return HexadecimalText.value(of: text, octets: 16, separator: "-", after: isUUIDGroupEnd)
     }

@@ -28,6 +28,7 @@ public final class BackgroundTask<Value: Sendable> {
     }
 
     private let shared: Shared
+    private let completion: (Value) -> Void
     private var watch: EventLoop.Watch?
 
     /// Starts the work.
@@ -42,20 +43,32 @@ public final class BackgroundTask<Value: Sendable> {
     ) throws(SystemError) {
         let number = try systemCall("eventfd") { eventfd(0, Int32(EFD_CLOEXEC | EFD_NONBLOCK)) }
         shared = Shared(signal: FileDescriptor(owning: number), body: body)
-        watch = try loop.watch(shared.signal.rawValue, for: .readable) { [weak self] _ in
-            guard let self else { return }
-            // The thread sanitizer sees by it that the one comes after the other.
-            var count: UInt64 = 0
-            _ = read(shared.signal.rawValue, &count, 8)
-            guard let value = shared.result.withLock({ $0 }) else { return }
-            watch?.cancel()
-            watch = nil
-            completion(value)
-        }
+        self.completion = completion
+        watch = try loop.watch(shared.signal.rawValue, for: .readable) { [weak self] _ in self?.end() }
         pthread_detach(try Threads.start { [shared] in shared.run() })
     }
 
     deinit { watch?.cancel() }
+
+    /// Waits for the end of the work, for a caller that cannot go on without it: `completion` has been called afterwards.
+    public func wait() {
+        while watch != nil {
+            var signal = pollfd(fd: shared.signal.rawValue, events: Int16(POLLIN), revents: 0)
+            // A signal may end the wait before there is anything.
+            _ = poll(&signal, 1, -1)
+            end()
+        }
+    }
+
+    private func end() {
+        // The thread sanitizer sees by it that the one comes after the other.
+        var count: UInt64 = 0
+        _ = read(shared.signal.rawValue, &count, 8)
+        guard let watch, let value = shared.result.withLock({ $0 }) else { return }
+        watch.cancel()
+        self.watch = nil
+        completion(value)
+    }
 
     /// Does work on a thread of its own, and waits for what comes of it, but not for what the thread tidies up after that. Before
     /// the loop runs; what comes later has a task.

@@ -46,4 +46,21 @@ import Testing
         try loop.run()
         #expect(!isTold)
     }
+
+    @Test("SPD-160 who cannot go on without the end waits for it, and it is told once")
+    func wait() throws {
+        let loop = try EventLoop()
+        var results: [Int] = []
+        let task = try BackgroundTask(on: loop) {
+            (0..<1000).reduce(0) { $0 &+ $1 }
+        } completion: {
+            results.append($0)
+        }
+        task.wait()
+        #expect(results == [499_500])
+        task.wait()
+        loop.later { loop.later { loop.stop() } }
+        try loop.run()
+        #expect(results == [499_500])
+    }
 }

@@ -24,8 +24,17 @@ final class HistoryFile: Sendable {
         var error: SystemError?
     }
 
+    /// What an earlier run has left.
+    struct Content: Sendable {
+        var book: HistoryBook
+        /// Why the file is not taken, or not as a whole.
+        var cause: String?
+    }
+
+    /// Octets that are read at most.
+    private static let lengthMax = 1 << 27
+
     private struct State {
-        var jobs: [Job] = []
         var file: AppendFile?
         var wholeLength = 0
     }
@@ -35,6 +44,35 @@ final class HistoryFile: Sendable {
     private let state = Mutex(State())
 
     init(path: String) { self.path = path }
+
+    /// Reads what an earlier run has left into an empty book. It may take a while.
+    func read(into empty: HistoryBook) -> Content {
+        var content = Content(book: empty)
+        do throws(SystemError) {
+            guard try Files.status(path).isOurs(.regular) else {
+                content.cause = "other users could have written it"
+                return content
+            }
+            let octets = try Files.read(path, limit: Self.lengthMax)
+            guard octets.starts(with: Self.heading) else {
+                // A file that was killed at its birth, which renaming does not let happen, is no other.
+                content.cause = "it is not evbd's, or of another version"
+                return content
+            }
+            var unreadable = 0
+            octets.withUnsafeBufferPointer { octets in
+                var decoder = HistoryLineDecoder()
+                // The last line may be torn, as evbd was killed while it wrote; no other may.
+                decoder.decodeAll(UnsafeBufferPointer(rebasing: octets[Self.heading.count...])) { line in
+                    if let (event, key) = line { content.book.restore(event, key) } else { unreadable += 1 }
+                }
+            }
+            if unreadable > 0 { content.cause = "\(unreadable) of its lines make no sense; the others are taken" }
+        } catch {
+            if error.code != ENOENT { content.cause = "\(error)" }
+        }
+        return content
+    }
 
     func add(_ job: Job) { jobs.withLock { $0.append(job) } }
 

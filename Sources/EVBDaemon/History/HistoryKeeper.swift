@@ -12,8 +12,9 @@ package import Logging
 
 /// Keeps what happens to VSIs, in memory and in the runtime directory for the next run of evbd on this boot.
 ///
-/// The loop only notes; the file is written by a thread of its own, every ``pause`` that something has happened. What cannot be
-/// read or written is logged, and nothing else depends on it.
+/// The loop only notes; the file is read and written by threads of their own, written every ``pause`` that something has happened.
+/// What happens before it is read waits, and so do questions. What cannot be read or written is logged, and nothing else depends
+/// on it.
 package final class HistoryKeeper: HistorySource {
     /// A kill -9 loses what happened within it, and while the file is being written.
     private static let pause = Interval.milliseconds(250)
@@ -21,8 +22,6 @@ package final class HistoryKeeper: HistorySource {
     private static let patience = Interval.seconds(5)
     /// Octets by which the file may be longer than twice what it had as a whole.
     private static let slack = 262_144
-    /// Octets that are read at most.
-    private static let lengthMax = 1 << 27
     /// Events that wait for the file at most; beyond that it is written as a whole.
     private static let pendingMax = 8192
     /// Records that are noted before the time is looked at.
@@ -38,6 +37,10 @@ package final class HistoryKeeper: HistorySource {
     /// Milliseconds since 1970 (UTC).
     private let clock: () -> Int
     private var timer: Timers.Timer?
+    /// Reads what the run before has left; nil once that is in the book.
+    private var reading: BackgroundTask<HistoryFile.Content>?
+    /// Questions that wait for that.
+    private var questions: [() -> Void] = []
     private var task: BackgroundTask<HistoryFile.Outcome>?
     /// What has not been noted yet, and when it happened.
     private var inbox = FIFO<(VSIRecord, Int)>()
@@ -59,7 +62,7 @@ package final class HistoryKeeper: HistorySource {
         self.logger = logger
         self.clock = clock
         timer = timers.timer { [weak self] in self?.flush() }
-        read()
+        beginReading()
     }
 
     /// The time now, in milliseconds since 1970 (UTC).
@@ -73,14 +76,17 @@ package final class HistoryKeeper: HistorySource {
 
     /// Takes what a port tells. It is noted soon: a lost bridge is something that happens to thousands of VSIs at once.
     package func take(_ record: VSIRecord) {
-        if inbox.isEmpty { loop.laterSlice { [weak self] in self?.noteSome() } }
+        if inbox.isEmpty, reading == nil { noteLater() }
         inbox.append((record, clock()))
         guard inbox.count > Self.inboxMax else { return }
+        finishReading()
         // Faster than they come, and no more than that at once.
         for _ in 0..<2 {
             if let (record, time) = inbox.popFirst() { note(record, at: time) }
         }
     }
+
+    private func noteLater() { loop.laterSlice { [weak self] in self?.noteSome() } }
 
     private func noteSome() {
         let end = loop.now() &+ EventLoop.sliceTime
@@ -90,7 +96,7 @@ package final class HistoryKeeper: HistorySource {
                 note(record, at: time)
             }
         } while loop.now() < end
-        if !inbox.isEmpty { loop.laterSlice { [weak self] in self?.noteSome() } }
+        if !inbox.isEmpty { noteLater() }
     }
 
     private func noteAll() {
@@ -113,39 +119,41 @@ package final class HistoryKeeper: HistorySource {
 
     package var now: Int { clock() }
 
-    package func histories(of vsiID: VSIID, port: String?) -> [(key: HistoryKey, entry: HistoryBook.Entry)] {
-        noteAll()
-        return book.histories(of: vsiID, port: port)
+    package func histories(
+        of vsiID: VSIID, port: String?, then: @escaping ([(key: HistoryKey, entry: HistoryBook.Entry)]) -> Void
+    ) {
+        let answer = { [weak self] in
+            guard let self else { return }
+            noteAll()
+            then(book.histories(of: vsiID, port: port))
+        }
+        if reading == nil { answer() } else { questions.append(answer) }
     }
 
     // MARK: Reading
 
-    private func read() {
+    private func beginReading() {
         do throws(SystemError) {
-            guard try Files.status(file.path).isOurs(.regular) else {
-                return setAside("other users could have written it")
-            }
-            let octets = try Files.read(file.path, limit: Self.lengthMax)
-            guard octets.starts(with: HistoryFile.heading) else {
-                // A file that was killed at its birth, which renaming does not let happen, is no other.
-                return setAside("it is not evbd's, or of another version")
-            }
-            var unreadable = 0
-            var rest = octets[HistoryFile.heading.count...]
-            while let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
-                if let (event, key) = HistoryLine.decode(rest[..<end]) {
-                    book.restore(event, key)
-                } else {
-                    unreadable += 1
-                }
-                rest = rest[(end + 1)...]
-            }
-            // The last line may be torn, as evbd was killed while it wrote; no other may.
-            if unreadable > 0 { setAside("\(unreadable) of its lines make no sense; the others are taken") }
+            _ = try Files.status(file.path)
+            reading = try BackgroundTask(
+                on: loop, { [file, book] in file.read(into: book) }, completion: { [weak self] in self?.wasRead($0) })
         } catch {
-            if error.code != ENOENT { setAside("\(error)") }
+            // Nothing is there, or nothing that could be read; or there is no thread for it.
+            wasRead(file.read(into: book))
         }
     }
+
+    private func wasRead(_ content: HistoryFile.Content) {
+        reading = nil
+        book = content.book
+        if let cause = content.cause { setAside(cause) }
+        if !inbox.isEmpty { noteLater() }
+        for question in questions { question() }
+        questions = []
+    }
+
+    /// Waits until the file is read.
+    func finishReading() { reading?.wait() }
 
     /// Puts a file that is not taken, or not as a whole, where it is not looked at again.
     private func setAside(_ cause: String) {
@@ -198,6 +206,7 @@ package final class HistoryKeeper: HistorySource {
 
     /// Writes what is left, as evbd stops.
     package func finish() {
+        finishReading()
         noteAll()
         timer = nil
         if !pending.isEmpty { handOver() }

@@ -1,3 +1,4 @@
+import EVBHistory
 import EVBModel
 import EVBPorts
 import EVBSettings
@@ -19,6 +20,61 @@ import Testing
             clock: { 1_795_000_000_000 })
     }
 
+    /// What a keeper knows once it has read its file.
+    private func histories(
+        _ keeper: HistoryKeeper, of vsiID: VSIID, port: String?
+    ) -> [(key: HistoryKey, entry: HistoryBook.Entry)] {
+        keeper.finishReading()
+        var found: [(key: HistoryKey, entry: HistoryBook.Entry)] = []
+        keeper.histories(of: vsiID, port: port) { found = $0 }
+        return found
+    }
+
+    @Test("SPD-160 what happens, and what is asked, while the file is read has its turn after that")
+    func whileReading() throws {
+        let directory = "/tmp/evbd-history-\(UUID().uuidString)"
+        try Files.makeDirectory(directory, mode: 0o700)
+        let loop = try EventLoop()
+        let timers = Timers(loop: loop)
+        let vsiID = VSIID(format: .uuid, high: 7, low: 9)
+        let first = keeper(directory, loop, timers)
+        for kind in [VSIHistoryEvent.Kind.requested, .asked, .granted] {
+            first.take(VSIRecord(port: "eth0", vsiID: vsiID, kind: kind))
+        }
+        first.finish()
+        let next = keeper(directory, loop, timers)
+        next.take(VSIRecord(port: "eth0", vsiID: vsiID, kind: .restored))
+        var answers: [[VSIHistoryEvent.Kind]] = []
+        next.histories(of: vsiID, port: nil) { answers.append($0.flatMap { $0.entry.events.map(\.kind) }) }
+        next.take(VSIRecord(port: "eth0", vsiID: vsiID, kind: .linkUp))
+        // Nothing is said of what is not read.
+        #expect(answers.isEmpty)
+        // The loop ends what the thread has begun.
+        next.histories(of: vsiID, port: "eth0") { _ in loop.stop() }
+        try loop.run()
+        #expect(answers == [[.requested, .asked, .granted, .restored, .linkUp]])
+        next.finish()
+        let last = histories(keeper(directory, loop, timers), of: vsiID, port: nil).first?.entry
+        #expect(last?.events.map(\.kind) == [.requested, .asked, .granted, .restored, .linkUp])
+        #expect(last?.events.map(\.number) == [1, 2, 3, 4, 5])
+    }
+
+    @Test("SPD-160 an evbd that ends while it reads the file writes what has happened behind what was there")
+    func endWhileReading() throws {
+        let directory = "/tmp/evbd-history-\(UUID().uuidString)"
+        try Files.makeDirectory(directory, mode: 0o700)
+        let loop = try EventLoop()
+        let timers = Timers(loop: loop)
+        let vsiID = VSIID(format: .uuid, high: 7, low: 9)
+        for round in 0..<3 {
+            let keeper = keeper(directory, loop, timers)
+            keeper.take(VSIRecord(port: "eth0", vsiID: vsiID, kind: .retried, detail: "\(round)"))
+            keeper.finish()
+        }
+        let all = histories(keeper(directory, loop, timers), of: vsiID, port: nil).first?.entry.events
+        #expect(all?.map(\.detail) == ["0", "1", "2"])
+    }
+
     @Test("OPS-240 a file that ends at any octet has all whole lines before, and is written as a whole afterwards")
     func tornAtEachOctet() throws {
         let directory = "/tmp/evbd-history-\(UUID().uuidString)"
@@ -37,7 +93,7 @@ import Testing
         for length in heading...octets.count {
             try Files.write(path, Array(octets[..<length]), mode: 0o600)
             let next = keeper(directory, loop, timers)
-            let events = next.histories(of: vsiID, port: nil).first?.entry.events ?? []
+            let events = histories(next, of: vsiID, port: nil).first?.entry.events ?? []
             #expect(events.count == octets[heading..<length].count { $0 == 10 })
             #expect(throws: SystemError.self) { try Files.status("\(path).rejected") }
         }
@@ -45,7 +101,7 @@ import Testing
         let last = keeper(directory, loop, timers)
         last.take(VSIRecord(port: "eth0", vsiID: vsiID, kind: .linkUp, detail: "vm1"))
         last.finish()
-        let whole = keeper(directory, loop, timers).histories(of: vsiID, port: "eth0")
+        let whole = histories(keeper(directory, loop, timers), of: vsiID, port: "eth0")
         #expect(whole.first?.entry.events.map(\.kind) == [.requested, .asked, .refused, .granted, .linkUp])
         #expect(whole.first?.entry.events[1].count == 2)
     }
@@ -60,7 +116,7 @@ import Testing
             let directory = "/tmp/evbd-history-\(UUID().uuidString)"
             try Files.makeDirectory(directory, mode: 0o700)
             try Files.write("\(directory)/history", octets, mode: UInt32(mode))
-            _ = keeper(directory, loop, timers)
+            keeper(directory, loop, timers).finishReading()
             #expect(try Files.status("\(directory)/history.rejected").kind == .regular)
         }
     }
