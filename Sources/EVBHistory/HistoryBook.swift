@@ -50,7 +50,8 @@ package struct HistoryBook: Sendable {
 
     /// What is kept of one VSI.
     package struct Entry: Equatable, Sendable {
-        package var events: [HistoryEvent] = []
+        package var events: [HistoryEvent] { packed.list }
+        var packed = HistoryEvents()
         /// Events that are not kept any more.
         package var leftOut = 0
         /// Since when it is gone: a number that only grows. nil while it is known.
@@ -121,53 +122,58 @@ package struct HistoryBook: Sendable {
         isGone: Bool = false, at time: Int
     ) -> HistoryEvent? {
         let detail = detail.map { Self.shortened($0) }
-        guard entries[key] != nil || begin(key), var entry = entries[key] else { return nil }
-        // In place: with the dictionary's own reference the array would be copied.
-        entries[key]?.events = []
-        defer { put(entry, key) }
+        guard let index = entries.index(forKey: key) ?? begin(key) else { return nil }
+        let event = Self.note(
+            HistoryEvent(
+                number: entries.values[index].next, first: time, last: time, count: 1, kind: kind, reason: reason,
+                detail: detail), in: &entries.values[index])
+        if event.count == 1 { added(at: index) }
         if isGone || kind == .ended {
-            retire(key, &entry)
-        } else if entry.goneSince != nil {
-            entry.goneSince = nil
+            retire(key)
+        } else if entries.values[index].goneSince != nil {
+            entries.values[index].goneSince = nil
             goneCount[key.port, default: 1] -= 1
         }
+        trimSome()
+        return event
+    }
+
+    /// Adds an event, or counts one that has happened before; the event as it is then.
+    private static func note(_ event: HistoryEvent, in entry: inout Entry) -> HistoryEvent {
         // What follows from another request is listed after it, though the same has happened before.
-        let request = kind == .requested ? nil : entry.events.lastIndex { $0.kind == .requested }
-        if Self.isCounted(kind),
-            let index = entry.events.indices.suffix(Self.lookBack).last(where: {
-                let event = entry.events[$0]
-                return event.kind == kind && event.reason == reason && event.detail == detail
-            }), index >= request ?? 0
-        {
-            entry.events[index].last = max(time, entry.events[index].last)
-            entry.events[index].count += entry.events[index].count < .max ? 1 : 0
-            return entry.events[index]
+        if isCounted(event.kind) {
+            let found = entry.packed.last(
+                event.kind, reason: event.reason, detail: event.detail, lookBack: lookBack, and: .requested)
+            if let same = found.same, event.kind == .requested || same.index >= found.other ?? 0 {
+                return entry.packed.change(same) {
+                    $0.last = max(event.last, $0.last)
+                    $0.count += $0.count < .max ? 1 : 0
+                }
+            }
         }
-        let event = HistoryEvent(
-            number: entry.next, first: time, last: time, count: 1, kind: kind, reason: reason, detail: detail)
         entry.next += 1
-        append(event, to: &entry)
+        entry.packed.append(event)
         return event
     }
 
     /// Takes an event that an earlier run has written. Afterwards its VSI counts as gone until something happens to it.
     package mutating func restore(_ event: HistoryEvent, _ key: HistoryKey) {
-        guard entries[key] != nil || begin(key), var entry = entries[key] else { return }
-        entries[key]?.events = []
-        defer { put(entry, key) }
-        if entry.goneSince == nil {
+        guard let index = entries.index(forKey: key) ?? begin(key) else { return }
+        if entries.values[index].goneSince == nil {
             clock += 1
-            entry.goneSince = clock
+            entries.values[index].goneSince = clock
             goneCount[key.port, default: 0] += 1
             gone[key.port, default: Gone()].keys.append((key, clock))
         }
-        if let index = entry.events.lastIndex(where: { $0.number == event.number }) {
-            entry.events[index] = event
-        } else if event.number >= entry.next {
-            entry.leftOut += entry.events.isEmpty ? event.number - 1 : 0
-            entry.next = event.number + 1
-            append(event, to: &entry)
+        if let place = entries.values[index].packed.place(ofNumber: event.number) {
+            entries.values[index].packed.change(place) { $0 = event }
+        } else if event.number >= entries.values[index].next {
+            if entries.values[index].packed.count == 0 { entries.values[index].leftOut += event.number - 1 }
+            entries.values[index].next = event.number + 1
+            entries.values[index].packed.append(event)
+            added(at: index)
         }
+        trimSome()
     }
 
     /// The histories of a VSI, on one port or on all, in the order of the ports' names.
@@ -180,52 +186,48 @@ package struct HistoryBook: Sendable {
 
     // MARK: Bounds
 
-    private mutating func append(_ event: HistoryEvent, to entry: inout Entry) {
-        entry.events.append(event)
+    /// A VSI has an event more.
+    private mutating func added(at index: Dictionary<HistoryKey, Entry>.Index) {
         total += 1
-        trim(&entry)
+        trim(at: index)
     }
 
-    private mutating func trim(_ entry: inout Entry) {
-        let surplus = entry.events.count - share
+    private mutating func trim(at index: Dictionary<HistoryKey, Entry>.Index) {
+        let surplus = entries.values[index].packed.count - share
         guard surplus > 0 else { return }
-        entry.events.removeFirst(surplus)
-        entry.leftOut += surplus
+        entries.values[index].packed.removeFirst(surplus)
+        entries.values[index].leftOut += surplus
         total -= surplus
     }
 
-    /// Puts a VSI's events back, and keeps to the bound of all events.
-    private mutating func put(_ entry: Entry, _ key: HistoryKey) {
-        entries[key] = entry
+    /// Keeps to the bound of all events.
+    private mutating func trimSome() {
         var trimmed = 0
         while trimmed < Self.trimmedPerEvent || total > limits.events, let key = untrimmed.popLast() {
             trimmed += 1
-            guard var entry = entries[key], entry.events.count > share else { continue }
-            entries[key]?.events = []
-            trim(&entry)
-            entries[key] = entry
+            if let index = entries.index(forKey: key) { trim(at: index) }
         }
     }
 
     /// A VSI comes. The share of each is halved when there are too many for it.
     ///
-    /// - Returns: whether there is room for it.
-    private mutating func begin(_ key: HistoryKey) -> Bool {
-        guard entries.count < limits.events else { return false }
+    /// - Returns: its place; nil where there is no room for it.
+    private mutating func begin(_ key: HistoryKey) -> Dictionary<HistoryKey, Entry>.Index? {
+        guard entries.count < limits.events else { return nil }
         entries[key] = Entry()
         ports.insert(key.port)
         let former = share
         while share > 1, entries.count > limits.events / share { share /= 2 }
         if share != former { untrimmed = Array(entries.keys) }
-        return true
+        return entries.index(forKey: key)
     }
 
     /// Counts a VSI among those that are gone, and forgets the oldest of them where there are too many. After a start there may
     /// be very many: their VSIs are about to come back, so that only a few are forgotten at a time.
-    private mutating func retire(_ key: HistoryKey, _ entry: inout Entry) {
+    private mutating func retire(_ key: HistoryKey) {
         clock += 1
-        if entry.goneSince == nil { goneCount[key.port, default: 0] += 1 }
-        entry.goneSince = clock
+        if entries[key]?.goneSince == nil { goneCount[key.port, default: 0] += 1 }
+        entries[key]?.goneSince = clock
         var list = gone.removeValue(forKey: key.port) ?? Gone()
         list.keys.append((key, clock))
         var forgotten = 0
@@ -233,7 +235,7 @@ package struct HistoryBook: Sendable {
             let oldest = list.keys[list.first]
             list.first += 1
             guard oldest.key != key, entries[oldest.key]?.goneSince == oldest.since else { continue }
-            total -= entries.removeValue(forKey: oldest.key)?.events.count ?? 0
+            total -= entries.removeValue(forKey: oldest.key)?.packed.count ?? 0
             goneCount[key.port, default: 1] -= 1
             forgotten += 1
         }
