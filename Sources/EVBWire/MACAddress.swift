@@ -38,6 +38,14 @@ public struct MACAddress: Hashable, Sendable, Comparable {
 }
 
 extension MACAddress: LosslessStringConvertible {
+    /// Reads six octets with colons between them; nil for any other text.
+    package init?(text: UnsafeBufferPointer<UInt8>) {
+        guard let value = HexadecimalText.value(of: text, octets: 6, separator: ":", after: { _ in true }) else {
+            return nil
+        }
+        self.init(truncating: value.low)
+    }
+
     /// Reads six pairs of hexadecimal digits, parted by colons or by hyphens.
     public init?(_ text: String) {
         // As nearly all are written.

@@ -59,10 +59,10 @@ enum JournalLine {
         else {
             throw .notJSON
         }
-        let (words, json) = (line.dropFirst().prefix(prefixLength - 1), line.dropFirst(prefixLength))
-        guard words.elementsEqual([UInt8(ascii: " ")] + digits(of: checksum(json)) + [UInt8(ascii: " ")]) else {
-            throw .notJSON
-        }
+        let json = line.dropFirst(prefixLength)
+        guard line[line.startIndex + 1] == UInt8(ascii: " "), line[json.startIndex - 1] == UInt8(ascii: " "),
+            areDigits(line[(line.startIndex + 2)..<(json.startIndex - 1)], of: checksum(json))
+        else { throw .notJSON }
         guard mark != .gone else { return nil }
         var vsi = try StoredVSI(decoding: json)
         (vsi.isGranted, vsi.isWithdrawn) = (mark.isGranted, mark.isWithdrawn)
@@ -71,13 +71,24 @@ enum JournalLine {
 
     /// FNV-1a, which a change of any one octet changes.
     private static func checksum(_ octets: ArraySlice<UInt8>) -> UInt32 {
-        octets.reduce(0x811C_9DC5) { ($0 ^ UInt32($1)) &* 0x0100_0193 }
+        octets.withUnsafeBufferPointer { octets in
+            octets.reduce(0x811C_9DC5) { ($0 ^ UInt32($1)) &* 0x0100_0193 }
+        }
     }
 
-    private static func digits(of checksum: UInt32) -> [UInt8] {
-        (0..<8).map { place in
-            let digit = UInt8(truncatingIfNeeded: checksum >> UInt32(28 - 4 * place)) & 15
-            return digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") - 10 + digit
+    private static func digits(of checksum: UInt32) -> [UInt8] { (0..<8).map { digit(of: checksum, at: $0) } }
+
+    private static func areDigits(_ octets: ArraySlice<UInt8>, of checksum: UInt32) -> Bool {
+        var place = 0
+        for octet in octets {
+            guard place < 8, octet == digit(of: checksum, at: place) else { return false }
+            place += 1
         }
+        return place == 8
+    }
+
+    private static func digit(of checksum: UInt32, at place: Int) -> UInt8 {
+        let digit = UInt8(truncatingIfNeeded: checksum >> UInt32(28 - 4 * place)) & 15
+        return digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") - 10 + digit
     }
 }

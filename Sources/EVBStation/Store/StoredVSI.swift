@@ -46,7 +46,7 @@ package struct StoredVSI: Equatable {
 
 extension StoredVSI {
     /// What is stored, in types that every version of JSON can say.
-    fileprivate struct Document {
+    struct Document {
         var port = ""
         var vsiID = ""
         var target = ""
@@ -68,13 +68,13 @@ extension StoredVSI {
         var label: String?
     }
 
-    fileprivate struct Organizational {
+    struct Organizational {
         var oui = -1
         var octets: [Int] = []
     }
 
     /// A link that evbd makes has a kind, a virtual function its number; any other is found by its name or its addresses.
-    fileprivate struct Link {
+    struct Link {
         var name: String?
         var kind: String?
         /// As the kernel numbers them.
@@ -88,14 +88,14 @@ extension StoredVSI {
         var allmulticast = false
     }
 
-    private static let targets: [(String, EVBProtocol.VSIRequest.Target)] = [
+    static let targets: [(String, EVBProtocol.VSIRequest.Target)] = [
         ("preassociated", .preAssociated), ("preassociated-rr", .preAssociatedWithReservation),
         ("associated", .associated),
     ]
-    private static let hints: [(String, EVBProtocol.VSIRequest.Hint)] = [
+    static let hints: [(String, EVBProtocol.VSIRequest.Hint)] = [
         ("none", .none), ("migrating", .migrating), ("suspended", .suspended),
     ]
-    private static let persistences: [(String, EVBProtocol.VSIRequest.Persistence)] = [
+    static let persistences: [(String, EVBProtocol.VSIRequest.Persistence)] = [
         ("until-withdrawn", .untilWithdrawn), ("once", .once),
     ]
 
@@ -103,7 +103,7 @@ extension StoredVSI {
         words.first { $0.1 == value }?.0 ?? ""
     }
 
-    private static func value<Value>(
+    static func value<Value>(
         _ word: String, in words: [(String, Value)], of key: String
     ) throws(Mistake) -> Value {
         guard let found = words.first(where: { $0.0 == word }) else { throw .value(key) }
@@ -192,6 +192,16 @@ extension StoredVSI {
 
     /// Reads what ``encoded`` or an earlier evbd has written. Every value is checked as if a stranger had written it.
     init(decoding octets: ArraySlice<UInt8>) throws(Mistake) {
+        // As nearly all are written.
+        if let scanned = octets.withUnsafeBufferPointer({ Self(scanning: $0) }) {
+            self = scanned
+            return
+        }
+        try self.init(parsing: octets)
+    }
+
+    /// Reads what has its members in any order, and members that this evbd does not know.
+    init(parsing octets: ArraySlice<UInt8>) throws(Mistake) {
         var document = Document()
         // Of a later version nothing else has to be as it is here.
         var version: Int?
@@ -249,9 +259,11 @@ extension StoredVSI {
         isLinkElsewhere = document.isLinkElsewhere
         adopted = document.adopted
         link = try Self.link(document.link)
-        // Nothing hangs on it: a label that may not be is left out, and the VSI goes on.
-        label = document.label.flatMap { VSILabel.problem(with: $0) == nil ? $0 : nil }
+        label = Self.label(document.label)
     }
+
+    /// Nothing hangs on it: a label that may not be is left out, and the VSI goes on.
+    static func label(_ text: String?) -> String? { text.flatMap { VSILabel.problem(with: $0) == nil ? $0 : nil } }
 
     private static func octets(_ numbers: [Int]) -> [UInt8]? {
         let octets = numbers.compactMap { UInt8(exactly: $0) }
@@ -267,7 +279,7 @@ extension StoredVSI {
         return areWhole ? try? FilterInfo(checking: filters.map { FilterEntry($0) }) : nil
     }
 
-    private static func link(_ link: Link?) throws(Mistake) -> EdgeRelay.Demand? {
+    static func link(_ link: Link?) throws(Mistake) -> EdgeRelay.Demand? {
         guard let link else { return nil }
         let (addresses, sources) = (
             link.addresses.compactMap { MACAddress($0) }, link.sources.compactMap { MACAddress($0) }
@@ -307,7 +319,7 @@ extension StoredVSI {
 
 extension StoredVSI.Document {
     /// Reads the value of a member; one that is not known is passed over.
-    fileprivate mutating func read(_ key: String, _ value: inout JSONReader) throws(JSONError) {
+    mutating func read(_ key: String, _ value: inout JSONReader) throws(JSONError) {
         switch key {
         case "port": port = try value.string()
         case "vsiID": vsiID = try value.string()
@@ -413,7 +425,7 @@ extension RequestOwner {
         }
     }
 
-    fileprivate init?(stored word: String, eventPort: UInt32) {
+    init?(stored word: String, eventPort: UInt32) {
         switch word {
         case "control": self = .control
         case "libvirt": self = .libvirt(eventPort: eventPort)

@@ -55,11 +55,19 @@ final class VSIJournal {
         subscript(_ key: Key) -> Place? {
             get { places[key.port]?[key.vsiID] }
             set {
-                if newValue == nil, places[key.port] == nil { return }
-                let former = places[key.port, default: [:]][key.vsiID]
-                places[key.port, default: [:]][key.vsiID] = newValue
-                length += Int(newValue?.length ?? 0) - Int(former?.length ?? 0)
+                if let newValue {
+                    _ = put(newValue, key)
+                } else if let former = places[key.port]?.removeValue(forKey: key.vsiID) {
+                    length -= Int(former.length)
+                }
             }
+        }
+
+        /// Gives what was there before.
+        mutating func put(_ place: Place, _ key: Key) -> Place? {
+            let former = places[key.port, default: [:]].updateValue(place, forKey: key.vsiID)
+            length += Int(place.length) - Int(former?.length ?? 0)
+            return former
         }
 
         var keys: [Key] { places.flatMap { port, vsis in vsis.keys.map { Key(port: port, vsiID: $0) } } }
@@ -121,33 +129,50 @@ final class VSIJournal {
             return content
         }
         let file = try RecordFile(path)
-        var start = firstLine.count
         var found: [(offset: Int, vsi: StoredVSI)] = []
-        while start < octets.count {
-            let end = octets[start...].firstIndex(of: UInt8(ascii: "\n"))
-            let line = octets[start..<(end ?? octets.count)]
+        var isRepeated = false
+        let end = Self.lines(octets, from: firstLine.count) { line, isWhole in
             do throws(StoredVSI.Mistake) {
-                guard end != nil else { throw .notJSON }
+                guard isWhole else { throw .notJSON }
                 if let vsi = try JournalLine.decode(line) {
-                    found.append((start, vsi))
-                    take(vsi, at: start, length: line.count + 1, in: file)
+                    found.append((line.startIndex, vsi))
+                    isRepeated = take(vsi, at: line.startIndex, length: line.count + 1, in: file) || isRepeated
                 }
             } catch {
                 content.damaged.append(Array(line))
                 content.cause = content.cause ?? error
             }
-            guard let end else { break }
-            start = end + 1
         }
         // What is behind the last whole line is no line.
-        if start < octets.count { try file.truncate(to: start) }
+        if end < octets.count { try file.truncate(to: end) }
         self.file = file
-        content.vsis = found.compactMap { offset, vsi in
-            index[Key(port: vsi.port, vsiID: vsi.request.vsiID)]?.offset == UInt32(offset) ? vsi : nil
+        if isRepeated {
+            found.removeAll { offset, vsi in
+                index[Key(port: vsi.port, vsiID: vsi.request.vsiID)]?.offset != UInt32(offset)
+            }
         }
+        content.vsis = found.map(\.vsi)
         // What is damaged is set aside once.
         if !content.damaged.isEmpty { try compact() }
         return content
+    }
+
+    /// Calls `body` with each line, without its end, and with whether it has one.
+    ///
+    /// - Returns: where the last whole line ends.
+    private static func lines(_ octets: [UInt8], from start: Int, _ body: (ArraySlice<UInt8>, Bool) -> Void) -> Int {
+        var start = start
+        while start < octets.count {
+            let found = octets.withUnsafeBytes { buffer in
+                buffer.baseAddress.flatMap { base in
+                    memchr(base + start, 10, octets.count - start).map { UnsafeRawPointer($0) - base }
+                }
+            }
+            body(octets[start..<(found ?? octets.count)], found != nil)
+            guard let found else { break }
+            start = found + 1
+        }
+        return start
     }
 
     /// Reads what an earlier run has left and changes nothing, as where nothing can be changed. What is damaged is left out.
@@ -175,12 +200,17 @@ final class VSIJournal {
     }
 
     /// A line that was read: the last one of a VSI counts. There are two where evbd was killed when it had just written the later one.
-    private func take(_ vsi: StoredVSI, at offset: Int, length: Int, in file: RecordFile) {
-        let key = Key(port: vsi.port, vsiID: vsi.request.vsiID)
-        if let former = index[key] { try? file.overwrite(JournalLine.Mark.gone.rawValue, at: Int(former.offset)) }
-        index[key] = Place(
-            offset: UInt32(offset), length: UInt32(length),
-            mark: JournalLine.Mark(isGranted: vsi.isGranted, isWithdrawn: vsi.isWithdrawn))
+    ///
+    /// - Returns: whether there was one before.
+    private func take(_ vsi: StoredVSI, at offset: Int, length: Int, in file: RecordFile) -> Bool {
+        let former = index.put(
+            Place(
+                offset: UInt32(offset), length: UInt32(length),
+                mark: JournalLine.Mark(isGranted: vsi.isGranted, isWithdrawn: vsi.isWithdrawn)),
+            Key(port: vsi.port, vsiID: vsi.request.vsiID))
+        guard let former else { return false }
+        try? file.overwrite(JournalLine.Mark.gone.rawValue, at: Int(former.offset))
+        return true
     }
 
     private static func refusal(_ octets: [UInt8]) -> Refusal {
