@@ -155,7 +155,7 @@ extension World {
         current = index
         note(.note("station starts"), index)
         let settings = pairs[index].stationSettings
-        pairs[index].station = StationPort(configuration: settings, firstSequence: sequence())
+        pairs[index].station = makeStation(settings)
         pairs[index].stationMonitor = ECPMonitor(retries: settings.evb.timers.retries)
         pairs[index].isStationRunning = true
         if pairs[index].isLinkUp { try stationDoes(index) { [now] in $0.setLink(up: true, at: now) } }

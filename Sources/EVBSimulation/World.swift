@@ -103,6 +103,13 @@ struct World {
             events: eventCount, associations: pairs.reduce(0) { $0 &+ $1.ledger.associations }, violation: violation)
     }
 
+    /// A station's port that has several turns of what is done to all VSIs.
+    mutating func makeStation(_ settings: StationPortConfiguration) -> StationPort {
+        var port = StationPort(configuration: settings, firstSequence: sequence())
+        port.sweptAtOnce = 1 + options.vsis / 8
+        return port
+    }
+
     private mutating func begin() throws(Ledger.Breach) {
         for index in 0..<options.stations {
             var station = stationSettings(index)
@@ -110,7 +117,7 @@ struct World {
             (station.dialect, bridge.dialect) = initialDialects()
             pairs.append(
                 Pair(
-                    station: StationPort(configuration: station, firstSequence: sequence()),
+                    station: makeStation(station),
                     stationMonitor: ECPMonitor(retries: station.evb.timers.retries), stationSettings: station,
                     bridge: bridgePort(index, bridge),
                     bridgeMonitor: ECPMonitor(retries: bridge.evb.timers.retries), bridgeSettings: bridge,

@@ -48,6 +48,8 @@ package final class StationPortController: StationPortControl {
     var misplaced: [VSIID: String] = [:]
     /// How the bridge was lost that was heard last on this link; nil while one is heard, or none has been.
     var bridgeLoss: String?
+    /// The loss that VSIs have still to learn of, some in each turn.
+    private var loss: PeerLoss?
     /// When the bridge that is spoken with was found.
     var bridgeFoundAt: Instant?
     /// What was last said of reflective relay.
@@ -446,7 +448,9 @@ package final class StationPortController: StationPortControl {
         // The neighbour waits for frames no longer than it must, whatever else there is to do.
         for case .transmit(let frame) in effects { transport.send(frame) }
         if !turn.trail.isEmpty {
-            note(turn.trail, loss: effects.loss)
+            loss = effects.loss ?? loss
+            note(turn.trail, loss: loss)
+            if !port.isLosing { loss = nil }
             onTrail?(turn.trail, now)
         }
         let rest = effects.filter { if case .transmit = $0 { false } else { true } }

@@ -91,10 +91,14 @@ final class Bench {
 
     func run(for interval: Interval) { run(until: now + interval) }
 
-    func run(until end: Instant) {
-        var steps = 0
+    /// Lets so many things happen that are due at once, and leaves the others.
+    func run(steps: Int) { run(until: now, steps: steps) }
+
+    func run(until end: Instant, steps stepsMax: Int = .max) {
+        var (steps, all) = (0, 0)
         var last = now
-        while true {
+        while all < stepsMax {
+            all += 1
             var next = wire.next ?? Instant(nanoseconds: .max)
             if let deadline = port.nextDeadline { next = min(next, deadline) }
             for bridge in bridges {

@@ -101,6 +101,8 @@ public struct StationPort {
     public mutating func advance(to now: Instant) -> [StationEffect] {
         advanceLink(to: now)
         vdp.advance(to: now)
+        // One that was heard meanwhile had to wait.
+        if vdp.peer == nil, !vdp.isLosing { applyPeer(at: now) }
         return finish(at: now)
     }
 
@@ -137,6 +139,15 @@ public struct StationPort {
         followPath(at: now)
         return finish(at: now)
     }
+
+    /// VSIs that learn at once that a bridge has come or gone; the others learn it in calls of ``advance(to:)`` that are due at once.
+    package var sweptAtOnce: Int {
+        get { vdp.sweptAtOnce }
+        set { vdp.sweptAtOnce = max(newValue, 1) }
+    }
+
+    /// Whether some VSIs have yet to learn that the bridge is lost.
+    package var isLosing: Bool { vdp.isLosing }
 
     // MARK: What can be seen
 
@@ -185,6 +196,9 @@ public struct StationPort {
     /// The names of all VSIs, in no certain order.
     public var vsiIDs: [VSIID] { vdp.vsis.map(\.vsiID) }
 
+    /// How many VSIs there are.
+    package var vsiCount: Int { vdp.slotOf.count }
+
     /// Places of VSIs: each VSI keeps its own, and some are free.
     public var placeCount: Int { vdp.slots.count }
 
@@ -192,7 +206,11 @@ public struct StationPort {
     /// be very many.
     package func forEachState(in places: Range<Int>, _ body: (VSIState) -> Void) {
         for place in places.clamped(to: vdp.slots.indices) where !vdp.slots[place].isFree {
-            body(vdp.slots[place].state)
+            if vdp.isUnaware(place) {
+                if let vsi = vdp.seen(place) { body(vsi.state) }
+            } else {
+                body(vdp.slots[place].state)
+            }
         }
     }
 
@@ -312,7 +330,7 @@ extension StationPort: PeerLinkPort {
     private mutating func applyPeer(at now: Instant) {
         switch (vdp.peer, vdpPeer) {
         case (nil, nil): break
-        case (nil, let found?): vdp.peerAppeared(found, at: now)
+        case (nil, let found?): if !vdp.isLosing { vdp.peerAppeared(found, at: now) }
         case (_?, let changed?): vdp.peerChanged(changed, at: now)
         case (_?, nil):
             link.transmitter.reset()

@@ -8,6 +8,7 @@ extension VDPStation {
     /// Releases all VSIs at the bridge, and asks for none until the drain ends.
     mutating func drain(at now: Instant) {
         guard !isDrained else { return }
+        finishSweep(at: now)
         isDrained = true
         for slot in slots.indices {
             guard let vsi = vsi(slot), vsi.interest != .withdrawn else { continue }
@@ -28,6 +29,7 @@ extension VDPStation {
     /// Asks for all that is wanted, also for what the bridge had refused before.
     mutating func endDrain(at now: Instant) {
         guard isDrained else { return }
+        finishSweep(at: now)
         isDrained = false
         for slot in slots.indices {
             guard let vsi = vsi(slot), vsi.interest != .withdrawn else { continue }

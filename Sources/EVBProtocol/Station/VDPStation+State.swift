@@ -41,9 +41,9 @@ extension VDPStation.VSI {
 }
 
 extension VDPStation {
-    /// The VSI in a slot as it stands.
+    /// The VSI in a slot as it stands, also where it does not know of a loss yet.
     func snapshot(_ slot: Int) -> StationVSISnapshot? {
-        guard let vsi = vsi(slot), let wanted = wanted[slot] else { return nil }
+        guard let vsi = seen(slot), let wanted = wanted[slot] else { return nil }
         let operCommand = vsi.machine.operCommand
         return StationVSISnapshot(
             request: wanted.request, state: vsi.state, reason: vsi.reason,

@@ -5,11 +5,13 @@ extension VDPStation {
     /// The next moment at which ``advance(to:)`` has something to do.
     var nextDeadline: Instant? {
         let sending = queue.isEmpty ? nil : Instant.earliest(heldUntil, spacing.until)
-        return Instant.earliest(deadlines.next?.deadline, Instant.earliest(stallDeadline, sending))
+        let work = Instant.earliest(sweep?.due, stallDeadline)
+        return Instant.earliest(deadlines.next?.deadline, Instant.earliest(work, sending))
     }
 
     /// Lets time pass.
     mutating func advance(to now: Instant) {
+        continueSweep(at: now)
         if let stallDeadline, stallDeadline <= now { resendStalled(at: now) }
         while let next = deadlines.next, next.deadline <= now {
             expire(next.member, at: now)
@@ -19,6 +21,7 @@ extension VDPStation {
     }
 
     private mutating func expire(_ slot: Int, at now: Instant) {
+        if isUnaware(slot) { return catchUp(slot, at: now) }
         let wait = slots[slot].wait
         setWaitExpired(slot)
         switch wait {
@@ -101,10 +104,7 @@ extension VDPStation {
         offer.reset()
         pacing = .batch
         trustPatience = Self.trustPatienceMin
-        for slot in slots.indices {
-            guard let vsi = vsi(slot), vsi.machine.state == .initial, vsi.interest != .withdrawn else { continue }
-            askAgain(slot, at: now)
-        }
+        beginSweep(.appeared, at: now)
     }
 
     /// An LLDPDU has come in. If ECP had got nothing across, the bridge was away and is back: what it has let time out is asked
@@ -128,18 +128,7 @@ extension VDPStation {
         spacing.until = nil
         offer.reset()
         payloadsLost = 0
-        for slot in slots.indices {
-            guard let vsi = vsi(slot) else { continue }
-            setExchange(slot, .idle)
-            if vsi.machine.state == .initial {
-                let reason = awayReason
-                modify(slot) { $0.reason = reason }
-                settle(slot, at: now)
-            } else {
-                feed(slot, .peerLost, at: now)
-            }
-            report(slot)
-        }
+        beginSweep(.lost, at: now)
     }
 
     /// The bridge knows nothing of this station any more, although it answers: it has restarted, or had not heard this side

@@ -8,7 +8,8 @@ internal import EVBWire
 /// `StationPort` owns ECP.
 ///
 /// Files: this one has the VSIs and the requests for them, `+Transmit` what leaves, `+Receive` what arrives, `+Time` what time
-/// brings, `+Pacing` how much the bridge is given at once, `+Capacity` how many VSIs it can keep, `+State` how a VSI stands.
+/// brings, `+Pacing` how much the bridge is given at once, `+Capacity` how many VSIs it can keep, `+State` how a VSI stands,
+/// `+Sweep` what is done to all VSIs, some at a time.
 struct VDPStation {
     /// VSIs that one port can have unless it is told otherwise.
     static let vsisMax = StationPortConfiguration.vsisMaxDefault
@@ -192,6 +193,10 @@ struct VDPStation {
     /// What the exchanges about VSIs came to, in their order; nil where it is not wanted.
     var trail: [VSITrailEntry]?
     var isDrained = false
+    /// What is being done to all VSIs; nil while nothing is.
+    var sweep: Sweep?
+    /// VSIs to which it is done at once.
+    var sweptAtOnce = 96
     var statistics = StationVDPStatistics()
     var networks = NetworkBindings()
 
@@ -203,6 +208,7 @@ struct VDPStation {
     mutating func request(_ request: VSIRequest, isResumed: Bool = false, at now: Instant) throws(VSIRequestError) {
         try check(request)
         let slot: Int
+        if let known = slotOf[request.vsiID] { catchUp(known, at: now) }
         if let known = slotOf[request.vsiID], let vsi = vsi(known) {
             slot = known
             endRequest(slot, .superseded)
@@ -226,7 +232,7 @@ struct VDPStation {
     ///
     /// - Throws: what ``request(_:isResumed:at:)`` would throw.
     func check(_ request: VSIRequest) throws(VSIRequestError) {
-        if let known = slotOf[request.vsiID], let vsi = vsi(known) {
+        if let known = slotOf[request.vsiID], let vsi = seen(known) {
             if let held = vsi.heldCommand, request.target.command.rawValue < held.rawValue, !isReversible(held) {
                 throw .goesBackward(from: held)
             }
@@ -244,6 +250,7 @@ struct VDPStation {
     ///
     /// - Throws: `unknownVSI` when there is no such VSI.
     mutating func withdraw(_ vsiID: VSIID, at now: Instant) throws(VSIRequestError) {
+        if let known = slotOf[vsiID] { catchUp(known, at: now) }
         guard let slot = slotOf[vsiID] else { throw .unknownVSI }
         endRequest(slot, .superseded)
         modify(slot) {
