@@ -142,9 +142,9 @@ extension ManagedPort {
     ///   - isUp: whether it is up now.
     ///   - isExpected: whether an operator is at work on it, so that its end is no loss.
     package func announceLink(isUp: Bool, isExpected: Bool = false) {
-        // A loss only where there was something to lose.
-        let isLoss = !isUp && !isExpected && !vsiIDs.isEmpty
         let count = vsiIDs.count
+        // A loss only where there was something to lose.
+        let isLoss = !isUp && !isExpected && count > 0
         transport.changes.begin(
             "link \(isUp ? "up" : "down")", expecting: isUp ? max(count, transport.changes.lastLost) : count,
             isReturn: isUp)

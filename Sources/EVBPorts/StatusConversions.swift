@@ -19,12 +19,12 @@ extension VSIStatus {
 
 extension VSICounts {
     /// Counts one VSI more.
-    package mutating func add(_ state: EVBModel.VSIState) {
+    package mutating func add(_ state: EVBModel.VSIState, _ count: Int = 1) {
         switch state {
-        case .associated: associated += 1
-        case .preassociated, .preassociatedRR: preassociated += 1
-        case .pending: pending += 1
-        case .deassociated: deassociated += 1
+        case .associated: associated += count
+        case .preassociated, .preassociatedRR: preassociated += count
+        case .pending: pending += count
+        case .deassociated: deassociated += count
         }
     }
 }

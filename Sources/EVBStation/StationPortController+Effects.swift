@@ -248,6 +248,7 @@ extension StationPortController {
         guard let managed = vsis.removeValue(forKey: vsiID) else { return }
         failing[vsiID] = nil
         misplaced[vsiID] = nil
+        neverSeen.remove(vsiID)
         endAnnouncement(vsiID)
         let addresses = relay.gate.addresses(of: vsiID)
         relay.remove(vsiID) { [weak self] result in

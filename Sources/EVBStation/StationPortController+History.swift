@@ -66,13 +66,30 @@ extension RequestOwner {
 extension EVBProtocol.VSIRequest {
     /// What is wanted, on one line.
     var words: String {
-        let entries = filter.entries
-        let more = entries.count > 1 ? " and \(entries.count - 1) more" : ""
-        let first = entries.first.map { entry in
-            [entry.macAddress.map { "mac=\($0)" }, "vlan=\(entry.vid)", entry.groupID.map { "group=\($0)" }]
-                .compactMap(\.self).joined(separator: ",")
+        // Said of each VSI at a start, so that nothing is made only to be joined.
+        var text = ""
+        text.reserveCapacity(96)
+        text += target.command.words
+        text += ", type "
+        text += String(typeID)
+        text += " v"
+        text += String(typeVersion)
+        text += ", "
+        if let first = filter.entries.first {
+            if let address = first.macAddress {
+                text += "mac="
+                text += address.description
+                text += ","
+            }
+            text += "vlan="
+            text += String(first.vid)
+            if let group = first.groupID {
+                text += ",group="
+                text += String(group)
+            }
         }
-        return "\(target.command.words), type \(typeID) v\(typeVersion), \(first ?? "")\(more)"
+        if filter.entries.count > 1 { text += " and \(filter.entries.count - 1) more" }
+        return text
     }
 }
 

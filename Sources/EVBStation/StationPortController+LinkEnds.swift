@@ -48,6 +48,7 @@ extension StationPortController {
         guard let managed = vsis[vsiID], case .libvirt = managed.owner, relay.hasPort else { return }
         guard !hasGuestLink(vsiID), !relay.isElsewhere(vsiID) else {
             if managed.guestLink != .present { vsis[vsiID]?.guestLink = .present }
+            noteSight(vsiID)
             return
         }
         switch managed.guestLink {
@@ -84,13 +85,20 @@ extension StationPortController {
         return !hasGuestLink(vsi.request.filter)
     }
 
-    package func vsisWithoutLink(limit: Int) -> [VSIID] {
-        var found: [VSIID] = []
-        for (vsiID, managed) in vsis where managed.guestLink == .neverSeen {
-            guard found.count < limit else { break }
-            guard case .libvirt = managed.owner, let state = port.vsi(vsiID)?.state else { continue }
-            if state != .deassociated, state != .pending { found.append(vsiID) }
+    /// Notes whether a VSI of libvirt has never had a link that evbd could see.
+    func noteSight(_ vsiID: VSIID) {
+        if let managed = vsis[vsiID], managed.guestLink == .neverSeen, case .libvirt = managed.owner {
+            neverSeen.insert(vsiID)
+        } else if !neverSeen.isEmpty {
+            neverSeen.remove(vsiID)
         }
-        return found
+    }
+
+    package func vsisWithoutLink(limit: Int) -> [VSIID] {
+        let bound = neverSeen.lazy.filter { [port] vsiID in
+            guard let state = port.vsi(vsiID)?.state else { return false }
+            return state != .deassociated && state != .pending
+        }
+        return Array(bound.prefix(limit))
     }
 }

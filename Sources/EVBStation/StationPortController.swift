@@ -14,7 +14,7 @@ internal import OpenVSwitch
 
 /// Runs one port of a station: gives frames, requests and time to its protocol, and carries out what comes of it.
 ///
-/// Files: this one joins protocol, interface and timer; `+Effects` carries effects out, `+Demands` reads what a manager wants of a
+/// Files: this one joins protocol, interface and timer; `+Restore` goes on with what an earlier run was asked for, `+Effects` carries effects out, `+Demands` reads what a manager wants of a
 /// link, `+Gate` says which addresses may send, `+LinkEnds` gives back VSIs whose links are gone, `StatusReports` and
 /// `ManagedObjects` show the port.
 package final class StationPortController: StationPortControl {
@@ -24,7 +24,7 @@ package final class StationPortController: StationPortControl {
     package let relay: EdgeRelay
     package var vsis: [VSIID: ManagedVSI] = [:]
     private var lastTurn: UInt64 = 0
-    private let store: VSIStore
+    let store: VSIStore
     private var sequences: SequenceReserve
     /// Called with everything that is news.
     package var onNews: ((PortNews) -> Void)?
@@ -67,6 +67,10 @@ package final class StationPortController: StationPortControl {
     var unannounced: Set<VSIID> = []
     /// Wakes the look at the links of libvirt's VSIs.
     var linkTimer: Timers.Timer?
+    /// VSIs of libvirt that have never had a link which evbd could see.
+    var neverSeen: Set<VSIID> = []
+    /// VSIs by the states that were told last. Those that are deassociated are the others.
+    private var stateCounts = VSICounts()
     /// VSIs that this round has still to look at.
     var linkRound: [VSIID] = []
     /// Effects that are to be carried out.
@@ -122,64 +126,6 @@ package final class StationPortController: StationPortControl {
         closeFormerLinks()
         relay.portChanged()
         follow()
-    }
-
-    /// Goes on with what an earlier run of evbd was asked for. Links and traffic stay as they are until the bridge has spoken.
-    private func restore() {
-        let stored = store.take(port: name)
-        // Limits are for what is asked for from now on: what was granted before this run stays.
-        let settings = port.configuration
-        var unlimited = settings
-        unlimited.vsisMax = .max
-        perform(port.reconfigure(unlimited, at: now))
-        defer { perform(port.reconfigure(settings, at: now)) }
-        for vsi in stored {
-            let vsiID = vsi.request.vsiID
-            if vsi.link != nil { relay.links.resumed.insert(vsiID) }
-            relay.links.adopted[vsiID] = vsi.adopted
-            guard !vsi.isWithdrawn else {
-                // Its manager was told that it is given up; the bridge will notice that nobody speaks of it.
-                relay.discard(vsiID, vsi.link, vid: vsi.request.filter.onlyVID) { [weak self] in
-                    if let self, vsis[vsiID] == nil { unkeep(vsiID) }
-                }
-                continue
-            }
-            guard !isLeftOver(vsi) else {
-                unkeep(vsiID)
-                continue
-            }
-            do throws(VSIRequestError) {
-                var request = vsi.request
-                // An earlier evbd gave up what libvirt wanted at its first failure.
-                if case .libvirt = vsi.owner { request.persistence = .untilWithdrawn }
-                let effects = try port.request(request, isResumed: vsi.isGranted, at: now)
-                var managed = ManagedVSI(link: vsi.link, owner: vsi.owner)
-                managed.label = vsi.label
-                managed.requester = .earlier(vsi.owner)
-                managed.phase = .restored
-                if vsi.adopted != nil || hasGuestLink(request.filter), !vsi.isLinkElsewhere {
-                    managed.guestLink = .present
-                }
-                managed.isStoredAsGranted = vsi.isGranted
-                vsis[vsiID] = managed
-                if let link = vsi.link, vsi.isLinkElsewhere || vsi.isGranted {
-                    relay.resume(
-                        vsiID, link, vid: vsi.request.filter.onlyVID, isElsewhere: vsi.isLinkElsewhere)
-                }
-                refreshGate(vsiID)
-                if case .tap = vsi.owner, !vsi.isGranted { closeGuestLink(vsiID) }
-                note(vsiID, .restored, detail: "\(request.words), for \(vsi.owner.words)")
-                perform(effects)
-            } catch {
-                logger.alert(.vsiLost).warning(
-                    "a stored VSI is not asked for", metadata: Self.logFacts(vsi).with(["error": "\(error)"]))
-                unkeep(vsiID)
-            }
-        }
-        watchGuestLinks()
-        guard !stored.isEmpty else { return }
-        transport.changes.begin("evbd started", expecting: vsis.count, isReturn: true)
-        logger.notice("VSIs of the run before are wanted again", metadata: ["count": "\(vsis.count)"])
     }
 
     private static func settings(
@@ -319,6 +265,7 @@ package final class StationPortController: StationPortControl {
         if let former { end(former.allWaiters, .outcome(.superseded)) }
         managed.guestLink = former?.guestLink ?? .neverSeen
         vsis[request.vsiID] = managed
+        noteSight(request.vsiID)
         watchGuestLinks(request.vsiID)
         refreshGate(request.vsiID)
         if case .tap = owner { closeGuestLink(request.vsiID) }
@@ -446,7 +393,13 @@ package final class StationPortController: StationPortControl {
         use.filterEntries += relay.gate.closed.keptCount
         resources.set(use, of: name)
         // The neighbour waits for frames no longer than it must, whatever else there is to do.
-        for case .transmit(let frame) in effects { transport.send(frame) }
+        for effect in effects {
+            switch effect {
+            case .transmit(let frame): transport.send(frame)
+            case .vsi(.changed(let change)): count(change)
+            default: break
+            }
+        }
         if !turn.trail.isEmpty {
             loss = effects.loss ?? loss
             note(turn.trail, loss: loss)
@@ -460,6 +413,26 @@ package final class StationPortController: StationPortControl {
         timer?.set(turn.nextDeadline)
         // Keep-alives come and go, and nothing is wrong for that.
         if turn.hasNews || !rest.isEmpty { watch.changed() }
+    }
+
+    /// Keeps count of the states.
+    func count(_ change: VSIChange) {
+        stateCounts.add(EVBModel.VSIState(change.from), -1)
+        stateCounts.add(EVBModel.VSIState(change.to))
+    }
+
+    package var status: PortStatus {
+        // Those that do not know of a loss yet have not told of it.
+        var counts = VSICounts()
+        if port.isLosing { count(0..<placeCount, into: &counts) } else { counts = counted }
+        return status(counts)
+    }
+
+    private var counted: VSICounts {
+        var counts = stateCounts
+        counts.deassociated = 0
+        counts.deassociated = max(port.vsiCount - counts.all, 0)
+        return counts
     }
 
     // MARK: The interface
