@@ -47,10 +47,10 @@ package final class ControlReplyHandle {
         let parameters =
             switch reply {
             case .version(let version): JSONCoding.encode(version)
-            case .status(let status): JSONCoding.encode(["status": status])
+            case .status(let status): Self.octets("status", of: status)
             case .ports(let ports): JSONCoding.encode(["ports": ports])
             case .port(let port): JSONCoding.encode(["port": port])
-            case .vsi(let vsi): JSONCoding.encode(["vsi": vsi])
+            case .vsi(let vsi): Self.octets("vsi", of: vsi)
             case .vsiDetails(let vsi): JSONCoding.encode(["vsi": vsi])
             case .portStatus(let port): JSONCoding.encode(["port": port])
             case .probe(let report): JSONCoding.encode(["probe": report])
@@ -63,6 +63,12 @@ package final class ControlReplyHandle {
             case .logLevel(let report): JSONCoding.encode(["logLevel": report])
             }
         return answer(octets: VarlinkReply.octets(parameters: parameters))
+    }
+
+    private static func octets(_ key: StaticString, of value: some JSONWritable) -> [UInt8] {
+        var writer = JSONWriter()
+        writer.object { $0.member(key, value) }
+        return writer.octets
     }
 
     /// Answers ListVSIs.
@@ -79,23 +85,31 @@ package final class ControlReplyHandle {
     /// It is drawn as in ``answer(vsis:)``; what is passed over counts as work too, so that a list in which little is found keeps
     /// no other client waiting.
     @discardableResult
-    package func answer(lookingAt vsis: some Sequence<VSIStatus?>) -> Bool { answer("vsis", vsis) }
+    package func answer(lookingAt vsis: some Sequence<VSIStatus?>) -> Bool {
+        answer("vsis", vsis) { JSONWriter.octets(of: $0) }
+    }
 
     /// Answers ListVSIDetails, as ``answer(lookingAt:)`` answers ListVSIs.
     @discardableResult
-    package func answer(lookingAtDetails vsis: some Sequence<VSIDetails?>) -> Bool { answer("vsis", vsis) }
+    package func answer(lookingAtDetails vsis: some Sequence<VSIDetails?>) -> Bool {
+        answer("vsis", vsis) { JSONCoding.encode($0) }
+    }
 
     /// Answers GetMetrics from a sequence in which nil stands for work of which nothing is told. It is drawn as in
     /// ``answer(vsis:)``.
     @discardableResult
-    package func answer(metrics: some Sequence<Metrics?>) -> Bool { answer("metrics", metrics) }
+    package func answer(metrics: some Sequence<Metrics?>) -> Bool {
+        answer("metrics", metrics) { JSONCoding.encode($0) }
+    }
 
-    private func answer<Item: Encodable>(_ key: String, _ items: some Sequence<Item?>) -> Bool {
+    private func answer<Item>(
+        _ key: String, _ items: some Sequence<Item?>, _ octets: @escaping (Item) -> [UInt8]
+    ) -> Bool {
         guard !hasAnswered, !isGone else { return false }
         hasAnswered = true
         goneHandler = nil
         var iterator = items.makeIterator()
-        let texts = AnyIterator { iterator.next().map { $0.map { JSONCoding.encode($0) } } }
+        let texts = AnyIterator { iterator.next().map { $0.map(octets) } }
         connection?.startPages(key, texts, more: more, oneway: oneway, of: self)
         return true
     }

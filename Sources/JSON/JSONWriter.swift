@@ -142,3 +142,47 @@ extension JSONWriter {
         if let value { self.value(value) } else { null() }
     }
 }
+
+/// A value that writes itself as JSON, with the octets that ``JSONCoding/encode(_:)`` would give.
+package protocol JSONWritable {
+    func write(to writer: inout JSONWriter)
+}
+
+extension JSONWriter {
+    /// Writes a value that is JSON already.
+    package mutating func value(octets json: [UInt8]) {
+        octets.append(contentsOf: json)
+        isContinued = true
+    }
+
+    /// Writes a member that writes itself.
+    package mutating func member(_ name: StaticString, _ value: some JSONWritable) {
+        key(name)
+        value.write(to: &self)
+    }
+
+    /// Writes a member that writes itself, or null.
+    package mutating func member(_ name: StaticString, orNull value: (some JSONWritable)?) {
+        key(name)
+        if let value { value.write(to: &self) } else { null() }
+    }
+
+    /// Writes a list of values that write themselves.
+    package mutating func member(_ name: StaticString, _ values: [some JSONWritable]) {
+        key(name)
+        list(values) { $1.write(to: &$0) }
+    }
+
+    /// Writes a member of which there are few: as the coders write it.
+    package mutating func member(_ name: StaticString, coded value: some Encodable) {
+        key(name)
+        self.value(octets: JSONCoding.encode(value))
+    }
+
+    /// A value as octets.
+    package static func octets(of value: some JSONWritable) -> [UInt8] {
+        var writer = JSONWriter()
+        value.write(to: &writer)
+        return writer.octets
+    }
+}

@@ -42,7 +42,8 @@ private final class Source: VSISource {
     func filters() throws {
         let sources = [Source("port1", (0..<3000).reversed()), Source("port0", [9, 7, 1007])]
         let all = Array(VSIListing(sources, state: .pending))
-        #expect(all.count == 3003, "each is looked at once")
+        // A long list is sorted in blocks of 128, a step each.
+        #expect(all.count == 3003 + 24, "each is looked at once")
         #expect(all.compactMap { $0?.vsiID } == ["local:7", "local:1007", "local:7", "local:1007", "local:2007"])
         #expect(sources.map(\.built) == [3, 2])
         #expect(VSIListing(sources, state: .preassociated).allSatisfy { $0 == nil })
@@ -54,6 +55,24 @@ private final class Source: VSISource {
         let query = try VSIQuery(request)
         #expect(VSIListing(sources, state: nil, query: query).allSatisfy { $0 == nil })
         #expect(sources.map(\.built) == [3003, 5])
+    }
+
+    @Test("SPD-164 however many VSIs there are, each step sorts a block of them, and they come in their order")
+    func order() {
+        for count in [0, 1, 2, 127, 128, 129, 1000, 5000] {
+            // Any order in which each number is there once, as 7919 is prime.
+            let numbers = (0..<UInt64(count)).map { $0 * 7919 % UInt64(max(count, 1)) }
+            let formats: [EVBWire.VSIIDFormat] = [.uuid, .mac, .local, .ipv4]
+            let vsiIDs = numbers.map { VSIID(format: formats[Int($0 % 4)], high: $0 % 3, low: $0) }
+            var order = VSIOrder(vsiIDs)
+            var (found, steps): ([VSIID], Int) = ([], 0)
+            while !order.isAtEnd {
+                steps += 1
+                if let next = order.next() { found.append(next) }
+            }
+            #expect(found == vsiIDs.sorted(by: VSIOrder.isBefore))
+            #expect(steps <= count + (count + 127) / 128)
+        }
     }
 
     @Test("OPS-701 a list with managed objects has the VSIs by port and name, and passes over those that have gone")
