@@ -57,7 +57,7 @@ extension RelayMachine {
     }
 
     /// The bridge or the configuration speaks: what was given up is tried again.
-    private mutating func refresh(_ vsiID: VSIID) {
+    mutating func refresh(_ vsiID: VSIID) {
         change(vsiID) { slot in
             slot.retries = .full
             slot.closingReports = .full

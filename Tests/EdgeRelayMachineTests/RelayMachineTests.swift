@@ -80,6 +80,37 @@ private struct ClosedView: LinkView {
         #expect(operations(effects) == [.delete(index: 7)])
     }
 
+    @Test("SPD-165 VSIs that are told of a policy or of the port one by one come to what they come to all at once")
+    func rounds() {
+        var machine = RelayMachine(policy: policy)
+        let view = View()
+        let vsis = (1...40).map { VSIID(format: .local, high: 0, low: $0) }
+        for (number, vsi) in vsis.enumerated() {
+            let address = MACAddress(truncating: 0x5254_0000_0000 + UInt64(number))
+            let origin: LinkSpec.Origin = number % 2 == 0 ? .created : .found
+            let spec = LinkSpec(origin, name: "vm\(number)", addresses: [address])
+            _ = machine.want(vsi, number % 3 == 0 ? .down(spec, vlan: nil) : .up(spec, vlan: 7), view)
+            if number % 5 == 0 {
+                _ = machine.finished(
+                    vsi, .create(spec, vlan: 7, .vepa), .link(link(Int32(100 + number), "vm\(number)")), view)
+            }
+        }
+        let held = LinkPolicy(mode: .bridge, isHeld: true, closesGate: true)
+        for isPolicy in [true, false] {
+            var (once, parts) = (machine, machine)
+            let all = once.observe(isPolicy ? .policy(held) : .port, view)
+            if isPolicy { #expect(parts.begin(held) && !parts.begin(held)) }
+            var told: [RelayEffect] = []
+            for start in stride(from: 0, to: vsis.count, by: 7) {
+                told += parts.follow(vsis[start..<min(start + 7, vsis.count)], isPolicy: isPolicy, view)
+            }
+            #expect(told == all)
+            #expect(vsis.allSatisfy { once.slots[$0]?.actual == parts.slots[$0]?.actual })
+        }
+        // One that is gone meanwhile is passed over.
+        #expect(machine.follow([VSIID(format: .local, high: 1, low: 1)], isPolicy: true, view).isEmpty)
+    }
+
     @Test("SEC-1108 a link that could not be looked for is not taken for gone: no other one is made beside it")
     func unknown() {
         var machine = RelayMachine(policy: policy)

@@ -18,7 +18,7 @@ extension EdgeRelay {
         // What the port is in may run another protocol now.
         if let link, guests.isAround(link) {
             gate.follow()
-            perform(machine.observe(.port, self))
+            tellAllOfPort()
         }
         lookForUnseen(after: name)
         let owner = link?.alias.flatMap { alias in

@@ -15,7 +15,7 @@ package import OpenVSwitch
 ///
 /// The links themselves are those of backends (`LinkBackend`). Files: this one is what others see; `+Backends` chooses the backend, `+View`
 /// is what the machine asks, `+Changes` brings the kernel's news, `+Former` is about what an earlier run has left, `+Addresses` about what
-/// the gate keeps closed, `+Values` translates.
+/// the gate keeps closed, `+Rounds` tells many VSIs something, some at a time, `+Values` translates.
 package final class EdgeRelay {
     /// A link that a manager asked for.
     package struct Specification: Equatable {
@@ -104,8 +104,11 @@ package final class EdgeRelay {
     /// Who waits for links to be as they are wanted, and for links to be gone.
     private var waiting: [VSIID: [Completion]] = [:]
     private var waitingForEnd: [VSIID: [Completion]] = [:]
-    private var isStopped = false
+    private(set) var isStopped = false
     package let timers: Timers
+    /// What VSIs have still to be told of; nil while that is nothing.
+    var round: Round?
+    private(set) lazy var roundTimer = timers.timer { [weak self] in self?.tellSome() }
     private var retryTimers: [VSIID: Timers.Timer] = [:]
     /// Has no links yet.
     package init(
@@ -181,7 +184,7 @@ package final class EdgeRelay {
             logger.alert(.neighbourProblem).warning(
                 "fallback: hold: links are down until the bridge grants reflective relay")
         }
-        perform(machine.observe(.policy(LinkPolicy(policy)), self))
+        tellAll(LinkPolicy(policy))
     }
 
     // MARK: Demands
@@ -268,7 +271,7 @@ package final class EdgeRelay {
         unseen.look()
         cardSwitch.portChanged()
         links.raiseVLANs()
-        perform(machine.observe(.port, self))
+        tellAllOfPort()
     }
 
     /// evbd stops. Links stay as they are, and so do the rules on them and on the port. What the worker has not been given is
