@@ -35,6 +35,13 @@ extension BridgeEnforcer {
         return fabric
     }
 
+    /// The bridge that a port is in, asked for once in an operation; nil where it is in none.
+    func bridge(of port: Port) throws(EnforcementError) -> Link? {
+        if let known = fabric(of: port).bridge { return known }
+        let index = port.index
+        return try netlink { try $0.bridge(ofPort: index) }
+    }
+
     /// Whether an entry says that the address is at another box now.
     func isElsewhere(_ found: ForwardingEntry, _ port: Port) -> Bool {
         guard found.portIndex != port.index, found.kind != .own else { return false }
@@ -47,11 +54,9 @@ extension BridgeEnforcer {
     /// Whether another box has an address that a port is to have.
     func isElsewhere(_ item: Imposition, _ port: Port) throws(EnforcementError) -> Bool {
         guard case .forwarding(let address, let vid) = item else { return false }
-        let index = port.index
-        let found = try netlink { kernel -> ForwardingEntry? in
-            guard let bridge = try kernel.bridge(ofPort: index) else { return nil }
-            return try kernel.entry(of: HardwareAddress(address.rawValue), vid: vid, bridgeIndex: bridge.index)
-        }
+        guard let bridge = try bridge(of: port) else { return false }
+        let hardware = HardwareAddress(address.rawValue)
+        let found = try netlink { try $0.entry(of: hardware, vid: vid, bridgeIndex: bridge.index) }
         return found.map { isElsewhere($0, port) } ?? false
     }
 

@@ -154,7 +154,7 @@ extension BridgeEnforcer {
         case .quiet: return try netlink { try $0.learns(portIndex: index) } == false
         case .network, .carried, .tunnel: return try isForeignNetwork(item, port)
         case .forwarding(let address, let vid):
-            guard let bridge = try netlink({ try $0.bridge(ofPort: index) }) else {
+            guard let bridge = try bridge(of: port) else {
                 throw EnforcementError(description: "\(port.name) is not a port of a Linux bridge")
             }
             let hardware = HardwareAddress(address.rawValue)
@@ -214,7 +214,7 @@ extension BridgeEnforcer {
         case .station, .untagged, .tagged, .rate, .served, .sent, .received: break
         case .member, .quiet, .network, .carried, .tunnel: try impose(item, on: port)
         case .forwarding(let address, let vid):
-            guard let bridge = try netlink({ try $0.bridge(ofPort: index) }) else { return }
+            guard let bridge = try bridge(of: port) else { return }
             let hardware = HardwareAddress(address.rawValue)
             let found = try netlink { try $0.entry(of: hardware, vid: vid, bridgeIndex: bridge.index) }
             guard let found else { return try impose(item, on: port) }

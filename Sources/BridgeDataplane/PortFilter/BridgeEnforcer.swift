@@ -339,10 +339,10 @@ package final class BridgeEnforcer {
 
     /// How the bridge sees a port now.
     private func view(ofPort name: String) throws(EnforcementError) -> BridgeView {
-        let index = ports[name]?.index ?? 0
-        guard let bridge = try netlink({ try $0.bridge(ofPort: index) }) else {
+        guard let port = ports[name], let bridge = try bridge(of: port) else {
             throw EnforcementError(description: "\(name) is not a port of a Linux bridge")
         }
+        let index = port.index
         var view = BridgeView(
             bridgeIndex: bridge.index, portIndex: index, filtersVLANs: bridge.filtersVLANs == true)
         if view.filtersVLANs {
