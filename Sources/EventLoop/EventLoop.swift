@@ -102,7 +102,7 @@ public final class EventLoop {
     /// The slot number that stands for the timer; no watch gets that far.
     private static let timerSlot: UInt32 = .max
     /// Nanoseconds that one slice of long work may take, and that the slices of one turn take in all; one is always done.
-    package static let (sliceTime, slicesTime): (UInt64, UInt64) = (250_000, 750_000)
+    @usableFromInline package static let (sliceTime, slicesTime): (UInt64, UInt64) = (250_000, 750_000)
 
     private let epoll: FileDescriptor
     private let timer: FileDescriptor
@@ -283,7 +283,7 @@ public final class EventLoop {
     /// Puts a slice of long work off: each turn ends with those that have waited longest, as far as ``slicesTime`` allows.
     ///
     /// However many have long work to do, what comes in meanwhile waits for a few slices and not for one of each.
-    package func laterSlice(_ work: @escaping () -> Void) {
+    @usableFromInline package func laterSlice(_ work: @escaping () -> Void) {
         slices.append(work)
     }
 

@@ -5,7 +5,7 @@
 /// until half of all places are.
 ///
 /// Its methods are inlinable: a queue that looks its own types up at each step takes ten times as long.
-package struct KeyedFIFO<Key: Hashable, Element> {
+public struct KeyedFIFO<Key: Hashable, Element> {
     @usableFromInline struct Place {
         @usableFromInline let element: Element
         @usableFromInline let key: Key?
@@ -25,17 +25,19 @@ package struct KeyedFIFO<Key: Hashable, Element> {
     @usableFromInline var head = 0
     /// The first and the last place of each key.
     @usableFromInline var chains: [Key: (first: UInt64, last: UInt64)] = [:]
-    package internal(set) var count = 0
+    @usableFromInline var waiting = 0
 
-    @inlinable package init() {}
+    @inlinable public var count: Int { waiting }
 
-    @inlinable package var isEmpty: Bool { count == 0 }
+    @inlinable public init() {}
+
+    @inlinable public var isEmpty: Bool { count == 0 }
 
     /// Adds one behind the others.
-    @inlinable package mutating func append(_ element: Element, key: Key?) {
+    @inlinable public mutating func append(_ element: Element, key: Key?) {
         let number = base &+ UInt64(places.count)
         places.append(Place(element: element, key: key, next: nil))
-        count += 1
+        waiting += 1
         guard let key else { return }
         guard let chain = chains[key] else { return chains[key] = (number, number) }
         places[index(chain.last)]?.next = number
@@ -43,14 +45,14 @@ package struct KeyedFIFO<Key: Hashable, Element> {
     }
 
     /// Takes the first one out.
-    @inlinable package mutating func popFirst() -> Element? {
+    @inlinable public mutating func popFirst() -> Element? {
         while head < places.count {
             let place = places[head]
             places[head] = nil
             head += 1
             defer { compact() }
             guard let place else { continue }
-            count -= 1
+            waiting -= 1
             if let key = place.key, let chain = chains[key] {
                 chains[key] = place.next.map { ($0, chain.last) }
             }
@@ -60,7 +62,7 @@ package struct KeyedFIFO<Key: Hashable, Element> {
     }
 
     /// Takes all with a key out, in their order.
-    @inlinable package mutating func takeAll(_ key: Key) -> [Element] {
+    @inlinable public mutating func takeAll(_ key: Key) -> [Element] {
         var taken: [Element] = []
         var number = chains.removeValue(forKey: key)?.first
         while let current = number {
@@ -69,12 +71,12 @@ package struct KeyedFIFO<Key: Hashable, Element> {
             taken.append(place.element)
             number = place.next
         }
-        count -= taken.count
+        waiting -= taken.count
         return taken
     }
 
     /// Takes all out.
-    @inlinable package mutating func removeAll() { self = KeyedFIFO() }
+    @inlinable public mutating func removeAll() { self = KeyedFIFO() }
 
     @inlinable func index(_ number: UInt64) -> Int { Int(number &- base) }
 

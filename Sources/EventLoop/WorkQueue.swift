@@ -2,21 +2,22 @@
 /// other ports and the clients their turns.
 ///
 /// Used on the thread of the loop.
-package typealias WorkQueue<Work> = KeyedWorkQueue<Never, Work>
+public typealias WorkQueue<Work> = KeyedWorkQueue<Never, Work>
 
 /// A ``WorkQueue`` whose work is of something: what waits for one thing can be done before its turn.
-package final class KeyedWorkQueue<Key: Hashable, Work> {
+public final class KeyedWorkQueue<Key: Hashable, Work> {
     /// Nanoseconds that a queue may take of one turn of the loop. One piece of work is always done.
-    @inlinable package static var timePerTurn: UInt64 { EventLoop.sliceTime }
+    @inlinable public static var timePerTurn: UInt64 { EventLoop.sliceTime }
 
     @usableFromInline let loop: EventLoop
     @usableFromInline let key: (Work) -> Key?
     @usableFromInline let body: (Work) -> Void
     /// Called after each later turn with the nanoseconds that it took.
-    package var onSpent: ((UInt64) -> Void)?
+    public var onSpent: ((UInt64) -> Void)?
     @usableFromInline var waiting = KeyedFIFO<Key, (work: Work, addedAt: UInt64)>()
     /// When the piece of work that is being done was added, by the loop's clock; nil between two.
-    package internal(set) var workAddedAt: UInt64?
+    public var workAddedAt: UInt64? { addedAtNow }
+    @usableFromInline var addedAtNow: UInt64?
     @usableFromInline var isWorking = false
     /// The rest is done in a later turn.
     @usableFromInline var isDue = false
@@ -27,29 +28,29 @@ package final class KeyedWorkQueue<Key: Hashable, Work> {
     ///   - loop: has the turns.
     ///   - key: tells what a piece of work is of.
     ///   - body: does a piece of work; what it adds is done after all that waits.
-    @inlinable package init(loop: EventLoop, key: @escaping (Work) -> Key?, _ body: @escaping (Work) -> Void) {
+    @inlinable public init(loop: EventLoop, key: @escaping (Work) -> Key?, _ body: @escaping (Work) -> Void) {
         self.loop = loop
         self.key = key
         self.body = body
     }
 
-    @inlinable package var isEmpty: Bool { waiting.isEmpty }
+    @inlinable public var isEmpty: Bool { waiting.isEmpty }
 
     /// Adds work, and does what a turn allows of it, unless there is other work already.
-    @inlinable package func append(contentsOf work: [Work]) {
+    @inlinable public func append(contentsOf work: [Work]) {
         let now = loop.now()
         for each in work { waiting.append((each, now), key: key(each)) }
         if !isDue { workOneTurn() }
     }
 
     /// Forgets what waits.
-    @inlinable package func removeAll() { waiting.removeAll() }
+    @inlinable public func removeAll() { waiting.removeAll() }
 
     /// Does all that waits now.
-    @inlinable package func finish() { work(until: nil) }
+    @inlinable public func finish() { work(until: nil) }
 
     /// Does the work of one thing now, before all that waits.
-    @inlinable package func finish(_ key: Key) {
+    @inlinable public func finish(_ key: Key) {
         for (work, addedAt) in waiting.takeAll(key) { perform(work, addedAt) }
     }
 
@@ -77,9 +78,9 @@ package final class KeyedWorkQueue<Key: Hashable, Work> {
     }
 
     @inlinable func perform(_ work: Work, _ addedAt: UInt64) {
-        let outer = workAddedAt
-        workAddedAt = addedAt
-        defer { workAddedAt = outer }
+        let outer = addedAtNow
+        addedAtNow = addedAt
+        defer { addedAtNow = outer }
         body(work)
     }
 }
@@ -90,7 +91,7 @@ extension KeyedWorkQueue where Key == Never {
     /// - Parameters:
     ///   - loop: has the turns.
     ///   - body: does a piece of work; what it adds is done after all that waits.
-    @inlinable package convenience init(loop: EventLoop, _ body: @escaping (Work) -> Void) {
+    @inlinable public convenience init(loop: EventLoop, _ body: @escaping (Work) -> Void) {
         self.init(loop: loop, key: { _ in nil }, body)
     }
 }
