@@ -1,3 +1,4 @@
+internal import EVBPorts
 internal import EVBProtocol
 internal import EVBWire
 internal import EdgeRelays
@@ -20,6 +21,16 @@ extension StationPortController {
         let isNewTap = !isOpen && tapSource(of: vsiID) != nil
         relay.setAddresses(
             vsiID, open: isOpen ? granted : [], closed: isOpen ? asked.subtracting(granted) : asked, isUrgent: isNewTap)
+    }
+
+    /// Does for a VSI that is restored, and of which the bridge has said nothing yet, what ``refreshGate(_:)`` does for any.
+    func restoreGate(_ vsi: StoredVSI) {
+        let addresses = Self.addresses(vsi.request.filter)
+        let isOpen = vsi.isGranted && !relay.gate.wasClosed(addresses)
+        var isNewTap = false
+        if case .tap = vsi.owner, !isOpen { isNewTap = true }
+        relay.setAddresses(
+            vsi.request.vsiID, open: isOpen ? addresses : [], closed: isOpen ? [] : addresses, isUrgent: isNewTap)
     }
 
     /// Addresses that an earlier evbd had closed and that no VSI has stay closed while a link has them.

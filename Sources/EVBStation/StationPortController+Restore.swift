@@ -20,7 +20,7 @@ extension StationPortController {
         for vsi in stored {
             let vsiID = vsi.request.vsiID
             if vsi.link != nil { relay.links.resumed.insert(vsiID) }
-            relay.links.adopted[vsiID] = vsi.adopted
+            if let adopted = vsi.adopted { relay.links.adopted[vsiID] = adopted }
             guard !vsi.isWithdrawn else {
                 // Its manager was told that it is given up; the bridge will notice that nobody speaks of it.
                 relay.discard(vsiID, vsi.link, vid: vsi.request.filter.onlyVID) { [weak self] in
@@ -46,12 +46,12 @@ extension StationPortController {
                 }
                 managed.isStoredAsGranted = vsi.isGranted
                 vsis[vsiID] = managed
-                noteSight(vsiID)
+                if case .libvirt = vsi.owner { noteSight(vsiID) }
                 if let link = vsi.link, vsi.isLinkElsewhere || vsi.isGranted {
                     relay.resume(
                         vsiID, link, vid: vsi.request.filter.onlyVID, isElsewhere: vsi.isLinkElsewhere)
                 }
-                refreshGate(vsiID)
+                restoreGate(vsi)
                 if case .tap = vsi.owner, !vsi.isGranted { closeGuestLink(vsiID) }
                 note(vsiID, .restored, detail: request.words + ", for " + vsi.owner.words)
                 // That all of them wait for the bridge is no news; what is to be done for that is done.

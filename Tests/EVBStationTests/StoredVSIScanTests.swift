@@ -70,7 +70,7 @@ private func bothWays(_ octets: [UInt8]) -> (scanned: StoredVSI?, parsed: Stored
                 && vsi.port.utf8.count == vsi.port.count
             #expect((both.scanned != nil) == isPlain, "\(String(decoding: vsi.encoded, as: UTF8.self))")
         }
-        #expect(scanned > 500)
+        #expect(scanned > 300)
     }
 
     @Test(
