@@ -1,6 +1,7 @@
 /* The least that an association can cost on this machine: the frames of ECP and VDP over AF_PACKET, and nothing else.
  *
- *   floor bridge INTERFACE RTE COUNTS    an EVB bridge: announces itself each second, and grants and releases at once what it is asked
+ *   floor bridge INTERFACE RTE COUNTS    an EVB bridge: announces itself each second and to each LLDPDU, and grants and releases at once
+ *                                        what it is asked
  *   floor station INTERFACE SOCKET       a station without state: for a line with a number on the socket it associates that many new
  *                                        VSIs, and for `-` and a number it releases them; it answers with a line when all are granted
  *   floor version                        prints a line and ends
@@ -55,20 +56,19 @@ static void put16(uint8_t *at, unsigned value) {
 
 static unsigned get16(const uint8_t *at) { return at[0] << 8 | at[1]; }
 
-/* One socket for each Ethertype would be a wake-up more. */
-static void open_wire(const char *interface) {
+static int open_socket(const char *interface, unsigned ethertype) {
     struct ifreq request = {0};
-    struct sockaddr_ll address = {.sll_family = AF_PACKET, .sll_protocol = htons(ECP)};
-    int on = 1, room = 16 << 20;
-    wire = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK, 0);
-    if (wire < 0) fail("socket");
+    struct sockaddr_ll address = {.sll_family = AF_PACKET, .sll_protocol = htons(ethertype)};
+    int on = 1, room = 16 << 20, opened = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK, 0);
+    if (opened < 0) fail("socket");
     snprintf(request.ifr_name, sizeof request.ifr_name, "%s", interface);
-    if (ioctl(wire, SIOCGIFHWADDR, &request)) fail(interface);
+    if (ioctl(opened, SIOCGIFHWADDR, &request)) fail(interface);
     memcpy(own, request.ifr_hwaddr.sa_data, 6);
     address.sll_ifindex = if_nametoindex(interface);
-    if (setsockopt(wire, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof on)) fail("PACKET_IGNORE_OUTGOING");
-    if (setsockopt(wire, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room)) fail("SO_RCVBUFFORCE");
-    if (bind(wire, (struct sockaddr *)&address, sizeof address)) fail("bind");
+    if (setsockopt(opened, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof on)) fail("PACKET_IGNORE_OUTGOING");
+    if (setsockopt(opened, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room)) fail("SO_RCVBUFFORCE");
+    if (bind(opened, (struct sockaddr *)&address, sizeof address)) fail("bind");
+    return opened;
 }
 
 static void send_frame(uint8_t *frame, unsigned length, unsigned ethertype) {
@@ -135,17 +135,22 @@ static void answer(const uint8_t *frame, unsigned length, unsigned sequence) {
     if (behind - first == 1) send_answer();
 }
 
-static void bridge(unsigned rte, volatile uint64_t *counts) {
+/* A station that has just come up is answered, as a switch answers a new neighbour: else what is measured would be the second. */
+static void bridge(unsigned rte, volatile uint64_t *counts, int neighbour) {
     uint8_t frame[65536];
     unsigned sequence = 0x4000, heard = ~0u;
     int64_t announced = 0;
     for (;;) {
-        struct pollfd ready = {.fd = wire, .events = POLLIN};
+        struct pollfd ready[] = {{.fd = wire, .events = POLLIN}, {.fd = neighbour, .events = POLLIN}};
         int length;
         if (now() - announced >= 1000000) announce(rte), announced = now();
         /* A frame was lost. It is sent again after a tenth of a second, as no cable of the lab is so slow. */
         if (first != behind && now() - sent_at > 100000) send_answer();
-        if (poll(&ready, 1, first == behind ? 200 : 100) <= 0) continue;
+        if (poll(ready, 2, first == behind ? 200 : 100) <= 0) continue;
+        if (ready[1].revents) {
+            while (recv(neighbour, frame, sizeof frame, 0) > 0);
+            if (now() - announced >= 10000) announce(rte), announced = now();
+        }
         while ((length = recv(wire, frame, sizeof frame, 0)) > 0) {
             unsigned head = length < HEAD ? 0 : get16(frame + 14), number = get16(frame + 16);
             if (head == ACKNOWLEDGE && first != behind && number == waiting[first % WAITING].sequence) {
@@ -245,10 +250,10 @@ int main(int count, char **words) {
         if (file < 0 || ftruncate(file, 24)) fail(words[4]);
         counts = mmap(NULL, 24, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
         if (counts == MAP_FAILED) fail(words[4]);
-        open_wire(words[2]);
-        bridge(atoi(words[3]), counts);
+        wire = open_socket(words[2], ECP);
+        bridge(atoi(words[3]), counts, open_socket(words[2], LLDP));
     } else if (count == 4 && !strcmp(words[1], "station")) {
-        open_wire(words[2]);
+        wire = open_socket(words[2], ECP);
         station(words[3]);
     } else if (count == 2 && !strcmp(words[1], "version")) {
         puts("floor 1");
