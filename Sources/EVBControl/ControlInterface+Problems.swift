@@ -16,7 +16,8 @@ extension ControlInterface {
         # address-conflict (the VSI asks for an address that another VSI holds), bond-member, no-8021q,
         # no-ovsdb (the database of the port's Open vSwitch cannot be asked), forwards-bpdu (its bridge hands LLDP and ECP
         # on), vlan-mismatch (a tap has another VLAN than was granted), unfiltered-machines, unmanaged-addresses,
-        # store-failing, libvirt-port, cdcp (what a neighbour says of S-channels), card-switch (the network card cannot
+        # store-failing, libvirt-port, cdcp (what a neighbour says of S-channels), unclosed-link (the link of a VSI that is
+        # not associated cannot be closed), card-switch (the network card cannot
         # relay as the edge relay does), vsi-types-missing (a server of VSI types has given none yet), vsi-types-outdated
         # (a server gives no newer ones), reload. There may be more kinds in later versions.
         type Problem (

@@ -70,6 +70,8 @@ public struct PortProblem: Codable, Sendable, Equatable {
         case vsiContest = "vsi-contest"
         /// A VSI asks for an address that another VSI holds.
         case addressConflict = "address-conflict"
+        /// The link of a VSI that is not associated cannot be closed, or not be given back.
+        case unclosedLink = "unclosed-link"
         /// The port is a member of a bond, on which no links can be made.
         case bondMember = "bond-member"
         /// The network card cannot be told how to relay between its virtual functions.
@@ -104,7 +106,8 @@ public struct PortProblem: Codable, Sendable, Equatable {
             switch self {
             case .interfaceMissing, .interfaceTaken, .cannotListen, .channelDown, .linkDown, .mtuTooSmall, .sendFailing,
                 .evbTLVElsewhere, .unusableTLV, .sameRole, .dialectMismatch, .noEVBTLV, .noLLDP, .foreignECP,
-                .ecpUnacknowledged, .vdpUnanswered, .vsiRefused, .overlay, .vsiContest, .addressConflict, .bondMember,
+                .ecpUnacknowledged, .vdpUnanswered, .vsiRefused, .overlay, .vsiContest, .addressConflict, .unclosedLink,
+                .bondMember,
                 .noVLANDevices, .noOVSDB, .vlanMismatch, .storeFailing, .vsiTypesMissing, .libvirtPort:
                 .critical
             case .silentPeer, .secondLLDPSpeaker, .severalPeers, .severalNeighbours, .misaddressedECP, .relayRefused,

@@ -262,7 +262,7 @@ extension StationPortController {
                 var isDeleted = false
                 if case .success = result { isDeleted = true }
                 relay.forgetAddresses(vsiID, addresses, isLinkDeleted: isDeleted)
-                unkeep(vsiID)
+                unkeepEnded(vsiID)
             }
             switch result {
             case .success: self?.end(managed.allWaiters, .outcome(.released))

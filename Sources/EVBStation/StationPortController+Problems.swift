@@ -102,7 +102,21 @@ extension StationPortController {
     // MARK: The host
 
     private var hostConditions: [PortProblem] {
-        switchConditions + [bond, unfiltered, untagged, unmanaged, card, refused].compactMap(\.self)
+        switchConditions + [unclosed, bond, unfiltered, untagged, unmanaged, card, refused].compactMap(\.self)
+    }
+
+    private var unclosed: PortProblem? {
+        let all = relay.unclosed
+        guard let first = all.first else { return nil }
+        return PortProblem(
+            kind: .unclosedLink,
+            message: (all.count == 1
+                ? "the link of VSI \(first.vsiID), which is not associated, cannot be closed or given back: "
+                : "\(all.count) links of VSIs that are not associated cannot be closed or given back, among them that of "
+                    + "VSI \(first.vsiID): ") + first.reason,
+            hint:
+                "evbd tries again until it is done, at least each 32 s; until then shut the machine down, or take the link from it"
+        )
     }
 
     private var bond: PortProblem? {

@@ -24,7 +24,7 @@ extension StationPortController {
             guard !vsi.isWithdrawn else {
                 // Its manager was told that it is given up; the bridge will notice that nobody speaks of it.
                 relay.discard(vsiID, vsi.link, vid: vsi.request.filter.onlyVID) { [weak self] in
-                    if let self, vsis[vsiID] == nil { unkeep(vsiID) }
+                    self?.unkeepEnded(vsiID)
                 }
                 continue
             }

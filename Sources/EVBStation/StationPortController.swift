@@ -105,6 +105,8 @@ package final class StationPortController: StationPortControl {
         }
         port.keepTrail()
         relay.onDeparture = { [weak self] in self?.keep($0) }
+        relay.onClosed = { [weak self] in self?.unkeepEnded($0) }
+        relay.onUnclosed = { [weak self] in self?.watch.changed() }
         relay.facts = { [weak self] in self?.logFacts($0) ?? ["vsi": "\($0)"] }
         relay.isKnown = { [weak self] in self?.vsis[$0] != nil }
         transport.onFrame = { [weak self] frame in
@@ -342,6 +344,11 @@ package final class StationPortController: StationPortControl {
         let isWithdrawn = isWithdrawn || port.vsi(vsiID)?.isWithdrawn ?? false
         let isMarked = store.mark(vsiID, port: name, isGranted: isGranted, isWithdrawn: isWithdrawn)
         if !isMarked { keep(vsiID, isWithdrawn: isWithdrawn) }
+    }
+
+    /// A VSI that was given up is stored no more. What is still to be closed would be the next run's to close.
+    func unkeepEnded(_ vsiID: VSIID) {
+        if vsis[vsiID] == nil, !relay.isUnclosed(vsiID) { unkeep(vsiID) }
     }
 
     /// Stores nothing of a VSI any more.

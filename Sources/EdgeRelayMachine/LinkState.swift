@@ -240,6 +240,8 @@ package struct LinkSlot: Equatable, Sendable {
         var hasStaleNews = false
         /// A network namespace has ended since.
         var hasLostNamespace = false
+        /// The port's card is another since.
+        var hasLostCard = false
     }
 
     package var desired: DesiredLink
@@ -310,6 +312,17 @@ package struct LinkSlot: Equatable, Sendable {
         return Set(spec.addresses)
     }
 
+    /// One more refusal. Even and odd ones keep their turns, for what is tried by turns.
+    mutating func countFailure() { failures = failures < 16 ? failures + 1 : 15 }
+
+    /// Whether an operation only closes a link that could not be reset.
+    func isClosingMeanwhile(_ operation: LinkOperation) -> Bool {
+        if case .adjust = operation { desired == .absent && failures > 0 } else { false }
+    }
+
+    /// Whether an assigned link is wanted no more and could not be reset. Another VSI may have it, and sets all of it.
+    package var isLingering: Bool { desired == .absent && failures > 0 && actual.ownership?.isAssigned == true }
+
     /// Whether evbd has created the link, or is creating it.
     package var isCreated: Bool {
         if case .create = running?.operation { return true }
@@ -366,6 +379,8 @@ package enum LinkNews: Equatable, Sendable {
     /// The port, or what links are on, has changed.
     case port
     case policy(LinkPolicy)
+    /// The port is another device now, or none: what was set on its card is lost.
+    case portReplaced
     /// The time to try again has come.
     case retry(VSIID)
     /// A network namespace has ended, and with it the links that were in it.

@@ -55,6 +55,16 @@ package struct LinkSettings: Equatable, Sendable {
         return change
     }
 
+    /// What is still known after a change that may have been made in part.
+    func without(_ change: LinkSettings) -> LinkSettings {
+        var settings = self
+        if change.address != nil { settings.address = nil }
+        if change.vlan != nil { (settings.vlan, settings.priority) = (nil, 0) }
+        if change.spoofCheck != nil { settings.spoofCheck = nil }
+        if change.state != nil { settings.state = nil }
+        return settings
+    }
+
     /// The same after a change.
     func with(_ change: LinkSettings) -> LinkSettings {
         var settings = self

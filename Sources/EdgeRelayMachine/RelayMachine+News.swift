@@ -13,6 +13,8 @@ extension RelayMachine {
             if let owner, let link, isStray(link, of: owner, view) { effects.append(.discard(owner, link)) }
             for vsiID in Self.ordered(concerned) { look(vsiID, view, &effects) }
         case .port: for vsiID in Self.ordered(slots.keys) { look(vsiID, view, &effects) }
+        case .portReplaced:
+            for vsiID in Self.ordered(slots.keys) { forgetSettings(vsiID, view, &effects) }
         case .policy(let policy):
             guard policy != self.policy else { break }
             setPolicy(policy)
@@ -22,8 +24,8 @@ extension RelayMachine {
             }
         case .retry(let vsiID):
             guard let slot = slots[vsiID], slot.running == nil else { break }
-            if let link = slot.actual.link {
-                submit(vsiID, .look(index: link.index), &effects)
+            if let index = slot.index {
+                submit(vsiID, .look(index: index), &effects)
             } else {
                 step(vsiID, view, &effects)
             }
@@ -79,8 +81,9 @@ extension RelayMachine {
             }
         case .missing: step(vsiID, view, &effects)
         case .inOtherNamespace: _ = lookForReturn(vsiID, slot, view, &effects)
-        // The kernel sends no news of it.
-        case .here(_, .assigned, _, _): break
+        // The kernel sends no news of it. What the card has refused is tried again by its own time.
+        case .here(let link, .assigned, _, _):
+            if link.settings == LinkSettings(), view.hasPort, slot.failures == 0 { step(vsiID, view, &effects) }
         case .here(let link, _, _, _), .unusable(let link, _, _):
             guard let current = view.link(at: link.index) else {
                 if view.hasLeft(link.index) { return departed(vsiID, view, &effects) }

@@ -11,6 +11,12 @@ extension RelayMachine {
         guard var slot = slots[vsiID], let running = slot.running, running.operation == operation else { return [] }
         slot.running = nil
         let (hasStaleNews, formerName) = (running.hasStaleNews, slot.actual.name)
+        if running.hasLostCard {
+            // The result is about the card that was.
+            set(vsiID, slot, &effects)
+            step(vsiID, view, &effects)
+            return effects
+        }
         if case .failed(let failure) = result {
             set(vsiID, slot, &effects)
             if case .delete = operation, failure.kind == .notFound, hasStaleNews, cameBack(vsiID, view, &effects) {
@@ -18,7 +24,8 @@ extension RelayMachine {
             }
             failed(vsiID, operation, failure, view, &effects)
         } else {
-            if operation.changesLink { slot.failures = 0 }
+            // One that could not be reset is cut meanwhile, and still to be reset.
+            if operation.changesLink, !slot.isClosingMeanwhile(operation) { slot.failures = 0 }
             if case .create(let spec, let vlan, _) = operation, case .link(let link, let ownership?) = result {
                 slot.actual = .here(link, ownership, .neverOpened, .missing)
                 slot.made = LinkSlot.Made(spec: spec, vlan: vlan)
@@ -44,6 +51,7 @@ extension RelayMachine {
             step(vsiID, view, &effects)
         case (.adjust(let number, let change), _):
             adjusted(vsiID, number, change, &effects)
+            guard !slot.isClosingMeanwhile(operation) else { return closeLater(vsiID, &effects) }
             step(vsiID, view, &effects)
         case (.reset, _):
             // Another may be wanted by now, or the same again: all of it is set then.
@@ -91,7 +99,8 @@ extension RelayMachine {
     ) {
         guard let slot = slots[vsiID] else { return }
         switch operation {
-        case .adjust(let number, _), .reset(let number, _): return notAdjusted(vsiID, number, failure, &effects)
+        case .adjust(let number, let change), .reset(let number, let change):
+            return notAdjusted(vsiID, number, change, failure, &effects)
         case _ where failure.kind == .cancelled: return settle(vsiID, failure, &effects)
         case .create:
             // Never created, which is what is wanted by now.
@@ -131,30 +140,55 @@ extension RelayMachine {
         setActual(vsiID, .here(link, .assigned(number: number), link.isUp ? .open : .closed, .open), &effects)
     }
 
-    /// An assigned link could not be changed. That is tried again when something else is wanted, and not before; one that cannot be
-    /// reset is given up.
+    /// An assigned link could not be changed. That is tried again without limit, unless it passes nothing and is to pass nothing.
     private mutating func notAdjusted(
-        _ vsiID: VSIID, _ number: UInt32, _ failure: LinkFailure, _ effects: inout [RelayEffect]
+        _ vsiID: VSIID, _ number: UInt32, _ change: LinkSettings, _ failure: LinkFailure,
+        _ effects: inout [RelayEffect]
     ) {
-        if failure.kind != .noPort, failure.kind != .cancelled {
-            // The card may have taken part of it: what it has now is not known, so that all of it is set the next time.
-            if var link = slots[vsiID]?.actual.link {
-                (link.settings, link.isUp) = (LinkSettings(), false)
-                setActual(vsiID, .here(link, .assigned(number: number), .closed, .open), &effects)
+        guard let slot = slots[vsiID] else { return }
+        let isGone = failure.kind == .noPort || failure.kind == .cancelled
+        if failure.kind != .cancelled, var link = slot.actual.link {
+            // The card may have taken part of it: what it has now is not known. Without the port it has lost all.
+            link.settings = failure.kind == .noPort ? LinkSettings() : link.settings?.without(change)
+            link.isUp = false
+            setActual(vsiID, .here(link, .assigned(number: number), .closed, .open), &effects)
+        }
+        if slot.desired == .absent, isGone {
+            forget(vsiID, &effects)
+            return settle(vsiID, failure, &effects)
+        }
+        if !isGone {
+            if slot.failures == 0 { effects.append(.report(vsiID, .adjustmentFailed(failure))) }
+            self.change(vsiID) { $0.countFailure() }
+            let mustClose = mustClose(vsiID)
+            if mustClose { noteUnclosed(vsiID, failure) }
+            if mustClose || slot.desired.isUp {
+                effects.append(.retryLater(vsiID, failures: slot.failures + 1))
             }
-            effects.append(.report(vsiID, .adjustmentFailed(failure)))
         }
         // It stays wanted, also where the port is not there.
-        guard slots[vsiID]?.desired == .absent else { return effects.append(.settled(vsiID, failure)) }
-        forget(vsiID, &effects)
-        settle(vsiID, failure, &effects)
+        effects.append(.settled(vsiID, failure))
+    }
+
+    /// Whether an assigned link has to pass nothing, or to be reset, and does not as far as is known.
+    private func mustClose(_ vsiID: VSIID) -> Bool {
+        guard let slot = slots[vsiID] else { return false }
+        if slot.desired == .absent { return true }
+        return (!slot.desired.isUp || policy.isHeld) && slot.actual.link?.settings?.state != .disabled
+    }
+
+    /// What could not be reset passes nothing meanwhile, and is reset later.
+    private mutating func closeLater(_ vsiID: VSIID, _ effects: inout [RelayEffect]) {
+        change(vsiID) { $0.countFailure() }
+        effects.append(.retryLater(vsiID, failures: slots[vsiID]?.failures ?? 1))
     }
 
     private mutating func fail(_ vsiID: VSIID, _ failure: LinkFailure, _ effects: inout [RelayEffect]) {
         if slots[vsiID]?.failures == 0 { effects.append(.report(vsiID, .failed(failure))) }
+        if let slot = slots[vsiID], !slot.desired.isUp, failure.kind != .cancelled { noteUnclosed(vsiID, failure) }
         settle(vsiID, failure, &effects)
         guard let slot = slots[vsiID] else { return }
-        change(vsiID) { $0.failures = min($0.failures + 1, 16) }
+        change(vsiID) { $0.countFailure() }
         effects.append(.retryLater(vsiID, failures: slot.failures + 1))
     }
 }

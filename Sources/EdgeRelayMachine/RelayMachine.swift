@@ -15,6 +15,8 @@ package struct RelayMachine {
     private(set) var seekers: [MACAddress: Set<VSIID>] = [:]
     /// VSIs of the run before whose created links were there when this run began, and of which the bridge has not spoken yet.
     private var expected: Set<VSIID> = []
+    /// What could not be closed, deleted or reset though its VSI is not associated, and why. It is tried again without limit.
+    package private(set) var unclosed: [VSIID: LinkFailure] = [:]
     /// How many links that evbd created are on the device of a VLAN.
     private(set) var vlanUsers: [UInt16: Int] = [:]
 
@@ -26,6 +28,9 @@ package struct RelayMachine {
 
     /// The VSI whose link has that name, or is to have it.
     package func holder(of name: String) -> VSIID? { holders[name] }
+
+    /// Whether the link of a VSI that was given up waits to be reset only, and can be another VSI's.
+    package func isLingering(_ vsiID: VSIID) -> Bool { slots[vsiID]?.isLingering ?? false }
 
     /// Why a VSI cannot have a link, which is known before anything is tried.
     package func refusal(of spec: LinkSpec, for vsiID: VSIID) -> LinkFailure? {
@@ -53,6 +58,10 @@ package struct RelayMachine {
             let candidate = view.candidate(
                 for: vsiID, spec, vlan: desired.vlan, except: nil, holder: { holders[$0] })
             if candidate == nil { slot.actual = .missing(name: name, .created(vlan: nil)) }
+        }
+        if let name = desired.spec?.name, let other = holders[name], other != vsiID, isLingering(other) {
+            set(other, nil, &effects)
+            effects.append(.settled(other, nil))
         }
         let former = slot.desired
         slot.desired = desired
@@ -105,6 +114,7 @@ package struct RelayMachine {
     package mutating func set(_ vsiID: VSIID, _ slot: LinkSlot?, _ effects: inout [RelayEffect]) {
         let former = slots[vsiID]
         slots[vsiID] = slot
+        if unclosed[vsiID] != nil, slot?.actual.link == nil || slot?.failures == 0 { unclosed[vsiID] = nil }
         let (oldNames, newNames) = (former?.names ?? [], slot?.names ?? [])
         if oldNames != newNames {
             for name in oldNames.subtracting(newNames) where holders[name] == vsiID { holders[name] = nil }
@@ -128,6 +138,10 @@ package struct RelayMachine {
         guard let vlan = former?.usedVLAN, let count = vlanUsers[vlan] else { return }
         vlanUsers[vlan] = count > 1 ? count - 1 : nil
         if count <= 1 { effects.append(.vlanUnused(vlan)) }
+    }
+
+    mutating func noteUnclosed(_ vsiID: VSIID, _ failure: LinkFailure) {
+        if slots[vsiID]?.actual.link != nil { unclosed[vsiID] = failure }
     }
 
     mutating func setPolicy(_ policy: LinkPolicy) { self.policy = policy }
@@ -168,7 +182,32 @@ package struct RelayMachine {
         if case .delete(let index) = operation, slot.failures % 2 == 1, slot.actual.link?.isUp == true {
             return submit(vsiID, .setUp(index: index, false), &effects)
         }
-        submit(vsiID, operation, &effects)
+        submit(vsiID, simplest(of: operation, slot), &effects)
+    }
+
+    /// Of what a card has refused as a whole, by turns the part that closes: it may take that.
+    private func simplest(of operation: LinkOperation, _ slot: LinkSlot) -> LinkOperation {
+        guard slot.failures % 2 == 1, slot.actual.link?.settings?.state != .disabled else { return operation }
+        var closing = LinkSettings()
+        closing.state = .disabled
+        switch operation {
+        case .adjust(let number, let change) where change.state == .disabled: return .adjust(number: number, closing)
+        case .reset(let number, _): return .adjust(number: number, closing)
+        default: return operation
+        }
+    }
+
+    /// What was set on the port's card is lost with it.
+    mutating func forgetSettings(_ vsiID: VSIID, _ view: some LinkView, _ effects: inout [RelayEffect]) {
+        guard var slot = slots[vsiID], case .here(var link, .assigned(let number), _, let filter) = slot.actual else {
+            return
+        }
+        (link.settings, link.isUp) = (LinkSettings(), false)
+        slot.actual = .here(link, .assigned(number: number), .closed, filter)
+        slot.failures = 0
+        slot.running?.hasLostCard = true
+        set(vsiID, slot, &effects)
+        if view.hasPort { step(vsiID, view, &effects) }
     }
 
     /// The created link of a VSI that cannot become what is wanted now. While its VSI is not associated it is cut and stays,

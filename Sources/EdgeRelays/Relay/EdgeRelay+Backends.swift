@@ -23,7 +23,8 @@ extension EdgeRelay {
     package func conflict(_ demand: Demand, for vsiID: VSIID) -> String? {
         let spec = LinkSpec(demand)
         return backend(of: spec.origin).conflict(
-            spec, of: vsiID, in: machine.slots[vsiID], holder: spec.name.flatMap { machine.holder(of: $0) })
+            spec, of: vsiID, in: machine.slots[vsiID],
+            holder: spec.name.flatMap { machine.holder(of: $0) }.flatMap { machine.isLingering($0) ? nil : $0 })
     }
 
     // MARK: Links of the host

@@ -76,7 +76,8 @@ extension EdgeRelay {
             }
         case .adjustmentFailed(let failure):
             logger.alert(.vsiLinkFailed).error(
-                "a virtual function cannot be set", metadata: facts(vsiID).with(["error": "\(failure.text)"]))
+                "a virtual function cannot be set\(isUnclosed(vsiID) ? "; evbd tries again until it passes nothing" : "")",
+                metadata: facts(vsiID).with(["error": "\(failure.text)"]))
         case .modeRefused(let failure):
             trouble(vsiID, "its link is kept down, for its mode cannot be set: \(failure.text)")
         case .closedAgain, .keepsBeingOpened, .keepsBeingChanged, .deleted, .keepsBeingDeleted:

@@ -90,6 +90,14 @@ package final class EdgeRelay {
     package var onTrouble: ((VSIID, String) -> Void)?
     /// Called when the link of a VSI has gone to another network namespace, or has come back.
     package var onDeparture: ((VSIID) -> Void)?
+    /// Called when the link of a VSI that was given up is closed at last, after `remove` has failed.
+    package var onClosed: ((VSIID) -> Void)?
+    /// Called when `unclosed` has changed.
+    package var onUnclosed: (() -> Void)?
+    /// How long after so many refusals in a row an operation is tried again; for tests, which do not wait.
+    var pause: (_ failures: Int) -> Interval = { .seconds(1 << UInt64(min(max($0, 1), 6) - 1)) }
+    private var shownUnclosed: [VSIID: LinkFailure] = [:]
+    private var portIndex: Int32?
     /// What a line of the log says of a VSI.
     package var facts: (VSIID) -> Logger.Metadata = { ["vsi": "\($0)"] } {
         didSet { links.facts = facts }
@@ -235,7 +243,20 @@ package final class EdgeRelay {
             case .retryLater(let vsiID, let failures): retryLater(vsiID, failures)
             }
         }
+        guard machine.unclosed != shownUnclosed else { return }
+        shownUnclosed = machine.unclosed
+        onUnclosed?()
     }
+
+    /// The links of VSIs that are not associated which could not be closed, deleted or reset so far, and why, by the VSIs' order.
+    package var unclosed: [(vsiID: VSIID, reason: String)] {
+        machine.unclosed.sorted { ($0.key.high, $0.key.low) < ($1.key.high, $1.key.low) }.map {
+            ($0.key, $0.value.text)
+        }
+    }
+
+    /// Whether the link of a VSI still has to be closed, deleted or reset.
+    package func isUnclosed(_ vsiID: VSIID) -> Bool { machine.unclosed[vsiID] != nil }
 
     private func settled(_ vsiID: VSIID, _ failure: LinkFailure?) {
         if machine.slots[vsiID] == nil {
@@ -245,6 +266,7 @@ package final class EdgeRelay {
         let result: Result<Void, NetlinkError> = failure.map { .failure(NetlinkError($0)) } ?? .success(())
         let ended = (waiting.removeValue(forKey: vsiID) ?? []) + (waitingForEnd.removeValue(forKey: vsiID) ?? [])
         for completion in ended { completion(result) }
+        if ended.isEmpty, failure == nil, machine.slots[vsiID] == nil { onClosed?(vsiID) }
     }
 
     private func endRemoval(_ vsiID: VSIID) {
@@ -258,7 +280,7 @@ package final class EdgeRelay {
             retryTimers[vsiID] = nil
             perform(machine.observe(.retry(vsiID), self))
         }
-        timer.set(timers.now + .seconds(1 << UInt64(min(max(failures, 1), 6) - 1)))
+        timer.set(timers.now + pause(failures))
         retryTimers[vsiID] = timer
     }
 
@@ -271,6 +293,9 @@ package final class EdgeRelay {
         unseen.look()
         cardSwitch.portChanged()
         links.raiseVLANs()
+        let index = table[portName]?.index
+        if let portIndex, index != portIndex { perform(machine.observe(.portReplaced, self)) }
+        portIndex = index
         tellAllOfPort()
     }
 

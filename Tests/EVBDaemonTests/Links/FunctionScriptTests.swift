@@ -33,6 +33,8 @@ extension SplitMix64 {
         init(seed: UInt64) throws {
             random = SplitMix64(seed: seed)
             bench = try FunctionBench()
+            // No attempt comes by itself.
+            bench.relay.pause = { _ in .seconds(3600) }
             bench.card.state.withLock { state in
                 state.refuses = { function, number in
                     var random = SplitMix64(seed: seed ^ UInt64(function) << 32 ^ UInt64(number) << 40)
