@@ -63,6 +63,9 @@ struct EvbSimulate: ParsableCommand {
     @Flag(help: "Simulate the links of VSIs over a kernel that fails, and no stations.")
     var dataplane = false
 
+    @Flag(help: "With --dataplane: virtual functions of a card that fails, and no links of the host.")
+    var functions = false
+
     @Flag(
         help: "Simulate an uplink with S-channels, a station and a bridge port in each; --hours are uplink-hours then.")
     var channels = false
@@ -72,6 +75,7 @@ struct EvbSimulate: ParsableCommand {
 
     func validate() throws {
         if channels, dataplane { throw ValidationError("--channels and --dataplane exclude each other.") }
+        if functions, !dataplane { throw ValidationError("--functions wants --dataplane.") }
         if channels { _ = try chosenFaults(ChannelFault.self) } else { _ = try chosenFaults(Fault.self) }
         _ = try chosenBridge()
     }
@@ -142,7 +146,11 @@ struct EvbSimulate: ParsableCommand {
             if hours == nil, done >= runs ?? 1 { break }
             if let runs, done >= runs { break }
             let options = DataplaneOptions(seed: seed &+ done, turmoil: .seconds(60 * minutes), vsis: vsis)
-            let report = DataplaneSimulation.run(options, trace: trace ? { print($0) } : nil)
+            let listener: ((String) -> Void)? = trace ? { print($0) } : nil
+            let report =
+                functions
+                ? DataplaneSimulation.runFunctions(options, trace: listener)
+                : DataplaneSimulation.run(options, trace: listener)
             done += 1
             events &+= report.events
             openings &+= report.openings
@@ -155,8 +163,8 @@ struct EvbSimulate: ParsableCommand {
                 + " openings \(openings), violations \(violation == nil ? 0 : 1)")
         if let violation {
             print(
-                "repeat: evb-simulate --dataplane --seed \(violation.seed) --runs 1 --vsis \(vsis) --minutes \(minutes)"
-                    + " --trace")
+                "repeat: evb-simulate --dataplane\(functions ? " --functions" : "") --seed \(violation.seed) --runs 1"
+                    + " --vsis \(vsis) --minutes \(minutes) --trace")
             throw ExitCode(1)
         }
     }

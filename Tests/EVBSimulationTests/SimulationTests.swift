@@ -129,6 +129,24 @@ import Testing
         #expect(openings > Self.runs)
     }
 
+    @Test(
+        "SEC-1136 whatever a card does to virtual functions, none is opened without a grant, and what it refuses is closed"
+    )
+    func functions() {
+        print("simulation of functions: EVBD_SEED=\(Self.seed) EVBD_RUNS=\(Self.runs)")
+        var openings: UInt64 = 0
+        for index in 0..<Self.runs {
+            let options = DataplaneOptions(seed: Self.seed &+ index, turmoil: .seconds(300), vsis: 4)
+            let report = DataplaneSimulation.runFunctions(options)
+            openings += report.openings
+            if let violation = report.violation {
+                Issue.record("EVBD_SEED=\(report.seed) EVBD_RUNS=1\n\(violation)")
+                return
+            }
+        }
+        #expect(openings > Self.runs)
+    }
+
     @Test("a seed is all that a run of the dataplane needs")
     func dataplaneDeterminism() {
         var traces: [[String]] = [[], []]

@@ -45,4 +45,14 @@ public enum DataplaneSimulation {
         var world = DataplaneWorld(options: options, listener: trace)
         return world.run()
     }
+
+    /// Runs one world of virtual functions: a card that refuses, and is lost and found again, in place of a kernel with links.
+    ///
+    /// - Parameters: as those of `run`; `lossThousandths` is of no use.
+    public static func runFunctions(
+        _ options: DataplaneOptions, trace: ((String) -> Void)? = nil
+    ) -> DataplaneReport {
+        var world = FunctionWorld(options: options, listener: trace)
+        return world.run()
+    }
 }
