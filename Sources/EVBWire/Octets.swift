@@ -101,7 +101,8 @@ struct ByteWriter {
     mutating func uint16(_ value: UInt16) { store(value.bigEndian, 2) }
 
     mutating func uint24(_ value: UInt32) {
-        bigEndian(UInt64(value), 3)
+        uint8(UInt8(truncatingIfNeeded: value >> 16))
+        uint16(UInt16(truncatingIfNeeded: value))
     }
 
     mutating func uint32(_ value: UInt32) { store(value.bigEndian, 4) }
@@ -109,7 +110,8 @@ struct ByteWriter {
     mutating func uint64(_ value: UInt64) { store(value.bigEndian, 8) }
 
     mutating func macAddress(_ value: MACAddress) {
-        bigEndian(value.rawValue, 6)
+        uint16(UInt16(truncatingIfNeeded: value.rawValue >> 32))
+        uint32(UInt32(truncatingIfNeeded: value.rawValue))
     }
 
     mutating func bytes(_ value: [UInt8]) {
@@ -129,10 +131,6 @@ struct ByteWriter {
     /// Appends zeros until there are at least `count` octets.
     mutating func pad(to count: Int) {
         while self.count < count { uint8(0) }
-    }
-
-    private mutating func bigEndian(_ value: UInt64, _ length: Int) {
-        for place in 0..<length { uint8(UInt8(truncatingIfNeeded: value >> UInt64(8 * (length - 1 - place)))) }
     }
 
     private mutating func store<Number: BitwiseCopyable>(_ number: Number, _ length: Int) {

@@ -113,35 +113,36 @@ public struct VDPDU: Equatable, Sendable {
 
     /// The octets of this PDU, an ECPDU's payload.
     public func encoded() -> [UInt8] {
-        Self.encode(managerID, reserving: 64, hasEnd: hasEnd) {
-            for association in associations { $0.append(association) }
-        }
+        var writer = Writer(managerID, reserving: 64)
+        for association in associations { writer.append(association) }
+        return writer.finish(hasEnd: hasEnd)
     }
 
-    /// Takes the association TLVs of a PDU, one after the other.
-    public struct Associations {
-        fileprivate var writer: ByteWriter
+    /// Writes a PDU, one association TLV after the other.
+    public struct Writer {
+        private var writer: ByteWriter
+
+        /// Begins a PDU.
+        ///
+        /// - Parameters:
+        ///   - managerID: the manager of every VSI in it.
+        ///   - length: octets that it is expected to have.
+        public init(_ managerID: VSIManagerID, reserving length: Int) {
+            writer = ByteWriter(reserving: length)
+            TLVHeader.write(type: VDPDU.managerIDType, to: &writer) { managerID.write(to: &$0) }
+        }
 
         /// Appends a TLV with those that belong to it.
         public mutating func append(_ association: VSITLV) { association.write(to: &writer) }
-    }
 
-    /// The octets of a PDU whose association TLVs `body` gives.
-    ///
-    /// - Parameters:
-    ///   - managerID: the manager of every VSI in it.
-    ///   - length: octets that it is expected to have.
-    ///   - hasEnd: whether an end TLV closes it.
-    ///   - body: appends the TLVs.
-    /// - Returns: the octets, an ECPDU's payload.
-    public static func encode(
-        _ managerID: VSIManagerID, reserving length: Int, hasEnd: Bool = true, _ body: (inout Associations) -> Void
-    ) -> [UInt8] {
-        var associations = Associations(writer: ByteWriter(reserving: length))
-        TLVHeader.write(type: managerIDType, to: &associations.writer) { managerID.write(to: &$0) }
-        body(&associations)
-        if hasEnd { TLVHeader.write(type: endType, to: &associations.writer) { _ in } }
-        return associations.writer.octets
+        /// Ends the PDU.
+        ///
+        /// - Parameter hasEnd: whether an end TLV closes it.
+        /// - Returns: its octets, an ECPDU's payload.
+        public mutating func finish(hasEnd: Bool = true) -> [UInt8] {
+            if hasEnd { TLVHeader.write(type: VDPDU.endType, to: &writer) { _ in } }
+            return writer.octets
+        }
     }
 }
 

@@ -133,11 +133,9 @@ extension VDPBridge {
         inFlight.removeAll(keepingCapacity: true)
         tell(first)
         for slot in others { tell(slot) }
-        return dialect.encode(of: manager, reserving: octets) { append in
-            for told in inFlight {
-                append(WireDialect.Association(managerID: slots[told.slot].managerID, tlv: told.message.tlv))
-            }
-        }
+        var writer = dialect.writer(manager, reserving: octets)
+        for told in inFlight { writer.append(told.message.tlv, of: slots[told.slot].managerID) }
+        return writer.finish()
     }
 
     /// What is to be said of a VSI leaves now.

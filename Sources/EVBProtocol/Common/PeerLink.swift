@@ -208,7 +208,6 @@ struct PeerLink<Role: EVBRole> {
 
     /// Works out what is not as it should be, and gives notice of what has begun to be so.
     mutating func updateNotices(peers: Int, besides own: Set<Notice>, at now: Instant) {
-        hasNews = true
         updatePeerAddresses()
         if foreignECP?.isOver(at: now) == true { foreignECP = nil }
         if misaddressedECP?.isOver(at: now) == true { misaddressedECP = nil }
@@ -226,12 +225,15 @@ struct PeerLink<Role: EVBRole> {
             case nil: break
             }
         }
+        guard current != notices else { return }
+        hasNews = true
         effects += current.subtracting(notices).map { .notice($0) }
         notices = current
     }
 
     /// The link is down: what was wrong with the neighbours is over.
     mutating func endNotices() {
+        hasNews = true
         notices = []
         misaddressedECP = nil
     }

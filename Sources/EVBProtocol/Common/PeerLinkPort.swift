@@ -93,6 +93,7 @@ extension PeerLinkPort {
         advanceProbe(to: now)
         link.keepAnsweringPeer(at: now)
         let due = link.agent.advance(to: now)
+        if due.aged { link.hasNews = true }
         link.statistics.lldpAgeouts &+= UInt64(due.agedCount)
         if due.aged { selectPeer(otherwise: .aged, at: now) }
         if due.transmit { transmitLLDP() }
@@ -148,7 +149,10 @@ extension PeerLinkPort {
         func isPeer(_ neighbour: LLDPAgent.Neighbour) -> Bool {
             neighbour.isSame(as: peer) && neighbour.source == peer?.address
         }
-        switch link.agent.receive(lldpdu, from: source, keeping: isPeer, sparing: hearing, at: now) {
+        let reception = link.agent.receive(lldpdu, from: source, keeping: isPeer, sparing: hearing, at: now)
+        // What is said once more is no news.
+        if reception != .ignored, reception != .refreshed { link.hasNews = true }
+        switch reception {
         case .ignored: break
         case .added, .updated, .refreshed:
             selectPeer(otherwise: .withdrawn, at: now)

@@ -244,34 +244,36 @@ extension WireDialect {
         return request.managerID.draftOctet == nil ? .managerID : nil
     }
 
-    /// A VDPDU's octets.
-    ///
-    /// - Parameters:
-    ///   - manager: of the VSIs; the draft has one for each.
-    ///   - length: octets that it is expected to have.
-    ///   - body: appends associations, whose managers can all join.
-    /// - Returns: the octets.
-    func encode(
-        of manager: VSIManagerID, reserving length: Int, _ body: (_ append: (Association) -> Void) -> Void
-    ) -> [UInt8] {
-        switch self {
-        case .ratified:
-            return VDPDU.encode(manager, reserving: length) { pdu in body { pdu.append($0.tlv) } }
-        case .draft:
-            var pdu = DraftVDPDU(associations: [])
-            body {
-                pdu.associations.append(
-                    DraftVDPDU.Association(managerID: $0.managerID.draftOctet ?? 0, vsi: $0.tlv))
-            }
-            return pdu.encoded()
+    /// Writes a VDPDU, one association after the other. All the managers can join.
+    struct Writer {
+        private var ratified: VDPDU.Writer?
+        private var draft = DraftVDPDU(associations: [])
+
+        /// The draft has a manager for each VSI; the length is what the PDU is expected to have.
+        fileprivate init(_ dialect: WireDialect, _ manager: VSIManagerID, _ length: Int) {
+            if dialect == .ratified { ratified = VDPDU.Writer(manager, reserving: length) }
         }
+
+        mutating func append(_ tlv: VSITLV, of manager: VSIManagerID) {
+            if ratified != nil {
+                ratified?.append(tlv)
+            } else {
+                draft.associations.append(DraftVDPDU.Association(managerID: manager.draftOctet ?? 0, vsi: tlv))
+            }
+        }
+
+        mutating func finish() -> [UInt8] { ratified?.finish() ?? draft.encoded() }
     }
+
+    /// Begins a VDPDU of a manager's VSIs, of so many octets.
+    func writer(_ manager: VSIManagerID, reserving length: Int) -> Writer { Writer(self, manager, length) }
 
     /// The octets of a VDPDU with one association.
     func encode(_ association: Association) -> [UInt8] {
-        encode(of: association.managerID, reserving: vdpOverhead + encodedLength(of: association.tlv)) {
-            $0(association)
-        }
+        var writer = writer(
+            association.managerID, reserving: vdpOverhead + encodedLength(of: association.tlv))
+        writer.append(association.tlv, of: association.managerID)
+        return writer.finish()
     }
 
     /// Reads a bridge's VDPDU.

@@ -143,7 +143,7 @@ extension VDPStation {
     // MARK: When a keep-alive is due
 
     /// The keep-alive period of a VSI. One that was asked for before the bridge showed a longer period is timed there by the former.
-    func keepAlivePeriod(heardAt: Instant, _ peer: Peer) -> Interval {
+    @inline(__always) func keepAlivePeriod(heardAt: Instant, _ peer: Peer) -> Interval {
         let period = peer.timers.reinitKeepAlive
         guard let former = offer.formerPeriod, heardAt <= offer.formerPeriodEnd else { return period }
         return min(former, period)
@@ -160,7 +160,7 @@ extension VDPStation {
     ///
     /// Sooner than it has to be, so that many VSIs of one moment drift apart, and that a lost frame or two are made up before
     /// the bridge gives up. Where the bridge has hardly the time to answer all, no sooner than is needed.
-    func keepAliveShare(_ period: Interval, scatter: UInt64) -> UInt64 {
+    @inline(__always) func keepAliveShare(_ period: Interval, scatter: UInt64) -> UInt64 {
         let isCrowded = pace.isSlow && pace.interval.map { $0 * UInt64(slotOf.count) * 2 > period } ?? false
         return isCrowded ? 850 + scatter % 150 : 650 + scatter % 250
     }

@@ -38,7 +38,7 @@ extension VDPStation {
     ///
     /// But not of a bridge that answers many VSIs at once, as those of the draft do: what is lost there the wire has lost, and
     /// one VSI in a PDU, half a second for each that is lost, would not get the keep-alives of a hundred across in time.
-    var effectivePacing: Pacing {
+    @inline(__always) var effectivePacing: Pacing {
         if let timers = peer?.timers, timers.answerInterval < timers.ackTimer { return .batch }
         if pace.answersTogether { return .batch }
         // To wait for each answer of a slow bridge would cost others their keep-alives.
@@ -111,12 +111,12 @@ extension VDPStation {
 
     /// How long others must have been answered before a silent VSI is asked again. It has to be well before it is given up,
     /// however short the agreed times are.
-    private var patience: Interval { patience(.seconds(1), ackTimers: 4, share: 4) }
+    @inline(__always) private var patience: Interval { patience(.seconds(1), ackTimers: 4, share: 4) }
 
     /// How long one VSI alone may keep the others waiting.
-    var lockstepPatience: Interval { patience(.milliseconds(200), ackTimers: 2, share: 8) }
+    @inline(__always) var lockstepPatience: Interval { patience(.milliseconds(200), ackTimers: 2, share: 8) }
 
-    private func patience(_ least: Interval, ackTimers: UInt64, share: UInt64) -> Interval {
+    @inline(__always) private func patience(_ least: Interval, ackTimers: UInt64, share: UInt64) -> Interval {
         let timers = peer?.timers ?? OperationalTimers().times
         let most = max(timers.responseWaitDelay / share, timers.ackTimer)
         return min(max(least, timers.ackTimer * ackTimers), most)
@@ -157,7 +157,7 @@ extension VDPStation {
     /// How long the answer to a keep-alive is awaited before it is said again. The bridge forgets a VSI toutKeepAlive after it
     /// heard of it last, 1.5 x RKA at least, which may be long before respWaitDelay is over; but each VSI that waits for an
     /// answer may have to wait for those of the others.
-    private var keepAlivePatience: Interval {
+    @inline(__always) private var keepAlivePatience: Interval {
         let timers = peer?.timers ?? OperationalTimers().times
         let others = answerInterval * UInt64(unanswered + 1) * 3 / 2
         return min(max(timers.reinitKeepAlive / 5, others, Self.keepAliveMin), timers.responseWaitDelay / 2)
@@ -167,7 +167,7 @@ extension VDPStation {
     private static let slowMargin = Interval.seconds(3)
 
     /// The same for one VSI, whose keep-alive may have left late where the bridge is slow.
-    func keepAlivePatience(_ slot: Int, at now: Instant) -> Interval {
+    @inline(__always) func keepAlivePatience(_ slot: Int, at now: Instant) -> Interval {
         let usual = keepAlivePatience
         guard pace.isSlow, let peer, let vsi = vsi(slot) else { return usual }
         // To say it again before its turn, or when it is too late already, would only slow the bridge down.

@@ -58,7 +58,7 @@ extension VDPStation {
     }
 
     /// What the TLV to be sent of a VSI speaks for: what is granted where it is kept alive or released, else what is wanted.
-    func carried(_ slot: Int) -> Terms? {
+    @inline(__always) func carried(_ slot: Int) -> Terms? {
         switch slots[slot].machine.state {
         case .processing(.deAssociate), .transmitKeepAlive, .waitSystemCommand, .transmitDeassociate:
             granted[slot] ?? wanted[slot]

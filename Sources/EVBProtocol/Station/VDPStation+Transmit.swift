@@ -37,16 +37,15 @@ extension VDPStation {
         if effectivePacing == .batch {
             gather(manager, room: &room, length: &length, peer, at: now)
         }
-        let payload = dialect.encode(of: manager, reserving: length) { append in
-            for slot in inFlight {
-                guard let association = association(slot) else { continue }
-                append(association)
-                markSent(slot, association.tlv.command, timers: peer.timers, at: now)
-            }
+        var writer = dialect.writer(manager, reserving: length)
+        for slot in inFlight {
+            guard let association = association(slot) else { continue }
+            writer.append(association.tlv, of: association.managerID)
+            markSent(slot, association.tlv.command, timers: peer.timers, at: now)
         }
         pace.ask(inFlight.count)
         spacing.payloads &+= 1
-        return payload
+        return writer.finish()
     }
 
     /// Adds more VSIs to a PDU, of the same manager where the dialect wants that: those that wait, then those whose keep-alive is
@@ -209,7 +208,7 @@ extension VDPStation {
     }
 
     /// What waits to be sent of a VSI.
-    func association(_ slot: Int) -> WireDialect.Association? {
+    @inline(__always) func association(_ slot: Int) -> WireDialect.Association? {
         switch slots[slot].exchange {
         case .idle: return nil
         case .queued(let command, _), .awaiting(let command, _, _):

@@ -7,6 +7,8 @@ internal import EVBWire
 /// may be outstanding: TLVs that become ready meanwhile wait and leave together. This type owns the timers and the queue;
 /// `StationPort` owns ECP.
 ///
+/// Functions that are called for each VSI and change nothing are inlined: the compiler would copy the station for the call.
+///
 /// Files: this one has the VSIs and the requests for them, `+Transmit` what leaves, `+Receive` what arrives, `+Time` what time
 /// brings, `+Pacing` how much the bridge is given at once, `+Capacity` how many VSIs it can keep, `+State` how a VSI stands,
 /// `+Sweep` what is done to all VSIs, some at a time.

@@ -101,6 +101,7 @@ public struct VSIRequest: Hashable, Sendable {
                 && (asked.vid == 0 ? given.vid != 0x0FFF : asked.vid == given.vid)
         }
         guard granted.format == filter.format else { return false }
+        if let asked = filter.entries.only, let given = granted.entries.only { return covers(asked, given) }
         return filter.entries.allSatisfy { asked in granted.entries.contains { covers(asked, $0) } }
             && granted.entries.allSatisfy { given in filter.entries.contains { covers($0, given) } }
     }
