@@ -180,9 +180,14 @@ struct JSONParser {
         skipPlain()
         // As nearly all texts are: nothing is escaped.
         if isAt(UInt8(ascii: "\"")) {
-            guard let string = String(validating: octets[start..<position], as: UTF8.self) else { throw malformedText }
+            let plain = octets[start..<position]
+            guard plain.allSatisfy({ $0 < 0x80 }) else {
+                guard let string = String(validating: plain, as: UTF8.self) else { throw malformedText }
+                position += 1
+                return string
+            }
             position += 1
-            return string
+            return String(decoding: plain, as: UTF8.self)
         }
         var text = Array(octets[start..<position])
         while true {
