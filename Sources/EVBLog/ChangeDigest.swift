@@ -115,7 +115,9 @@ package struct ChangeDigest {
     /// A VSI has changed.
     ///
     /// - Returns: whether it is summed up, and has no line of its own.
-    package mutating func take(_ outcome: Outcome, _ vsi: String, reason: String?, at now: Instant) -> Bool {
+    package mutating func take(
+        _ outcome: Outcome, _ vsi: @autoclosure () -> String, reason: String?, at now: Instant
+    ) -> Bool {
         if upheaval == nil {
             if let windowBegan, now < windowBegan + limits.window {
                 windowCount += 1
@@ -129,7 +131,7 @@ package struct ChangeDigest {
         if let groups = upheaval?.groups, groups[kind] == nil, groups.count >= limits.kinds { kind.reason = nil }
         var group = upheaval?.groups[kind] ?? Group()
         group.count += 1
-        if outcome.isTrouble, group.names.count < limits.names { group.names.append(vsi) }
+        if outcome.isTrouble, group.names.count < limits.names { group.names.append(vsi()) }
         upheaval?.groups[kind] = group
         upheaval?.lastChange = now
         return true

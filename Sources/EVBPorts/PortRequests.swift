@@ -70,18 +70,27 @@ package struct PortNews {
     package var from: String?
     package var to: String?
     package var reason: String?
-    package var message: String
+    private let text: () -> String
+    package var message: String { text() }
 
     package init(
         kind: ControlEvent.Kind, vsiID: VSIID? = nil, from: String? = nil, to: String? = nil, reason: String? = nil,
         message: String
+    ) {
+        self.init(kind: kind, vsiID: vsiID, from: from, to: to, reason: reason) { message }
+    }
+
+    /// News of which there may be thousands at once: the text is written only for those who follow.
+    package init(
+        kind: ControlEvent.Kind, vsiID: VSIID?, from: String?, to: String?, reason: String?,
+        text: @escaping () -> String
     ) {
         self.kind = kind
         self.vsiID = vsiID
         self.from = from
         self.to = to
         self.reason = reason
-        self.message = message
+        self.text = text
     }
 }
 

@@ -44,6 +44,8 @@ extension StationPortController {
     }
 
     private static func addresses(_ filter: FilterInfo) -> Set<HardwareAddress> {
-        Set(filter.entries.lazy.compactMap(\.macAddress).map { HardwareAddress($0.rawValue) })
+        // As nearly all are.
+        if let only = filter.entries.only { return only.macAddress.map { [HardwareAddress($0.rawValue)] } ?? [] }
+        return Set(filter.entries.lazy.compactMap(\.macAddress).map { HardwareAddress($0.rawValue) })
     }
 }

@@ -301,15 +301,17 @@ package struct LinkSlot: Equatable, Sendable {
 
     /// The names that no other VSI's link may have.
     package var names: Set<String> {
+        // As those of nearly all VSIs whose links other processes create.
+        guard desired.spec?.name != nil || actual.name != nil || running != nil else { return [] }
         var names = Set([desired.spec?.name, actual.name].compactMap { $0 })
         if case .create(let spec, _, _) = running?.operation, let name = spec.name { names.insert(name) }
         return names
     }
 
     /// The addresses by which a link of another process is found.
-    var soughtAddresses: Set<MACAddress> {
+    var soughtAddresses: [MACAddress] {
         guard let spec = desired.spec, spec.origin == .found else { return [] }
-        return Set(spec.addresses)
+        return spec.addresses
     }
 
     /// One more refusal. Even and odd ones keep their turns, for what is tried by turns.

@@ -127,7 +127,7 @@ package struct RelayMachine {
         }
         let (oldAddresses, newAddresses) = (former?.soughtAddresses ?? [], slot?.soughtAddresses ?? [])
         if oldAddresses != newAddresses {
-            for address in oldAddresses.subtracting(newAddresses) {
+            for address in Set(oldAddresses).subtracting(newAddresses) {
                 seekers[address]?.remove(vsiID)
                 if seekers[address]?.isEmpty == true { seekers[address] = nil }
             }

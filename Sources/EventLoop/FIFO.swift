@@ -4,28 +4,30 @@
 /// time.
 package struct FIFO<Element> {
     /// Taken elements that are kept at the least, so that a short queue is not compacted time and again.
-    private static var compactionMin: Int { 32 }
+    @inlinable static var compactionMin: Int { 32 }
 
-    private var elements: [Element?] = []
-    private var head = 0
+    @usableFromInline var elements: [Element?] = []
+    @usableFromInline var head = 0
 
-    package init() {}
+    @inlinable package init() {}
 
-    package var isEmpty: Bool { head == elements.count }
-    package var count: Int { elements.count - head }
-    package var first: Element? { head < elements.count ? elements[head] : nil }
+    @inlinable package var isEmpty: Bool { head == elements.count }
+    @inlinable package var count: Int { elements.count - head }
+    @inlinable package var first: Element? { head < elements.count ? elements[head] : nil }
 
     /// Those that wait, in their order.
-    package var all: [Element] { elements[head...].compactMap { $0 } }
+    @inlinable package var all: [Element] { elements[head...].compactMap { $0 } }
 
     /// Adds one behind the others.
-    package mutating func append(_ element: Element) { elements.append(element) }
+    @inlinable package mutating func append(_ element: Element) { elements.append(element) }
 
     /// Adds some behind the others.
-    package mutating func append(contentsOf others: [Element]) { elements.append(contentsOf: others.lazy.map { $0 }) }
+    @inlinable package mutating func append(contentsOf others: [Element]) {
+        elements.append(contentsOf: others.lazy.map { $0 })
+    }
 
     /// Takes the first one out.
-    package mutating func popFirst() -> Element? {
+    @inlinable package mutating func popFirst() -> Element? {
         guard head < elements.count else { return nil }
         let element = elements[head]
         elements[head] = nil
@@ -66,7 +68,7 @@ package struct FIFO<Element> {
     }
 
     /// Takes all out, in their order.
-    package mutating func removeAll() -> [Element] {
+    @inlinable package mutating func removeAll() -> [Element] {
         defer { self = FIFO() }
         return all
     }

@@ -14,7 +14,9 @@ package struct JSONWriter {
     package mutating func object(_ members: (inout JSONWriter) -> Void) { enclosed("{", "}", members) }
 
     /// Writes a list, an item for each element.
-    package mutating func list<Element>(
+    ///
+    /// It is inlinable, as its steps for unknown types would cost more than what is written.
+    @inlinable package mutating func list<Element>(
         _ elements: some Sequence<Element>, _ item: (inout JSONWriter, Element) -> Void
     ) {
         enclosed("[", "]") { writer in
@@ -99,13 +101,14 @@ package struct JSONWriter {
         isContinued = true
     }
 
-    private mutating func separate() {
+    @usableFromInline mutating func separate() {
         if isContinued { octets.append(UInt8(ascii: ",")) }
         isContinued = false
     }
 
-    private mutating func enclosed(_ open: Unicode.Scalar, _ close: Unicode.Scalar, _ body: (inout JSONWriter) -> Void)
-    {
+    @usableFromInline mutating func enclosed(
+        _ open: Unicode.Scalar, _ close: Unicode.Scalar, _ body: (inout JSONWriter) -> Void
+    ) {
         octets.append(UInt8(truncatingIfNeeded: open.value))
         isContinued = false
         body(&self)

@@ -36,18 +36,30 @@ struct LogEntry {
     init(level: Logger.Level, message: String, metadata: Logger.Metadata) {
         self.level = level
         text = printable(message, longest: Self.longestValue)
-        for (key, value) in metadata.sorted(by: { Self.place($0.key) < Self.place($1.key) }) {
+        text.reserveCapacity(text.utf8.count + 32 * metadata.count)
+        fields.reserveCapacity(metadata.count)
+        let facts = metadata.map { (place: Self.place($0.key), key: $0.key, value: $0.value) }
+        for (_, key, value) in facts.sorted(by: { ($0.place, $0.key) < ($1.place, $1.key) }) {
             guard key != LogAlert.key else {
                 alert = LogAlert(rawValue: "\(value)")
                 continue
             }
-            let values = Self.values(value)
-            fields += values.map { Field(name: Self.fieldName(key), value: $0) }
-            if !values.isEmpty, !Self.fieldsOnly.contains(key) {
-                let joined = values.joined(separator: ",")
-                text += " \(key)=\(joined.contains(" ") ? "\"\(joined)\"" : joined)"
+            let (name, values) = (Self.fieldName(key), Self.values(value))
+            for value in values { fields.append(Field(name: name, value: value)) }
+            if !values.isEmpty, key != Self.fieldOnly {
+                append(key, values.count == 1 ? values[0] : values.joined(separator: ","))
             }
         }
+    }
+
+    /// Appends a fact to the text.
+    private mutating func append(_ key: String, _ value: String) {
+        let isQuoted = value.utf8.contains(UInt8(ascii: " "))
+        text += " "
+        text += key
+        text += isQuoted ? "=\"" : "="
+        text += value
+        if isQuoted { text += "\"" }
     }
 
     private static func values(_ value: Logger.Metadata.Value) -> [String] {
@@ -60,17 +72,17 @@ struct LogEntry {
 
     /// Facts stand in this order, then others by their names.
     private static let first = ["port", "reason", "vsi", "mac", "link", "type", "manager"]
-    /// The message says them in words.
-    private static let fieldsOnly: Set = ["to"]
+    /// The message says it in words.
+    private static let fieldOnly = "to"
     /// Facts that have one name in the journal, whatever they are called in a line.
     private static let names = [
         "port": "PORT", "vsi": "VSI", "link": "LINK", "mac": "MAC", "address": "MAC", "type": "TYPE",
         "manager": "MANAGER", "who": "WHO", "reason": "REASON", "error": "REASON", "problem": "REASON",
-        "cause": "REASON",
+        "cause": "REASON", "from": "EVBD_FROM", "to": "EVBD_TO",
     ]
 
-    private static func place(_ key: String) -> (Int, String) {
-        (first.firstIndex(of: key) ?? (key == "who" ? first.count + 1 : first.count), key)
+    private static func place(_ key: String) -> Int {
+        first.firstIndex(of: key) ?? (key == "who" ? first.count + 1 : first.count)
     }
 
     /// PORT for `port`, EVBD_COUNT for `count`: a field's name has capitals, digits and underscores.
