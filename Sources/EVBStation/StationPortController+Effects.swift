@@ -34,6 +34,17 @@ extension StationPortController {
         }
     }
 
+    /// Requests that come together leave together: what they have to say is sent at the end of the turn.
+    func flushLater() {
+        guard !isFlushDue else { return }
+        isFlushDue = true
+        transport.surroundings.loop.laterSlice { [weak self] in
+            guard let self else { return }
+            isFlushDue = false
+            perform(port.flush(at: now))
+        }
+    }
+
     // MARK: VSIs
 
     private func changed(_ change: VSIChange) {
@@ -58,9 +69,10 @@ extension StationPortController {
         onNews?(
             PortNews(
                 kind: .vsi, vsiID: change.vsiID, from: change.from.rawValue, to: change.to.rawValue,
-                reason: change.reason?.rawValue,
-                message: "VSI \(change.vsiID) is \(change.to.rawValue)"
-                    + (change.reason.map { ", \($0.rawValue)" } ?? "")))
+                reason: change.reason?.rawValue
+            ) {
+                "VSI \(change.vsiID) is \(change.to.rawValue)" + (change.reason.map { ", \($0.rawValue)" } ?? "")
+            })
         tellLibvirt(change)
     }
 

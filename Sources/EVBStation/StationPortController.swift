@@ -56,6 +56,8 @@ package final class StationPortController: StationPortControl {
     var toldGrant: EVBModel.ReflectiveRelayStatus.Grant?
     /// The bond that the last warning named.
     private var toldBond: String?
+    /// What requests have to say is sent before the loop sleeps.
+    var isFlushDue = false
     private var timer: Timers.Timer?
     var announcementTimer: Timers.Timer?
     /// That the port is out of service.
@@ -259,7 +261,7 @@ package final class StationPortController: StationPortControl {
             throw .unstored(error)
         }
         do throws(VSIRequestError) {
-            effects = try port.request(request, at: now)
+            effects = try port.request(request, isSent: false, at: now)
         } catch {
             throw .unfit(error)
         }
@@ -273,6 +275,7 @@ package final class StationPortController: StationPortControl {
         if case .tap = owner { closeGuestLink(request.vsiID) }
         let asker = reason ?? Requester.current?.words ?? owner.words
         note(request.vsiID, .requested, detail: "\(asker): \(request.words)")
+        flushLater()
         perform(effects.filter { $0 != .vsi(.ended(request.vsiID, .superseded)) })
     }
 
@@ -281,7 +284,7 @@ package final class StationPortController: StationPortControl {
         // First: one that is not bound is known no more afterwards, and its file goes with its link, which takes a while.
         mark(vsiID, isGranted: vsis[vsiID]?.isStoredAsGranted ?? false, isWithdrawn: true)
         cutFormer(vsiID)
-        let effects = try port.withdraw(vsiID, at: now)
+        let effects = try port.withdraw(vsiID, isSent: false, at: now)
         let former = vsis[vsiID]?.allWaiters ?? []
         vsis[vsiID]?.retryWaiter = nil
         vsis[vsiID]?.phase = .asking(waiter)
@@ -294,6 +297,7 @@ package final class StationPortController: StationPortControl {
         note(vsiID, .withdrawn, detail: reason ?? Requester.current?.words)
         noteCut(vsiID)
         relay.cut(vsiID)
+        flushLater()
         perform(effects.filter { $0 != .vsi(.ended(vsiID, .superseded)) })
     }
 

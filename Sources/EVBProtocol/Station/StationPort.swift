@@ -61,15 +61,17 @@ public struct StationPort {
     ///   - request: what is wanted.
     ///   - isResumed: whether the bridge had granted it to a former life of this station: it is then asked for until a bridge
     ///     has answered, also where it is wanted only once.
+    ///   - isSent: whether what there is to say of it leaves at once, if it can. Otherwise it leaves with the next call, such as
+    ///     ``flush(at:)``, together with what there is to say of others.
     ///   - now: the time.
     /// - Returns: what follows.
     /// - Throws: when the request cannot be taken; nothing has changed then.
     public mutating func request(
-        _ request: VSIRequest, isResumed: Bool = false, at now: Instant
+        _ request: VSIRequest, isResumed: Bool = false, isSent: Bool = true, at now: Instant
     ) throws(VSIRequestError) -> [StationEffect] {
         try check(request)
         try vdp.request(request, isResumed: isResumed, at: now)
-        return finish(at: now)
+        return finish(isSent: isSent, at: now)
     }
 
     /// Whether a request can be taken, as things are now.
@@ -91,11 +93,21 @@ public struct StationPort {
 
     /// Takes back what a manager wanted: the VSI is de-associated. That it is comes as an effect.
     ///
+    /// - Parameters:
+    ///   - vsiID: the VSI.
+    ///   - isSent: as in ``request(_:isResumed:isSent:at:)``.
+    ///   - now: the time.
+    /// - Returns: what follows.
     /// - Throws: `unknownVSI` when there is no such VSI.
-    public mutating func withdraw(_ vsiID: VSIID, at now: Instant) throws(VSIRequestError) -> [StationEffect] {
+    public mutating func withdraw(
+        _ vsiID: VSIID, isSent: Bool = true, at now: Instant
+    ) throws(VSIRequestError) -> [StationEffect] {
         try vdp.withdraw(vsiID, at: now)
-        return finish(at: now)
+        return finish(isSent: isSent, at: now)
     }
+
+    /// Sends what requests have left to be sent.
+    public mutating func flush(at now: Instant) -> [StationEffect] { finish(at: now) }
 
     /// Lets time pass, up to `now`.
     public mutating func advance(to now: Instant) -> [StationEffect] {
@@ -235,7 +247,7 @@ public struct StationPort {
     // MARK: What comes out
 
     /// Sends what VDP has ready if ECP can take it, and hands the effects over.
-    mutating func finish(at now: Instant) -> [StationEffect] {
+    mutating func finish(isSent: Bool = true, at now: Instant) -> [StationEffect] {
         vdp.endHold(at: now)
         beginProbe(at: now)
         let needed = vdp.offer.exponent ?? 0
@@ -243,7 +255,7 @@ public struct StationPort {
             link.negotiation.adjustRatified { $0.neededKeepAlive = needed }
             applyNegotiation(at: now)
         }
-        if link.isUp, peer != nil, link.sentDialect == link.negotiation.dialect, link.transmitter.isIdle,
+        if isSent, link.isUp, peer != nil, link.sentDialect == link.negotiation.dialect, link.transmitter.isIdle,
             !link.probe.isAsking,
             let payload = vdp.nextPayload(at: now)
         {
