@@ -137,7 +137,7 @@ def test_SEC_49_the_table_of_arp_alone_comes_back(cable):
         before = [line for line in listed(family).splitlines() if "counter" not in line]
         for words in (("delete", "table"), ("flush", "table")):
             run(*cable.host.command("nft", *words, family, "evbd-guests"))
-            eventually(lambda: f"table {family} evbd-guests" in tables() and listed(family).count("drop") == 2, 5, f"back after {words} {family}")
+            eventually(lambda: f"table {family} evbd-guests" in tables() and listed(family).count("drop") == 4, 5, f"back after {words} {family}")
         assert [line for line in listed(family).splitlines() if "counter" not in line] == before
 
 
