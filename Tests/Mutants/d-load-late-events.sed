@@ -1,4 +1,4 @@
 # Loop: an event has the time of its turn, not that at which it happened.
 # file: Sources/EventLoop/WorkQueue.swift
 # swift: QueueTests
-s/^        workAddedAt = addedAt$/        workAddedAt = loop.now()/
+s/^        addedAtNow = addedAt$/        addedAtNow = loop.now()/

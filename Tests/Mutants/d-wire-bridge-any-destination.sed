@@ -1,4 +1,4 @@
 # Bridge: frames to any address count.
 # file: Sources/EVBProtocol/Common/PeerLinkPort.swift
 # swift: DestinationTests
-s/guard link\.configuration\.addresses\.includes\(frame\.header\) else/guard link.configuration.addresses.includes(frame.header) || Role.Negotiation.ownRole == .bridge else/
+s/guard link\.configuration\.addresses\.includes\(frame\.header, own: link\.configuration\.address\) else/guard link.configuration.addresses.includes(frame.header, own: link.configuration.address) || Role.Negotiation.ownRole == .bridge else/

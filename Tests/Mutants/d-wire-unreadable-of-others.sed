@@ -1,4 +1,4 @@
 # Both roles: an unreadable frame to another address is counted as the peer's.
 # file: Sources/EVBProtocol/Common/PeerLink.swift
 # swift: DestinationTests
-s/guard configuration\.addresses\.includes\(header\) else/guard configuration.addresses.includes(header) || isUp else/
+s/guard configuration\.addresses\.includes\(header, own: configuration\.address\) else/guard configuration.addresses.includes(header, own: configuration.address) || isUp else/
