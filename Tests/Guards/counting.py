@@ -45,7 +45,6 @@ class CountedEvbd(Evbd):
         self.launch()
         # callgrind takes some seconds to begin, and evbd is some fifty times slower under it.
         eventually(lambda: self.socket.exists(), 60, f"evbd has its control socket\n{self.process.tail()}")
-        self.wait_for_bridge(seconds=60)
 
     def launch(self):
         words = [self.program, "--config", self.config_file, "--runtime-dir", self.directory, "--types-dir", self.directory / "type-copies"]

@@ -5,6 +5,7 @@ baseline.json has the counts of the last commit that took some in; one that is m
     EVBD_RELEASE_DIR=.build/release /usr/bin/python3 -m pytest Tests/Guards --update
 """
 
+import functools
 import json
 import shutil
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 from counting import CountedEvbd, SystemCalls, release
 
-from lab import Lab, eventually
+from lab import Evbd, Lab, eventually
 from lab.codec import ASSOCIATE
 from lab.fixtures import Cable
 from lab.pair import requests
@@ -30,13 +31,20 @@ SHORT = {"ecp": {"retries": 3, "rte": 14}, "vdp": {"rwd": 22, "rka": 17}}
 
 
 class Site:
-    """A station that is counted, and a switch that is not."""
+    """A station and a switch, of which one is counted."""
 
-    def __init__(self, lab, program, timers, callgrind):
+    def __init__(self, lab, program, timers, callgrind, role="station"):
         self.cable = Cable(lab)
-        Switch(lab, self.cable.switch).evbd(ports=[{"interface": "port0", **timers}], log={"level": "error"})
-        self.evbd = CountedEvbd(lab, self.cable.host, program, callgrind, ports=[{"interface": "uplink0", **timers}], log={"level": "info"})
-        self.control, self.wire = Control(self.evbd.socket), self.cable.wire()
+        switch = Switch(lab, self.cable.switch)
+        as_station = {"ports": [{"interface": "uplink0", **timers}], "log": {"level": "info"}}
+        as_bridge = {"ports": [{"role": "bridge", "interface": "port0", **timers}], "log": {"level": "error"}}
+        if role == "station":
+            switch.evbd(**as_bridge)
+            station = self.evbd = CountedEvbd(lab, self.cable.host, program, callgrind, **as_station).wait_for_bridge(seconds=60)
+        else:
+            self.evbd = CountedEvbd(lab, self.cable.switch, program, callgrind, name="switch", libvirt={"enabled": False}, **as_bridge)
+            station = Evbd(lab, self.cable.host, **as_station).wait_for_bridge(seconds=60)
+        self.control, self.wire = Control(station.socket), self.cable.wire()
         lab.at_end(self.control.close)
         self.left = requests(KEPT + 500, wait=30_000)
 
@@ -106,9 +114,9 @@ def counted_from_outside(lab, program):
     return counts
 
 
-def counted_keep_alives(lab, program):
-    """What a VSI costs for each of its keep-alives, while nothing else is done."""
-    site = Site(lab, program, SHORT, callgrind=True)
+def counted_keep_alives(lab, program, role="station"):
+    """What a VSI costs a station, or the bridge, for each of its keep-alives, while nothing else is done."""
+    site = Site(lab, program, SHORT, callgrind=True, role=role)
     site.control.call_all("Associate", [site.left.pop(0) for _ in range(KEPT)])
     # Once all are there, each keep-alive is one TLV of a frame; whole rounds begin behind the first of them.
     heard = lambda: [frame for frame in site.wire.received() if frame.vdp and frame.vdp.vsis[0].command == ASSOCIATE]
@@ -122,7 +130,8 @@ def counted_keep_alives(lab, program):
     count = vsis(frames)
     counts = {"instructions": profile.instructions / count, "allocations": profile.allocations / count,
               "frames": len(frames) / count, "octets on the wire": sum(len(frame.octets) for frame in frames) / count}
-    return {"keep-alive": counts}, {"keep-alive": profile.top(12, count)}
+    name = {"station": "keep-alive", "bridge": "keep-alive, the bridge"}[role]
+    return {name: counts}, {name: profile.top(12, count)}
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +140,7 @@ def counted(tmp_path_factory):
         assert shutil.which(tool), f"{tool} is missing: apt install {package}"
     program = release(tmp_path_factory.mktemp("release"))
     counts, tops = {}, {}
-    for count in (counted_by_callgrind, counted_keep_alives):
+    for count in (counted_by_callgrind, counted_keep_alives, functools.partial(counted_keep_alives, role="bridge")):
         with Lab(in_memory=True) as lab:
             some, of_these = count(lab, program)
         counts.update(some)
@@ -143,7 +152,7 @@ def counted(tmp_path_factory):
 
 
 def tolerance(name, what):
-    if name == "keep-alive":
+    if name.startswith("keep-alive"):
         return GATHERED
     return EXACT if what.startswith(("frames", "octets")) else OTHERS
 

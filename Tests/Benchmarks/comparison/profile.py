@@ -61,7 +61,7 @@ class Profiled:
 
     def __init__(self, stage, program, vdp, **port):
         self.evbd = CountedEvbd(stage.lab, stage.ends["evbd"].host, program, True, log={"level": "notice"}, name=f"profiled-{uuid.uuid4().hex[:6]}",
-                                ports=[{"interface": "uplink0", "ecp": {"retries": 3, "rte": RTE["evbd"]}, "vdp": vdp, **port}])
+                                ports=[{"interface": "uplink0", "ecp": {"retries": 3, "rte": RTE["evbd"]}, "vdp": vdp, **port}]).wait_for_bridge(seconds=60)
         self.client, self.looker = EvbdClient(self.evbd), EvbdClient(self.evbd)
 
     def show(self, what, count, work):
