@@ -7,7 +7,8 @@ extension StatusReport: JSONWritable {
         writer.object {
             $0.member("daemon", daemon)
             $0.member("notes", coded: notes)
-            $0.member("ports", ports)
+            $0.key("ports")
+            $0.list(count: ports.count) { ports[$1].write(to: &$0) }
             $0.member("problems", coded: problems)
             $0.member("typeServers", coded: typeServers)
         }
@@ -34,7 +35,8 @@ extension PortStatus: JSONWritable {
             $0.member("linkState", orNull: linkState?.rawValue)
             $0.member("linkUp", linkUp)
             Self.write("misbehaviour", misbehaviour, to: &$0)
-            $0.member("peer", orNull: peer)
+            $0.key("peer")
+            if let peer { peer.write(to: &$0) } else { $0.null() }
             $0.member("reflectiveRelay", reflectiveRelay)
             $0.member("role", role.rawValue)
             $0.member("timers", timers)

@@ -6,21 +6,26 @@ package import JSON
 extension VSIStatus: JSONWritable {
     package func write(to writer: inout JSONWriter) {
         writer.object {
-            $0.member("filters", filters)
+            $0.key("filters")
+            $0.list(count: filters.count) { filters[$1].write(to: &$0) }
             $0.member("label", orNull: label)
-            $0.member("link", orNull: link)
+            $0.key("link")
+            if let link { link.write(to: &$0) } else { $0.null() }
             $0.member("managerID", orNull: managerID)
-            $0.member("networks", networks)
+            $0.key("networks")
+            $0.list(count: networks.count) { networks[$1].write(to: &$0) }
             $0.member("port", port)
             $0.member("reason", orNull: reason?.rawValue)
-            $0.member("requestedLink", orNull: requestedLink)
+            $0.key("requestedLink")
+            if let requestedLink { requestedLink.write(to: &$0) } else { $0.null() }
             $0.member("retryInMilliseconds", orNull: retryInMilliseconds)
             $0.member("state", state.rawValue)
             $0.member("typeID", typeID)
             $0.member("typeVersion", typeVersion)
             $0.member("vsiID", vsiID)
             $0.member("vsiIDFormat", vsiIDFormat.rawValue)
-            $0.member("warnings", warnings)
+            $0.key("warnings")
+            $0.list(count: warnings.count) { warnings[$1].write(to: &$0) }
         }
     }
 }

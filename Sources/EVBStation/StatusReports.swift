@@ -104,13 +104,14 @@ extension StationPortController {
                 name: link.name, kind: link.kind.flatMap { LinkKind(rawValue: $0) },
                 mode: link.mode.flatMap { LinkMode(rawValue: $0.rawValue) })
         }
+        let managed = vsis[vsiID]
+        let wantsLink = shown == nil && managed?.link != nil && !relay.isElsewhere(vsiID)
+        // What is bound is not asked for.
+        let retry = snapshot.operCommand == nil ? port.retryTime(of: vsiID) : nil
         return VSIStatus(
             snapshot, port: name, link: shown, warnings: link.map { warnings(of: $0, snapshot.filter) } ?? [],
-            label: vsis[vsiID]?.label,
-            requestedLink: shown == nil && !relay.isElsewhere(vsiID) ? vsis[vsiID]?.link?.shown : nil,
-            retryInMilliseconds: port.retryTime(of: vsiID).map {
-                Int(clamping: $0.since(now).nanoseconds / 1_000_000)
-            })
+            label: managed?.label, requestedLink: wantsLink ? managed?.link?.shown : nil,
+            retryInMilliseconds: retry.map { Int(clamping: $0.since(now).nanoseconds / 1_000_000) })
     }
 }
 

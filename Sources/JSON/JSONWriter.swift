@@ -27,6 +27,16 @@ package struct JSONWriter {
         }
     }
 
+    /// Writes a list of so many items; `item` writes the one at a place.
+    package mutating func list(count: Int, _ item: (inout JSONWriter, Int) -> Void) {
+        enclosed("[", "]") { writer in
+            for place in 0..<count {
+                writer.separate()
+                item(&writer, place)
+            }
+        }
+    }
+
     /// Begins a member of the object in hand. Its value is written next.
     package mutating func key(_ name: StaticString) {
         separate()
@@ -162,18 +172,6 @@ extension JSONWriter {
     package mutating func member(_ name: StaticString, _ value: some JSONWritable) {
         key(name)
         value.write(to: &self)
-    }
-
-    /// Writes a member that writes itself, or null.
-    package mutating func member(_ name: StaticString, orNull value: (some JSONWritable)?) {
-        key(name)
-        if let value { value.write(to: &self) } else { null() }
-    }
-
-    /// Writes a list of values that write themselves.
-    package mutating func member(_ name: StaticString, _ values: [some JSONWritable]) {
-        key(name)
-        list(values) { $1.write(to: &$0) }
     }
 
     /// Writes a member of which there are few: as the coders write it.
