@@ -1,4 +1,5 @@
 internal import EVBTime
+internal import EventLoop
 internal import LinuxSystem
 
 /// The changes of closed addresses that are still to be made in the kernel, and who waits for them.
@@ -33,6 +34,8 @@ final class ClosedQueue {
     /// then comes after them.
     private var releases: [Int32: Int] = [:]
     private var waiters: [Waiter] = []
+    /// Gives those who need not wait any more their turns, as a transaction may be of thousands; nil calls all of them at once.
+    var turns: WorkQueue<() -> Void>?
 
     /// Whether anything waits for the end of a change.
     var hasWaiters: Bool { !waiters.isEmpty }
@@ -175,8 +178,23 @@ final class ClosedQueue {
         guard !waiters.isEmpty else { return }
         let all = waiters
         waiters = []
-        for waiter in all {
-            if isOpening(waiter.addresses, port: waiter.portIndex) { waiters.append(waiter) } else { waiter.then(nil) }
+        guard let turns else {
+            for waiter in all { callBack(waiter) }
+            return
         }
+        var ready: [() -> Void] = []
+        for waiter in all {
+            if isOpening(waiter.addresses, port: waiter.portIndex) {
+                waiters.append(waiter)
+            } else {
+                ready.append { [weak self] in self?.callBack(waiter) }
+            }
+        }
+        turns.append(contentsOf: ready)
+    }
+
+    /// Calls back one whose addresses are open; they may be about to be opened once more when its turn comes.
+    private func callBack(_ waiter: Waiter) {
+        if isOpening(waiter.addresses, port: waiter.portIndex) { waiters.append(waiter) } else { waiter.then(nil) }
     }
 }

@@ -110,6 +110,7 @@ package final class GuestFilter {
         former = Self.listing(Self.formerRules())
         mark = former.marks.values.first ?? UInt32.random(in: 1 ... .max)
         for (index, addresses) in former.closed { closedQueue.adopt(addresses, port: index) }
+        closedQueue.turns = WorkQueue(loop: loop) { $0() }
         flushTimer = timers.timer { [weak self] in self?.flush() }
     }
 

@@ -4,6 +4,7 @@ import Testing
 
 @testable import EVBDaemon
 @testable import EdgeRelays
+@testable import EventLoop
 
 /// The changes of closed addresses that are on their way to the kernel.
 @Suite struct ClosedQueueTests {
@@ -80,6 +81,51 @@ import Testing
         set(one, true)
         queue.callBack()
         #expect(calls == 2 && queue.isEmpty)
+    }
+
+    /// Runs the loop until something is so.
+    private func run(_ loop: EventLoop, until isSo: @escaping () -> Bool) throws {
+        var looks = 0
+        func look() {
+            looks += 1
+            if isSo() || looks > 1_000_000 { loop.stop() } else { loop.laterSlice(look) }
+        }
+        loop.laterSlice(look)
+        try loop.run()
+    }
+
+    @Test(
+        "SPD-166 those who wait are called back in turns, all of them, and one whose address is opened once more waits on",
+        arguments: [false, true])
+    func turns(hasLoop: Bool) throws {
+        let loop = try EventLoop()
+        if hasLoop { queue.turns = WorkQueue(loop: loop) { $0() } }
+        let addresses = (0..<2000).map { HardwareAddress(0x5254_0000_0000 + UInt64($0)) }
+        for address in addresses { set(address, true) }
+        _ = queue.take()
+        queue.done()
+        for address in addresses { set(address, false) }
+        var (called, again): (Set<HardwareAddress>, Bool) = ([], false)
+        for address in addresses {
+            queue.wait([address], port: 2) { [self] _ in
+                #expect(!queue.isOpening([address], port: 2), "it is open")
+                #expect(called.insert(address).inserted, "it is called once")
+                guard address == addresses[0] else { return }
+                // While the others wait for their turns, the last one is closed, and is to be opened again.
+                set(addresses[1999], true)
+                _ = queue.take()
+                set(addresses[1999], false)
+                again = true
+            }
+        }
+        _ = queue.take()
+        queue.done()
+        try run(loop) { called.count >= 1999 }
+        #expect(again && called.count == 1999 && !called.contains(addresses[1999]))
+        _ = queue.take()
+        queue.done()
+        try run(loop) { called.count == 2000 }
+        #expect(called.count == 2000)
     }
 
     @Test("SEC-510 addresses that another process has removed are asked for again; a lost port ends all waits")
