@@ -61,39 +61,51 @@ public struct DeadlineHeap: Sendable {
         siftDown(siftUp(place))
     }
 
+    /// Moves an entry up to where it belongs, and gives its place.
     @discardableResult
     private mutating func siftUp(_ start: Int) -> Int {
-        var place = start
-        let entry = entries[place]
-        while place > 0 {
-            let parent = (place - 1) / 4
-            guard entry.deadline < entries[parent].deadline else { break }
-            move(entries[parent], to: place)
-            place = parent
+        inPlace { entries, places in
+            var place = start
+            let entry = entries[place]
+            while place > 0 {
+                let parent = (place - 1) / 4
+                guard entry.deadline < entries[parent].deadline else { break }
+                entries[place] = entries[parent]
+                places[entries[place].member] = place
+                place = parent
+            }
+            entries[place] = entry
+            places[entry.member] = place
+            return place
         }
-        move(entry, to: place)
-        return place
     }
 
     private mutating func siftDown(_ start: Int) {
-        var place = start
-        let entry = entries[place]
-        while true {
-            let first = 4 * place + 1
-            let children = first..<max(first, min(first + 4, entries.count))
-            guard !children.isEmpty else { break }
-            let least = children.reduce(children.lowerBound) {
-                entries[$1].deadline < entries[$0].deadline ? $1 : $0
+        inPlace { entries, places in
+            var place = start
+            let entry = entries[place]
+            while true {
+                let first = 4 * place + 1
+                guard first < entries.count else { break }
+                var least = first
+                for child in first..<min(first + 4, entries.count)
+                where entries[child].deadline < entries[least].deadline { least = child }
+                guard entries[least].deadline < entry.deadline else { break }
+                entries[place] = entries[least]
+                places[entries[place].member] = place
+                place = least
             }
-            guard entries[least].deadline < entry.deadline else { break }
-            move(entries[least], to: place)
-            place = least
+            entries[place] = entry
+            places[entry.member] = place
         }
-        move(entry, to: place)
     }
 
-    private mutating func move(_ entry: Entry, to place: Int) {
-        entries[place] = entry
-        places[entry.member] = place
+    /// Works on the memory of both arrays: a keep-alive moves its deadline three times, past several others each time.
+    private mutating func inPlace<Result>(
+        _ body: (UnsafeMutableBufferPointer<Entry>, UnsafeMutableBufferPointer<Int>) -> Result
+    ) -> Result {
+        entries.withUnsafeMutableBufferPointer { entries in
+            places.withUnsafeMutableBufferPointer { places in body(entries, places) }
+        }
     }
 }

@@ -168,11 +168,9 @@ extension VDPStation {
         noteRecovery(slot, at: now)
         regainTrust(at: now)
         setExchange(slot, .idle)
-        slots[slot].wait = .none
+        setWait(slot, .none)
         slots[slot].asking.heardAt = slots[slot].asking.askedAt
         feed(slot, event, at: now)
-        // What comes next has a time of its own, mostly.
-        if slots[slot].wait == .none { deadlines.set(slot, nil) }
         report(slot)
         armStall(at: now)
     }
