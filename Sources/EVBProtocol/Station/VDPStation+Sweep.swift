@@ -74,7 +74,8 @@ extension VDPStation {
 
     /// Asks the bridge for the VSI, unless that has been done since it was heard.
     private mutating func greet(_ slot: Int, began: Instant, at now: Instant) {
-        guard let vsi = vsi(slot), vsi.machine.state == .initial, vsi.interest != .withdrawn, vsi.asking.askedAt <= began
+        guard let vsi = vsi(slot), vsi.machine.state == .initial, vsi.interest != .withdrawn,
+            vsi.asking.askedAt <= began
         else { return }
         askAgain(slot, at: now)
     }
