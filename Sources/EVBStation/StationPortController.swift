@@ -394,6 +394,8 @@ package final class StationPortController: StationPortControl {
     private func settle(_ vsiID: VSIID) {
         // Nothing waits for one that is not known.
         guard vsis[vsiID] != nil else { return }
+        // What its loss leads to is no matter of the next request: one that was given up is forgotten before.
+        if port.isLosing { perform(port.catchUp(vsiID, at: now)) }
         queue.finish(vsiID)
     }
 
@@ -411,12 +413,12 @@ package final class StationPortController: StationPortControl {
             default: break
             }
         }
+        loss = effects.loss ?? loss
         if !turn.trail.isEmpty {
-            loss = effects.loss ?? loss
             note(turn.trail, loss: loss)
-            if !port.isLosing { loss = nil }
             onTrail?(turn.trail, now)
         }
+        if !port.isLosing { loss = nil }
         let rest = effects.filter { if case .transmit = $0 { false } else { true } }
         if !rest.isEmpty { queue.append(contentsOf: rest) }
         transport.setNeighbour(turn.peerAddresses)

@@ -113,9 +113,20 @@ public struct StationPort {
     public mutating func advance(to now: Instant) -> [StationEffect] {
         advanceLink(to: now)
         vdp.advance(to: now)
-        // One that was heard meanwhile had to wait.
-        if vdp.peer == nil, !vdp.isLosing { applyPeer(at: now) }
+        takeUpBridge(at: now)
         return finish(at: now)
+    }
+
+    /// A bridge that was heard while VSIs were still told of the loss of another had to wait.
+    mutating func takeUpBridge(at now: Instant) { if vdp.peer == nil, !vdp.isLosing { applyPeer(at: now) } }
+
+    /// Lets a VSI that does not know yet that the bridge is lost learn of it before its turn.
+    ///
+    /// - Returns: what follows; nothing where it knows.
+    package mutating func catchUp(_ vsiID: VSIID, at now: Instant) -> [StationEffect] {
+        guard let slot = vdp.slotOf[vsiID], vdp.isUnaware(slot) else { return [] }
+        vdp.catchUp(slot, at: now)
+        return finish(isSent: false, at: now)
     }
 
     /// A frame could not be sent. As if it were lost on the wire; but it is not counted as sent.

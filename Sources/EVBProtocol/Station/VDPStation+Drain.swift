@@ -46,12 +46,14 @@ extension StationPort {
     /// Takes the port out of service: the bridge is asked to release all VSIs, which stay wanted. LLDP goes on.
     public mutating func drain(at now: Instant) -> [StationEffect] {
         vdp.drain(at: now)
+        takeUpBridge(at: now)
         return finish(at: now)
     }
 
     /// Takes the port back into service: all VSIs are asked for.
     public mutating func endDrain(at now: Instant) -> [StationEffect] {
         vdp.endDrain(at: now)
+        takeUpBridge(at: now)
         return finish(at: now)
     }
 }

@@ -38,7 +38,7 @@ extension VDPStation {
         for slot in current.next..<max(min(current.next + sweptAtOnce, slots.count), current.next) {
             switch current.kind {
             case .lost: lose(slot, at: now)
-            case .appeared: greet(slot, began: current.began, at: now)
+            case .appeared: greet(slot, at: now)
             }
             sweep?.next = slot + 1
         }
@@ -72,9 +72,14 @@ extension VDPStation {
         report(slot)
     }
 
+    /// Whether a bridge was heard and has not been asked for a VSI only because others come first.
+    func isUngreeted(_ slot: Int) -> Bool {
+        !isDrained && sweep.map { $0.kind == .appeared && slot >= $0.next } ?? false
+    }
+
     /// Asks the bridge for the VSI, unless that has been done since it was heard.
-    private mutating func greet(_ slot: Int, began: Instant, at now: Instant) {
-        guard let vsi = vsi(slot), vsi.machine.state == .initial, vsi.interest != .withdrawn,
+    mutating func greet(_ slot: Int, at now: Instant) {
+        guard let began = sweep?.began, let vsi = vsi(slot), vsi.machine.state == .initial, vsi.interest != .withdrawn,
             vsi.asking.askedAt <= began
         else { return }
         askAgain(slot, at: now)

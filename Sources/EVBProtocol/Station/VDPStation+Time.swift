@@ -21,11 +21,15 @@ extension VDPStation {
     }
 
     private mutating func expire(_ slot: Int, at now: Instant) {
-        if isUnaware(slot) { return catchUp(slot, at: now) }
         let wait = slots[slot].wait
+        if isUnaware(slot) {
+            // One that waits for a bridge knows: told again it would wait until now, without end.
+            guard case .bridge = wait else { return catchUp(slot, at: now) }
+        }
         setWaitExpired(slot)
         switch wait {
         case .none: break
+        case .bridge where isUngreeted(slot): greet(slot, at: now)
         case .bridge:
             let reason = awayReason
             modify(slot) { $0.reason = reason }

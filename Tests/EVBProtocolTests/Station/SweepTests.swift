@@ -72,4 +72,50 @@ import Testing
         let firstAsked = asked.firstIndex(of: .pending) ?? 0
         #expect(!asked[firstAsked...].contains(.deassociated))
     }
+
+    @Test("SPD-162 what is due while VSIs do not know of the loss yet ends once, however late the next turn is")
+    func late() throws {
+        let bench = try bench(4)
+        bench.loss = 100
+        for number in 5...8 { try bench.request(.vsi(UInt64(number))) }
+        bench.run(for: .milliseconds(20))
+        bench.setLink(up: false)
+        #expect(bench.port.isLosing)
+        var effects: [StationEffect] = []
+        while bench.port.isLosing { effects += bench.port.advance(to: bench.now + .seconds(60)) }
+        effects += bench.port.advance(to: bench.now + .seconds(61))
+        for number in UInt64(5)...8 {
+            #expect(effects.count { $0 == .vsi(.ended(.number(number), .noBridge)) } == 1)
+        }
+        #expect(bench.port.vsis.count == 8 && bench.port.vsis.allSatisfy { $0.state == .deassociated })
+    }
+
+    @Test("SPD-162 a bridge that is heard in time is asked, also where others are asked before")
+    func inTime() throws {
+        let bench = Bench()
+        bench.latency = Interval(nanoseconds: 0)
+        bench.port.sweptAtOnce = 1
+        bench.port.vdp.bridgeWait = .seconds(2)
+        for number in 1...4 { try bench.request(.vsi(UInt64(number))) }
+        bench.setLink(up: true)
+        for _ in 0..<50 where bench.port.vdp.sweep == nil { bench.run(steps: 1) }
+        #expect(bench.port.vdp.sweep?.kind == .appeared)
+        let effects = bench.port.advance(to: bench.now + .seconds(3))
+        #expect(!effects.contains { if case .vsi(.ended(_, .noBridge)) = $0 { true } else { false } })
+        #expect(bench.port.vdp.slots.allSatisfy { $0.exchange != .idle })
+    }
+
+    @Test("SPD-162 one that was given up is forgotten before it is asked for again")
+    func forgotten() throws {
+        let bench = try bench(3)
+        bench.loss = 100
+        try bench.withdraw(.number(3))
+        bench.setLink(up: false)
+        #expect(bench.port.isLosing)
+        let loss = bench.port.catchUp(.number(3), at: bench.now)
+        #expect(loss.contains(.vsi(.forgotten(.number(3)))))
+        #expect(bench.port.catchUp(.number(3), at: bench.now).isEmpty)
+        let request = try bench.port.request(.vsi(3), at: bench.now)
+        #expect(!request.contains(.vsi(.forgotten(.number(3)))))
+    }
 }
