@@ -185,7 +185,11 @@ extension RelayMachine {
 
     private mutating func fail(_ vsiID: VSIID, _ failure: LinkFailure, _ effects: inout [RelayEffect]) {
         if slots[vsiID]?.failures == 0 { effects.append(.report(vsiID, .failed(failure))) }
-        if let slot = slots[vsiID], !slot.desired.isUp, failure.kind != .cancelled { noteUnclosed(vsiID, failure) }
+        if let slot = slots[vsiID], slot.desired == .absent || !slot.desired.isUp && slot.actual.link?.isUp == true,
+            failure.kind != .cancelled
+        {
+            noteUnclosed(vsiID, failure)
+        }
         settle(vsiID, failure, &effects)
         guard let slot = slots[vsiID] else { return }
         change(vsiID) { $0.countFailure() }

@@ -16,7 +16,9 @@ package struct RelayMachine {
     /// VSIs of the run before whose created links were there when this run began, and of which the bridge has not spoken yet.
     private var expected: Set<VSIID> = []
     /// What could not be closed, deleted or reset though its VSI is not associated, and why. It is tried again without limit.
-    package private(set) var unclosed: [VSIID: LinkFailure] = [:]
+    package private(set) var unclosed: [VSIID: LinkFailure] = [:] { didSet { unclosedChanges &+= 1 } }
+    /// How often that has changed.
+    package private(set) var unclosedChanges = 0
     /// How many links that evbd created are on the device of a VLAN.
     private(set) var vlanUsers: [UInt16: Int] = [:]
 
@@ -170,7 +172,13 @@ package struct RelayMachine {
         slot.actual = slot.actual.with(filter: view.filter(of: vsiID, at: slot.actual.link))
         set(vsiID, slot, &effects)
         if let misfit = misfit(vsiID, view) { return replace(vsiID, misfit, &effects) }
-        guard let operation = Self.plan(slot.desired, slot.actual, policy), isAllowed(operation, slot) else {
+        let plan = Self.plan(slot.desired, slot.actual, policy)
+        guard let operation = plan, isAllowed(operation, slot) else {
+            // All is as wanted, whoever has done it.
+            if plan == nil, slot.failures > 0 {
+                slot.failures = 0
+                set(vsiID, slot, &effects)
+            }
             if slot.desired.isUp, slot.actual.link?.isUp == true {
                 slot.actual = slot.actual.with(gate: .open)
                 set(vsiID, slot, &effects)

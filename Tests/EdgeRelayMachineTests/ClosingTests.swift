@@ -72,6 +72,24 @@ private struct View: LinkView {
         #expect(machine.unclosed.isEmpty)
     }
 
+    @Test(
+        "SEC-1133 a link that another process has closed is no problem any more, and what else is refused of one that is down is none"
+    )
+    func closedByOthers() {
+        var machine = RelayMachine(policy: policy)
+        _ = machine.want(vsi, .up(made, vlan: nil), View(link: link(isUp: true)))
+        _ = machine.want(vsi, .down(made, vlan: nil), View(link: link(isUp: true)))
+        _ = machine.finished(vsi, .setUp(index: 7, false), refused, View(link: link(isUp: true)))
+        #expect(machine.unclosed[vsi] != nil)
+        let down = View(link: link(isUp: false))
+        _ = machine.observe(.retry(vsi), down)
+        _ = machine.finished(vsi, .look(index: 7), .link(link(isUp: false)), down)
+        #expect(machine.unclosed.isEmpty && machine.slots[vsi]?.failures == 0)
+        _ = machine.observe(.retry(vsi), down)
+        _ = machine.finished(vsi, .look(index: 7), refused, down)
+        #expect(machine.unclosed.isEmpty && machine.slots[vsi]?.failures == 1)
+    }
+
     @Test("SEC-1133 a link that cannot be deleted is set down and deleted by turns, and shown until it is gone")
     func deletion() {
         var machine = RelayMachine(policy: policy)

@@ -12,25 +12,29 @@ extension EdgeRelay {
     /// What VSIs have still to be told of.
     struct Round {
         var vsiIDs: ArraySlice<VSIID>
-        /// Of another policy; else of the port.
+        /// Of the port.
+        var isPort: Bool
+        /// Of another policy.
         var isPolicy: Bool
     }
 
     /// Tells all VSIs that the port has changed.
     func tellAllOfPort() {
         guard machine.slots.count > Self.toldAtOnce else { return perform(machine.observe(.port, self)) }
-        begin(isPolicy: false)
+        begin(isPort: true)
     }
 
     /// Tells all VSIs that another policy is in force.
     func tellAll(_ policy: LinkPolicy) {
         guard machine.slots.count > Self.toldAtOnce else { return perform(machine.observe(.policy(policy), self)) }
-        if machine.begin(policy) { begin(isPolicy: true) }
+        if machine.begin(policy) { begin(isPort: false) }
     }
 
     /// A round in the place of one that has not ended: what those have not been told that are left, all are told now.
-    private func begin(isPolicy: Bool) {
-        round = Round(vsiIDs: Array(machine.slots.keys)[...], isPolicy: isPolicy || round?.isPolicy == true)
+    private func begin(isPort: Bool) {
+        round = Round(
+            vsiIDs: Array(machine.slots.keys)[...], isPort: isPort || round?.isPort == true,
+            isPolicy: !isPort || round?.isPolicy == true)
         tellSome()
     }
 
@@ -39,8 +43,9 @@ extension EdgeRelay {
         guard !isStopped, let current = round else { return }
         let some = current.vsiIDs.prefix(Self.toldAtOnce)
         let rest = current.vsiIDs.dropFirst(Self.toldAtOnce)
-        round = rest.isEmpty ? nil : Round(vsiIDs: rest, isPolicy: current.isPolicy)
+        round = rest.isEmpty ? nil : Round(vsiIDs: rest, isPort: current.isPort, isPolicy: current.isPolicy)
         if round != nil { roundTimer.set(timers.now) }
-        perform(machine.follow(some, isPolicy: current.isPolicy, self))
+        if current.isPort { perform(machine.follow(some, isPolicy: false, self)) }
+        if current.isPolicy { perform(machine.follow(some, isPolicy: true, self)) }
     }
 }

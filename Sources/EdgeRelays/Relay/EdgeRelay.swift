@@ -96,7 +96,7 @@ package final class EdgeRelay {
     package var onUnclosed: (() -> Void)?
     /// How long after so many refusals in a row an operation is tried again; for tests, which do not wait.
     var pause: (_ failures: Int) -> Interval = { .seconds(1 << UInt64(min(max($0, 1), 6) - 1)) }
-    private var shownUnclosed: [VSIID: LinkFailure] = [:]
+    private var shownUnclosed = 0
     private var portIndex: Int32?
     /// What a line of the log says of a VSI.
     package var facts: (VSIID) -> Logger.Metadata = { ["vsi": "\($0)"] } {
@@ -243,8 +243,8 @@ package final class EdgeRelay {
             case .retryLater(let vsiID, let failures): retryLater(vsiID, failures)
             }
         }
-        guard machine.unclosed != shownUnclosed else { return }
-        shownUnclosed = machine.unclosed
+        guard machine.unclosedChanges != shownUnclosed else { return }
+        shownUnclosed = machine.unclosedChanges
         onUnclosed?()
     }
 
