@@ -78,6 +78,7 @@ package enum NftablesOperation: KernelOperation, Equatable {
 
     private static func run(_ changes: [Change], _ declaration: String, in context: Context) -> [String?] {
         if commit(changes, in: context) { return changes.map { _ in nil } }
+        context.socket.openAhead()
         func run(_ commands: String, isJSON: Bool = false) -> String? {
             do throws(NftablesError) {
                 let session = try context.open()

@@ -6,7 +6,7 @@ public import LinuxSystem
 
 /// Makes changes of nftables without reading anything back. For one thread; needs CAP_NET_ADMIN.
 ///
-/// Opened by the first change, in the network namespace of the thread.
+/// Opened by the first change, or ahead of it, in the network namespace of the thread.
 public final class NftablesSocket {
     /// Why changes are not known to be made.
     public enum Failure: Error, Sendable, Equatable {
@@ -29,6 +29,9 @@ public final class NftablesSocket {
     private var buffer = [UInt8](repeating: 0, count: bufferLength)
 
     public init() {}
+
+    /// Opens the socket where it is not open, so that it does not come with some later change. A failure is left to that one.
+    public func openAhead() { _ = try? open() }
 
     // Linux lets the close of such a socket wait until rules that anyone has removed are freed.
     deinit { descriptor.take()?.closeApart() }

@@ -34,8 +34,8 @@ class Recording:
         return pcapng.read(self.path) if self.path else None, out
 
     def packets(self):
-        """Those that are there by now: the file is whole at any time."""
-        return pcapng.read(self.path).packets if self.path.exists() and self.path.stat().st_size else []
+        """Those that are there by now."""
+        return pcapng.read(self.path, is_growing=True).packets if self.path.exists() and self.path.stat().st_size else []
 
     def wait_for(self, words, seconds=15):
         eventually(lambda: self.has(words), seconds, f"a frame with {words!r} is captured in {self.path}")

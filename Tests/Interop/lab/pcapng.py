@@ -46,9 +46,12 @@ def _options(data):
     return found
 
 
-def read(path):
+def read(path, is_growing=False):
+    """The file's packets; of one that is being written, those that are whole by now: Linux shows a write page by page."""
     data, capture, blocks = path.read_bytes(), Capture(), 0
     while data:
+        if is_growing and (len(data) < 8 or len(data) < struct.unpack("<I", data[4:8])[0]):
+            break
         kind, length = struct.unpack("<II", data[:8])
         assert length % 4 == 0 and len(data) >= length, f"block {blocks} of kind {kind:#x} is torn: {length} of {len(data)}"
         assert struct.unpack("<I", data[length - 4:length]) == (length,), "the two lengths of a block"
