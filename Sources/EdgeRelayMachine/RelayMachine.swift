@@ -174,7 +174,7 @@ package struct RelayMachine {
         if let misfit = misfit(vsiID, view) { return replace(vsiID, misfit, &effects) }
         let plan = Self.plan(slot.desired, slot.actual, policy)
         guard let operation = plan, isAllowed(operation, slot) else {
-            // All is as wanted, whoever has done it.
+            // All is as wanted, by evbd or by another process.
             if plan == nil, slot.failures > 0 {
                 slot.failures = 0
                 set(vsiID, slot, &effects)
