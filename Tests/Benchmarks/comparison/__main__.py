@@ -4,6 +4,7 @@ import argparse
 import gc
 import json
 import os
+import signal
 import sys
 import time
 import traceback
@@ -83,6 +84,9 @@ def wanted(words):
 
 
 def measure(words):
+    # Without a handler SIGTERM ends Python at once, and a shell has background commands ignore SIGINT: the labs would stay.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
     results, scope = Results(rounds=words.rounds or (1 if words.quick else 5), quick=words.quick), Scope(words)
     scope.ports = words.ports
     for each in wanted(words):
