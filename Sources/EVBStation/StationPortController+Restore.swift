@@ -22,7 +22,7 @@ extension StationPortController {
             if vsi.link != nil { relay.links.resumed.insert(vsiID) }
             if let adopted = vsi.adopted { relay.links.adopted[vsiID] = adopted }
             guard !vsi.isWithdrawn else {
-                // Its manager was told that it is given up; the bridge will notice that nobody speaks of it.
+                // Its manager was told that it is given up; the bridge will miss its keep-alives.
                 relay.discard(vsiID, vsi.link, vid: vsi.request.filter.onlyVID) { [weak self] in
                     self?.unkeepEnded(vsiID)
                 }

@@ -76,7 +76,7 @@ struct NetfilterWriter {
     private mutating func pad() { while octets.count % 4 != 0 { octets.append(0) } }
 }
 
-/// Reads what `NetfilterWriter` writes, from whoever sent it.
+/// Reads the kernel's messages, which are of the form that `NetfilterWriter` writes. Never traps on what is not.
 enum NetfilterReader {
     static let headerLength = 16
     /// struct nfgenmsg

@@ -71,14 +71,9 @@ public final class NftablesSocket {
 
     private func open() throws(SystemError) -> Int32 {
         if let number = descriptor?.rawValue { return number }
-        let type = Int32(SOCK_RAW.rawValue | SOCK_CLOEXEC.rawValue)
-        // NETLINK_NETFILTER
-        let number = try systemCall("socket NETLINK_NETFILTER") { socket(AF_NETLINK, type, 12) }
-        descriptor = FileDescriptor(owning: number)
-        var time = timeval(tv_sec: Self.patience, tv_usec: 0)
-        try systemCall("setsockopt SO_RCVTIMEO") {
-            setsockopt(number, SOL_SOCKET, SO_RCVTIMEO, &time, socklen_t(MemoryLayout<timeval>.size))
-        }
+        let opened = try FileDescriptor.netfilter(patience: Self.patience)
+        let number = opened.rawValue
+        descriptor = consume opened
         let length = socklen_t(MemoryLayout<Int32>.size)
         var (one, room): (Int32, Int32) = (1, Self.sendBufferLength)
         // Without either of these long changes, or those with many refusals, go another way.

@@ -34,14 +34,7 @@ public final class CounterReader {
     /// - Throws: `SystemError`.
     public init(table: String) throws(SystemError) {
         self.table = table
-        let type = Int32(SOCK_RAW.rawValue | SOCK_CLOEXEC.rawValue)
-        // NETLINK_NETFILTER
-        let number = try systemCall("socket NETLINK_NETFILTER") { socket(AF_NETLINK, type, 12) }
-        descriptor = FileDescriptor(owning: number)
-        var time = timeval(tv_sec: Self.patience, tv_usec: 0)
-        try systemCall("setsockopt SO_RCVTIMEO") {
-            setsockopt(number, SOL_SOCKET, SO_RCVTIMEO, &time, socklen_t(MemoryLayout<timeval>.size))
-        }
+        descriptor = try .netfilter(patience: Self.patience)
     }
 
     /// Reads a set whose elements count.

@@ -180,7 +180,7 @@ extension VDPStation {
             } else if isSooner, case .keepAlive(let due) = vsi.wait {
                 startKeepAlive(slot, at: now)
                 // A shorter period from now on may still end later than what is left of the longer one.
-                if case .keepAlive(let anew) = slots[slot].wait { setWait(slot, .keepAlive(at: min(due, anew))) }
+                if case .keepAlive(let next) = slots[slot].wait { setWait(slot, .keepAlive(at: min(due, next))) }
             } else if case .response(let until, let repeatAt, let failures) = vsi.wait {
                 // An answer is not waited for any longer than it would be now.
                 let limit = now + changed.timers.responseWaitDelay
