@@ -6,6 +6,7 @@ extension FileDescriptor {
     /// Opens a socket of nfnetlink in the network namespace of this thread.
     ///
     /// - Parameter patience: How long the kernel may take for its next answer, in seconds.
+    /// - Returns: The socket.
     /// - Throws: `SystemError`.
     static func netfilter(patience: Int) throws(SystemError) -> FileDescriptor {
         let type = Int32(SOCK_RAW.rawValue | SOCK_CLOEXEC.rawValue)
