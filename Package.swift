@@ -361,5 +361,14 @@ let package = Package(
                 "EVBBridge", "ControlServer", "LibvirtServer", "PacketSocket", "EVBLog", logging,
             ],
             exclude: ["Links/Snapshots"], swiftSettings: strictTests),
+        // Tests/Fuzz/run builds and runs them, with libFuzzer. Here they have to compile, so that a change that breaks one is told at once.
+        .testTarget(
+            name: "Fuzz",
+            dependencies: [
+                "AgentX", "EVBControl", "EVBMIB", "EVBModel", "EVBProtocol", "EVBTime", "EVBWire", "JSON",
+                "LibvirtServer",
+                "LldpadFile", "OVSDB", "TerminalText",
+            ],
+            path: "Tests/Fuzz", exclude: ["regressions", "run", "seeds.py"], swiftSettings: strictTests),
     ]
 )

@@ -140,7 +140,7 @@ struct PortDriver {
         guard let payload = outstanding?.ecpdu.payload, var pdu = try? VDPDU.decode(payload).pdu else { return }
         var tlvs: [VSITLV] = []
         for (place, tlv) in pdu.associations.enumerated() where omitted >> UInt8(place & 7) & 1 == 0 {
-            var entries = tlv.filter.entries
+            var entries = Array(tlv.filter.entries)
             for index in entries.indices where entries[index].vid == 0 { entries[index].vid = vid & 0x0FFF }
             guard let filter = try? FilterInfo(checking: entries) else { continue }
             tlvs.append(
@@ -159,7 +159,7 @@ struct PortDriver {
         for (place, association) in pdu.associations.enumerated() where omitted >> UInt8(place & 7) & 1 == 0 {
             var answer = association
             answer.vsi.status = .answer(status.reason)
-            var entries = answer.vsi.filter.entries
+            var entries = Array(answer.vsi.filter.entries)
             for index in entries.indices where entries[index].vid == 0 { entries[index].vid = vid & 0x0FFF }
             if let filter = try? FilterInfo(checking: entries) { answer.vsi.filter = filter }
             answers.append(answer)

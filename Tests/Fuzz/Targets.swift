@@ -93,7 +93,7 @@ private func vdpdu(_ octets: [UInt8]) {
         let text = tlv.vsiID.description
         requirePrintable(text, longest: 48)
         require(VSIID(text) == tlv.vsiID, "\(text) is read as another VSIID")
-        _ = try? FilterInfo(checking: tlv.filter.entries)
+        _ = try? FilterInfo(checking: Array(tlv.filter.entries))
         _ = VSIReason(tlv.status.reason)
     }
 }
