@@ -263,7 +263,11 @@ def test_VDP_42_live_migration(site, vm):
     host.virsh("migrate", "--live", "--p2p", "vm", other.uri, "--migrateuri", f"unix://{host.directory}/migration",
                "--persistent", "--undefinesource")
     assert other.state("vm") == "running"
-    eventually(lambda: [shown["port"] for shown in site.bridge.ctl_json("vsi", "list")] == ["port1"], 5, "the old port has let it go")
+    def ports():
+        return [shown["port"] for shown in site.bridge.ctl_json("vsi", "list") if shown["vsiID"] == vm.id]
+    eventually(lambda: ports() == ["port1"], 5,
+               lambda: f"the old port has let it go; the bridge has {site.bridge.ctl_json('vsi', 'list')}, the old host "
+                       f"{host.evbd.ctl_json('vsi', 'list')}; {list(events.seen)}")
     assert site.holds(vm, "port1")
     assert host.link_of(vm) is None and other.is_up(vm)
     changes = [(event["port"], event["to"]) for _, event in list(events.seen) if event["vsiID"] == vm.id]
