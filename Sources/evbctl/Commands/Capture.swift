@@ -8,6 +8,7 @@ internal import TerminalText
 
 struct Capture: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "capture",
         abstract: "Capture the LLDP and ECP of a port, with what evbd made of each frame.",
         discussion: """
             A pcapng with both directions: what the port heard, ignored frames too, and what evbd wrote. The comment of each frame \

@@ -6,6 +6,7 @@ internal import JSON
 
 struct Check: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "check",
         abstract: "Check evbd as a monitoring plugin does: one line, performance data, and an exit status.",
         discussion: """
             Nagios, Icinga, Checkmk and their like read this line and status. CRITICAL: VSIs do not work, or cannot; \

@@ -6,6 +6,7 @@ internal import TerminalText
 
 struct Config: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "config",
         abstract: "Look at the configuration.",
         discussion: """
             EXAMPLE

@@ -4,6 +4,7 @@ internal import EVBModel
 
 struct Drain: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "drain",
         abstract: "Take a port out of service for maintenance of the switch, and back.",
         discussion: """
             The switch is asked to release all VSIs of the port, and their links are set down, so that a machine with another \

@@ -5,6 +5,7 @@ internal import TerminalText
 
 struct Import: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "import",
         abstract: "Make a configuration of evbd from lldpad's.",
         discussion: """
             Each interface on which lldpad runs EVB becomes a port. What evbd has no counterpart for is a comment in the \

@@ -5,6 +5,7 @@ internal import JSON
 
 struct Monitor: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "monitor",
         abstract: "Show events as they happen, one a line, until interrupted.",
         discussion: """
             With --json every line is a JSON object. Times are in UTC. Ctrl-C is status 0. With several options, events to \

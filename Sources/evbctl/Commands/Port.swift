@@ -4,6 +4,7 @@ internal import EVBModel
 
 struct Port: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "port",
         abstract: "Look at ports: the interfaces on which evbd speaks EVB.",
         discussion: """
             EXAMPLE

@@ -4,6 +4,7 @@ internal import EVBModel
 
 struct Probe: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "probe",
         abstract: "Find out what the switch of a port can do, by VSIs that harm nothing.",
         discussion: """
             Test VSIs with random VSIIDs and locally administered addresses are pre-associated, one by one and several at \

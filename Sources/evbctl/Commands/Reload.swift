@@ -4,6 +4,7 @@ internal import EVBModel
 
 struct Reload: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "reload",
         abstract: "Have evbd read its configuration again, and say what became of it.",
         discussion: """
             A file with mistakes changes nothing, and the mistakes are told. Nor does one by which VSIs would end, such as one \

@@ -4,6 +4,7 @@ internal import EVBModel
 
 struct Stats: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "stats",
         abstract: "Show counters under their names in the EVB MIB.",
         discussion: """
             The prefix ieee8021BridgeEvb is left out. EcpTxFailures above zero means that a bridge did not acknowledge.

@@ -5,6 +5,7 @@ internal import JSON
 
 struct Status: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "status",
         abstract: "Show everything on one screen: the daemon, its ports, their peers, and VSIs per state.",
         discussion: """
             A port without a peer hears no EVB bridge; its VSIs wait. Reflective relay is what a VEPA needs of the \

@@ -6,6 +6,7 @@ internal import TerminalText
 
 struct Types: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "types",
         abstract: "Show VSI types that come from servers, and how old they are, or have them fetched.",
         discussion: """
             Servers are named by vsi-types in evbd.yaml; evbd-types asks them. What a server gave last stays in force until it gives \
@@ -19,6 +20,7 @@ struct Types: ParsableCommand {
 
     struct List: ParsableCommand {
         static let configuration = CommandConfiguration(
+            commandName: "list",
             abstract: "Show each server, and how old its VSI types are.",
             discussion: """
                 EXAMPLES
@@ -44,6 +46,7 @@ struct Types: ParsableCommand {
 
     struct Fetch: ParsableCommand {
         static let configuration = CommandConfiguration(
+            commandName: "fetch",
             abstract: "Have all servers asked at once, and wait for their answers.",
             discussion: """
                 The exit status is 1 if one of them gave nothing.

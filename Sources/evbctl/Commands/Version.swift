@@ -6,6 +6,7 @@ internal import TerminalText
 
 struct Version: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "version",
         abstract: "Show the versions of evbctl and of the running evbd.",
         discussion: """
             EXAMPLE

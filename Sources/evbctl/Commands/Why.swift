@@ -6,6 +6,7 @@ internal import JSON
 
 struct Why: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "why",
         abstract: "Say what happened to a VSI, in order, and what comes next.",
         discussion: """
             Who asked for it and when, what the bridge was asked and what it said, what became of its link, and last how it \
