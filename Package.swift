@@ -15,13 +15,15 @@ let strictTests: [SwiftSetting] = [.swiftLanguageMode(.v6), .unsafeFlags(["-warn
 
 /// How programs are linked. They resolve all symbols at their start, so that the table of their addresses is read-only from then on
 /// (full RELRO). In a release nothing is exported, equal functions are one, and relocations are packed (glibc 2.36): an eighth of a
-/// program's size.
+/// program's size. The C++ library below Swift's is linked in as that is: as a shared one it would cost each start of evbctl a
+/// quarter of its time, for symbols that are looked up by name.
 let hardened: [LinkerSetting] = [
     .unsafeFlags(["-use-ld=lld", "-Xlinker", "-z", "-Xlinker", "now"]),
     .unsafeFlags(
         [
             "-Xlinker", "--no-export-dynamic", "-Xlinker", "--icf=safe", "-Xlinker", "-z", "-Xlinker",
-            "pack-relative-relocs",
+            "pack-relative-relocs", "-Xlinker", "--as-needed", "-L", "\(Context.packageDirectory)/Packaging/link",
+            "-Xclang-linker", "-static-libgcc",
         ], .when(configuration: .release)),
 ]
 
