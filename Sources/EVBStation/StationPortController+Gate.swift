@@ -40,12 +40,15 @@ extension StationPortController {
         let known = vsis.keys.compactMap { port.vsi($0) }.reduce(into: Set<HardwareAddress>()) { known, vsi in
             known.formUnion(Self.addresses(vsi.request.filter).union(Self.addresses(vsi.filter)))
         }
-        relay.stayClosed(former.subtracting(known))
+        relay.stayClosed(AddressSet(former.subtracting(known)))
     }
 
-    private static func addresses(_ filter: FilterInfo) -> Set<HardwareAddress> {
+    private static func addresses(_ filter: FilterInfo) -> AddressSet {
         // As nearly all are.
-        if let only = filter.entries.only { return only.macAddress.map { [HardwareAddress($0.rawValue)] } ?? [] }
-        return Set(filter.entries.lazy.compactMap(\.macAddress).map { HardwareAddress($0.rawValue) })
+        if let only = filter.entries.only {
+            return only.macAddress.map { AddressSet(HardwareAddress($0.rawValue)) } ?? []
+        }
+        return AddressSet(
+            Set(filter.entries.lazy.compactMap(\.macAddress).map { HardwareAddress($0.rawValue) }))
     }
 }

@@ -20,16 +20,46 @@ package struct ClosedAddresses {
         var isVSI: Bool { if case .vsi = self { true } else { false } }
     }
 
-    private struct Claim: Equatable {
-        var open: Set<HardwareAddress> = []
-        var closed: Set<HardwareAddress> = []
+    /// The addresses of a holder. Nearly all have one, of tens of thousands of VSIs: that one needs no memory of its own.
+    private enum Claim: Equatable {
+        case oneOpen(HardwareAddress)
+        case oneClosed(HardwareAddress)
+        indirect case several(open: AddressSet, closed: AddressSet)
+
+        init(open: AddressSet = [], closed: AddressSet = []) {
+            if closed.isEmpty, let one = open.only {
+                self = .oneOpen(one)
+            } else if open.isEmpty, let one = closed.only {
+                self = .oneClosed(one)
+            } else {
+                self = .several(open: open, closed: closed)
+            }
+        }
+
+        var open: AddressSet {
+            switch self {
+            case .oneOpen(let address): AddressSet(address)
+            case .oneClosed: []
+            case .several(let open, _): open
+            }
+        }
+
+        var closed: AddressSet {
+            switch self {
+            case .oneOpen: []
+            case .oneClosed(let address): AddressSet(address)
+            case .several(_, let closed): closed
+            }
+        }
+
+        var all: AddressSet { open.union(closed) }
     }
 
     private struct Count {
-        var open = 0
-        var closed = 0
+        var open: Int32 = 0
+        var closed: Int32 = 0
         /// How many of these are VSIs' claims.
-        var ofVSIs = 0
+        var ofVSIs: Int32 = 0
     }
 
     private var claims: [Holder: Claim] = [:]
@@ -60,17 +90,15 @@ package struct ClosedAddresses {
     /// Sets what a VSI says of its addresses.
     ///
     /// - Returns: What changes by it.
-    mutating func set(_ vsiID: VSIID, open: Set<HardwareAddress>, closed: Set<HardwareAddress>) -> [Change] {
+    mutating func set(_ vsiID: VSIID, open: AddressSet, closed: AddressSet) -> [Change] {
         replace(.vsi(vsiID), Claim(open: open, closed: closed.subtracting(open)))
     }
 
     /// The addresses of a VSI that are to pass.
-    func openAddresses(of vsiID: VSIID) -> Set<HardwareAddress> { claims[.vsi(vsiID)]?.open ?? [] }
+    func openAddresses(of vsiID: VSIID) -> AddressSet { claims[.vsi(vsiID)]?.open ?? [] }
 
     /// All addresses of a VSI.
-    func addresses(of vsiID: VSIID) -> Set<HardwareAddress> {
-        claims[.vsi(vsiID)].map { $0.open.union($0.closed) } ?? []
-    }
+    func addresses(of vsiID: VSIID) -> AddressSet { claims[.vsi(vsiID)]?.all ?? [] }
 
     /// Whether a VSI has an address.
     func isOfVSI(_ address: HardwareAddress) -> Bool { counts[address].map { $0.ofVSIs > 0 } ?? false }
@@ -88,7 +116,7 @@ package struct ClosedAddresses {
     // MARK: Without VSIs
 
     /// Keeps addresses closed for a link that no VSI has, beside those that it keeps closed already.
-    mutating func keepClosed(_ addresses: Set<HardwareAddress>, link index: Int32) -> [Change] {
+    mutating func keepClosed(_ addresses: AddressSet, link index: Int32) -> [Change] {
         guard !addresses.isEmpty else { return [] }
         let kept = claims[.link(index)]?.closed ?? []
         return replace(.link(index), Claim(closed: kept.union(addresses)))
@@ -109,7 +137,7 @@ package struct ClosedAddresses {
     ///   - addresses: The addresses.
     ///   - read: The number of the last read of the port's table that may be too early to have them.
     /// - Returns: What changes by it.
-    mutating func keepClosedUnseen(_ addresses: Set<HardwareAddress>, after read: UInt64) -> [Change] {
+    mutating func keepClosedUnseen(_ addresses: AddressSet, after read: UInt64) -> [Change] {
         addresses.flatMap { address in
             unseen[address] = max(unseen[address] ?? 0, read)
             return replace(.unseen(address), Claim(closed: [address]))
@@ -134,14 +162,14 @@ package struct ClosedAddresses {
 
     mutating func setOn(_ isOn: Bool) -> [Change] {
         self.isOn = isOn
-        return settle(Array(counts.keys))
+        return settle(counts.keys)
     }
 
     mutating func setExempt(_ addresses: Set<HardwareAddress>) -> [Change] {
         guard addresses != exempt else { return [] }
         let concerned = exempt.union(addresses)
         exempt = addresses
-        return settle(Array(concerned))
+        return settle(concerned)
     }
 
     /// The kernel has these addresses from an earlier run.
@@ -150,19 +178,19 @@ package struct ClosedAddresses {
     mutating func adopt(_ former: Set<HardwareAddress>) -> [Change] {
         let wanted = current
         current = former
-        return settle(Array(former.union(wanted)))
+        return settle(former.union(wanted))
     }
 
     private mutating func replace(_ holder: Holder, _ claim: Claim?) -> [Change] {
         let old = claims[holder]
         guard old != claim else { return [] }
         claims[holder] = claim
-        count(old, by: -1, isVSI: holder.isVSI)
+        // The new one first: an address that only changes keeps its place.
         count(claim, by: 1, isVSI: holder.isVSI)
+        count(old, by: -1, isVSI: holder.isVSI)
         register(holder, old, claim)
         let changes = release(claim, of: holder)
-        let touched = [old, claim].compactMap { $0 }.flatMap { $0.open.union($0.closed) }
-        return changes + settle(Array(Set(touched)))
+        return changes + settle((old?.all ?? []).union(claim?.all ?? []))
     }
 
     private mutating func register(_ holder: Holder, _ old: Claim?, _ new: Claim?) {
@@ -180,27 +208,28 @@ package struct ClosedAddresses {
     private mutating func release(_ claim: Claim?, of holder: Holder) -> [Change] {
         guard holder.isVSI, let claim, !keepers.isEmpty else { return [] }
         var changes: [Change] = []
-        for address in claim.open.union(claim.closed) {
+        for address in claim.all {
             for keeper in keepers[address] ?? [] {
-                guard var rest = claims[keeper] else { continue }
-                rest.closed.remove(address)
-                changes += replace(keeper, rest.closed.isEmpty ? nil : rest)
+                guard let kept = claims[keeper] else { continue }
+                let rest = kept.closed.subtracting(AddressSet(address))
+                changes += replace(keeper, rest.isEmpty ? nil : Claim(open: kept.open, closed: rest))
             }
         }
         return changes
     }
 
-    private mutating func count(_ claim: Claim?, by step: Int, isVSI: Bool) {
+    private mutating func count(_ claim: Claim?, by step: Int32, isVSI: Bool) {
         guard let claim else { return }
-        for address in claim.open { counts[address, default: Count()].open += step }
-        for address in claim.closed { counts[address, default: Count()].closed += step }
-        for address in claim.open.union(claim.closed) {
-            if isVSI { counts[address, default: Count()].ofVSIs += step }
-            if let count = counts[address], count.open <= 0, count.closed <= 0 { counts[address] = nil }
+        for address in claim.all {
+            var count = counts[address] ?? Count()
+            if claim.open.contains(address) { count.open += step }
+            if claim.closed.contains(address) { count.closed += step }
+            if isVSI { count.ofVSIs += step }
+            counts[address] = count.open > 0 || count.closed > 0 ? count : nil
         }
     }
 
-    private mutating func settle(_ addresses: [HardwareAddress]) -> [Change] {
+    private mutating func settle(_ addresses: some Sequence<HardwareAddress>) -> [Change] {
         var changes: [Change] = []
         for address in addresses {
             let isWanted = isClosed(address)
@@ -208,6 +237,6 @@ package struct ClosedAddresses {
             if isWanted { current.insert(address) } else { current.remove(address) }
             changes.append(Change(address: address, isClosed: isWanted))
         }
-        return changes.sorted { $0.address.value < $1.address.value }
+        return changes.count < 2 ? changes : changes.sorted { $0.address.value < $1.address.value }
     }
 }

@@ -5,7 +5,7 @@ internal import LinuxSystem
 /// The changes of closed addresses that are still to be made in the kernel, and who waits for them.
 final class ClosedQueue {
     private struct Waiter {
-        var addresses: Set<HardwareAddress>
+        var addresses: AddressSet
         var portIndex: Int32
         var then: (String?) -> Void
         /// How often nftables has refused to open the addresses.
@@ -95,14 +95,14 @@ final class ClosedQueue {
     }
 
     /// Whether one of the addresses is closed in the kernel and about to be opened.
-    func isOpening(_ addresses: Set<HardwareAddress>, port index: Int32) -> Bool {
+    func isOpening(_ addresses: AddressSet, port index: Int32) -> Bool {
         let underWay = opening[index, default: []]
         let asked = pending[index, default: [:]]
         return addresses.contains { underWay.contains($0) || asked[$0]?.isClosed == false }
     }
 
     /// Calls back when none of the addresses is, or with why they are still closed.
-    func wait(_ addresses: Set<HardwareAddress>, port index: Int32, then: @escaping (String?) -> Void) {
+    func wait(_ addresses: AddressSet, port index: Int32, then: @escaping (String?) -> Void) {
         waiters.append(Waiter(addresses: addresses, portIndex: index, then: then))
     }
 

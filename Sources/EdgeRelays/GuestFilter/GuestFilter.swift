@@ -219,7 +219,7 @@ package final class GuestFilter {
 
     /// Calls back when none of these addresses is closed in the kernel any more, or with the problem when nftables has refused that
     /// time and again.
-    func awaitOpen(_ addresses: Set<HardwareAddress>, port index: Int32, then: @escaping (String?) -> Void) {
+    func awaitOpen(_ addresses: AddressSet, port index: Int32, then: @escaping (String?) -> Void) {
         guard closedQueue.isOpening(addresses, port: index) else { return then(nil) }
         closedQueue.wait(addresses, port: index, then: then)
         let earliest = lastChangeAt.map { $0 + Self.pause(after: lastChangeTime) } ?? timers.now

@@ -48,7 +48,7 @@ package final class PortGate {
     var isRaised: Bool { rules != nil && failure == nil }
 
     /// Whether an earlier evbd had one of these addresses closed.
-    package func wasClosed(_ addresses: Set<HardwareAddress>) -> Bool { !formerlyClosed.isDisjoint(with: addresses) }
+    package func wasClosed(_ addresses: AddressSet) -> Bool { !addresses.isDisjoint(with: formerlyClosed) }
 
     // MARK: Rules
 
@@ -127,15 +127,13 @@ package final class PortGate {
     }
 
     /// What a VSI says of its addresses. Closing those that were open is urgent, and what the caller says.
-    func set(
-        _ vsiID: VSIID, open: Set<HardwareAddress>, closed addresses: Set<HardwareAddress>, isUrgent: Bool = false
-    ) {
+    func set(_ vsiID: VSIID, open: AddressSet, closed addresses: AddressSet, isUrgent: Bool = false) {
         let isUrgent = isUrgent || !closed.openAddresses(of: vsiID).isSubset(of: open)
         send(closed.set(vsiID, open: open, closed: addresses), isUrgent: isUrgent)
     }
 
     /// All addresses of a VSI.
-    package func addresses(of vsiID: VSIID) -> Set<HardwareAddress> { closed.addresses(of: vsiID) }
+    package func addresses(of vsiID: VSIID) -> AddressSet { closed.addresses(of: vsiID) }
 
     /// Nothing is known of a VSI any more.
     func forget(_ vsiID: VSIID) { send(closed.forget(vsiID)) }
@@ -144,12 +142,12 @@ package final class PortGate {
     func handBack(_ vsiID: VSIID, link index: Int32) { send(closed.handBack(vsiID, link: index)) }
 
     /// Keeps addresses closed for a link that no VSI has.
-    func keepClosed(_ addresses: Set<HardwareAddress>, link index: Int32, isUrgent: Bool = false) {
+    func keepClosed(_ addresses: AddressSet, link index: Int32, isUrgent: Bool = false) {
         send(closed.keepClosed(addresses, link: index), isUrgent: isUrgent)
     }
 
     /// Keeps addresses closed for links that the host may not see, until a read of the port's table after that one.
-    func keepClosedUnseen(_ addresses: Set<HardwareAddress>, after read: UInt64) {
+    func keepClosedUnseen(_ addresses: AddressSet, after read: UInt64) {
         send(closed.keepClosedUnseen(addresses, after: read))
     }
 

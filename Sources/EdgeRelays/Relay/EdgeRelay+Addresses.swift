@@ -17,7 +17,7 @@ extension EdgeRelay {
     ///   - closed: Those of the VSI that may not.
     ///   - isUrgent: Whether its machine may be about to send: the change does not wait for others.
     package func setAddresses(
-        _ vsiID: VSIID, open: Set<HardwareAddress>, closed: Set<HardwareAddress>, isUrgent: Bool = false
+        _ vsiID: VSIID, open: AddressSet, closed: AddressSet, isUrgent: Bool = false
     ) {
         stayClosed(gate.addresses(of: vsiID).subtracting(open).subtracting(closed))
         gate.set(vsiID, open: open, closed: closed, isUrgent: isUrgent)
@@ -29,13 +29,13 @@ extension EdgeRelay {
     ///   - vsiID: The VSI.
     ///   - addresses: The addresses that it had, some of which its link may keep closed by now.
     ///   - isLinkDeleted: Whether the link that evbd made for it is deleted, of which the table may have no news yet.
-    package func forgetAddresses(_ vsiID: VSIID, _ addresses: Set<HardwareAddress>, isLinkDeleted: Bool) {
+    package func forgetAddresses(_ vsiID: VSIID, _ addresses: AddressSet, isLinkDeleted: Bool) {
         stayClosed(addresses, exceptAt: isLinkDeleted ? Self.alias(vsiID) : nil)
         gate.forget(vsiID)
     }
 
     /// Keeps addresses closed while a link has them.
-    package func stayClosed(_ addresses: Set<HardwareAddress>, exceptAt alias: String? = nil) {
+    package func stayClosed(_ addresses: AddressSet, exceptAt alias: String? = nil) {
         var unseenOnes: Set<HardwareAddress> = []
         for address in addresses {
             let links = guestLinks(of: address).filter { alias == nil || $0.alias != alias }
@@ -43,7 +43,7 @@ extension EdgeRelay {
             if links.isEmpty { unseenOnes.insert(address) }
         }
         guard !unseenOnes.isEmpty else { return }
-        gate.keepClosedUnseen(unseenOnes, after: unseen.lastRead)
+        gate.keepClosedUnseen(AddressSet(unseenOnes), after: unseen.lastRead)
         unseen.look()
     }
 

@@ -130,7 +130,7 @@ import VSISamples
             switch random(4) {
             case 0, 1:
                 let (granted, refused) = (someAddresses(), someAddresses())
-                changes = closed.set(Self.vsi(number), open: granted, closed: refused)
+                changes = closed.set(Self.vsi(number), open: AddressSet(granted), closed: AddressSet(refused))
                 // What a VSI has said before takes nothing from a link that was handed back since.
                 guard open[number] != granted || shut[number] != refused.subtracting(granted) else { continue }
                 open[number] = granted
