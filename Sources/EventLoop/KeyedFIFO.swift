@@ -19,6 +19,9 @@ public struct KeyedFIFO<Key: Hashable, Element> {
     /// Places that are kept at the least, so that a short queue is not compacted time and again.
     @inlinable static var compactionMin: Int { 32 }
 
+    /// Places that an empty queue keeps room for.
+    @inlinable static var keptCapacity: Int { 1024 }
+
     @usableFromInline var places: [Place?] = []
     /// The number of the first place.
     @usableFromInline var base: UInt64 = 0
@@ -82,8 +85,9 @@ public struct KeyedFIFO<Key: Hashable, Element> {
 
     @inlinable mutating func compact() {
         if head == places.count {
-            // A long queue gives its room back.
-            places.removeAll(keepingCapacity: places.count <= 1024)
+            // A queue that was long gives its room back, however short it has become since.
+            places.removeAll(keepingCapacity: places.capacity <= Self.keptCapacity)
+            if chains.capacity > Self.keptCapacity { chains = [:] }
         } else if head >= Self.compactionMin, head * 2 >= places.count {
             places.removeSubrange(..<head)
         } else {

@@ -1,7 +1,8 @@
 import EVBTime
-import EventLoop
 import Glibc
 import Testing
+
+@testable import EventLoop
 
 /// A queue out of which all of one key can be taken.
 @Suite struct KeyedFIFOTests {
@@ -42,5 +43,20 @@ import Testing
         }
         while let next = model.popFirst() { #expect(queue.popFirst() == next, "EVBD_SEED=\(seed)") }
         #expect(queue.popFirst() == nil)
+    }
+
+    @Test("SPD-190 a queue that was long gives its room back when it is empty, whichever way it became so")
+    func room() {
+        var queue = KeyedFIFO<Int, Int>()
+        for way in 0..<2 {
+            for number in 0..<10_000 { queue.append(number, key: number) }
+            for number in stride(from: 0, to: way * 9_999, by: 2) { #expect(queue.takeAll(number) == [number]) }
+            while queue.popFirst() != nil {}
+            #expect(queue.places.capacity <= 1024 && queue.chains.capacity <= 1024)
+        }
+        // A short one keeps its own.
+        queue.append(1, key: 1)
+        _ = queue.popFirst()
+        #expect(queue.places.capacity > 0)
     }
 }
