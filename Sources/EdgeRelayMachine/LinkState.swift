@@ -140,7 +140,7 @@ package enum ActualLink: Equatable, Sendable {
 
 /// How often another process may spoil a link before evbd leaves it so. A request and news of the bridge refill it.
 package enum RetryBudget: Equatable, Sendable {
-    case left(Int)
+    case left(UInt8)
     case exhausted
 
     package static let full = RetryBudget.left(5)
@@ -172,7 +172,7 @@ package enum LinkOperation: Equatable, Sendable {
     /// Asks the kernel how the link is, after all that was asked for before.
     case look(index: Int32)
     /// Asks the kernel in which network namespace a link is that evbd has created.
-    case locate(name: String)
+    indirect case locate(name: String)
     case setMode(index: Int32, RelayMode)
     case setMTU(index: Int32, UInt32)
     /// Keeps the host's own IP off the link.
@@ -246,22 +246,28 @@ package struct LinkSlot: Equatable, Sendable {
 
     package var desired: DesiredLink
     package var actual = ActualLink.none(.open)
+    private var keptMade = KeptMade.none
     package var running: Running?
+    /// A link that is gone, though the view may have it still.
+    package var discarded: Int32?
     package var retries = RetryBudget.full
     /// How often evbd still logs that it closes the link again. Closing has no limit.
     var closingReports = RetryBudget.full
-    /// Operations in a row that the kernel has refused.
-    package var failures = 0
+    private var failureCount: UInt8 = 0
+    /// The run before has left it, and neither bridge nor manager has spoken since.
+    var isResumed = false
+
+    /// Operations in a row that the kernel has refused, as far as they are counted: 16 at most.
+    package var failures: Int {
+        get { Int(failureCount) }
+        set { failureCount = UInt8(clamping: newValue) }
+    }
+
     /// What the created link is for; nil where it is not known, as after a restart.
     var made: Made? {
         get { if case .some(let made) = keptMade { made } else { nil } }
         set { keptMade = newValue.map { .some($0) } ?? .none }
     }
-    private var keptMade = KeptMade.none
-    /// The run before has left it, and neither bridge nor manager has spoken since.
-    var isResumed = false
-    /// A link that is gone, though the view may have it still.
-    package var discarded: Int32?
 
     /// What a link was created for.
     package struct Made: Equatable, Sendable {

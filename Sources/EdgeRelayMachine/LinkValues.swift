@@ -124,18 +124,18 @@ package struct LinkSpec: Equatable, Sendable {
         case assigned(number: UInt32, priority: UInt8?)
     }
 
-    package var origin: Origin
     /// nil where any link with one of the addresses is meant.
     package var name: String?
+    /// The kind of a created link, as its driver names it.
+    package var kind: String?
     package var addresses: [MACAddress]
+    /// Whose frames a created link in mode source lets in.
+    package var sources: [MACAddress]
+    package var origin: Origin
     /// nil follows the edge relay.
     package var mode: RelayMode?
     /// nil follows the link below.
     package var mtu: UInt32?
-    /// The kind of a created link, as its driver names it.
-    package var kind: String?
-    /// Whose frames a created link in mode source lets in.
-    package var sources: [MACAddress]
     /// Whether a created link takes frames to all multicast groups.
     package var allmulticast: Bool
 

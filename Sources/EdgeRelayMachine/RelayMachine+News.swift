@@ -9,7 +9,7 @@ extension RelayMachine {
         switch news {
         case .link(let name, let address, let owner, let link):
             var concerned = Set([holders[name], owner, link.flatMap { indices[$0.index] }].compactMap { $0 })
-            if let address { concerned.formUnion(seekers[address] ?? []) }
+            if let address { concerned.formUnion(seekers(of: address)) }
             if let owner, let link, isStray(link, of: owner, view) { effects.append(.discard(owner, link)) }
             for vsiID in Self.ordered(concerned) { look(vsiID, view, &effects) }
         case .port: for vsiID in Self.ordered(slots.keys) { look(vsiID, view, &effects) }

@@ -11,8 +11,9 @@ package struct RelayMachine {
     package private(set) var holders: [String: VSIID] = [:]
     /// The VSIs by the indices of their links.
     package private(set) var indices: [Int32: VSIID] = [:]
-    /// The VSIs whose links other processes create, by their addresses.
-    private(set) var seekers: [MACAddress: Set<VSIID>] = [:]
+    /// The VSIs whose links other processes create, by their addresses without the first octet: a link has the address of its
+    /// machine, or libvirt's form of it, which differs there alone.
+    private var seekers: [MACAddress: Seekers] = [:]
     /// VSIs of the run before whose created links were there when this run began, and of which the bridge has not spoken yet.
     private var expected: Set<VSIID> = []
     /// What could not be closed, deleted or reset though its VSI is not associated, and why. It is tried again without limit.
@@ -129,17 +130,27 @@ package struct RelayMachine {
         }
         let (oldAddresses, newAddresses) = (former?.soughtAddresses ?? [], slot?.soughtAddresses ?? [])
         if oldAddresses != newAddresses {
-            for address in Set(oldAddresses).subtracting(newAddresses) {
-                seekers[address]?.remove(vsiID)
-                if seekers[address]?.isEmpty == true { seekers[address] = nil }
-            }
-            for address in newAddresses { seekers[address, default: []].insert(vsiID) }
+            let (old, new) = (Set(oldAddresses.map(Self.seekerKey)), Set(newAddresses.map(Self.seekerKey)))
+            for key in old.subtracting(new) { seekers[key] = seekers[key]?.without(vsiID) }
+            for key in new { seekers[key] = seekers[key]?.with(vsiID) ?? .one(vsiID) }
         }
         guard former?.usedVLAN != slot?.usedVLAN else { return }
         if let vlan = slot?.usedVLAN { vlanUsers[vlan, default: 0] += 1 }
         guard let vlan = former?.usedVLAN, let count = vlanUsers[vlan] else { return }
         vlanUsers[vlan] = count > 1 ? count - 1 : nil
         if count <= 1 { effects.append(.vlanUnused(vlan)) }
+    }
+
+    /// The VSIs whose links have an address and are created by other processes.
+    func seekers(of address: MACAddress) -> Set<VSIID> {
+        guard let alike = seekers[Self.seekerKey(address)] else { return [] }
+        return alike.all.filter { slots[$0]?.soughtAddresses.contains(address) == true }
+    }
+
+    var hasNoSeekers: Bool { seekers.isEmpty }
+
+    private static func seekerKey(_ address: MACAddress) -> MACAddress {
+        MACAddress(truncating: address.rawValue & 0x00FF_FFFF_FFFF)
     }
 
     mutating func noteUnclosed(_ vsiID: VSIID, _ failure: LinkFailure) {

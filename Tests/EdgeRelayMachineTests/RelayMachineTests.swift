@@ -1,6 +1,7 @@
 import EVBWire
-import EdgeRelayMachine
 import Testing
+
+@testable import EdgeRelayMachine
 
 /// What a driver of the test says.
 private struct View: LinkView {
@@ -50,6 +51,26 @@ private struct ClosedView: LinkView {
 
     private func operations(_ effects: [RelayEffect]) -> [LinkOperation] {
         effects.compactMap { if case .submit(_, let operation) = $0 { operation } else { nil } }
+    }
+
+    @Test("SPD-190 the slot of a VSI's link has no more octets than it had")
+    func size() { #expect(MemoryLayout<LinkSlot>.stride <= 48) }
+
+    @Test("SPD-190 news of a link concern the VSIs that look for its very address, each of them")
+    func seekers() {
+        var machine = RelayMachine(policy: policy)
+        let (one, twin, other) = (vsi, VSIID(format: .local, high: 0, low: 2), VSIID(format: .local, high: 0, low: 3))
+        let (near, far) = (MACAddress(truncating: 0x5254_0000_0001), MACAddress(truncating: 0xFE54_0000_0001))
+        for (vsiID, address) in [(one, near), (twin, near), (other, far)] {
+            _ = machine.want(vsiID, .up(LinkSpec(.found, name: nil, addresses: [address]), vlan: nil), View())
+        }
+        #expect(machine.seekers(of: near) == [one, twin] && machine.seekers(of: far) == [other])
+        #expect(machine.seekers(of: MACAddress(truncating: 0x0254_0000_0001)) == [])
+        _ = machine.want(twin, .absent, View())
+        #expect(machine.seekers(of: near) == [one])
+        _ = machine.want(one, .absent, View())
+        _ = machine.want(other, .absent, View())
+        #expect(machine.seekers(of: near) == [] && machine.hasNoSeekers)
     }
 
     @Test(
