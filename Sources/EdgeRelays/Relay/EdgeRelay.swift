@@ -45,10 +45,10 @@ package final class EdgeRelay {
         }
     }
 
-    /// What link a VSI is to have.
-    package enum Demand: Equatable {
+    /// What link a VSI is to have. Indirect: most VSIs demand none, and have no room for one.
+    package indirect enum Demand: Equatable {
         /// One that evbd makes.
-        indirect case make(Specification)
+        case make(Specification)
         /// One that somebody else makes, of that name, or with one of these addresses; there need not be one.
         case find(name: String?, addresses: [MACAddress])
         /// A virtual function of the port's card.
