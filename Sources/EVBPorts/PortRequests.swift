@@ -12,7 +12,7 @@ package enum RequestOwner: Equatable {
     /// A libvirtd, by netlink. It waits for events about the VSI at `eventPort`, a netlink port.
     case libvirt(eventPort: UInt32)
     /// evbd itself, for a tap that no manager speaks for.
-    case tap(TapSource)
+    indirect case tap(TapSource)
     /// evbd itself, to find out what the bridge can do. Nothing of it outlives this evbd.
     case probe
 }

@@ -6,38 +6,37 @@ internal import EVBWire
 internal import EdgeRelays
 
 /// What the daemon keeps of a VSI beside what the protocol does: its link, and who waits for it.
+///
+/// There may be tens of thousands, in a dictionary that is half empty: what few of them have is apart (`Seldom`), and what
+/// many have alike is shared.
 package struct ManagedVSI {
     /// The link to have when the bridge grants the association; nil for one of the manager's own, if there is one.
     var link: EdgeRelay.Demand?
-    /// Who asked for it last.
-    var owner: RequestOwner
-    /// The text by which people know it.
-    var label: String?
-    /// The type that it had before the request under way, where that asks for another one.
-    var formerType: String?
     /// The process that asked for it last; nil where evbd itself did.
-    var requester: Requester?
-    /// The reason of the last refusal that was logged as one; nil once the VSI is bound, or asked for by another request.
-    var loggedRefusal: EVBProtocol.VSIReason?
+    var requester: SharedRequester?
+    @Boxed private var seldom: Seldom?
     /// How far the latest request or withdrawal is.
     var phase = Phase.settled
-    /// Called with the end of a retry by hand. Its VSI goes on as one that is tried again by itself: its manager hears of it as
-    /// of any other late success.
-    var retryWaiter: RequestWaiter?
-    /// All that wait for an end.
-    var allWaiters: [RequestWaiter] { [phase.waiter, retryWaiter].compactMap(\.self) }
-    /// Which request or withdrawal this is, so that what was begun for an earlier one does not end a later one.
-    var turn: UInt64 = 0
     /// It is stored as one that the bridge has granted.
     var isStoredAsGranted = false
-    /// The warnings that were reported since the VSI is known.
-    var reported: Set<VSIWarning.Kind> = []
-    /// What worked before the request, until its link is settled: what the kernel refuses does not end it.
-    @Boxed var working: Working?
-    /// What is known of the link that libvirt has made for it.
-    var guestLink = GuestLinkSight.neverSeen
     /// evbd has withdrawn it because its link was gone, and libvirt has nothing to hear of that.
     package internal(set) var isGivenBack = false
+    /// It is associated, and its link was down when it was to be announced.
+    var isUnannounced = false
+    /// Which request or withdrawal this is, so that what was begun for an earlier one does not end a later one.
+    var turn: UInt32 = 0
+    /// Who asked for it last.
+    var owner: RequestOwner
+    /// What is known of the link that libvirt has made for it.
+    var guestLink = GuestLinkSight.neverSeen
+
+    init(link: EdgeRelay.Demand?, owner: RequestOwner) {
+        self.link = link
+        self.owner = owner
+    }
+
+    /// All that wait for an end.
+    var allWaiters: [RequestWaiter] { [phase.waiter, retryWaiter].compactMap(\.self) }
 
     /// How far a request or a withdrawal is, and who is to hear its end.
     enum Phase {
@@ -69,10 +68,90 @@ package struct ManagedVSI {
         case gone(since: Instant)
     }
 
+    /// What few VSIs have.
+    private struct Seldom {
+        var label: String?
+        var formerType: String?
+        var loggedRefusal: EVBProtocol.VSIReason?
+        var retryWaiter: RequestWaiter?
+        var reported: Set<VSIWarning.Kind> = []
+        @Boxed var working: Working?
+
+        var isEmpty: Bool {
+            label == nil && formerType == nil && loggedRefusal == nil && retryWaiter == nil && reported.isEmpty
+                && working == nil
+        }
+    }
+
+    /// Whether it takes room of its own for what few have.
+    var hasSeldom: Bool { seldom != nil }
+
+    private mutating func changeSeldom(_ change: (inout Seldom) -> Void) {
+        var changed = seldom ?? Seldom()
+        change(&changed)
+        seldom = changed.isEmpty ? nil : changed
+    }
+
     /// A request whose VSI is associated and has its link.
     struct Working {
         var request: EVBProtocol.VSIRequest
         var link: EdgeRelay.Demand?
         var owner: RequestOwner
+    }
+}
+
+// What few VSIs have.
+extension ManagedVSI {
+    /// The text by which people know it.
+    var label: String? {
+        get { seldom?.label }
+        set { changeSeldom { $0.label = newValue } }
+    }
+
+    /// The type that it had before the request under way, where that asks for another one.
+    var formerType: String? {
+        get { seldom?.formerType }
+        set { changeSeldom { $0.formerType = newValue } }
+    }
+
+    /// The reason of the last refusal that was logged as one; nil once the VSI is bound, or asked for by another request.
+    var loggedRefusal: EVBProtocol.VSIReason? {
+        get { seldom?.loggedRefusal }
+        set { changeSeldom { $0.loggedRefusal = newValue } }
+    }
+
+    /// Called with the end of a retry by hand. Its VSI goes on as one that is tried again by itself: its manager hears of it as
+    /// of any other late success.
+    var retryWaiter: RequestWaiter? {
+        get { seldom?.retryWaiter }
+        set { changeSeldom { $0.retryWaiter = newValue } }
+    }
+
+    /// The warnings that were reported since the VSI is known.
+    var reported: Set<VSIWarning.Kind> {
+        get { seldom?.reported ?? [] }
+        set { changeSeldom { $0.reported = newValue } }
+    }
+
+    /// What worked before the request, until its link is settled: what the kernel refuses does not end it.
+    var working: Working? {
+        get { seldom?.working }
+        set { changeSeldom { $0.working = newValue } }
+    }
+}
+
+/// A process that asked for VSIs. Those that it asked for one after the other share it.
+final class SharedRequester {
+    let value: Requester
+
+    private init(_ value: Requester) { self.value = value }
+
+    /// `requester`, which is `last` once more where that is the same.
+    static func shared(_ requester: Requester?, last: inout SharedRequester?) -> SharedRequester? {
+        guard let requester else { return nil }
+        if let last, last.value == requester { return last }
+        let other = SharedRequester(requester)
+        last = other
+        return other
     }
 }

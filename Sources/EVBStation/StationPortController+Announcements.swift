@@ -18,17 +18,16 @@ extension StationPortController {
 
     /// A link has changed: one of a VSI that could not be announced may be up.
     func announceIfUp(_ link: String) {
-        guard !unannounced.isEmpty, let vsiID = relay.holder(of: link), unannounced.contains(vsiID),
+        guard let vsiID = relay.holder(of: link), vsis[vsiID]?.isUnannounced == true,
             relay.path(of: vsiID) != nil
         else { return }
-        unannounced.remove(vsiID)
+        vsis[vsiID]?.isUnannounced = false
         if port.vsi(vsiID)?.state == .associated { announce(vsiID) }
     }
 
     /// Forgets what there was to announce of a VSI.
     func endAnnouncement(_ vsiID: VSIID) {
         announcements.end(vsiID)
-        unannounced.remove(vsiID)
     }
 
     func advanceAnnouncements() {
@@ -47,7 +46,7 @@ extension StationPortController {
         guard configuration.announces, let vsi = port.vsi(vsiID), vsi.state == .associated else { return nil }
         guard let path = relay.path(of: vsiID) else {
             // Its link is down: libvirt's is, while its machine is paused.
-            unannounced.insert(vsiID)
+            vsis[vsiID]?.isUnannounced = true
             return nil
         }
         var seen: Set<FilterEntry> = []

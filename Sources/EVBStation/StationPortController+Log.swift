@@ -12,7 +12,7 @@ extension StationPortController {
     package func logFacts(_ vsiID: VSIID) -> Logger.Metadata {
         guard let managed = vsis[vsiID], let vsi = port.vsi(vsiID) else { return ["vsi": "\(vsiID)"] }
         return Self.logFacts(
-            vsi.request, link: relay.link(of: vsiID)?.name ?? managed.link?.name, managed.requester)
+            vsi.request, link: relay.link(of: vsiID)?.name ?? managed.link?.name, managed.requester?.value)
     }
 
     /// What a line says of a VSI that an earlier run has stored.

@@ -39,7 +39,7 @@ extension StationPortController {
                 let effects = try port.request(request, isResumed: vsi.isGranted, at: now)
                 var managed = ManagedVSI(link: vsi.link, owner: vsi.owner)
                 managed.label = vsi.label
-                managed.requester = .earlier(vsi.owner)
+                managed.requester = sharedRequester(.earlier(vsi.owner))
                 managed.phase = .restored
                 if vsi.adopted != nil || hasGuestLink(request.filter), !vsi.isLinkElsewhere {
                     managed.guestLink = .present

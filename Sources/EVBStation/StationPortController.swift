@@ -23,7 +23,8 @@ package final class StationPortController: StationPortControl {
     package internal(set) var port: StationPort
     package let relay: EdgeRelay
     package var vsis: [VSIID: ManagedVSI] = [:]
-    private var lastTurn: UInt64 = 0
+    private var lastTurn: UInt32 = 0
+    private var lastRequester: SharedRequester?
     let store: VSIStore
     private var sequences: SequenceReserve
     /// Called with everything that is news.
@@ -65,8 +66,6 @@ package final class StationPortController: StationPortControl {
     var drainTimer: Timers.Timer?
     let drainFile: DrainFile
     var announcements = AnnouncementSchedule()
-    /// Associated VSIs whose links were down when they were to be announced.
-    var unannounced: Set<VSIID> = []
     /// Wakes the look at the links of libvirt's VSIs.
     var linkTimer: Timers.Timer?
     /// VSIs of libvirt that have never had a link which evbd could see.
@@ -234,7 +233,7 @@ package final class StationPortController: StationPortControl {
         }
         var managed = ManagedVSI(link: link ?? former?.link, owner: owner)
         managed.label = (label ?? former?.label).flatMap { $0.isEmpty ? nil : $0 }
-        managed.requester = Requester.current ?? former?.requester
+        managed.requester = sharedRequester(Requester.current) ?? former?.requester
         managed.phase = .asking(waiter)
         managed.formerType = formerType(request, former)
         lastTurn &+= 1
@@ -268,6 +267,7 @@ package final class StationPortController: StationPortControl {
         // What the former request had waiting ends here, before the new one waits.
         if let former { end(former.allWaiters, .outcome(.superseded)) }
         managed.guestLink = former?.guestLink ?? .neverSeen
+        managed.isUnannounced = former?.isUnannounced ?? false
         vsis[request.vsiID] = managed
         noteSight(request.vsiID)
         watchGuestLinks(request.vsiID)
@@ -279,6 +279,10 @@ package final class StationPortController: StationPortControl {
         perform(effects.filter { $0 != .vsi(.ended(request.vsiID, .superseded)) })
     }
 
+    func sharedRequester(_ requester: Requester?) -> SharedRequester? {
+        SharedRequester.shared(requester, last: &lastRequester)
+    }
+
     package func withdraw(_ vsiID: VSIID, because reason: String?, waiter: RequestWaiter?) throws(VSIRequestError) {
         settle(vsiID)
         // First: one that is not bound is known no more afterwards, and its file goes with its link, which takes a while.
@@ -288,7 +292,7 @@ package final class StationPortController: StationPortControl {
         let former = vsis[vsiID]?.allWaiters ?? []
         vsis[vsiID]?.retryWaiter = nil
         vsis[vsiID]?.phase = .asking(waiter)
-        vsis[vsiID]?.requester = Requester.current
+        vsis[vsiID]?.requester = sharedRequester(Requester.current)
         lastTurn &+= 1
         vsis[vsiID]?.turn = lastTurn
         end(former, .outcome(.superseded))
