@@ -10,7 +10,7 @@ enum HexadecimalText {
     ///   - isGroupEnd: whether a separator follows the octet at a place; never asked for the last one.
     ///   - octet: the octet at a place.
     /// - Returns: two digits for each octet, and the separators.
-    static func text(
+    @inline(__always) static func text(
         _ octets: Int, separator: Unicode.Scalar, after isGroupEnd: (Int) -> Bool, _ octet: (Int) -> UInt8
     ) -> String {
         String(unsafeUninitializedCapacity: 3 * octets) { buffer in

@@ -14,6 +14,9 @@ public struct MACAddress: Hashable, Sendable, Comparable {
         self.init(truncating: octets.reduce(0) { $0 << 8 | UInt64($1) })
     }
 
+    /// What tables ask for; Swift makes it by SipHash where a type has none.
+    public func _rawHashValue(seed: Int) -> Int { KeyedHash.value(rawValue, 0, 0, seed: seed) }
+
     /// The six octets in the order of transmission.
     public var octets: [UInt8] {
         (0..<6).map { UInt8(truncatingIfNeeded: rawValue >> UInt64(40 - 8 * $0)) }

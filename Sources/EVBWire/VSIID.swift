@@ -55,6 +55,9 @@ public struct VSIID: Hashable, Sendable {
         self.init(format: format, high: words.high, low: words.low)
     }
 
+    /// What tables ask for; Swift makes it by SipHash where a type has none.
+    public func _rawHashValue(seed: Int) -> Int { KeyedHash.value(high, low, format.rawValue, seed: seed) }
+
     /// The sixteen octets in the order of transmission.
     public var octets: [UInt8] { SixteenOctets.octets(high: high, low: low) }
 

@@ -65,6 +65,11 @@ public struct VSIManagerID: Hashable, Sendable {
     /// The sixteen octets in the order of transmission.
     public var octets: [UInt8] { SixteenOctets.octets(high: high, low: low) }
 
+    /// The octet at a place of 0 to 15.
+    package func octet(at place: Int) -> UInt8 {
+        UInt8(truncatingIfNeeded: (place < 8 ? high : low) >> UInt64(56 - 8 * (place & 7)))
+    }
+
     init(from reader: inout ByteReader) throws(WireError) {
         high = try reader.uint64(.managerID)
         low = try reader.uint64(.managerID)
