@@ -119,6 +119,8 @@ public final class EventLoop {
     private var armed: UInt64?
     private var isRunning = false
     private var stopRequested = false
+    /// The turn that is under way, from 1; 0 before the first.
+    package private(set) var turn: UInt64 = 0
     /// How long turns take, from the moment at which the kernel has events to the next wait.
     package private(set) var turns = DurationHistogram(.exchange)
     /// The most that the thread has computed from one wait to the next. A turn that took longer has waited: for a processor that
@@ -234,7 +236,7 @@ public final class EventLoop {
 
     /// Sets the one deadline, in place of the one before.
     ///
-    /// The kernel's timer is moved once a turn at most, however often this is called.
+    /// The kernel's timer is moved once a turn at most, however often this is called, and only where the loop would sleep too long.
     /// - Parameter nanoseconds: Absolute, of CLOCK_MONOTONIC; one that has passed fires at once; nil disarms.
     public func setDeadline(_ nanoseconds: UInt64?) {
         deadline = nanoseconds
@@ -302,16 +304,17 @@ public final class EventLoop {
         runPending()
         var computed = ThreadClock.now()
         while !stopRequested {
-            try armTimer()
             // Work that is waiting lets the descriptors be asked, but not slept on.
-            let timeout: Int32 = pending.isEmpty && slices.isEmpty ? -1 : 0
+            let maySleep = pending.isEmpty && slices.isEmpty ? try armTimer() : false
             let count = try systemCall("epoll_wait") {
-                epoll_wait(epoll.rawValue, events, Int32(Self.eventsPerTurn), timeout)
+                epoll_wait(epoll.rawValue, events, Int32(Self.eventsPerTurn), maySleep ? -1 : 0)
             }
+            turn &+= 1
             let began = now()
             for index in 0..<Int(count) {
                 try dispatch(events[index])
             }
+            fireDeadline(at: began)
             runPending()
             runSlices()
             turns.record(Instant(nanoseconds: now()).since(Instant(nanoseconds: began)))
@@ -367,34 +370,34 @@ public final class EventLoop {
         }
     }
 
-    private func armTimer() throws(SystemError) {
-        guard deadline != armed else {
-            return
-        }
+    /// Sees to it that the loop wakes for the deadline.
+    ///
+    /// A timer that is set for an earlier moment stays, and wakes the loop once in vain. To move it with each exchange would cost more: of an
+    /// association that is asked for alone it was a tenth of the processor time.
+    /// - Returns: whether the loop may sleep; false if the deadline has passed.
+    private func armTimer() throws(SystemError) -> Bool {
+        guard let deadline else { return true }
+        guard deadline > now() else { return false }
+        if let armed, armed <= deadline { return true }
         var setting = itimerspec()
-        if let deadline {
-            // All zero would disarm.
-            let nanoseconds = max(deadline, 1)
-            setting.it_value.tv_sec = Int(nanoseconds / 1_000_000_000)
-            setting.it_value.tv_nsec = Int(nanoseconds % 1_000_000_000)
-        }
+        setting.it_value.tv_sec = Int(deadline / 1_000_000_000)
+        setting.it_value.tv_nsec = Int(deadline % 1_000_000_000)
         try systemCall("timerfd_settime") {
             timerfd_settime(timer.rawValue, Int32(TFD_TIMER_ABSTIME), &setting, nil)
         }
         armed = deadline
+        return true
     }
 
+    /// The kernel's timer has woken the loop; what is due is seen behind the other events.
     private func fireTimer() throws(SystemError) {
         var expirations: UInt64 = 0
         let length = try systemCallUnlessBlocked("read timerfd") { read(timer.rawValue, &expirations, 8) }
-        guard length != nil else {
-            return
-        }
-        armed = nil
-        // An earlier handler of this batch may have moved the deadline; then the timer is armed anew before sleeping.
-        guard let deadline, deadline <= now() else {
-            return
-        }
+        if length != nil { armed = nil }
+    }
+
+    private func fireDeadline(at now: UInt64) {
+        guard let deadline, deadline <= now else { return }
         self.deadline = nil
         onDeadline?()
     }

@@ -1,3 +1,4 @@
+import CLinux
 import EventLoop
 import Glibc
 import LinuxSystem
@@ -229,6 +230,39 @@ import Testing
         pipe.send()
         try loop.runGuarded()
         #expect(try #require(firedAt) >= start + 40_000_000)
+    }
+
+    @Test("SPD-182 a deadline that moves away fires in its time and not early, and one that moves nearer is kept")
+    func aDeadlineMoves() throws {
+        let loop = try EventLoop()
+        // Moves the deadline while the loop sleeps, and the kernel's timer is set.
+        let ticks = try systemCall("timerfd_create") { timerfd_create(CLOCK_MONOTONIC, 0) }
+        let owner = FileDescriptor(owning: ticks)
+        var setting = itimerspec()
+        setting.it_value.tv_nsec = 1_000_000
+        setting.it_interval.tv_nsec = 1_000_000
+        try systemCall("timerfd_settime") { timerfd_settime(ticks, 0, &setting, nil) }
+        var (due, calls, moves) = (loop.now() + 10_000_000, 0, 0)
+        func set(_ deadline: UInt64) {
+            due = deadline
+            loop.setDeadline(deadline)
+        }
+        let watch = try loop.watch(owner.rawValue, for: .readable) { _ in
+            var count: UInt64 = 0
+            _ = read(ticks, &count, 8)
+            guard moves <= calls else { return }
+            moves += 1
+            set(loop.now() + (calls == 0 ? 30_000_000 : 10_000_000))
+        }
+        loop.onDeadline = {
+            #expect(loop.now() >= due)
+            calls += 1
+            if calls == 1 { set(loop.now() + 3_600_000_000_000) } else { loop.stop() }
+        }
+        set(due)
+        try loop.runGuarded()
+        watch.cancel()
+        #expect(calls == 2)
     }
 
     @Test func aDisarmedDeadlineDoesNotFire() throws {

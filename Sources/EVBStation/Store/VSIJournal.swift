@@ -96,8 +96,8 @@ final class VSIJournal {
     private var compaction: Compaction?
     /// Length of the file from which it is compacted, where it could not be before.
     private var retryLength = 0
-    /// That the file is where it was is looked at once in a turn of the loop.
-    private var isVerified = false
+    /// The turn of the loop in which the file was seen where it was; it is looked at once in each that needs it.
+    private var verifiedIn: UInt64?
 
     /// A journal that is not open.
     init(directory: String, loop: EventLoop?) {
@@ -278,7 +278,7 @@ final class VSIJournal {
             try make()
             return try verified()
         }
-        guard !isVerified else { return file }
+        if let verifiedIn, verifiedIn == loop?.turn { return file }
         var isThere = false
         do throws(SystemError) {
             isThere = try file.isAt(path)
@@ -287,10 +287,7 @@ final class VSIJournal {
         }
         // Another process has removed it. What is in it can still be read.
         if !isThere { try rescue() }
-        if let loop {
-            isVerified = true
-            loop.later { [weak self] in self?.isVerified = false }
-        }
+        verifiedIn = loop?.turn
         return self.file ?? file
     }
 
