@@ -120,9 +120,13 @@ extension BridgePortController {
         let state = EVBModel.VSIState(grant.command)
         bound[vsiID] = BoundVSI(request)
         note(vsiID, .granted, detail: grant.command.words)
+        let facts = { [self] in
+            var facts = self.facts(vsiID)
+            if let type = seat.typeName(of: vsiID) { facts.set("type-name", type) }
+            return facts
+        }
         transport.changes.log(
-            state == .associated ? .associated : .preassociated, "VSI \(state.rawValue)", vsiID, reason: nil,
-            logFacts(vsiID).with(seat.typeName(of: vsiID).map { ["type-name": "\($0)"] } ?? [:]))
+            state == .associated ? .associated : .preassociated, "VSI \(state.rawValue)", vsiID, reason: nil, facts())
         tell(vsiID, state, nil, "VSI \(vsiID) is \(state.rawValue)")
         // Where it was before it ends after it is here, in the log and for who watches too.
         seat.bound(vsiID, grant.command)
@@ -148,12 +152,15 @@ extension BridgePortController {
     private func tellRefusal(_ request: BridgeRequest, _ refusal: Refusal, _ decision: AdmissionDecision) {
         let reason = EVBModel.VSIReason(EVBProtocol.VSIReason(refusal.reason)).rawValue
         let isKept = refusal.isKept && request.holding != nil
-        var further: Logger.Metadata = ["hard": "\(refusal.isHard)", "kept": "\(isKept)"]
-        // Otherwise the port has refused what was granted: there is no room, or it does wrong on purpose.
-        if case .refuse(refusal, let cause) = decision { further["cause"] = "\(cause)" }
-        transport.changes.log(
-            .refused, "VSI refused", request.vsiID, reason: reason,
-            VSIFacts(request, who: stationWords).metadata.with(further))
+        let facts = { [self] in
+            var facts = VSIFacts(request, who: stationWords).facts
+            facts.set("hard", "\(refusal.isHard)")
+            facts.set("kept", "\(isKept)")
+            // Otherwise the port has refused what was granted: there is no room, or it does wrong on purpose.
+            if case .refuse(refusal, let cause) = decision { facts.set("cause", "\(cause)") }
+            return facts
+        }
+        transport.changes.log(.refused, "VSI refused", request.vsiID, reason: reason, facts())
         let state = (isKept ? told[request.vsiID] : nil) ?? .deassociated
         onNews?(
             PortNews(

@@ -25,21 +25,30 @@ extension BridgePortController {
     /// The station, as the one that asks for VSIs.
     var stationWords: String? { port.station.map { "station \($0.chassisID.text(isChassis: true))" } }
 
-    package func logFacts(_ vsiID: VSIID) -> Logger.Metadata {
+    package func logFacts(_ vsiID: VSIID) -> Logger.Metadata { facts(vsiID).metadata }
+
+    /// What a line says of a VSI; its identifier in any case.
+    func facts(_ vsiID: VSIID) -> LogFacts {
         guard let vsi = port.vsi(vsiID)?.request.map({ BoundVSI($0) }) ?? bound[vsiID] else {
-            return ["vsi": "\(vsiID)"]
+            var facts = LogFacts()
+            facts.set(.vsi, vsiID.description)
+            return facts
         }
         return VSIFacts(
             vsiID, typeID: vsi.typeID, version: vsi.typeVersion, manager: vsi.managerID, filter: vsi.filter,
             who: stationWords
-        ).metadata
+        ).facts
     }
 
     /// Logs that a VSI holds nothing any more.
     func logRelease(_ vsiID: VSIID, _ release: VDPBridgeMachine.Release, _ reason: String) {
         defer { bound[vsiID] = nil }
         let taker = takers.removeValue(forKey: vsiID)
-        let facts = { [self] in logFacts(vsiID).with(taker.map { ["who": "\($0)"] } ?? [:]) }
+        let facts = { [self] in
+            var facts = self.facts(vsiID)
+            if let taker { facts.set(.who, "\(taker)") }
+            return facts
+        }
         switch release {
         // The line that says why it is taken back is another one.
         case .station, .moved, .retracted:

@@ -2,7 +2,7 @@ package import EVBLog
 internal import EVBTime
 package import EVBWire
 internal import EventLoop
-package import Logging
+internal import Logging
 
 /// Writes the lines of a port about changes of its VSIs: one for each, or one for many at once, by a ``ChangeDigest``.
 package final class ChangeLog {
@@ -44,18 +44,22 @@ package final class ChangeLog {
     ///   - facts: what else the line says.
     package func log(
         _ outcome: ChangeDigest.Outcome, _ message: String, _ vsiID: VSIID, reason: String?, isAsked: Bool = false,
-        _ facts: @autoclosure () -> Logger.Metadata
+        _ facts: @autoclosure () -> LogFacts
     ) {
         let isSummedUp =
-            !isAsked && digest.take(outcome, "\(vsiID)", reason: reason, at: timers.now)
-        let why: Logger.Metadata = reason.map { ["reason": "\($0)"] } ?? [:]
+            !isAsked && digest.take(outcome, vsiID.description, reason: reason, at: timers.now)
+        func metadata() -> Logger.Metadata {
+            var facts = facts()
+            if let reason { facts.set(.reason, reason) }
+            return facts.packed
+        }
         if isSummedUp {
-            logger.debug("\(message)", metadata: facts().with(why))
+            logger.debug("\(message)", metadata: metadata())
             timer.set(digest.nextDeadline)
         } else {
             let alert: LogAlert? = outcome == .lost ? .vsiLost : outcome == .refused ? .vsiRefused : nil
             logger.alert(alert).log(
-                level: outcome.isTrouble ? .warning : .notice, "\(message)", metadata: facts().with(why))
+                level: outcome.isTrouble ? .warning : .notice, "\(message)", metadata: metadata())
         }
     }
 

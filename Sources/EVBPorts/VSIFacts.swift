@@ -1,11 +1,14 @@
+package import EVBLog
 package import EVBProtocol
 package import EVBWire
 package import Logging
 
 /// What each line about a VSI says of it.
 package struct VSIFacts {
+    /// The facts, in the order of a line.
+    package private(set) var facts: LogFacts
     /// The facts by their keys.
-    package private(set) var metadata: Logger.Metadata
+    package var metadata: Logger.Metadata { facts.metadata }
 
     /// The facts of a VSI.
     ///
@@ -21,11 +24,17 @@ package struct VSIFacts {
         _ vsiID: VSIID, typeID: UInt32, version: UInt8, manager: VSIManagerID, filter: FilterInfo, link: String? = nil,
         who: String? = nil
     ) {
-        metadata = ["vsi": "\(vsiID)", "type": "\(typeID) v\(version)", "manager": "\(manager)"]
-        let addresses = filter.entries.compactMap(\.macAddress)
-        if !addresses.isEmpty { metadata["mac"] = .array(addresses.map { "\($0)" }) }
-        if let link { metadata["link"] = "\(link)" }
-        if let who { metadata["who"] = "\(who)" }
+        facts = LogFacts()
+        facts.set(.vsi, vsiID.description)
+        let addresses = filter.entries.compactMap { $0.macAddress?.description }
+        if let first = addresses.first { facts.set(.mac, addresses.count == 1 ? .text(first) : .list(addresses)) }
+        if let link { facts.set(.link, link) }
+        var type = String(typeID)
+        type += " v"
+        type += String(version)
+        facts.set(.type, type)
+        facts.set(.manager, manager.description)
+        if let who { facts.set(.who, who) }
     }
 
     /// The facts of a station's request at a bridge.

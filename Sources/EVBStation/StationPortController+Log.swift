@@ -9,24 +9,28 @@ package import Logging
 // What the log says of VSIs.
 
 extension StationPortController {
-    package func logFacts(_ vsiID: VSIID) -> Logger.Metadata {
-        guard let managed = vsis[vsiID], let vsi = port.vsi(vsiID) else { return ["vsi": "\(vsiID)"] }
-        return Self.logFacts(
+    package func logFacts(_ vsiID: VSIID) -> Logger.Metadata { facts(vsiID).metadata }
+
+    private func facts(_ vsiID: VSIID) -> LogFacts {
+        guard let managed = vsis[vsiID], let vsi = port.vsi(vsiID) else {
+            var facts = LogFacts()
+            facts.set(.vsi, vsiID.description)
+            return facts
+        }
+        return Self.facts(
             vsi.request, link: relay.link(of: vsiID)?.name ?? managed.link?.name, managed.requester?.value)
     }
 
     /// What a line says of a VSI that an earlier run has stored.
     static func logFacts(_ stored: StoredVSI) -> Logger.Metadata {
-        logFacts(stored.request, link: stored.link?.name, .earlier(stored.owner))
+        facts(stored.request, link: stored.link?.name, .earlier(stored.owner)).metadata
     }
 
-    private static func logFacts(_ request: EVBProtocol.VSIRequest, link: String?, _ requester: Requester?)
-        -> Logger.Metadata
-    {
+    private static func facts(_ request: EVBProtocol.VSIRequest, link: String?, _ requester: Requester?) -> LogFacts {
         VSIFacts(
             request.vsiID, typeID: request.typeID, version: request.typeVersion, manager: request.managerID,
-            filter: request.filter, link: link, who: requester.map { "\($0)" }
-        ).metadata
+            filter: request.filter, link: link, who: requester?.description
+        ).facts
     }
 
     /// Logs a change of a VSI's state.
@@ -34,7 +38,10 @@ extension StationPortController {
         let vsiID = change.vsiID
         // Only for a line that is written: thousands may be summed up.
         let facts = { [self] in
-            logFacts(vsiID).with(["from": "\(change.from.rawValue)", "to": "\(change.to.rawValue)"])
+            var facts = self.facts(vsiID)
+            facts.set("from", change.from.rawValue)
+            facts.set("to", change.to.rawValue)
+            return facts
         }
         let isAsked = !(vsis[vsiID]?.allWaiters.isEmpty ?? true)
         let reason = change.reason == .success ? nil : change.reason?.rawValue
@@ -63,10 +70,12 @@ extension StationPortController {
     }
 
     /// Logs a change that asks for no action.
-    private func logWaiting(_ message: String, _ change: VSIChange, _ facts: @autoclosure () -> Logger.Metadata) {
-        let reason: Logger.Metadata = change.reason.map { ["reason": "\($0.rawValue)"] } ?? [:]
-        log(
-            transport.changes.isSummingUp ? .debug : .info, message,
-            facts().with(reason))
+    private func logWaiting(_ message: String, _ change: VSIChange, _ facts: @autoclosure () -> LogFacts) {
+        func metadata() -> Logger.Metadata {
+            var facts = facts()
+            if let reason = change.reason { facts.set(.reason, reason.rawValue) }
+            return facts.packed
+        }
+        log(transport.changes.isSummingUp ? .debug : .info, message, metadata())
     }
 }

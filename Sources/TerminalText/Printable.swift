@@ -38,6 +38,17 @@ package func printable(_ text: String, longest: Int = .max) -> String {
     return shown
 }
 
+/// Appends what ``printable(_:longest:)`` gives, without a text of it where all may be shown as it is.
+package func appendPrintable(_ text: String, longest: Int, to octets: inout [UInt8]) {
+    var text = text
+    let isShownAsIs = text.withUTF8 { text in
+        guard text.count <= longest, text.allSatisfy({ (0x20...0x7E).contains($0) }) else { return false }
+        octets.append(contentsOf: text)
+        return true
+    }
+    if !isShownAsIs { octets.append(contentsOf: printable(text, longest: longest).utf8) }
+}
+
 /// Shows a text of several lines as ``printable(_:longest:)`` shows one line; its line ends are kept.
 package func printableLines(_ text: String) -> String {
     text.unicodeScalars.split(separator: "\n", omittingEmptySubsequences: false).map { printable(String($0)) }

@@ -1,3 +1,4 @@
+internal import EVBLog
 internal import EVBPorts
 package import Logging
 
@@ -5,12 +6,19 @@ package import Logging
 package struct DaemonLogHandler: LogHandler {
     /// The level of all loggers, or this one's own once it is set.
     package var logLevel: Logger.Level {
-        get { own ?? threshold.level }
-        set { own = newValue }
+        get { ownLevel ?? threshold.level }
+        set { ownLevel = newValue }
     }
-    private var own: Logger.Level?
+    private var ownLevel: Logger.Level?
     private let threshold: LogThreshold
-    package var metadata: Logger.Metadata = [:]
+    package var metadata: Logger.Metadata = [:] {
+        didSet {
+            own = LogFacts()
+            own.add(metadata)
+        }
+    }
+    /// What each line of this logger says.
+    private var own = LogFacts()
     private let output: LogOutput
 
     /// Makes a handler.
@@ -29,18 +37,20 @@ package struct DaemonLogHandler: LogHandler {
     }
 
     package func log(event: LogEvent) {
-        var facts = metadata.merging(event.metadata ?? [:]) { _, new in new }
-        if facts["who"] == nil, let requester = Requester.current { facts["who"] = "\(requester)" }
-        let message = "\(event.message)"
+        var facts = LogFacts()
+        facts.add(event.metadata ?? [:])
+        for fact in own.all where facts[fact.key] == nil { facts.set(fact.key, fact.value) }
+        if facts[.who] == nil, let requester = Requester.current { facts.set(.who, requester.description) }
+        let message = event.message.description
         // What is configured at these levels is wanted whole, and what is critical is told in any case.
         if event.level >= .info, event.level != .critical {
-            let port = facts["port"].map { "\($0)" }
-            let isAboutVSI = facts["vsi"] != nil
+            let port: String? = if case .text(let port)? = facts[.port] { port } else { nil }
+            let isAboutVSI = facts[.vsi] != nil
             let hasReserve = isAboutVSI || port == nil && !LogSource.others.contains(event.source)
             let source = LogQuota.Source(
                 name: port ?? event.source, isAboutVSI: isAboutVSI, hasReserve: hasReserve)
             guard output.admits(source, message) else { return }
         }
-        output.write(LogEntry(level: event.level, message: message, metadata: facts))
+        output.write(LogEntry(level: event.level, message: message, facts: facts))
     }
 }

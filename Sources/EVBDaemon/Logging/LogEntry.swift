@@ -4,7 +4,8 @@ internal import TerminalText
 
 /// A line of the log: its text, and its facts as fields for the journal.
 ///
-/// Everything in it is shown as ``printable(_:longest:)`` shows it, in text and in the fields.
+/// Everything in it is shown as ``printable(_:longest:)`` shows it, in text and in the fields. It is written straight into octets: thousands
+/// of lines may come at once.
 struct LogEntry {
     /// A field of the journal, under the name that it has there.
     struct Field: Equatable {
@@ -18,105 +19,135 @@ struct LogEntry {
     private static let valuesMax = 8
 
     var level: Logger.Level
-    /// The message, and behind it the facts as `key=value`.
-    var text: String
-    /// PORT, VSI and what else is known, without those that every line has.
-    var fields: [Field] = []
-    var alert: LogAlert?
+    /// The message; what a stranger may have put there is printable already.
+    private var message: String
+    /// What stands behind the message as `key=value`, and in fields of the journal.
+    private var facts = LogFacts()
+    /// Fields of the journal that the message has in words.
+    private var fields: [Field] = []
+    private var alert: LogAlert?
 
     /// An entry of text alone.
     init(level: Logger.Level, text: String, fields: [Field] = [], alert: LogAlert? = nil) {
         self.level = level
-        self.text = text
+        message = text
         self.fields = fields
         self.alert = alert
     }
 
-    /// An entry of a message and its metadata.
-    init(level: Logger.Level, message: String, metadata: Logger.Metadata) {
+    /// An entry of a message and its facts.
+    init(level: Logger.Level, message: String, facts: LogFacts) {
         self.level = level
-        text = printable(message, longest: Self.longestValue)
-        text.reserveCapacity(text.utf8.count + 32 * metadata.count)
-        fields.reserveCapacity(metadata.count)
-        let facts = metadata.map { (place: Self.place($0.key), key: $0.key, value: $0.value) }
-        for (_, key, value) in facts.sorted(by: { ($0.place, $0.key) < ($1.place, $1.key) }) {
-            guard key != LogAlert.key else {
-                alert = LogAlert(rawValue: "\(value)")
-                continue
+        self.message = printable(message, longest: Self.longestValue)
+        self.facts = facts
+        if case .text(let name)? = facts[.other(LogAlert.key)] { alert = LogAlert(rawValue: name) }
+    }
+
+    // MARK: As text
+
+    /// The message says it in words.
+    private static let fieldOnly = "to"
+
+    /// The message, and behind it the facts.
+    var text: [UInt8] {
+        var octets: [UInt8] = []
+        octets.reserveCapacity(message.utf8.count + 40 * facts.all.count)
+        appendText(to: &octets)
+        return octets
+    }
+
+    /// Appends the message, and behind it the facts.
+    func appendText(to octets: inout [UInt8]) {
+        octets.append(contentsOf: message.utf8)
+        for fact in facts.all {
+            if case .other(let name) = fact.key, name == Self.fieldOnly || name == LogAlert.key { continue }
+            let former = octets.count
+            octets.append(UInt8(ascii: " "))
+            octets.append(contentsOf: fact.key.name.utf8)
+            octets.append(UInt8(ascii: "="))
+            let start = octets.count
+            var isFirst = true
+            Self.forEachValue(fact.value) { value in
+                if !isFirst { octets.append(UInt8(ascii: ",")) }
+                isFirst = false
+                appendPrintable(value, longest: Self.longestValue, to: &octets)
             }
-            let (name, values) = (Self.fieldName(key), Self.values(value))
-            for value in values { fields.append(Field(name: name, value: value)) }
-            if !values.isEmpty, key != Self.fieldOnly {
-                append(key, values.count == 1 ? values[0] : values.joined(separator: ","))
-            }
+            // A list without an element says nothing.
+            if isFirst { octets.removeSubrange(former...) }
+            guard octets[min(start, octets.count)...].contains(UInt8(ascii: " ")) else { continue }
+            octets.insert(UInt8(ascii: "\""), at: start)
+            octets.append(UInt8(ascii: "\""))
         }
     }
 
-    /// Appends a fact to the text.
-    private mutating func append(_ key: String, _ value: String) {
-        let isQuoted = value.utf8.contains(UInt8(ascii: " "))
-        text += " "
-        text += key
-        text += isQuoted ? "=\"" : "="
-        text += value
-        if isQuoted { text += "\"" }
-    }
-
-    private static func values(_ value: Logger.Metadata.Value) -> [String] {
-        guard case .array(let all) = value else { return [printable("\(value)", longest: longestValue)] }
-        let rest = all.count > valuesMax ? ["and \(all.count - valuesMax) more"] : []
-        return all.prefix(valuesMax).map { printable("\($0)", longest: longestValue) } + rest
-    }
-
-    // MARK: Keys
-
-    /// Facts stand in this order, then others by their names.
-    private static let first = ["port", "reason", "vsi", "mac", "link", "type", "manager"]
-    /// The message says it in words.
-    private static let fieldOnly = "to"
-    /// Facts that have one name in the journal, whatever they are called in a line.
-    private static let names = [
-        "port": "PORT", "vsi": "VSI", "link": "LINK", "mac": "MAC", "address": "MAC", "type": "TYPE",
-        "manager": "MANAGER", "who": "WHO", "reason": "REASON", "error": "REASON", "problem": "REASON",
-        "cause": "REASON", "from": "EVBD_FROM", "to": "EVBD_TO",
-    ]
-
-    private static func place(_ key: String) -> Int {
-        first.firstIndex(of: key) ?? (key == "who" ? first.count + 1 : first.count)
-    }
-
-    /// PORT for `port`, EVBD_COUNT for `count`: a field's name has capitals, digits and underscores.
-    static func fieldName(_ key: String) -> String {
-        names[key]
-            ?? "EVBD_"
-            + key.uppercased().map { $0.isASCII && ($0.isLetter || $0.isNumber) ? String($0) : "_" }.joined()
+    private static func forEachValue(_ value: LogFacts.Value, _ body: (String) -> Void) {
+        switch value {
+        case .text(let text): body(text)
+        case .list(let texts):
+            for text in texts.prefix(valuesMax) { body(text) }
+            if texts.count > valuesMax { body("and \(texts.count - valuesMax) more") }
+        }
     }
 
     // MARK: As the journal takes it
 
     /// The entry in the journal's native protocol.
     var octets: [UInt8] {
+        let text = text
         var entry: [UInt8] = []
+        entry.reserveCapacity(2 * text.count + 128)
         Self.append("MESSAGE", text, to: &entry)
         Self.append("PRIORITY", "\(level.syslogPriority)", to: &entry)
         Self.append("SYSLOG_IDENTIFIER", "evbd", to: &entry)
         if let alert { Self.append("MESSAGE_ID", alert.messageID, to: &entry) }
+        for fact in facts.all where fact.key != .other(LogAlert.key) {
+            let name = fact.key.journalField
+            Self.forEachValue(fact.value) {
+                Self.append(name, printable($0, longest: Self.longestValue), to: &entry)
+            }
+        }
         for field in fields { Self.append(field.name, field.value, to: &entry) }
         return entry
     }
 
+    private static func append(_ name: String, _ value: String, to entry: inout [UInt8]) {
+        var value = value
+        value.withUTF8 { append(name, $0, to: &entry) }
+    }
+
     /// A field on a line of its own; a value with newlines goes with its length in front.
-    static func append(_ name: String, _ value: String, to entry: inout [UInt8]) {
-        entry += Array(name.utf8)
-        let octets = Array(value.utf8)
-        if octets.contains(0x0A) {
+    private static func append(_ name: String, _ value: some Collection<UInt8>, to entry: inout [UInt8]) {
+        entry.append(contentsOf: name.utf8)
+        if value.contains(0x0A) {
             entry.append(0x0A)
-            entry += (0..<8).map { UInt8(truncatingIfNeeded: octets.count >> (8 * $0)) }
+            for place in 0..<8 { entry.append(UInt8(truncatingIfNeeded: value.count >> (8 * place))) }
         } else {
             entry.append(UInt8(ascii: "="))
         }
-        entry += octets
+        entry.append(contentsOf: value)
         entry.append(0x0A)
+    }
+}
+
+extension LogFacts.Key {
+    /// PORT for `port`, EVBD_COUNT for `count`: a field's name has capitals, digits and underscores. Some facts have one name in the
+    /// journal, whatever they are called in a line.
+    var journalField: String {
+        switch self {
+        case .port: "PORT"
+        case .reason, .other("error"), .other("problem"), .other("cause"): "REASON"
+        case .vsi: "VSI"
+        case .mac, .other("address"): "MAC"
+        case .link: "LINK"
+        case .type: "TYPE"
+        case .manager: "MANAGER"
+        case .who: "WHO"
+        case .other("from"): "EVBD_FROM"
+        case .other("to"): "EVBD_TO"
+        case .other(let name):
+            "EVBD_"
+                + name.uppercased().map { $0.isASCII && ($0.isLetter || $0.isNumber) ? String($0) : "_" }.joined()
+        }
     }
 }
 

@@ -130,7 +130,16 @@ package final class LogOutput: @unchecked Sendable {
     func write(_ entry: LogEntry) {
         switch sink {
         case .journal: write(entry.octets)
-        case .text: write(Array("\(Self.timestamp()) \(entry.level.rawValue) \(entry.text)\n".utf8))
+        case .text:
+            var line: [UInt8] = []
+            line.reserveCapacity(512)
+            Self.appendTimestamp(to: &line)
+            line.append(UInt8(ascii: " "))
+            line.append(contentsOf: entry.level.rawValue.utf8)
+            line.append(UInt8(ascii: " "))
+            entry.appendText(to: &line)
+            line.append(UInt8(ascii: "\n"))
+            write(line)
         }
     }
 
@@ -190,13 +199,23 @@ package final class LogOutput: @unchecked Sendable {
         }
     }
 
-    private static func timestamp() -> String {
+    /// `2026-11-29T14:58:00Z`.
+    private static func appendTimestamp(to line: inout [UInt8]) {
         var now = time(nil)
         var parts = tm()
         gmtime_r(&now, &parts)
-        func two(_ value: Int32) -> String { value < 10 ? "0\(value)" : "\(value)" }
-        let date = "\(parts.tm_year + 1900)-\(two(parts.tm_mon + 1))-\(two(parts.tm_mday))"
-        return "\(date)T\(two(parts.tm_hour)):\(two(parts.tm_min)):\(two(parts.tm_sec))Z"
+        line.append(contentsOf: String(parts.tm_year + 1900).utf8)
+        func two(_ separator: Unicode.Scalar, _ value: Int32) {
+            line.append(UInt8(truncatingIfNeeded: separator.value))
+            line.append(UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: value / 10))
+            line.append(UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: value % 10))
+        }
+        two("-", parts.tm_mon + 1)
+        two("-", parts.tm_mday)
+        two("T", parts.tm_hour)
+        two(":", parts.tm_min)
+        two(":", parts.tm_sec)
+        line.append(UInt8(ascii: "Z"))
     }
 
     // MARK: The thread

@@ -140,6 +140,34 @@ extension [(name: String, value: String)] {
         #expect(plain.filter { $0.name == "MAC" }.map(\.value) == (0..<8).map { "\($0)" } + ["and 2 more"])
     }
 
+    @Test("SPD-180 a line whose facts come as they are is written as one whose facts come by their keys")
+    func packed() throws {
+        let journal = try Journal()
+        var (logger, output) = try bench(journal)
+        defer { output.end() }
+        logger[metadataKey: "port"] = "uplink0"
+        logger[metadataKey: "who"] = "evbd"
+        var facts = LogFacts()
+        let added: [(String, String)] = [
+            ("to", "lost"), ("zone", "a b"), ("who", "evbctl[7] uid 0"), ("vsi", "v"), ("cause", "no\u{1B}room"),
+            ("type", "5 v1"), ("from", "associated"), ("link", ""), ("manager", "0"), ("vsi", "w"),
+        ]
+        for (key, value) in added { facts.set(key, value) }
+        for addresses in [[], ["a"], (0..<10).map { "\($0)" }] {
+            facts.set(.mac, .list(addresses))
+            logger.alert(.vsiLost).warning("VSI lost", metadata: facts.packed)
+            logger.alert(.vsiLost).warning("VSI lost", metadata: facts.metadata)
+            let entries = try journal.read(2).map { $0.entry.map { "\($0.name)=\($0.value)" } }
+            #expect(entries.count == 2 && entries[0] == entries[1])
+        }
+        logger.notice("m", metadata: facts.packed)
+        let entry = try #require(try journal.read().first).entry
+        #expect(
+            entry["MESSAGE"]
+                == #"m port=uplink0 vsi=w mac="0,1,2,3,4,5,6,7,and 2 more" link= type="5 v1" manager=0 "#
+                + #"cause=no\u{1B}room from=associated zone="a b" who="evbctl[7] uid 0""#)
+    }
+
     @Test("OPS-502 what a program says as it ends is an entry too, critical, with all of its lines")
     func end() throws {
         let journal = try Journal()
