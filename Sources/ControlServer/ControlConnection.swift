@@ -6,6 +6,7 @@
 
 internal import EVBControl
 internal import EVBModel
+internal import EVBPorts
 internal import EventLoop
 internal import JSON
 internal import LinuxSystem
@@ -27,6 +28,8 @@ package final class ControlConnection {
 
     let loop: EventLoop
     let peer: PeerCredentials
+    /// The client, as the log and histories name it. What it is called is asked once: later its number may be another process's.
+    private(set) lazy var requester = Requester.client(pid: peer.pid, uid: peer.uid)
     private let descriptor: FileDescriptor
     private unowned let server: ControlServer
     private let queueLimit: Int
@@ -201,20 +204,32 @@ package final class ControlConnection {
                 mayHaveCall = false
                 return
             }
+            mayHaveCall = decoder.count > 0
+            if let call = PlainCall(message: message) {
+                return take(ControlReplyHandle(connection: self, oneway: false, more: false)) {
+                    server.handle(call, from: peer, reply: $0)
+                }
+            }
             let call = try VarlinkCall(message: message)
             // Whoever has gone is told nothing; what it wanted changed is changed.
             guard !hasHungUp || ControlMethod(qualifiedName: call.method)?.changesSomething == true else { return }
-            let handle = ControlReplyHandle(connection: self, oneway: call.oneway, more: call.more)
-            current = handle
-            server.handle(call, from: peer, reply: handle)
-            guard hasHungUp else { return }
-            handle.clientHasGone()
-            current = nil
-            pages = nil
+            take(ControlReplyHandle(connection: self, oneway: call.oneway, more: call.more)) {
+                server.handle(call, from: peer, reply: $0)
+            }
         } catch {
             server.log(.debug, "control client broke the protocol", ["error": "\(error)"])
             close(hasHungUp ? .gone : .broken)
         }
+    }
+
+    /// Has a call done, which is the one in hand until it is answered.
+    private func take(_ handle: ControlReplyHandle, _ call: (ControlReplyHandle) -> Void) {
+        current = handle
+        call(handle)
+        guard hasHungUp else { return }
+        handle.clientHasGone()
+        current = nil
+        pages = nil
     }
 
     func finish(_ handle: ControlReplyHandle) {
@@ -223,7 +238,7 @@ package final class ControlConnection {
         source = nil
         lastActive = loop.now()
         // In its turn: this may be the middle of anything.
-        if !isWorking, !isClosed { server.queue(self) }
+        if !isWorking, !isClosed, hasWork || inputHasEnded { server.queue(self) }
     }
 
     // MARK: Output

@@ -2,6 +2,7 @@
 
 package import EVBControl
 package import EVBModel
+internal import EVBPorts
 internal import EventLoop
 internal import JSON
 
@@ -26,6 +27,9 @@ package final class ControlReplyHandle {
         self.oneway = oneway
         self.more = more
     }
+
+    /// The client, as the log and histories name it; nil once its connection is no more.
+    var requester: Requester? { connection?.requester }
 
     /// Called once in a later turn of the loop if the client goes before it is answered.
     ///

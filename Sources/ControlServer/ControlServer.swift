@@ -366,10 +366,10 @@ package final class ControlServer {
         guard !call.upgrade else {
             return refuse(reply, VarlinkService.methodNotImplemented, "method", call.method)
         }
-        guard let dot = call.method.lastIndex(of: ".") else {
+        guard let dot = call.method.utf8.lastIndex(of: UInt8(ascii: ".")) else {
             return refuse(reply, VarlinkService.interfaceNotFound, "interface", call.method)
         }
-        let method = String(call.method[call.method.index(after: dot)...])
+        let method = String(call.method[call.method.utf8.index(after: dot)...])
         switch call.method[..<dot] {
         case VarlinkService.name: answerStandard(method, call, reply)
         case ControlInterface.name:
@@ -380,27 +380,44 @@ package final class ControlServer {
                 _ = reply.answer(octets: VarlinkReply(error: VarlinkService.expectedMore).octets)
                 return
             }
-            guard access == .full || !known.changesSomething else {
-                reply.fail(ControlError(.readOnly(method: method)))
-                return
-            }
-            guard access == .full || !known.showsWire else {
-                reply.fail(ControlError(.notShown(method: method)))
-                return
-            }
-            do {
-                let request = try ControlRequest(known, call.parameters)
-                guard let service else {
-                    reply.fail(ControlError(.busy(limit: "work"), message: "evbd is stopping", hint: ""))
-                    return
-                }
-                service.handle(request, from: peer, reply: reply)
-            } catch let error as ControlError {
-                reply.fail(error)
-            } catch {
-                refuse(reply, VarlinkService.invalidParameter, "parameter", JSONCoding.place(of: error))
-            }
+            serve(known, from: peer, reply) { try ControlRequest(known, call.parameters) }
         default: refuse(reply, VarlinkService.interfaceNotFound, "interface", String(call.method[..<dot]))
+        }
+    }
+
+    /// Does a call that was read in one pass.
+    func handle(_ call: PlainCall, from peer: PeerCredentials, reply: ControlReplyHandle) {
+        counters.calls += 1
+        switch call {
+        case .associate(let request): serve(.associate, from: peer, reply) { .associate(request) }
+        case .deassociate(let request): serve(.deassociate, from: peer, reply) { .deassociate(request) }
+        }
+    }
+
+    /// Has the service do what a client may ask on this socket.
+    private func serve(
+        _ method: ControlMethod, from peer: PeerCredentials, _ reply: ControlReplyHandle,
+        _ request: () throws -> ControlRequest
+    ) {
+        guard access == .full || !method.changesSomething else {
+            reply.fail(ControlError(.readOnly(method: method.rawValue)))
+            return
+        }
+        guard access == .full || !method.showsWire else {
+            reply.fail(ControlError(.notShown(method: method.rawValue)))
+            return
+        }
+        do {
+            let request = try request()
+            guard let service else {
+                reply.fail(ControlError(.busy(limit: "work"), message: "evbd is stopping", hint: ""))
+                return
+            }
+            service.handle(request, from: peer, reply: reply)
+        } catch let error as ControlError {
+            reply.fail(error)
+        } catch {
+            refuse(reply, VarlinkService.invalidParameter, "parameter", JSONCoding.place(of: error))
         }
     }
 

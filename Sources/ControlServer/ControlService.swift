@@ -119,7 +119,7 @@ extension ControlRequest {
         case .associate:
             // Associate has no key `reserve`, whatever its value.
             guard parameters["reserve"] == nil else { throw VSIRequest.unknownKey("reserve") }
-            self = .associate(try VSIRequest(plain: parameters) ?? read(VSIRequest.self))
+            self = .associate(try read(VSIRequest.self))
         case .preAssociate: self = .preAssociate(try read(VSIRequest.self))
         case .deassociate: self = .deassociate(try read(DeassociateRequest.self))
         case .retry: self = .retry(try read(RetryRequest.self))

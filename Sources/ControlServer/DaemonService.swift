@@ -68,7 +68,7 @@ package final class DaemonService: ControlService {
 
     package func handle(_ request: ControlRequest, from peer: PeerCredentials, reply: ControlReplyHandle) {
         // A closure of withValue has no typed errors.
-        Requester.$current.withValue(.client(pid: peer.pid, uid: peer.uid)) {
+        Requester.$current.withValue(reply.requester ?? .client(pid: peer.pid, uid: peer.uid)) {
             do throws(ControlError) {
                 try permit(request, peer)
                 try answer(request, reply)

@@ -32,6 +32,8 @@ package enum InterfaceName {
         if name.utf8.count > longest { return "is longer than \(longest) octets" }
         if name == "." || name == ".." { return "is the name of a directory" }
         if name.utf8.contains(UInt8(ascii: "%")) { return "has a %, which the kernel replaces by a number" }
+        // As nearly all are.
+        if name.utf8.allSatisfy({ (0x21...0x7E).contains($0) && $0 != 0x2F && $0 != 0x3A }) { return nil }
         // 0xA0 is white space to the kernel wherever it stands, also within a character of UTF-8.
         if name.utf8.contains(where: { $0 == 0x2F || $0 == 0x3A || $0 == 0x20 || $0 == 0xA0 }) {
             return "has a character that the kernel does not accept"

@@ -50,7 +50,7 @@ package enum Requester: Sendable, Equatable, CustomStringConvertible {
         switch self {
         case .client(let name?, let pid, let uid), .probe(let name?, let pid, let uid),
             .libvirt(let name?, let pid, let uid, _):
-            "\(name)[\(pid)] uid \(uid)"
+            Self.text(name, "[", Int(pid), "] uid ", Int(uid))
         case .client(nil, let pid, let uid), .probe(nil, let pid, let uid): "client pid \(pid) uid \(uid)"
         case .libvirt(nil, let pid, let uid, _): "libvirt pid \(pid) uid \(uid)"
         case .tap(let source), .earlier(.tap(let source)): "\(source)"
@@ -63,11 +63,28 @@ package enum Requester: Sendable, Equatable, CustomStringConvertible {
     package var words: String {
         switch self {
         case .client(let name, let pid, let uid):
-            "user \(uid), process \(pid)\(name.map { " (\($0))" } ?? "")"
+            Self.text("user ", "", Int(uid), ", process ", Int(pid), name)
         case .probe(let name, let pid, let uid):
             "\(Requester.client(name: name, pid: pid, uid: uid).words), by evbctl probe"
         case .libvirt(_, _, _, let port): "libvirt (netlink port \(port))"
         case .tap, .earlier: description
         }
+    }
+
+    private static func text(
+        _ head: String, _ opening: String, _ first: Int, _ middle: String, _ second: Int, _ name: String? = nil
+    ) -> String {
+        var text = TextBuilder()
+        text.add(head)
+        text.add(opening)
+        text.add(first)
+        text.add(middle)
+        text.add(second)
+        if let name {
+            text.add(" (")
+            text.add(name)
+            text.add(")")
+        }
+        return text.text
     }
 }

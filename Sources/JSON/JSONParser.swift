@@ -177,11 +177,11 @@ struct JSONParser {
     mutating func string() throws(JSONError) -> String {
         guard take(UInt8(ascii: "\"")) else { throw malformed }
         let (start, malformedText) = (position, malformed)
-        skipPlain()
+        let isASCII = skipPlain()
         // As nearly all texts are: nothing is escaped.
         if isAt(UInt8(ascii: "\"")) {
             let plain = octets[start..<position]
-            guard plain.allSatisfy({ $0 < 0x80 }) else {
+            guard isASCII else {
                 guard let string = String(validating: plain, as: UTF8.self) else { throw malformedText }
                 position += 1
                 return string
@@ -209,10 +209,21 @@ struct JSONParser {
     }
 
     /// Steps over what stands as it is in a text.
-    private mutating func skipPlain() {
-        while position < octets.endIndex, octets[position] >= 0x20, octets[position] != 0x22, octets[position] != 0x5C {
-            position += 1
+    ///
+    /// - Returns: whether all of that is ASCII.
+    @discardableResult
+    private mutating func skipPlain() -> Bool {
+        let (count, isASCII) = octets[position...].withUnsafeBufferPointer { rest in
+            var (count, all) = (0, UInt8(0))
+            for octet in rest {
+                guard octet >= 0x20, octet != 0x22, octet != 0x5C else { break }
+                all |= octet
+                count += 1
+            }
+            return (count, all < 0x80)
         }
+        position += count
+        return isASCII
     }
 
     private mutating func escaped() throws(JSONError) -> Unicode.Scalar {

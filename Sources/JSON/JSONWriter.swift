@@ -76,6 +76,8 @@ package struct JSONWriter {
     }
 
     package mutating func value(_ number: Int) {
+        isContinued = true
+        if (0...9).contains(number) { return octets.append(UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: number)) }
         if number < 0 { octets.append(UInt8(ascii: "-")) }
         var rest = number.magnitude
         let start = octets.count
@@ -84,7 +86,6 @@ package struct JSONWriter {
             rest /= 10
         } while rest > 0
         octets[start...].reverse()
-        isContinued = true
     }
 
     package mutating func value(_ flag: Bool) { word(flag ? "true" : "false") }

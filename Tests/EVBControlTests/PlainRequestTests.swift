@@ -28,14 +28,19 @@ struct PlainRequestTests {
 
     private func request(_ text: String) throws -> JSONValue { try JSONValue(parsing: Array(text.utf8)) }
 
+    /// What is read in one pass of a call with these parameters.
+    private func call(_ parameters: String, _ method: String = "Associate", beside: String = "") -> PlainCall? {
+        PlainCall(message: Array(#"{"method":"io.evbd.\#(method)","parameters":\#(parameters)\#(beside)}"#.utf8))
+    }
+
     @Test("SPD-170 a plain request is read in one pass as it is read otherwise, and no other is read so")
     func plain() throws {
         for (text, isPlain) in Self.members {
-            let json = try request(Self.sound + (text.isEmpty ? "" : ",") + text + "}")
-            let read = VSIRequest(plain: json)
+            let parameters = Self.sound + (text.isEmpty ? "" : ",") + text + "}"
+            let read = call(parameters)
             #expect((read != nil) == isPlain, "\(text)")
-            let checked = try? JSONCoding.decode(VSIRequest.self, from: json)
-            if let read { #expect(read == checked, "\(text)") }
+            let checked = try? JSONCoding.decode(VSIRequest.self, from: request(parameters))
+            if let read { #expect(read == checked.map { .associate($0) }, "\(text)") }
         }
     }
 
@@ -47,8 +52,39 @@ struct PlainRequestTests {
             #"{"vsiID":"x","port":"p0","typeID":16777216}"#, #"{"vsiID":"x","port":"p0","typeID":null}"#,
         ] {
             let json = try request(text)
-            #expect(VSIRequest(plain: json) == nil, "\(text)")
+            #expect(call(text) == nil, "\(text)")
             #expect(throws: (any Error).self) { try JSONCoding.decode(VSIRequest.self, from: json) }
+        }
+    }
+
+    @Test("SPD-170 what is given twice, or beside method and parameters, is not read in one pass")
+    func others() {
+        let plain = Self.sound + "}"
+        #expect(call(plain) != nil && call(plain, "PreAssociate") == nil && call(plain, "Retry") == nil)
+        for beside in [#","more":true"#, #","oneway":true"#, #","method":"x""#, #","parameters":{}"#, #"}{"#] {
+            #expect(call(plain, beside: beside) == nil, "\(beside)")
+        }
+        for member in [
+            #""vsiID":"x""#, #""port":"p0""#, #""typeID":1"#, #""wait":1,"wait":1"#,
+            #""managerID":null,"managerID":null"#, #""filters":[],"filters":[]"#, #""link":null,"link":null"#,
+            #""migrating":false,"migrating":false"#,
+            #""filters":[{"vlan":1,"vlan":1}]"#, #""filters":[{"pcp":null,"pcp":null}]"#,
+        ] {
+            #expect(call("\(Self.sound),\(member)}") == nil, "\(member)")
+        }
+    }
+
+    @Test("SPD-170 a plain call of Deassociate is read in one pass as it is read otherwise, and no other is read so")
+    func deassociation() throws {
+        for (text, isPlain) in [
+            (#"{"vsiID":"x"}"#, true), (#"{"vsiID":"x","port":"p0","wait":0}"#, true), (#"{"port":"p0"}"#, false),
+            (#"{"vsiID":"x","port":null}"#, true), (#"{"vsiID":"x","typeID":1}"#, false),
+            (#"{"vsiID":"x","wait":-1}"#, false), (#"{"vsiID":"x","link":null}"#, false),
+        ] {
+            let read = call(text, "Deassociate")
+            #expect((read != nil) == isPlain, "\(text)")
+            let checked = try? JSONCoding.decode(DeassociateRequest.self, from: request(text))
+            if let read { #expect(read == checked.map { .deassociate($0) }, "\(text)") }
         }
     }
 
