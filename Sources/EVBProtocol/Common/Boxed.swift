@@ -1,19 +1,22 @@
 /// A value that is seldom there and large when it is: without it, what has it is small.
 ///
-/// There may be tens of thousands of VSIs, in arrays and dictionaries that are half empty.
+/// There may be tens of thousands of VSIs, in arrays and dictionaries that are half empty. It is public and inlinable so that other rooms
+/// have it for their own types.
 @propertyWrapper
-package struct Boxed<Value> {
-    private enum Storage {
+public struct Boxed<Value> {
+    @usableFromInline enum Storage {
         case none
         indirect case some(Value)
     }
 
-    private var storage = Storage.none
+    @usableFromInline var storage = Storage.none
 
-    package var wrappedValue: Value? {
+    @inlinable public var wrappedValue: Value? {
         get { if case .some(let value) = storage { value } else { nil } }
         set { storage = newValue.map { .some($0) } ?? .none }
     }
 
-    package init(wrappedValue: Value? = nil) { self.wrappedValue = wrappedValue }
+    @inlinable public init(wrappedValue: Value? = nil) {
+        if let wrappedValue { storage = .some(wrappedValue) }
+    }
 }

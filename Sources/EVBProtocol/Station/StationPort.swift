@@ -154,7 +154,7 @@ public struct StationPort {
 
     /// When ``advance(to:)`` is wanted next.
     public var nextDeadline: Instant? {
-        Instant.earliest(link.nextDeadline, vdp.nextDeadline)
+        Instant.earliest(_link.look { $0.nextDeadline }, _vdp.look { $0.nextDeadline })
     }
 
     /// The way to the bridge has changed on this side without a change of the link, such as the active member of a bond.
@@ -184,7 +184,7 @@ public struct StationPort {
 
     /// The VSI of that name.
     public func vsi(_ vsiID: VSIID) -> StationVSISnapshot? {
-        vdp.slotOf[vsiID].flatMap { vdp.snapshot($0) }
+        _vdp.look { $0.snapshot(of: vsiID) }
     }
 
     /// When a request of a VSI that failed is made again; nil where none is to be.

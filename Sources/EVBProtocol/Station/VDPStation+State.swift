@@ -52,6 +52,12 @@ extension VDPStation {
             operCommand: operCommand, answer: vsi.answer, counters: vsi.counters)
     }
 
+    /// The VSI of that name as it stands.
+    func snapshot(of vsiID: VSIID) -> StationVSISnapshot? {
+        guard let slot = slotOf[vsiID] else { return nil }
+        return snapshot(slot)
+    }
+
     /// Filter entries that a VSI asks for or holds, whichever are more.
     func filterEntries(_ slot: Int) -> Int {
         max(wanted[slot]?.filter.entries.count ?? 0, granted[slot]?.filter.entries.count ?? 0)
