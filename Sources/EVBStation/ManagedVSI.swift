@@ -36,7 +36,29 @@ package struct ManagedVSI {
     }
 
     /// All that wait for an end.
-    var allWaiters: [RequestWaiter] { [phase.waiter, retryWaiter].compactMap(\.self) }
+    var allWaiters: [RequestWaiter] {
+        guard let retryWaiter else { return phase.waiter.map { [$0] } ?? [] }
+        return phase.waiter.map { [$0, retryWaiter] } ?? [retryWaiter]
+    }
+
+    /// Another request or a withdrawal is under way. Those who wait for the former one are the caller's to tell.
+    mutating func begin(_ turn: UInt32, by requester: SharedRequester?, _ waiter: RequestWaiter?) {
+        self.turn = turn
+        self.requester = requester
+        phase = .asking(waiter)
+        retryWaiter = nil
+    }
+
+    /// Its request has ended.
+    ///
+    /// - Returns: those who have waited for that.
+    mutating func end() -> [RequestWaiter] {
+        defer {
+            retryWaiter = nil
+            if !phase.isRestored { phase = .settled }
+        }
+        return allWaiters
+    }
 
     /// How far a request or a withdrawal is, and who is to hear its end.
     enum Phase {
@@ -52,6 +74,15 @@ package struct ManagedVSI {
             switch self {
             case .asking(let waiter), .openingLink(let waiter): waiter
             case .restored, .settled: nil
+            }
+        }
+
+        /// Whether the end of a request, which is still to come, brings the link up. Each request has an end, also where no client waits for it.
+        var bringsLinkUp: Bool {
+            switch self {
+            case .asking: true
+            case .openingLink(let waiter): waiter != nil
+            case .restored, .settled: false
             }
         }
 

@@ -64,7 +64,7 @@ extension StationPortController {
                 .outcome(reason == .bridgeLost ? .noBridge : reason == .timeout ? .timedOut : .bridgeDeassociated))
         }
         // A request under way brings the link up when it ends; without one, an association came back by itself.
-        if change.to == .associated, vsis[change.vsiID]?.phase.waiter == nil { raise(change.vsiID) {} }
+        if change.to == .associated, vsis[change.vsiID]?.phase.bringsLinkUp != true { raise(change.vsiID) {} }
         logChange(change)
         onNews?(
             PortNews(
@@ -184,10 +184,7 @@ extension StationPortController {
     }
 
     private func finish(_ vsiID: VSIID, _ ending: RequestEnding) {
-        let waiters = vsis[vsiID]?.allWaiters ?? []
-        vsis[vsiID]?.retryWaiter = nil
-        if vsis[vsiID]?.phase.isRestored == false { vsis[vsiID]?.phase = .settled }
-        end(waiters, ending)
+        end(vsis[vsiID]?.end() ?? [], ending)
     }
 
     /// Brings the link of an associated VSI up, then goes on.
@@ -350,7 +347,9 @@ extension StationPortController {
 extension FilterInfo {
     /// The VLAN that all frames belong to, if there is one and it is one.
     var onlyVID: UInt16? {
-        let vids = Set(entries.map(\.vid))
-        return vids.count == 1 ? vids.first.flatMap { (1...4094).contains($0) ? $0 : nil } : nil
+        guard let vid = entries.first?.vid, (1...4094).contains(vid), entries.allSatisfy({ $0.vid == vid }) else {
+            return nil
+        }
+        return vid
     }
 }

@@ -64,32 +64,43 @@ extension RequestOwner {
 }
 
 extension EVBProtocol.VSIRequest {
+    /// What is wanted, on one line, behind who wants it.
+    func words(of asker: String) -> String {
+        var text = TextBuilder(reserving: 128)
+        text.add(asker)
+        text.add(": ")
+        add(to: &text)
+        return text.text
+    }
+
     /// What is wanted, on one line.
     var words: String {
-        // Said of each VSI at a start, so that nothing is made only to be joined.
-        var text = ""
-        text.reserveCapacity(96)
-        text += target.command.words
-        text += ", type "
-        text += String(typeID)
-        text += " v"
-        text += String(typeVersion)
-        text += ", "
+        var text = TextBuilder(reserving: 96)
+        add(to: &text)
+        return text.text
+    }
+
+    private func add(to text: inout TextBuilder) {
+        text.add(target.command.words)
+        text.add(", type ")
+        text.add(Int(typeID))
+        text.add(" v")
+        text.add(Int(typeVersion))
+        text.add(", ")
         if let first = filter.entries.first {
             if let address = first.macAddress {
-                text += "mac="
-                text += address.description
-                text += ","
+                text.add("mac=")
+                text.add(address.description)
+                text.add(",")
             }
-            text += "vlan="
-            text += String(first.vid)
+            text.add("vlan=")
+            text.add(Int(first.vid))
             if let group = first.groupID {
-                text += ",group="
-                text += String(group)
+                text.add(",group=")
+                text.add(Int(group))
             }
         }
-        if filter.entries.count > 1 { text += " and \(filter.entries.count - 1) more" }
-        return text
+        if filter.entries.count > 1 { text.add(" and \(filter.entries.count - 1) more") }
     }
 }
 

@@ -273,9 +273,10 @@ package final class StationPortController: StationPortControl {
         watchGuestLinks(request.vsiID)
         refreshGate(request.vsiID)
         if case .tap = owner { closeGuestLink(request.vsiID) }
-        let asker = reason ?? Requester.current?.words ?? owner.words
-        note(request.vsiID, .requested, detail: "\(asker): \(request.words)")
+        // Before what is noted for the history, which the bridge need not wait for.
         flushLater()
+        let asker = reason ?? Requester.current?.words ?? owner.words
+        note(request.vsiID, .requested, detail: request.words(of: asker))
         perform(effects.filter { $0 != .vsi(.ended(request.vsiID, .superseded)) })
     }
 
@@ -290,18 +291,15 @@ package final class StationPortController: StationPortControl {
         cutFormer(vsiID)
         let effects = try port.withdraw(vsiID, isSent: false, at: now)
         let former = vsis[vsiID]?.allWaiters ?? []
-        vsis[vsiID]?.retryWaiter = nil
-        vsis[vsiID]?.phase = .asking(waiter)
-        vsis[vsiID]?.requester = sharedRequester(Requester.current)
         lastTurn &+= 1
-        vsis[vsiID]?.turn = lastTurn
+        vsis[vsiID]?.begin(lastTurn, by: sharedRequester(Requester.current), waiter)
         end(former, .outcome(.superseded))
         // Traffic stops now, whatever the bridge says later.
         refreshGate(vsiID)
+        flushLater()
         note(vsiID, .withdrawn, detail: reason ?? Requester.current?.words)
         noteCut(vsiID)
         relay.cut(vsiID)
-        flushLater()
         perform(effects.filter { $0 != .vsi(.ended(vsiID, .superseded)) })
     }
 

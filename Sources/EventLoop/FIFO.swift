@@ -2,32 +2,35 @@
 ///
 /// What was taken stays in place until it is half of all, and is then removed together: an array would move all the rest each
 /// time.
-package struct FIFO<Element> {
+///
+/// It is public, and its methods are inlinable: what is inlinable for the package alone is not specialized in other rooms, and a queue that
+/// looks its own types up at each step takes ten times as long.
+public struct FIFO<Element> {
     /// Taken elements that are kept at the least, so that a short queue is not compacted time and again.
     @inlinable static var compactionMin: Int { 32 }
 
     @usableFromInline var elements: [Element?] = []
     @usableFromInline var head = 0
 
-    @inlinable package init() {}
+    @inlinable public init() {}
 
-    @inlinable package var isEmpty: Bool { head == elements.count }
-    @inlinable package var count: Int { elements.count - head }
-    @inlinable package var first: Element? { head < elements.count ? elements[head] : nil }
+    @inlinable public var isEmpty: Bool { head == elements.count }
+    @inlinable public var count: Int { elements.count - head }
+    @inlinable public var first: Element? { head < elements.count ? elements[head] : nil }
 
     /// Those that wait, in their order.
-    @inlinable package var all: [Element] { elements[head...].compactMap { $0 } }
+    @inlinable public var all: [Element] { elements[head...].compactMap { $0 } }
 
     /// Adds one behind the others.
-    @inlinable package mutating func append(_ element: Element) { elements.append(element) }
+    @inlinable public mutating func append(_ element: Element) { elements.append(element) }
 
     /// Adds some behind the others.
-    @inlinable package mutating func append(contentsOf others: [Element]) {
+    @inlinable public mutating func append(contentsOf others: [Element]) {
         elements.append(contentsOf: others.lazy.map { $0 })
     }
 
     /// Takes the first one out.
-    @inlinable package mutating func popFirst() -> Element? {
+    @inlinable public mutating func popFirst() -> Element? {
         guard head < elements.count else { return nil }
         let element = elements[head]
         elements[head] = nil
@@ -44,13 +47,13 @@ package struct FIFO<Element> {
     }
 
     /// What becomes of an element that is looked at before its turn.
-    package enum Choice { case take, leave, end }
+    public enum Choice { case take, leave, end }
 
     /// Takes some out before their turn; the others keep their order.
     ///
     /// - Parameter choose: Is asked of each in its order, until it says `end`.
     /// - Returns: Those taken, in their order.
-    package mutating func extract(_ choose: (Element) -> Choice) -> [Element] {
+    public mutating func extract(_ choose: (Element) -> Choice) -> [Element] {
         var (taken, left): ([Element], [Element?]) = ([], [])
         var position = head
         scan: while position < elements.count, let element = elements[position] {
@@ -68,7 +71,7 @@ package struct FIFO<Element> {
     }
 
     /// Takes all out, in their order.
-    @inlinable package mutating func removeAll() -> [Element] {
+    @inlinable public mutating func removeAll() -> [Element] {
         defer { self = FIFO() }
         return all
     }

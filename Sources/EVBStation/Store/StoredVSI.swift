@@ -125,17 +125,20 @@ extension StoredVSI {
         writer.member("hint", Self.word(request.hint, in: Self.hints))
         writer.member("persistence", Self.word(request.persistence, in: Self.persistences))
         writer.key("managerID")
-        writer.list(request.managerID.octets) { $0.value(Int($1)) }
+        let manager = request.managerID
+        writer.list(count: 16) { $0.value(Int(manager.octet(at: $1))) }
         writer.member("typeID", Int(request.typeID))
         writer.member("typeVersion", Int(request.typeVersion))
         writer.key("filters")
-        writer.list(request.filter.entries, Self.write)
+        let entries = request.filter.entries
+        writer.list(count: entries.count) { Self.write(to: &$0, entries[$1]) }
         writer.key("organizational")
-        writer.list(request.organizational) { writer, tlv in
+        writer.list(count: request.organizational.count) { writer, place in
+            let tlv = request.organizational[place]
             writer.object {
                 $0.member("oui", Int(tlv.oui))
                 $0.key("octets")
-                $0.list(tlv.octets) { $0.value(Int($1)) }
+                $0.list(count: tlv.octets.count) { $0.value(Int(tlv.octets[$1])) }
             }
         }
         let owner = owner.stored
@@ -185,9 +188,9 @@ extension StoredVSI {
             addresses = [demand.address]
         }
         writer.key("addresses")
-        writer.list(addresses) { $0.value($1.description) }
+        writer.list(count: addresses.count) { $0.value(addresses[$1].description) }
         writer.key("sources")
-        writer.list(sources) { $0.value($1.description) }
+        writer.list(count: sources.count) { $0.value(sources[$1].description) }
     }
 
     /// Reads what ``encoded`` or an earlier evbd has written. Every value is checked as if a stranger had written it.

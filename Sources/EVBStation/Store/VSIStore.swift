@@ -171,7 +171,7 @@ package final class VSIStore {
 
     /// Nothing is owed of a VSI any more, and the file that an earlier evbd has written of it does not count.
     private func settle(_ key: Key) {
-        owed[key] = nil
+        if !owed.isEmpty { owed[key] = nil }
         if !oldFiles.isEmpty, let path = oldFiles.removeValue(forKey: key) { _ = try? Files.unlink(path) }
     }
 
