@@ -253,6 +253,9 @@ import Testing
             guard moves <= calls else { return }
             moves += 1
             set(loop.now() + (calls == 0 ? 30_000_000 : 10_000_000))
+            // From then on only its own timer wakes the loop.
+            var none = itimerspec()
+            if calls == 1 { timerfd_settime(ticks, 0, &none, nil) }
         }
         loop.onDeadline = {
             #expect(loop.now() >= due)
