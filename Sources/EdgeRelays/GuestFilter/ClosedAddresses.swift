@@ -81,6 +81,12 @@ package struct ClosedAddresses {
 
     init(isOn: Bool) { self.isOn = isOn }
 
+    /// Makes room for the addresses of so many VSIs at once.
+    mutating func reserveCapacity(_ count: Int) {
+        claims.reserveCapacity(count)
+        counts.reserveCapacity(count)
+    }
+
     /// Whether an address is to be closed.
     private func isClosed(_ address: HardwareAddress) -> Bool {
         guard isOn, !exempt.contains(address), let count = counts[address] else { return false }
@@ -161,6 +167,7 @@ package struct ClosedAddresses {
     }
 
     mutating func setOn(_ isOn: Bool) -> [Change] {
+        guard isOn != self.isOn else { return [] }
         self.isOn = isOn
         return settle(counts.keys)
     }

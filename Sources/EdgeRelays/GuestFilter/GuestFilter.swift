@@ -213,7 +213,7 @@ package final class GuestFilter {
             closedQueue.set(change, port: index, due: isUrgent || !change.isClosed ? nil : due)
         }
         // Later: what has changed is to be known everywhere by then.
-        if closedQueue.hasWaiters { loop.later { [closedQueue] in closedQueue.callBack() } }
+        if closedQueue.hasTakenBack { loop.later { [closedQueue] in closedQueue.callBack() } }
         flush(at: due)
     }
 
@@ -439,11 +439,12 @@ package final class GuestFilter {
         let problems = if case .changed(let problems)? = answer { problems } else { cancelled }
         let ofItems = Array(problems.dropFirst(batch.closed.count).prefix(batch.items.count))
         let ofClosed = problems.prefix(batch.closed.count) + problems.suffix(batch.closedAfter.count)
-        if let problem = ofClosed.compactMap(\.self).first { closingFailed(problem) }
+        let refusal = ofClosed.compactMap(\.self).first
+        if let refusal { closingFailed(refusal) }
         lastChangeAt = timers.now
         closedQueue.done()
         for (item, problem) in zip(batch.items, ofItems) { item.then(problem) }
-        goOn()
+        goOn(isRefused: refusal != nil)
     }
 
     /// Closed addresses are not as they are to be; the changes are tried again.
@@ -463,9 +464,10 @@ package final class GuestFilter {
         }
     }
 
-    /// Makes the changes that came meanwhile. Closed addresses alone have their own time.
-    private func goOn() {
-        if !waiting.isEmpty || flushAt == nil { return submit() }
+    /// Makes the changes that came meanwhile, and those that the last transaction had no room for unless it was refused. Closed addresses
+    /// alone have their own time.
+    private func goOn(isRefused: Bool) {
+        if !waiting.isEmpty || closedQueue.hasLeftSome && !isRefused || flushAt == nil { return submit() }
         if let flushAt, flushAt <= timers.now { submit() }
     }
 }

@@ -132,6 +132,9 @@ package final class PortGate {
         send(closed.set(vsiID, open: open, closed: addresses), isUrgent: isUrgent)
     }
 
+    /// Makes room for the addresses of so many VSIs at once.
+    package func reserveCapacity(_ count: Int) { closed.reserveCapacity(count) }
+
     /// All addresses of a VSI.
     package func addresses(of vsiID: VSIID) -> AddressSet { closed.addresses(of: vsiID) }
 

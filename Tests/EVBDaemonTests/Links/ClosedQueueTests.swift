@@ -128,6 +128,80 @@ import Testing
         #expect(called.count == 2000)
     }
 
+    @Test("SPD-172 a transaction has as many changes as it may, closings first, and leaves others for the next")
+    func bounded() {
+        func moment(_ count: UInt64) -> Instant { Instant(nanoseconds: count) }
+        let most = ClosedQueue.changesMax
+        let addresses = (0..<3 * most).map { HardwareAddress(0x5254_0000_0000 + UInt64($0)) }
+        for address in addresses.prefix(2 * most) { set(address, true) }
+        _ = queue.take()
+        queue.done()
+        #expect(!queue.hasLeftSome)
+        var called: [Int] = []
+        for (number, address) in addresses.prefix(2 * most).enumerated() {
+            set(address, false)
+            queue.wait([address, addresses[0]], port: 2) { _ in called.append(number) }
+        }
+        for address in addresses.suffix(most) { set(address, true) }
+        // One is taken back, and one is asked for twice.
+        set(addresses[1], true)
+        set(addresses[2], false)
+        #expect(queue.nextDue(now: moment(7)) == moment(7))
+        let closed = GuestRules.closed(2, adding: Array(addresses.suffix(most)), removing: [])
+        #expect(queue.take(dueBy: moment(7)) == [closed] && queue.hasLeftSome)
+        queue.done()
+        queue.callBack()
+        #expect(called.isEmpty, "the first one is closed still")
+        let opened = [addresses[0]] + addresses[2...most]
+        #expect(queue.take(dueBy: moment(7)) == [GuestRules.closed(2, adding: [], removing: opened)])
+        #expect(queue.hasLeftSome && queue.installed(port: 2).count == 2 * most)
+        queue.done()
+        #expect(called.sorted() == Array(0...most))
+        let rest = Array(addresses[(most + 1)..<(2 * most)])
+        #expect(queue.take(dueBy: moment(7)) == [GuestRules.closed(2, adding: [], removing: rest)])
+        #expect(!queue.hasLeftSome && queue.isEmpty)
+        queue.done()
+        #expect(called.sorted() == Array(0..<2 * most) && queue.nextDue(now: moment(7)) == nil)
+    }
+
+    @Test("SPD-172 what is asked for and taken back while the kernel takes nothing leaves nothing behind")
+    func toggled() {
+        queue.adopt([one], port: 2)
+        for _ in 0..<100_000 {
+            set(one, false)
+            set(one, true)
+            queue.set(ClosedAddresses.Change(address: two, isClosed: true), port: 2, due: Instant(nanoseconds: 50))
+            set(two, false)
+        }
+        #expect(queue.isEmpty && queue.entryCount < 10_000)
+        set(two, true)
+        #expect(queue.take() == [GuestRules.closed(2, adding: [two], removing: [])])
+        #expect(queue.entryCount == 0)
+    }
+
+    @Test("SPD-172 who waits for several addresses is called when the last one is open, whatever comes between")
+    func several() {
+        for address in [one, two] { set(address, true) }
+        _ = queue.take()
+        queue.done()
+        var calls = 0
+        for address in [one, two] { set(address, false) }
+        queue.wait([one, two], port: 2) { _ in calls += 1 }
+        // What becomes of one of them is not all.
+        set(one, true)
+        queue.callBack()
+        set(one, false)
+        #expect(calls == 0)
+        _ = queue.take()
+        queue.failed("refused")
+        queue.done()
+        #expect(calls == 0 && queue.isOpening([one, two], port: 2))
+        set(two, true)
+        _ = queue.take()
+        queue.done()
+        #expect(calls == 1, "one is open, and two stays closed")
+    }
+
     @Test("SEC-510 addresses that another process has removed are asked for again; a lost port ends all waits")
     func lost() {
         queue.adopt([one, two], port: 2)
