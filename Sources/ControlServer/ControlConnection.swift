@@ -15,12 +15,12 @@ internal import Logging
 package final class ControlConnection {
     /// How many octets one turn of the loop takes from a client.
     private static let readPerTurn = 64 << 10
-    /// How many items are made JSON in one turn: about a millisecond's work, where they are VSIs.
+    /// How many items are made JSON in one turn: a quarter of a millisecond's work, where they are VSIs.
     private static let itemsPerPage = 64
     /// How many items are looked at in one turn, those among them that are not listed.
     private static let itemsPerLook = 512
-    /// For how many nanoseconds items are looked at in one turn. With what else a turn has time for it is a millisecond.
-    private static let pageTime: UInt64 = 500_000
+    /// For how many nanoseconds items are looked at in one turn.
+    private static let pageTime: UInt64 = 250_000
     /// Below how many waiting octets the next page is made.
     private static let lowWater = 64 << 10
     /// For how many nanoseconds a client may leave what it was told unread before others may have its place.

@@ -14,7 +14,7 @@ final class PortListener {
     /// Frames taken from one socket before others have their turn.
     private static let framesPerTurn: UInt64 = 64
     /// Nanoseconds of work for one socket, after which no further frames are taken before others have their turn.
-    private static let workPerTurn = EventLoop.sliceTime
+    private static let workPerTurn = EventLoop.handlerTime
     /// Short frames taken before the time is looked at; it is looked at after each long one.
     private static let framesPerLook: UInt64 = 8
     /// A frame of one VSI with one filter entry is not longer than this, and each VSI more adds so many octets.
@@ -99,7 +99,9 @@ final class PortListener {
         for descriptor in socket.descriptors {
             let source = Source(descriptor, allowance.account(socket.etherTypes(of: descriptor)))
             sources.append(source)
-            source.watch = try loop.watch(descriptor, for: .readable) { [weak self] _ in self?.receive(source) }
+            source.watch = try loop.watch(descriptor, for: .readable, isBulk: true) { [weak self] _ in
+                self?.receive(source)
+            }
         }
         timer = timers.timer { [weak self] in self?.resume() }
     }

@@ -44,15 +44,20 @@ public final class EventLoop {
     public final class Watch {
         fileprivate let descriptor: Int32
         fileprivate let slot: Int
+        fileprivate let isBulk: Bool
         fileprivate var interest: Readiness
+        /// What it waits for its turn with.
+        fileprivate var waiting: Readiness = []
         fileprivate var handler: ((Readiness) -> Void)?
         fileprivate weak var loop: EventLoop?
 
         fileprivate init(
-            descriptor: Int32, slot: Int, interest: Readiness, loop: EventLoop, handler: @escaping (Readiness) -> Void
+            descriptor: Int32, slot: Int, interest: Readiness, isBulk: Bool, loop: EventLoop,
+            handler: @escaping (Readiness) -> Void
         ) {
             self.descriptor = descriptor
             self.slot = slot
+            self.isBulk = isBulk
             self.interest = interest
             self.loop = loop
             self.handler = handler
@@ -101,8 +106,15 @@ public final class EventLoop {
     private static let eventsPerTurn = 64
     /// The slot number that stands for the timer; no watch gets that far.
     private static let timerSlot: UInt32 = .max
-    /// Nanoseconds that one slice of long work may take, and that the slices of one turn take in all; one is always done.
-    @usableFromInline package static let (sliceTime, slicesTime): (UInt64, UInt64) = (250_000, 750_000)
+    /// Nanoseconds that one slice of long work may take: a client waits for some of them, and the turns between cost a hundredth.
+    @usableFromInline package static let sliceTime: UInt64 = 50_000
+    /// Nanoseconds for which one handler goes on where there is always more for it to do.
+    @usableFromInline package static let handlerTime: UInt64 = 100_000
+    /// Nanoseconds that the slices of one turn take in all: as many as the turn has taken for all else, so that neither falls behind
+    /// the other, and no less and no more than these. One slice is always done.
+    private static let slicesTime: ClosedRange<UInt64> = 100_000...500_000
+    /// Nanoseconds that the handlers of bulk take of one turn in all. One of them is always called.
+    private static let bulkTime: UInt64 = 250_000
 
     private let epoll: FileDescriptor
     private let timer: FileDescriptor
@@ -115,6 +127,8 @@ public final class EventLoop {
     private var pending: [() -> Void] = []
     private var underWay: [() -> Void] = []
     private var slices = FIFO<() -> Void>()
+    /// Bulk that is ready, in the order in which it was found so.
+    private var bulk = FIFO<Watch>()
     private var deadline: UInt64?
     private var armed: UInt64?
     private var isRunning = false
@@ -162,12 +176,14 @@ public final class EventLoop {
     /// - Parameters:
     ///   - descriptor: An open descriptor that epoll can wait for; it stays the caller's.
     ///   - interest: What is waited for; hangup and error always are.
+    ///   - isBulk: Whether there may be much of it, from many at once. Such handlers are called by turns, some in each turn of the loop, so
+    ///     that all else does not wait for each of them.
     ///   - handler: Called once a turn with everything that is so.
     /// - Returns: The watch, by which it is changed and ended. The loop keeps it, the caller need not.
     /// - Throws: `SystemError`: EEXIST if the descriptor is watched already, EPERM for a regular file.
     @discardableResult
     public func watch(
-        _ descriptor: Int32, for interest: Readiness, _ handler: @escaping (Readiness) -> Void
+        _ descriptor: Int32, for interest: Readiness, isBulk: Bool = false, _ handler: @escaping (Readiness) -> Void
     ) throws(SystemError) -> Watch {
         let index = takeSlot()
         do {
@@ -182,7 +198,8 @@ public final class EventLoop {
             watch.handler = nil
             remove(watch, deregister: false)
         }
-        let watch = Watch(descriptor: descriptor, slot: index, interest: interest, loop: self, handler: handler)
+        let watch = Watch(
+            descriptor: descriptor, slot: index, interest: interest, isBulk: isBulk, loop: self, handler: handler)
         slots[index].watch = watch
         slotOfDescriptor[descriptor] = index
         return watch
@@ -282,7 +299,7 @@ public final class EventLoop {
         pending.append(work)
     }
 
-    /// Puts a slice of long work off: each turn ends with those that have waited longest, as far as ``slicesTime`` allows.
+    /// Puts a slice of long work off: each turn ends with those that have waited longest, as far as its time allows.
     ///
     /// However many have long work to do, what comes in meanwhile waits for a few slices and not for one of each.
     @usableFromInline package func laterSlice(_ work: @escaping () -> Void) {
@@ -305,7 +322,7 @@ public final class EventLoop {
         var computed = ThreadClock.now()
         while !stopRequested {
             // Work that is waiting lets the descriptors be asked, but not slept on.
-            let maySleep = pending.isEmpty && slices.isEmpty ? try armTimer() : false
+            let maySleep = pending.isEmpty && slices.isEmpty && bulk.isEmpty ? try armTimer() : false
             let count = try systemCall("epoll_wait") {
                 epoll_wait(epoll.rawValue, events, Int32(Self.eventsPerTurn), maySleep ? -1 : 0)
             }
@@ -315,8 +332,9 @@ public final class EventLoop {
                 try dispatch(events[index])
             }
             fireDeadline(at: began)
+            runBulk()
             runPending()
-            runSlices()
+            runSlices(after: began)
             turns.record(Instant(nanoseconds: now()).since(Instant(nanoseconds: began)))
             let former = computed
             computed = ThreadClock.now()
@@ -339,10 +357,36 @@ public final class EventLoop {
         }
         let generation = UInt32(truncatingIfNeeded: event.data.u64 >> 32)
         let slot = slots[Int(index)]
-        guard slot.generation == generation, let handler = slot.watch?.handler else {
+        guard slot.generation == generation, let watch = slot.watch else {
             return
         }
-        handler(Readiness(epollEvents: event.events))
+        let readiness = Readiness(epollEvents: event.events)
+        guard watch.isBulk else {
+            watch.handler?(readiness)
+            return
+        }
+        if watch.waiting.isEmpty {
+            bulk.append(watch)
+        }
+        watch.waiting.formUnion(readiness)
+    }
+
+    private func runBulk() {
+        guard !bulk.isEmpty else {
+            return
+        }
+        let end = now() &+ Self.bulkTime
+        repeat {
+            guard let watch = bulk.popFirst() else {
+                return
+            }
+            // It may wait for less by now.
+            let readiness = watch.waiting.intersection(watch.interest.union([.hangup, .error]))
+            watch.waiting = []
+            if !readiness.isEmpty {
+                watch.handler?(readiness)
+            }
+        } while now() < end
     }
 
     private func runPending() {
@@ -356,14 +400,15 @@ public final class EventLoop {
         underWay.removeAll(keepingCapacity: true)
     }
 
-    private func runSlices() {
+    private func runSlices(after began: UInt64) {
         guard !slices.isEmpty else {
             return
         }
-        let end = now() &+ Self.slicesTime
-        // Those that they put off themselves have another turn.
-        for _ in 0..<slices.count {
-            slices.popFirst()?()
+        let start = now()
+        let spent = start &- began
+        let end = start &+ min(max(spent, Self.slicesTime.lowerBound), Self.slicesTime.upperBound)
+        while let slice = slices.popFirst() {
+            slice()
             if now() >= end {
                 return
             }

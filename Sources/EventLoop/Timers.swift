@@ -74,7 +74,7 @@ package final class Timers {
         free.append(slot)
     }
 
-    /// Calls what is due, as far as a slice of the turn allows; the rest has its turn after the descriptors', and so has what is
+    /// Calls what is due, as long as a handler may go on; the rest has its turn after the descriptors', and so has what is
     /// set for a time already past meanwhile.
     private func fire() {
         let began = now
@@ -89,7 +89,7 @@ package final class Timers {
             guard slots[slot].isDue else { continue }
             slots[slot].isDue = false
             slots[slot].timer?.work()
-            if now.since(began).nanoseconds >= EventLoop.sliceTime { break }
+            if now.since(began).nanoseconds >= EventLoop.handlerTime { break }
         }
         setDeadline()
     }

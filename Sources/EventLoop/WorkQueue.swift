@@ -6,8 +6,8 @@ public typealias WorkQueue<Work> = KeyedWorkQueue<Never, Work>
 
 /// A ``WorkQueue`` whose work is of something: what waits for one thing can be done before its turn.
 public final class KeyedWorkQueue<Key: Hashable, Work> {
-    /// Nanoseconds that a queue may take of one turn of the loop. One piece of work is always done.
-    @inlinable public static var timePerTurn: UInt64 { EventLoop.sliceTime }
+    /// Nanoseconds that a queue works at once when work is added. One piece of work is always done.
+    @inlinable public static var timePerTurn: UInt64 { EventLoop.handlerTime }
 
     @usableFromInline let loop: EventLoop
     @usableFromInline let key: (Work) -> Key?
@@ -40,7 +40,7 @@ public final class KeyedWorkQueue<Key: Hashable, Work> {
     @inlinable public func append(contentsOf work: [Work]) {
         let now = loop.now()
         for each in work { waiting.append((each, now), key: key(each)) }
-        if !isDue { workOneTurn() }
+        if !isDue { workOneTurn(Self.timePerTurn) }
     }
 
     /// Forgets what waits.
@@ -54,15 +54,16 @@ public final class KeyedWorkQueue<Key: Hashable, Work> {
         for (work, addedAt) in waiting.takeAll(key) { perform(work, addedAt) }
     }
 
-    @inlinable func workOneTurn() {
-        work(until: loop.now() &+ Self.timePerTurn)
+    /// Works for so many nanoseconds of this turn; one piece of work is always done.
+    @inlinable func workOneTurn(_ time: UInt64) {
+        work(until: loop.now() &+ time)
         guard !isWorking, !isDue, !waiting.isEmpty else { return }
         isDue = true
         loop.laterSlice { [weak self] in
             guard let self else { return }
             isDue = false
             let began = self.loop.now()
-            workOneTurn()
+            workOneTurn(EventLoop.sliceTime)
             onSpent?(self.loop.now() &- began)
         }
     }

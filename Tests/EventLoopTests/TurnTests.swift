@@ -6,9 +6,9 @@ import Testing
 
 /// What has long work to do leaves its turn to what comes in.
 @Suite struct TurnTests {
-    /// Works for as long as a slice may last.
+    /// Works for as long as a slice may last, or a handler.
     private func workOneSlice(_ loop: EventLoop) {
-        let end = loop.now() + EventLoop.sliceTime
+        let end = loop.now() + EventLoop.handlerTime
         while loop.now() < end {}
     }
 
@@ -37,8 +37,87 @@ import Testing
         loop.later(look)
         try loop.runGuarded()
         #expect(done == 200 && sentAfter == 50)
-        // A turn has three slices, of which the first may have been the one that sent.
+        // A turn has few slices, of which the first may have been the one that sent.
         #expect(takenAfter <= 52, "the handler had its turn after \(takenAfter - sentAfter) more slices")
+    }
+
+    @Test("SPD-176 bulk of many descriptors is taken by turns, and what is no bulk waits for few of them")
+    func bulk() throws {
+        let loop = try EventLoop()
+        let prompt = try Pipe()
+        let pipes = try (0..<40).map { _ in try Pipe() }
+        var counts = [Int](repeating: 0, count: 40)
+        var (done, takenAfter) = (0, 0)
+        for (number, pipe) in pipes.enumerated() {
+            // It always has something to read.
+            pipe.send()
+            try loop.watch(pipe.readEnd, for: .readable, isBulk: true) { _ in
+                workOneSlice(loop)
+                counts[number] += 1
+                done += 1
+                if done == 200 { prompt.send() }
+                if done == 1000 { loop.stop() }
+            }
+        }
+        try loop.watch(prompt.readEnd, for: .readable) { _ in
+            prompt.take()
+            takenAfter = done
+        }
+        try loop.runGuarded()
+        #expect((200...203).contains(takenAfter), "the handler had its turn after \(takenAfter - 200) more of bulk")
+        #expect(counts.allSatisfy { (24...26).contains($0) }, "\(counts)")
+    }
+
+    @Test("SPD-176 bulk that is not waited for any more, or whose watch has ended, is not handled in its turn")
+    func bulkEnds() throws {
+        let loop = try EventLoop()
+        let pipes = try (0..<3).map { _ in try Pipe() }
+        var handled: [Int] = []
+        var watches: [EventLoop.Watch] = []
+        for (number, pipe) in pipes.enumerated() {
+            pipe.send()
+            let watch = try loop.watch(pipe.readEnd, for: .readable, isBulk: true) { _ in
+                handled.append(number)
+                let others = watches.indices.filter { $0 != number }
+                watches[others[0]].cancel()
+                watches[others[1]].update([])
+                pipe.take()
+                loop.laterSlice { loop.laterSlice { loop.stop() } }
+            }
+            watches.append(watch)
+        }
+        try loop.runGuarded()
+        #expect(handled.count == 1)
+    }
+
+    /// The most slices that one of twenty turns has, where each does so much else: others on the machine only make them fewer.
+    private func mostSlices(besides nanoseconds: UInt64) throws -> Int {
+        let loop = try EventLoop()
+        var (turns, inTurn, most) = (0, 0, 0)
+        func others() {
+            turns += 1
+            (most, inTurn) = (max(most, inTurn), 0)
+            let end = loop.now() + nanoseconds
+            while loop.now() < end {}
+            if turns > 20 { loop.stop() } else { loop.later(others) }
+        }
+        func slice() {
+            inTurn += 1
+            let end = loop.now() + EventLoop.sliceTime
+            while loop.now() < end {}
+            loop.laterSlice(slice)
+        }
+        loop.later(others)
+        for _ in 0..<100 { loop.laterSlice(slice) }
+        try loop.runGuarded()
+        return most
+    }
+
+    @Test("SPD-175 slices have as much of a turn as all else has, and no more than a few where there is nothing else")
+    func share() throws {
+        #expect(try mostSlices(besides: 0) <= 3)
+        #expect(try mostSlices(besides: 400_000) >= 5)
+        #expect(try mostSlices(besides: 5_000_000) <= 11, "and never more than half a millisecond")
     }
 
     @Test("SEC-715 queues have their slices by turns, in the order in which they put them off")

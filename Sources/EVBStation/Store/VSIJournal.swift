@@ -298,6 +298,9 @@ final class VSIJournal {
 
     // MARK: Compaction
 
+    /// Nanoseconds for which lines are copied in one turn. In fewer, others could be written faster than they are copied.
+    private static let copyTime: UInt64 = 250_000
+
     private var newPath: String { "\(path).new" }
 
     private func compactIfLong() {
@@ -319,7 +322,7 @@ final class VSIJournal {
     private func goOn() {
         loop?.laterSlice { [weak self] in
             guard let self, let loop else { return }
-            let end = loop.now() &+ EventLoop.sliceTime
+            let end = loop.now() &+ Self.copyTime
             do throws(SystemError) {
                 repeat { try copySome() } while compaction != nil && loop.now() < end
                 if compaction != nil { goOn() }

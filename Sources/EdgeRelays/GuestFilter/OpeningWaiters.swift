@@ -50,7 +50,7 @@ struct OpeningWaiters {
         for (index, addresses) in refused {
             for (address, waiters) in standing.removeValue(forKey: index) ?? [:] {
                 for var waiter in waiters {
-                    if !addresses.isDisjoint(with: waiter.addresses) { waiter.refusals += 1 }
+                    if !waiter.addresses.isDisjoint(with: addresses) { waiter.refusals += 1 }
                     if waiter.refusals < ClosedQueue.refusalsMax {
                         append(waiter, at: address)
                     } else {
