@@ -57,6 +57,8 @@ extension BridgePortController {
 
     package var placeCount: Int { port.placeCount }
 
+    package var vsiCount: Int { port.vsiCount }
+
     package func count(_ places: Range<Int>, into counts: inout VSICounts) {
         port.forEachGrant(in: places) { counts.add(EVBModel.VSIState(granted: $0)) }
     }

@@ -67,6 +67,8 @@ package protocol ManagedPort: VSISource {
     var placeCount: Int { get }
     /// Counts the VSIs in some places by their states.
     func count(_ places: Range<Int>, into counts: inout VSICounts)
+    /// How many VSIs the port has.
+    var vsiCount: Int { get }
     /// What is wrong on the port now, causes before consequences; of many problems some.
     var problems: [PortProblem] { get }
     /// From a request for an association to its grant.
@@ -142,7 +144,7 @@ extension ManagedPort {
     ///   - isUp: whether it is up now.
     ///   - isExpected: whether an operator is at work on it, so that its end is no loss.
     package func announceLink(isUp: Bool, isExpected: Bool = false) {
-        let count = vsiIDs.count
+        let count = vsiCount
         // A loss only where there was something to lose.
         let isLoss = !isUp && !isExpected && count > 0
         transport.changes.begin(

@@ -6,6 +6,7 @@ internal import EVBSettings
 package import EVBWire
 internal import EdgeRelayMachine
 package import EdgeRelays
+internal import EventLoop
 internal import Logging
 internal import Netlink
 
@@ -14,6 +15,8 @@ internal import Netlink
 extension StationPortController {
     /// Addresses that a warning names.
     private static let addressesMax = 8
+    /// VSIs that are looked at in one turn.
+    private static let looksPerTurn = 64
 
     // MARK: VSIs
 
@@ -22,9 +25,13 @@ extension StationPortController {
         [selfHearing(link), unreachable(link, filter)].compactMap(\.self)
     }
 
-    /// A reflected broadcast: macvlan's modes other than vepa do not know the frames of their own.
+    /// Whether the machine behind a link hears its own broadcasts: macvlan's modes other than vepa do not know the frames of their own.
+    private func hearsItself(_ link: EdgeRelay.LinkDescription) -> Bool {
+        port.isReflecting && link.mode.map { $0 != .vepa } ?? false
+    }
+
     private func selfHearing(_ link: EdgeRelay.LinkDescription) -> VSIWarning? {
-        guard port.isReflecting, let mode = link.mode, mode != .vepa else { return nil }
+        guard hearsItself(link), let mode = link.mode else { return nil }
         let kernel = mode == .bridge ? ", on Linux 7.2 and later," : ""
         return VSIWarning(
             kind: .hearsItself,
@@ -84,19 +91,43 @@ extension StationPortController {
             hint: "turn reflective relay off at the bridge")
     }
 
+    /// What VSIs are being looked at for: whether their machines hear their own broadcasts.
+    struct ReflectionRound {
+        var vsiIDs: ArraySlice<VSIID>
+        var count = 0
+        /// By name the first one that does.
+        var first: String?
+    }
+
     /// The bridge reflects from now on.
     func reportReflection() {
         watch.settle()
-        // One line for all: there may be thousands.
-        let hearing = vsis.filter { vsiID, managed in
-            guard !managed.reported.contains(.hearsItself), let link = relay.link(of: vsiID) else { return false }
-            return selfHearing(link) != nil
+        let isUnderWay = reflectionRound != nil
+        var round = reflectionRound ?? ReflectionRound(vsiIDs: [])
+        round.vsiIDs = relay.vsisWithLinks[...]
+        reflectionRound = round
+        if !isUnderWay { lookAtReflection() }
+    }
+
+    /// Looks at some VSIs, and at the others in later turns.
+    private func lookAtReflection() {
+        guard var round = reflectionRound else { return }
+        for vsiID in round.vsiIDs.prefix(Self.looksPerTurn)
+        where vsis[vsiID]?.reported.contains(.hearsItself) == false && relay.link(of: vsiID).map(hearsItself) == true {
+            vsis[vsiID]?.reported.insert(.hearsItself)
+            round.count += 1
+            round.first = min(round.first ?? "\(vsiID)", "\(vsiID)")
         }
-        guard let (first, _) = hearing.min(by: { "\($0.key)" < "\($1.key)" }) else { return }
-        for vsiID in hearing.keys { vsis[vsiID]?.reported.insert(.hearsItself) }
+        round.vsiIDs = round.vsiIDs.dropFirst(Self.looksPerTurn)
+        reflectionRound = round.vsiIDs.isEmpty ? nil : round
+        guard round.vsiIDs.isEmpty else {
+            return transport.surroundings.loop.laterSlice { [weak self] in self?.lookAtReflection() }
+        }
+        // One line for all: there may be thousands.
+        guard let first = round.first else { return }
         let text =
             "the bridge reflects frames, and the links of VSIs are in modes in which machines hear their own broadcasts"
-        log(.warning, text, ["count": "\(hearing.count)", "vsi": "\(first)"])
-        onNews?(PortNews(kind: .notice, message: "\(text): \(hearing.count) VSIs, among them \(first)"))
+        log(.warning, text, ["count": "\(round.count)", "vsi": "\(first)"])
+        onNews?(PortNews(kind: .notice, message: "\(text): \(round.count) VSIs, among them \(first)"))
     }
 }

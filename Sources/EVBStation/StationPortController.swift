@@ -74,6 +74,8 @@ package final class StationPortController: StationPortControl {
     private var stateCounts = VSICounts()
     /// VSIs that this round has still to look at.
     var linkRound: [VSIID] = []
+    /// VSIs that are being looked at since the bridge reflects; nil while none are.
+    var reflectionRound: ReflectionRound?
     /// Effects that are to be carried out.
     private lazy var queue = transport.workQueue(
         by: { (effect: StationEffect) in if case .vsi(let event) = effect { event.vsiID } else { nil } },

@@ -35,6 +35,8 @@ extension StationPortController {
 
     package var placeCount: Int { port.placeCount }
 
+    package var vsiCount: Int { port.vsiCount }
+
     package func count(_ places: Range<Int>, into counts: inout VSICounts) {
         port.forEachState(in: places) { counts.add(EVBModel.VSIState($0)) }
     }

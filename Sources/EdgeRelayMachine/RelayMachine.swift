@@ -20,6 +20,8 @@ package struct RelayMachine {
     package private(set) var unclosed: [VSIID: LinkFailure] = [:] { didSet { unclosedChanges &+= 1 } }
     /// How often that has changed.
     package private(set) var unclosedChanges = 0
+    /// VSIs whose links are assigned.
+    package private(set) var assignedCount = 0
     /// How many links that evbd created are on the device of a VLAN.
     private(set) var vlanUsers: [UInt16: Int] = [:]
 
@@ -113,10 +115,13 @@ package struct RelayMachine {
 
     // MARK: The one writer
 
+    private static func isAssigned(_ slot: LinkSlot?) -> Bool { slot?.actual.ownership?.isAssigned == true }
+
     /// Changes a slot, and with it what follows from all slots.
     package mutating func set(_ vsiID: VSIID, _ slot: LinkSlot?, _ effects: inout [RelayEffect]) {
         let former = slots[vsiID]
         slots[vsiID] = slot
+        assignedCount += (Self.isAssigned(slot) ? 1 : 0) - (Self.isAssigned(former) ? 1 : 0)
         if unclosed[vsiID] != nil, slot?.actual.link == nil || slot?.failures == 0 { unclosed[vsiID] = nil }
         let (oldNames, newNames) = (former?.names ?? [], slot?.names ?? [])
         if oldNames != newNames {

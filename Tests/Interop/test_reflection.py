@@ -8,8 +8,10 @@ import pytest
 from lab import Wire, eventually
 from lab.codec import EVB
 from lab.evbd import OK
+from lab.pair import requests
 from lab.switch import Switch
 from lab.types import frame
+from lab.varlink import Control
 
 GUEST, SECOND, THIRD = "52:54:00:aa:10:01", "52:54:00:aa:10:02", "52:54:00:aa:10:03"
 NOT_REFLECTING = EVB(rrcap=True, rrctr=False, bgid=True, rte=10, rwd=17, rka=18)
@@ -64,6 +66,23 @@ def test_HEAL_1002_reflection_that_comes_later_is_told_once(cable):
     bridge.evb = NOT_REFLECTING
     eventually(lambda: warnings(evbd, vsi) == [], 10, "and not any more")
     assert evbd.process.output().count("hear their own broadcasts") == 1
+
+
+def test_SPD_174_reflection_is_told_once_for_many(cable):
+    """More VSIs than are looked at in one turn: one line has the number of all, and the first of them by name."""
+    bridge = cable.scripted_bridge(evb=NOT_REFLECTING)
+    evbd = cable.evbd().wait_for_bridge()
+    control = Control(evbd.socket)
+    cable.lab.at_end(control.close)
+    wanted = requests(140)
+    for number, request in enumerate(wanted):
+        request["link"] = {"name": f"m{number}", "kind": "macvlan", "mode": "vepa" if number < 5 else "private"}
+    control.call_all("Associate", wanted)
+    hearing = {request["vsiID"] for request in wanted[5:]}
+    bridge.evb = EVB(rrcap=True, rrctr=True, bgid=True, rte=10, rwd=17, rka=18)
+    eventually(lambda: {vsi["vsiID"] for vsi in evbd.vsis().values() if vsi["warnings"]} == hearing, 20, "the bridge reflects now")
+    line, = eventually(lambda: [line for line in evbd.process.output().splitlines() if "hear their own broadcasts" in line], 10, "it is told")
+    assert "135" in line and min(hearing) in line, line
 
 
 def problems(evbd):

@@ -178,6 +178,9 @@ public struct BridgePort {
         vdp.slots.indices.compactMap { vdp.isShown(at: $0) ? vdp.slots[$0].vsiID : nil }
     }
 
+    /// How many VSIs there are of which something holds or is decided.
+    package var vsiCount: Int { vdp.presentCount }
+
     /// Places of VSIs: each VSI keeps its own, and some are free.
     public var placeCount: Int { vdp.slots.count }
 

@@ -22,7 +22,7 @@ extension VDPBridge {
     }
 
     /// Places that are gone through in one call, unless the owner says otherwise.
-    static let placesPerCall = 128
+    static let placesPerCall = 64
     /// Changes of toutKeepAlive that may wait for a round at a time.
     static let retimingsMax = 8
 

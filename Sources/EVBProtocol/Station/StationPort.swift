@@ -217,7 +217,7 @@ public struct StationPort {
     public var use: ResourceUse { vdp.use }
 
     /// The names of all VSIs, in no certain order.
-    public var vsiIDs: [VSIID] { vdp.vsis.map(\.vsiID) }
+    public var vsiIDs: [VSIID] { Array(vdp.slotOf.keys) }
 
     /// How many VSIs there are.
     package var vsiCount: Int { vdp.slotOf.count }

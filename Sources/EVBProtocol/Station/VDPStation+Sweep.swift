@@ -26,6 +26,9 @@ extension VDPStation {
     /// Whether the loss of a bridge is not yet carried to all VSIs. Until then no other bridge is asked anything.
     var isLosing: Bool { sweep?.kind == .lost }
 
+    /// VSIs to which it is done in each later part.
+    private static let sweptPerPart = 48
+
     mutating func beginSweep(_ kind: Sweep.Kind, at now: Instant) {
         sweep = Sweep(kind: kind, began: now, due: now)
         continueSweep(at: now)
@@ -35,7 +38,8 @@ extension VDPStation {
     mutating func continueSweep(at now: Instant) {
         guard let current = sweep else { return }
         sweep?.due = now
-        for slot in current.next..<max(min(current.next + sweptAtOnce, slots.count), current.next) {
+        let count = current.next == 0 ? sweptAtOnce : min(sweptAtOnce, Self.sweptPerPart)
+        for slot in current.next..<max(min(current.next + count, slots.count), current.next) {
             switch current.kind {
             case .lost: lose(slot, at: now)
             case .appeared: greet(slot, at: now)

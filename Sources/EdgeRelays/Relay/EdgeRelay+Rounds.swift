@@ -6,8 +6,10 @@ internal import EventLoop
 // What concerns the links of all VSIs is done to some in each turn of the loop.
 
 extension EdgeRelay {
-    /// VSIs that are told in one turn.
+    /// VSIs that are told in one turn, where there are no more.
     static let toldAtOnce = 128
+    /// VSIs that are told at a time, where there are more.
+    private static let toldPerStep = 32
 
     /// What VSIs have still to be told of.
     struct Round {
@@ -41,8 +43,8 @@ extension EdgeRelay {
     /// Tells the next ones.
     func tellSome() {
         guard !isStopped, let current = round else { return }
-        let some = current.vsiIDs.prefix(Self.toldAtOnce)
-        let rest = current.vsiIDs.dropFirst(Self.toldAtOnce)
+        let some = current.vsiIDs.prefix(Self.toldPerStep)
+        let rest = current.vsiIDs.dropFirst(Self.toldPerStep)
         round = rest.isEmpty ? nil : Round(vsiIDs: rest, isPort: current.isPort, isPolicy: current.isPolicy)
         if round != nil { roundTimer.set(timers.now) }
         if current.isPort { perform(machine.follow(some, isPolicy: false, self)) }

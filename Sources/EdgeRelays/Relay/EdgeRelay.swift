@@ -182,7 +182,7 @@ package final class EdgeRelay {
         gate.apply(policy)
         cardSwitch.apply(policy)
         // A function says for itself what it does.
-        let links = machine.slots.values.count { $0.actual.ownership?.isAssigned != true }
+        let links = machine.slots.count - machine.assignedCount
         if links > 0, policy.mode != former.mode || policy.isHeld != former.isHeld {
             logger.notice(
                 "links follow the edge relay",
@@ -336,6 +336,9 @@ package final class EdgeRelay {
         let address = link.flatMap { table[$0.index]?.address }.map { MACAddress(truncating: $0.value) }
         return LinkDescription(name: name, kind: kind, mode: mode, address: mode == nil ? nil : address)
     }
+
+    /// The VSIs that have a link of a known name, or are to have one.
+    package var vsisWithLinks: [VSIID] { Array(machine.holders.values) }
 
     /// The link of a VSI in the kernel, as far as it is here; and whether its machine is at the other end of it, so that the
     /// kernel receives what the machine sends: a macvtap or macvlan is the machine's own end.
