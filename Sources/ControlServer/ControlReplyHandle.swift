@@ -93,6 +93,11 @@ package final class ControlReplyHandle {
         answer("vsis", vsis) { JSONWriter.octets(of: $0) }
     }
 
+    /// Answers ListVSIs from VSIs that are JSON already, as ``answer(lookingAt:)`` does: to hand ten thousand of them on as values takes as
+    /// long as to write them.
+    @discardableResult
+    package func answer(texts: some Sequence<[UInt8]?>) -> Bool { answer("vsis", texts) { $0 } }
+
     /// Answers ListVSIDetails, as ``answer(lookingAt:)`` answers ListVSIs.
     @discardableResult
     package func answer(lookingAtDetails vsis: some Sequence<VSIDetails?>) -> Bool {

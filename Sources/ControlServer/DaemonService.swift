@@ -245,7 +245,7 @@ package final class DaemonService: ControlService {
     private func list(_ request: ListVSIsRequest, _ reply: ControlReplyHandle) throws(ControlError) {
         let ports = try ports(request.port)
         let query = try VSIQuery(request)
-        reply.answer(lookingAt: VSIListing(ports.map(\.common), state: request.state, query: query))
+        reply.answer(texts: VSIListing.Texts(VSIListing(ports.map(\.common), state: request.state, query: query)))
     }
 
     /// The port that has a VSI, where only one may be meant.

@@ -16,6 +16,17 @@ struct VSIListing: Sequence, IteratorProtocol {
         }
     }
 
+    /// The same as JSON.
+    struct Texts: Sequence, IteratorProtocol {
+        private var listing: VSIListing
+
+        init(_ listing: VSIListing) { self.listing = listing }
+
+        mutating func next() -> [UInt8]?? {
+            listing.step().map { $0.flatMap { port, vsiID in port.vsiText(vsiID) } }
+        }
+    }
+
     /// Ports that are not begun, the first at the end.
     private var ports: [any VSISource]
     private var current: (any VSISource)?

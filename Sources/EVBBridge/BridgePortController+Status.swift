@@ -4,6 +4,7 @@ internal import EVBProtocol
 internal import EVBSettings
 package import EVBTime
 package import EVBWire
+internal import JSON
 
 // What managers are shown of a bridge's port, made from the protocol's own snapshots.
 
@@ -124,6 +125,8 @@ extension BridgePortController {
             reason: snapshot.grant == nil ? nil : .success, managerID: request.managerID, typeID: request.typeID,
             filter: snapshot.grant?.filter ?? request.filter)
     }
+
+    package func vsiText(_ vsiID: VSIID) -> [UInt8]? { vsiStatus(vsiID).map { JSONWriter.octets(of: $0) } }
 
     package func vsiStatus(_ vsiID: VSIID) -> VSIStatus? {
         port.vsi(vsiID).flatMap { VSIStatus($0, port: name, networks: networks(of: $0)) }

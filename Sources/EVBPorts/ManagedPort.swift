@@ -20,6 +20,8 @@ package protocol VSISource: AnyObject {
     func vsiTraits(_ vsiID: VSIID) -> VSITraits?
     /// A VSI as managers see it; nil if there is none.
     func vsiStatus(_ vsiID: VSIID) -> VSIStatus?
+    /// The same as JSON.
+    func vsiText(_ vsiID: VSIID) -> [UInt8]?
     /// A VSI with its managed objects; nil if there is none.
     func vsiDetails(_ vsiID: VSIID) -> VSIDetails?
 }

@@ -6,6 +6,7 @@ package import EVBTime
 package import EVBWire
 internal import EdgeRelayMachine
 internal import EdgeRelays
+internal import JSON
 internal import Netlink
 
 // What managers are shown, made from the protocol's own snapshots.
@@ -96,6 +97,8 @@ extension StationPortController {
             typeID: request.typeID, filter: snapshot.filter,
             link: relay.link(of: vsiID)?.name ?? managed?.link?.name, label: managed?.label)
     }
+
+    package func vsiText(_ vsiID: VSIID) -> [UInt8]? { vsiStatus(vsiID).map { JSONWriter.octets(of: $0) } }
 
     /// A VSI as managers see it; nil if there is none.
     package func vsiStatus(_ vsiID: VSIID) -> VSIStatus? {

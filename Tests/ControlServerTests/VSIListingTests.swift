@@ -2,6 +2,7 @@ import EVBControl
 import EVBModel
 import EVBPorts
 import EVBWire
+import JSON
 import Testing
 
 @testable import ControlServer
@@ -26,6 +27,8 @@ private final class Source: VSISource {
         return ControlBench.vsi(Int(vsiID.low))
     }
 
+    func vsiText(_ vsiID: VSIID) -> [UInt8]? { vsiStatus(vsiID).map { JSONCoding.encode($0) } }
+
     func vsiDetails(_ vsiID: VSIID) -> VSIDetails? {
         guard vsiID.low % 1000 != 7 else { return nil }
         built += 1
@@ -48,13 +51,16 @@ private final class Source: VSISource {
         #expect(sources.map(\.built) == [3, 2])
         #expect(VSIListing(sources, state: .preassociated).allSatisfy { $0 == nil })
         #expect(sources.map(\.built) == [3, 2])
+        let texts = VSIListing.Texts(VSIListing([sources[1]], state: .pending)).compactMap(\.self)
+        #expect(texts == [7, 1007].map { JSONCoding.encode(ControlBench.vsi($0)) })
+        #expect(sources.map(\.built) == [3, 4])
         #expect(VSIListing(sources, state: nil).count { $0 != nil } == 3003)
         // Other filters look at traits, which this port has none of, and build nothing either.
         var request = ListVSIsRequest(match: "vm1")
         request.reason = .success
         let query = try VSIQuery(request)
         #expect(VSIListing(sources, state: nil, query: query).allSatisfy { $0 == nil })
-        #expect(sources.map(\.built) == [3003, 5])
+        #expect(sources.map(\.built) == [3003, 7])
     }
 
     @Test("SPD-164 however many VSIs there are, each step sorts a block of them, and they come in their order")
