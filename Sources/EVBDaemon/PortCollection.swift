@@ -53,6 +53,8 @@ final class PortCollection: PortDirectory {
         }
     }
 
+    /// Nanoseconds for which VSIs are restored in one turn of the loop.
+    private static let restoringTime: UInt64 = 250_000
     /// How long a station's port waits for the bridge to release its VSIs.
     static let releasePatience = Interval.seconds(5)
     /// How long a bridge's port may take to give back what it holds in the kernel, which answers in any case.
@@ -61,8 +63,14 @@ final class PortCollection: PortDirectory {
     private let loop: EventLoop
     private let timers: Timers
     private let logger: Logger
-    /// Makes a port.
-    private let make: (PortSettings) -> Running
+    /// Makes a port. One that restores later is restored here.
+    private let make: (PortSettings, _ restoresLater: Bool) -> Running
+    /// Stations that have still to go on with what the run before was asked for, in their order.
+    private var restoring: [StationPortController] = []
+    /// One of them is at work, or is being made, and looks at others as they are.
+    private var isRestoring = false
+    /// Called once all have.
+    private var onRestored: (() -> Void)?
     /// The name that the kernel shows for an interface of that or an alternative name.
     private let resolve: (String) -> String
     /// Finds a machine's link on a channel's device.
@@ -82,7 +90,7 @@ final class PortCollection: PortDirectory {
 
     init(
         loop: EventLoop, timers: Timers, logger: Logger, resolve: @escaping (String) -> String,
-        make: @escaping (PortSettings) -> Running
+        make: @escaping (PortSettings, _ restoresLater: Bool) -> Running
     ) {
         self.resolve = resolve
         self.loop = loop
@@ -93,12 +101,19 @@ final class PortCollection: PortDirectory {
 
     // MARK: Looking
 
-    /// The ports that run.
+    /// The ports that run, after all is restored.
     var running: [Running] {
+        finishRestoration()
+        return runningNow
+    }
+
+    private var runningNow: [Running] {
         order.compactMap { if case .running(let port) = slots[$0] { port } else { nil } }
     }
 
     var ports: [EVBPort] { running.map(\.control) }
+
+    var portsAsTheyStand: [EVBPort] { runningNow.map(\.control) }
 
     func port(_ interface: String) -> EVBPort? {
         (runningPort(interface) ?? runningPort(resolve(interface)))?.control
@@ -109,7 +124,8 @@ final class PortCollection: PortDirectory {
     }
 
     func runningPort(_ interface: String) -> Running? {
-        if case .running(let port) = slots[interface] { port } else { nil }
+        finishRestoration()
+        return if case .running(let port) = slots[interface] { port } else { nil }
     }
 
     private var departures: [Departure] {
@@ -137,16 +153,51 @@ final class PortCollection: PortDirectory {
 
     // MARK: The configuration
 
-    /// Starts the ports that evbd begins with.
-    func start(_ ports: [PortSettings]) {
+    /// Starts the ports that evbd begins with. They go on with what the run before was asked for in turns of the loop, before
+    /// anything else is done with them; `completion` is called when they have.
+    func start(_ ports: [PortSettings], completion: @escaping () -> Void) {
         order = ports.map(\.interface)
-        for settings in ports { slots[settings.interface] = .running(make(settings)) }
+        onRestored = completion
+        isRestoring = true
+        for settings in ports {
+            let port = make(settings, true)
+            slots[settings.interface] = .running(port)
+            if case .station(let station) = port { restoring.append(station) }
+        }
+        isRestoring = false
+        restoreSome()
+    }
+
+    private func restoreSome() {
+        isRestoring = true
+        let end = loop.now() &+ Self.restoringTime
+        while let next = restoring.first, next.restore(until: end) { restoring.removeFirst() }
+        isRestoring = false
+        guard !restoring.isEmpty else { return endRestoration() }
+        loop.laterSlice { [weak self] in self?.restoreSome() }
+    }
+
+    /// Goes on with all that the run before was asked for, before something is done with a port.
+    func finishRestoration() {
+        guard !restoring.isEmpty, !isRestoring else { return }
+        isRestoring = true
+        for station in restoring { station.finishRestoration() }
+        restoring = []
+        isRestoring = false
+        endRestoration()
+    }
+
+    private func endRestoration() {
+        let completion = onRestored
+        onRestored = nil
+        completion?()
     }
 
     /// What becomes of the ports with other settings. With `changesAll`, something beside the ports' own settings has changed
     /// for all of them.
     func plan(_ ports: [PortSettings], changesAll: Bool) -> ReloadPlan {
-        ReloadPlan(from: slots.mapValues(Self.state), to: ports, changesAll: changesAll)
+        finishRestoration()
+        return ReloadPlan(from: slots.mapValues(Self.state), to: ports, changesAll: changesAll)
     }
 
     /// VSIs of the port that runs on an interface.
@@ -198,7 +249,7 @@ final class PortCollection: PortDirectory {
             // The old one says good-bye to the bridge before the new one speaks, not after.
             if let departure = departure(of: settings.interface) { close(departure) }
             onNews?(PortNews(kind: .port, to: "added", message: "the port is new"), settings.interface)
-            slots[settings.interface] = .running(make(settings))
+            slots[settings.interface] = .running(make(settings, false))
         case .change(let settings): runningPort(settings.interface)?.port.reconfigure(settings)
         case .keep: break
         }
@@ -258,7 +309,7 @@ final class PortCollection: PortDirectory {
         let name = settings.interface
         guard !isStopping, slots[name] == nil, order.contains(name) else { return }
         onNews?(PortNews(kind: .port, to: "added", message: "the port starts again as \(settings.role)"), name)
-        slots[name] = .running(make(settings))
+        slots[name] = .running(make(settings, false))
     }
 
     // MARK: Stopping

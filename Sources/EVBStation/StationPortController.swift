@@ -81,9 +81,16 @@ package final class StationPortController: StationPortControl {
         by: { (effect: StationEffect) in if case .vsi(let event) = effect { event.vsiID } else { nil } },
         { [weak self] in self?.carryOut($0) })
 
-    /// Sets a port up. Its interface may come later.
+    /// What an earlier run was asked for and this one does not go on with yet; nil once it does with all.
+    var restoration: Restoration?
+    /// Called once this run goes on with all that an earlier one was asked for.
+    package var onRestored: (() -> Void)?
+
+    /// Sets a port up. Its interface may come later. With `restoresLater`, ``restore(until:)`` has to be called until it has gone on with
+    /// all that an earlier run was asked for; nothing is sent and nothing is opened before that.
     package init(
-        _ configuration: PortSettings, _ surroundings: PortSurroundings, store: VSIStore, guestFilter: GuestFilter
+        _ configuration: PortSettings, _ surroundings: PortSurroundings, store: VSIStore, guestFilter: GuestFilter,
+        restoresLater: Bool = false
     ) {
         self.configuration = configuration
         let name = configuration.interface
@@ -125,12 +132,8 @@ package final class StationPortController: StationPortControl {
         startWatch()
         drainTimer = surroundings.timers.timer { [weak self] in self?.endDrain("evbd, as its time is over") }
         restoreDrain()
-        restore()
-        // Before the gate: it opens at once what it does not know of.
-        relay.guests.portChanged()
-        closeFormerLinks()
-        relay.portChanged()
-        follow()
+        beginRestoration()
+        if !restoresLater { finishRestoration() }
     }
 
     private static func settings(
@@ -442,6 +445,7 @@ package final class StationPortController: StationPortControl {
         // Those that do not know of a loss yet have not told of it.
         var counts = VSICounts()
         if port.isLosing { count(0..<placeCount, into: &counts) } else { counts = counted }
+        counts.pending += restoration?.wantedCount ?? 0
         return status(counts)
     }
 
@@ -463,7 +467,7 @@ package final class StationPortController: StationPortControl {
         onNews?(PortNews(kind: .notice, message: text))
     }
 
-    private func follow() {
+    func follow() {
         guard case .present(let link, let isUp, let isAnother) = transport.follow() else {
             perform(port.setLink(up: false, at: now))
             return

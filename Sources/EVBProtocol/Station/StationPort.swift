@@ -222,6 +222,9 @@ public struct StationPort {
     /// How many VSIs there are.
     package var vsiCount: Int { vdp.slotOf.count }
 
+    /// Makes room for so many VSIs at once.
+    package mutating func reserveCapacity(_ count: Int) { vdp.reserveCapacity(count) }
+
     /// Places of VSIs: each VSI keeps its own, and some are free.
     public var placeCount: Int { vdp.slots.count }
 

@@ -411,6 +411,14 @@ struct VDPStation {
 
     // MARK: Slots
 
+    /// Makes room for so many VSIs at once.
+    mutating func reserveCapacity(_ count: Int) {
+        slots.reserveCapacity(count)
+        wanted.reserveCapacity(count)
+        granted.reserveCapacity(count)
+        slotOf.reserveCapacity(count)
+    }
+
     private mutating func allocate(_ vsiID: VSIID) -> Int {
         let slot: Int
         if let free = freeSlots.popLast() {
