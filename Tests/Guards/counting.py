@@ -35,14 +35,24 @@ def release(directory):
     return program
 
 
-class CountedEvbd(Evbd):
-    """An evbd of a release; with `callgrind` under that."""
+def uninterrupted():
+    """What to put before a command for its threads to have one processor, each until it waits: whether the loop hears the news of a link
+    before the worker's next change, or after it, is then the same in each run. Nothing where the machine does not allow that."""
+    words = ["taskset", "-c", str(max(os.sched_getaffinity(0))), "chrt", "--fifo", "1"]
+    return words if subprocess.run([*words, "true"], capture_output=True).returncode == 0 else []
 
-    def __init__(self, lab, namespace, program, callgrind, **more):
-        self.program, self.callgrind, self.dumps = program, callgrind, 0
+
+class CountedEvbd(Evbd):
+    """An evbd of a release; with `callgrind` under that, with `clock` by a clock that the test moves."""
+
+    def __init__(self, lab, namespace, program, callgrind, clock=None, **more):
+        self.program, self.callgrind, self.clock, self.dumps = program, callgrind, clock, 0
         super().__init__(lab, namespace, start=False, **more)
         self.environment = SAME_EVERYWHERE
         self.launch()
+        if clock:
+            # It would wait for a time that does not come.
+            lab.at_end(self.process.kill)
         # callgrind takes some seconds to begin, and evbd is some fifty times slower under it.
         eventually(lambda: self.socket.exists(), 60, f"evbd has its control socket\n{self.process.tail()}")
 
@@ -50,7 +60,11 @@ class CountedEvbd(Evbd):
         words = [self.program, "--config", self.config_file, "--runtime-dir", self.directory, "--types-dir", self.directory / "type-copies"]
         if self.callgrind:
             words = ["valgrind", "--tool=callgrind", "--separate-threads=yes", f"--callgrind-out-file={self.directory / 'counted'}", *words]
+        if self.clock:
+            words = [*uninterrupted(), *self.clock.words(self.name), *words]
         self.process = self.lab.start(self.name, self.namespace.command(*words), self.environment)
+        if self.clock:
+            self.clock.hands[-1].process = self.process
         return self.process
 
     def dump(self):
@@ -95,15 +109,19 @@ class Profile:
 
 
 class SystemCalls:
-    """The system calls of a process's first thread, but those by which a thread waits: how many of these it takes is the clock's."""
+    """The system calls of a process's first thread."""
 
+    # How many turns the loop takes, and in how many pieces it reads what has come, is the clock's. Those by which it waits are not counted,
+    # and those by which it looks are counted for themselves.
     WAITING = {"epoll_wait", "epoll_pwait", "epoll_pwait2", "futex", "restart_syscall", "sched_yield"}
+    LOOKING = {"read", "recvfrom", "recvmsg", "recvmmsg", "getsockopt", "newfstatat", "fstat"}
 
     def __init__(self, evbd):
         assert shutil.which("strace"), "strace is missing: apt install strace"
         self._pid, self._strace = evbd.pid, Strace(evbd)
 
     def end(self):
-        """name -> how many."""
-        made = re.findall(rf"^{self._pid} +(\w+)\(", self._strace.end(), re.M)
-        return collections.Counter(name for name in made if name not in self.WAITING)
+        """(name -> how many of those that do something, and of those that look)."""
+        made = collections.Counter(re.findall(rf"^{self._pid} +(\w+)\(", self._strace.end(), re.M))
+        looks = {name: count for name, count in made.items() if name in self.LOOKING}
+        return {name: count for name, count in made.items() if name not in self.WAITING | self.LOOKING}, looks
