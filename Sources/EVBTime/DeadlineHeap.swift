@@ -10,7 +10,7 @@ public struct DeadlineHeap: Sendable {
 
     private var entries: [Entry] = []
     /// Where a member stands in `entries`, or -1.
-    private var places: [Int] = []
+    private var places: [Int32] = []
 
     /// How many deadlines are armed.
     public var count: Int { entries.count }
@@ -26,14 +26,14 @@ public struct DeadlineHeap: Sendable {
     /// The deadline of `member`, if one is armed.
     public func deadline(of member: Int) -> Instant? {
         guard places.indices.contains(member), places[member] >= 0 else { return nil }
-        return entries[places[member]].deadline
+        return entries[Int(places[member])].deadline
     }
 
     /// Arms `member`, or moves its deadline if it is armed; nil cancels.
     public mutating func set(_ member: Int, _ deadline: Instant?) {
         precondition(member >= 0)
         while places.count <= member { places.append(-1) }
-        let place = places[member]
+        let place = Int(places[member])
         guard let deadline else {
             if place >= 0 { remove(at: place) }
             return
@@ -43,7 +43,7 @@ public struct DeadlineHeap: Sendable {
             settle(place)
         } else {
             entries.append(Entry(deadline: deadline, member: member))
-            places[member] = entries.count - 1
+            places[member] = Int32(entries.count - 1)
             siftUp(entries.count - 1)
         }
     }
@@ -53,7 +53,7 @@ public struct DeadlineHeap: Sendable {
         let last = entries.removeLast()
         guard place < entries.count else { return }
         entries[place] = last
-        places[last.member] = place
+        places[last.member] = Int32(place)
         settle(place)
     }
 
@@ -71,11 +71,11 @@ public struct DeadlineHeap: Sendable {
                 let parent = (place - 1) / 4
                 guard entry.deadline < entries[parent].deadline else { break }
                 entries[place] = entries[parent]
-                places[entries[place].member] = place
+                places[entries[place].member] = Int32(place)
                 place = parent
             }
             entries[place] = entry
-            places[entry.member] = place
+            places[entry.member] = Int32(place)
             return place
         }
     }
@@ -92,17 +92,17 @@ public struct DeadlineHeap: Sendable {
                 where entries[child].deadline < entries[least].deadline { least = child }
                 guard entries[least].deadline < entry.deadline else { break }
                 entries[place] = entries[least]
-                places[entries[place].member] = place
+                places[entries[place].member] = Int32(place)
                 place = least
             }
             entries[place] = entry
-            places[entry.member] = place
+            places[entry.member] = Int32(place)
         }
     }
 
     /// Works on the memory of both arrays: a keep-alive moves its deadline three times, past several others each time.
     private mutating func inPlace<Result>(
-        _ body: (UnsafeMutableBufferPointer<Entry>, UnsafeMutableBufferPointer<Int>) -> Result
+        _ body: (UnsafeMutableBufferPointer<Entry>, UnsafeMutableBufferPointer<Int32>) -> Result
     ) -> Result {
         entries.withUnsafeMutableBufferPointer { entries in
             places.withUnsafeMutableBufferPointer { places in body(entries, places) }

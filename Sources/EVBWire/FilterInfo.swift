@@ -40,14 +40,14 @@ public enum FilterFormat: UInt8, Sendable, Hashable, CaseIterable {
 
 /// One entry of a VSI's filter: which of its frames, in which VLAN.
 public struct FilterEntry: Hashable, Sendable {
-    /// The VLAN, 0 to 4095. 0, the null VID, asks the bridge to fill in the VLAN of the VSI's type.
-    public var vid: UInt16
-    /// The default priority code point, 0 to 7; nil when the PS bit says that none is meant.
-    public var pcp: UInt8?
     /// The source MAC address of the VSI's frames, in the formats that carry one.
     public var macAddress: MACAddress?
     /// The group ID, in the formats that carry one.
     public var groupID: UInt32?
+    /// The VLAN, 0 to 4095. 0, the null VID, asks the bridge to fill in the VLAN of the VSI's type.
+    public var vid: UInt16
+    /// The default priority code point, 0 to 7; nil when the PS bit says that none is meant.
+    public var pcp: UInt8?
 
     /// Joins the fields of an entry; values beyond a field's bits lose their high bits.
     public init(vid: UInt16, pcp: UInt8? = nil, macAddress: MACAddress? = nil, groupID: UInt32? = nil) {

@@ -165,7 +165,7 @@ public struct BridgePort {
 
     /// The VSI of that name.
     public func vsi(_ vsiID: VSIID) -> BridgeVSISnapshot? {
-        vdp.slotOf[vsiID].flatMap { vdp.snapshot($0) }
+        vdp.slot(of: vsiID).flatMap { vdp.snapshot($0) }
     }
 
     /// All VSIs of which something holds or is decided, in no certain order.

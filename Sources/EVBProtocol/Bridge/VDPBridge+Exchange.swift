@@ -10,10 +10,10 @@ extension VDPBridge {
     /// Whether there is room for whatever a PDU may ask. What has no room must not be acknowledged, so that it comes again.
     func canTake(_ reading: WireDialect.Reading) -> Bool {
         // A limit that was lowered leaves less than nothing, and the VSIs that there are are heard all the same.
-        let room = max(0, vsisMax + Self.answersMax - slotOf.count)
+        let room = max(0, vsisMax + Self.answersMax - index.count)
         if reading.associations.count + reading.rejected.count <= room { return true }
         let named = reading.associations.map(\.tlv.vsiID) + reading.rejected.compactMap(\.vsiID)
-        return Set(named.filter { slotOf[$0] == nil }).count <= room
+        return Set(named.filter { slot(of: $0) == nil }).count <= room
     }
 
     /// Takes in what the station says.

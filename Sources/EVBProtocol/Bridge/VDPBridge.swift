@@ -118,7 +118,7 @@ struct VDPBridge {
     private(set) var messages: [Message?] = []
     /// For some slots what is being decided.
     var pending: [Int: BridgeRequest] = [:]
-    var slotOf: [VSIID: Int] = [:]
+    private(set) var index = SlotIndex()
     var freeSlots: [Int] = []
     /// VSIs whose machine is not in INIT. Those of a station that is gone take their places until they are released.
     var livingCount = 0
@@ -273,9 +273,12 @@ struct VDPBridge {
 
     // MARK: Slots
 
+    /// The slot of a VSI; nil for one that is not known.
+    @inline(__always) func slot(of vsiID: VSIID) -> Int? { index.slot(of: vsiID) { slots[$0].vsiID == vsiID } }
+
     /// Where a VSI stands; nil for one of which nothing is known, or nothing any more.
     private mutating func place(of vsiID: VSIID, at now: Instant) -> Int? {
-        guard let known = slotOf[vsiID] else { return nil }
+        guard let known = slot(of: vsiID) else { return nil }
         bringUpToDate(known, at: now)
         return slots[known].isFree ? nil : known
     }
@@ -295,7 +298,7 @@ struct VDPBridge {
             bound.append(nil)
             messages.append(nil)
         }
-        slotOf[vsiID] = slot
+        index.add(vsiID, at: slot)
         return slot
     }
 
@@ -304,7 +307,7 @@ struct VDPBridge {
         setWait(slot, .none)
         queue.remove(slot)
         entryCount -= slots[slot].countedEntries
-        slotOf[slots[slot].vsiID] = nil
+        index.remove(slots[slot].vsiID, at: slot)
         slots[slot] = .free
         (bound[slot], pending[slot]) = (nil, nil)
         freeSlots.append(slot)

@@ -24,14 +24,15 @@ extension StationPort {
             if case .queued = vsi.exchange { true } else { false }
         }
         return PortLoad(
-            vsis: vdp.slotOf.count, places: vdp.slots.count, queued: vdp.queue.count, deadlines: vdp.deadlines.count,
+            vsis: vdp.index.count, places: vdp.slots.count, queued: vdp.queue.count, deadlines: vdp.deadlines.count,
             neighbours: link.agent.neighbours.count,
             isConsistent: vdp.outstanding == vsis.count { $0.exchange.isOutstanding }
                 && vdp.recovering == vsis.count { $0.exchange.isRecovering }
                 && vdp.entryCount == vdp.slots.indices.reduce(0) { $0 + vdp.filterEntries($1) }
                 && vdp.queue.count == waiting
-                && vsis.count == vdp.slotOf.count
-                && vdp.slots.count == vdp.slotOf.count + vdp.freeSlots.count)
+                && vdp.slots.indices.allSatisfy { vdp.slots[$0].isFree || vdp.slot(of: vdp.slots[$0].vsiID) == $0 }
+                && vsis.count == vdp.index.count
+                && vdp.slots.count == vdp.index.count + vdp.freeSlots.count)
     }
 }
 
@@ -40,15 +41,16 @@ extension BridgePort {
     package var load: PortLoad {
         let vsis = vdp.vsis
         return PortLoad(
-            vsis: vdp.slotOf.count, places: vdp.slots.count, queued: vdp.queue.count, deadlines: vdp.deadlines.count,
+            vsis: vdp.index.count, places: vdp.slots.count, queued: vdp.queue.count, deadlines: vdp.deadlines.count,
             neighbours: link.agent.neighbours.count,
             isConsistent: vdp.livingCount == vsis.count { $0.machine.state != .initial }
                 && vdp.lostCount == vsis.count { vdp.isLost($0) && $0.machine.state != .initial }
                 && vdp.entryCount == vdp.slots.indices.reduce(0) { $0 + vdp.filterEntries($1) }
+                && vdp.slots.indices.allSatisfy { vdp.slots[$0].isFree || vdp.slot(of: vdp.slots[$0].vsiID) == $0 }
                 && vdp.slotOfTicket.count == vsis.count { $0.ticket != nil }
                 && vdp.queue.count
                     == vdp.slots.indices.count { vdp.messages[$0] != nil && !vdp.isLost(vdp.slots[$0]) }
-                && vsis.count == vdp.slotOf.count
-                && vdp.slots.count == vdp.slotOf.count + vdp.freeSlots.count)
+                && vsis.count == vdp.index.count
+                && vdp.slots.count == vdp.index.count + vdp.freeSlots.count)
     }
 }

@@ -124,7 +124,7 @@ public struct StationPort {
     ///
     /// - Returns: what follows; nothing where it knows.
     package mutating func catchUp(_ vsiID: VSIID, at now: Instant) -> [StationEffect] {
-        guard let slot = vdp.slotOf[vsiID], vdp.isUnaware(slot) else { return [] }
+        guard let slot = vdp.slot(of: vsiID), vdp.isUnaware(slot) else { return [] }
         vdp.catchUp(slot, at: now)
         return finish(isSent: false, at: now)
     }
@@ -189,7 +189,7 @@ public struct StationPort {
 
     /// When a request of a VSI that failed is made again; nil where none is to be.
     package func retryTime(of vsiID: VSIID) -> Instant? {
-        guard let slot = vdp.slotOf[vsiID], case .retry(let at) = vdp.slots[slot].wait else { return nil }
+        guard let slot = vdp.slot(of: vsiID), case .retry(let at) = vdp.slots[slot].wait else { return nil }
         return at
     }
 
@@ -197,9 +197,9 @@ public struct StationPort {
     public var ecpAddress: MACAddress { configuration.addresses.ecp(link.negotiation.dialect) }
 
     /// Whether what is to be said of a VSI waits to be sent, or to be acknowledged.
-    public func isUnsent(_ vsiID: VSIID) -> Bool { vdp.slotOf[vsiID].map { vdp.isQueued($0) } ?? false }
+    public func isUnsent(_ vsiID: VSIID) -> Bool { vdp.slot(of: vsiID).map { vdp.isQueued($0) } ?? false }
     public func isUnacknowledged(_ vsiID: VSIID) -> Bool {
-        vdp.slotOf[vsiID].map { vdp.inFlight.contains($0) } ?? false
+        vdp.slot(of: vsiID).map { vdp.inFlight.contains($0) } ?? false
     }
 
     /// All VSIs, in no certain order.
@@ -217,10 +217,10 @@ public struct StationPort {
     public var use: ResourceUse { vdp.use }
 
     /// The names of all VSIs, in no certain order.
-    public var vsiIDs: [VSIID] { Array(vdp.slotOf.keys) }
+    public var vsiIDs: [VSIID] { vdp.slots.lazy.filter { !$0.isFree }.map(\.vsiID) }
 
     /// How many VSIs there are.
-    package var vsiCount: Int { vdp.slotOf.count }
+    package var vsiCount: Int { vdp.index.count }
 
     /// Makes room for so many VSIs at once.
     package mutating func reserveCapacity(_ count: Int) { vdp.reserveCapacity(count) }
@@ -296,7 +296,7 @@ enum StationRole: EVBRole {
 extension StationPort: PeerLinkPort {
     var isEVBOn: Bool { configuration.evb.isTransmitted }
     var takesECP: Bool { true }
-    var announcedVSIs: Int { vdp.slotOf.count }
+    var announcedVSIs: Int { vdp.index.count }
 
     /// Whether the bridge reflects frames on this link, asked or not.
     package var isReflecting: Bool { peer?.advertised.reflects ?? false }

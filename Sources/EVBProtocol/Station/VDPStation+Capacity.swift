@@ -48,8 +48,8 @@ extension VDPStation {
 
     /// VSIs that the bridge can keep alive with the period that it shows; nil while no such limit matters.
     private var capacity: Int? {
-        guard let peer, peer.dialect == .ratified, !pace.answersTogether, slotOf.count > BridgePace.crowdMin,
-            let capacity = pace.capacity(peer.timers.reinitKeepAlive), capacity < slotOf.count
+        guard let peer, peer.dialect == .ratified, !pace.answersTogether, index.count > BridgePace.crowdMin,
+            let capacity = pace.capacity(peer.timers.reinitKeepAlive), capacity < index.count
         else { return nil }
         return capacity
     }
@@ -74,7 +74,7 @@ extension VDPStation {
     mutating func reconsiderKeepAlive(at now: Instant) {
         if offer.isHoldingBack, !isFull { offer.isHoldingBack = false }
         guard peer?.shownKeepAlive != nil else { return }
-        let need = pace.exponent(for: pace.answersTogether ? 0 : slotOf.count, least: offer.configured)
+        let need = pace.exponent(for: pace.answersTogether ? 0 : index.count, least: offer.configured)
         let offered = max(offer.exponent ?? 0, offer.configured)
         guard need <= offered else {
             offer.exponent = need
@@ -129,15 +129,15 @@ extension VDPStation {
     func isReversible(_ held: VDPCommand) -> Bool { networks.isOn && held == .associate }
 
     /// What the VSIs of the port take.
-    var use: ResourceUse { ResourceUse(vsis: slotOf.count, filterEntries: entryCount) }
+    var use: ResourceUse { ResourceUse(vsis: index.count, filterEntries: entryCount) }
 
     /// Counts the filter entries of a VSI again.
     mutating func countEntries(_ slot: Int) {
-        let (former, count) = (slots[slot].countedEntries, filterEntries(slot))
+        let (former, count) = (Int(slots[slot].countedEntries), filterEntries(slot))
         if networks.isOn { networks.set(slot, granted[slot]?.filter) }
         guard count != former else { return }
         entryCount += count - former
-        slots[slot].countedEntries = count
+        slots[slot].countedEntries = UInt32(count)
     }
 
     // MARK: When a keep-alive is due
@@ -161,7 +161,7 @@ extension VDPStation {
     /// Sooner than it has to be, so that many VSIs of one moment drift apart, and that a lost frame or two are made up before
     /// the bridge gives up. Where the bridge has hardly the time to answer all, no sooner than is needed.
     @inline(__always) func keepAliveShare(_ period: Interval, scatter: UInt64) -> UInt64 {
-        let isCrowded = pace.isSlow && pace.interval.map { $0 * UInt64(slotOf.count) * 2 > period } ?? false
+        let isCrowded = pace.isSlow && pace.interval.map { $0 * UInt64(index.count) * 2 > period } ?? false
         return isCrowded ? 850 + scatter % 150 : 650 + scatter % 250
     }
 }

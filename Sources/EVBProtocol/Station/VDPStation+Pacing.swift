@@ -47,7 +47,7 @@ extension VDPStation {
     }
 
     /// How far apart the answers of the bridge come.
-    private var answerInterval: Interval {
+    @inline(__always) private var answerInterval: Interval {
         let assumed = (peer?.timers ?? OperationalTimers().times).answerInterval
         guard let measured = pace.interval else { return assumed }
         // What answers together is reckoned as the draft's bridges are.
@@ -55,7 +55,7 @@ extension VDPStation {
     }
 
     /// Answers that come before that to what is asked now.
-    var unanswered: Int { pace.isSlow ? max(outstanding, pace.owed) : outstanding }
+    @inline(__always) var unanswered: Int { pace.isSlow ? max(outstanding, pace.owed) : outstanding }
 
     /// What may not be sent now. Only to a slow bridge keep-alives are sent whatever is still to be answered.
     func heldLanes(room: Int) -> TransmitQueue.Lanes {
@@ -139,7 +139,7 @@ extension VDPStation {
         stallDeadline = nil
         pace.writeOff()
         for slot in slots.indices {
-            guard let vsi = vsi(slot), case .awaiting(_, let sentAt, let patience) = vsi.exchange,
+            guard let vsi = vsi(slot), case .awaiting(let sentAt, _, let patience) = vsi.exchange,
                 patience != .overdue, vsi.asking.answerDue <= now,
                 case .response(_, let repeatAt, let failures) = vsi.wait
             else { continue }
@@ -157,7 +157,7 @@ extension VDPStation {
     /// How long the answer to a keep-alive is awaited before it is said again. The bridge forgets a VSI toutKeepAlive after it
     /// heard of it last, 1.5 x RKA at least, which may be long before respWaitDelay is over; but each VSI that waits for an
     /// answer may have to wait for those of the others.
-    @inline(__always) private var keepAlivePatience: Interval {
+    @inline(__always) var keepAlivePatience: Interval {
         let timers = peer?.timers ?? OperationalTimers().times
         let others = answerInterval * UInt64(unanswered + 1) * 3 / 2
         return min(max(timers.reinitKeepAlive / 5, others, Self.keepAliveMin), timers.responseWaitDelay / 2)
@@ -166,10 +166,15 @@ extension VDPStation {
     /// How long before a slow bridge forgets a VSI its keep-alive is said again at the latest.
     private static let slowMargin = Interval.seconds(3)
 
-    /// The same for one VSI, whose keep-alive may have left late where the bridge is slow.
+    /// The same for one VSI.
     @inline(__always) func keepAlivePatience(_ slot: Int, at now: Instant) -> Interval {
+        pace.isSlow ? slowPatience(slot, at: now) : keepAlivePatience
+    }
+
+    /// The same where the bridge is slow: the keep-alive may have left late.
+    func slowPatience(_ slot: Int, at now: Instant) -> Interval {
         let usual = keepAlivePatience
-        guard pace.isSlow, let peer, let vsi = vsi(slot) else { return usual }
+        guard let peer, let vsi = vsi(slot) else { return usual }
         // To say it again before its turn, or when it is too late already, would only slow the bridge down.
         let last = (vsi.asking.heardAt + peer.timers.reinitKeepAlive * 3 / 2).since(now + Self.slowMargin)
         let turn = (pace.interval ?? answerInterval) * UInt64(unanswered + 1) * 5 / 4
@@ -218,14 +223,14 @@ extension VDPStation {
     }
 
     mutating func becomeOverdue(_ slot: Int) {
-        guard case .awaiting(let command, let since, _) = slots[slot].exchange else { return }
-        setExchange(slot, .awaiting(command, since: since, .overdue))
+        guard case .awaiting(let since, let command, _) = slots[slot].exchange else { return }
+        setExchange(slot, .awaiting(since: since, command, .overdue))
     }
 
     /// An answer has come for a VSI. If it was asked again and answered at once, the bridge had lost the first request, and
     /// is asked more carefully from now on.
     mutating func noteRecovery(_ slot: Int, at now: Instant) {
-        guard !isLossConfirmed, case .awaiting(_, let sentAt, .repeated) = slots[slot].exchange,
+        guard !isLossConfirmed, case .awaiting(let sentAt, _, .repeated) = slots[slot].exchange,
             now.since(sentAt) <= lockstepPatience
         else { return }
         isLossConfirmed = true

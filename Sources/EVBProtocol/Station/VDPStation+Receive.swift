@@ -22,7 +22,7 @@ extension VDPStation {
         do throws(WireError) {
             let decoded = try dialect.decode(payload)
             statistics.malformed &+= UInt64(decoded.rejected)
-            measurePace(decoded.associations.map(\.tlv), at: now)
+            measurePace(decoded.associations, at: now)
             for association in decoded.associations {
                 receive(association.tlv, from: association.managerID, in: dialect, at: now)
             }
@@ -33,14 +33,44 @@ extension VDPStation {
         refuseArrivals(at: now)
     }
 
+    /// The slots of the PDU that was sent last, in the order in which a bridge is likely to answer: that of the PDU. What comes in
+    /// this order is found without a look into a table of tens of thousands.
+    struct AskedOrder {
+        private var slots: [Int32] = []
+        private var next = 0
+
+        /// Whose answer is likely to come next.
+        var likely: Int? { next < slots.count ? Int(slots[next]) : nil }
+
+        mutating func note(_ asked: [Int]) {
+            slots.removeAll(keepingCapacity: true)
+            for slot in asked { slots.append(Int32(slot)) }
+            next = 0
+        }
+
+        /// The likely one has come.
+        mutating func advance() { next += 1 }
+    }
+
+    /// The slot of a VSI, if its answer is the one that is likely to come next.
+    @inline(__always) private func likelySlot(of vsiID: VSIID, in order: AskedOrder) -> Int? {
+        guard let likely = order.likely, !slots[likely].isFree, slots[likely].vsiID == vsiID else { return nil }
+        return likely
+    }
+
     /// Measures how fast the bridge answers by what it answers now.
-    private mutating func measurePace(_ tlvs: [VSITLV], at now: Instant) {
+    private mutating func measurePace(_ associations: [WireDialect.Association], at now: Instant) {
         // The times of the draft are fixed.
         guard let peer, peer.dialect == .ratified else { return }
         var answer: BridgePace.Answer?
-        pace.take(tlvs.count)
-        for tlv in tlvs where tlv.status.contains(.answer) {
-            guard let slot = slotOf[tlv.vsiID], case .response = slots[slot].wait else { continue }
+        pace.take(associations.count)
+        var likely = asked
+        for association in associations where association.tlv.status.contains(.answer) {
+            let known = likelySlot(of: association.tlv.vsiID, in: likely)
+            if known != nil { likely.advance() }
+            guard let slot = known ?? slot(of: association.tlv.vsiID), case .response = slots[slot].wait else {
+                continue
+            }
             let asking = slots[slot].asking
             let isKeepAlive = slots[slot].machine.state == .transmitKeepAlive
             answer = BridgePace.Answer(
@@ -56,7 +86,9 @@ extension VDPStation {
     private mutating func receive(
         _ tlv: VSITLV, from manager: VSIManagerID, in dialect: WireDialect, at now: Instant
     ) {
-        guard let slot = slotOf[tlv.vsiID] else {
+        let known = likelySlot(of: tlv.vsiID, in: asked)
+        if known != nil { asked.advance() }
+        guard let slot = known ?? slot(of: tlv.vsiID) else {
             statistics.unknownVSI &+= 1
             return
         }
@@ -129,7 +161,8 @@ extension VDPStation {
         case .processing(tlv.command), .transmitKeepAlive:
             // A keep-alive is granted as what is bound, and changes nothing of that.
             if state != .transmitKeepAlive || granted[slot]?.filter != tlv.filter {
-                setGranted(slot, Terms(carried.request, filter: tlv.filter))
+                // Where the bridge has filled nothing in, what is asked for and what holds are the same.
+                setGranted(slot, carried.filter == tlv.filter ? carried : Terms(carried.request, filter: tlv.filter))
             }
             if !overtaken.isEmpty { overtaken[slot] = nil }
             slots[slot].isAskedAnew = false
@@ -168,9 +201,11 @@ extension VDPStation {
         noteRecovery(slot, at: now)
         regainTrust(at: now)
         setExchange(slot, .idle)
-        setWait(slot, .none)
+        // Its deadline is moved once: by what the machine waits for next, or here where it waits for nothing.
+        slots[slot].wait = .none
         slots[slot].asking.heardAt = slots[slot].asking.askedAt
         feed(slot, event, at: now)
+        if slots[slot].wait == .none { deadlines.set(slot, nil) }
         report(slot)
         armStall(at: now)
     }

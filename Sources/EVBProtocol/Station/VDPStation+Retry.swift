@@ -42,7 +42,7 @@ extension VDPStation {
     ///
     /// - Throws: when there is nothing to ask for again; nothing has changed then.
     mutating func retry(_ vsiID: VSIID, at now: Instant) throws(VSIRetryError) {
-        guard let slot = slotOf[vsiID], let vsi = seen(slot) else { throw .unknownVSI }
+        guard let slot = slot(of: vsiID), let vsi = seen(slot) else { throw .unknownVSI }
         guard vsi.interest != .withdrawn else { throw .isWithdrawn }
         guard !isDrained else { throw .isDrained }
         guard vsi.machine.state == .initial else {
@@ -64,12 +64,12 @@ extension VDPStation {
 
     /// What happens next to a VSI; nil if there is none.
     func outlook(_ vsiID: VSIID) -> VSIOutlook? {
-        guard let vsi = slotOf[vsiID].flatMap({ seen($0) }) else { return nil }
+        guard let vsi = slot(of: vsiID).flatMap({ seen($0) }) else { return nil }
         if isDrained, vsi.machine.state == .initial { return .isDrained }
         if peer == nil { return .waitsForBridge }
         switch (vsi.wait, vsi.exchange) {
         case (.retry(let at), _): return .retries(at: at)
-        case (.response(let until, _, _), .awaiting(let command, _, _)):
+        case (.response(let until, _, _), .awaiting(_, let command, _)):
             return .waitsForAnswer(command, until: until)
         case (_, .queued(let command, _)): return .waitsToBeSent(command)
         default: break

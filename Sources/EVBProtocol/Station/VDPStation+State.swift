@@ -54,7 +54,7 @@ extension VDPStation {
 
     /// The VSI of that name as it stands.
     func snapshot(of vsiID: VSIID) -> StationVSISnapshot? {
-        guard let slot = slotOf[vsiID] else { return nil }
+        guard let slot = slot(of: vsiID) else { return nil }
         return snapshot(slot)
     }
 

@@ -68,7 +68,7 @@ extension VDPStation {
         let (former, heardAt) = (slots[slot].keepAlives, slots[slot].asking.heardAt)
         slots[slot].keepAlives = former &+ 1
         let period = keepAlivePeriod(heardAt: heardAt, peer)
-        let share = keepAliveShare(period, scatter: Self.scatter(UInt64(slot), former))
+        let share = keepAliveShare(period, scatter: Self.scatter(UInt64(slot), UInt64(former)))
         // A slow bridge has heard of it when it was asked, long before its answer.
         let began = pace.isSlow ? heardAt : now
         let due = began + max(period / 1000 * share, Self.keepAliveMin)
@@ -83,9 +83,9 @@ extension VDPStation {
     mutating func backoff(_ slot: Int, at now: Instant) -> Interval {
         guard let vsi = vsi(slot) else { return .seconds(1) }
         let wasStable = vsi.boundSince.map { now.since($0) >= .seconds(60) } ?? false
-        let failures = wasStable ? 0 : vsi.failures
+        let failures = wasStable ? 0 : UInt64(vsi.failures)
         modify(slot) {
-            $0.failures = failures + 1
+            $0.failures = UInt32(clamping: failures + 1)
             $0.failedAt = now
             $0.boundSince = nil
         }

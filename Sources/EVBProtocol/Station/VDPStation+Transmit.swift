@@ -9,7 +9,7 @@ extension VDPStation {
     mutating func enqueue(_ slot: Int, _ command: VDPCommand) {
         guard !slots[slot].isFree else { return }
         let lane = slots[slot].lane
-        if case .awaiting(let former, _, _) = slots[slot].exchange, former != command {
+        if case .awaiting(_, let former, _) = slots[slot].exchange, former != command {
             slots[slot].overtakenCommand = former
         }
         setExchange(slot, .idle)
@@ -43,6 +43,7 @@ extension VDPStation {
             writer.append(association.tlv, of: association.managerID)
             markSent(slot, association.tlv.command, timers: peer.timers, at: now)
         }
+        asked.note(inFlight)
         pace.ask(inFlight.count)
         spacing.payloads &+= 1
         return writer.finish()
@@ -106,7 +107,7 @@ extension VDPStation {
 
     private mutating func markSent(_ slot: Int, _ command: VDPCommand, timers: ProtocolTimes, at now: Instant) {
         let isRepeated = slots[slot].exchange.isRecovering
-        setExchange(slot, .awaiting(command, since: now, isRepeated ? .repeated : .normal))
+        setExchange(slot, .awaiting(since: now, command, isRepeated ? .repeated : .normal))
         slots[slot].asking.sentIn = spacing.payloads
         let answerDue = now + (pace.interval ?? Interval(nanoseconds: 0)) * UInt64(unanswered)
         slots[slot].asking.answerDue = answerDue
@@ -131,7 +132,8 @@ extension VDPStation {
             let delay = timers.responseWaitDelay + expected
             let isKeepAlive = slots[slot].machine.state == .transmitKeepAlive
             let usual = max(timers.responseWaitDelay / 2, expected * 3 / 2)
-            let patience = isKeepAlive ? keepAlivePatience(slot, at: now) : usual
+            let patience =
+                if !isKeepAlive { usual } else if pace.isSlow { slowPatience(slot, at: now) } else { keepAlivePatience }
             setWait(slot, .response(until: now + delay, repeatAt: now + patience, failures: 0))
         }
     }
@@ -144,7 +146,7 @@ extension VDPStation {
     ///   - repeatAt: when the command is sent once more, if it is.
     ///   - isLost: the bridge seems to have lost the command.
     mutating func sendAgain(_ slot: Int, failures: Int, repeatAt: Instant?, isLost: Bool = false) {
-        guard let vsi = vsi(slot), case .awaiting(let command, _, _) = vsi.exchange,
+        guard let vsi = vsi(slot), case .awaiting(_, let command, _) = vsi.exchange,
             case .response(let until, _, _) = vsi.wait
         else { return }
         statistics.repeats &+= 1
@@ -200,7 +202,7 @@ extension VDPStation {
 extension VDPStation {
     /// The filter that goes with what is carried: VLANs that the bridge filled in are used from then on, as long as the same is
     /// asked for and the bridge has not taken it back.
-    private func carriedFilter(_ slot: Int, _ carried: Terms) -> FilterInfo {
+    @inline(__always) private func carriedFilter(_ slot: Int, _ carried: Terms) -> FilterInfo {
         guard let bound = granted[slot], slots[slot].isAskedAnew == false,
             bound === carried || carried.request.filter == bound.request.filter
         else { return carried.request.filter }
@@ -211,7 +213,7 @@ extension VDPStation {
     @inline(__always) func association(_ slot: Int) -> WireDialect.Association? {
         switch slots[slot].exchange {
         case .idle: return nil
-        case .queued(let command, _), .awaiting(let command, _, _):
+        case .queued(let command, _), .awaiting(_, let command, _):
             guard let carried = carried(slot) else { return nil }
             return WireDialect.Association(
                 managerID: carried.request.managerID,

@@ -32,37 +32,47 @@ struct VDPStation {
 
     /// How one VSI stands: plain values alone, so that tens of thousands of them can be looked at, and changed in their places, at
     /// next to no cost. What is asked for it, and what holds, is in ``wanted`` and ``granted``.
+    ///
+    /// What a keep-alive reads and changes comes first, so that it is near together: of tens of thousands of VSIs none is in the
+    /// processor's cache when its keep-alive is due, and to fetch it costs more than to work on it.
     struct VSI {
         let vsiID: VSIID
+        /// When the request was made of which its manager still awaits the end.
+        @CompactInstant var openRequest: Instant?
+        private var packedWait = PackedWait()
+        /// ``VDPStation/setExchange(_:_:)`` is the only writer.
+        fileprivate(set) var exchange = Exchange.idle
+        var machine = VDPStationMachine()
         /// A slot that no VSI has.
         let isFree: Bool
         var interest = Interest.wanted
-        /// When the request was made of which its manager still awaits the end.
-        var openRequest: Instant?
-        var machine = VDPStationMachine()
-        var reason: VSIReason?
-        /// Failures since it last was bound for a while; they space out what is tried again.
-        var failures: UInt64 = 0
-        var failedAt = Instant(nanoseconds: 0)
-        var boundSince: Instant?
         var reported = VSIState.deassociated
-        /// ``VDPStation/setExchange(_:_:)`` is the only writer.
-        fileprivate(set) var exchange = Exchange.idle
-        var wait = Wait.none
+        var reason: VSIReason?
         /// A command that was sent, and that another one overtook before it was answered.
         var overtakenCommand: VDPCommand?
         /// A De-Associate has been sent and its answer has not come.
         var isReleaseUnanswered = false
-        var keepAlives: UInt64 = 0
-        var asking = Asking()
         /// The bridge has forgotten it: what it once filled in is left open again.
         var isAskedAnew = false
+        var answer: VSIAnswer?
+        /// Keep-alives that were begun, as far as they scatter the next one. It wraps.
+        var keepAlives: UInt32 = 0
+        var asking = Asking()
+        /// Filter entries that it counts for.
+        var countedEntries: UInt32 = 0
+        /// Failures since it last was bound for a while; they space out what is tried again.
+        var failures: UInt32 = 0
+        var failedAt = Instant(nanoseconds: 0)
+        @CompactInstant var boundSince: Instant?
         /// When its manager first asked for it.
         var createdAt = Instant(nanoseconds: 0)
-        var answer: VSIAnswer?
         var counters = VSICommandCounters()
-        /// Filter entries that it counts for.
-        var countedEntries = 0
+
+        /// What its one deadline is for.
+        var wait: Wait {
+            get { packedWait.wait }
+            set { packedWait = PackedWait(newValue) }
+        }
 
         init(_ vsiID: VSIID) { (self.vsiID, isFree) = (vsiID, false) }
 
@@ -98,7 +108,7 @@ struct VDPStation {
         /// Waits for a PDU. `isRepeated`: the bridge seems to have lost it the first time.
         case queued(VDPCommand, isRepeated: Bool)
         /// Sent, and its answer is awaited.
-        case awaiting(VDPCommand, since: Instant, Patience)
+        case awaiting(since: Instant, VDPCommand, Patience)
 
         /// How far the silence about it is believed to be a loss.
         enum Patience {
@@ -127,27 +137,6 @@ struct VDPStation {
         }
     }
 
-    /// What a VSI's one deadline is for.
-    enum Wait: Equatable {
-        case none
-        /// A bridge is to be heard, or the manager is told that there is none.
-        case bridge(until: Instant)
-        /// The answer: half of respWaitDelay passed, the command is repeated once; all of it, it is given up.
-        case response(until: Instant, repeatAt: Instant?, failures: Int)
-        case keepAlive(at: Instant)
-        /// A failed request is tried again.
-        case retry(at: Instant)
-
-        var deadline: Instant? {
-            switch self {
-            case .none: nil
-            case .bridge(let until): until
-            case .response(let until, let repeatAt, _): repeatAt.map { min($0, until) } ?? until
-            case .keepAlive(let at), .retry(let at): at
-            }
-        }
-    }
-
     /// VSIs that the port may have.
     var vsisMax = VDPStation.vsisMax
     /// What its VSIs may take, given what those of other ports take.
@@ -162,12 +151,14 @@ struct VDPStation {
     private(set) var granted: [Terms?] = []
     /// For some slots the request whose answer was awaited when a newer one took its place.
     var overtaken: [Int: VSIRequest] = [:]
-    var slotOf: [VSIID: Int] = [:]
+    private(set) var index = SlotIndex()
     var freeSlots: [Int] = []
     var deadlines = DeadlineHeap()
     var queue = TransmitQueue()
     /// Slots whose TLVs are in the ECPDU that is outstanding.
     var inFlight: [Int] = []
+    /// The order of answers that is likely.
+    var asked = AskedOrder()
     /// VSIs whose exchange is outstanding. ``setExchange(_:_:)`` keeps both counters.
     private(set) var outstanding = 0
     /// How much the bridge has shown that it can take.
@@ -210,8 +201,8 @@ struct VDPStation {
     mutating func request(_ request: VSIRequest, isResumed: Bool = false, at now: Instant) throws(VSIRequestError) {
         try check(request)
         let slot: Int
-        if let known = slotOf[request.vsiID] { catchUp(known, at: now) }
-        if let known = slotOf[request.vsiID], let vsi = vsi(known) {
+        if let known = self.slot(of: request.vsiID) { catchUp(known, at: now) }
+        if let known = self.slot(of: request.vsiID), let vsi = vsi(known) {
             slot = known
             endRequest(slot, .superseded)
             if case .response = vsi.wait { overtaken[slot] = carried(slot)?.request }
@@ -234,16 +225,16 @@ struct VDPStation {
     ///
     /// - Throws: what ``request(_:isResumed:at:)`` would throw.
     func check(_ request: VSIRequest) throws(VSIRequestError) {
-        if let known = slotOf[request.vsiID], let vsi = seen(known) {
+        if let known = slot(of: request.vsiID), let vsi = seen(known) {
             if let held = vsi.heldCommand, request.target.command.rawValue < held.rawValue, !isReversible(held) {
                 throw .goesBackward(from: held)
             }
         } else {
-            guard slotOf.count < vsisMax else { throw .tooManyVSIs(limit: vsisMax) }
-            guard slotOf.count < room.vsis else { throw .noRoom(.vsis) }
+            guard index.count < vsisMax else { throw .tooManyVSIs(limit: vsisMax) }
+            guard index.count < room.vsis else { throw .noRoom(.vsis) }
         }
         let (own, count) = (
-            slotOf[request.vsiID].map { slots[$0].countedEntries } ?? 0, request.filter.entries.count
+            slot(of: request.vsiID).map { Int(slots[$0].countedEntries) } ?? 0, request.filter.entries.count
         )
         guard count <= own || entryCount - own + count <= room.filterEntries else { throw .noRoom(.filterEntries) }
     }
@@ -252,8 +243,8 @@ struct VDPStation {
     ///
     /// - Throws: `unknownVSI` when there is no such VSI.
     mutating func withdraw(_ vsiID: VSIID, at now: Instant) throws(VSIRequestError) {
-        if let known = slotOf[vsiID] { catchUp(known, at: now) }
-        guard let slot = slotOf[vsiID] else { throw .unknownVSI }
+        if let known = slot(of: vsiID) { catchUp(known, at: now) }
+        guard let slot = slot(of: vsiID) else { throw .unknownVSI }
         endRequest(slot, .superseded)
         modify(slot) {
             $0.interest = .withdrawn
@@ -403,10 +394,10 @@ struct VDPStation {
 
     /// Tells of a change of state, if there was one since it last was told.
     mutating func report(_ slot: Int) {
-        let vsi = slots[slot]
-        guard !vsi.isFree, case let state = vsi.state, state != vsi.reported else { return }
+        guard !slots[slot].isFree, case let state = slots[slot].state, state != slots[slot].reported else { return }
+        let (vsiID, reported, reason) = (slots[slot].vsiID, slots[slot].reported, slots[slot].reason)
         slots[slot].reported = state
-        events.append(.changed(VSIChange(vsiID: vsi.vsiID, from: vsi.reported, to: state, reason: vsi.reason)))
+        events.append(.changed(VSIChange(vsiID: vsiID, from: reported, to: state, reason: reason)))
     }
 
     // MARK: Slots
@@ -416,7 +407,7 @@ struct VDPStation {
         slots.reserveCapacity(count)
         wanted.reserveCapacity(count)
         granted.reserveCapacity(count)
-        slotOf.reserveCapacity(count)
+        index.reserveCapacity(count)
     }
 
     private mutating func allocate(_ vsiID: VSIID) -> Int {
@@ -430,7 +421,7 @@ struct VDPStation {
             wanted.append(nil)
             granted.append(nil)
         }
-        slotOf[vsiID] = slot
+        index.add(vsiID, at: slot)
         return slot
     }
 
@@ -444,11 +435,11 @@ struct VDPStation {
         }
         events.append(.forgotten(vsi.vsiID))
         trace(slot, .forgotten)
-        slotOf[vsi.vsiID] = nil
+        index.remove(vsi.vsiID, at: slot)
         slots[slot] = .free
         (wanted[slot], granted[slot], overtaken[slot]) = (nil, nil, nil)
         networks.set(slot, nil)
-        entryCount -= vsi.countedEntries
+        entryCount -= Int(vsi.countedEntries)
         // Whatever still names the slot must not take the next VSI in it for this one.
         inFlight.removeAll { $0 == slot }
         queue.remove(slot)
@@ -457,6 +448,9 @@ struct VDPStation {
 
     /// Changes a VSI in its place.
     mutating func modify(_ slot: Int, _ change: (inout VSI) -> Void) { change(&slots[slot]) }
+
+    /// The slot of a VSI; nil for one that is not known.
+    @inline(__always) func slot(of vsiID: VSIID) -> Int? { index.slot(of: vsiID) { slots[$0].vsiID == vsiID } }
 
     /// The VSI in a slot; nil for a free one.
     func vsi(_ slot: Int) -> VSI? { slots[slot].isFree ? nil : slots[slot] }

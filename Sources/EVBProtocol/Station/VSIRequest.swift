@@ -3,17 +3,17 @@ public import EVBWire
 /// What a manager wants for a VSI.
 public struct VSIRequest: Hashable, Sendable {
     public var vsiID: VSIID
-    /// How far the VSI is to be bound.
-    public var target: Target
     public var managerID: VSIManagerID
+    /// The filter as it is asked for; null VIDs in it are filled in by the bridge.
+    public var filter: FilterInfo
+    /// Organizationally specific TLVs to send along.
+    public var organizational: [OrganizationalInformation]
     /// The VSI type ID, 24 bits.
     public var typeID: UInt32
     public var typeVersion: UInt8
-    /// The filter as it is asked for; null VIDs in it are filled in by the bridge.
-    public var filter: FilterInfo
+    /// How far the VSI is to be bound.
+    public var target: Target
     public var hint: Hint
-    /// Organizationally specific TLVs to send along.
-    public var organizational: [OrganizationalInformation]
     public var persistence: Persistence
     /// Whether keep-alives hold it at the bridge. A probe does without, to see what the bridge does then.
     public var isKeptAlive = true
@@ -77,7 +77,7 @@ public struct VSIRequest: Hashable, Sendable {
     }
 
     /// The TLV that carries `command` for this VSI with `filter` in place of the one asked for.
-    func tlv(_ command: VDPCommand, filter: FilterInfo) -> VSITLV {
+    @inline(__always) func tlv(_ command: VDPCommand, filter: FilterInfo) -> VSITLV {
         VSITLV(
             command: command, status: command == .deAssociate ? [] : hint.status, typeID: typeID,
             typeVersion: typeVersion, vsiID: vsiID, filter: filter,
@@ -85,7 +85,7 @@ public struct VSIRequest: Hashable, Sendable {
     }
 
     /// Whether `answer` is about what this asks for; what either side left zero matches anything (802.1Q 41.5).
-    func matches(_ answer: VSITLV, from manager: VSIManagerID) -> Bool {
+    @inline(__always) func matches(_ answer: VSITLV, from manager: VSIManagerID) -> Bool {
         func agree<Value: Equatable>(_ own: Value, _ other: Value, zero: Value) -> Bool {
             own == other || own == zero || other == zero
         }

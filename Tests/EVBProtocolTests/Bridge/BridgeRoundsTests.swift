@@ -94,7 +94,7 @@ extension [BridgeEffect] {
             calls += 1
         }
         #expect(calls == 100 && Set(released) == Set((1...1000).map { .number($0) }) && released.count == 1000)
-        #expect(bench.vdp.slotOf.isEmpty && bench.vdp.nextDeadline == nil && bench.vdp.use == ResourceUse())
+        #expect(bench.vdp.index.count == 0 && bench.vdp.nextDeadline == nil && bench.vdp.use == ResourceUse())
     }
 
     @Test("SEC-711 a station that is back before all is released meets nothing of what it had")

@@ -206,19 +206,20 @@ import Testing
         check(station.outstanding == vsis.count { $0.isSent && !$0.isOverdue }, "outstanding")
         check(station.recovering == vsis.count(where: \.exchange.isRecovering), "recovering")
         check(station.queue.count == vsis.count(where: \.isQueued), "queue")
-        check(station.slotOf.count == vsis.count, "slotOf")
+        check(station.index.count == vsis.count, "index")
         check(station.freeSlots.count == station.slots.count - vsis.count, "freeSlots")
         check(station.deadlines.count == vsis.count { $0.wait.deadline != nil }, "deadlines")
         check(station.inFlight.allSatisfy { !station.slots[$0].isFree }, "in flight without a VSI")
         check(
             station.outstanding == 0 || station.stallDeadline != nil || station.pacing != .lockstep || station.isLosing,
             "stall timer")
-        for (vsiID, slot) in station.slotOf {
+        for slot in station.slots.indices where !station.slots[slot].isFree {
+            let vsiID = station.slots[slot].vsiID
             guard let vsi = station.vsi(slot), let wanted = station.wanted[slot] else {
                 check(false, "a name without a VSI")
                 continue
             }
-            check(vsi.vsiID == vsiID && wanted.request.vsiID == vsiID, "a name of another VSI")
+            check(station.slot(of: vsiID) == slot && wanted.request.vsiID == vsiID, "a name of another VSI")
             check(station.deadlines.deadline(of: slot) == vsi.wait.deadline, "\(vsiID.testName): deadline")
             // One that the sweep has not reached is as if the bridge that came, or went, had not.
             let isBehind = station.sweep.map { slot >= $0.next } ?? false

@@ -412,7 +412,7 @@ import Testing
             try station.request(.vsi(99_999), at: .origin)
         }
         try station.request(.vsi(5), at: .origin)
-        #expect(station.slotOf.count == 16_384)
+        #expect(station.index.count == 16_384)
     }
 
     @Test("SEC-85 what is asked of a station beyond the limits is refused with the limit, and what there is stays")

@@ -1,0 +1,48 @@
+import EVBTime
+import EVBWire
+import Testing
+
+@testable import EVBProtocol
+
+/// What a port keeps of each of tens of thousands of VSIs.
+@Suite struct RecordSizeTests {
+    @Test("SPD-190 the record of a VSI, and what is asked for it, have no more octets than they had")
+    func sizes() {
+        #expect(MemoryLayout<VDPStation.VSI>.stride <= 184)
+        // What a keep-alive needs is in two lines of the processor's cache, wherever the record begins in the first.
+        #expect(MemoryLayout<VDPStation.VSI>.offset(of: \.countedEntries)! <= 128)
+        #expect(MemoryLayout<VSIRequest>.size <= 88)
+        #expect(MemoryLayout<FilterInfo>.size <= 24)
+        #expect(MemoryLayout<CompactInstant>.size == 8)
+    }
+
+    @Test("SPD-190 a VSI that is granted as it asked shares its request with what it asks for")
+    func shared() throws {
+        let bench = Bench().start()
+        try bench.request(.vsi(1))
+        bench.run(for: .seconds(1))
+        #expect(bench.associatedCount == 1)
+        let vdp = bench.port.vdp
+        #expect(vdp.granted[0] != nil && vdp.granted[0] === vdp.wanted[0])
+    }
+
+    @Test("SPD-190 each thing that a VSI can wait for is what it was when it is read again")
+    func waits() {
+        let moments = [0, 1, 17, .max - 1].map { Instant(nanoseconds: $0) }
+        for until in moments {
+            for wait in [VDPStation.Wait.none, .bridge(until: until), .keepAlive(at: until), .retry(at: until)] {
+                #expect(VDPStation.PackedWait(wait).wait == wait)
+            }
+            for repeatAt in moments.map(Optional.some) + [nil] {
+                for failures in 0...3 {
+                    let wait = VDPStation.Wait.response(until: until, repeatAt: repeatAt, failures: failures)
+                    #expect(VDPStation.PackedWait(wait).wait == wait)
+                }
+            }
+        }
+        var never = CompactInstant()
+        #expect(never.wrappedValue == nil)
+        never.wrappedValue = Instant(nanoseconds: .max)
+        #expect(never.wrappedValue == Instant(nanoseconds: .max - 1), "the end of the clock's range is a moment too")
+    }
+}
