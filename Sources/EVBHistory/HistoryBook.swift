@@ -207,6 +207,8 @@ package struct HistoryBook: Sendable {
             trimmed += 1
             if let index = entries.index(forKey: key) { trim(at: index) }
         }
+        // Of a list of tens of thousands the room is given back.
+        if untrimmed.isEmpty, untrimmed.capacity > 0 { untrimmed = [] }
     }
 
     /// A VSI comes. The share of each is halved when there are too many for it.
