@@ -315,7 +315,7 @@ package struct LinkSlot: Equatable, Sendable {
     }
 
     /// The addresses by which a link of another process is found.
-    var soughtAddresses: [MACAddress] {
+    var soughtAddresses: LinkAddresses {
         guard let spec = desired.spec, spec.origin == .found else { return [] }
         return spec.addresses
     }

@@ -128,9 +128,9 @@ package struct LinkSpec: Equatable, Sendable {
     package var name: String?
     /// The kind of a created link, as its driver names it.
     package var kind: String?
-    package var addresses: [MACAddress]
     /// Whose frames a created link in mode source lets in.
     package var sources: [MACAddress]
+    package var addresses: LinkAddresses
     package var origin: Origin
     /// nil follows the edge relay.
     package var mode: RelayMode?
@@ -140,7 +140,7 @@ package struct LinkSpec: Equatable, Sendable {
     package var allmulticast: Bool
 
     package init(
-        _ origin: Origin, name: String?, addresses: [MACAddress] = [], mode: RelayMode? = nil, mtu: UInt32? = nil,
+        _ origin: Origin, name: String?, addresses: LinkAddresses = [], mode: RelayMode? = nil, mtu: UInt32? = nil,
         kind: String? = nil, sources: [MACAddress] = [], allmulticast: Bool = false
     ) {
         self.origin = origin

@@ -56,6 +56,15 @@ private struct ClosedView: LinkView {
     @Test("SPD-190 the slot of a VSI's link has no more octets than it had")
     func size() { #expect(MemoryLayout<LinkSlot>.stride <= 48) }
 
+    @Test("SPD-190 the addresses of a link are those that it was given, in their order", arguments: 0...4)
+    func addresses(count: Int) {
+        let given = (0..<count).map { MACAddress(truncating: UInt64($0)) }
+        let addresses = LinkAddresses(given)
+        #expect(Array(addresses) == given && addresses.count == count && addresses.first == given.first)
+        #expect(addresses == LinkAddresses(given) && addresses != LinkAddresses(given + [MACAddress(truncating: 9)]))
+        #expect(given.allSatisfy { addresses.contains($0) } && !addresses.contains(MACAddress(truncating: 9)))
+    }
+
     @Test("SPD-190 news of a link concern the VSIs that look for its very address, each of them")
     func seekers() {
         var machine = RelayMachine(policy: policy)

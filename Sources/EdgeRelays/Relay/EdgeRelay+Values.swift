@@ -60,7 +60,7 @@ extension LinkSpec {
                 allmulticast: specification.allmulticast)
         case .find(let name, let addresses):
             let forms = addresses.flatMap(EdgeRelay.hardwareAddresses).map { MACAddress(truncating: $0.value) }
-            self.init(.found, name: name, addresses: forms)
+            self.init(.found, name: name, addresses: LinkAddresses(forms))
         case .function(let function):
             self.init(
                 .assigned(number: function.number, priority: function.priority), name: function.name,
