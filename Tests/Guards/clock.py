@@ -107,9 +107,11 @@ class Hand:
         try:
             threads = sorted(map(int, os.listdir(f"/proc/{pid}/task")))
             calls = {thread: Path(f"/proc/{pid}/task/{thread}/syscall").read_text().split(" ")[0] for thread in threads}
-            switches = [Path(f"/proc/{pid}/task/{thread}/status").read_text().rsplit("voluntary_ctxt_switches", 2)[1:] for thread in threads]
+            statuses = [Path(f"/proc/{pid}/task/{thread}/status").read_text() for thread in threads]
         except (FileNotFoundError, ProcessLookupError):
             return None
         # The loop's is the first thread.
         waits = calls.pop(pid, None) in POLLING and all(call in SLEEPING for call in calls.values())
-        return (threads, switches) if waits else None
+        # A thread that its tracer holds at the call is in it too, and does not sleep.
+        sleeps = all("\nState:\tS" in status for status in statuses)
+        return (threads, [status.rsplit("voluntary_ctxt_switches", 2)[1:] for status in statuses]) if waits and sleeps else None
