@@ -141,15 +141,21 @@ extension VSIID: LosslessStringConvertible {
 enum SixteenOctets {
     static func words(_ octets: some Collection<UInt8>) -> (high: UInt64, low: UInt64)? {
         guard octets.count == 16 else { return nil }
+        let words = octets.withContiguousStorageIfAvailable { octets in
+            let raw = UnsafeRawBufferPointer(octets)
+            return (
+                high: UInt64(bigEndian: raw.loadUnaligned(as: UInt64.self)),
+                low: UInt64(bigEndian: raw.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
+            )
+        }
+        if let words { return words }
         let high = octets.prefix(8).reduce(0) { $0 << 8 | UInt64($1) }
         let low = octets.dropFirst(8).reduce(0) { $0 << 8 | UInt64($1) }
         return (high, low)
     }
 
     static func octets(high: UInt64, low: UInt64) -> [UInt8] {
-        [high, low].flatMap { word in
-            (0..<8).map { UInt8(truncatingIfNeeded: word >> UInt64(56 - 8 * $0)) }
-        }
+        withUnsafeBytes(of: (high.bigEndian, low.bigEndian), Array.init)
     }
 
     /// Reads exactly 32 hexadecimal digits.

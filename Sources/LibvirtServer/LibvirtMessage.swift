@@ -43,7 +43,8 @@ struct NetlinkHeader: Equatable {
 
     /// Reads a header; what a short one leaves out is zero.
     init(_ octets: [UInt8]) {
-        var reader = NetlinkReader(octets + [UInt8](repeating: 0, count: max(0, RTNetlink.headerLength - octets.count)))
+        let missing = RTNetlink.headerLength - octets.count
+        var reader = NetlinkReader(missing > 0 ? octets + [UInt8](repeating: 0, count: missing) : octets)
         length = reader.integer(UInt32.self) ?? 0
         type = reader.integer(UInt16.self) ?? 0
         flags = reader.integer(UInt16.self) ?? 0
@@ -187,9 +188,11 @@ struct LibvirtRequest: Equatable {
                 switch type {
                 case RTNetlink.portVSIType:
                     // struct ifla_port_vsi: manager, type in three octets from the low one on, version, pad.
-                    guard payload.remaining == 8, let octets = payload.bytes(5) else { throw MalformedAttributes() }
-                    let typeID = UInt32(octets[1]) | UInt32(octets[2]) << 8 | UInt32(octets[3]) << 16
-                    vsiType = (octets[0], typeID, octets[4])
+                    guard payload.remaining == 8, let manager = payload.integer(UInt8.self),
+                        let low = payload.integer(UInt16.self), let high = payload.integer(UInt8.self),
+                        let version = payload.integer(UInt8.self)
+                    else { throw MalformedAttributes() }
+                    vsiType = (manager, UInt32(UInt16(littleEndian: low)) | UInt32(high) << 16, version)
                 case RTNetlink.portInstanceUUID:
                     guard payload.remaining == 16, let octets = payload.bytes(16) else { throw MalformedAttributes() }
                     instance = VSIID(format: .uuid, octets: octets)
@@ -247,18 +250,25 @@ enum LibvirtReply {
     static func poll(
         _ vsis: some Sequence<(instance: VSIID, response: UInt16?)>, interfaceIndex: Int32, to header: NetlinkHeader
     ) -> [UInt8] {
-        var ports = NetlinkWriter()
-        for vsi in vsis {
-            ports.attribute(RTNetlink.vfPort | RTNetlink.nested) {
-                $0.attribute(RTNetlink.portInstanceUUID) { $0.bytes(vsi.instance.octets) }
-                $0.attribute(RTNetlink.portVF) { $0.integer(RTNetlink.selfVF) }
-                if let response = vsi.response { $0.attribute(RTNetlink.portResponse) { $0.integer(response) } }
+        NetlinkWriter.message(
+            type: RTNetlink.messageDone, sequence: header.sequence, port: header.port,
+            capacity: 64 + 40 * vsis.underestimatedCount
+        ) {
+            writeInterface(interfaceIndex, to: &$0)
+            var rest = vsis.makeIterator()
+            guard let first = rest.next() else { return }
+            $0.attribute(RTNetlink.vfPorts | RTNetlink.nested) {
+                write(first, to: &$0)
+                while let vsi = rest.next() { write(vsi, to: &$0) }
             }
         }
-        return NetlinkWriter.message(type: RTNetlink.messageDone, sequence: header.sequence, port: header.port) {
-            writeInterface(interfaceIndex, to: &$0)
-            guard !ports.octets.isEmpty else { return }
-            $0.attribute(RTNetlink.vfPorts | RTNetlink.nested) { $0.bytes(ports.octets) }
+    }
+
+    private static func write(_ vsi: (instance: VSIID, response: UInt16?), to writer: inout NetlinkWriter) {
+        writer.attribute(RTNetlink.vfPort | RTNetlink.nested) {
+            $0.attribute(RTNetlink.portInstanceUUID) { $0.identifier(vsi.instance) }
+            $0.attribute(RTNetlink.portVF) { $0.integer(RTNetlink.selfVF) }
+            if let response = vsi.response { $0.attribute(RTNetlink.portResponse) { $0.integer(response) } }
         }
     }
 
@@ -307,7 +317,7 @@ enum LibvirtReply {
                 profile.typeVersion, 0, 0, 0,
             ])
         }
-        writer.attribute(RTNetlink.portInstanceUUID) { $0.bytes(profile.instance.octets) }
+        writer.attribute(RTNetlink.portInstanceUUID) { $0.identifier(profile.instance) }
         writer.attribute(RTNetlink.portVF) { $0.integer(RTNetlink.selfVF) }
         // One octet, as the kernel and libvirt define it.
         writer.attribute(RTNetlink.portRequest) { $0.integer(LibvirtRequest.Operation.disassociate.rawValue) }

@@ -1,3 +1,5 @@
+internal import EVBWire
+
 // Netlink's own framing, host byte order, read without libnl: what a client sends has to be safe to read octet by octet.
 
 /// A bounds-checked view of netlink octets in host byte order.
@@ -21,15 +23,17 @@ struct NetlinkReader {
     var remaining: Int { end - position }
 
     /// The next `count` octets, or nil if there are fewer.
-    mutating func bytes(_ count: Int) -> [UInt8]? {
+    mutating func bytes(_ count: Int) -> ArraySlice<UInt8>? {
         guard count >= 0, count <= remaining else { return nil }
         defer { position += count }
-        return Array(octets[position..<position + count])
+        return octets[position..<position + count]
     }
 
     mutating func integer<Value: FixedWidthInteger & UnsignedInteger>(_ type: Value.Type) -> Value? {
-        guard let bytes = bytes(MemoryLayout<Value>.size) else { return nil }
-        return bytes.withUnsafeBytes { $0.loadUnaligned(as: Value.self) }
+        let size = MemoryLayout<Value>.size
+        guard size <= remaining else { return nil }
+        defer { position += size }
+        return octets.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: position, as: Value.self) }
     }
 
     /// The next attribute: its type without the flags of nesting and byte order, and its payload.
@@ -67,6 +71,12 @@ struct NetlinkWriter {
         octets.append(contentsOf: value)
     }
 
+    /// Appends a VSIID's sixteen octets.
+    mutating func identifier(_ vsiID: VSIID) {
+        integer(vsiID.high.bigEndian)
+        integer(vsiID.low.bigEndian)
+    }
+
     /// Appends an attribute whose payload `body` writes, padded to four octets.
     mutating func attribute(_ type: UInt16, _ body: (inout NetlinkWriter) -> Void) {
         let start = octets.count
@@ -82,19 +92,21 @@ struct NetlinkWriter {
         while octets.count % 4 != 0 { octets.append(0) }
     }
 
-    /// A whole message: header, then what `body` writes.
+    /// A whole message: header, then what `body` writes; `capacity` is how many octets that is about.
     static func message(
-        type: UInt16, flags: UInt16 = 0, sequence: UInt32, port: UInt32, _ body: (inout NetlinkWriter) -> Void
+        type: UInt16, flags: UInt16 = 0, sequence: UInt32, port: UInt32, capacity: Int = 256,
+        _ body: (inout NetlinkWriter) -> Void
     ) -> [UInt8] {
-        var payload = NetlinkWriter()
-        body(&payload)
         var message = NetlinkWriter()
-        message.integer(UInt32(truncatingIfNeeded: payload.octets.count + 16))
+        message.octets.reserveCapacity(capacity)
+        message.integer(UInt32(0))
         message.integer(type)
         message.integer(flags)
         message.integer(sequence)
         message.integer(port)
-        message.bytes(payload.octets)
+        body(&message)
+        let length = UInt32(truncatingIfNeeded: message.octets.count)
+        message.octets.withUnsafeMutableBytes { $0.storeBytes(of: length, as: UInt32.self) }
         return message.octets
     }
 }
