@@ -306,12 +306,9 @@ package struct LinkSlot: Equatable, Sendable {
     }
 
     /// The names that no other VSI's link may have.
-    package var names: Set<String> {
-        // As those of nearly all VSIs whose links other processes create.
-        guard desired.spec?.name != nil || actual.name != nil || running != nil else { return [] }
-        var names = Set([desired.spec?.name, actual.name].compactMap { $0 })
-        if case .create(let spec, _, _) = running?.operation, let name = spec.name { names.insert(name) }
-        return names
+    var names: LinkNames {
+        let created = if case .create(let spec, _, _) = running?.operation { spec.name } else { String?.none }
+        return LinkNames(wanted: desired.spec?.name, actual: actual.name, created: created)
     }
 
     /// The addresses by which a link of another process is found.
@@ -335,6 +332,28 @@ package struct LinkSlot: Equatable, Sendable {
     package var isCreated: Bool {
         if case .create = running?.operation { return true }
         return actual.ownership?.isCreated ?? false
+    }
+}
+
+/// Up to three names of a link, each once. Not a set: they are compared at each step of each link.
+struct LinkNames: Equatable {
+    /// The name that is wanted; then that of the link and that of the one being created, where they are others.
+    private let first, second, third: String?
+
+    init(wanted: String?, actual: String?, created: String?) {
+        first = wanted
+        second = actual == wanted ? nil : actual
+        third = created == wanted || created == actual ? nil : created
+    }
+
+    static let none = LinkNames(wanted: nil, actual: nil, created: nil)
+
+    func contains(_ name: String) -> Bool { name == first || name == second || name == third }
+
+    func forEach(_ body: (String) -> Void) {
+        if let first { body(first) }
+        if let second { body(second) }
+        if let third { body(third) }
     }
 }
 

@@ -123,10 +123,10 @@ package struct RelayMachine {
         slots[vsiID] = slot
         assignedCount += (Self.isAssigned(slot) ? 1 : 0) - (Self.isAssigned(former) ? 1 : 0)
         if unclosed[vsiID] != nil, slot?.actual.link == nil || slot?.failures == 0 { unclosed[vsiID] = nil }
-        let (oldNames, newNames) = (former?.names ?? [], slot?.names ?? [])
+        let (oldNames, newNames) = (former?.names ?? .none, slot?.names ?? .none)
         if oldNames != newNames {
-            for name in oldNames.subtracting(newNames) where holders[name] == vsiID { holders[name] = nil }
-            for name in newNames { holders[name] = vsiID }
+            oldNames.forEach { if !newNames.contains($0), holders[$0] == vsiID { holders[$0] = nil } }
+            newNames.forEach { holders[$0] = vsiID }
         }
         let (oldIndex, newIndex) = (former?.index, slot?.index)
         if oldIndex != newIndex {
