@@ -49,8 +49,7 @@ extension LinkCommand {
                 try links.setMacvlanMode(index: index, mode)
                 return try links.link(index: index)
             case .setUp(let index, let isUp):
-                try links.setUp(index: index, isUp)
-                return try links.link(index: index)
+                return try links.setUp(index: index, isUp)
             case .keepHostOff(let index):
                 try links.joinGroup(index: index)
                 return try links.link(index: index)

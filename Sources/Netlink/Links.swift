@@ -154,20 +154,24 @@ public final class Links {
                 operation: operation(), kind: .invalid, code: EINVAL, reason: "The name or alias is too long or empty")
         }
         try requests.perform(Self.creation(of: spec), operation())
-        // The kernel ignores an alias and the host's settings while it creates. A kernel without IPv6 or IPv4 refuses them together.
-        let isMarked = (try? mark(0, as: spec, isHostOff: true, operation())) != nil
-        guard let created = try link(named: spec.name) else {
+        // The kernel ignores an alias and the host's settings while it creates. A kernel without IPv6 or IPv4 refuses them together. Not with
+        // the request before: where that is refused, the name is that of another process' link.
+        let question = LinkMessage(type: RTM_GETLINK)
+        question.put(IFLA_IFNAME, spec.name)
+        let (refusal, found) = try requests.perform(
+            Self.mark(0, as: spec, isHostOff: true), thenAsk: question, operation())
+        guard let created = found else {
             throw NetlinkError(operation: operation(), kind: .notFound, reason: "It was removed at once")
         }
-        guard !isMarked || spec.up else { return created }
+        guard refusal != nil || spec.up else { return created }
         do throws(NetlinkError) {
-            if !isMarked {
+            if refusal != nil {
                 keepHostOff(index: created.index)
-                try mark(created.index, as: spec, isHostOff: false, operation())
+                try requests.perform(Self.mark(created.index, as: spec, isHostOff: false), operation())
             }
             // A link must not carry traffic before it is known as ours, so up comes last.
-            if spec.up { try setUp(index: created.index, true) }
-            guard let link = try link(index: created.index) else {
+            let link = spec.up ? try setUp(index: created.index, true) : try link(index: created.index)
+            guard let link else {
                 throw NetlinkError(operation: operation(), kind: .notFound, reason: "It was removed at once")
             }
             return link
@@ -178,20 +182,18 @@ public final class Links {
     }
 
     /// Gives a new link what the kernel does not take while it creates one. The index 0 means the link by its name.
-    private func mark(
-        _ index: Int32, as spec: MacvlanSpec, isHostOff: Bool, _ operation: @autoclosure () -> String
-    ) throws(NetlinkError) {
+    private static func mark(_ index: Int32, as spec: MacvlanSpec, isHostOff: Bool) -> LinkMessage {
         let message = LinkMessage(type: RTM_SETLINK, index: index)
         if index == 0 { message.put(IFLA_IFNAME, spec.name) }
         if let alias = spec.alias { message.put(IFLA_IFALIAS, alias) }
         if isHostOff {
             message.nest(IFLA_AF_SPEC) {
-                Self.putHostOff(AF_INET6, into: message)
-                Self.putHostOff(AF_INET, into: message)
+                putHostOff(AF_INET6, into: message)
+                putHostOff(AF_INET, into: message)
             }
         }
         message.setFlags(allmulticast: spec.allmulticast ? true : nil)
-        try requests.perform(message, operation())
+        return message
     }
 
     private static func creation(of spec: MacvlanSpec) -> LinkMessage {
@@ -272,10 +274,17 @@ public final class Links {
     }
 
     /// Sets a link up or down.
-    public func setUp(index: Int32, _ isUp: Bool) throws(NetlinkError) {
+    ///
+    /// - Returns: The link after that; nil if it is gone.
+    @discardableResult
+    public func setUp(index: Int32, _ isUp: Bool) throws(NetlinkError) -> Link? {
         let message = LinkMessage(type: RTM_SETLINK, index: index)
         message.setUp(isUp)
-        try requests.perform(message, "set \(Self.name(ofIndex: index)) \(isUp ? "up" : "down")")
+        let (refusal, link) = try requests.perform(
+            message, thenAsk: LinkMessage(type: RTM_GETLINK, index: index),
+            "set \(Self.name(ofIndex: index)) \(isUp ? "up" : "down")")
+        if let refusal { throw refusal }
+        return link
     }
 
     /// Sets the MTU of a link, in octets.

@@ -169,7 +169,8 @@ final class RequestSocket {
         var reader: ((UnsafeMutablePointer<nlmsghdr>) -> Void)?
         var kernelCode: Int32?
         var kernelText: String?
-        var isAcknowledged = false
+        /// Requests that the kernel has neither acknowledged nor refused.
+        var outstanding = 0
     }
 
     private let socket: SocketHandle
@@ -206,7 +207,7 @@ final class RequestSocket {
             socket.pointer, NL_CB_ACK, NL_CB_CUSTOM,
             { _, context in
                 if let context {
-                    Unmanaged<Answers>.fromOpaque(context).takeUnretainedValue().isAcknowledged = true
+                    Unmanaged<Answers>.fromOpaque(context).takeUnretainedValue().outstanding -= 1
                 }
                 return Int32(NL_STOP.rawValue)
             }, context)
@@ -215,6 +216,7 @@ final class RequestSocket {
             { _, failure, context in
                 if let context, let failure {
                     let answers = Unmanaged<Answers>.fromOpaque(context).takeUnretainedValue()
+                    answers.outstanding -= 1
                     answers.kernelCode = -failure.pointee.error
                     answers.kernelText = RequestSocket.text(of: failure)
                 }
@@ -238,6 +240,50 @@ final class RequestSocket {
         try exchange(message, operation()) { self.receiveUntilAcknowledged($0) }
     }
 
+    /// Sends a change and, with it, a question about the link, which the kernel answers after the change.
+    ///
+    /// - Parameters:
+    ///   - change: The change. Its refusal does not keep the question from being answered.
+    ///   - question: RTM_GETLINK.
+    ///   - operation: What an error will say was asked.
+    /// - Returns: Why the kernel has refused the change, nil if it has not; and the link, nil if there is none.
+    /// - Throws: `NetlinkError` where there is no answer, or the question is refused.
+    func perform(
+        _ change: borrowing LinkMessage, thenAsk question: borrowing LinkMessage, _ operation: @autoclosure () -> String
+    ) throws(NetlinkError) -> (refusal: NetlinkError?, link: Link?) {
+        begin(requests: 2)
+        nl_complete_msg(socket.pointer, change.pointer)
+        nl_complete_msg(socket.pointer, question.pointer)
+        var code = send(change.pointer, question.pointer)
+        var refusal: NetlinkError?
+        // The answers come in the order of the requests, the question's behind the change's.
+        while code >= 0, answers.outstanding > 0 {
+            let before = answers.outstanding
+            code = nl_recvmsgs_default(socket.pointer)
+            guard code < 0, answers.outstanding < before else { continue }
+            let error = failure(code, operation())
+            if answers.outstanding > 0 {
+                refusal = error
+                (answers.kernelCode, answers.kernelText) = (nil, nil)
+            } else if error.kind != .notFound {
+                throw error
+            }
+            code = 0
+        }
+        guard code >= 0 else { throw failure(code, operation()) }
+        defer { answers.links = [] }
+        return (refusal, answers.links.first)
+    }
+
+    /// Sends two messages as one datagram, each at a multiple of four octets; the kernel performs one after the other.
+    private func send(_ first: OpaquePointer, _ second: OpaquePointer) -> Int32 {
+        var parts = [first, second].map { message in
+            let header = nlmsg_hdr(message)
+            return iovec(iov_base: header, iov_len: (Int(header?.pointee.nlmsg_len ?? 0) + 3) & ~3)
+        }
+        return nl_send_iovec(socket.pointer, first, &parts, UInt32(parts.count))
+    }
+
     /// Sends a request whose answer is not about links.
     ///
     /// - Parameters:
@@ -256,7 +302,7 @@ final class RequestSocket {
 
     private func receiveUntilAcknowledged(_ socket: OpaquePointer) -> Int32 {
         var code: Int32 = 0
-        while code >= 0, !answers.isAcknowledged {
+        while code >= 0, answers.outstanding > 0 {
             code = nl_recvmsgs_default(socket)
         }
         return code
@@ -314,22 +360,27 @@ final class RequestSocket {
         _ message: borrowing LinkMessage, _ operation: @autoclosure () -> String,
         _ receive: (OpaquePointer) -> Int32
     ) throws(NetlinkError) -> [Link] {
-        answers.links = []
-        answers.kernelCode = nil
-        answers.kernelText = nil
-        answers.isAcknowledged = false
+        begin(requests: 1)
         var code = nl_send_auto(socket.pointer, message.pointer)
         if code >= 0 {
             code = receive(socket.pointer)
         }
-        guard code >= 0 else {
-            throw NetlinkError(
-                operation: operation(), libnlCode: code, kernelCode: answers.kernelCode,
-                kernelText: answers.kernelText)
-        }
+        guard code >= 0 else { throw failure(code, operation()) }
         let links = answers.links
         answers.links = []
         return links
+    }
+
+    private func begin(requests count: Int) {
+        answers.links = []
+        answers.kernelCode = nil
+        answers.kernelText = nil
+        answers.outstanding = count
+    }
+
+    private func failure(_ code: Int32, _ operation: String) -> NetlinkError {
+        NetlinkError(
+            operation: operation, libnlCode: code, kernelCode: answers.kernelCode, kernelText: answers.kernelText)
     }
 
     /// The kernel's words (NLMSGERR_ATTR_MSG), which follow its error code where NLM_F_ACK_TLVS says so.

@@ -44,7 +44,7 @@ struct LinksTests {
         #expect(try output("ip -d link show \(name)").contains("\(kind.rawValue) mode bridge"))
         #expect(try links.link(index: created.index)?.isUp == true)
 
-        try links.setUp(index: created.index, false)
+        #expect(try links.setUp(index: created.index, false)?.isUp == false)
         #expect(try links.link(index: created.index)?.isUp == false)
 
         try links.delete(index: created.index)
@@ -86,7 +86,10 @@ struct LinksTests {
         let spec = MacvlanSpec(name: "nlerr-tap", kind: .macvtap, mode: .vepa, parentIndex: pair.oneIndex, up: true)
         let created = try links.createMacvlan(spec)
 
-        let exists = #expect(throws: NetlinkError.self) { try links.createMacvlan(spec) }
+        var namesake = spec
+        namesake.alias = "of another"
+        let exists = #expect(throws: NetlinkError.self) { try links.createMacvlan(namesake) }
+        #expect(try links.link(index: created.index)?.alias == nil, "what has the name already is left alone")
         #expect(exists?.kind == .exists)
         #expect(exists?.code == EEXIST)
         #expect(exists?.description.hasPrefix("create macvtap nlerr-tap on nlerr-a: Object exists") == true)
