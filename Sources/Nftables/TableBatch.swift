@@ -13,9 +13,9 @@ struct TableBatch {
     private static let (newChain, removeChain): (UInt16, UInt16) = (0x0A03, 0x0A05)
     private static let (newRule, removeRule): (UInt16, UInt16) = (0x0A06, 0x0A08)
     private static let (newElements, removeElements): (UInt16, UInt16) = (0x0A0C, 0x0A0E)
-    /// NLM_F_REQUEST, NLM_F_ACK, NLM_F_CREATE and NLM_F_APPEND
+    /// NLM_F_REQUEST, NLM_F_ACK, NLM_F_EXCL, NLM_F_CREATE and NLM_F_APPEND
     private static let (request, acknowledge): (UInt16, UInt16) = (1, 4)
-    private static let (create, append): (UInt16, UInt16) = (0x400, 0x800)
+    private static let (exclusive, create, append): (UInt16, UInt16, UInt16) = (0x200, 0x400, 0x800)
     /// Elements of one message. An attribute has at most 65,535 octets, and a chain's name up to 255.
     private static let elementsMax = 128
     /// NF_ACCEPT, NFT_JUMP and NFT_GOTO
@@ -53,12 +53,8 @@ struct TableBatch {
             }
         case .remove(let set, let keys):
             write(table, Self.removeElements, 0, set, keys) { writer, key in Self.write(key, &writer) }
-        case .addChain(let chain, let hook):
-            // NFTA_CHAIN_TABLE, _NAME, _TYPE and _HOOK
-            message(table, Self.newChain, Self.create) { writer in
-                writer.attribute(3, text: chain)
-                if let hook { Self.write(hook, &writer) }
-            }
+        case .addChain(let chain, let hook): write(table, chain, hook, Self.create)
+        case .createChain(let chain, let hook): write(table, chain, hook, Self.create | Self.exclusive)
         case .removeChain(let chain):
             message(table, Self.removeChain, 0) { $0.attribute(3, text: chain) }
         case .flushChain(let chain):
@@ -69,6 +65,14 @@ struct TableBatch {
                 writer.attribute(2, text: chain)
                 Self.write(jumpTo: target, &writer)
             }
+        }
+    }
+
+    /// NFTA_CHAIN_TABLE, _NAME, _TYPE and _HOOK
+    private mutating func write(_ table: TableID, _ chain: String, _ hook: DeviceHook?, _ flags: UInt16) {
+        message(table, Self.newChain, flags) { writer in
+            writer.attribute(3, text: chain)
+            if let hook { Self.write(hook, &writer) }
         }
     }
 

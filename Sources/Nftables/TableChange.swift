@@ -110,6 +110,8 @@ public enum TableChange: Sendable, Hashable {
     case remove(set: String, [ElementKey])
     /// `add chain`, of type filter where it has a hook: one that is there is no mistake.
     case addChain(String, DeviceHook? = nil)
+    /// `create chain`, of type filter: EEXIST where one of that name is there.
+    case createChain(String, DeviceHook)
     /// `flush chain`
     case flushChain(String)
     /// `delete chain`

@@ -119,6 +119,15 @@ private let linkChains = """
     140000001100010008000000000000000000000a
     """
 
+private let createdChain = """
+    140000001000010000000000000000000000000a
+
+    5c000000030a050601000000000000000500000010000100657662642d677565737473000f0003006c696e6b2d312d6f757400000b0007
+    0066696c74657200001c000480080001000000000108000200fffffe0c070003006c6f0000
+
+    140000001100010002000000000000000000000a
+    """
+
 private let one = HardwareAddress(0x5254_0000_0001)
 private let two = HardwareAddress(0x5254_0000_0002)
 private let bridge = TableID(.bridge, "evbd")
@@ -173,6 +182,9 @@ private func answer(_ sequence: UInt32, _ code: Int32, type: UInt16 = 2) -> [UIn
             [TableChanges(bridge, elements.map { .remove(set: $0.set, $0.1.map(\.key)) })], first: 0)
         #expect(removed.octets == octets(removedElements))
         #expect(TableBatch([TableChanges(netdev, link("lo"))], first: 0).octets == octets(linkChains))
+        let hook = DeviceHook(.egress, device: "lo", priority: -500)
+        let created = TableBatch([TableChanges(netdev, [.createChain("link-1-out", hook)])], first: 0)
+        #expect(created.octets == octets(createdChain))
         #expect(TableBatch([TableChanges(netdev, [])], first: 7).isEmpty)
     }
 
@@ -304,6 +316,12 @@ private func answer(_ sequence: UInt32, _ code: Int32, type: UInt16 = 2) -> [UIn
         let former: [TableChange] = [.addChain("link-1-in"), .flushChain("link-1-in"), .removeChain("link-1-in")]
         try socket.commit([TableChanges(netdevBatch, former + link("lo"))])
         #expect(try listing(session, netdevTable) == chains, "chains that are there are replaced")
+        let created = TableChange.createChain("link-1-in", DeviceHook(.ingress, device: "lo", priority: -500))
+        let again = TableChanges(netdevBatch, [created, .addJump(chain: "link-1-in", target: "guests")])
+        #expect(throws: NftablesSocket.Failure.refused(EEXIST)) { try socket.commit([again]) }
+        #expect(try listing(session, netdevTable) == chains, "what is there already is not created")
+        try socket.commit([TableChanges(netdevBatch, former), again])
+        #expect(try listing(session, netdevTable) == chains)
     }
 
     @Test(

@@ -71,6 +71,8 @@ package final class GuestFilter {
     private var losses = 0
     private var declaredAfter: Int?
     private var hostShield = HostShield.none
+    /// The links whose rules were asked for, and not released since.
+    private var linksWithRules: Set<Int32> = []
     /// The changes that have made the rules in force, by the links and ports that they are at.
     private var inForce: [String: GuestRules.Change] = [:]
     private let loop: EventLoop
@@ -131,7 +133,10 @@ package final class GuestFilter {
 
     /// Makes the rules of a machine's link, or replaces them.
     package func protect(_ guest: GuestRules.Guest, then: @escaping Completion) {
-        enforce(GuestRules.chains("link", guest.index).out, GuestRules.protect(guest), guest.name, then: then)
+        let key = GuestRules.chains("link", guest.index).out
+        let isNew = linksWithRules.insert(guest.index).inserted && former.ruleCounts[key] == nil
+        let creation = isNew ? GuestRules.create(guest) : nil
+        enforce(key, GuestRules.protect(guest), guest.name, creation: creation, then: then)
     }
 
     /// Makes the gate of a port, or replaces it.
@@ -141,6 +146,7 @@ package final class GuestFilter {
 
     /// Removes the rules of a link, which may be gone.
     package func release(link index: Int32) {
+        linksWithRules.remove(index)
         release(GuestRules.chains("link", index).out, GuestRules.release(link: index))
     }
 
@@ -193,11 +199,17 @@ package final class GuestFilter {
         change(removal, releasing: port) { [weak self] _ in self?.inForce[key] = nil }
     }
 
-    private func enforce(_ key: String, _ rules: GuestRules.Change?, _ name: String, then: @escaping Completion) {
+    /// Makes rules, or replaces them. `creation` makes them where there are none.
+    private func enforce(
+        _ key: String, _ rules: GuestRules.Change?, _ name: String, creation: TableChanges? = nil,
+        then: @escaping Completion
+    ) {
         guard let rules else { return then("nftables cannot use the name \(name) in a rule") }
         watchRules()
         wanted?.insert(key)
-        change(rules) { [weak self] problem in
+        var first = rules
+        if let creation { first.direct = creation }
+        change(first) { [weak self] problem in
             if problem == nil { self?.inForce[key] = rules }
             then(problem)
         }

@@ -88,7 +88,7 @@ package enum GuestRules {
     static func protect(_ guest: Guest) -> Change? {
         guard isExpressible(guest.name) else { return nil }
         let (out, into) = chains("link", guest.index)
-        let target = guest.isAlone ? "lone-guests" : "guests"
+        let target = target(guest)
         let isJSON = guest.name.utf8.contains(0x22)
         let commands = """
             \(removal([out, into]))
@@ -100,15 +100,24 @@ package enum GuestRules {
         return Change(
             commands: isJSON ? json(guest.name, out, into, target) : commands, isJSON: isJSON,
             ruleCounts: [out: 1, into: 1],
-            direct: TableChanges(
-                tableID,
-                directRemoval([out, into]) + [
-                    .addChain(out, DeviceHook(.egress, device: guest.name, priority: priority)),
-                    .addJump(chain: out, target: target),
-                    .addChain(into, DeviceHook(.ingress, device: guest.name, priority: priority)),
-                    .addJump(chain: into, target: target),
-                ]))
+            direct: TableChanges(tableID, directRemoval([out, into]) + directRules(guest, isNew: false)))
     }
+
+    /// Makes the rules of a link that has none, which spares the kernel six changes of ten; refused where it has some.
+    static func create(_ guest: Guest) -> TableChanges { TableChanges(tableID, directRules(guest, isNew: true)) }
+
+    private static func directRules(_ guest: Guest, isNew: Bool) -> [TableChange] {
+        let (out, into) = chains("link", guest.index)
+        return [(out, DeviceHook.Direction.egress), (into, .ingress)].flatMap { chain, direction -> [TableChange] in
+            let hook = DeviceHook(direction, device: guest.name, priority: priority)
+            return [
+                isNew ? .createChain(chain, hook) : .addChain(chain, hook),
+                .addJump(chain: chain, target: target(guest)),
+            ]
+        }
+    }
+
+    private static func target(_ guest: Guest) -> String { guest.isAlone ? "lone-guests" : "guests" }
 
     /// Removes the rules of a link, which may be gone.
     static func release(link index: Int32) -> Change {

@@ -20,6 +20,8 @@ private final class Pad: Sendable {
         var changes: [[String]] = []
         /// For each transaction, whether all of it can be given to the kernel itself.
         var areDirect: [Bool] = []
+        /// Of each change in their order, what the kernel itself is given.
+        var direct: [[TableChange]] = []
         var refuses: [String] = []
         var listing = "{}"
     }
@@ -32,6 +34,7 @@ private final class Pad: Sendable {
             case .change(let changes, _)?:
                 state.changes.append(changes.map(\.commands))
                 state.areDirect.append(changes.allSatisfy { $0.direct != nil })
+                state.direct += changes.map { $0.direct?.changes ?? [] }
                 return NftablesOperation.Answer.changed(
                     changes.map { change in state.refuses.contains { change.commands.contains($0) } ? "refused" : nil })
             case .list?: return NftablesOperation.Answer.listed([state.listing])
@@ -42,6 +45,7 @@ private final class Pad: Sendable {
 
     var changes: [[String]] { state.withLock { $0.changes } }
     var areDirect: [Bool] { state.withLock { $0.areDirect } }
+    var direct: [[TableChange]] { state.withLock { $0.direct } }
 }
 
 private final class Bench {
@@ -88,6 +92,25 @@ private final class Bench {
         try bench.run { problems.count == 200 }
         #expect(bench.pad.changes.map(\.count) == [1, 128, 71])
         #expect(problems.allSatisfy { $0 == nil })
+        bench.queue.finish()
+    }
+
+    @Test("SEC-1131 rules of a link that has none are created, those of one that has or may have some are replaced")
+    func creation() throws {
+        let bench = try Bench()
+        var answers = 0
+        func protect(_ index: Int32, _ name: String) throws {
+            let before = answers
+            bench.filter.protect(GuestRules.Guest(index: index, name: name)) { _ in answers += 1 }
+            try bench.run { answers > before }
+        }
+        // The first transaction declares what links share, by commands.
+        try protect(1, "vm1")
+        try protect(2, "vm2")
+        try protect(2, "renamed")
+        bench.filter.release(link: 2)
+        try protect(2, "vm2")
+        #expect(bench.pad.direct.map(\.count) == [0, 4, 10, 6, 4])
         bench.queue.finish()
     }
 
