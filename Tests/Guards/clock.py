@@ -20,11 +20,11 @@ POLLING, SLEEPING = {"232", "281", "22"}, {"202", "98"}
 
 
 class Clock:
-    """The time of some daemons."""
+    """The time of some daemons. `programs` is a directory on a file system from which code may be mapped, as /dev/shm may be none."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, programs):
         self._directory, self._now, self.hands = Path(directory), 1000 * SECOND, []
-        self._library = self._directory / "stepclock.so"
+        self._library = Path(programs) / "stepclock.so"
         subprocess.run(["gcc", "-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o", self._library, SOURCE], check=True)
 
     def words(self, name):

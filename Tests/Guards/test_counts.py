@@ -48,7 +48,7 @@ class Site:
     """A station and a switch, of which one is counted; the time of both is the test's."""
 
     def __init__(self, lab, program, timers, callgrind, role="station"):
-        self.cable, self.clock = Cable(lab), Clock(lab.directory)
+        self.cable, self.clock = Cable(lab), Clock(lab.directory, program.parent)
         Switch(lab, self.cable.switch)
         as_station = {"ports": [{"interface": "uplink0", **timers}], "log": {"level": "info"}}
         as_bridge = {"ports": [{"role": "bridge", "interface": "port0", **timers}], "log": {"level": "error"}, "libvirt": {"enabled": False}}
