@@ -10,12 +10,30 @@ package enum HistoryLine {
     package static let numberMax = 1 << 53
 
     package static func encode(_ event: HistoryEvent, _ key: HistoryKey) -> [UInt8] {
-        let fields = [
-            escaped(key.port), key.vsiID.description, "\(event.number)", "\(event.first)", "\(event.last)",
-            "\(event.count)", event.kind.rawValue, event.reason?.rawValue ?? "",
-            event.detail.map { ":" + escaped($0) } ?? "",
-        ]
-        return Array((fields.joined(separator: "\t") + "\n").utf8)
+        var line: [UInt8] = []
+        append(event, key, to: &line)
+        return line
+    }
+
+    /// Appends the line of an event, with its end. The file of thousands of VSIs is written in one go, so that no field is a text of its own.
+    package static func append(_ event: HistoryEvent, _ key: HistoryKey, to octets: inout [UInt8]) {
+        append(escaping: key.port, to: &octets)
+        octets.append(tab)
+        octets.append(contentsOf: key.vsiID.description.utf8)
+        for number in [event.number, event.first, event.last, event.count] {
+            octets.append(tab)
+            octets.append(contentsOf: String(number).utf8)
+        }
+        octets.append(tab)
+        octets.append(contentsOf: event.kind.rawValue.utf8)
+        octets.append(tab)
+        if let reason = event.reason { octets.append(contentsOf: reason.rawValue.utf8) }
+        octets.append(tab)
+        if let detail = event.detail {
+            octets.append(UInt8(ascii: ":"))
+            append(escaping: detail, to: &octets)
+        }
+        octets.append(UInt8(ascii: "\n"))
     }
 
     /// Reads a line without its end; nil for one that makes no sense.
@@ -24,20 +42,23 @@ package enum HistoryLine {
         return Array(line).withUnsafeBufferPointer { decoder.decode($0) }
     }
 
-    private static func escaped(_ text: String) -> String {
-        guard text.utf8.contains(where: { $0 < 0x20 || $0 == UInt8(ascii: "\\") }) else { return text }
-        var octets: [UInt8] = []
-        for octet in text.utf8 {
-            switch octet {
-            case UInt8(ascii: "\\"): octets += Array("\\\\".utf8)
-            case tab: octets += Array("\\t".utf8)
-            case UInt8(ascii: "\n"): octets += Array("\\n".utf8)
-            // No other control character means anything here.
-            case ..<0x20: octets.append(UInt8(ascii: "?"))
-            default: octets.append(octet)
+    private static func append(escaping text: String, to octets: inout [UInt8]) {
+        var text = text
+        text.withUTF8 { text in
+            guard text.contains(where: { $0 < 0x20 || $0 == UInt8(ascii: "\\") }) else {
+                return octets.append(contentsOf: text)
+            }
+            for octet in text {
+                switch octet {
+                case UInt8(ascii: "\\"): octets.append(contentsOf: "\\\\".utf8)
+                case tab: octets.append(contentsOf: "\\t".utf8)
+                case UInt8(ascii: "\n"): octets.append(contentsOf: "\\n".utf8)
+                // No other control character means anything here.
+                case ..<0x20: octets.append(UInt8(ascii: "?"))
+                default: octets.append(octet)
+                }
             }
         }
-        return String(decoding: octets, as: UTF8.self)
     }
 
     static func unescaped(_ text: UnsafeBufferPointer<UInt8>) -> String? {

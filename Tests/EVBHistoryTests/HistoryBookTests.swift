@@ -127,6 +127,10 @@ private func key(_ number: UInt64, port: String = "eth0") -> HistoryKey {
             number: 3, first: 1_795_000_000_123, last: 1_795_000_000_456, count: 7, kind: .refusedHard,
             reason: .invalidVIDGroupMAC, detail: "tab\t, line\n, \\ and \u{1B}[31m")
         let line = HistoryLine.encode(event, key(9))
+        #expect(
+            String(decoding: line, as: UTF8.self)
+                == "\(key(9).port)\t\(key(9).vsiID)\t3\t1795000000123\t1795000000456\t7\trefused-hard\t"
+                + VSIReason.invalidVIDGroupMAC.rawValue + #"\#t:tab\t, line\n, \\ and ?[31m"# + "\n")
         let read = HistoryLine.decode(line.dropLast())
         var expected = event
         expected.detail = "tab\t, line\n, \\ and ?[31m"

@@ -100,13 +100,13 @@ final class HistoryFile: Sendable {
         case .append(let events):
             guard let file = state.file else { throw SystemError(call: "write \(path)", code: EBADF) }
             var octets: [UInt8] = []
-            for (key, event) in events { octets += HistoryLine.encode(event, key) }
+            for (key, event) in events { HistoryLine.append(event, key, to: &octets) }
             try file.append(octets)
         case .whole(let book):
             state.file = nil
             var octets = Self.heading
             for (key, entry) in book.entries {
-                for event in entry.events { octets += HistoryLine.encode(event, key) }
+                for event in entry.events { HistoryLine.append(event, key, to: &octets) }
             }
             try Files.writeAtomically(path, octets, mode: 0o600)
             state.file = try AppendFile(path)
