@@ -1,5 +1,6 @@
 // The forwarding table of a VXLAN device, which says behind which box an address is, and neighbours of it, which answer ARP.
 
+internal import CLinux
 internal import CNetlink
 internal import Glibc
 public import LinuxSystem
