@@ -169,6 +169,18 @@ private func varlink(_ input: [UInt8]) {
     let stream = Array(input.dropFirst())
     let whole = messages(stream, portion: max(stream.count, 1))
     require(whole == messages(stream, portion: portion), "portions of \(portion) make other messages")
+    for message in whole {
+        guard let plain = PlainCall(message: message) else { continue }
+        let parameters = try? VarlinkCall(message: message).parameters
+        let read: PlainCall? =
+            switch plain {
+            case .associate:
+                try? parameters.map { .associate(try JSONCoding.decode(EVBControl.VSIRequest.self, from: $0)) }
+            case .deassociate:
+                try? parameters.map { .deassociate(try JSONCoding.decode(DeassociateRequest.self, from: $0)) }
+            }
+        require(read == plain, "one pass reads another request: \(plain), \(String(describing: read))")
+    }
     // What is no JSON is no call either.
     for message in whole where (try? JSONValue(parsing: message)) != nil {
         roundTrip(message, { try JSONValue(parsing: $0) }, { Array($0.compact.utf8) }) { value in

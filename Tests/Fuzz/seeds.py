@@ -20,7 +20,15 @@ ASSOCIATE = {
     "filters": [{"vlan": 10, "priority": None, "macAddress": "52:54:00:11:22:33", "group": None}], "migrating": False,
     "suspended": False, "link": {"name": "macvtap0", "kind": "macvtap"}, "wait": 5000,
 }
+# Calls that are read in one pass.
+PLAIN = {
+    "vsiID": "09b11c53-8b5c-4eeb-8f00-d84eaa0aaa4f", "port": "eth0", "managerID": "11", "typeID": 1234, "typeVersion": 2,
+    "filters": [{"mac": "52:54:00:11:22:33", "vlan": 10, "pcp": None, "group": None}], "migrating": False, "suspended": False,
+    "link": None, "wait": 5000,
+}
 MESSAGES = [
+    {"method": "io.evbd.Associate", "parameters": PLAIN},
+    {"method": "io.evbd.Deassociate", "parameters": {"vsiID": PLAIN["vsiID"], "port": None, "wait": 5000}},
     {"method": "org.varlink.service.GetInfo"},
     {"method": "io.evbd.Monitor", "parameters": {"port": "eth0"}, "more": True},
     {"method": "io.evbd.Associate", "parameters": ASSOCIATE},
@@ -207,7 +215,8 @@ WORDS = {
     ] + [struct.pack("=IHH", 156, kind, 5) for kind in (18, 19)],
     "varlink": [
         b'"method"', b'"parameters"', b'"error"', b'"continues"', b'"more"', b'"oneway"', b'"upgrade"', b"true", b"false",
-        b"null", b"\\u00", b"\\ud83d\\ude00", b"{}", b"[]", b"[[[[[[[[", b"1e5", b"-0", b"\0",
+        b"null", b'"io.evbd.Associate"', b'"io.evbd.Deassociate"', b'"vsiID"', b'"port"', b'"typeID"', b'"filters"', b'"vlan"', b'"wait"',
+        b"\\u00", b"\\ud83d\\ude00", b"{}", b"[]", b"[[[[[[[[", b"1e5", b"-0", b"\0",
     ],
     "ovsdb": [
         b'"initial"', b'"insert"', b'"modify"', b'"delete":null', b'"external_ids"', b'"ifindex"', b'["map",[', b'["set",[', b'["uuid","',
