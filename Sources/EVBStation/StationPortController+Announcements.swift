@@ -22,7 +22,7 @@ extension StationPortController {
             relay.path(of: vsiID) != nil
         else { return }
         vsis[vsiID]?.isUnannounced = false
-        if port.vsi(vsiID)?.state == .associated { announce(vsiID) }
+        if port.standing(of: vsiID)?.state == .associated { announce(vsiID) }
     }
 
     /// Forgets what there was to announce of a VSI.

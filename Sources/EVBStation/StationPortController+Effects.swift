@@ -54,7 +54,8 @@ extension StationPortController {
         let wasAssociated = change.from == .associated
         if wasAssociated, change.to != .associated {
             noteCut(change.vsiID)
-            relay.cut(change.vsiID)
+            // One that is withdrawn was cut then.
+            if port.standing(of: change.vsiID)?.isWithdrawn != true { relay.cut(change.vsiID) }
         }
         // Granted, and lost again before its link was there: no other end of the request comes.
         if wasAssociated, change.to != .associated, vsis[change.vsiID]?.phase.isOpeningLink == true {
@@ -106,15 +107,16 @@ extension StationPortController {
             mark(vsiID, isGranted: true, isWithdrawn: false)
         }
         if outcome != .granted, outcome != .superseded { closeGuestLink(vsiID) }
+        let state = port.standing(of: vsiID)?.state
         switch outcome {
-        case .granted where port.vsi(vsiID)?.state == .associated:
+        case .granted where state == .associated:
             vsis[vsiID]?.phase = .openingLink(waiter)
             raise(vsiID) { [weak self] in self?.finish(vsiID, .outcome(.granted)) }
         case .released where waiter != nil:
             // `forgotten` follows, and the waiter hears when the link is gone too.
             break
         // The bridge took it back in the same PDU.
-        case .granted where port.vsi(vsiID).map { $0.state == .deassociated } ?? true:
+        case .granted where state == .deassociated || state == nil:
             finish(vsiID, .outcome(.bridgeDeassociated))
         default: finish(vsiID, .outcome(outcome))
         }
@@ -196,7 +198,9 @@ extension StationPortController {
         let demand = demand(managed, filter)
         relay.raise(vsiID, demand, vid: filter.onlyVID) { [weak self] result in
             // What has come since, another request or a loss, has ended this one already.
-            guard let self, vsis[vsiID]?.turn == managed.turn, port.vsi(vsiID)?.state == .associated else { return }
+            guard let self, vsis[vsiID]?.turn == managed.turn, port.standing(of: vsiID)?.state == .associated else {
+                return
+            }
             guard case .failure(let error) = result else {
                 vsis[vsiID]?.working = nil
                 reportWarnings(vsiID)
@@ -209,9 +213,8 @@ extension StationPortController {
             if error.kind == .notFound, triesLeft > 0 {
                 // The news that the interface is gone, if that is why, are on their way, and it loses the VSI by them.
                 return transport.surroundings.loop.later { [weak self] in
-                    guard let self, vsis[vsiID]?.turn == managed.turn, port.vsi(vsiID)?.state == .associated else {
-                        return
-                    }
+                    guard let self, vsis[vsiID]?.turn == managed.turn, port.standing(of: vsiID)?.state == .associated
+                    else { return }
                     raise(vsiID, triesLeft: triesLeft - 1, then: then)
                 }
             }

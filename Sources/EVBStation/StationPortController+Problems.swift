@@ -177,20 +177,19 @@ extension StationPortController {
 
     /// Notes whether the bridge has what is wanted of a VSI.
     func noteFailure(_ vsiID: VSIID) {
-        guard let vsi = port.vsi(vsiID), !vsi.isWithdrawn else {
-            failing[vsiID] = nil
+        guard let standing = port.standing(of: vsiID), !standing.isWithdrawn,
+            standing.state == .pending || standing.state == .deassociated
+        else {
+            if !failing.isEmpty { failing[vsiID] = nil }
             return
         }
-        switch (vsi.state, vsi.reason) {
-        case (.deassociated, let reason?) where reason.isRefusal:
-            failing[vsiID] = VSIFailure(
-                reason: EVBModel.VSIReason(reason), code: reason == .bridgeDeassociated ? nil : vsi.answer?.reasonCode,
-                isHard: vsi.answer?.status.contains(.hard) ?? false, typeID: vsi.request.typeID,
-                typeVersion: vsi.request.typeVersion)
-        // It is asked for again, and fails again or not.
-        case (.pending, _), (.deassociated, _): break
-        default: failing[vsiID] = nil
-        }
+        // One that is asked for again fails again or not.
+        guard standing.state == .deassociated, let vsi = port.vsi(vsiID), let reason = vsi.reason, reason.isRefusal
+        else { return }
+        failing[vsiID] = VSIFailure(
+            reason: EVBModel.VSIReason(reason), code: reason == .bridgeDeassociated ? nil : vsi.answer?.reasonCode,
+            isHard: vsi.answer?.status.contains(.hard) ?? false, typeID: vsi.request.typeID,
+            typeVersion: vsi.request.typeVersion)
     }
 
     private var refused: PortProblem? {

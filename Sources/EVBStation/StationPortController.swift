@@ -352,7 +352,7 @@ package final class StationPortController: StationPortControl {
 
     /// Stores that a VSI is granted, or withdrawn. It is else as it was stored last.
     func mark(_ vsiID: VSIID, isGranted: Bool, isWithdrawn: Bool) {
-        let isWithdrawn = isWithdrawn || port.vsi(vsiID)?.isWithdrawn ?? false
+        let isWithdrawn = isWithdrawn || port.standing(of: vsiID)?.isWithdrawn ?? false
         let isMarked = store.mark(vsiID, port: name, isGranted: isGranted, isWithdrawn: isWithdrawn)
         if !isMarked { keep(vsiID, isWithdrawn: isWithdrawn) }
     }

@@ -85,10 +85,10 @@ extension StationPortController {
     package var vsiIDs: [VSIID] { port.vsiIDs }
 
     package func vsiState(_ vsiID: VSIID) -> EVBModel.VSIState? {
-        port.vsi(vsiID).map { EVBModel.VSIState($0.state) }
+        port.standing(of: vsiID).map { EVBModel.VSIState($0.state) }
     }
 
-    package func holds(_ vsiID: VSIID) -> Bool { port.vsi(vsiID) != nil }
+    package func holds(_ vsiID: VSIID) -> Bool { port.standing(of: vsiID) != nil }
 
     package func vsiTraits(_ vsiID: VSIID) -> VSITraits? {
         guard let snapshot = port.vsi(vsiID) else { return nil }

@@ -187,6 +187,9 @@ public struct StationPort {
         _vdp.look { $0.snapshot(of: vsiID) }
     }
 
+    /// How the VSI of that name stands.
+    public func standing(of vsiID: VSIID) -> StationVSIStanding? { _vdp.look { $0.standing(of: vsiID) } }
+
     /// When a request of a VSI that failed is made again; nil where none is to be.
     package func retryTime(of vsiID: VSIID) -> Instant? {
         guard let slot = vdp.slot(of: vsiID), case .retry(let at) = vdp.slots[slot].wait else { return nil }

@@ -58,6 +58,13 @@ public struct StationVSISnapshot: Sendable, Hashable {
     public let counters: VSICommandCounters
 }
 
+/// How a VSI stands, for those who need no more of it: of each request that is asked some ten times.
+public struct StationVSIStanding: Sendable, Hashable {
+    public let state: VSIState
+    /// It is being de-associated.
+    public let isWithdrawn: Bool
+}
+
 /// What a bridge's answer about a VSI said of the command (802.1Q 41.2.3).
 public struct VSIAnswer: Hashable, Sendable {
     /// Keep and Hard, as they came, and the reason.

@@ -58,6 +58,12 @@ extension VDPStation {
         return snapshot(slot)
     }
 
+    /// How the VSI of that name stands, of which ``snapshot(of:)`` says all.
+    func standing(of vsiID: VSIID) -> StationVSIStanding? {
+        guard let slot = slot(of: vsiID), let vsi = seen(slot) else { return nil }
+        return StationVSIStanding(state: vsi.state, isWithdrawn: vsi.interest == .withdrawn)
+    }
+
     /// Filter entries that a VSI asks for or holds, whichever are more.
     func filterEntries(_ slot: Int) -> Int {
         max(wanted[slot]?.filter.entries.count ?? 0, granted[slot]?.filter.entries.count ?? 0)
