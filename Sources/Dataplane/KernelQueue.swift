@@ -13,9 +13,11 @@ package import Netlink
 package final class KernelQueue {
     package typealias Completion = (Result<Link?, NetlinkError>) -> Void
 
-    /// Operations that the worker has at a time: the one that it performs, and one so that it need not wait for the loop. What
-    /// the worker has cannot be overtaken.
-    package static let windowMax = 2
+    /// Operations that the worker has at a time: the one that it performs, and some so that it need not wait for a turn of the loop.
+    /// What the worker has cannot be overtaken.
+    package static let windowMax = 4
+    /// Deletions of links among these, of one or of many: each takes the kernel as long as dozens of other operations.
+    private static let deletionsMax = 2
     private let worker: KernelWorker
     private let logger: Logger?
     private var watch: EventLoop.Watch?
@@ -25,7 +27,7 @@ package final class KernelQueue {
     /// Operations that the worker has.
     private var outstanding = 0
     /// The tickets of deletions that the worker has as one operation, by the first of them.
-    private var joined: [UInt64: [UInt64]] = [:]
+    private var deletions: [UInt64: [UInt64]] = [:]
     /// Operations that are done, and whose completions have not been called.
     private let outcomes: WorkQueue<KernelWorker.Outcome>
     private var isFinished = false
@@ -116,12 +118,13 @@ package final class KernelQueue {
     private func collect() {
         let done = worker.drain()
         outstanding -= done.count
+        let separate = done.flatMap(separated)
         refill()
-        outcomes.append(contentsOf: done.flatMap(separated))
+        outcomes.append(contentsOf: separate)
     }
 
     private func refill() {
-        while outstanding < Self.windowMax, let next = next() {
+        while outstanding < Self.windowMax, deletions.count < Self.deletionsMax, let next = next() {
             // The worker's own bound is far above the window.
             guard worker.submit(next.operation, ticket: next.ticket) else { return }
             outstanding += 1
@@ -131,7 +134,8 @@ package final class KernelQueue {
     /// What the worker is given next: the operation whose turn it is. With a deletion go all others that may be performed now.
     private func next() -> (operation: any KernelOperation, ticket: UInt64)? {
         guard let first = lanes.popFirst() else { return nil }
-        guard case .delete(let index)? = first.operation as? LinkCommand, !lanes.isEmpty else { return first }
+        guard case .delete(let index)? = first.operation as? LinkCommand else { return first }
+        deletions[first.ticket] = [first.ticket]
         var indices = [index]
         let others = lanes.extract {
             // What is before a deletion in its lane and stays there.
@@ -149,13 +153,13 @@ package final class KernelQueue {
             }
         }
         guard !others.isEmpty else { return first }
-        joined[first.ticket] = [first.ticket] + others.map(\.ticket)
+        deletions[first.ticket]? += others.map(\.ticket)
         return (LinkRemoval(indices), first.ticket)
     }
 
     /// The outcomes of operations that were performed as one.
     private func separated(_ outcome: KernelWorker.Outcome) -> [KernelWorker.Outcome] {
-        guard let tickets = joined.removeValue(forKey: outcome.ticket) else { return [outcome] }
+        guard let tickets = deletions.removeValue(forKey: outcome.ticket), tickets.count > 1 else { return [outcome] }
         let answers = outcome.answer as? LinkRemoval.Answer
         return tickets.enumerated().map { position, ticket in
             KernelWorker.Outcome(ticket: ticket, answer: answers.flatMap { position < $0.count ? $0[position] : nil })

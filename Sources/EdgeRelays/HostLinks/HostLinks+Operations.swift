@@ -10,10 +10,9 @@ package import Netlink
 // Makes the machine's operations on links of the host.
 
 extension HostLinks {
-    /// Commands that the worker is given at a time, and deletions, which it performs together. What it has is done, also when
-    /// evbd stops.
-    private static let windowMax = 4
-    private static let deletionsMax = LinkRemoval.linksMax
+    /// Commands that the worker is given at a time, those that only set a link down, and deletions, which it performs together. What it has
+    /// is done, also when evbd stops; what is set down may be deleted instead as long as the worker does not have it.
+    private static let (windowMax, closingMax, deletionsMax) = (16, 4, LinkRemoval.linksMax)
 
     /// A command in its turn.
     struct Waiting {
@@ -241,7 +240,8 @@ extension HostLinks {
                 guard deletionsUnderWay < Self.deletionsMax else { return }
                 window = \.deletionsUnderWay
             } else {
-                guard underWay < Self.windowMax else { return }
+                let isClosing = if case .setUp(_, false) = next.command { true } else { false }
+                guard underWay < (isClosing ? Self.closingMax : Self.windowMax) else { return }
                 window = \.underWay
             }
             _ = queue.popFirst()

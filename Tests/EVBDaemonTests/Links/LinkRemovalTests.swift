@@ -1,4 +1,5 @@
 import EVBWire
+import Glibc
 import LinuxSystem
 import Netlink
 import Nftables
@@ -84,6 +85,45 @@ import Testing
         queue.finish()
         let removals = notes.operations.withLock { $0 }.compactMap { $0 as? LinkRemoval }
         #expect(ended == count && removals.map(\.indices.count) == [LinkRemoval.linksMax, 44])
+    }
+
+    @Test("SPD-140 the worker has two removals at a time, and what comes then is performed after a third at the most")
+    func removalsAtATime() throws {
+        let loop = try EventLoop()
+        let notes = Notes()
+        var ends: [Int32] = [0, 0]
+        #expect(pipe(&ends) == 0)
+        let (reading, writing) = (ends[0], ends[1])
+        defer { for end in ends { close(end) } }
+        // The first removal lasts until the other operation is there.
+        let isFirst = Mutex(true)
+        let worker = try KernelWorker(capacity: 16) { operation in
+            let isHeld = operation is LinkRemoval && isFirst.withLock { first in exchange(&first, with: false) }
+            var octet: UInt8 = 0
+            if isHeld { _ = read(reading, &octet, 1) }
+            return notes.perform(operation)
+        }
+        let queue = try KernelQueue(loop: loop, worker: worker)
+        let count = Int32(8 * LinkRemoval.linksMax)
+        var left = count + 1
+        func end() {
+            left -= 1
+            if left == 0 { loop.stop() }
+        }
+        func comeLater() {
+            #expect(queue.submit(.look(index: 1), of: "b") { _ in end() })
+            #expect(write(writing, [1], 1) == 1)
+        }
+        for number in 1...Int32(KernelQueue.windowMax) {
+            let isLast = number == Int32(KernelQueue.windowMax)
+            #expect(queue.submit(.look(index: -number)) { _ in if isLast { comeLater() } })
+        }
+        for index in 0..<count { #expect(queue.submit(.delete(index: 10 + index), of: "a") { _ in end() }) }
+        try loop.run()
+        queue.finish()
+        let operations = notes.operations.withLock { $0 }
+        let place = try #require(operations.firstIndex { ($0 as? LinkCommand) == .look(index: 1) })
+        #expect(place <= KernelQueue.windowMax + 3, "of \(operations.count)")
     }
 
     @Test(
