@@ -74,7 +74,7 @@ def test_SPD_174_reflection_is_told_once_for_many(cable):
     evbd = cable.evbd().wait_for_bridge()
     control = Control(evbd.socket)
     cable.lab.at_end(control.close)
-    wanted = requests(140)
+    wanted = requests(140, wait=30_000)
     for number, request in enumerate(wanted):
         request["link"] = {"name": f"m{number}", "kind": "macvlan", "mode": "vepa" if number < 5 else "private"}
     control.call_all("Associate", wanted)
