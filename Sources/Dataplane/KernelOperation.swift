@@ -21,20 +21,9 @@ package protocol KernelOperation: Sendable {
     static func problem(in answer: Answer) -> String?
 }
 
-/// A context that has much memory which is of no use while there is nothing to do.
-package protocol RestingContext: AnyObject {
-    /// Gives that memory back. The next operation gets it again.
-    func rest()
-}
-
 /// The contexts of all types of operations; for one thread.
 package final class KernelContexts {
     private var contexts: [ObjectIdentifier: AnyObject] = [:]
-
-    /// Nothing has been to do for a while.
-    package func rest() {
-        for context in contexts.values { (context as? any RestingContext)?.rest() }
-    }
 
     /// Has no context yet.
     package init() {}

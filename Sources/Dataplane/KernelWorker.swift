@@ -15,10 +15,6 @@ package final class KernelWorker {
     /// Performs an operation on the worker's thread; the value is an `Answer` of the operation.
     package typealias Performer = (any KernelOperation) -> any Sendable
 
-    /// Seconds without an operation after which the thread gives back what it needs for operations only. To get that again takes
-    /// some 25 us.
-    package static let idleSeconds = 1
-
     /// What became of an operation.
     package struct Outcome: Sendable {
         /// The number that was given with the operation.
@@ -40,11 +36,8 @@ package final class KernelWorker {
         let mutex: UnsafeMutablePointer<pthread_mutex_t>
         let condition: UnsafeMutablePointer<pthread_cond_t>
         let signal: FileDescriptor
-        /// Another way to do the work; nil for that of `contexts`. Used by the worker's thread only.
-        private let performer: Performer?
         /// Used by the worker's thread only.
-        private let contexts = KernelContexts()
-        private let idleSeconds: Int
+        let perform: Performer
         /// How many operations that are done with stay in the queue before they are taken out together.
         private static let doneMax = 1024
         /// Operations that wait; those before `head` are done with.
@@ -53,19 +46,13 @@ package final class KernelWorker {
         var outcomes: [Outcome] = []
         var isEnding = false
 
-        init(signal: consuming FileDescriptor, idleSeconds: Int, performer: Performer?) {
+        init(signal: consuming FileDescriptor, perform: @escaping Performer) {
             self.signal = signal
-            self.performer = performer
-            self.idleSeconds = idleSeconds
+            self.perform = perform
             mutex = .allocate(capacity: 1)
             condition = .allocate(capacity: 1)
             pthread_mutex_init(mutex, nil)
-            // Idle time is no matter of the wall's clock, which may be set.
-            var attributes = pthread_condattr_t()
-            pthread_condattr_init(&attributes)
-            pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
-            pthread_cond_init(condition, &attributes)
-            pthread_condattr_destroy(&attributes)
+            pthread_cond_init(condition, nil)
         }
 
         deinit {
@@ -75,32 +62,10 @@ package final class KernelWorker {
             mutex.deallocate()
         }
 
-        func perform(_ operation: any KernelOperation) -> any Sendable {
-            performer?(operation) ?? contexts.perform(operation)
-        }
-
-        /// Gives back what is needed for operations only.
-        func rest() { contexts.rest() }
-
         func withLock<Value>(_ body: () -> Value) -> Value {
             pthread_mutex_lock(mutex)
             defer { pthread_mutex_unlock(mutex) }
             return body()
-        }
-
-        /// Waits until there is an operation, or the end is near, but no longer than until the thread has been idle.
-        ///
-        /// - Returns: Whether it was idle.
-        func isIdle() -> Bool {
-            var until = timespec()
-            clock_gettime(CLOCK_MONOTONIC, &until)
-            until.tv_sec += idleSeconds
-            return withLock {
-                while head == queue.count, !isEnding {
-                    if pthread_cond_timedwait(condition, mutex, &until) == ETIMEDOUT { break }
-                }
-                return head == queue.count && !isEnding
-            }
         }
 
         /// Waits for an operation; nil ends the thread.
@@ -155,16 +120,15 @@ package final class KernelWorker {
     ///   and the outcomes alike.
     /// - Throws: `SystemError` if there is no descriptor or no thread to be had.
     package convenience init(capacity: Int = 4096) throws(SystemError) {
-        try self.init(capacity: capacity, perform: nil)
+        let contexts = KernelContexts()
+        try self.init(capacity: capacity) { contexts.perform($0) }
     }
 
-    /// Starts the thread with another way to do the work, or another idle time, for tests.
-    package init(
-        capacity: Int, idleSeconds: Int = KernelWorker.idleSeconds, perform: sending Performer?
-    ) throws(SystemError) {
+    /// Starts the thread with another way to do the work, for tests.
+    package init(capacity: Int, perform: sending @escaping Performer) throws(SystemError) {
         precondition(capacity > 0, "a queue for nothing has no use")
         let number = try systemCall("eventfd") { eventfd(0, Int32(EFD_CLOEXEC | EFD_NONBLOCK)) }
-        shared = Shared(signal: FileDescriptor(owning: number), idleSeconds: idleSeconds, performer: perform)
+        shared = Shared(signal: FileDescriptor(owning: number), perform: perform)
         self.capacity = capacity
         thread = try Threads.start { [shared] in Self.run(shared) }
     }
@@ -228,16 +192,8 @@ package final class KernelWorker {
 
     private static func run(_ shared: Shared) {
         clinux_name_thread(threadName)
-        // Once for each time that it has worked.
-        var hasWorked = false
-        while true {
-            if hasWorked, shared.isIdle() {
-                shared.rest()
-                hasWorked = false
-            }
-            guard let (ticket, operation) = shared.next() else { return }
+        while let (ticket, operation) = shared.next() {
             shared.finish(Outcome(ticket: ticket, answer: shared.perform(operation)))
-            hasWorked = true
         }
     }
 }

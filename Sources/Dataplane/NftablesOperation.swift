@@ -36,17 +36,11 @@ package enum NftablesOperation: KernelOperation, Equatable {
     case list([String])
 
     /// The session, opened when the first operation needs it, and the socket of changes that need none.
-    package final class Context: RestingContext {
+    package final class Context {
         private var session: NftablesSession?
         fileprivate let socket = NftablesSocket()
 
         package init() {}
-
-        /// The session alone has 0.7 MB, a quarter of what an idle evbd has.
-        package func rest() { session = nil }
-
-        /// Whether a session is open.
-        package var isOpen: Bool { session != nil }
 
         package func open() throws(NftablesError) -> NftablesSession {
             if let session { return session }

@@ -107,7 +107,6 @@ package final class Daemon {
         configuration: DaemonSettings, configurationPath: String, runtimeDirectory: String, typesDirectory: String,
         logger: Logger, log: LogOutput, threshold: LogThreshold
     ) throws {
-        ProcessMemory.useOneArena()
         self.configuration = configuration
         namedPorts = configuration.ports
         resources = ResourcePool(limits: configuration.limits)

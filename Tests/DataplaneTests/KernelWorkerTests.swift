@@ -34,30 +34,6 @@ extension KernelWorker.Outcome {
     fileprivate var isSuccess: Bool { (answer as? LinkCommand.Answer) == .success(nil) }
 }
 
-/// An operation whose context says by a pipe when it gives back what it has.
-private struct Resting: KernelOperation {
-    final class Context: RestingContext {
-        var descriptor: Int32?
-
-        func rest() {
-            guard let descriptor else { return }
-            var octet: UInt8 = 1
-            _ = write(descriptor, &octet, 1)
-        }
-    }
-
-    let descriptor: Int32
-    var kind: String { "rest" }
-
-    static func makeContext() -> Context { Context() }
-    static func problem(in answer: Bool) -> String? { nil }
-
-    func perform(in context: Context) -> Bool {
-        context.descriptor = descriptor
-        return true
-    }
-}
-
 /// The worker with its work replaced, so that no privilege is needed.
 @Suite struct KernelWorkerTests {
     /// Lets the worker go on one command at a time, and keeps what it did.
@@ -112,25 +88,6 @@ private struct Resting: KernelOperation {
         #expect(gate.done == (0..<5000).map { .delete(index: Int32($0)) })
         #expect(outcomes.allSatisfy { $0.isSuccess })
         #expect(!isReadable(worker.descriptor))
-    }
-
-    @Test("SPD-191 a worker that has nothing to do gives back what it needs for its work, once, and works on")
-    func rest() throws {
-        var ends: [Int32] = [-1, -1]
-        try #require(pipe(&ends) == 0)
-        defer { for end in ends { close(end) } }
-        do {
-            let worker = try KernelWorker(capacity: 10, idleSeconds: 0, perform: nil)
-            for ticket in 1...2 as ClosedRange<UInt64> {
-                #expect(worker.submit(Resting(descriptor: ends[1]), ticket: ticket))
-                var octet: UInt8 = 0
-                // It waits for that, however long it takes.
-                #expect(read(ends[0], &octet, 1) == 1)
-                #expect(eventually { worker.drain().first?.answer as? Bool == true })
-            }
-        }
-        // The thread has ended: it has said no more than that.
-        #expect(!isReadable(ends[0]))
     }
 
     @Test func theBoundHoldsUntilOutcomesAreDrained() throws {

@@ -35,21 +35,6 @@ struct NftablesOperationTests {
         try session.list("list set \(Self.table) closed").matches(of: /00:00:00:00:00:/).count
     }
 
-    @Test("SPD-191 what an idle worker gives back of libnftables is there again for the next change")
-    func rest() throws {
-        let session = try NftablesSession()
-        let context = NftablesOperation.makeContext()
-        defer { try? session.run("delete table \(Self.table)") }
-        for round in 1...2 as ClosedRange<UInt64> {
-            #expect(!context.isOpen)
-            #expect(perform([change(round, isDirect: false)], in: context) == [true])
-            #expect(context.isOpen)
-            context.rest()
-        }
-        #expect(!context.isOpen)
-        #expect(try addresses(session) == 2)
-    }
-
     @Test(
         "SEC-1164 changes that need no declaration go without it, and what the kernel refuses is made by commands one by one"
     )
