@@ -1,8 +1,8 @@
 /// A queue, first in, first out, out of which all that has one key can be taken at once, at a cost that does not grow with the
 /// others that wait.
 ///
-/// Places are numbered as they are given, and each element knows the next one with its key. What was taken leaves its place empty
-/// until half of all places are.
+/// Places are numbered as they are given, and each element knows the next one with its key. What was taken leaves its place empty.
+/// Places are in chunks, of which new ones are added and empty ones go, so that no step moves all that wait.
 ///
 /// Its methods are inlinable: a queue that looks its own types up at each step takes ten times as long.
 public struct KeyedFIFO<Key: Hashable, Element> {
@@ -16,16 +16,19 @@ public struct KeyedFIFO<Key: Hashable, Element> {
         }
     }
 
-    /// Places that are kept at the least, so that a short queue is not compacted time and again.
-    @inlinable static var compactionMin: Int { 32 }
+    /// Places of a chunk.
+    @inlinable static var chunkLength: Int { 256 }
 
-    /// Places that an empty queue keeps room for.
+    /// Keys that an empty queue keeps room for.
     @inlinable static var keptCapacity: Int { 1024 }
 
-    @usableFromInline var places: [Place?] = []
+    /// All but the last one are full.
+    @usableFromInline var chunks: [[Place?]] = []
     /// The number of the first place.
     @usableFromInline var base: UInt64 = 0
+    /// The first place of which nothing was taken, and the one behind the last.
     @usableFromInline var head = 0
+    @usableFromInline var end = 0
     /// The first and the last place of each key.
     @usableFromInline var chains: [Key: (first: UInt64, last: UInt64)] = [:]
     @usableFromInline var waiting = 0
@@ -38,20 +41,22 @@ public struct KeyedFIFO<Key: Hashable, Element> {
 
     /// Adds one behind the others.
     @inlinable public mutating func append(_ element: Element, key: Key?) {
-        let number = base &+ UInt64(places.count)
-        places.append(Place(element: element, key: key, next: nil))
+        let number = base &+ UInt64(end)
+        if chunks.isEmpty || chunks[chunks.count - 1].count == Self.chunkLength { chunks.append([]) }
+        chunks[chunks.count - 1].append(Place(element: element, key: key, next: nil))
+        end += 1
         waiting += 1
         guard let key else { return }
         guard let chain = chains[key] else { return chains[key] = (number, number) }
-        places[index(chain.last)]?.next = number
+        let last = index(chain.last)
+        chunks[last / Self.chunkLength][last % Self.chunkLength]?.next = number
         chains[key] = (chain.first, number)
     }
 
     /// Takes the first one out.
     @inlinable public mutating func popFirst() -> Element? {
-        while head < places.count {
-            let place = places[head]
-            places[head] = nil
+        while head < end {
+            let place = take(head)
             head += 1
             defer { compact() }
             guard let place else { continue }
@@ -69,8 +74,7 @@ public struct KeyedFIFO<Key: Hashable, Element> {
         var taken: [Element] = []
         var number = chains.removeValue(forKey: key)?.first
         while let current = number {
-            guard let place = places[index(current)] else { break }
-            places[index(current)] = nil
+            guard let place = take(index(current)) else { break }
             taken.append(place.element)
             number = place.next
         }
@@ -83,17 +87,24 @@ public struct KeyedFIFO<Key: Hashable, Element> {
 
     @inlinable func index(_ number: UInt64) -> Int { Int(number &- base) }
 
+    /// Takes what is in a place out of it.
+    @inlinable mutating func take(_ index: Int) -> Place? {
+        let (chunk, place) = (index / Self.chunkLength, index % Self.chunkLength)
+        defer { chunks[chunk][place] = nil }
+        return chunks[chunk][place]
+    }
+
     @inlinable mutating func compact() {
-        if head == places.count {
-            // A queue that was long gives its room back, however short it has become since.
-            places.removeAll(keepingCapacity: places.capacity <= Self.keptCapacity)
+        if head == end {
+            // A long queue gives its room back.
+            if chunks.count == 1 { chunks[0].removeAll(keepingCapacity: true) } else { chunks = [] }
             if chains.capacity > Self.keptCapacity { chains = [:] }
-        } else if head >= Self.compactionMin, head * 2 >= places.count {
-            places.removeSubrange(..<head)
-        } else {
-            return
+            base &+= UInt64(end)
+            (head, end) = (0, 0)
+        } else if head == Self.chunkLength {
+            chunks.removeFirst()
+            base &+= UInt64(Self.chunkLength)
+            (head, end) = (0, end - Self.chunkLength)
         }
-        base &+= UInt64(head)
-        head = 0
     }
 }

@@ -27,7 +27,7 @@ import Testing
         let keys = UInt64([1, 3, 50, 1000][round % 4])
         for step in 0..<5000 {
             switch dice.next() % 100 {
-            case ..<UInt64(step % 1000 < 500 ? 70 : 20):
+            case ..<UInt64(step % 2000 < 1000 ? 70 : 20):
                 let key = dice.next() % 5 == 0 ? nil : Int(dice.next() % keys)
                 queue.append(step, key: key)
                 model.waiting.append((step, key))
