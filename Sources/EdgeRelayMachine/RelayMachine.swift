@@ -136,8 +136,8 @@ package struct RelayMachine {
         let (oldAddresses, newAddresses) = (former?.soughtAddresses ?? [], slot?.soughtAddresses ?? [])
         if oldAddresses != newAddresses {
             let (old, new) = (Set(oldAddresses.map(Self.seekerKey)), Set(newAddresses.map(Self.seekerKey)))
-            for key in old.subtracting(new) { seekers[key] = seekers[key]?.without(vsiID) }
-            for key in new { seekers[key] = seekers[key]?.with(vsiID) ?? .one(vsiID) }
+            for key in old.subtracting(new) where seekers[key]?.remove(vsiID) == true { seekers[key] = nil }
+            for key in new { seekers[key, default: .one(vsiID)].insert(vsiID) }
         }
         guard former?.usedVLAN != slot?.usedVLAN else { return }
         if let vlan = slot?.usedVLAN { vlanUsers[vlan, default: 0] += 1 }

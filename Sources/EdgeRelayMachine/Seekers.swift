@@ -13,13 +13,29 @@ enum Seekers: Equatable, Sendable {
         }
     }
 
-    func with(_ vsiID: VSIID) -> Seekers { Seekers(all.union([vsiID])) ?? self }
+    mutating func insert(_ vsiID: VSIID) {
+        switch self {
+        case .one(let only): if only != vsiID { self = .several([only, vsiID]) }
+        case .several(var vsiIDs):
+            // The set has one holder only, so that it is not copied.
+            self = .one(vsiID)
+            vsiIDs.insert(vsiID)
+            self = .several(vsiIDs)
+        }
+    }
 
-    /// nil where none is left.
-    func without(_ vsiID: VSIID) -> Seekers? { Seekers(all.subtracting([vsiID])) }
-
-    private init?(_ vsiIDs: Set<VSIID>) {
-        guard let first = vsiIDs.first else { return nil }
-        self = vsiIDs.count == 1 ? .one(first) : .several(vsiIDs)
+    /// Takes a VSI out.
+    ///
+    /// - Returns: Whether none is left.
+    mutating func remove(_ vsiID: VSIID) -> Bool {
+        switch self {
+        case .one(let only): return only == vsiID
+        case .several(var vsiIDs):
+            self = .one(vsiID)
+            vsiIDs.remove(vsiID)
+            guard let first = vsiIDs.first else { return true }
+            self = vsiIDs.count == 1 ? .one(first) : .several(vsiIDs)
+            return false
+        }
     }
 }
