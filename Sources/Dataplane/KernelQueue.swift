@@ -108,9 +108,14 @@ package final class KernelQueue {
     package func finish() {
         guard !isFinished else { return }
         isFinished = true
-        while let next = next(), worker.submit(next.operation, ticket: next.ticket) {}
+        var refused: [UInt64] = []
+        while let next = next() {
+            // What the worker has no room for is not made, and those who wait for it hear so.
+            if !refused.isEmpty || !worker.submit(next.operation, ticket: next.ticket) { refused.append(next.ticket) }
+        }
         outcomes.finish()
         for outcome in worker.shutDown(finishing: .max).flatMap(separated) { completions.complete(outcome) }
+        for ticket in refused { completions.complete(KernelWorker.Outcome(ticket: ticket, answer: nil)) }
         watch?.cancel()
         logger?.debug("operations of the kernel by kind, succeeded + failed: \(statistics)")
     }
