@@ -54,7 +54,7 @@ final class PortCollection: PortDirectory {
     }
 
     /// Nanoseconds for which VSIs are restored in one turn of the loop.
-    private static let restoringTime: UInt64 = 500_000
+    private static let restoringTime: UInt64 = 250_000
     /// How long a station's port waits for the bridge to release its VSIs.
     static let releasePatience = Interval.seconds(5)
     /// How long a bridge's port may take to give back what it holds in the kernel, which answers in any case.
