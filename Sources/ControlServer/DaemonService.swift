@@ -88,7 +88,7 @@ package final class DaemonService: ControlService {
         switch request {
         case .getVersion: reply.answer(.version(VersionReport(version: Release.version)))
         case .getStatus: reply.answer(.status(status))
-        case .listPorts: reply.answer(.ports(directory.portsAsTheyStand.map(\.common.status)))
+        case .listPorts: reply.answer(.ports(directory.ports.map(\.common.status)))
         case .getPort(let interface): try show(port: interface, reply)
         case .listVSIs(let request): try list(request, reply)
         case .listVSIDetails(let port):
@@ -185,7 +185,7 @@ package final class DaemonService: ControlService {
         return StatusReport(
             daemon: DaemonStatus(
                 version: Release.version, pid: Int(Processes.ownID), uptimeSeconds: Int(clamping: uptime)),
-            ports: directory.portsAsTheyStand.map(\.common.status), notes: notes(), problems: problems,
+            ports: directory.ports.map(\.common.status), notes: notes(), problems: problems,
             typeServers: typeServers?.statuses ?? [])
     }
 
@@ -193,8 +193,7 @@ package final class DaemonService: ControlService {
     private var problems: [PortProblem] {
         daemonMayHaveChanged()
         return Array(
-            (book.problems(at: timers.now) + directory.portsAsTheyStand.flatMap(\.common.problems))
-                .prefix(Self.problemsMax))
+            (book.problems(at: timers.now) + directory.ports.flatMap(\.common.problems)).prefix(Self.problemsMax))
     }
 
     /// What is wrong with the daemon itself may have changed.

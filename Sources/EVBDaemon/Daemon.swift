@@ -68,7 +68,7 @@ package final class Daemon {
     let serviceManager = ServiceManager()
     private(set) lazy var ports = PortCollection(
         loop: loop, timers: timers, logger: logger, resolve: { [unowned self] in table.name(of: $0) },
-        make: { [unowned self] in makePort($0, restoresLater: $1) })
+        make: { [unowned self] in makePort($0) })
     private(set) lazy var uplinks = UplinkCollection(plainSurroundings) { [unowned self] in
         ports.runningPort($0)?.port.transport
     }
@@ -156,11 +156,12 @@ package final class Daemon {
             pidFile?.remove()
             throw error as? StartError ?? StartError(description: "\(error)")
         }
-        begin(settings, claimed)
+        begin(settings)
+        for index in claimed { claims.giveBack(index) }
     }
 
-    /// Starts the ports. The interfaces that are claimed for them are given back when they have claimed them.
-    private func begin(_ settings: DaemonSettings, _ claimed: [Int32]) {
+    /// Starts the ports.
+    private func begin(_ settings: DaemonSettings) {
         table.onChange = { [weak self] in self?.linkChanged($0) }
         table.onNamespaceEnd = { [weak self] in self?.ports.namespaceEnded() }
         ports.onNews = { [weak self] in self?.publish($0, port: $1) }
@@ -174,12 +175,9 @@ package final class Daemon {
         registry.restore(ports: bridgePorts)
         types.removeLeftovers(keeping: Set(allPorts.lazy.filter { $0.vsiTypes != nil }.map(\.interface)))
         followTypes()
-        ports.start(allPorts) { [weak self] in
-            guard let self else { return }
-            portsHaveBegun()
-            warnOfUntakenPorts()
-            for index in claimed { claims.giveBack(index) }
-        }
+        ports.start(allPorts)
+        portsHaveBegun()
+        warnOfUntakenPorts()
     }
 
     private func warnOfUntakenPorts() {
@@ -298,19 +296,18 @@ package final class Daemon {
         return port
     }
 
-    private func makePort(_ configuration: PortSettings, restoresLater: Bool) -> PortCollection.Running {
+    private func makePort(_ configuration: PortSettings) -> PortCollection.Running {
         let port: PortCollection.Running =
             switch configuration.role {
-            case .station: .station(makeStation(configuration, restoresLater: restoresLater))
+            case .station: .station(makeStation(configuration))
             case .bridge: .bridge(makeBridgePort(configuration))
             }
         uplinks.join(port.port.transport)
         return port
     }
 
-    private func makeStation(_ configuration: PortSettings, restoresLater: Bool) -> StationPortController {
-        let port = StationPortController(
-            configuration, surroundings, store: store, guestFilter: guestFilter, restoresLater: restoresLater)
+    private func makeStation(_ configuration: PortSettings) -> StationPortController {
+        let port = StationPortController(configuration, surroundings, store: store, guestFilter: guestFilter)
         let name = port.name
         port.onNews = { [weak self, weak port] in self?.publish($0, port: name, since: port?.timeOfNews) }
         port.onForgotten = { [weak self, weak port] vsiID, managed in
@@ -322,12 +319,8 @@ package final class Daemon {
         }
         port.onLost = { [weak self] in self?.libvirt?.lost($0, on: name) }
         port.onRegained = { [weak self] in self?.libvirt?.regained($0, on: name) }
-        port.onRestored = { [weak self, weak port] in
-            guard let self, let port else { return }
-            libvirt?.resume(port)
-            taps.resume(port)
-        }
-        if !restoresLater { port.onRestored?() }
+        libvirt?.resume(port)
+        taps.resume(port)
         return port
     }
 
@@ -452,7 +445,6 @@ package final class Daemon {
     /// Stops in order. VSIs and links stay as they are, unless the configuration says otherwise.
     private func stop() {
         guard case .running = lifecycle else { return finish() }
-        ports.finishRestoration()
         serviceManager.notify("STOPPING=1")
         let isHeld = configuration.deassociateOnStop && !ports.isReleased
         guard isHeld || ports.isLeaving else { return finish() }

@@ -53,8 +53,6 @@ final class PortCollection: PortDirectory {
         }
     }
 
-    /// Nanoseconds for which VSIs are restored in one turn of the loop.
-    private static let restoringTime: UInt64 = 250_000
     /// How long a station's port waits for the bridge to release its VSIs.
     static let releasePatience = Interval.seconds(5)
     /// How long a bridge's port may take to give back what it holds in the kernel, which answers in any case.
@@ -63,14 +61,8 @@ final class PortCollection: PortDirectory {
     private let loop: EventLoop
     private let timers: Timers
     private let logger: Logger
-    /// Makes a port. One that restores later is restored here.
-    private let make: (PortSettings, _ restoresLater: Bool) -> Running
-    /// Stations that have still to go on with what the run before was asked for, in their order.
-    private var restoring: [StationPortController] = []
-    /// One of them is at work, or is being made, and looks at others as they are.
-    private var isRestoring = false
-    /// Called once all have.
-    private var onRestored: (() -> Void)?
+    /// Makes a port.
+    private let make: (PortSettings) -> Running
     /// The name that the kernel shows for an interface of that or an alternative name.
     private let resolve: (String) -> String
     /// Finds a machine's link on a channel's device.
@@ -90,7 +82,7 @@ final class PortCollection: PortDirectory {
 
     init(
         loop: EventLoop, timers: Timers, logger: Logger, resolve: @escaping (String) -> String,
-        make: @escaping (PortSettings, _ restoresLater: Bool) -> Running
+        make: @escaping (PortSettings) -> Running
     ) {
         self.resolve = resolve
         self.loop = loop
@@ -101,19 +93,12 @@ final class PortCollection: PortDirectory {
 
     // MARK: Looking
 
-    /// The ports that run, after all is restored.
+    /// The ports that run.
     var running: [Running] {
-        finishRestoration()
-        return runningNow
-    }
-
-    private var runningNow: [Running] {
         order.compactMap { if case .running(let port) = slots[$0] { port } else { nil } }
     }
 
     var ports: [EVBPort] { running.map(\.control) }
-
-    var portsAsTheyStand: [EVBPort] { runningNow.map(\.control) }
 
     func port(_ interface: String) -> EVBPort? {
         (runningPort(interface) ?? runningPort(resolve(interface)))?.control
@@ -124,8 +109,7 @@ final class PortCollection: PortDirectory {
     }
 
     func runningPort(_ interface: String) -> Running? {
-        finishRestoration()
-        return if case .running(let port) = slots[interface] { port } else { nil }
+        if case .running(let port) = slots[interface] { port } else { nil }
     }
 
     private var departures: [Departure] {
@@ -153,51 +137,16 @@ final class PortCollection: PortDirectory {
 
     // MARK: The configuration
 
-    /// Starts the ports that evbd begins with. They go on with what the run before was asked for in turns of the loop, before
-    /// anything else is done with them; `completion` is called when they have.
-    func start(_ ports: [PortSettings], completion: @escaping () -> Void) {
+    /// Starts the ports that evbd begins with.
+    func start(_ ports: [PortSettings]) {
         order = ports.map(\.interface)
-        onRestored = completion
-        isRestoring = true
-        for settings in ports {
-            let port = make(settings, true)
-            slots[settings.interface] = .running(port)
-            if case .station(let station) = port { restoring.append(station) }
-        }
-        isRestoring = false
-        restoreSome()
-    }
-
-    private func restoreSome() {
-        isRestoring = true
-        let end = loop.now() &+ Self.restoringTime
-        while let next = restoring.first, next.restore(until: end) { restoring.removeFirst() }
-        isRestoring = false
-        guard !restoring.isEmpty else { return endRestoration() }
-        loop.laterSlice { [weak self] in self?.restoreSome() }
-    }
-
-    /// Goes on with all that the run before was asked for, before something is done with a port.
-    func finishRestoration() {
-        guard !restoring.isEmpty, !isRestoring else { return }
-        isRestoring = true
-        for station in restoring { station.finishRestoration() }
-        restoring = []
-        isRestoring = false
-        endRestoration()
-    }
-
-    private func endRestoration() {
-        let completion = onRestored
-        onRestored = nil
-        completion?()
+        for settings in ports { slots[settings.interface] = .running(make(settings)) }
     }
 
     /// What becomes of the ports with other settings. With `changesAll`, something beside the ports' own settings has changed
     /// for all of them.
     func plan(_ ports: [PortSettings], changesAll: Bool) -> ReloadPlan {
-        finishRestoration()
-        return ReloadPlan(from: slots.mapValues(Self.state), to: ports, changesAll: changesAll)
+        ReloadPlan(from: slots.mapValues(Self.state), to: ports, changesAll: changesAll)
     }
 
     /// VSIs of the port that runs on an interface.
@@ -249,7 +198,7 @@ final class PortCollection: PortDirectory {
             // The old one says good-bye to the bridge before the new one speaks, not after.
             if let departure = departure(of: settings.interface) { close(departure) }
             onNews?(PortNews(kind: .port, to: "added", message: "the port is new"), settings.interface)
-            slots[settings.interface] = .running(make(settings, false))
+            slots[settings.interface] = .running(make(settings))
         case .change(let settings): runningPort(settings.interface)?.port.reconfigure(settings)
         case .keep: break
         }
@@ -309,7 +258,7 @@ final class PortCollection: PortDirectory {
         let name = settings.interface
         guard !isStopping, slots[name] == nil, order.contains(name) else { return }
         onNews?(PortNews(kind: .port, to: "added", message: "the port starts again as \(settings.role)"), name)
-        slots[name] = .running(make(settings, false))
+        slots[name] = .running(make(settings))
     }
 
     // MARK: Stopping

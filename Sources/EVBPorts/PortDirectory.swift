@@ -22,20 +22,14 @@ package enum EVBPort {
 
 /// The ports of the daemon, as a front door sees them.
 package protocol PortDirectory: AnyObject {
-    /// All ports, in the order of the configuration. They go on with all that the run before was asked for.
+    /// All ports, in the order of the configuration.
     var ports: [EVBPort] { get }
-    /// The same as they stand: some may have to go on with more.
-    var portsAsTheyStand: [EVBPort] { get }
     /// The port on an interface; nil if evbd has none there.
     func port(_ interface: String) -> EVBPort?
     /// Finds a machine's link by its address on the S-channels of an interface.
     ///
     /// - Returns: the channel's port, and the VLAN in which the link is there, 0 for none; nil where it is on no channel.
     func place(ofMachine address: MACAddress, on interface: String) -> (port: String, vlan: UInt16)?
-}
-
-extension PortDirectory {
-    package var portsAsTheyStand: [EVBPort] { ports }
 }
 
 /// What is known of S-channels.

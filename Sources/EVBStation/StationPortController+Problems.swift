@@ -36,8 +36,6 @@ extension StationPortController {
     }
 
     private var conditions: [PortProblem] {
-        // It has not listened yet.
-        guard restoration == nil else { return [] }
         // While the port is drained the switch may be away, and the VSIs are.
         guard drain == nil else { return hostConditions.filter { $0.kind != .vsiRefused } }
         let interface = transport.interfaceProblems

@@ -81,16 +81,9 @@ package final class StationPortController: StationPortControl {
         by: { (effect: StationEffect) in if case .vsi(let event) = effect { event.vsiID } else { nil } },
         { [weak self] in self?.carryOut($0) })
 
-    /// What an earlier run was asked for and this one does not go on with yet; nil once it does with all.
-    var restoration: Restoration?
-    /// Called once this run goes on with all that an earlier one was asked for.
-    package var onRestored: (() -> Void)?
-
-    /// Sets a port up. Its interface may come later. With `restoresLater`, ``restore(until:)`` has to be called until it has gone on with
-    /// all that an earlier run was asked for; nothing is sent and nothing is opened before that.
+    /// Sets a port up. Its interface may come later.
     package init(
-        _ configuration: PortSettings, _ surroundings: PortSurroundings, store: VSIStore, guestFilter: GuestFilter,
-        restoresLater: Bool = false
+        _ configuration: PortSettings, _ surroundings: PortSurroundings, store: VSIStore, guestFilter: GuestFilter
     ) {
         self.configuration = configuration
         let name = configuration.interface
@@ -132,8 +125,12 @@ package final class StationPortController: StationPortControl {
         startWatch()
         drainTimer = surroundings.timers.timer { [weak self] in self?.endDrain("evbd, as its time is over") }
         restoreDrain()
-        beginRestoration()
-        if !restoresLater { finishRestoration() }
+        restore()
+        // Before the gate: it opens at once what it does not know of.
+        relay.guests.portChanged()
+        closeFormerLinks()
+        relay.portChanged()
+        follow()
     }
 
     private static func settings(
@@ -445,7 +442,6 @@ package final class StationPortController: StationPortControl {
         // Those that do not know of a loss yet have not told of it.
         var counts = VSICounts()
         if port.isLosing { count(0..<placeCount, into: &counts) } else { counts = counted }
-        counts.pending += restoration?.wantedCount ?? 0
         return status(counts)
     }
 
@@ -467,7 +463,7 @@ package final class StationPortController: StationPortControl {
         onNews?(PortNews(kind: .notice, message: text))
     }
 
-    func follow() {
+    private func follow() {
         guard case .present(let link, let isUp, let isAnother) = transport.follow() else {
             perform(port.setLink(up: false, at: now))
             return

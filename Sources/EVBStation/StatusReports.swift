@@ -16,10 +16,9 @@ extension StationPortController {
     package func status(_ counts: VSICounts) -> PortStatus {
         let snapshot = port.snapshot
         let timers = snapshot.timers
-        // The protocol does not follow the link before all is restored.
-        let isLinkUp = restoration == nil ? snapshot.isLinkUp : transport.link.map { $0.isUp && $0.hasCarrier } ?? false
         return PortStatus(
-            interface: name, role: .station, linkUp: isLinkUp, linkState: transport.linkState(isUp: isLinkUp),
+            interface: name, role: .station, linkUp: snapshot.isLinkUp,
+            linkState: transport.linkState(isUp: snapshot.isLinkUp),
             dialect: shownDialect(snapshot.dialect, hasPeer: snapshot.peer != nil),
             peer: snapshot.peer.map {
                 PeerStatus(

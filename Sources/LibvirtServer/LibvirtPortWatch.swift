@@ -95,7 +95,7 @@ extension LibvirtEndpoint {
     /// What an operator should know of libvirt and its VSIs.
     package var notes: [StatusNote] {
         portWatch.notes
-            + directory.portsAsTheyStand.compactMap { port in
+            + directory.ports.compactMap { port in
                 guard case .station(let station) = port else { return nil }
                 let vsis = station.vsisWithoutLink(limit: 2)
                 guard let first = vsis.first else { return nil }

@@ -12,7 +12,6 @@ import pytest
 from lab import eventually
 from lab.pair import Pair, end, requests
 from lab.thread import frozen_thread
-from lab.varlink import Control
 
 from test_two_vms import VM
 
@@ -191,39 +190,3 @@ def test_SPD_103_a_journal_of_a_later_version(pair):
     assert "it has version 2, and this evbd reads version 1" in said and "associate the VSIs again" in said
     pair.evbd.associate(vsi)
     assert [each["vsiID"] for each in pair.evbd.stored()] == [vsi]
-
-
-def test_SPD_173_calls_and_a_stop_while_vsis_are_restored(pair):
-    """The first status after a kill has all VSIs and the link; a call behind it finds all of them; so does a stop at that moment."""
-    wanted = requests(800)
-    pair.control().call_all("Associate", wanted)
-
-    def first_answer():
-        end(pair.evbd, "kill")
-        pair.evbd.launch()
-        control = eventually(lambda: connected(pair.evbd.socket), 30, "the socket is there", every=0.0005)
-        pair.cable.lab.at_end(control.close)
-        port, = control.call("GetStatus")["status"]["ports"]
-        assert port["linkUp"] and port["linkState"] == "up"
-        assert sum(port["vsis"].values()) == 800 and port["vsis"]["deassociated"] == 0, port["vsis"]
-        return control
-    first_answer()
-    end(pair.evbd, "terminate")
-    assert "VSIs of the run before are wanted again" in pair.evbd.process.output()
-    pair.evbd.start()
-    assert len(pair.evbd.stored()) == 800
-    control = first_answer()
-    assert len(control.call("ListVSIs")["vsis"]) == 800
-    gone = wanted[0]["vsiID"]
-    assert control.call("Deassociate", vsiID=gone, wait=20_000)["vsi"]["state"] == "deassociated"
-    held = {request["vsiID"] for request in wanted[1:]}
-    eventually(lambda: {vsi for vsi, shown in pair.evbd.vsis().items() if shown["state"] == "associated"} == held, 30, "the others go on")
-    assert pair.held() == held and not pair.goodbyes()
-    assert {str(uuid.UUID(bytes=vsi.vsiid)) for vsi in pair.deassociations()} == {gone}
-
-
-def connected(path):
-    try:
-        return Control(path)
-    except OSError:
-        return None
