@@ -456,7 +456,7 @@ package final class GuestFilter {
         lastChangeAt = timers.now
         closedQueue.done()
         for (item, problem) in zip(batch.items, ofItems) { item.then(problem) }
-        goOn(isRefused: refusal != nil)
+        goOn()
     }
 
     /// Closed addresses are not as they are to be; the changes are tried again.
@@ -476,10 +476,10 @@ package final class GuestFilter {
         }
     }
 
-    /// Makes the changes that came meanwhile, and those that the last transaction had no room for unless it was refused. Closed addresses
-    /// alone have their own time.
-    private func goOn(isRefused: Bool) {
-        if !waiting.isEmpty || closedQueue.hasLeftSome && !isRefused || flushAt == nil { return submit() }
+    /// Makes the changes that came meanwhile, and those that the last transaction had no room for. Closed addresses alone have their
+    /// own time; what was refused waits for its next attempt.
+    private func goOn() {
+        if !waiting.isEmpty || closedQueue.hasLeftSome || flushAt == nil { return submit() }
         if let flushAt, flushAt <= timers.now { submit() }
     }
 }
