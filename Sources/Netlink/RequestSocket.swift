@@ -173,13 +173,17 @@ final class RequestSocket {
         var outstanding = 0
     }
 
-    private let socket: SocketHandle
+    private var socket: SocketHandle
     private let answers = Answers()
+    /// An answer may be on its way still, or is lost: the next one would be taken for another request's, and each after it.
+    private var hasLostPlace = false
     /// How often a dump that other changes have interrupted is tried before it is an error.
     private static let dumpAttemptsMax = 10
 
-    init() throws(NetlinkError) {
-        socket = try SocketHandle(for: "open a netlink socket")
+    init() throws(NetlinkError) { socket = try Self.open(answers) }
+
+    private static func open(_ answers: Answers) throws(NetlinkError) -> SocketHandle {
+        let socket = try SocketHandle(for: "open a netlink socket")
         nl_socket_enable_msg_peek(socket.pointer)
         // The kernel says in words what was wrong. One that cannot still answers with errno alone.
         var on: Int32 = 1
@@ -222,6 +226,7 @@ final class RequestSocket {
                 }
                 return Int32(NL_STOP.rawValue)
             }, context)
+        return socket
     }
 
     /// Sends a request and waits for the kernel's acknowledgement.
@@ -372,6 +377,13 @@ final class RequestSocket {
     }
 
     private func begin(requests count: Int) {
+        if hasLostPlace {
+            // Where none is to be had the former one goes on, and the next request tries again.
+            do {
+                socket = try Self.open(answers)
+                hasLostPlace = false
+            } catch {}
+        }
         answers.links = []
         answers.kernelCode = nil
         answers.kernelText = nil
@@ -379,7 +391,9 @@ final class RequestSocket {
     }
 
     private func failure(_ code: Int32, _ operation: String) -> NetlinkError {
-        NetlinkError(
+        // A dump that was interrupted is read to its end.
+        if answers.kernelCode == nil, code != -Int32(NLE_DUMP_INTR) { hasLostPlace = true }
+        return NetlinkError(
             operation: operation, libnlCode: code, kernelCode: answers.kernelCode, kernelText: answers.kernelText)
     }
 
