@@ -52,11 +52,11 @@ import Testing
             for number in 0..<10_000 { queue.append(number, key: number) }
             for number in stride(from: 0, to: way * 9_999, by: 2) { #expect(queue.takeAll(number) == [number]) }
             while queue.popFirst() != nil {}
-            #expect(queue.places.capacity <= 1024 && queue.chains.capacity <= 1024)
+            #expect(queue.chunks.reduce(0) { $0 + $1.capacity } <= 1024 && queue.chains.capacity <= 1024)
         }
         // A short one keeps its own.
         queue.append(1, key: 1)
         _ = queue.popFirst()
-        #expect(queue.places.capacity > 0)
+        #expect(queue.chunks[0].capacity > 0)
     }
 }

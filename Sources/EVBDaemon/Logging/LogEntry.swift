@@ -74,10 +74,22 @@ struct LogEntry {
             }
             // A list without an element says nothing.
             if isFirst { octets.removeSubrange(former...) }
-            guard octets[min(start, octets.count)...].contains(UInt8(ascii: " ")) else { continue }
-            octets.insert(UInt8(ascii: "\""), at: start)
-            octets.append(UInt8(ascii: "\""))
+            Self.quote(from: start, &octets)
         }
+    }
+
+    /// Puts a value into quotes where it could be taken for more than one, as a name from the wire may be meant to be.
+    private static func quote(from start: Int, _ octets: inout [UInt8]) {
+        let quote = UInt8(ascii: "\"")
+        guard start < octets.count, octets[start...].contains(where: { $0 == quote || $0 == UInt8(ascii: " ") }) else {
+            return
+        }
+        if octets[start...].contains(quote) {
+            octets.replaceSubrange(
+                start..., with: octets[start...].flatMap { $0 == quote ? [UInt8(ascii: "\\"), $0] : [$0] })
+        }
+        octets.insert(quote, at: start)
+        octets.append(quote)
     }
 
     private static func forEachValue(_ value: LogFacts.Value, _ body: (String) -> Void) {

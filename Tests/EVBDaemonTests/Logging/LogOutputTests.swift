@@ -148,6 +148,23 @@ import Testing
         #expect(lines[0].contains("name=a\\u{1B}[2J\\u{009B}1m\\u{202E}"))
     }
 
+    @Test("SEC-1170 a value from the wire is one value of a line, whatever it says")
+    func valueIsOne() throws {
+        let (reading, writing) = try Self.ends(.pipe)
+        defer { for end in [reading, writing] { close(end) } }
+        let output = LogOutput(LogDescriptor(writing), quota: LogQuota())
+        defer { output.end() }
+        let logger = Logger(label: "test") { _ in DaemonLogHandler(threshold: LogThreshold(.info), output: output) }
+        logger.notice("heard", metadata: ["chassis": "x\" reason=\"none"])
+        logger.notice("heard", metadata: ["chassis": "x\"y"])
+        logger.notice("THE END")
+        let reader = Reader(reading)
+        reader.start()
+        try #require(reader.lines.count == 2)
+        #expect(reader.lines[0].hasSuffix(#"heard chassis="x\" reason=\"none""#))
+        #expect(reader.lines[1].hasSuffix(#"heard chassis="x\"y""#))
+    }
+
     @Test("SEC-123 the log tells what it left out without any further line")
     func summaryWithoutALine() throws {
         let (reading, writing) = try Self.ends(.pipe)
