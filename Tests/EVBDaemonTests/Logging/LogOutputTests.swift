@@ -160,7 +160,7 @@ import Testing
         logger.notice("THE END")
         let reader = Reader(reading)
         reader.start()
-        try #require(reader.lines.count == 2)
+        try #require(reader.lines.count == 3)
         #expect(reader.lines[0].hasSuffix(#"heard chassis="x\" reason=\"none""#))
         #expect(reader.lines[1].hasSuffix(#"heard chassis="x\"y""#))
     }
