@@ -160,9 +160,10 @@ import Testing
         logger.notice("THE END")
         let reader = Reader(reading)
         reader.start()
-        try #require(reader.lines.count == 3)
-        #expect(reader.lines[0].hasSuffix(#"heard chassis="x\" reason=\"none""#))
-        #expect(reader.lines[1].hasSuffix(#"heard chassis="x\"y""#))
+        let lines = reader.lines
+        try #require(lines.count == 3)
+        #expect(lines[0].hasSuffix(#"heard chassis="x\" reason=\"none""#))
+        #expect(lines[1].hasSuffix(#"heard chassis="x\"y""#))
     }
 
     @Test("SEC-123 the log tells what it left out without any further line")
