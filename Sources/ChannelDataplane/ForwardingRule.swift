@@ -1,4 +1,5 @@
 internal import Dataplane
+internal import EVBWire
 
 /// The rule for frames that a Linux bridge forwards to an uplink that is its port: those with an S-tag are dropped.
 ///
@@ -30,5 +31,5 @@ struct ForwardingRule {
     var reading: NftablesOperation { .list(["chain bridge \(table) forward"]) }
 
     /// Whether a listing has the rule.
-    static func stands(in listing: [String]) -> Bool { listing.contains { $0.contains("\"drop\"") } }
+    static func stands(in listing: [String]) -> Bool { listing.contains { $0.utf8.range(of: "\"drop\"".utf8) != nil } }
 }

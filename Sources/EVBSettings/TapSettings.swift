@@ -1,5 +1,7 @@
 // What becomes of machines' taps for which no manager speaks VDP.
 
+internal import EVBWire
+
 /// The type as which a tap is associated.
 package struct TapType: Sendable, Hashable {
     /// The manager ID as people write it; nil for none.
@@ -79,7 +81,7 @@ package struct NamePattern: Sendable, Hashable, LosslessStringConvertible {
         guard rest.starts(with: parts[0]) else { return false }
         rest = rest.dropFirst(parts[0].count)
         for part in parts[1..<(parts.count - 1)] where !part.isEmpty {
-            guard let found = rest.firstRange(of: part) else { return false }
+            guard let found = rest.range(of: part) else { return false }
             rest = rest[found.upperBound...]
         }
         let end = parts[parts.count - 1]

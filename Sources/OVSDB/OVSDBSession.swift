@@ -1,3 +1,4 @@
+internal import EVBWire
 internal import JSON
 
 /// One connection to a database of Open vSwitch: octets in, events out.
@@ -175,7 +176,7 @@ package struct OVSDBSession: Sendable {
         case .monitorSince:
             guard error == nil else {
                 // Before 2.12 there was monitor_cond alone.
-                guard error.map(Self.words)?.contains("unknown method") == true else {
+                guard error.map(Self.words)?.utf8.range(of: "unknown method".utf8) != nil else {
                     throw Failure(description: "the server refuses the monitor: \(error.map(Self.words) ?? "")")
                 }
                 return ask("monitor_cond", .monitor, monitorParameters)

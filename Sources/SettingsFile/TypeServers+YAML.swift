@@ -1,6 +1,7 @@
 // The key vsi-types of a port: a path, a URL, or a list of files and servers.
 
 internal import EVBSettings
+internal import EVBWire
 internal import TerminalText
 
 extension ConfigurationReader {
@@ -20,7 +21,7 @@ extension ConfigurationReader {
             }
             return typesSource(items, path)
         case .mapping: return typesSource([node], path, isList: false)
-        case .scalar(let text, _) where text.contains("://"):
+        case .scalar(let text, _) where text.utf8.range(of: "://".utf8) != nil:
             guard let url = url(node, path) else { return nil }
             return VSITypesSource(servers: [record(TypeServer(url: url), node.line, path)])
         case .scalar, .refused: return self.path(node, path).map { VSITypesSource(file: $0) }

@@ -80,7 +80,7 @@ extension NetlinkError {
             case .other: .other
             }
         // A name may have a colon, as vf:3 does.
-        let separator = failure.text.firstRange(of: ": ")
+        let separator = failure.text.utf8.range(of: ": ".utf8)
         self.init(
             operation: String(failure.text[..<(separator?.lowerBound ?? failure.text.endIndex)]), kind: kind,
             reason: separator.map { String(failure.text[$0.upperBound...]) } ?? "")
