@@ -88,6 +88,10 @@ package final class Daemon {
     private let registry: BridgeRegistry
     /// Ends what is kept for VSIs of the run before.
     private var reservationTimer: Timers.Timer?
+    /// Gives memory back that only the start needed.
+    private var startTimer: Timers.Timer?
+    /// Seconds after which what follows a start at once is over: rules, links and the first PDUs.
+    private static let startSeconds: UInt64 = 2
 
     /// evbd's process.
     let processID = Processes.ownID
@@ -178,6 +182,8 @@ package final class Daemon {
         ports.start(allPorts)
         portsHaveBegun()
         warnOfUntakenPorts()
+        startTimer = timers.timer { ProcessMemory.giveBack() }
+        startTimer?.set(timers.now + .seconds(Self.startSeconds))
     }
 
     private func warnOfUntakenPorts() {

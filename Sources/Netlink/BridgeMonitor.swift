@@ -38,7 +38,8 @@ public final class BridgeMonitor {
     private static let datagramsMax = 256
 
     private let socketDescriptor: FileDescriptor
-    private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: datagramLengthMax, alignment: 16)
+    private let memory = ReceiveBuffer(length: datagramLengthMax)
+    private var buffer: UnsafeMutableRawBufferPointer { memory.octets }
 
     /// Begins to listen.
     ///
@@ -74,8 +75,6 @@ public final class BridgeMonitor {
 
     /// RTNLGRP_TUNNEL, which older headers do not have.
     private static let tunnelGroup: Int32 = 35
-
-    deinit { buffer.deallocate() }
 
     /// Readable when there are news.
     public var descriptor: Int32 { socketDescriptor.rawValue }

@@ -41,7 +41,8 @@ public final class LinkMonitor {
 
     private let socket: SocketHandle
     private let links: Links
-    private let buffer: UnsafeMutableRawBufferPointer
+    private let memory = ReceiveBuffer(length: datagramLengthMax)
+    private var buffer: UnsafeMutableRawBufferPointer { memory.octets }
 
     /// Opens the socket; changes from now on are heard.
     ///
@@ -67,11 +68,6 @@ public final class LinkMonitor {
         nl_socket_add_membership(socket.pointer, Self.namespaceGroup)
         self.links = links
         self.socket = socket
-        buffer = .allocate(byteCount: Self.datagramLengthMax, alignment: 16)
-    }
-
-    deinit {
-        buffer.deallocate()
     }
 
     /// What to watch for reading.

@@ -50,7 +50,8 @@ public final class NetlinkEndpoint {
     /// The port id.
     public let port: UInt32
     private let socketDescriptor: FileDescriptor
-    private let buffer: UnsafeMutableRawBufferPointer
+    private let memory = ReceiveBuffer(length: datagramLengthMax)
+    private var buffer: UnsafeMutableRawBufferPointer { memory.octets }
 
     /// Opens the socket on a port id.
     ///
@@ -74,11 +75,6 @@ public final class NetlinkEndpoint {
         }
         self.port = port
         socketDescriptor = descriptor
-        buffer = .allocate(byteCount: Self.datagramLengthMax, alignment: 16)
-    }
-
-    deinit {
-        buffer.deallocate()
     }
 
     /// What to watch for reading.

@@ -26,7 +26,7 @@ public final class NftablesSocket {
 
     private var descriptor: FileDescriptor?
     private var sequence: UInt32 = 1
-    private var buffer = [UInt8](repeating: 0, count: bufferLength)
+    private let buffer = ReceiveBuffer(length: bufferLength)
 
     public init() {}
 
@@ -62,9 +62,9 @@ public final class NftablesSocket {
         var isWhole = false
         while !isWhole {
             let count = try systemCall("recv NETLINK_NETFILTER") {
-                buffer.withUnsafeMutableBytes { recv(number, $0.baseAddress, $0.count, 0) }
+                recv(number, buffer.octets.baseAddress, buffer.octets.count, 0)
             }
-            isWhole = answer.take(buffer[..<count])
+            isWhole = answer.take([UInt8](buffer.octets[..<count])[...])
         }
         return answer.refusal
     }

@@ -27,7 +27,7 @@ public final class CounterReader {
 
     private let descriptor: FileDescriptor
     private let table: String
-    private var buffer = [UInt8](repeating: 0, count: bufferLength)
+    private let buffer = ReceiveBuffer(length: bufferLength)
 
     /// Opens the socket, in the network namespace of this thread.
     ///
@@ -74,9 +74,9 @@ public final class CounterReader {
         var isDone = false
         while !isDone {
             let count = try systemCall("recv NETLINK_NETFILTER") {
-                buffer.withUnsafeMutableBytes { recv(number, $0.baseAddress, $0.count, 0) }
+                recv(number, buffer.octets.baseAddress, buffer.octets.count, 0)
             }
-            isDone = try reading.take(buffer[..<count])
+            isDone = try reading.take([UInt8](buffer.octets[..<count])[...])
         }
         if reading.isTorn { throw SystemError(call: "NFT_MSG_GETSETELEM", code: EINTR) }
     }

@@ -16,7 +16,8 @@ public final class TableMonitor {
     private static let receiveBufferLength: Int32 = 1 << 22
 
     private var socketDescriptor: FileDescriptor?
-    private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: bufferLength, alignment: 8)
+    private let memory = ReceiveBuffer(length: bufferLength)
+    private var buffer: UnsafeMutableRawBufferPointer { memory.octets }
     private var reader: TableNewsReader
 
     /// Begins to listen.
@@ -46,7 +47,6 @@ public final class TableMonitor {
     }
 
     deinit {
-        buffer.deallocate()
         // Linux lets the close of such a socket wait until rules that anyone has removed are freed, which has taken 38 s.
         socketDescriptor.take()?.closeApart()
     }

@@ -134,7 +134,8 @@ public final class PacketSocket {
     /// How the frame has come in that `receive` hands over now; nil while arrivals are not recorded.
     public private(set) var arrival: Arrival?
     private var recordsArrivals = false
-    private let buffer: UnsafeMutableRawBufferPointer
+    private let memory = ReceiveBuffer(length: frameLengthMax)
+    private var buffer: UnsafeMutableRawBufferPointer { memory.octets }
 
     /// Opens the sockets; they hear frames when this returns.
     ///
@@ -173,11 +174,6 @@ public final class PacketSocket {
         hasAddress = groups.contains { $0.value >> 40 & 1 == 0 }
         self.taken = taken
         self.sources = sources
-        buffer = .allocate(byteCount: Self.frameLengthMax, alignment: 16)
-    }
-
-    deinit {
-        buffer.deallocate()
     }
 
     /// What to watch for reading; one descriptor per EtherType, or one in all.

@@ -1,6 +1,7 @@
 import Glibc
 import LinuxSystem
 import NetnsSupport
+import Synchronization
 import Testing
 
 @testable import Nftables
@@ -28,6 +29,32 @@ struct NftablesSessionTests {
         // The session goes on, and neither words nor output of the former commands come along.
         #expect(throws: Never.self) { try session.run("add table inet evbd-after\ndelete table inet evbd-after") }
         #expect(!(try session.list("list tables")).contains("evbd-missing"))
+    }
+
+    @Test(
+        "SPD-191 Between two commands a session keeps no context, or, while another is being closed, one that it uses again"
+    )
+    func aSessionKeepsLittle() throws {
+        let session = try NftablesSession()
+        #expect(session.keepsContext)
+        try session.run("add table inet evbd-rest")
+        defer { try? session.run("delete table inet evbd-rest") }
+        #expect(!session.keepsContext)
+        let deadline = ContinuousClock.now + .seconds(60)
+        var isClosing: Bool { session.closing.isUnderWay.load(ordering: .acquiring) }
+        while isClosing, ContinuousClock.now < deadline { usleep(1000) }
+        #expect(!isClosing, "closing has not ended within a minute")
+        // As if the kernel had the one before wait.
+        session.closing.isUnderWay.store(true, ordering: .releasing)
+        try session.run("add chain inet evbd-rest one")
+        #expect(session.keepsContext)
+        #expect(throws: NftablesError.self) { try session.run("add chain inet evbd-missing one") }
+        #expect(try session.list("list table inet evbd-rest").contains(#""name": "one""#))
+        #expect(session.keepsContext)
+        session.closing.isUnderWay.store(false, ordering: .releasing)
+        try session.run("delete chain inet evbd-rest one")
+        #expect(!session.keepsContext)
+        #expect(!(try session.list("list table inet evbd-rest")).contains(#""name": "one""#))
     }
 
     @Test func commandsInJSONAndInWordsTakeTurns() throws {
