@@ -2,13 +2,20 @@
 import PackageDescription
 
 /// The rules that every Swift target here is compiled by.
-let strict: [SwiftSetting] = [
+let rules: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
     .enableUpcomingFeature("ExistentialAny"),
     .enableUpcomingFeature("InternalImportsByDefault"),
     .enableUpcomingFeature("MemberImportVisibility"),
     .unsafeFlags(["-warnings-as-errors"]),
 ]
+
+/// The same for what daemons are made of. They have no regular expressions: those are a twentieth of a program, which it keeps in memory.
+let strict: [SwiftSetting] =
+    rules + [.unsafeFlags(["-Xfrontend", "-disable-implicit-string-processing-module-import"])]
+
+/// For what evbctl alone is made of: what counts there is how long it takes to load.
+let small: [SwiftSetting] = [.unsafeFlags(["-Osize"], .when(configuration: .release))]
 
 /// Swift Testing's macros expand to code that the upcoming features above warn about, so tests keep only the language mode.
 let strictTests: [SwiftSetting] = [.swiftLanguageMode(.v6), .unsafeFlags(["-warnings-as-errors"])]
@@ -68,8 +75,12 @@ let package = Package(
         // SNMP: the protocol between a master and its subagents, and evbd's state as objects of the MIBs.
         .target(name: "AgentX", dependencies: ["EVBTime"], swiftSettings: strict),
         .target(name: "EVBMIB", dependencies: ["AgentX", "EVBModel", "EVBTime", "EVBWire"], swiftSettings: strict),
-        .target(name: "LldpadFile", dependencies: ["EVBModel", "TerminalText"], swiftSettings: strict),
-        .target(name: "Pcapng", swiftSettings: strict),
+        .target(name: "LldpadFile", dependencies: ["EVBModel", "TerminalText"], swiftSettings: strict + small),
+        .target(name: "Pcapng", swiftSettings: strict + small),
+
+        // The command line of a daemon.
+        .target(
+            name: "ProgramOptions", dependencies: ["CLinux", "JSON", "TerminalText"], swiftSettings: strict),
 
         // The kernel, one small type per interface.
         .target(name: "CLinux", cSettings: [.unsafeFlags(["-Wall", "-Wextra", "-Werror"])]),
@@ -199,7 +210,8 @@ let package = Package(
         .executableTarget(
             name: "evbd",
             dependencies: [
-                "EVBDaemon", "EVBLog", "EVBModel", "EVBSettings", "SettingsFile", "TypeCopies", argumentParser,
+                "EVBDaemon", "EVBLog", "EVBModel", "EVBSettings", "LinuxSystem", "ProgramOptions", "SettingsFile",
+                "TypeCopies", logging,
             ],
             swiftSettings: strict, linkerSettings: hardened),
         .executableTarget(
@@ -208,11 +220,11 @@ let package = Package(
                 "ContainerNetwork", "EVBControl", "EVBModel", "JSON", "LinuxSystem", "LldpadFile", "Pcapng",
                 "TerminalText", argumentParser,
             ],
-            swiftSettings: strict, linkerSettings: hardened),
+            swiftSettings: rules + small, linkerSettings: hardened),
 
         // Containers: what a plugin of the Container Network Interface is asked, and what that asks of evbd.
         .target(
-            name: "ContainerNetwork", dependencies: ["EVBControl", "EVBModel", "JSON"], swiftSettings: strict),
+            name: "ContainerNetwork", dependencies: ["EVBControl", "EVBModel", "JSON"], swiftSettings: strict + small),
         .executableTarget(
             name: "evb-cni", dependencies: ["ContainerNetwork", "EVBControl", "EVBModel", "JSON", "LinuxSystem"],
             swiftSettings: strict, linkerSettings: hardened),
@@ -220,15 +232,16 @@ let package = Package(
         .executableTarget(
             name: "evbd-snmp",
             dependencies: [
-                "AgentX", "EVBMIB", "EVBControl", "EVBModel", "EVBTime", "LinuxSystem", "TerminalText", argumentParser,
+                "AgentX", "EVBMIB", "EVBControl", "EVBModel", "EVBTime", "LinuxSystem", "ProgramOptions",
+                "TerminalText",
             ],
             swiftSettings: strict, linkerSettings: hardened),
 
         .executableTarget(
             name: "evbd-types",
             dependencies: [
-                "CCurl", "EVBModel", "EVBSettings", "EVBTime", "EventLoop", "LinuxSystem", "TerminalText", "TypeCopies",
-                argumentParser,
+                "CCurl", "EVBModel", "EVBSettings", "EVBTime", "EventLoop", "LinuxSystem", "ProgramOptions",
+                "TerminalText", "TypeCopies",
             ],
             swiftSettings: strict, linkerSettings: hardened),
 
@@ -242,6 +255,8 @@ let package = Package(
             name: "ControlSamples", dependencies: ["EVBControl", "EVBModel"], path: "Tests/ControlSamples",
             swiftSettings: strictTests),
 
+        .testTarget(
+            name: "ProgramOptionsTests", dependencies: ["ProgramOptions", "JSON"], swiftSettings: strictTests),
         .testTarget(
             name: "EVBHistoryTests", dependencies: ["EVBHistory", "EVBModel", "EVBTime", "EVBWire"],
             swiftSettings: strictTests),

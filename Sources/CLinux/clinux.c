@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <getopt.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -179,4 +181,57 @@ int clinux_enter_network(pid_t process) {
     close(descriptor);
     errno = code;
     return result;
+}
+
+void clinux_begin_options(void) {
+    // glibc begins where a 0 stands, and forgets what it knew of other words.
+    optind = 0;
+    opterr = 0;
+}
+
+enum clinux_option_kind clinux_next_option(int count, char **words, const struct clinux_option *options, size_t option_count,
+                                           int *number, const char **text) {
+    // The values of long options are beyond those of characters.
+    enum { first = 256 };
+    struct option *all = calloc(option_count + 1, sizeof *all);
+    if (all == NULL) {
+        abort();
+    }
+    int help = -1;
+    for (size_t at = 0; at < option_count; at++) {
+        all[at] = (struct option){.name = options[at].name, .has_arg = options[at].takes_value, .val = first + (int)at};
+        if (strcmp(options[at].name, "help") == 0) {
+            help = (int)at;
+        }
+    }
+    // "-": words that are no options are told in their place. ":": a missing value is told apart.
+    int found = getopt_long(count, words, "-:h", all, NULL);
+    free(all);
+    *text = optarg;
+    if (found == -1) {
+        // What stands behind "--" is no option.
+        if (optind < count) {
+            *text = words[optind];
+            return CLINUX_OPTION_ARGUMENT;
+        }
+        return CLINUX_OPTION_END;
+    }
+    if (found == 1) {
+        return CLINUX_OPTION_ARGUMENT;
+    }
+    if (found == 'h' && help >= 0) {
+        *number = help;
+        return CLINUX_OPTION_GIVEN;
+    }
+    if (found >= first) {
+        *number = found - first;
+        return CLINUX_OPTION_GIVEN;
+    }
+    if (optopt >= first) {
+        *number = optopt - first;
+        return found == ':' ? CLINUX_OPTION_WITHOUT_VALUE : CLINUX_OPTION_TAKES_NO_VALUE;
+    }
+    // Of short options that stand together the word is the next one still.
+    *text = words[optopt != 0 && optind < count && words[optind][0] == '-' && words[optind][1] != '-' ? optind : optind - 1];
+    return CLINUX_OPTION_UNKNOWN;
 }

@@ -1,15 +1,22 @@
-internal import ArgumentParser
 internal import CCurl
 internal import EVBModel
 internal import Glibc
 internal import LinuxSystem
+internal import ProgramOptions
 internal import TerminalText
 internal import TypeCopies
 
 @main
-struct EvbdTypes: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "evbd-types",
+struct EvbdTypes {
+    private static let runtimeDir = ProgramOption(
+        "runtime-dir", takes: "folder", otherwise: "/run/evbd",
+        help: "The runtime directory of evbd, in which its list of servers is.", completion: .folder)
+    private static let typesDir = ProgramOption(
+        "types-dir", takes: "folder", otherwise: TypeExchange.standardFolder,
+        help: "The folder for what servers gave, where evbd looks for it.", completion: .folder)
+
+    private static let program = Program(
+        name: "evbd-types",
         abstract: "Fetches VSI types for evbd from servers (HTTPS).",
         discussion: """
             Runs in the foreground. Which servers are asked, and how often, is said by vsi-types in evbd.yaml; evbd leaves the list in its \
@@ -17,39 +24,29 @@ struct EvbdTypes: ParsableCommand {
             becomes of the server. It needs no privileges, and evbd no network. SIGHUP asks all servers at once, as evbctl types fetch \
             does; SIGTERM and SIGINT end it.
             """,
-        version: "evbd-types \(Release.version)")
+        version: "evbd-types \(Release.version)", options: [runtimeDir, typesDir])
 
-    @Option(
-        name: .customLong("runtime-dir"), help: "The runtime directory of evbd, in which its list of servers is.",
-        completion: .directory)
-    var runtimeDirectory = "/run/evbd"
-
-    @Option(
-        name: .customLong("types-dir"), help: "The folder for what servers gave, where evbd looks for it.",
-        completion: .directory)
-    var typesDirectory = TypeExchange.standardFolder
+    private let runtimeDirectory: String
+    private let typesDirectory: String
 
     static func main() {
-        do {
-            var command = try parseAsRoot()
-            try command.run()
-        } catch {
-            // As ArgumentParser does, but what stands in arguments is safe on a terminal.
-            let code = exitCode(for: error)
-            let text = Array((printableLines(fullMessage(for: error)) + "\n").utf8)
-            _ = write(code == .success ? STDOUT_FILENO : STDERR_FILENO, text, text.count)
-            Glibc.exit(code.rawValue)
-        }
+        program.read { given throws(UsageError) in try Self(given) }.run()
     }
 
-    func validate() throws {
-        for (name, path) in [("runtime-dir", runtimeDirectory), ("types-dir", typesDirectory)]
-        where !path.hasPrefix("/") {
-            throw ValidationError("--\(name) is \(path); give an absolute path")
-        }
+    private init(_ given: GivenOptions) throws(UsageError) {
+        runtimeDirectory = try Self.absolute(given, Self.runtimeDir)
+        typesDirectory = try Self.absolute(given, Self.typesDir)
     }
 
-    func run() throws {
+    private static func absolute(_ given: GivenOptions, _ option: ProgramOption) throws(UsageError) -> String {
+        let path = given[option] ?? ""
+        guard path.hasPrefix("/") else {
+            throw UsageError("--\(option.name) is \(path); give an absolute path", about: option)
+        }
+        return path
+    }
+
+    private func run() {
         // A reader of standard error that goes away does not take the process along.
         signal(SIGPIPE, SIG_IGN)
         guard curl_global_init(Int(CURL_GLOBAL_DEFAULT)) == CURLE_OK else { fail("libcurl cannot be used") }

@@ -1,64 +1,74 @@
-internal import ArgumentParser
 internal import EVBDaemon
 internal import EVBLog
 internal import EVBModel
 internal import EVBSettings
 internal import Glibc
+internal import LinuxSystem
 internal import Logging
+internal import ProgramOptions
 internal import SettingsFile
-internal import TerminalText
 internal import TypeCopies
 
 @main
-struct Evbd: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "evbd",
+struct Evbd {
+    private static let config = ProgramOption(
+        "config", takes: "file", otherwise: "/etc/evbd/evbd.yaml", help: "The configuration file.",
+        completion: .file(ending: "yaml"))
+    private static let checkConfig = ProgramOption(
+        flag: "check-config", help: "Print OK, or every mistake in the configuration, and exit.")
+    private static let runtimeDir = ProgramOption(
+        "runtime-dir", takes: "folder", otherwise: "/run/evbd",
+        help: "The directory for what lives until the next boot.",
+        completion: .folder)
+    private static let typesDir = ProgramOption(
+        "types-dir", takes: "folder", otherwise: TypeExchange.standardFolder,
+        help: "The folder in which evbd-types leaves VSI types that servers give (vsi-types: https://...).",
+        completion: .folder)
+    private static let level = ProgramOption(
+        "log-level", takes: "level",
+        help: """
+            trace, debug, info, notice, warning, error or critical, also over reloads; the configuration's if it is left \
+            out.
+            """,
+        completion: .words(LogLevel.allCases.map(\.rawValue)))
+
+    private static let program = Program(
+        name: "evbd",
         abstract: "The EVB daemon: associates VSIs with the switch and has it reflect frames, or plays the switch.",
         discussion: """
             Runs in the foreground. SIGTERM and SIGINT stop it in order, SIGHUP makes it read its configuration again.
             Needs CAP_NET_ADMIN and CAP_NET_RAW.
             """,
-        version: "evbd \(Release.version)")
+        version: "evbd \(Release.version)", options: [config, checkConfig, runtimeDir, typesDir, level])
 
-    @Option(name: .customLong("config"), help: "The configuration file.", completion: .file(extensions: ["yaml"]))
-    var configurationPath = "/etc/evbd/evbd.yaml"
-
-    @Flag(help: "Print OK, or every mistake in the configuration, and exit.")
-    var checkConfig = false
-
-    @Option(
-        name: .customLong("runtime-dir"), help: "The directory for what lives until the next boot.",
-        completion: .directory)
-    var runtimeDirectory = "/run/evbd"
-
-    @Option(
-        name: .customLong("types-dir"),
-        help: "The folder in which evbd-types leaves VSI types that servers give (vsi-types: https://...).",
-        completion: .directory)
-    var typesDirectory = TypeExchange.standardFolder
-
-    @Option(
-        help: """
-            trace, debug, info, notice, warning, error or critical, also over reloads; the configuration's if it is left \
-            out.
-            """,
-        completion: .list(LogLevel.allCases.map(\.rawValue)), transform: parseLevel)
-    var logLevel: Logger.Level?
+    private let configurationPath: String
+    private let checkConfig: Bool
+    private let runtimeDirectory: String
+    private let typesDirectory: String
+    private let logLevel: Logger.Level?
 
     static func main() {
-        do {
-            var command = try parseAsRoot()
-            try command.run()
-        } catch {
-            // As ArgumentParser does, but what stands in arguments is safe on a terminal.
-            let code = exitCode(for: error)
-            let text = Array((printableLines(fullMessage(for: error)) + "\n").utf8)
-            _ = write(code == .success ? STDOUT_FILENO : STDERR_FILENO, text, text.count)
-            Glibc.exit(code.rawValue)
+        program.read { given throws(UsageError) in try Self(given) }.run()
+    }
+
+    private init(_ given: GivenOptions) throws(UsageError) {
+        configurationPath = given[Self.config] ?? ""
+        checkConfig = given.has(Self.checkConfig)
+        runtimeDirectory = given[Self.runtimeDir] ?? ""
+        typesDirectory = given[Self.typesDir] ?? ""
+        logLevel = try given[Self.level].map { text throws(UsageError) in
+            guard let level = Logger.Level(rawValue: text) else {
+                throw UsageError(
+                    "The value '\(text)' is invalid for '--log-level <level>': it is not a log level; give one of "
+                        + LogLevel.allCases.map(\.rawValue).joined(separator: ", "),
+                    about: Self.level)
+            }
+            return level
         }
     }
 
-    func run() throws {
+    private func run() {
+        ProcessMemory.keepLittle()
         // A reader of standard error that goes away does not take the daemon along.
         signal(SIGPIPE, SIG_IGN)
         let log = LogOutput()
@@ -97,11 +107,4 @@ struct Evbd: ParsableCommand {
         log.flush()
         Glibc.exit(1)
     }
-}
-
-private func parseLevel(_ text: String) throws -> Logger.Level {
-    guard let level = Logger.Level(rawValue: text) else {
-        throw ValidationError("\(text) is not a log level; give one of \(LogLevel.allCases.map(\.rawValue))")
-    }
-    return level
 }

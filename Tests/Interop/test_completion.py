@@ -14,17 +14,18 @@ from lab import Evbd
 from lab.evbd import binary
 
 SHELLS = ("bash", "fish", "zsh")
+PROGRAMS = ("evbctl", "evbd", "evbd-snmp")
 # For bash: what is offered for the last word of a line. zsh completes only where somebody types, on a terminal of its own.
 BASH = """
-source <(evbctl --generate-completion-script bash)
+source "$1.bash"; shift
 COMP_LINE=$1; shift
 COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMP_POINT=${#COMP_LINE}
-_evbctl evbctl "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD-1]}"
+"_${COMP_WORDS[0]//-/_}" "${COMP_WORDS[0]}" "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD-1]}"
 printf '%s\\n' "${COMPREPLY[@]}"
 """
 # Where nobody types, fish knows no cursor, and some versions complain when they are asked.
 FISH = """
-source evbctl.fish
+for script in *.fish; source $script; end
 function commandline; if contains -- -tC $argv; echo 0; else; builtin commandline $argv; end; end
 complete -C $argv[1]
 """
@@ -47,13 +48,14 @@ def complete(request, tmp_path):
     if not shutil.which(shell):
         pytest.skip(f"there is no {shell}")
     (tmp_path / "bin").mkdir()
-    (tmp_path / "bin/evbctl").symlink_to(binary("evbctl"))
-    script = subprocess.run([binary("evbctl"), "--generate-completion-script", shell], capture_output=True, text=True, check=True).stdout
-    (tmp_path / ("_evbctl" if shell == "zsh" else f"evbctl.{shell}")).write_text(script)
+    for program in PROGRAMS:
+        (tmp_path / "bin" / program).symlink_to(binary(program))
+        script = subprocess.run([binary(program), "--generate-completion-script", shell], capture_output=True, text=True, check=True).stdout
+        (tmp_path / (f"_{program}" if shell == "zsh" else f"{program}.{shell}")).write_text(script)
 
     def offered(socket, line):
         words = {
-            "bash": ["bash", "-c", BASH, "bash", line, *shlex.split(line), *([""] if line.endswith(" ") else [])],
+            "bash": ["bash", "-c", BASH, "bash", line.split()[0], line, *shlex.split(line), *([""] if line.endswith(" ") else [])],
             "fish": ["fish", "--no-config", "-c", FISH, line],
             "zsh": ["zsh", "-f", "-c", ZSH, "zsh", line],
         }[shell]
@@ -85,6 +87,21 @@ def test_OPS_104_ports_vsis_links_and_states_complete_live(cable, complete):
     assert "uplink0" in complete("/nonexistent", f"evbctl port show --socket {evbd.socket} ")
     evbd.ctl("vsi", "deassociate", vsi)
     assert vsi not in complete(evbd.socket, "evbctl vsi show ")
+
+
+def test_OPS_130_the_options_of_daemons_and_their_values_complete(complete, tmp_path):
+    """Names, one of some words, files with an ending and folders; behind a value the names again."""
+    (tmp_path / "some.yaml").touch()
+    (tmp_path / "some.txt").touch()
+    (tmp_path / "folder").mkdir()
+    assert {"--config", "--log-level", "--help"} <= complete("", "evbd --")
+    assert "--log-level" in complete("", "evbd --config some.yaml --log")
+    assert {"debug", "critical"} <= complete("", "evbd --log-level ")
+    assert "info" in complete("", "evbd --log-level inf")
+    assert any(word.rstrip("/") == "folder" for word in complete("", "evbd --types-dir "))
+    offered = complete("", "evbd --config ")
+    assert "some.yaml" in offered
+    assert {"--agentx", "--max-age"} <= complete("", "evbd-snmp --")
 
 
 def test_OPS_104_without_an_evbd_completion_is_quick_and_silent(complete, tmp_path):

@@ -88,6 +88,38 @@ int clinux_enter_network(pid_t process);
 /// Names the calling thread as `top -H` and gdb show it (15 bytes at most); pthread_setname_np needs _GNU_SOURCE.
 void clinux_name_thread(const char *name);
 
+/// A long option of a program: `--name`, or `--name VALUE`.
+struct clinux_option {
+    const char *name;
+    bool takes_value;
+};
+
+/// What the next word of a command line is.
+enum clinux_option_kind {
+    /// There is none.
+    CLINUX_OPTION_END,
+    /// An option, with its value where it takes one.
+    CLINUX_OPTION_GIVEN,
+    /// An option whose value is missing.
+    CLINUX_OPTION_WITHOUT_VALUE,
+    /// A flag with a value.
+    CLINUX_OPTION_TAKES_NO_VALUE,
+    /// No option of the program.
+    CLINUX_OPTION_UNKNOWN,
+    /// Not an option at all.
+    CLINUX_OPTION_ARGUMENT,
+};
+
+/// Has clinux_next_option begin with the first word.
+void clinux_begin_options(void);
+
+/// The next word by getopt_long(3), whose state is that of the process: for one thread. A name may be shortened as long as it is one
+/// option's. -h is --help.
+///
+/// `number` is that of the option; `text` is its value, or the word that is no option of the program.
+enum clinux_option_kind clinux_next_option(int count, char **words, const struct clinux_option *options, size_t option_count,
+                                           int *number, const char **text);
+
 /// SOL_NETLINK is in bits/socket.h under __USE_MISC only on some versions, so its value is given here.
 enum { clinux_sol_netlink = 270 };
 
