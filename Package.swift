@@ -34,6 +34,10 @@ let hardened: [LinkerSetting] = [
         ], .when(configuration: .release)),
 ]
 
+/// For evbctl: functions of the same code are one, also those that Swift does not mark as such, because nothing compares their addresses.
+/// (Names in a backtrace may be those of another function then, so a daemon is not linked like that.)
+let folded: [LinkerSetting] = [.unsafeFlags(["-Xlinker", "--icf=all"], .when(configuration: .release))]
+
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 
@@ -220,7 +224,7 @@ let package = Package(
                 "ContainerNetwork", "EVBControl", "EVBModel", "JSON", "LinuxSystem", "LldpadFile", "Pcapng",
                 "TerminalText", argumentParser,
             ],
-            swiftSettings: rules + small, linkerSettings: hardened),
+            swiftSettings: rules + small, linkerSettings: hardened + folded),
 
         // Containers: what a plugin of the Container Network Interface is asked, and what that asks of evbd.
         .target(
