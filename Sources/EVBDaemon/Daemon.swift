@@ -126,6 +126,8 @@ package final class Daemon {
         do {
             loop = try EventLoop()
             timers = Timers(loop: loop)
+            // First: it reads while the kernel is asked for its links and rules.
+            store = VSIStore(runtimeDirectory: runtimeDirectory, loop: loop, timers: timers, logger: logger)
             table = try LinkTable(loop: loop, timers: timers, logger: logger)
             programmer = try KernelQueue(loop: loop, logger: logger)
             let journal = HoldingsJournal(
@@ -144,7 +146,6 @@ package final class Daemon {
                 runtimeDirectory: runtimeDirectory, limits: configuration.limits, loop: loop, timers: timers,
                 logger: logger)
             openVSwitch = OpenVSwitch(configuration.openVSwitch, loop: loop, timers: timers, logger: logger)
-            store = VSIStore(runtimeDirectory: runtimeDirectory, loop: loop, timers: timers, logger: logger)
         } catch {
             throw StartError(description: "\(error)")
         }

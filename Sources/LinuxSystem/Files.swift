@@ -65,8 +65,15 @@ public enum Files {
             guard octets.count + count <= limit else {
                 throw SystemError(call: "read \(path)", code: EFBIG)
             }
+            if octets.isEmpty, count == chunk.count { octets.reserveCapacity(min(length(of: file), limit)) }
             octets.append(contentsOf: chunk[..<count])
         }
+    }
+
+    /// Octets that a file has now; it may grow or shrink meanwhile, and of some files the kernel says nothing.
+    private static func length(of file: borrowing FileDescriptor) -> Int {
+        var information = stat()
+        return fstat(file.rawValue, &information) == 0 ? max(Int(information.st_size), 0) : 0
     }
 
     /// Replaces a file as a whole: a reader, or a crash of this process, sees the old content or the new.

@@ -116,6 +116,28 @@ private func sorted(_ vsis: some Sequence<StoredVSI>) -> [StoredVSI] { vsis.sort
         }
     }
 
+    @Test("SPD-211 a long journal, whose halves are read at the same time, gives what its lines say in their order")
+    func halves() throws {
+        let scratch = try Scratch()
+        let vsis = try (1...600).map { try vsi($0) }
+        var lines = vsis.map { JournalLine.encode($0) }
+        // In the first half, in the second, and without an end; one VSI is in both halves.
+        (lines[20][40], lines[550][40]) = (0, 0)
+        let repeated = try vsi(31, addresses: 3)
+        lines[500] = JournalLine.encode(repeated)
+        let torn = Array(JournalLine.encode(try vsi(601)).dropLast(5))
+        var expected = vsis
+        expected[500] = repeated
+        for place in [550, 30, 20] { expected.remove(at: place) }
+
+        let content = try scratch.read(JournalLine.firstLine + lines.joined() + torn)
+        #expect(content.vsis == expected)
+        #expect(content.damaged == [Array(lines[20].dropLast()), Array(lines[550].dropLast()), torn])
+        #expect(content.cause == .notJSON)
+        let next = try scratch.open().content
+        #expect(sorted(next.vsis) == sorted(expected) && next.damaged.isEmpty)
+    }
+
     @Test("SPD-103 a journal of a later version is refused as a whole, as is one that is no journal")
     func versions() throws {
         let scratch = try Scratch()

@@ -110,8 +110,8 @@ private struct StoredVSIScanner {
     mutating func text() -> String? { octets().map { String(decoding: $0, as: UTF8.self) } }
 
     mutating func word<Value>(in words: [(String, Value)]) -> Value? {
-        guard let text = text() else { return nil }
-        return words.first { $0.0 == text }?.1
+        guard let octets = octets() else { return nil }
+        return words.first { $0.0.utf8.count == octets.count && $0.0.utf8.elementsEqual(octets) }?.1
     }
 
     mutating func flag() -> Bool? { take("true") ? true : take("false") ? false : nil }

@@ -21,19 +21,6 @@ final class VSIJournal {
         var cause: StoredVSI.Mistake?
     }
 
-    /// Why a file is not read at all.
-    enum Refusal: Error, CustomStringConvertible {
-        case foreign
-        case version(Int)
-
-        var description: String {
-            switch self {
-            case .foreign: "it is not evbd's, or other users could have written it"
-            case .version(let version): "it has version \(version), and this evbd reads version \(JournalLine.version)"
-            }
-        }
-    }
-
     /// A line in the file.
     private struct Place {
         var offset: UInt32
@@ -44,6 +31,10 @@ final class VSIJournal {
     private struct Key: Hashable {
         var port: String
         var vsiID: VSIID
+
+        init(port: String, vsiID: VSIID) { (self.port, self.vsiID) = (port, vsiID) }
+
+        init(_ vsi: StoredVSI) { self.init(port: vsi.port, vsiID: vsi.request.vsiID) }
     }
 
     /// Where the line of each VSI is.
@@ -61,6 +52,11 @@ final class VSIJournal {
                     length -= Int(former.length)
                 }
             }
+        }
+
+        /// Makes room for so many VSIs of a port.
+        mutating func reserveCapacity(_ count: Int, port: String?) {
+            if let port { places[port, default: [:]].reserveCapacity(count) }
         }
 
         /// Gives what was there before.
@@ -83,8 +79,6 @@ final class VSIJournal {
 
     /// Octets by which the file may be longer than twice what counts.
     static let slack = 65_536
-    /// Octets of the longest file that is read.
-    private static let lengthMax = 1 << 28
     /// Lines that are copied before the time is looked at.
     private static let copiedPerLook = 16
 
@@ -96,6 +90,8 @@ final class VSIJournal {
     private var compaction: Compaction?
     /// Length of the file from which it is compacted, where it could not be before.
     private var retryLength = 0
+    /// What a thread reads meanwhile.
+    private var reading: BackgroundValue<Result<JournalReader.Found?, any Error>>?
     /// The turn of the loop in which the file was seen where it was; it is looked at once in each that needs it.
     private var verifiedIn: UInt64?
 
@@ -111,113 +107,62 @@ final class VSIJournal {
 
     // MARK: Reading
 
+    /// Begins to read, for ``open()``, what an earlier run has left. Where there is no thread for it, that reads it.
+    func beginReading() {
+        reading = try? BackgroundValue { [path] in Result { try JournalReader.read(path) } }
+    }
+
+    /// What is being read is another file than ``open()`` is to read.
+    func dropReading() { reading = nil }
+
     /// Reads what an earlier run has left, or makes a file.
     ///
     /// - Throws: `SystemError`, or ``Refusal``.
     func open() throws -> Content {
         try Files.unlink(newPath)
         var content = Content()
-        guard let octets = try readFile() else {
-            try make()
-            return content
-        }
-        let firstLine = JournalLine.firstLine
-        guard octets.starts(with: firstLine) else {
-            // evbd was killed when it had just made the file.
-            guard firstLine.starts(with: octets) else { throw Self.refusal(octets) }
+        let read = reading?.take() ?? Result { [path] in try JournalReader.read(path) }
+        reading = nil
+        guard let found = try read.get() else {
             try make()
             return content
         }
         let file = try RecordFile(path)
-        var found: [(offset: Int, vsi: StoredVSI)] = []
         var isRepeated = false
-        let end = Self.lines(octets, from: firstLine.count) { line, isWhole in
-            do throws(StoredVSI.Mistake) {
-                guard isWhole else { throw .notJSON }
-                if let vsi = try JournalLine.decode(line) {
-                    found.append((line.startIndex, vsi))
-                    isRepeated = take(vsi, at: line.startIndex, length: line.count + 1, in: file) || isRepeated
-                }
-            } catch {
-                content.damaged.append(Array(line))
-                content.cause = content.cause ?? error
-            }
-        }
+        index.reserveCapacity(found.vsis.count, port: found.vsis.first?.port)
+        for (vsi, place) in zip(found.vsis, found.places) { isRepeated = take(vsi, place, in: file) || isRepeated }
         // What is behind the last whole line is no line.
-        if end < octets.count { try file.truncate(to: end) }
+        if found.end < file.length { try file.truncate(to: found.end) }
         self.file = file
+        content = Content(vsis: found.vsis, damaged: found.damaged, cause: found.cause)
         if isRepeated {
-            found.removeAll { offset, vsi in
-                index[Key(port: vsi.port, vsiID: vsi.request.vsiID)]?.offset != UInt32(offset)
-            }
+            let last = zip(found.vsis, found.places).filter { index[Key($0)]?.offset == UInt32($1.offset) }
+            content.vsis = last.map(\.0)
         }
-        content.vsis = found.map(\.vsi)
         // What is damaged is set aside once.
         if !content.damaged.isEmpty { try compact() }
         return content
-    }
-
-    /// Calls `body` with each line, without its end, and with whether it has one.
-    ///
-    /// - Returns: where the last whole line ends.
-    private static func lines(_ octets: [UInt8], from start: Int, _ body: (ArraySlice<UInt8>, Bool) -> Void) -> Int {
-        var start = start
-        while start < octets.count {
-            let found = octets.withUnsafeBytes { buffer in
-                buffer.baseAddress.flatMap { base in
-                    memchr(base + start, 10, octets.count - start).map { UnsafeRawPointer($0) - base }
-                }
-            }
-            body(octets[start..<(found ?? octets.count)], found != nil)
-            guard let found else { break }
-            start = found + 1
-        }
-        return start
     }
 
     /// Reads what an earlier run has left and changes nothing, as where nothing can be changed. What is damaged is left out.
     ///
     /// - Throws: `SystemError`, or ``Refusal``.
     func look() throws -> [StoredVSI] {
-        guard let octets = try readFile(), octets.starts(with: JournalLine.firstLine) else { return [] }
-        var found: [Key: StoredVSI] = [:]
-        for line in octets[JournalLine.firstLine.count...].split(separator: UInt8(ascii: "\n")) {
-            guard let vsi = try? JournalLine.decode(line) else { continue }
-            found[Key(port: vsi.port, vsiID: vsi.request.vsiID)] = vsi
-        }
-        return Array(found.values)
-    }
-
-    /// The octets of the file; nil where there is none.
-    private func readFile() throws -> [UInt8]? {
-        do throws(SystemError) {
-            if try Files.status(path).isOurs(.regular) { return try Files.read(path, limit: Self.lengthMax) }
-        } catch {
-            guard error.code == ENOENT else { throw error }
-            return nil
-        }
-        throw Refusal.foreign
+        var last: [Key: StoredVSI] = [:]
+        for vsi in try JournalReader.read(path)?.vsis ?? [] { last[Key(vsi)] = vsi }
+        return Array(last.values)
     }
 
     /// A line that was read: the last one of a VSI counts. There are two where evbd was killed when it had just written the later one.
     ///
     /// - Returns: whether there was one before.
-    private func take(_ vsi: StoredVSI, at offset: Int, length: Int, in file: RecordFile) -> Bool {
-        let former = index.put(
-            Place(
-                offset: UInt32(offset), length: UInt32(length),
-                mark: JournalLine.Mark(isGranted: vsi.isGranted, isWithdrawn: vsi.isWithdrawn)),
-            Key(port: vsi.port, vsiID: vsi.request.vsiID))
-        guard let former else { return false }
+    private func take(_ vsi: StoredVSI, _ line: JournalReader.Place, in file: RecordFile) -> Bool {
+        let place = Place(
+            offset: UInt32(line.offset), length: UInt32(line.length),
+            mark: JournalLine.Mark(isGranted: vsi.isGranted, isWithdrawn: vsi.isWithdrawn))
+        guard let former = index.put(place, Key(vsi)) else { return false }
         try? file.overwrite(JournalLine.Mark.gone.rawValue, at: Int(former.offset))
         return true
-    }
-
-    private static func refusal(_ octets: [UInt8]) -> Refusal {
-        guard octets.starts(with: JournalLine.heading), let end = octets.firstIndex(of: UInt8(ascii: "\n")),
-            let version = Int(String(decoding: octets[JournalLine.heading.count..<end], as: UTF8.self))
-        else { return .foreign }
-        return .version(version)
     }
 
     private func make() throws(SystemError) {
@@ -232,7 +177,7 @@ final class VSIJournal {
     ///
     /// - Throws: `SystemError`; what was written before stays.
     func write(_ vsi: StoredVSI) throws(SystemError) {
-        let key = Key(port: vsi.port, vsiID: vsi.request.vsiID)
+        let key = Key(vsi)
         let line = JournalLine.encode(vsi)
         let file = try verified()
         guard let length = UInt32(exactly: line.count), let offset = UInt32(exactly: file.length),

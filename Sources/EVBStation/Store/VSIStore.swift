@@ -36,6 +36,8 @@ package final class VSIStore {
     private let logger: Logger
     private let timers: Timers?
     private var timer: Timers.Timer?
+    /// The journal is being read, and what comes of that is not looked at yet.
+    private var isReading = false
     /// Whether there is a directory to write to, and what was there is read.
     private var isUsable = false
     /// It was read what an earlier run has left.
@@ -48,6 +50,7 @@ package final class VSIStore {
 
     /// What is wrong while the files are not as they should be.
     package var problem: PortProblem? {
+        finishReading()
         guard !owed.isEmpty || !isUsable else { return nil }
         return PortProblem(
             kind: .storeFailing,
@@ -55,7 +58,8 @@ package final class VSIStore {
             hint: "make room in the runtime directory, or make it writable; see the log for the file")
     }
 
-    /// Opens the store below a directory that is there, and reads what an earlier run has left. Nothing in it is fatal.
+    /// Opens the store below a directory that is there, and begins to read what an earlier run has left: whoever then asks for anything
+    /// waits for the rest. Nothing in it is fatal.
     ///
     /// - Parameters:
     ///   - runtimeDirectory: The directory.
@@ -69,32 +73,62 @@ package final class VSIStore {
         self.logger = logger
         timer = timers?.timer { [weak self] in self?.pay() }
         do throws(SystemError) {
+            try prepareDirectory()
+            journal.beginReading()
+            isReading = true
+        } catch {
+            look(because: error)
+        }
+    }
+
+    /// Takes what the journal has, if that is still to be done.
+    private func finishReading() {
+        guard isReading else { return }
+        isReading = false
+        do throws(SystemError) {
             try prepare()
         } catch {
-            logger.alert(.stateNotStored).error(
-                "VSIs cannot be stored, and requests for them are refused", metadata: ["error": "\(error)"])
-            look()
+            look(because: error)
         }
     }
 
     /// Reads what an earlier run has left where nothing can be written: its VSIs are wanted still.
-    private func look() {
+    private func look(because error: SystemError) {
+        logger.alert(.stateNotStored).error(
+            "VSIs cannot be stored, and requests for them are refused", metadata: ["error": "\(error)"])
         guard (try? Files.status(directory).isOurs(.directory)) == true, let stored = try? journal.look()
         else { return }
-        for vsi in stored { read[vsi.port, default: []].append(vsi) }
+        hand(stored)
+    }
+
+    /// Notes what was read, for the ports to take.
+    private func hand(_ stored: [StoredVSI]) {
         isRead = true
+        // As nearly all hosts have it, and nothing is copied then.
+        if let port = stored.first?.port, stored.allSatisfy({ $0.port == port }), read[port] == nil {
+            read[port] = stored
+        } else {
+            for vsi in stored { read[vsi.port, default: []].append(vsi) }
+        }
     }
 
     /// What an earlier run has left for a port; given once.
-    package func take(port: String) -> [StoredVSI] { read.removeValue(forKey: port) ?? [] }
+    package func take(port: String) -> [StoredVSI] {
+        finishReading()
+        return read.removeValue(forKey: port) ?? []
+    }
 
     /// Ports of which there are VSIs that nobody has taken.
-    package var untakenPorts: [String] { read.keys.sorted() }
+    package var untakenPorts: [String] {
+        finishReading()
+        return read.keys.sorted()
+    }
 
     /// Keeps a VSI, in the place of what was kept of it.
     ///
     /// - Throws: when that cannot be; what was kept of it stays.
     package func keep(_ vsi: StoredVSI) throws(SystemError) {
+        finishReading()
         try prepare()
         try journal.write(vsi)
         settle(Key(port: vsi.port, vsiID: vsi.request.vsiID))
@@ -115,6 +149,7 @@ package final class VSIStore {
     ///
     /// - Returns: false where nothing is kept of it, or not the last: then it has to be kept as a whole.
     func mark(_ vsiID: VSIID, port: String, isGranted: Bool, isWithdrawn: Bool) -> Bool {
+        finishReading()
         guard isUsable, owed.isEmpty || owed[Key(port: port, vsiID: vsiID)] == nil else { return false }
         let mark = JournalLine.Mark(isGranted: isGranted, isWithdrawn: isWithdrawn)
         return (try? journal.mark(vsiID, port: port, mark)) ?? false
@@ -122,6 +157,7 @@ package final class VSIStore {
 
     /// Forgets a VSI.
     package func remove(_ vsiID: VSIID, port: String) {
+        finishReading()
         let key = Key(port: port, vsiID: vsiID)
         settle(key)
         do throws(SystemError) {
@@ -177,26 +213,32 @@ package final class VSIStore {
 
     /// The numbers of a port's ECPDUs.
     package func sequences(port: String) -> SequenceReserve {
-        SequenceReserve(path: isUsable ? "\(directory)/\(port).ecp" : nil)
+        finishReading()
+        return SequenceReserve(path: isUsable ? "\(directory)/\(port).ecp" : nil)
     }
 
     // MARK: Reading
 
-    /// Makes sure of a directory that no other user can write to, and reads what is there.
-    private func prepare() throws(SystemError) {
-        guard !isUsable else { return }
+    /// Makes sure of a directory that no other user can write to.
+    private func prepareDirectory() throws(SystemError) {
         if let status = try? Files.status(directory), !status.isOurs(.directory) {
             let aside = "\(directory).rejected.\(Processes.ownID)"
             try systemCall("rename \(directory)") { rename(directory, aside) }
+            journal.dropReading()
             logger.alert(.stateNotStored).warning(
                 "others could write to the stored VSIs: they are set aside and not taken",
                 metadata: ["directory": "\(aside)"])
         }
         try Files.makeDirectory(directory, mode: 0o700)
+    }
+
+    /// Makes sure of the directory, and reads what is there.
+    private func prepare() throws(SystemError) {
+        guard !isUsable else { return }
+        try prepareDirectory()
         let stored = try openJournal()
         isUsable = true
-        if !isRead { for vsi in stored { read[vsi.port, default: []].append(vsi) } }
-        isRead = true
+        if !isRead { hand(stored) }
         takeOver()
     }
 
