@@ -7,8 +7,8 @@ package struct VSIRecord {
     package var vsiID: VSIID
     package var kind: VSIHistoryEvent.Kind
     package var reason: EVBModel.VSIReason?
-    /// Who or what; may be a text of a client or a peer.
-    package var detail: String?
+    private let text: String?
+    private let makeText: (() -> String)?
     /// Nothing is known of the VSI afterwards.
     package var isGone: Bool
 
@@ -21,9 +21,23 @@ package struct VSIRecord {
         self.vsiID = vsiID
         self.kind = kind
         self.reason = reason
-        self.detail = detail
+        text = detail
+        makeText = nil
         self.isGone = isGone
     }
+
+    /// What happened to one VSI of very many at once: its detail is made when it is asked for.
+    package init(port: String, vsiID: VSIID, kind: VSIHistoryEvent.Kind, makeDetail: @escaping () -> String) {
+        self.port = port
+        self.vsiID = vsiID
+        self.kind = kind
+        text = nil
+        makeText = makeDetail
+        isGone = false
+    }
+
+    /// Who or what; may be a text of a client or a peer.
+    package var detail: String? { makeText?() ?? text }
 }
 
 extension VDPCommand {

@@ -16,6 +16,12 @@ extension StationPortController {
             VSIRecord(port: name, vsiID: vsiID, kind: kind, reason: reason, detail: detail, isGone: isGone))
     }
 
+    /// Tells that a VSI of the run before is wanted again.
+    func noteRestored(_ vsiID: VSIID, _ request: EVBProtocol.VSIRequest, _ owner: RequestOwner) {
+        transport.surroundings.record(
+            VSIRecord(port: name, vsiID: vsiID, kind: .restored) { request.words + ", for " + owner.words })
+    }
+
     /// Tells what the exchanges about VSIs came to; `loss` is why the bridge is lost, where that is what happened.
     func note(_ trail: [VSITrailEntry], loss: PeerLoss?) {
         for entry in trail {

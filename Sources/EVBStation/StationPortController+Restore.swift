@@ -38,7 +38,7 @@ extension StationPortController {
                 var request = vsi.request
                 // An earlier evbd gave up what libvirt wanted at its first failure.
                 if case .libvirt = vsi.owner { request.persistence = .untilWithdrawn }
-                let effects = try port.request(request, isResumed: vsi.isGranted, at: now)
+                try port.resume(request, isGranted: vsi.isGranted, at: now)
                 var managed = ManagedVSI(link: vsi.link, owner: vsi.owner)
                 managed.label = vsi.label
                 managed.requester = sharedRequester(.earlier(vsi.owner))
@@ -55,20 +55,20 @@ extension StationPortController {
                 }
                 restoreGate(vsi)
                 if case .tap = vsi.owner, !vsi.isGranted { closeGuestLink(vsiID) }
-                note(vsiID, .restored, detail: request.words + ", for " + vsi.owner.words)
-                // That all of them wait for the bridge is no news; what is to be done for that is done.
-                let news = effects.filter { effect in
-                    guard case .vsi(.changed(let change)) = effect, change.to == .pending else { return true }
-                    count(change)
-                    return false
-                }
-                if !news.isEmpty { perform(news) }
+                noteRestored(vsiID, request, vsi.owner)
             } catch {
                 logger.alert(.vsiLost).warning(
                     "a stored VSI is not asked for", metadata: Self.logFacts(vsi).with(["error": "\(error)"]))
                 unkeep(vsiID)
             }
         }
+        // That all of them wait for the bridge is no news; what is to be done for that is done.
+        let news = port.flush(at: now).filter { effect in
+            guard case .vsi(.changed(let change)) = effect, change.to == .pending else { return true }
+            count(change)
+            return false
+        }
+        if !news.isEmpty { perform(news) }
         watchGuestLinks()
         guard !stored.isEmpty else { return }
         transport.changes.begin("evbd started", expecting: vsis.count, isReturn: true)

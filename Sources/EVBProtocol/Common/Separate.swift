@@ -17,7 +17,12 @@ struct Separate<Value> {
     ///
     /// - Parameter body: must not change what it is given: copies share it.
     /// - Returns: what it returns.
-    func look<Result>(_ body: (inout Value) -> Result) -> Result { body(&storage.value) }
+    /// - Throws: what it throws.
+    func look<Result, Failure: Error>(
+        _ body: (inout Value) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        try body(&storage.value)
+    }
 
     var wrappedValue: Value {
         _read { yield storage.value }

@@ -69,26 +69,44 @@ public struct StationPort {
     public mutating func request(
         _ request: VSIRequest, isResumed: Bool = false, isSent: Bool = true, at now: Instant
     ) throws(VSIRequestError) -> [StationEffect] {
-        try check(request)
+        try checkFrame(request)
         try vdp.request(request, isResumed: isResumed, at: now)
         return finish(isSent: isSent, at: now)
+    }
+
+    /// Takes what an earlier run of this station was asked for, one of many: what follows comes with the next call, such as ``flush(at:)``.
+    ///
+    /// - Parameters:
+    ///   - request: what is wanted.
+    ///   - isGranted: as `isResumed` in ``request(_:isResumed:isSent:at:)``.
+    ///   - now: the time.
+    /// - Throws: as that does.
+    package mutating func resume(
+        _ request: VSIRequest, isGranted: Bool, at now: Instant
+    ) throws(VSIRequestError) {
+        try checkFrame(request)
+        try vdp.request(request, isResumed: isGranted, at: now)
     }
 
     /// Whether a request can be taken, as things are now.
     ///
     /// - Throws: what ``request(_:isResumed:at:)`` would throw.
     public func check(_ request: VSIRequest) throws(VSIRequestError) {
+        try checkFrame(request)
+        try _vdp.look { (vdp) throws(VSIRequestError) in try vdp.check(request) }
+    }
+
+    /// Whether the bridge can be told of a request, whatever dialect it may come to speak.
+    private func checkFrame(_ request: VSIRequest) throws(VSIRequestError) {
         if configuration.evb.isNVO3, let group = request.filter.groupBeyondNetworks {
             throw .groupBeyondNetworks(group)
         }
         let tlv = request.tlv(request.target.command, filter: request.filter)
-        // The bridge may come to speak another dialect than now.
         for dialect in configuration.dialect.allowed {
             let length = dialect.vdpOverhead + dialect.encodedLength(of: tlv)
             let most = configuration.payloadMax(dialect)
             guard length <= most else { throw .tooLong(length, most: most) }
         }
-        try vdp.check(request)
     }
 
     /// Takes back what a manager wanted: the VSI is de-associated. That it is comes as an effect.
@@ -207,7 +225,7 @@ public struct StationPort {
 
     /// All VSIs, in no certain order.
     public var vsis: [StationVSISnapshot] {
-        vdp.slots.indices.compactMap { vdp.snapshot($0) }
+        _vdp.look { vdp in vdp.slots.indices.compactMap { vdp.snapshot($0) } }
     }
 
     /// What the VSIs of the port may take, given what those of other ports take. VSIs stay, also where they take more.
