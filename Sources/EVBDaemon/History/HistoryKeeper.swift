@@ -29,6 +29,15 @@ package final class HistoryKeeper: HistorySource {
     /// Records that wait at most.
     private static let inboxMax = 65_536
 
+    /// How far what the run before has left is in the book.
+    private enum Reading {
+        case later
+        case now(BackgroundTask<HistoryFile.Content>)
+        case done
+
+        var isDone: Bool { if case .done = self { true } else { false } }
+    }
+
     private var book: HistoryBook
     private let file: HistoryFile
     private let loop: EventLoop
@@ -37,8 +46,7 @@ package final class HistoryKeeper: HistorySource {
     /// Milliseconds since 1970 (UTC).
     private let clock: () -> Int
     private var timer: Timers.Timer?
-    /// Reads what the run before has left; nil once that is in the book.
-    private var reading: BackgroundTask<HistoryFile.Content>?
+    private var reading = Reading.later
     /// Questions that wait for that.
     private var questions: [() -> Void] = []
     private var task: BackgroundTask<HistoryFile.Outcome>?
@@ -49,8 +57,8 @@ package final class HistoryKeeper: HistorySource {
     private var needsWhole = true
     private var isReported = false
 
-    /// Reads what the run before has left in the runtime directory, within the limits. `clock` gives milliseconds since 1970
-    /// (UTC).
+    /// Reads what the run before has left in the runtime directory, within the limits, once the loop runs: until then evbd restores
+    /// VSIs, which a second thread would hold up. `clock` gives milliseconds since 1970 (UTC).
     package init(
         runtimeDirectory: String, limits: ResourceLimits, loop: EventLoop, timers: Timers, logger: Logger,
         clock: @escaping () -> Int = HistoryKeeper.wallClock
@@ -62,7 +70,7 @@ package final class HistoryKeeper: HistorySource {
         self.logger = logger
         self.clock = clock
         timer = timers.timer { [weak self] in self?.flush() }
-        beginReading()
+        loop.later { [weak self] in self?.beginReading() }
     }
 
     /// The time now, in milliseconds since 1970 (UTC).
@@ -76,7 +84,7 @@ package final class HistoryKeeper: HistorySource {
 
     /// Takes what a port tells. It is noted soon: a lost bridge is something that happens to thousands of VSIs at once.
     package func take(_ record: VSIRecord) {
-        if inbox.isEmpty, reading == nil { noteLater() }
+        if inbox.isEmpty, reading.isDone { noteLater() }
         inbox.append((record, clock()))
         guard inbox.count > Self.inboxMax else { return }
         finishReading()
@@ -127,16 +135,19 @@ package final class HistoryKeeper: HistorySource {
             noteAll()
             then(book.histories(of: vsiID, port: port))
         }
-        if reading == nil { answer() } else { questions.append(answer) }
+        if reading.isDone { answer() } else { questions.append(answer) }
     }
 
     // MARK: Reading
 
     private func beginReading() {
+        guard case .later = reading else { return }
         do throws(SystemError) {
             _ = try Files.status(file.path)
-            reading = try BackgroundTask(
-                on: loop, { [file, book] in file.read(into: book) }, completion: { [weak self] in self?.wasRead($0) })
+            reading = .now(
+                try BackgroundTask(
+                    on: loop, { [file, book] in file.read(into: book) },
+                    completion: { [weak self] in self?.wasRead($0) }))
         } catch {
             // Nothing is there, or nothing that could be read; or there is no thread for it.
             wasRead(file.read(into: book))
@@ -144,7 +155,7 @@ package final class HistoryKeeper: HistorySource {
     }
 
     private func wasRead(_ content: HistoryFile.Content) {
-        reading = nil
+        reading = .done
         book = content.book
         if let cause = content.cause { setAside(cause) }
         if !inbox.isEmpty { noteLater() }
@@ -153,7 +164,10 @@ package final class HistoryKeeper: HistorySource {
     }
 
     /// Waits until the file is read.
-    func finishReading() { reading?.wait() }
+    func finishReading() {
+        beginReading()
+        if case .now(let task) = reading { task.wait() }
+    }
 
     /// Puts a file that is not taken, or not as a whole, where it is not looked at again.
     private func setAside(_ cause: String) {
