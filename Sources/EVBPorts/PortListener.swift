@@ -68,8 +68,8 @@ final class PortListener {
     private let onFlood: () -> Void
     private var sources: [Source] = []
     private var timer: Timers.Timer?
-    /// Frames that the kernel has dropped because more came than were taken.
-    private(set) var kernelDrops: UInt64 = 0
+    /// Those among ``kernelDrops`` that have been asked for.
+    private var knownDrops: UInt64 = 0
     /// Frames that were taken.
     private(set) var frames: UInt64 = 0
     /// Frames that did not belong to the port and came past the kernel's filter; they were dropped.
@@ -106,6 +106,13 @@ final class PortListener {
         timer = timers.timer { [weak self] in self?.resume() }
     }
 
+    /// Frames that the kernel has dropped because more came than were taken. It counts them; to ask at each frame would cost more than
+    /// to read the frame.
+    var kernelDrops: UInt64 {
+        for source in sources { knownDrops &+= UInt64(socket.takeDrops(of: source.descriptor)) }
+        return knownDrops
+    }
+
     /// Ends it.
     func close() {
         for source in sources { source.watch?.cancel() }
@@ -130,7 +137,6 @@ final class PortListener {
                 taken &+= UInt64(summary.frames + summary.truncated + summary.strays)
                 frames &+= UInt64(summary.frames)
                 strays &+= UInt64(summary.strays)
-                kernelDrops &+= UInt64(summary.kernelDrops)
                 guard summary.mayHaveMore else { break }
             } while taken < allowed && cost < allowed && timers.now.since(now).nanoseconds < Self.workPerTurn
         } catch {

@@ -59,8 +59,6 @@ public final class PacketSocket {
         public var strays = 0
         /// Whether the limit was reached, so that more may wait.
         public var mayHaveMore = false
-        /// Frames that the kernel dropped since the last call, because the socket's buffer was full.
-        public var kernelDrops = 0
 
         /// Nothing was met.
         public init() {}
@@ -344,10 +342,7 @@ public final class PacketSocket {
             let length = try systemCallUnlessBlocked("recv packet") {
                 clinux_receive_packet(descriptor, buffer.baseAddress, buffer.count, Int32(MSG_TRUNC), &ingress)
             }
-            guard let length else {
-                summary.kernelDrops = try takeDrops(of: descriptor)
-                return summary
-            }
+            guard let length else { return summary }
             guard !taken.areOwn || Self.isOwn(ingress, of: interfaceIndex, hasAddress: hasAddress) else {
                 summary.strays += 1
                 continue
@@ -363,7 +358,6 @@ public final class PacketSocket {
             body(UnsafeRawBufferPointer(rebasing: buffer[..<kept]))
         }
         summary.mayHaveMore = true
-        summary.kernelDrops = try takeDrops(of: descriptor)
         return summary
     }
 
@@ -388,13 +382,15 @@ public final class PacketSocket {
             && (!ingress.has_tag || ingress.tag & 0x0FFF == 0)
     }
 
-    /// Reads the kernel's count of dropped frames, which starts anew with each reading.
-    private func takeDrops(of descriptor: Int32) throws(SystemError) -> Int {
+    /// Takes the kernel's count of frames that it has dropped because a socket's buffer was full.
+    ///
+    /// - Parameter descriptor: One of `descriptors`.
+    /// - Returns: The frames since the last call, counted modulo 2^32.
+    public func takeDrops(of descriptor: Int32) -> Int {
         var statistics = tpacket_stats()
         var length = socklen_t(MemoryLayout<tpacket_stats>.size)
-        try systemCall("getsockopt PACKET_STATISTICS") {
-            getsockopt(descriptor, SOL_PACKET, PACKET_STATISTICS, &statistics, &length)
-        }
+        // Of an open packet socket it has no reason to fail.
+        guard getsockopt(descriptor, SOL_PACKET, PACKET_STATISTICS, &statistics, &length) == 0 else { return 0 }
         return Int(statistics.tp_drops)
     }
 
