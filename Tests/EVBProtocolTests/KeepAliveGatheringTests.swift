@@ -49,4 +49,22 @@ import Testing
         #expect(few.longest <= OperationalTimers().times.reinitKeepAlive)
         #expect(few.mostAtOnce <= 1 && many.mostAtOnce <= 1)
     }
+
+    @Test("SPD-212 keep-alives of many VSIs are due together, at moments that all ports have in common")
+    func together() throws {
+        let bench = PairBench(vsisMax: 6000).start()
+        for number in 1...6000 { try bench.request(UInt64(number)) }
+        bench.run(for: .seconds(40))
+        bench.clear()
+        bench.run(for: .seconds(20))
+        let sent = bench.sentByStation.compactMap { at, frame -> Instant? in
+            guard case .ecp(let ecpdu) = frame.payload, ecpdu.operation == .request else { return nil }
+            return at
+        }
+        let step = OperationalTimers().times.reinitKeepAlive / 128
+        // Those that do not follow another one, which the bridge has just acknowledged.
+        let begun = sent.indices.filter { $0 == 0 || sent[$0].since(sent[$0 - 1]) > step / 2 }.map { sent[$0] }
+        #expect(begun.count > 50 && begun.allSatisfy { $0.nanoseconds % step.nanoseconds == 0 })
+        #expect(sent.count > begun.count * 5 / 4, "\(sent.count) frames in \(begun.count) rounds")
+    }
 }

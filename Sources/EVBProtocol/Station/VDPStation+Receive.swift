@@ -33,29 +33,43 @@ extension VDPStation {
         refuseArrivals(at: now)
     }
 
-    /// The slots of the PDU that was sent last, in the order in which a bridge is likely to answer: that of the PDU. What comes in
-    /// this order is found without a look into a table of tens of thousands.
+    /// The slots of the two PDUs that were sent last, in the order in which a bridge is likely to answer: that of the PDUs. What comes
+    /// in this order is found without a look into a table of tens of thousands.
     struct AskedOrder {
         private var slots: [Int32] = []
         private var next = 0
+        /// Where those of the last PDU begin.
+        private var latest = 0
 
-        /// Whose answer is likely to come next.
-        var likely: Int? { next < slots.count ? Int(slots[next]) : nil }
+        /// The slot that is likely to be answered next, and its place in the order.
+        var likely: (slot: Int, place: Int)? { slot(at: next) }
+        /// The same where the answers to the PDU before the last one do not come.
+        var likelyOfLatest: (slot: Int, place: Int)? { next < latest ? slot(at: latest) : nil }
 
-        mutating func note(_ asked: [Int]) {
-            slots.removeAll(keepingCapacity: true)
-            for slot in asked { slots.append(Int32(slot)) }
-            next = 0
+        private func slot(at place: Int) -> (slot: Int, place: Int)? {
+            place < slots.count ? (Int(slots[place]), place) : nil
         }
 
-        /// The likely one has come.
-        mutating func advance() { next += 1 }
+        mutating func note(_ asked: [Int]) {
+            // An answer to the last PDU may still be under way when the next one leaves.
+            slots.removeSubrange(..<min(max(next, latest), slots.count))
+            (next, latest) = (0, slots.count)
+            for slot in asked { slots.append(Int32(slot)) }
+        }
+
+        /// The one at a place has been answered.
+        mutating func advance(past place: Int) { next = place + 1 }
     }
 
-    /// The slot of a VSI, if its answer is the one that is likely to come next.
-    @inline(__always) private func likelySlot(of vsiID: VSIID, in order: AskedOrder) -> Int? {
-        guard let likely = order.likely, !slots[likely].isFree, slots[likely].vsiID == vsiID else { return nil }
-        return likely
+    /// The slot of a VSI and its place in the order, if its answer is one that is likely to come next.
+    @inline(__always) private func likelySlot(of vsiID: VSIID, in order: AskedOrder) -> (slot: Int, place: Int)? {
+        if let likely = order.likely, isName(vsiID, of: likely.slot) { return likely }
+        if let likely = order.likelyOfLatest, isName(vsiID, of: likely.slot) { return likely }
+        return nil
+    }
+
+    @inline(__always) private func isName(_ vsiID: VSIID, of slot: Int) -> Bool {
+        !slots[slot].isFree && slots[slot].vsiID == vsiID
     }
 
     /// Measures how fast the bridge answers by what it answers now.
@@ -67,8 +81,8 @@ extension VDPStation {
         var likely = asked
         for association in associations where association.tlv.status.contains(.answer) {
             let known = likelySlot(of: association.tlv.vsiID, in: likely)
-            if known != nil { likely.advance() }
-            guard let slot = known ?? slot(of: association.tlv.vsiID), case .response = slots[slot].wait else {
+            if let known { likely.advance(past: known.place) }
+            guard let slot = known?.slot ?? slot(of: association.tlv.vsiID), case .response = slots[slot].wait else {
                 continue
             }
             let asking = slots[slot].asking
@@ -87,8 +101,8 @@ extension VDPStation {
         _ tlv: VSITLV, from manager: VSIManagerID, in dialect: WireDialect, at now: Instant
     ) {
         let known = likelySlot(of: tlv.vsiID, in: asked)
-        if known != nil { asked.advance() }
-        guard let slot = known ?? slot(of: tlv.vsiID) else {
+        if let known { asked.advance(past: known.place) }
+        guard let slot = known?.slot ?? slot(of: tlv.vsiID) else {
             statistics.unknownVSI &+= 1
             return
         }

@@ -72,7 +72,19 @@ extension VDPStation {
         // A slow bridge has heard of it when it was asked, long before its answer.
         let began = pace.isSlow ? heardAt : now
         let due = began + max(period / 1000 * share, Self.keepAliveMin)
-        setWait(slot, .keepAlive(at: max(due, now)))
+        setWait(slot, .keepAlive(at: max(onStep(due, period, from: began + Self.keepAliveMin), now)))
+    }
+
+    /// Steps of a keep-alive period at which keep-alives are due.
+    private static let keepAliveSteps: UInt64 = 128
+
+    /// The step before a moment, of those that all ports of a host have: the keep-alives of many VSIs and ports are then due together.
+    /// They leave one PDU after the other, and evbd wakes up for all of them, which costs more than a PDU. A bridge that does not answer
+    /// several VSIs at once would have to keep them waiting.
+    private func onStep(_ due: Instant, _ period: Interval, from least: Instant) -> Instant {
+        guard pace.answersTogether else { return due }
+        let step = max(period.nanoseconds / Self.keepAliveSteps, 1)
+        return max(Instant(nanoseconds: due.nanoseconds / step * step), least)
     }
 
     /// The longest pause between two tries of a request that fails.
