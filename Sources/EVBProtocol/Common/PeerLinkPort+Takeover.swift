@@ -28,8 +28,9 @@ extension PeerLinkPort {
 
     /// Asks the peer, if it is to be asked and may be.
     mutating func beginProbe(at now: Instant) {
-        // Without VDP nothing is acknowledged.
-        guard link.negotiation.isVDPAgreed, link.probe.begin(at: now, known: link.isKnownFrom) else { return }
+        // Without VDP nothing is acknowledged. Each frame comes by here, and hardly ever is anything wanted.
+        guard link.probe.isWanted, link.negotiation.isVDPAgreed, link.probe.begin(at: now, known: link.isKnownFrom)
+        else { return }
         link.transmitter.shorten(to: link.ecpTimes, at: now)
         link.agent.answer(at: now)
         if link.transmitter.isIdle { link.sendProbe(at: now) }
@@ -37,7 +38,8 @@ extension PeerLinkPort {
 
     /// A frame of the peer's has come: it is there.
     mutating func heardPeer(from source: MACAddress, at now: Instant) {
-        guard let answer = link.probe.heard(isFromAddress: source == link.peer?.address, at: now) else { return }
+        guard link.probe.isAsking, let answer = link.probe.heard(isFromAddress: source == link.peer?.address, at: now)
+        else { return }
         if answer.subject == .address {
             link.isNameContested = true
             link.updatePeerAddresses()
@@ -48,7 +50,7 @@ extension PeerLinkPort {
     /// Lets time pass for the probe.
     mutating func advanceProbe(to now: Instant) {
         beginProbe(at: now)
-        guard let answer = link.probe.unanswered(at: now), let peer = link.peer else { return }
+        guard link.probe.isAsking, let answer = link.probe.unanswered(at: now), let peer = link.peer else { return }
         switch answer.subject {
         case .address:
             // It has taken another address; nothing that holds ends.

@@ -43,6 +43,9 @@ struct PeerProbe {
     /// Whether an answer is awaited. VDP waits as long.
     var isAsking: Bool { if case .asking = state { true } else { false } }
 
+    /// Whether the peer is to be asked as soon as it may be.
+    var isWanted: Bool { wanted != nil }
+
     /// When there is something to do; `known` is from when on the peer can be expected to know this side.
     func deadline(known: Instant) -> Instant? {
         switch state {

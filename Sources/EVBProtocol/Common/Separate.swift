@@ -3,7 +3,8 @@
 @propertyWrapper
 struct Separate<Value> {
     private final class Storage {
-        var value: Value
+        /// One at a time has it: the compiler sees to that for whatever has this, and the machine need not look again.
+        @exclusivity(unchecked) var value: Value
 
         init(_ value: Value) { self.value = value }
     }
@@ -25,8 +26,8 @@ struct Separate<Value> {
     }
 
     var wrappedValue: Value {
-        _read { yield storage.value }
-        _modify {
+        @inline(__always) _read { yield storage.value }
+        @inline(__always) _modify {
             if !isKnownUniquelyReferenced(&storage) { storage = Storage(storage.value) }
             yield &storage.value
         }
