@@ -2,6 +2,7 @@ internal import EVBLog
 package import EVBModel
 package import EVBPorts
 internal import EVBProtocol
+internal import EVBTime
 internal import EVBWire
 package import EventLoop
 internal import Glibc
@@ -22,6 +23,8 @@ internal import TerminalText
 package final class LibvirtEndpoint {
     /// Datagrams taken before others have their turn.
     private static let datagramsPerTurn = 64
+    /// How long a process keeps its name.
+    private static let requesterLife = Interval.seconds(1)
 
     /// What is known of one port, and the timer for it.
     package struct Served {
@@ -44,6 +47,8 @@ package final class LibvirtEndpoint {
     let portWatch: LibvirtPortWatch
     private(set) lazy var doubtTimer = timers.timer { [weak self] in self?.settleDoubts() }
     private(set) lazy var deliveryTimer = timers.timer { [weak self] in self?.deliverAgain() }
+    /// Who asked last, and when its name was looked up.
+    private var lastRequester: (sender: NetlinkEndpoint.Credentials, port: UInt32, requester: Requester, at: Instant)?
     /// Polls that are answered when everything that has come with the news is known.
     private var due: [(port: String, poll: LibvirtLedger.Poll)] = []
 
@@ -95,8 +100,7 @@ package final class LibvirtEndpoint {
             switch request.body {
             case .poll: poll(root(of: port.name), request, sender)
             case .profile(let profile):
-                let requester = Requester.libvirt(
-                    pid: credentials.processID, uid: credentials.userID, port: request.header.port)
+                let requester = requester(credentials, request.header.port)
                 let (place, placed) = place(of: profile, on: port)
                 try Requester.$current.withValue(requester) { try take(placed, place, request) }
                 reply(LibvirtReply.result(0, to: request.header), to: sender)
@@ -106,6 +110,19 @@ package final class LibvirtEndpoint {
         } catch {
             refuse(LibvirtRequest.Refusal(code: EINVAL, problem: "\(error)"), header, sender)
         }
+    }
+
+    /// The process that asks. libvirt asks for one machine after the other, and to look its name up takes five system calls.
+    private func requester(_ sender: NetlinkEndpoint.Credentials, _ port: UInt32) -> Requester {
+        let now = timers.now
+        if let last = lastRequester, last.sender == sender, last.port == port,
+            now.since(last.at) < Self.requesterLife
+        {
+            return last.requester
+        }
+        let requester = Requester.libvirt(pid: sender.processID, uid: sender.userID, port: port)
+        lastRequester = (sender, port, requester, now)
+        return requester
     }
 
     private func refuse(_ refusal: LibvirtRequest.Refusal, _ header: NetlinkHeader, _ sender: UInt32) {
