@@ -111,7 +111,16 @@ private struct StoredVSIScanner {
 
     mutating func word<Value>(in words: [(String, Value)]) -> Value? {
         guard let octets = octets() else { return nil }
-        return words.first { $0.0.utf8.count == octets.count && $0.0.utf8.elementsEqual(octets) }?.1
+        return words.first { $0.0.utf8.count == octets.count && Self.isText($0.0, octets) }?.1
+    }
+
+    /// Whether a text has these octets, which are as many.
+    private static func isText(_ text: String, _ octets: UnsafeBufferPointer<UInt8>) -> Bool {
+        var text = text
+        return text.withUTF8 { text in
+            guard let text = text.baseAddress, let base = octets.baseAddress else { return false }
+            return memcmp(text, base, octets.count) == 0
+        }
     }
 
     mutating func flag() -> Bool? { take("true") ? true : take("false") ? false : nil }

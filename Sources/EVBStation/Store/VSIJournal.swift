@@ -54,11 +54,6 @@ final class VSIJournal {
             }
         }
 
-        /// Makes room for so many VSIs of a port.
-        mutating func reserveCapacity(_ count: Int, port: String?) {
-            if let port { places[port, default: [:]].reserveCapacity(count) }
-        }
-
         /// Gives what was there before.
         mutating func put(_ place: Place, _ key: Key) -> Place? {
             let former = places[key.port, default: [:]].updateValue(place, forKey: key.vsiID)
@@ -129,7 +124,6 @@ final class VSIJournal {
         }
         let file = try RecordFile(path)
         var isRepeated = false
-        index.reserveCapacity(found.vsis.count, port: found.vsis.first?.port)
         for (vsi, place) in zip(found.vsis, found.places) { isRepeated = take(vsi, place, in: file) || isRepeated }
         // What is behind the last whole line is no line.
         if found.end < file.length { try file.truncate(to: found.end) }
