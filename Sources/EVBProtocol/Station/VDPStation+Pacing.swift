@@ -157,10 +157,12 @@ extension VDPStation {
     /// How long the answer to a keep-alive is awaited before it is said again. The bridge forgets a VSI toutKeepAlive after it
     /// heard of it last, 1.5 x RKA at least, which may be long before respWaitDelay is over; but each VSI that waits for an
     /// answer may have to wait for those of the others.
-    @inline(__always) var keepAlivePatience: Interval {
-        let timers = peer?.timers ?? OperationalTimers().times
-        let others = answerInterval * UInt64(unanswered + 1) * 3 / 2
-        return min(max(timers.reinitKeepAlive / 5, others, Self.keepAliveMin), timers.responseWaitDelay / 2)
+    var keepAlivePatience: Interval {
+        @inline(__always) get {
+            let timers = peer?.timers ?? OperationalTimers().times
+            let others = answerInterval * UInt64(unanswered + 1) * 3 / 2
+            return min(max(timers.reinitKeepAlive / 5, others, Self.keepAliveMin), timers.responseWaitDelay / 2)
+        }
     }
 
     /// How long before a slow bridge forgets a VSI its keep-alive is said again at the latest.

@@ -13,20 +13,22 @@ extension VDPStation.VSI {
 
     /// The state that managers are told.
     var state: VSIState {
-        // What is being released does not count as bound any more, for whichever reason.
-        if machine.state == .processing(.deAssociate) || interest == .withdrawn && machine.state != .initial {
-            return .pending
-        }
-        switch machine.operCommand {
-        case .associate: return .associated
-        case .preAssociateWithReservation: return .preassociatedWithReservation
-        case .preAssociate: return .preassociated
-        case .deAssociate, nil: break
-        }
-        switch machine.state {
-        case .processing: return .pending
-        case .initial where openRequest != nil: return .pending
-        case .initial, .waitSystemCommand, .transmitKeepAlive, .transmitDeassociate: return .deassociated
+        @inline(__always) get {
+            // What is being released does not count as bound any more, for whichever reason.
+            if machine.state == .processing(.deAssociate) || interest == .withdrawn && machine.state != .initial {
+                return .pending
+            }
+            switch machine.operCommand {
+            case .associate: return .associated
+            case .preAssociateWithReservation: return .preassociatedWithReservation
+            case .preAssociate: return .preassociated
+            case .deAssociate, nil: break
+            }
+            switch machine.state {
+            case .processing: return .pending
+            case .initial where openRequest != nil: return .pending
+            case .initial, .waitSystemCommand, .transmitKeepAlive, .transmitDeassociate: return .deassociated
+            }
         }
     }
 
