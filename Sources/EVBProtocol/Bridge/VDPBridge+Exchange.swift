@@ -174,7 +174,7 @@ extension VDPBridge {
 
 extension VDPBridge {
     /// Whether a request is the one that is being decided, or else the one that holds.
-    private func isRepeated(_ slot: Int, by tlv: VSITLV, from manager: VSIManagerID) -> Bool {
+    @inline(__always) private func isRepeated(_ slot: Int, by tlv: VSITLV, from manager: VSIManagerID) -> Bool {
         switch slots[slot].machine.state {
         case .initial: return false
         case .processing(let command):

@@ -7,6 +7,8 @@ internal import EVBWire
 /// any time later. What is to be said waits for ECP, at most one thing for each VSI: something newer takes the place of what
 /// has not left yet. How VDPDUs are written and read is the matter of the station's ``WireDialect``.
 ///
+/// Functions that are called for each VSI and change nothing are inlined: the compiler would copy the bridge for the call.
+///
 /// Files: this one has the VSIs, their events and their timers, `VDPBridge+Exchange.swift` what arrives and what leaves,
 /// `VDPBridge+Rounds.swift` what concerns all VSIs at once.
 struct VDPBridge {
@@ -333,14 +335,14 @@ struct VDPBridge {
     var vsis: [VSI] { slots.filter { !$0.isFree } }
 
     /// Filter entries that a VSI asks for or holds, whichever are more.
-    func filterEntries(_ slot: Int) -> Int {
+    @inline(__always) func filterEntries(_ slot: Int) -> Int {
         guard slots[slot].machine.state != .initial else { return 0 }
         let held = bound[slot].map { max($0.request.filter.entries.count, $0.grant.filter.entries.count) } ?? 0
         return pending.isEmpty ? held : max(held, pending[slot]?.filter.entries.count ?? 0)
     }
 
     /// Nothing holds, is decided or has to be said of a VSI: it can be forgotten.
-    private func isOver(_ slot: Int) -> Bool {
+    @inline(__always) private func isOver(_ slot: Int) -> Bool {
         slots[slot].machine.state == .initial && messages[slot] == nil && !slots[slot].isBeingTold
     }
 }
