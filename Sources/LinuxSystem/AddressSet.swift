@@ -10,6 +10,8 @@ public struct AddressSet: Sequence, ExpressibleByArrayLiteral, Hashable, Sendabl
 
     private let storage: Storage
 
+    private init(storage: Storage) { self.storage = storage }
+
     /// Takes the addresses of a set.
     public init(_ addresses: Set<HardwareAddress>) {
         switch addresses.count {
@@ -22,7 +24,9 @@ public struct AddressSet: Sequence, ExpressibleByArrayLiteral, Hashable, Sendabl
     /// A single address.
     public init(_ address: HardwareAddress) { storage = .one(address) }
 
-    public init(arrayLiteral addresses: HardwareAddress...) { self.init(Set(addresses)) }
+    public init(arrayLiteral addresses: HardwareAddress...) {
+        self.init(storage: addresses.isEmpty ? .none : AddressSet(Set(addresses)).storage)
+    }
 
     /// How many they are.
     public var count: Int {
@@ -39,7 +43,7 @@ public struct AddressSet: Sequence, ExpressibleByArrayLiteral, Hashable, Sendabl
     }
 
     /// Whether there is none.
-    public var isEmpty: Bool { storage == .none }
+    public var isEmpty: Bool { if case .none = storage { true } else { false } }
 
     /// The same as a set of the library's.
     public var asSet: Set<HardwareAddress> {
@@ -60,8 +64,12 @@ public struct AddressSet: Sequence, ExpressibleByArrayLiteral, Hashable, Sendabl
 
     /// The addresses of both.
     public func union(_ other: AddressSet) -> AddressSet {
-        if other.isEmpty || self == other { return self }
-        return isEmpty ? other : AddressSet(asSet.union(other.asSet))
+        switch (storage, other.storage) {
+        case (_, .none): self
+        case (.none, _): other
+        case (.one(let own), .one(let others)) where own == others: self
+        default: AddressSet(asSet.union(other.asSet))
+        }
     }
 
     /// These addresses but those of the other.

@@ -16,6 +16,9 @@ public struct HardwareAddress: Hashable, Sendable, CustomStringConvertible {
         self.init(octets.reduce(0) { $0 << 8 | UInt64($1) })
     }
 
+    /// What tables ask for; Swift makes it by SipHash where a type has none.
+    public func _rawHashValue(seed: Int) -> Int { AddressHash.value(value, seed: seed) }
+
     /// The six octets in the order of the wire.
     public var octets: [UInt8] {
         (0..<6).map { UInt8(truncatingIfNeeded: value >> UInt64(40 - 8 * $0)) }
