@@ -3,34 +3,38 @@
 ///
 /// The result of a step counts only while that step is the latest. One that was overtaken by `begin`, or dropped by `reset`,
 /// changes nothing when it is done.
-package struct Reconciler<Step> {
+///
+/// It is public, and its methods are inlinable: what is inlinable for the package alone is not specialized in other rooms.
+public struct Reconciler<Step> {
     /// Names one step; a name is used once.
-    package struct Turn: Hashable, Sendable {
-        fileprivate let number: UInt64
+    public struct Turn: Hashable, Sendable {
+        @usableFromInline let number: UInt64
+
+        @inlinable init(number: UInt64) { self.number = number }
     }
 
-    private enum State {
+    @usableFromInline enum State {
         case idle
         case underWay(Step, Turn, mustCompare: Bool)
     }
 
-    private var state = State.idle
-    private var lastTurn: UInt64 = 0
+    @usableFromInline var state = State.idle
+    @usableFromInline var lastTurn: UInt64 = 0
 
     /// Has nothing under way.
-    package init() {}
+    @inlinable public init() {}
 
     /// The step that is under way.
-    package var underWay: Step? { if case .underWay(let step, _, _) = state { step } else { nil } }
+    @inlinable public var underWay: Step? { if case .underWay(let step, _, _) = state { step } else { nil } }
 
     /// Whether a step is under way.
-    package var isBusy: Bool { if case .underWay = state { true } else { false } }
+    @inlinable public var isBusy: Bool { if case .underWay = state { true } else { false } }
 
     /// Compares, unless a step is under way; then it is compared when that is done.
     ///
     /// - Parameter plan: The next step towards what is wanted; nil if there is nothing to do. Not called while a step is under way.
     /// - Returns: The step to perform, and its name for `ended`.
-    package mutating func next(_ plan: () -> Step?) -> (step: Step, turn: Turn)? {
+    @inlinable public mutating func next(_ plan: () -> Step?) -> (step: Step, turn: Turn)? {
         if case .underWay(let step, let turn, _) = state {
             state = .underWay(step, turn, mustCompare: true)
             return nil
@@ -39,7 +43,7 @@ package struct Reconciler<Step> {
     }
 
     /// Begins a step whatever is under way, for steps that the kernel performs in their order: the latest decides.
-    package mutating func begin(_ step: Step) -> Turn {
+    @inlinable public mutating func begin(_ step: Step) -> Turn {
         lastTurn &+= 1
         let turn = Turn(number: lastTurn)
         state = .underWay(step, turn, mustCompare: false)
@@ -49,14 +53,14 @@ package struct Reconciler<Step> {
     /// A step is done, or cannot be.
     ///
     /// - Returns: The step, and whether `next` was called meanwhile; nil if the step does not count any more.
-    package mutating func ended(_ turn: Turn) -> (step: Step, mustCompare: Bool)? {
+    @inlinable public mutating func ended(_ turn: Turn) -> (step: Step, mustCompare: Bool)? {
         guard case .underWay(let step, turn, let mustCompare) = state else { return nil }
         state = .idle
         return (step, mustCompare)
     }
 
     /// What is under way does not count any more.
-    package mutating func reset() { state = .idle }
+    @inlinable public mutating func reset() { state = .idle }
 }
 
 /// How a set of things has to change.

@@ -32,8 +32,9 @@ public struct FIFO<Element> {
     /// Takes the first one out.
     @inlinable public mutating func popFirst() -> Element? {
         guard head < elements.count else { return nil }
-        let element = elements[head]
-        elements[head] = nil
+        // Moved, not copied.
+        var element: Element?
+        swap(&elements[head], &element)
         head += 1
         if head == elements.count {
             // A long queue gives its room back.

@@ -90,8 +90,10 @@ public struct KeyedFIFO<Key: Hashable, Element> {
     /// Takes what is in a place out of it.
     @inlinable mutating func take(_ index: Int) -> Place? {
         let (chunk, place) = (index / Self.chunkLength, index % Self.chunkLength)
-        defer { chunks[chunk][place] = nil }
-        return chunks[chunk][place]
+        // Moved, not copied: what waits may be large.
+        var taken: Place?
+        swap(&chunks[chunk][place], &taken)
+        return taken
     }
 
     @inlinable mutating func compact() {
