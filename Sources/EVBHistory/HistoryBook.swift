@@ -10,6 +10,9 @@ package struct HistoryKey: Hashable, Sendable {
         self.port = port
         self.vsiID = vsiID
     }
+
+    /// What tables ask for. A VSI is on one port, or on few.
+    package func _rawHashValue(seed: Int) -> Int { vsiID._rawHashValue(seed: seed) }
 }
 
 /// Something that happened to a VSI, as it is kept.
@@ -77,17 +80,23 @@ package struct HistoryBook: Sendable {
     /// VSIs that may have more events than their share since it was halved. Some are trimmed with each event: all at once would keep
     /// the loop for milliseconds.
     private var untrimmed: [HistoryKey] = []
-    /// VSIs that are gone, by port, oldest first; one that has come back since is passed over.
     private var gone: [String: Gone] = [:]
-    private var goneCount: [String: Int] = [:]
 
-    /// VSIs of a port that are gone. Those before `first` are forgotten, and stay until they are half of all: an array moves all the
+    /// VSIs of a port that are gone, oldest first; one that has come back since is passed over. Those before `first` are forgotten, and stay until they are half of all: an array moves all the
     /// rest when its first is removed.
     private struct Gone: Sendable {
         var keys: [(key: HistoryKey, since: UInt64)] = []
         var first = 0
+        /// VSIs that are gone now.
+        var count = 0
 
-        var count: Int { keys.count - first }
+        /// Those of the list, with some that have come back.
+        var listed: Int { keys.count - first }
+
+        mutating func append(_ key: HistoryKey, since: UInt64, isNew: Bool) {
+            keys.append((key, since))
+            if isNew { count += 1 }
+        }
 
         mutating func compact() {
             guard first >= 32, first * 2 >= keys.count else { return }
@@ -129,10 +138,10 @@ package struct HistoryBook: Sendable {
                 detail: detail), in: &entries.values[index])
         if event.count == 1 { added(at: index) }
         if isGone || kind == .ended {
-            retire(key)
+            retire(key, at: index)
         } else if entries.values[index].goneSince != nil {
             entries.values[index].goneSince = nil
-            goneCount[key.port, default: 1] -= 1
+            gone[key.port, default: Gone()].count -= 1
         }
         trimSome()
         return event
@@ -162,8 +171,7 @@ package struct HistoryBook: Sendable {
         if entries.values[index].goneSince == nil {
             clock += 1
             entries.values[index].goneSince = clock
-            goneCount[key.port, default: 0] += 1
-            gone[key.port, default: Gone()].keys.append((key, clock))
+            gone[key.port, default: Gone()].append(key, since: clock, isNew: true)
         }
         if let place = entries.values[index].packed.place(ofNumber: event.number) {
             entries.values[index].packed.change(place) { $0 = event }
@@ -226,31 +234,36 @@ package struct HistoryBook: Sendable {
 
     /// Counts a VSI among those that are gone, and forgets the oldest of them where there are too many. After a start there may
     /// be very many: their VSIs are about to come back, so that only a few are forgotten at a time.
-    private mutating func retire(_ key: HistoryKey) {
+    private mutating func retire(_ key: HistoryKey, at index: Dictionary<HistoryKey, Entry>.Index) {
         clock += 1
-        if entries[key]?.goneSince == nil { goneCount[key.port, default: 0] += 1 }
-        entries[key]?.goneSince = clock
-        var list = gone.removeValue(forKey: key.port) ?? Gone()
-        list.keys.append((key, clock))
-        var forgotten = 0
-        while list.count > 1, goneCount[key.port, default: 0] > limits.gonePerPort, forgotten < 2 {
+        let isNew = entries.values[index].goneSince == nil
+        entries.values[index].goneSince = clock
+        gone[key.port, default: Gone()].append(key, since: clock, isNew: isNew)
+        total -= Self.forgetOldest(
+            of: &gone[key.port, default: Gone()], &entries, besides: key, most: limits.gonePerPort)
+        if share * 2 <= limits.eventsPerVSI, entries.count <= limits.events / share / 4 { share *= 2 }
+    }
+
+    /// - Returns: how many events are forgotten with them.
+    private static func forgetOldest(
+        of list: inout Gone, _ entries: inout [HistoryKey: Entry], besides key: HistoryKey, most: Int
+    ) -> Int {
+        var (forgotten, events) = (0, 0)
+        while list.listed > 1, list.count > most, forgotten < 2 {
             let oldest = list.keys[list.first]
             list.first += 1
             guard oldest.key != key, entries[oldest.key]?.goneSince == oldest.since else { continue }
-            total -= entries.removeValue(forKey: oldest.key)?.packed.count ?? 0
-            goneCount[key.port, default: 1] -= 1
+            events += entries.removeValue(forKey: oldest.key)?.packed.count ?? 0
+            list.count -= 1
             forgotten += 1
         }
         list.compact()
         // Those that have come back since, or have gone once more.
-        if list.count > 2 * max(goneCount[key.port, default: 0], limits.gonePerPort) + 64 {
-            list.keys = list.keys[list.first...].filter {
-                $0.key == key ? $0.since == clock : entries[$0.key]?.goneSince == $0.since
-            }
+        if list.listed > 2 * max(list.count, most) + 64 {
+            list.keys = list.keys[list.first...].filter { entries[$0.key]?.goneSince == $0.since }
             list.first = 0
         }
-        gone[key.port] = list
-        if share * 2 <= limits.eventsPerVSI, entries.count <= limits.events / share / 4 { share *= 2 }
+        return events
     }
 
     private static func shortened(_ text: String) -> String {

@@ -15,10 +15,6 @@ package struct HistoryEvents: Equatable, Sendable {
 
     private static let kinds = VSIHistoryEvent.Kind.allCases
     private static let reasons = VSIReason.allCases
-    private static let codeOfKind = Dictionary(
-        kinds.enumerated().map { ($1, UInt8($0)) }, uniquingKeysWith: { first, _ in first })
-    private static let codeOfReason = Dictionary(
-        reasons.enumerated().map { ($1, UInt8($0 + 1)) }, uniquingKeysWith: { first, _ in first })
 
     private var octets: [UInt8] = []
     package private(set) var count = 0
@@ -33,10 +29,9 @@ package struct HistoryEvents: Equatable, Sendable {
 
     /// Adds an event behind the others.
     mutating func append(_ event: HistoryEvent) {
-        let packed = Self.packed(event)
         // No more than is needed: most VSIs have no more events for long.
-        octets.reserveCapacity(octets.count + packed.count)
-        octets += packed
+        octets.reserveCapacity(octets.count + Self.length(event))
+        Self.pack(event, into: &octets)
         count += 1
     }
 
@@ -90,17 +85,35 @@ package struct HistoryEvents: Equatable, Sendable {
         cursor.place = place.octets.lowerBound
         var event = cursor.event()
         body(&event)
-        octets.replaceSubrange(place.octets, with: Self.packed(event))
+        var packed: [UInt8] = []
+        Self.pack(event, into: &packed)
+        octets.replaceSubrange(place.octets, with: packed)
         return event
     }
 
     // MARK: As octets
 
-    private static func packed(_ event: HistoryEvent) -> [UInt8] {
-        var packed: [UInt8] = []
-        packed.reserveCapacity(32 + (event.detail?.utf8.count ?? 0))
-        packed.append(codeOfKind[event.kind] ?? 0)
-        packed.append(event.reason.flatMap { codeOfReason[$0] } ?? 0)
+    /// The numbers of an event, in their order. The second time is nearly always that of the first or a little later, and of damaged files
+    /// any; the last number is that of the detail's octets and one more, 0 for none.
+    private static func numbers(_ event: HistoryEvent) -> (UInt64, UInt64, UInt64, UInt64, UInt64) {
+        (
+            UInt64(bitPattern: Int64(event.number)), UInt64(bitPattern: Int64(event.first)),
+            UInt64(bitPattern: Int64(event.last &- event.first)), UInt64(bitPattern: Int64(event.count)),
+            event.detail.map { UInt64($0.utf8.count) + 1 } ?? 0
+        )
+    }
+
+    /// How many octets an event takes.
+    private static func length(_ event: HistoryEvent) -> Int {
+        func length(_ number: UInt64) -> Int { max((70 - number.leadingZeroBitCount) / 7, 1) }
+        let (number, first, later, count, detail) = numbers(event)
+        return 2 + length(number) + length(first) + length(later) + length(count) + length(detail)
+            + (event.detail?.utf8.count ?? 0)
+    }
+
+    private static func pack(_ event: HistoryEvent, into packed: inout [UInt8]) {
+        packed.append(UInt8(kinds.firstIndex(of: event.kind) ?? 0))
+        packed.append(UInt8(event.reason.flatMap { reasons.firstIndex(of: $0) }.map { $0 + 1 } ?? 0))
         func append(_ number: UInt64) {
             var rest = number
             while rest >= 0x80 {
@@ -109,14 +122,13 @@ package struct HistoryEvents: Equatable, Sendable {
             }
             packed.append(UInt8(truncatingIfNeeded: rest))
         }
-        append(UInt64(bitPattern: Int64(event.number)))
-        append(UInt64(bitPattern: Int64(event.first)))
-        // Nearly always a small number or none, and of damaged files any.
-        append(UInt64(bitPattern: Int64(event.last &- event.first)))
-        append(UInt64(bitPattern: Int64(event.count)))
-        append(event.detail.map { UInt64($0.utf8.count) + 1 } ?? 0)
+        let (number, first, later, count, detail) = numbers(event)
+        append(number)
+        append(first)
+        append(later)
+        append(count)
+        append(detail)
         if let detail = event.detail { packed.append(contentsOf: detail.utf8) }
-        return packed
     }
 
     /// Reads events one after the other.
