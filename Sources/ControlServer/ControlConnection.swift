@@ -256,8 +256,10 @@ package final class ControlConnection {
         guard !hasHungUp else { return true }
         if waiting == 0 { lastActive = loop.now() }
         output.append(contentsOf: octets)
-        // What the kernel takes at once is not queued: only a client that does not read comes near the bound.
-        if !others || waiting > Self.lowWater { flush() } else { flushLater() }
+        // What the kernel takes at once is not queued: only a client that does not read comes near the bound. A client that has sent
+        // more calls gets the answers of a turn together.
+        let isFollowed = others || isWorking && mayHaveCall
+        if !isFollowed || waiting > Self.lowWater { flush() } else { flushLater() }
         guard !isClosed else { return false }
         guard waiting <= queueLimit else {
             drop()
