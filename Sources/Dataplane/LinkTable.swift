@@ -115,7 +115,8 @@ package final class LinkTable {
 
     /// The links that have an address.
     package func links(of address: HardwareAddress) -> [Link] {
-        holders[address, default: []].sorted().compactMap { links[$0] }
+        guard let found = holders[address] else { return [] }
+        return found.sorted().compactMap { links[$0] }
     }
 
     /// The links that have an alias.

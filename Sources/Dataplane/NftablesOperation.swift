@@ -4,18 +4,30 @@ package import Nftables
 package enum NftablesOperation: KernelOperation, Equatable {
     /// Commands that are carried out together.
     package struct Change: Sendable, Equatable {
-        /// Commands in nft's language, or in JSON.
-        package var commands: String
-        package var isJSON: Bool
+        private let text: String
+        private let addresses: AddressSetChange?
+        package let isJSON: Bool
         /// The same for the kernel itself, where what precedes each transaction need not be declared again; nil where only commands can
         /// say it.
-        package var direct: TableChanges?
+        package let direct: TableChanges?
 
         package init(commands: String, isJSON: Bool = false, direct: TableChanges? = nil) {
-            self.commands = commands
+            text = commands
+            addresses = nil
             self.isJSON = isJSON
             self.direct = direct
         }
+
+        /// A change of a set; by commands only where `isDirect` is false.
+        package init(_ addresses: AddressSetChange, isDirect: Bool) {
+            text = ""
+            self.addresses = addresses
+            isJSON = false
+            direct = isDirect ? addresses.direct : nil
+        }
+
+        /// Commands in nft's language, or in JSON.
+        package var commands: String { addresses?.commands ?? text }
     }
 
     /// What comes of an operation.

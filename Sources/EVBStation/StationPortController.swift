@@ -227,7 +227,7 @@ package final class StationPortController: StationPortControl {
         let former = vsis[request.vsiID]
         let effects: [StationEffect]
         port.room = resources.room(for: name)
-        port.room.filterEntries -= relay.gate.closed.keptCount
+        port.room.filterEntries -= relay.gate.keptCount
         do throws(VSIRequestError) {
             try port.check(request)
         } catch {
@@ -407,7 +407,7 @@ package final class StationPortController: StationPortControl {
     package func perform(_ effects: [StationEffect]) {
         let turn = port.endTurn()
         var use = turn.use
-        use.filterEntries += relay.gate.closed.keptCount
+        use.filterEntries += relay.gate.keptCount
         resources.set(use, of: name)
         // The neighbour waits for frames no longer than it must, whatever else there is to do.
         for effect in effects {

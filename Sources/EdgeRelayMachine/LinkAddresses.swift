@@ -24,6 +24,9 @@ package struct LinkAddresses: RandomAccessCollection, ExpressibleByArrayLiteral,
             }
     }
 
+    /// Takes two addresses.
+    package init(_ first: MACAddress, _ second: MACAddress) { storage = .two(first, second) }
+
     package init(arrayLiteral addresses: MACAddress...) { self.init(addresses) }
 
     package var startIndex: Int { 0 }
@@ -42,6 +45,18 @@ package struct LinkAddresses: RandomAccessCollection, ExpressibleByArrayLiteral,
         case .one(let address): address
         case .two(let first, let second): position == 0 ? first : second
         case .several(let addresses): addresses[position]
+        }
+    }
+
+    /// Calls back with each in its order. What the library has for collections looks the type up at each step where that is another
+    /// room's.
+    package func forEach(_ body: (MACAddress) -> Void) {
+        switch storage {
+        case .one(let address): body(address)
+        case .two(let first, let second):
+            body(first)
+            body(second)
+        case .several(let addresses): for address in addresses { body(address) }
         }
     }
 }

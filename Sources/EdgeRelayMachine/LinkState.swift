@@ -27,6 +27,8 @@ package enum DesiredLink: Equatable, Sendable {
 
     package var isUp: Bool { if case .up = self { true } else { false } }
 
+    var isAbsent: Bool { if case .absent = self { true } else { false } }
+
     /// The same link while its VSI is not associated.
     package var lowered: DesiredLink {
         if case .up(let spec, let vlan) = self { .down(spec, vlan: vlan) } else { self }
@@ -108,6 +110,14 @@ package enum ActualLink: Equatable, Sendable {
     }
 
     package var isNone: Bool { if case .none = self { true } else { false } }
+
+    /// What the guest filter lets pass; nil where that is of no concern.
+    var filter: FilterState? {
+        switch self {
+        case .none(let filter), .here(_, _, _, let filter), .inOtherNamespace(_, _, let filter): filter
+        case .missing, .unusable: nil
+        }
+    }
 
     package var isElsewhere: Bool { if case .inOtherNamespace = self { true } else { false } }
 
@@ -303,6 +313,14 @@ package struct LinkSlot: Equatable, Sendable {
         if case .created(let vlan?) = actual.ownership { return vlan }
         if case .create(_, let vlan?, _) = running?.operation { return vlan }
         return nil
+    }
+
+    /// Whether there is no link, none is being created, and none of a certain name is wanted: as of nearly all VSIs whose links other
+    /// processes make, of tens of thousands.
+    var isBare: Bool {
+        guard actual.isNone, desired.spec?.name == nil else { return false }
+        if case .create = running?.operation { return false }
+        return true
     }
 
     /// The names that no other VSI's link may have.

@@ -56,9 +56,10 @@ package struct RelayMachine {
     /// A manager or the bridge wants another link, or wants it otherwise. `refusal` has nothing against it.
     package mutating func want(_ vsiID: VSIID, _ desired: DesiredLink, _ view: some LinkView) -> [RelayEffect] {
         var effects: [RelayEffect] = []
-        let isExpected = expected.remove(vsiID) != nil
-        guard var slot = slots[vsiID] ?? (desired == .absent ? nil : LinkSlot(desired)) else { return [] }
-        if isExpected, slots[vsiID] == nil, let spec = desired.spec, spec.origin == .created, let name = spec.name {
+        let isExpected = !expected.isEmpty && expected.remove(vsiID) != nil
+        let known = slots[vsiID]
+        guard var slot = known ?? (desired.isAbsent ? nil : LinkSlot(desired)) else { return [] }
+        if isExpected, known == nil, let spec = desired.spec, spec.origin == .created, let name = spec.name {
             // It may have gone to another network namespace since, so that it is looked for there before one is created.
             let candidate = view.candidate(
                 for: vsiID, spec, vlan: desired.vlan, except: nil, holder: { holders[$0] })
@@ -119,10 +120,18 @@ package struct RelayMachine {
 
     /// Changes a slot, and with it what follows from all slots.
     package mutating func set(_ vsiID: VSIID, _ slot: LinkSlot?, _ effects: inout [RelayEffect]) {
-        let former = slots[vsiID]
-        slots[vsiID] = slot
+        let former: LinkSlot?
+        if let slot {
+            former = slots.updateValue(slot, forKey: vsiID)
+        } else {
+            former = slots.removeValue(forKey: vsiID)
+        }
+        if !unclosed.isEmpty, slot?.actual.link == nil || slot?.failures == 0, unclosed[vsiID] != nil {
+            unclosed[vsiID] = nil
+        }
+        seek(vsiID, former?.soughtAddresses ?? [], slot?.soughtAddresses ?? [])
+        if former?.isBare ?? true, slot?.isBare ?? true { return }
         assignedCount += (Self.isAssigned(slot) ? 1 : 0) - (Self.isAssigned(former) ? 1 : 0)
-        if unclosed[vsiID] != nil, slot?.actual.link == nil || slot?.failures == 0 { unclosed[vsiID] = nil }
         let (oldNames, newNames) = (former?.names ?? .none, slot?.names ?? .none)
         if oldNames != newNames {
             oldNames.forEach { if !newNames.contains($0), holders[$0] == vsiID { holders[$0] = nil } }
@@ -133,17 +142,32 @@ package struct RelayMachine {
             if let oldIndex, indices[oldIndex] == vsiID { indices[oldIndex] = nil }
             if let newIndex { indices[newIndex] = vsiID }
         }
-        let (oldAddresses, newAddresses) = (former?.soughtAddresses ?? [], slot?.soughtAddresses ?? [])
-        if oldAddresses != newAddresses {
-            let (old, new) = (Set(oldAddresses.map(Self.seekerKey)), Set(newAddresses.map(Self.seekerKey)))
-            for key in old.subtracting(new) where seekers[key]?.remove(vsiID) == true { seekers[key] = nil }
-            for key in new { seekers[key, default: .one(vsiID)].insert(vsiID) }
-        }
         guard former?.usedVLAN != slot?.usedVLAN else { return }
         if let vlan = slot?.usedVLAN { vlanUsers[vlan, default: 0] += 1 }
         guard let vlan = former?.usedVLAN, let count = vlanUsers[vlan] else { return }
         vlanUsers[vlan] = count > 1 ? count - 1 : nil
         if count <= 1 { effects.append(.vlanUnused(vlan)) }
+    }
+
+    /// A VSI looks for a link by other addresses than before.
+    private mutating func seek(_ vsiID: VSIID, _ former: LinkAddresses, _ addresses: LinkAddresses) {
+        guard former != addresses else { return }
+        let (old, new) = (Self.seekerKeys(former), Self.seekerKeys(addresses))
+        for key in old where !new.contains(key) {
+            guard var found = seekers[key] else { continue }
+            seekers[key] = found.remove(vsiID) ? nil : found
+        }
+        for key in new { seekers[key, default: .one(vsiID)].insert(vsiID) }
+    }
+
+    /// Nearly always one: both forms of an address have the same.
+    private static func seekerKeys(_ addresses: LinkAddresses) -> [MACAddress] {
+        var keys: [MACAddress] = []
+        addresses.forEach { address in
+            let key = seekerKey(address)
+            if !keys.contains(key) { keys.append(key) }
+        }
+        return keys
     }
 
     /// The VSIs whose links have an address and are created by other processes.
@@ -169,13 +193,15 @@ package struct RelayMachine {
     /// Takes the next step towards what is wanted, or says that all is done.
     package mutating func step(_ vsiID: VSIID, _ view: some LinkView, _ effects: inout [RelayEffect]) {
         guard var slot = slots[vsiID], slot.running == nil else { return }
-        if slot.desired == .absent, release(vsiID, &slot, view, &effects) {
+        var isChanged = slot.desired.isAbsent
+        if slot.desired.isAbsent, release(vsiID, &slot, view, &effects) {
             return settle(vsiID, nil, &effects)
         }
         if slot.actual.isNone, let spec = slot.desired.spec {
             let candidate = view.candidate(
                 for: vsiID, spec, vlan: slot.desired.vlan, except: slot.discarded, holder: { holders[$0] })
             if let candidate {
+                isChanged = true
                 slot.actual = .here(candidate.link, candidate.ownership, .neverOpened, .missing)
                 slot.made = candidate.isFitting ? LinkSlot.Made(spec: spec, vlan: slot.desired.vlan) : nil
                 if candidate.isFitting || !slot.desired.isUp {
@@ -185,9 +211,13 @@ package struct RelayMachine {
                 if candidate.ownership == .adopted { effects.append(.store(vsiID)) }
             }
         }
-        slot.actual = slot.actual.with(filter: view.filter(of: vsiID, at: slot.actual.link))
-        set(vsiID, slot, &effects)
-        if let misfit = misfit(vsiID, view) { return replace(vsiID, misfit, &effects) }
+        let filter = view.filter(of: vsiID, at: slot.actual.link)
+        if let known = slot.actual.filter, known != filter {
+            isChanged = true
+            slot.actual = slot.actual.with(filter: filter)
+        }
+        if isChanged { set(vsiID, slot, &effects) }
+        if let misfit = misfit(vsiID, slot, view) { return replace(vsiID, misfit, &effects) }
         let plan = Self.plan(slot.desired, slot.actual, policy)
         guard let operation = plan, isAllowed(operation, slot) else {
             // All is as wanted, by evbd or by another process.
@@ -236,8 +266,8 @@ package struct RelayMachine {
 
     /// The created link of a VSI that cannot become what is wanted now. While its VSI is not associated it is cut and stays,
     /// for a program that has it open.
-    private mutating func misfit(_ vsiID: VSIID, _ view: some LinkView) -> KernelLink? {
-        guard let slot = slots[vsiID], slot.actual.ownership?.isCreated == true, let link = slot.actual.link,
+    private mutating func misfit(_ vsiID: VSIID, _ slot: LinkSlot, _ view: some LinkView) -> KernelLink? {
+        guard slot.actual.ownership?.isCreated == true, let link = slot.actual.link,
             case .up(let spec, let vlan) = slot.desired
         else { return nil }
         if let made = slot.made { return made.serves(spec, vlan) ? nil : link }
@@ -301,7 +331,7 @@ package struct RelayMachine {
     package mutating func settle(_ vsiID: VSIID, _ failure: LinkFailure?, _ effects: inout [RelayEffect]) {
         guard let slot = slots[vsiID] else { return }
         // The next association tries again where a link cannot be had.
-        if slot.actual.isNone, slot.desired == .absent || failure != nil { set(vsiID, nil, &effects) }
+        if slot.actual.isNone, slot.desired.isAbsent || failure != nil { set(vsiID, nil, &effects) }
         effects.append(.settled(vsiID, failure))
     }
 

@@ -1,5 +1,7 @@
 // Messages and attributes of nfnetlink, written and read. Pure.
 
+internal import LinuxSystem
+
 /// Writes messages one behind the other. Lengths are filled in once what they count is there. The order of octets is
 /// that of hosts that have the lowest first, as all have that evbd runs on.
 struct NetfilterWriter {
@@ -47,6 +49,12 @@ struct NetfilterWriter {
         append(UInt32(type) << 16 | UInt32(UInt16(clamping: 4 + value.count)))
         octets += value
         pad()
+    }
+
+    /// Writes an address: six octets, and two behind them.
+    mutating func attribute(_ type: UInt16, address: HardwareAddress) {
+        append(UInt32(type) << 16 | 10)
+        withUnsafeBytes(of: (address.value << 16).bigEndian) { octets += $0 }
     }
 
     /// Writes a text, which the kernel wants to end with an octet of zero.

@@ -53,6 +53,12 @@ struct TableBatch {
             }
         case .remove(let set, let keys):
             write(table, Self.removeElements, 0, set, keys) { writer, key in Self.write(key, &writer) }
+        case .addAddresses(let set, let addresses):
+            write(table, Self.newElements, Self.create, set, addresses) { writer, address in
+                Self.write(address, &writer)
+            }
+        case .removeAddresses(let set, let addresses):
+            write(table, Self.removeElements, 0, set, addresses) { writer, address in Self.write(address, &writer) }
         case .addChain(let chain, let hook): write(table, chain, hook, Self.create)
         case .createChain(let chain, let hook): write(table, chain, hook, Self.create | Self.exclusive)
         case .removeChain(let chain):
@@ -107,6 +113,10 @@ struct TableBatch {
     /// NFTA_SET_ELEM_KEY with NFTA_DATA_VALUE
     private static func write(_ key: ElementKey, _ writer: inout NetfilterWriter) {
         writer.nest(1) { $0.attribute(1, key.octets) }
+    }
+
+    private static func write(_ key: HardwareAddress, _ writer: inout NetfilterWriter) {
+        writer.nest(1) { $0.attribute(1, address: key) }
     }
 
     /// NFTA_SET_ELEM_KEY, _DATA with a verdict, and _EXPR.

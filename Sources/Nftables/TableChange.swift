@@ -9,6 +9,14 @@ public struct TableID: Sendable, Hashable {
     public enum Family: UInt8, Sendable {
         case netdev = 5
         case bridge = 7
+
+        /// In nft's language.
+        var word: String {
+            switch self {
+            case .netdev: "netdev"
+            case .bridge: "bridge"
+            }
+        }
     }
 
     public let family: Family
@@ -108,6 +116,9 @@ public enum TableChange: Sendable, Hashable {
     case add(set: String, [SetElement])
     /// `delete element`: ENOENT where one is not there.
     case remove(set: String, [ElementKey])
+    /// `add element` and `delete element` of a set of `ether_addr`.
+    case addAddresses(set: String, [HardwareAddress])
+    case removeAddresses(set: String, [HardwareAddress])
     /// `add chain`, of type filter where it has a hook: one that is there is no mistake.
     case addChain(String, DeviceHook? = nil)
     /// `create chain`, of type filter: EEXIST where one of that name is there.
@@ -128,5 +139,42 @@ public struct TableChanges: Sendable, Hashable {
     public init(_ table: TableID, _ changes: [TableChange]) {
         self.table = table
         self.changes = changes
+    }
+}
+
+/// Changes a set of addresses, whichever of them are in it. As commands it is written where they are needed only.
+public struct AddressSetChange: Sendable, Hashable {
+    public var table: TableID
+    public var set: String
+    /// The addresses that are to be in the set, and those that are not.
+    public var adding: [HardwareAddress]
+    public var removing: [HardwareAddress]
+
+    public init(_ table: TableID, set: String, adding: [HardwareAddress], removing: [HardwareAddress]) {
+        self.table = table
+        self.set = set
+        self.adding = adding
+        self.removing = removing
+    }
+
+    /// In nft's language; declares the set too.
+    public var commands: String {
+        let place = "\(table.family.word) \(table.name) \(set)"
+        var lines = ["add set \(place) { type ether_addr; }"]
+        // The kernel refuses to remove an element that is not there.
+        if !(adding + removing).isEmpty { lines.append("add element \(place) { \(Self.list(adding + removing)) }") }
+        if !removing.isEmpty { lines.append("delete element \(place) { \(Self.list(removing)) }") }
+        return lines.joined(separator: "\n")
+    }
+
+    private static func list(_ addresses: [HardwareAddress]) -> String {
+        addresses.map(\.description).joined(separator: ", ")
+    }
+
+    /// For the kernel itself, where the set is there.
+    public var direct: TableChanges {
+        var changes = [TableChange.addAddresses(set: set, adding + removing)]
+        if !removing.isEmpty { changes.append(.removeAddresses(set: set, removing)) }
+        return TableChanges(table, changes)
     }
 }

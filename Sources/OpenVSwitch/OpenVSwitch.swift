@@ -121,7 +121,10 @@ package final class OpenVSwitch {
     package var isConnected: Bool { if case .connected = state { true } else { false } }
 
     /// The interface of that name in the table; nil where there is none, or none is known.
-    package func port(_ name: String) -> SwitchPort? { table.ports[name] }
+    package func port(_ name: String) -> SwitchPort? {
+        // Without a copy of the table.
+        if let connection { connection.session.table.ports[name] } else { kept.ports[name] }
+    }
 
     // MARK: Who needs it
 

@@ -181,6 +181,15 @@ private func answer(_ sequence: UInt32, _ code: Int32, type: UInt16 = 2) -> [UIn
         let removed = TableBatch(
             [TableChanges(bridge, elements.map { .remove(set: $0.set, $0.1.map(\.key)) })], first: 0)
         #expect(removed.octets == octets(removedElements))
+        let stations = [TableChange.addAddresses(set: "stations", [one, two])]
+        #expect(
+            TableBatch([TableChanges(bridge, stations)], first: 0).octets
+                == TableBatch([TableChanges(bridge, [.add(set: "stations", elements[0].1)])], first: 0).octets)
+        let gone = [TableChange.removeAddresses(set: "stations", [one, two])]
+        #expect(
+            TableBatch([TableChanges(bridge, gone)], first: 0).octets
+                == TableBatch([TableChanges(bridge, [.remove(set: "stations", elements[0].1.map(\.key))])], first: 0)
+                .octets)
         #expect(TableBatch([TableChanges(netdev, link("lo"))], first: 0).octets == octets(linkChains))
         let hook = DeviceHook(.egress, device: "lo", priority: -500)
         let created = TableBatch([TableChanges(netdev, [.createChain("link-1-out", hook)])], first: 0)

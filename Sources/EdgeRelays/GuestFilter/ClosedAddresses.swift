@@ -9,24 +9,13 @@ package struct ClosedAddresses {
         package var isClosed: Bool
     }
 
-    /// Why an address is closed or open.
-    private enum Holder: Hashable {
-        case vsi(VSIID)
-        /// A link whose VSI was given up.
-        case link(Int32)
-        /// A link that the host may not see has this address.
-        case unseen(HardwareAddress)
-
-        var isVSI: Bool { if case .vsi = self { true } else { false } }
-    }
-
-    /// The addresses of a holder. Nearly all have one, of tens of thousands of VSIs: that one needs no memory of its own.
-    private enum Claim: Equatable {
+    /// The addresses of a VSI. Nearly all have one, of tens of thousands of VSIs: that one needs no memory of its own.
+    enum Claim: Equatable {
         case oneOpen(HardwareAddress)
         case oneClosed(HardwareAddress)
         indirect case several(open: AddressSet, closed: AddressSet)
 
-        init(open: AddressSet = [], closed: AddressSet = []) {
+        init(open: AddressSet, closed: AddressSet) {
             if closed.isEmpty, let one = open.only {
                 self = .oneOpen(one)
             } else if open.isEmpty, let one = closed.only {
@@ -60,12 +49,21 @@ package struct ClosedAddresses {
         var closed: Int32 = 0
         /// How many of these are VSIs' claims.
         var ofVSIs: Int32 = 0
+
+        /// - Returns: Whether nothing is left.
+        mutating func add(_ step: Count) -> Bool {
+            open += step.open
+            closed += step.closed
+            ofVSIs += step.ofVSIs
+            return open == 0 && closed == 0
+        }
     }
 
-    private var claims: [Holder: Claim] = [:]
+    private(set) var claims: [VSIID: Claim] = [:]
     private var counts: [HardwareAddress: Count] = [:]
-    /// What keeps an address closed without a VSI.
-    private var keepers: [HardwareAddress: Set<Holder>] = [:]
+    /// What links keep closed whose VSIs were given up, by their indices; and the same the other way round.
+    private var kept: [Int32: AddressSet] = [:]
+    private var keepers: [HardwareAddress: Set<Int32>] = [:]
     /// Addresses of links that the host may not see, with the number of the last read of the port's table that does not
     /// count for them.
     private var unseen: [HardwareAddress: UInt64] = [:]
@@ -97,25 +95,36 @@ package struct ClosedAddresses {
     ///
     /// - Returns: What changes by it.
     mutating func set(_ vsiID: VSIID, open: AddressSet, closed: AddressSet) -> [Change] {
-        replace(.vsi(vsiID), Claim(open: open, closed: closed.subtracting(open)))
+        let claim = Claim(open: open, closed: closed.subtracting(open))
+        let former = claims.updateValue(claim, forKey: vsiID)
+        guard former != claim else { return [] }
+        // The new one first: an address that only changes keeps its place.
+        count(claim, by: 1)
+        if let former { count(former, by: -1) }
+        if !keepers.isEmpty || !unseen.isEmpty { for address in claim.all { releaseKept(address) } }
+        return settle(former.map { claim.all.union($0.all) } ?? claim.all)
     }
 
     /// The addresses of a VSI that are to pass.
-    func openAddresses(of vsiID: VSIID) -> AddressSet { claims[.vsi(vsiID)]?.open ?? [] }
+    func openAddresses(of vsiID: VSIID) -> AddressSet { claims[vsiID]?.open ?? [] }
 
     /// All addresses of a VSI.
-    func addresses(of vsiID: VSIID) -> AddressSet { claims[.vsi(vsiID)]?.all ?? [] }
+    func addresses(of vsiID: VSIID) -> AddressSet { claims[vsiID]?.all ?? [] }
 
     /// Whether a VSI has an address.
     func isOfVSI(_ address: HardwareAddress) -> Bool { counts[address].map { $0.ofVSIs > 0 } ?? false }
 
     /// Nothing is known of a VSI any more.
-    mutating func forget(_ vsiID: VSIID) -> [Change] { replace(.vsi(vsiID), nil) }
+    mutating func forget(_ vsiID: VSIID) -> [Change] {
+        guard let former = claims.removeValue(forKey: vsiID) else { return [] }
+        count(former, by: -1)
+        return settle(former.all)
+    }
 
     /// A VSI is given up while its link stays: the addresses stay closed until the link is gone or a VSI claims them.
     mutating func handBack(_ vsiID: VSIID, link index: Int32) -> [Change] {
-        guard claims[.vsi(vsiID)] != nil else { return [] }
-        let changes = keepClosed(addresses(of: vsiID), link: index)
+        guard let claim = claims[vsiID] else { return [] }
+        let changes = keepClosed(claim.all, link: index)
         return changes + forget(vsiID)
     }
 
@@ -123,16 +132,30 @@ package struct ClosedAddresses {
 
     /// Keeps addresses closed for a link that no VSI has, beside those that it keeps closed already.
     mutating func keepClosed(_ addresses: AddressSet, link index: Int32) -> [Change] {
-        guard !addresses.isEmpty else { return [] }
-        let kept = claims[.link(index)]?.closed ?? []
-        return replace(.link(index), Claim(closed: kept.union(addresses)))
+        let former = kept[index] ?? []
+        let added = addresses.subtracting(former)
+        guard !added.isEmpty else { return [] }
+        kept[index] = former.union(added)
+        for address in added {
+            keepers[address, default: []].insert(index)
+            countKept(address, by: 1)
+        }
+        return settle(added)
     }
 
     /// A link is gone.
-    mutating func linkGone(_ index: Int32) -> [Change] { replace(.link(index), nil) }
+    mutating func linkGone(_ index: Int32) -> [Change] {
+        guard let former = kept.removeValue(forKey: index) else { return [] }
+        for address in former {
+            keepers[address]?.remove(index)
+            if keepers[address]?.isEmpty == true { keepers[address] = nil }
+            countKept(address, by: -1)
+        }
+        return settle(former)
+    }
 
     /// Whether a link keeps its addresses closed.
-    func keepsClosed(link index: Int32) -> Bool { claims[.link(index)] != nil }
+    func keepsClosed(link index: Int32) -> Bool { kept[index] != nil }
 
     /// Whether an address stays closed for a link that the host may not see.
     var hasUnseen: Bool { !unseen.isEmpty }
@@ -144,21 +167,27 @@ package struct ClosedAddresses {
     ///   - read: The number of the last read of the port's table that may be too early to have them.
     /// - Returns: What changes by it.
     mutating func keepClosedUnseen(_ addresses: AddressSet, after read: UInt64) -> [Change] {
-        addresses.flatMap { address in
-            unseen[address] = max(unseen[address] ?? 0, read)
-            return replace(.unseen(address), Claim(closed: [address]))
+        for address in addresses {
+            let former = unseen.updateValue(read, forKey: address)
+            if let former { unseen[address] = max(former, read) } else { countKept(address, by: 1) }
         }
+        return settle(addresses)
     }
 
     /// A link that keeps addresses closed has gone to another network namespace.
     mutating func linkDeparted(_ index: Int32, after read: UInt64) -> [Change] {
-        let changes = keepClosedUnseen(claims[.link(index)]?.closed ?? [], after: read)
+        let changes = keepClosedUnseen(kept[index] ?? [], after: read)
         return changes + linkGone(index)
     }
 
     /// The port's table was read: links that the host does not see have no other addresses.
     mutating func tableRead(_ number: UInt64, _ present: Set<HardwareAddress>) -> [Change] {
-        unseen(goneBy: number, present).flatMap { replace(.unseen($0), nil) }
+        let gone = unseen(goneBy: number, present)
+        for address in gone {
+            unseen[address] = nil
+            countKept(address, by: -1)
+        }
+        return settle(gone)
     }
 
     /// The addresses that such a read opens, unless something else keeps them closed.
@@ -188,62 +217,50 @@ package struct ClosedAddresses {
         return settle(former.union(wanted))
     }
 
-    private mutating func replace(_ holder: Holder, _ claim: Claim?) -> [Change] {
-        let old = claims[holder]
-        guard old != claim else { return [] }
-        claims[holder] = claim
-        // The new one first: an address that only changes keeps its place.
-        count(claim, by: 1, isVSI: holder.isVSI)
-        count(old, by: -1, isVSI: holder.isVSI)
-        register(holder, old, claim)
-        let changes = release(claim, of: holder)
-        return changes + settle((old?.all ?? []).union(claim?.all ?? []))
+    /// A VSI has an address that stayed closed without one: nothing else keeps it closed any more.
+    private mutating func releaseKept(_ address: HardwareAddress) {
+        if unseen.removeValue(forKey: address) != nil { countKept(address, by: -1) }
+        for index in keepers.removeValue(forKey: address) ?? [] {
+            let rest = kept[index, default: []].subtracting(AddressSet(address))
+            kept[index] = rest.isEmpty ? nil : rest
+            countKept(address, by: -1)
+        }
     }
 
-    private mutating func register(_ holder: Holder, _ old: Claim?, _ new: Claim?) {
-        guard !holder.isVSI else { return }
-        keptCount += (new?.closed.count ?? 0) - (old?.closed.count ?? 0)
-        for address in old?.closed ?? [] {
-            keepers[address]?.remove(holder)
-            if keepers[address]?.isEmpty == true { keepers[address] = nil }
-        }
-        for address in new?.closed ?? [] { keepers[address, default: []].insert(holder) }
-        if case .unseen(let address) = holder, new == nil { unseen[address] = nil }
+    private mutating func countKept(_ address: HardwareAddress, by step: Int32) {
+        keptCount += Int(step)
+        add(Count(closed: step), to: address)
     }
 
-    /// A VSI has addresses that stayed closed without one: nothing else keeps them closed any more.
-    private mutating func release(_ claim: Claim?, of holder: Holder) -> [Change] {
-        guard holder.isVSI, let claim, !keepers.isEmpty else { return [] }
-        var changes: [Change] = []
-        for address in claim.all {
-            for keeper in keepers[address] ?? [] {
-                guard let kept = claims[keeper] else { continue }
-                let rest = kept.closed.subtracting(AddressSet(address))
-                changes += replace(keeper, rest.isEmpty ? nil : Claim(open: kept.open, closed: rest))
-            }
+    private mutating func count(_ claim: Claim, by step: Int32) {
+        let (open, closed) = (Count(open: step, ofVSIs: step), Count(closed: step, ofVSIs: step))
+        switch claim {
+        case .oneOpen(let address): add(open, to: address)
+        case .oneClosed(let address): add(closed, to: address)
+        case .several(let opened, let shut):
+            for address in opened { add(open, to: address) }
+            for address in shut { add(closed, to: address) }
         }
-        return changes
     }
 
-    private mutating func count(_ claim: Claim?, by step: Int32, isVSI: Bool) {
-        guard let claim else { return }
-        for address in claim.all {
-            var count = counts[address] ?? Count()
-            if claim.open.contains(address) { count.open += step }
-            if claim.closed.contains(address) { count.closed += step }
-            if isVSI { count.ofVSIs += step }
-            counts[address] = count.open > 0 || count.closed > 0 ? count : nil
-        }
+    private mutating func add(_ step: Count, to address: HardwareAddress) {
+        if counts[address, default: Count()].add(step) { counts[address] = nil }
+    }
+
+    private mutating func settle(_ addresses: AddressSet) -> [Change] {
+        guard let only = addresses.only else { return settle(addresses.asSet) }
+        return settled(only).map { [$0] } ?? []
     }
 
     private mutating func settle(_ addresses: some Sequence<HardwareAddress>) -> [Change] {
-        var changes: [Change] = []
-        for address in addresses {
-            let isWanted = isClosed(address)
-            guard isWanted != current.contains(address) else { continue }
-            if isWanted { current.insert(address) } else { current.remove(address) }
-            changes.append(Change(address: address, isClosed: isWanted))
-        }
-        return changes.count < 2 ? changes : changes.sorted { $0.address.value < $1.address.value }
+        addresses.compactMap { settled($0) }.sorted { $0.address.value < $1.address.value }
+    }
+
+    private mutating func settled(_ address: HardwareAddress) -> Change? {
+        let isWanted = isClosed(address)
+        // Nearly always none is closed.
+        guard isWanted || !current.isEmpty else { return nil }
+        let isChanged = isWanted ? current.insert(address).inserted : current.remove(address) != nil
+        return isChanged ? Change(address: address, isClosed: isWanted) : nil
     }
 }

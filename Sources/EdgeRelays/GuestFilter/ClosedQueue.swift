@@ -21,6 +21,39 @@ final class ClosedQueue {
         var number: UInt64
     }
 
+    /// An address that is closed, or that is to be or about to be another thing than it is.
+    private struct Address {
+        /// Whether the kernel has it as closed when the transaction under way is done.
+        var isClosed = false
+        /// The transaction under way opens it.
+        var isBeingOpened = false
+        /// Nothing where it is to stay as it is.
+        var wish: Wish?
+        var waiters: [Waiter] = []
+
+        var isOpening: Bool { isBeingOpened || wish?.isClosed == false }
+        var isForgettable: Bool { !isClosed && !isBeingOpened && wish == nil && waiters.isEmpty }
+    }
+
+    /// What is known of the addresses of a port. An object, so that its table changes in place.
+    private final class Port {
+        var addresses: [HardwareAddress: Address] = [:]
+        /// Commands that delete the port's set and are still to be given to the kernel. What is asked of the set since then comes after them.
+        var releases = 0
+        /// Entries that wait for that.
+        var held: [Entry] = []
+    }
+
+    /// Who waits for addresses to be opened. Each stands at one that is not open yet, and is looked at when that one is open, or need not
+    /// be any more: what becomes of one address costs the same however many wait for others.
+    struct Waiter {
+        var addresses: AddressSet
+        var portIndex: Int32
+        var then: (String?) -> Void
+        /// How often nftables has refused to open the addresses.
+        var refusals = 0
+    }
+
     /// A wish's place in a queue.
     private struct Entry {
         let port: Int32
@@ -62,8 +95,11 @@ final class ClosedQueue {
         }
     }
 
-    /// What is to be made of addresses, by port; nothing that the kernel has already.
-    private var pending: [Int32: [HardwareAddress: Wish]] = [:]
+    private var ports: [Int32: Port] = [:]
+    /// The one that was asked for last. Nearly always it is asked for again.
+    private var lastPort: (index: Int32, port: Port)?
+    /// How many wishes there are.
+    private var wishCount = 0
     private var lastNumber: UInt64 = 0
     /// Wishes in the order of their transactions: what is closed goes before what is opened. An entry whose wish is another one
     /// by now is passed over.
@@ -71,44 +107,70 @@ final class ClosedQueue {
     /// How many entries there are when those that are passed over are thrown out; the kernel may take none for a while.
     private var pruneAt = ClosedQueue.entriesMin
     private static let entriesMin = 4096
-    /// Those of ports whose sets are deleted first.
-    private var held: [Int32: [Entry]] = [:]
+    /// How many entries are held.
+    private var heldCount = 0
     /// The last transaction has left some that were due, as it had as many as it may.
     private(set) var hasLeftSome = false
-    /// What the kernel has when the transaction under way is done.
-    private var installed: [Int32: Set<HardwareAddress>] = [:]
-    /// The addresses that the transaction under way opens.
-    private var opening: [Int32: Set<HardwareAddress>] = [:]
-    private var openedInOrder: [(port: Int32, address: HardwareAddress)] = []
-    /// The changes of the transaction under way.
-    private var underWay: [Int32: [HardwareAddress: Bool]] = [:]
-    /// Commands that delete a port's set and are still to be given to the kernel, by port. What is asked of the set since
-    /// then comes after them.
-    private var releases: [Int32: Int] = [:]
-    private var waiters = OpeningWaiters()
+    /// The changes of the transaction under way, in their order.
+    private var underWay: [(port: Int32, address: HardwareAddress, isClosed: Bool)] = []
+    /// Those who stand nowhere any more, in the order in which that came.
+    private var freed: [Waiter] = []
     /// Gives those who need not wait any more their turns, as a transaction may be of thousands; nil calls all of them at once.
-    var turns: WorkQueue<() -> Void>?
+    private var turns: WorkQueue<Waiter>?
+
+    /// Calls those who need not wait any more in turns of a loop.
+    func takeTurns(of loop: EventLoop) { turns = WorkQueue(loop: loop) { [weak self] in self?.callBack($0) } }
 
     /// Whether some that are waited for were taken back.
-    var hasTakenBack: Bool { waiters.hasFreed }
+    var hasTakenBack: Bool { !freed.isEmpty }
 
     /// Whether there is nothing to do.
-    var isEmpty: Bool { pending.isEmpty }
+    var isEmpty: Bool { wishCount == 0 }
+
+    private func known(_ index: Int32) -> Port? {
+        if let lastPort, lastPort.index == index { return lastPort.port }
+        guard let port = ports[index] else { return nil }
+        lastPort = (index, port)
+        return port
+    }
+
+    private func port(_ index: Int32) -> Port {
+        if let port = known(index) { return port }
+        let port = Port()
+        ports[index] = port
+        return port
+    }
 
     /// What the kernel has of a port, or is about to have.
-    func installed(port index: Int32) -> Set<HardwareAddress> { installed[index, default: []] }
+    func installed(port index: Int32) -> Set<HardwareAddress> {
+        guard let port = known(index) else { return [] }
+        return Set(port.addresses.lazy.filter(\.value.isClosed).map(\.key))
+    }
 
     /// An earlier run has closed these addresses.
-    func adopt(_ addresses: Set<HardwareAddress>, port index: Int32) { installed[index] = addresses }
+    func adopt(_ addresses: Set<HardwareAddress>, port index: Int32) {
+        lost(allBut: addresses, port: index)
+        for address in addresses { port(index).addresses[address, default: Address()].isClosed = true }
+    }
 
     /// The kernel has these addresses only; others that it should have are to be asked for again. What is under way may be
     /// among those, and does no harm twice.
-    func lost(allBut present: Set<HardwareAddress>, port index: Int32) { installed[index]?.formIntersection(present) }
+    func lost(allBut present: Set<HardwareAddress>, port index: Int32) {
+        guard let port = known(index) else { return }
+        for (address, var former) in port.addresses where former.isClosed && !present.contains(address) {
+            former.isClosed = false
+            put(former, at: address, port)
+        }
+    }
+
+    private func put(_ state: Address, at address: HardwareAddress, _ port: Port) {
+        port.addresses[address] = state.isForgettable ? nil : state
+    }
 
     /// When the next change is due; nil if there is none.
     func nextDue(now: Instant) -> Instant? {
-        guard !pending.isEmpty else { return nil }
-        return hasCurrent(&closings) || hasCurrent(&openings) || !held.isEmpty ? now : later.next
+        guard !isEmpty else { return nil }
+        return hasCurrent(&closings) || hasCurrent(&openings) || heldCount > 0 ? now : later.next
     }
 
     private func hasCurrent(_ queue: inout FIFO<Entry>) -> Bool {
@@ -128,19 +190,25 @@ final class ClosedQueue {
     ///   - index: The port.
     ///   - due: When it is to be made at the latest; nil is with the next transaction.
     func set(_ change: ClosedAddresses.Change, port index: Int32, due: Instant? = nil) {
-        let former = pending[index]?[change.address]
-        if installed[index]?.contains(change.address) ?? false == change.isClosed {
-            forget(change.address, port: index)
+        let port = port(index)
+        var state = port.addresses[change.address] ?? Address()
+        let former = state.wish
+        if state.isClosed == change.isClosed {
+            guard former != nil else { return }
+            state.wish = nil
+            wishCount -= 1
         } else {
             let due = former == nil ? due : Self.earlier(former?.due, due)
             guard former?.isClosed != change.isClosed || former?.due != due else { return }
             lastNumber &+= 1
             let wish = Wish(isClosed: change.isClosed, due: due, number: lastNumber)
-            pending[index, default: [:]][change.address] = wish
+            state.wish = wish
+            if former == nil { wishCount += 1 }
             queue(Entry(port: index, address: change.address, number: lastNumber), wish)
-            if entryCount > pruneAt { prune() }
         }
-        if former?.isClosed == false { waiters.free(change.address, port: index) }
+        if former?.isClosed == false { free(&state) }
+        put(state, at: change.address, port)
+        if entryCount > pruneAt { prune() }
     }
 
     private func queue(_ entry: Entry, _ wish: Wish) {
@@ -163,12 +231,13 @@ final class ClosedQueue {
         pruneAt = max(2 * entryCount, Self.entriesMin)
     }
 
-    private func forget(_ address: HardwareAddress, port index: Int32) {
-        guard pending[index]?.removeValue(forKey: address) != nil, pending[index]?.isEmpty == true else { return }
-        pending[index] = nil
-    }
+    private func isCurrent(_ entry: Entry) -> Bool { wish(of: entry) != nil }
 
-    private func isCurrent(_ entry: Entry) -> Bool { pending[entry.port]?[entry.address]?.number == entry.number }
+    /// What an entry is about; nil where that is another wish by now.
+    private func wish(of entry: Entry) -> Wish? {
+        let wish = known(entry.port)?.addresses[entry.address]?.wish
+        return wish?.number == entry.number ? wish : nil
+    }
 
     private static func earlier(_ one: Instant?, _ other: Instant?) -> Instant? {
         guard let one, let other else { return nil }
@@ -177,24 +246,31 @@ final class ClosedQueue {
 
     /// A port's set is to be deleted, by a command that waits. What is asked for from now on is for the set after it.
     func forget(port index: Int32) {
-        pending[index] = nil
-        installed[index] = nil
-        opening[index] = nil
-        underWay[index] = nil
-        held[index] = nil
-        releases[index, default: 0] += 1
-        waiters.free(port: index)
+        let port = port(index)
+        for state in port.addresses.values {
+            if state.wish != nil { wishCount -= 1 }
+            freed += state.waiters
+        }
+        port.addresses = [:]
+        underWay.removeAll { $0.port == index }
+        heldCount -= port.held.count
+        port.held = []
+        port.releases += 1
         callBack()
     }
 
     /// The command that deletes a port's set is given to the kernel, before what is taken from now on.
     func releaseBegins(port index: Int32) {
-        guard let count = releases[index] else { return }
-        releases[index] = count > 1 ? count - 1 : nil
-        guard count == 1 else { return }
-        for entry in held.removeValue(forKey: index) ?? [] {
-            if isCurrent(entry), let wish = pending[index]?[entry.address] { queue(entry, wish) }
-        }
+        guard let port = known(index), port.releases > 0 else { return }
+        port.releases -= 1
+        guard port.releases == 0 else { return }
+        heldCount -= port.held.count
+        let held = port.held
+        port.held = []
+        for entry in held { if let wish = wish(of: entry) { queue(entry, wish) } }
+        guard port.addresses.isEmpty else { return }
+        ports[index] = nil
+        lastPort = nil
     }
 
     // MARK: Waiting
@@ -205,18 +281,28 @@ final class ClosedQueue {
     }
 
     private func firstOpening(_ addresses: AddressSet, port index: Int32) -> HardwareAddress? {
-        addresses.first { address in
-            opening[index]?.contains(address) == true || pending[index]?[address]?.isClosed == false
-        }
+        guard let port = known(index), !port.addresses.isEmpty else { return nil }
+        return addresses.first { port.addresses[$0]?.isOpening == true }
     }
 
     /// Calls back when none of the addresses is, or with why they are still closed.
-    func wait(_ addresses: AddressSet, port index: Int32, then: @escaping (String?) -> Void) {
-        wait(OpeningWaiters.Waiter(addresses: addresses, portIndex: index, then: then))
+    ///
+    /// - Returns: Whether one of them is: where none is, nothing waits, and `then` is not called.
+    @discardableResult
+    func wait(_ addresses: AddressSet, port index: Int32, then: @escaping (String?) -> Void) -> Bool {
+        wait(Waiter(addresses: addresses, portIndex: index, then: then))
     }
 
-    private func wait(_ waiter: OpeningWaiters.Waiter) {
-        waiters.append(waiter, at: firstOpening(waiter.addresses, port: waiter.portIndex))
+    private func wait(_ waiter: Waiter) -> Bool {
+        guard let address = firstOpening(waiter.addresses, port: waiter.portIndex) else { return false }
+        port(waiter.portIndex).addresses[address, default: Address()].waiters.append(waiter)
+        return true
+    }
+
+    private func free(_ state: inout Address) {
+        guard !state.waiters.isEmpty else { return }
+        freed += state.waiters
+        state.waiters = []
     }
 
     // MARK: Transactions
@@ -228,40 +314,48 @@ final class ClosedQueue {
     /// - Returns: A change for each port.
     func take(dueBy moment: Instant? = nil) -> [GuestRules.Change] {
         while let entry = later.popFirst(dueBy: moment) {
-            guard isCurrent(entry), let wish = pending[entry.port]?[entry.address] else { continue }
+            guard let wish = wish(of: entry) else { continue }
             if wish.isClosed { closings.append(entry) } else { openings.append(entry) }
         }
         var left = moment == nil ? Int.max : Self.changesMax
-        let (closing, opened) = (take(&closings, &left), take(&openings, &left))
-        hasLeftSome = left == 0 && !(closings.isEmpty && openings.isEmpty)
-        for (index, addresses) in closing { installed[index, default: []].formUnion(addresses) }
-        for (index, addresses) in opened {
-            installed[index, default: []].subtract(addresses)
-            opening[index, default: []].formUnion(addresses)
+        var taken: [Int32: (closing: [HardwareAddress], opening: [HardwareAddress])] = [:]
+        let first = underWay.count
+        take(&closings, &left)
+        take(&openings, &left)
+        hasLeftSome = left == 0 && underWay.count > first
+        for change in underWay[first...] {
+            if change.isClosed {
+                taken[change.port, default: ([], [])].closing.append(change.address)
+            } else {
+                taken[change.port, default: ([], [])].opening.append(change.address)
+            }
         }
-        return Set(closing.keys).union(opened.keys).sorted().map { index in
-            let (adding, removing) = (closing[index] ?? [], opened[index] ?? [])
-            return GuestRules.closed(
-                index, adding: adding.sorted { $0.value < $1.value }, removing: removing.sorted { $0.value < $1.value })
+        return taken.sorted { $0.key < $1.key }.map { index, changes in
+            GuestRules.closed(
+                index, adding: changes.closing.sorted { $0.value < $1.value },
+                removing: changes.opening.sorted { $0.value < $1.value })
         }
     }
 
-    /// Takes up to so many out of a queue: the addresses by port.
-    private func take(_ queue: inout FIFO<Entry>, _ left: inout Int) -> [Int32: [HardwareAddress]] {
-        var taken: [Int32: [HardwareAddress]] = [:]
+    /// Takes up to so many out of a queue.
+    private func take(_ queue: inout FIFO<Entry>, _ left: inout Int) {
         while left > 0, let entry = queue.popFirst() {
-            guard isCurrent(entry), let wish = pending[entry.port]?[entry.address] else { continue }
-            guard releases[entry.port] == nil else {
-                held[entry.port, default: []].append(entry)
+            guard let port = known(entry.port), var state = port.addresses[entry.address], let wish = state.wish,
+                wish.number == entry.number
+            else { continue }
+            guard port.releases == 0 else {
+                port.held.append(entry)
+                heldCount += 1
                 continue
             }
-            forget(entry.address, port: entry.port)
-            underWay[entry.port, default: [:]][entry.address] = wish.isClosed
-            taken[entry.port, default: []].append(entry.address)
-            if !wish.isClosed { openedInOrder.append((entry.port, entry.address)) }
+            state.wish = nil
+            wishCount -= 1
+            state.isClosed = wish.isClosed
+            if !wish.isClosed { state.isBeingOpened = true }
+            port.addresses[entry.address] = state
+            underWay.append((entry.port, entry.address, wish.isClosed))
             left -= 1
         }
-        return taken
     }
 
     /// nftables has refused the transaction under way: what it was to change is asked for again, unless it has been since.
@@ -270,50 +364,66 @@ final class ClosedQueue {
     ///   - problem: Why.
     ///   - due: When it is to be tried again.
     func failed(_ problem: String, due: Instant? = nil) {
-        let tired = waiters.countRefusal(of: opening)
-        for (index, changes) in underWay where installed[index] != nil {
-            for (address, isClosed) in changes {
-                if isClosed { installed[index]?.remove(address) } else { installed[index]?.insert(address) }
-                // Where the opposite has been asked for since, that is how it is.
-                let asked = pending[index]?[address]?.isClosed
-                if asked == nil {
-                    set(ClosedAddresses.Change(address: address, isClosed: isClosed), port: index, due: due)
-                } else if asked != isClosed {
-                    forget(address, port: index)
-                    waiters.free(address, port: index)
-                }
+        let tired = countRefusal()
+        for (index, address, isClosed) in underWay {
+            let port = port(index)
+            var state = port.addresses[address] ?? Address()
+            let asked = state.wish
+            (state.isClosed, state.isBeingOpened, state.wish) = (!isClosed, false, nil)
+            free(&state)
+            put(state, at: address, port)
+            // Where the opposite has been asked for since, that is how it is.
+            if asked != nil { wishCount -= 1 }
+            if asked?.isClosed ?? isClosed == isClosed {
+                set(ClosedAddresses.Change(address: address, isClosed: isClosed), port: index, due: due)
             }
         }
-        underWay = [:]
+        underWay = []
         for waiter in tired { waiter.then(problem) }
+    }
+
+    /// nftables has refused to open some addresses. Takes out those who have waited for too many refusals.
+    private func countRefusal() -> [Waiter] {
+        var refused: [Int32: Set<HardwareAddress>] = [:]
+        for change in underWay where !change.isClosed { refused[change.port, default: []].insert(change.address) }
+        var tired: [Waiter] = []
+        for (index, addresses) in refused {
+            guard let port = known(index) else { continue }
+            for (address, state) in port.addresses where !state.waiters.isEmpty {
+                let counted = state.waiters.map { waiter in
+                    var waiter = waiter
+                    if !waiter.addresses.isDisjoint(with: addresses) { waiter.refusals += 1 }
+                    return waiter
+                }
+                tired += counted.filter { $0.refusals >= Self.refusalsMax }
+                port.addresses[address]?.waiters = counted.filter { $0.refusals < Self.refusalsMax }
+            }
+        }
+        return tired
     }
 
     /// The transaction is done.
     func done() {
-        opening = [:]
-        underWay = [:]
-        for (index, address) in openedInOrder { waiters.free(address, port: index) }
-        openedInOrder = []
+        for (index, address, isClosed) in underWay where !isClosed {
+            guard let port = known(index), var state = port.addresses[address] else { continue }
+            state.isBeingOpened = false
+            free(&state)
+            put(state, at: address, port)
+        }
+        underWay = []
         callBack()
     }
 
     /// Calls back those who need not wait any more, because what they waited for is done or was taken back.
     func callBack() {
-        var ready: [() -> Void] = []
-        for waiter in waiters.takeFreed() {
-            if isOpening(waiter.addresses, port: waiter.portIndex) {
-                wait(waiter)
-            } else if turns == nil {
-                callBack(waiter)
-            } else {
-                ready.append { [weak self] in self?.callBack(waiter) }
-            }
-        }
-        if !ready.isEmpty { turns?.append(contentsOf: ready) }
+        let ready = freed
+        freed = []
+        guard let turns else { return ready.forEach(callBack) }
+        if !ready.isEmpty { turns.append(contentsOf: ready) }
     }
 
     /// Calls back one whose addresses are open; they may be about to be opened once more when its turn comes.
-    private func callBack(_ waiter: OpeningWaiters.Waiter) {
-        if isOpening(waiter.addresses, port: waiter.portIndex) { wait(waiter) } else { waiter.then(nil) }
+    private func callBack(_ waiter: Waiter) {
+        if !wait(waiter) { waiter.then(nil) }
     }
 }

@@ -112,7 +112,7 @@ package final class GuestFilter {
         former = Self.listing(Self.formerRules())
         mark = former.marks.values.first ?? UInt32.random(in: 1 ... .max)
         for (index, addresses) in former.closed { closedQueue.adopt(addresses, port: index) }
-        closedQueue.turns = WorkQueue(loop: loop) { $0() }
+        closedQueue.takeTurns(of: loop)
         flushTimer = timers.timer { [weak self] in self?.flush() }
     }
 
@@ -232,8 +232,7 @@ package final class GuestFilter {
     /// Calls back when none of these addresses is closed in the kernel any more, or with the problem when nftables has refused that
     /// time and again.
     func awaitOpen(_ addresses: AddressSet, port index: Int32, then: @escaping (String?) -> Void) {
-        guard closedQueue.isOpening(addresses, port: index) else { return then(nil) }
-        closedQueue.wait(addresses, port: index, then: then)
+        guard closedQueue.wait(addresses, port: index, then: then) else { return then(nil) }
         let earliest = lastChangeAt.map { $0 + Self.pause(after: lastChangeTime) } ?? timers.now
         flush(at: max(earliest, timers.now))
     }
@@ -382,12 +381,7 @@ package final class GuestFilter {
 
     private func operation(_ changes: [GuestRules.Change]) -> NftablesOperation {
         let isDeclared = watch != nil && declaredAfter == losses
-        return .change(
-            changes.map {
-                NftablesOperation.Change(
-                    commands: $0.commands, isJSON: $0.isJSON, direct: isDeclared ? $0.direct : nil)
-            },
-            declaration: GuestRules.declaration)
+        return .change(changes.map { $0.operation(isDirect: isDeclared) }, declaration: GuestRules.declaration)
     }
 
     private func change(_ change: GuestRules.Change, releasing port: Int32? = nil, then: @escaping Completion) {

@@ -1,5 +1,6 @@
 // The guest filter as text for nftables: values in, commands out. Nothing here talks to the kernel.
 
+internal import Dataplane
 package import LinuxSystem
 internal import Nftables
 
@@ -52,13 +53,34 @@ package enum GuestRules {
 
     /// Commands, and what a listing shows while they are in force.
     struct Change: Equatable {
-        /// Commands in nft's language, or in JSON where nft cannot have a name between quotation marks.
-        package var commands: String
-        package var isJSON = false
+        private var text = ""
+        private var addresses: AddressSetChange?
+        private(set) var isJSON = false
         /// The number of rules by the keys of chains.
         package var ruleCounts: [String: Int] = [:]
         /// What the commands do, for the kernel itself, where the table and the chains that all links share are there.
         var direct: TableChanges?
+
+        /// Commands in nft's language, or in JSON where nft cannot have a name between quotation marks.
+        init(commands: String, isJSON: Bool = false, ruleCounts: [String: Int] = [:], direct: TableChanges? = nil) {
+            text = commands
+            self.isJSON = isJSON
+            self.ruleCounts = ruleCounts
+            self.direct = direct
+        }
+
+        init(_ addresses: AddressSetChange) { self.addresses = addresses }
+
+        var commands: String { addresses?.commands ?? text }
+
+        /// For the worker.
+        ///
+        /// - Parameter isDirect: Whether the table and those chains are there.
+        /// - Returns: What the worker does.
+        func operation(isDirect: Bool) -> NftablesOperation.Change {
+            if let addresses { return NftablesOperation.Change(addresses, isDirect: isDirect) }
+            return NftablesOperation.Change(commands: text, isJSON: isJSON, direct: isDirect ? direct : nil)
+        }
     }
 
     /// What a chain is counted by: its name, with the family of its table before it where that is not netdev.
@@ -176,20 +198,7 @@ package enum GuestRules {
 
     /// Adds addresses to the closed ones of a port, and takes others out. It does not matter which of them are there.
     static func closed(_ index: Int32, adding: [HardwareAddress], removing: [HardwareAddress]) -> Change {
-        var lines = [declareClosedSet(index)]
-        // The kernel refuses to remove an element that is not there.
-        if !(adding + removing).isEmpty {
-            lines.append("add element \(table) \(closedSet(index)) { \(list(adding + removing)) }")
-        }
-        if !removing.isEmpty { lines.append("delete element \(table) \(closedSet(index)) { \(list(removing)) }") }
-        let set = closedSet(index)
-        var direct: [TableChange] = [.add(set: set, (adding + removing).map { SetElement(ElementKey(.address($0))) })]
-        if !removing.isEmpty { direct.append(.remove(set: set, removing.map { ElementKey(.address($0)) })) }
-        return Change(commands: lines.joined(separator: "\n"), direct: TableChanges(tableID, direct))
-    }
-
-    private static func list(_ addresses: [HardwareAddress]) -> String {
-        addresses.map(\.description).joined(separator: ", ")
+        Change(AddressSetChange(tableID, set: closedSet(index), adding: adding, removing: removing))
     }
 
     static func closedSet(_ index: Int32) -> String { "closed-\(index)" }

@@ -23,7 +23,9 @@ package final class PortGate {
     private var rules: GuestRules.Gate?
     private var isOn: Bool
     private var groupAddress: HardwareAddress?
-    package private(set) var closed: ClosedAddresses
+    private(set) var closed: ClosedAddresses
+    /// Addresses that stay closed without a VSI, each once for each of its links.
+    package var keptCount: Int { closed.keptCount }
     private var cards = BridgeCards()
     /// The addresses that an earlier evbd had closed at this port.
     package let formerlyClosed: Set<HardwareAddress>
@@ -126,9 +128,11 @@ package final class PortGate {
         }
     }
 
-    /// What a VSI says of its addresses. Closing those that were open is urgent, and what the caller says.
-    func set(_ vsiID: VSIID, open: AddressSet, closed addresses: AddressSet, isUrgent: Bool = false) {
-        let isUrgent = isUrgent || !closed.openAddresses(of: vsiID).isSubset(of: open)
+    /// What a VSI has said of its addresses last; nil where it has said nothing.
+    func claim(of vsiID: VSIID) -> ClosedAddresses.Claim? { closed.claims[vsiID] }
+
+    /// What a VSI says of its addresses. Closing those that were open is urgent.
+    func set(_ vsiID: VSIID, open: AddressSet, closed addresses: AddressSet, isUrgent: Bool) {
         send(closed.set(vsiID, open: open, closed: addresses), isUrgent: isUrgent)
     }
 
@@ -136,7 +140,7 @@ package final class PortGate {
     package func reserveCapacity(_ count: Int) { closed.reserveCapacity(count) }
 
     /// All addresses of a VSI.
-    package func addresses(of vsiID: VSIID) -> AddressSet { closed.addresses(of: vsiID) }
+    package func addresses(of vsiID: VSIID) -> AddressSet { claim(of: vsiID)?.all ?? [] }
 
     /// Nothing is known of a VSI any more.
     func forget(_ vsiID: VSIID) { send(closed.forget(vsiID)) }
@@ -171,12 +175,12 @@ package final class PortGate {
     /// Whether the closed set lets the addresses of an associated VSI pass.
     func isOpen(_ vsiID: VSIID) -> Bool {
         guard let index = rules?.index else { return true }
-        return !filter.closedQueue.isOpening(closed.openAddresses(of: vsiID), port: index)
+        return !filter.closedQueue.isOpening(claim(of: vsiID)?.open ?? [], port: index)
     }
 
     /// Calls back when the addresses of an associated VSI pass, or with why they still do not. They are tried again all the same.
     func whenOpen(_ vsiID: VSIID, then: @escaping (String?) -> Void) {
         guard let index = rules?.index else { return then(nil) }
-        filter.awaitOpen(closed.openAddresses(of: vsiID), port: index, then: then)
+        filter.awaitOpen(claim(of: vsiID)?.open ?? [], port: index, then: then)
     }
 }

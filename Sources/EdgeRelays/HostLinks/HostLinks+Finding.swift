@@ -115,13 +115,14 @@ extension HostLinks {
         if let former = adopted[vsiID], let link = table[former.index], link.name == former.name, isUsable(link) {
             return LinkCandidate(value(link), .adopted)
         }
-        for address in spec.addresses {
-            let found = table.links(of: HardwareAddress(address.rawValue)).first { link in
-                isUsable(link) && holder(link.name) ?? vsiID == vsiID
-            }
-            if let found { return LinkCandidate(value(found), .adopted) }
+        var found: LinkCandidate?
+        spec.addresses.forEach { address in
+            let form = HardwareAddress(address.rawValue)
+            guard table.hasLink(of: form), found == nil else { return }
+            let link = table.links(of: form).first { isUsable($0) && holder($0.name) ?? vsiID == vsiID }
+            found = link.map { LinkCandidate(value($0), .adopted) }
         }
-        return nil
+        return found
     }
 
     /// The link that evbd has made for a VSI.

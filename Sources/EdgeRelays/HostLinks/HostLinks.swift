@@ -82,8 +82,8 @@ package final class HostLinks: LinkBackend {
 
     /// A VSI has no link any more.
     func forget(_ vsiID: VSIID) {
-        resumed.remove(vsiID)
-        adopted[vsiID] = nil
+        if !resumed.isEmpty { resumed.remove(vsiID) }
+        if !adopted.isEmpty { adopted[vsiID] = nil }
     }
 
     /// evbd stops. What the worker has not been given is left to the next run.

@@ -68,8 +68,8 @@ extension EdgeRelay {
 
     /// The row of a VSI's link.
     package func switchPort(of vsiID: VSIID) -> SwitchPort? {
-        guard let name = machine.slots[vsiID]?.actual.name else { return nil }
-        return taps?.row(of: name)
+        guard let taps, taps.own != nil, let name = machine.slots[vsiID]?.actual.name else { return nil }
+        return taps.row(of: name)
     }
 
     /// Joins the backend of an Open vSwitch's taps.

@@ -19,7 +19,11 @@ extension EdgeRelay {
     package func setAddresses(
         _ vsiID: VSIID, open: AddressSet, closed: AddressSet, isUrgent: Bool = false
     ) {
-        stayClosed(gate.addresses(of: vsiID).subtracting(open).subtracting(closed))
+        let (former, claim) = (gate.claim(of: vsiID), ClosedAddresses.Claim(open: open, closed: closed))
+        // As mostly: a VSI says it at each of its changes.
+        guard former != claim else { return }
+        if let former { stayClosed(former.all.subtracting(claim.all)) }
+        let isUrgent = isUrgent || former.map { !$0.open.isSubset(of: open) } ?? false
         gate.set(vsiID, open: open, closed: closed, isUrgent: isUrgent)
     }
 
@@ -30,20 +34,24 @@ extension EdgeRelay {
     ///   - addresses: The addresses that it had, some of which its link may keep closed by now.
     ///   - isLinkDeleted: Whether the link that evbd made for it is deleted, of which the table may have no news yet.
     package func forgetAddresses(_ vsiID: VSIID, _ addresses: AddressSet, isLinkDeleted: Bool) {
-        stayClosed(addresses, exceptAt: isLinkDeleted ? Self.alias(vsiID) : nil)
+        stayClosed(addresses, exceptAtLinkOf: isLinkDeleted ? vsiID : nil)
         gate.forget(vsiID)
     }
 
     /// Keeps addresses closed while a link has them.
-    package func stayClosed(_ addresses: AddressSet, exceptAt alias: String? = nil) {
-        var unseenOnes: Set<HardwareAddress> = []
+    package func stayClosed(_ addresses: AddressSet, exceptAtLinkOf vsiID: VSIID? = nil) {
+        var unseenOnes: AddressSet = []
         for address in addresses {
-            let links = guestLinks(of: address).filter { alias == nil || $0.alias != alias }
-            for link in links { gate.keepClosed([address], link: link.index) }
-            if links.isEmpty { unseenOnes.insert(address) }
+            var links = guestLinks(of: address)
+            if !links.isEmpty, let vsiID {
+                let alias = Self.alias(vsiID)
+                links.removeAll { $0.alias == alias }
+            }
+            for link in links { gate.keepClosed(AddressSet(address), link: link.index) }
+            if links.isEmpty { unseenOnes = unseenOnes.union(AddressSet(address)) }
         }
         guard !unseenOnes.isEmpty else { return }
-        gate.keepClosedUnseen(AddressSet(unseenOnes), after: unseen.lastRead)
+        gate.keepClosedUnseen(unseenOnes, after: unseen.lastRead)
         unseen.look()
     }
 
@@ -77,7 +85,7 @@ extension EdgeRelay {
     /// The port's table was read. What is not there is at no link that the host does not see; a link may have come back.
     private func tableRead(_ number: UInt64, _ present: Set<HardwareAddress>) {
         for address in gate.closed.unseen(goneBy: number, present) {
-            for link in guestLinks(of: address) { gate.keepClosed([address], link: link.index) }
+            for link in guestLinks(of: address) { gate.keepClosed(AddressSet(address), link: link.index) }
         }
         gate.tableRead(number, present)
     }

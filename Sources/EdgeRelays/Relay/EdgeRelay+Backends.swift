@@ -46,6 +46,7 @@ extension EdgeRelay {
 
     /// The links of machines on this port that have an address, or the tap's form of it.
     func guestLinks(of address: HardwareAddress) -> [Link] {
-        Self.hardwareAddresses(MACAddress(truncating: address.value)).flatMap(table.links(of:)).filter(guests.isGuest)
+        let forms = [address, Self.tapForm(of: address)].filter(table.hasLink)
+        return forms.isEmpty ? [] : forms.flatMap(table.links(of:)).filter(guests.isGuest)
     }
 }

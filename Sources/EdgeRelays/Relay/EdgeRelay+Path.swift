@@ -29,7 +29,8 @@ extension EdgeRelay {
     /// A tap in a bridge takes what the host sends on it to its machine, and a link in another network namespace is out of reach: there
     /// it is the port.
     package func path(of vsiID: VSIID) -> Path? {
-        guard let port = table[portName], let slot = machine.slots[vsiID] else { return nil }
+        // As nearly all, where other processes make the links: there is none that is known here.
+        guard let slot = machine.slots[vsiID], !slot.actual.isNone, let port = table[portName] else { return nil }
         switch slot.actual {
         case .here(let known, _, _, _):
             guard let link = table[known.index], link.isUp else { return nil }

@@ -59,8 +59,13 @@ extension LinkSpec {
                 kind: specification.kind.rawValue, sources: specification.sources,
                 allmulticast: specification.allmulticast)
         case .find(let name, let addresses):
-            let forms = addresses.flatMap(EdgeRelay.hardwareAddresses).map { MACAddress(truncating: $0.value) }
-            self.init(.found, name: name, addresses: LinkAddresses(forms))
+            let forms = addresses.map { own in
+                (own, MACAddress(truncating: EdgeRelay.tapForm(of: HardwareAddress(own.rawValue)).value))
+            }
+            self.init(
+                .found, name: name,
+                addresses: forms.count == 1
+                    ? LinkAddresses(forms[0].0, forms[0].1) : LinkAddresses(forms.flatMap { [$0.0, $0.1] }))
         case .function(let function):
             self.init(
                 .assigned(number: function.number, priority: function.priority), name: function.name,

@@ -206,10 +206,16 @@ package final class EdgeRelay {
     ///   - completion: Called once the link is so, or with the error.
     package func raise(_ vsiID: VSIID, _ demand: Demand, vid: UInt16?, completion: @escaping Completion) {
         let spec = LinkSpec(demand)
-        if let refusal = machine.refusal(of: spec, for: vsiID) { return completion(.failure(NetlinkError(refusal))) }
+        // Only of a link that evbd makes.
+        if spec.origin == .created, let refusal = machine.refusal(of: spec, for: vsiID) {
+            return completion(.failure(NetlinkError(refusal)))
+        }
         waiting[vsiID, default: []].append(completion)
         perform(machine.want(vsiID, .up(spec, vlan: vid), self))
     }
+
+    /// Whether the link of a VSI is to be up.
+    package func wantsUp(_ vsiID: VSIID) -> Bool { machine.slots[vsiID]?.desired.isUp ?? false }
 
     /// The VSI is associated no longer: its traffic is to stop, its link to stay for the program that has it open.
     package func cut(_ vsiID: VSIID) {
@@ -219,9 +225,9 @@ package final class EdgeRelay {
 
     /// The VSI's manager wants it no more: its link goes.
     package func remove(_ vsiID: VSIID, completion: @escaping Completion) {
-        links.untagged.remove(vsiID)
-        links.unguarded[vsiID] = nil
-        guard machine.slots[vsiID] != nil else { return completion(.success(())) }
+        if !links.untagged.isEmpty { links.untagged.remove(vsiID) }
+        if !links.unguarded.isEmpty { links.unguarded[vsiID] = nil }
+        guard hasSlot(vsiID) else { return completion(.success(())) }
         waitingForEnd[vsiID, default: []].append(completion)
         perform(machine.want(vsiID, .absent, self))
     }
@@ -259,14 +265,23 @@ package final class EdgeRelay {
     package func isUnclosed(_ vsiID: VSIID) -> Bool { machine.unclosed[vsiID] != nil }
 
     private func settled(_ vsiID: VSIID, _ failure: LinkFailure?) {
-        if machine.slots[vsiID] == nil {
+        if !hasSlot(vsiID) {
             links.forget(vsiID)
-            retryTimers[vsiID] = nil
+            if !retryTimers.isEmpty { retryTimers[vsiID] = nil }
         }
         let result: Result<Void, NetlinkError> = failure.map { .failure(NetlinkError($0)) } ?? .success(())
-        let ended = (waiting.removeValue(forKey: vsiID) ?? []) + (waitingForEnd.removeValue(forKey: vsiID) ?? [])
+        // Both before the first is called: it may ask for another.
+        let (ended, removed) = (Self.take(vsiID, from: &waiting), Self.take(vsiID, from: &waitingForEnd))
         for completion in ended { completion(result) }
-        if ended.isEmpty, failure == nil, machine.slots[vsiID] == nil { onClosed?(vsiID) }
+        for completion in removed { completion(result) }
+        if ended.isEmpty, removed.isEmpty, failure == nil, !hasSlot(vsiID) { onClosed?(vsiID) }
+    }
+
+    /// Whether the machine knows of a VSI: without a copy of what it knows, or of the machine.
+    private func hasSlot(_ vsiID: VSIID) -> Bool { machine.slots.index(forKey: vsiID) != nil }
+
+    private static func take(_ vsiID: VSIID, from waiting: inout [VSIID: [Completion]]) -> [Completion] {
+        waiting.isEmpty ? [] : waiting.removeValue(forKey: vsiID) ?? []
     }
 
     private func endRemoval(_ vsiID: VSIID) {
@@ -362,6 +377,11 @@ package final class EdgeRelay {
     /// The address as a link of the machine has it, and as libvirt gives it to a tap: there the first octet is FE, so
     /// that a bridge does not take the tap's own address for its own.
     static func hardwareAddresses(_ address: MACAddress) -> [HardwareAddress] {
-        [HardwareAddress(address.rawValue), HardwareAddress(address.rawValue & 0x00FF_FFFF_FFFF | 0xFE00_0000_0000)]
+        let own = HardwareAddress(address.rawValue)
+        return [own, tapForm(of: own)]
+    }
+
+    static func tapForm(of address: HardwareAddress) -> HardwareAddress {
+        HardwareAddress(address.value & 0x00FF_FFFF_FFFF | 0xFE00_0000_0000)
     }
 }

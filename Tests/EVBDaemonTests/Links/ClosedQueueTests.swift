@@ -99,7 +99,7 @@ import Testing
         arguments: [false, true])
     func turns(hasLoop: Bool) throws {
         let loop = try EventLoop()
-        if hasLoop { queue.turns = WorkQueue(loop: loop) { $0() } }
+        if hasLoop { queue.takeTurns(of: loop) }
         let addresses = (0..<2000).map { HardwareAddress(0x5254_0000_0000 + UInt64($0)) }
         for address in addresses { set(address, true) }
         _ = queue.take()
