@@ -178,7 +178,7 @@ extension VSIStatus {
         guard let request = snapshot.request ?? snapshot.pending else { return nil }
         self.init(
             vsiID: snapshot.vsiID.description,
-            vsiIDFormat: EVBModel.VSIIDFormat(rawValue: snapshot.vsiID.format.name) ?? .local, port: port,
+            vsiIDFormat: EVBModel.VSIIDFormat(snapshot.vsiID.format), port: port,
             managerID: request.managerID == .unspecified ? nil : request.managerID.description,
             typeID: Int(request.typeID), typeVersion: Int(request.typeVersion),
             state: EVBModel.VSIState(granted: snapshot.grant?.command),

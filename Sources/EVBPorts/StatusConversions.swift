@@ -45,6 +45,20 @@ extension VSIFilter {
     }
 }
 
+extension EVBModel.VSIIDFormat {
+    /// One that has no name of its own is shown as a local name.
+    package init(_ format: EVBWire.VSIIDFormat) {
+        self =
+            switch format {
+            case .ipv4: .ipv4
+            case .ipv6: .ipv6
+            case .mac: .mac
+            case .uuid: .uuid
+            default: .local
+            }
+    }
+}
+
 extension EVBModel.VSIState {
     package init(_ state: EVBProtocol.VSIState) {
         self =

@@ -115,9 +115,11 @@ package struct ManagedVSI {
     }
 
     /// Whether it takes room of its own for what few have.
-    var hasSeldom: Bool { seldom != nil }
+    var hasSeldom: Bool { _seldom.isThere }
 
-    private mutating func changeSeldom(_ change: (inout Seldom) -> Void) {
+    /// `isNothing` where what few have is set to what the others have.
+    private mutating func changeSeldom(_ isNothing: Bool, _ change: (inout Seldom) -> Void) {
+        if isNothing, !hasSeldom { return }
         var changed = seldom ?? Seldom()
         change(&changed)
         seldom = changed.isEmpty ? nil : changed
@@ -136,44 +138,46 @@ extension ManagedVSI {
     /// The text by which people know it.
     var label: String? {
         get { seldom?.label }
-        set { changeSeldom { $0.label = newValue } }
+        set { changeSeldom(newValue == nil) { $0.label = newValue } }
     }
 
     /// The type that it had before the request under way, where that asks for another one.
     var formerType: String? {
         get { seldom?.formerType }
-        set { changeSeldom { $0.formerType = newValue } }
+        set { changeSeldom(newValue == nil) { $0.formerType = newValue } }
     }
 
     /// The reason of the last refusal that was logged as one; nil once the VSI is bound, or asked for by another request.
     var loggedRefusal: EVBProtocol.VSIReason? {
         get { seldom?.loggedRefusal }
-        set { changeSeldom { $0.loggedRefusal = newValue } }
+        set { changeSeldom(newValue == nil) { $0.loggedRefusal = newValue } }
     }
 
     /// Called with the end of a retry by hand. Its VSI goes on as one that is tried again by itself: its manager hears of it as
     /// of any other late success.
     var retryWaiter: RequestWaiter? {
         get { seldom?.retryWaiter }
-        set { changeSeldom { $0.retryWaiter = newValue } }
+        set { changeSeldom(newValue == nil) { $0.retryWaiter = newValue } }
     }
 
     /// The warnings that were reported since the VSI is known.
     var reported: Set<VSIWarning.Kind> {
         get { seldom?.reported ?? [] }
-        set { changeSeldom { $0.reported = newValue } }
+        set { changeSeldom(newValue.isEmpty) { $0.reported = newValue } }
     }
 
     /// What worked before the request, until its link is settled: what the kernel refuses does not end it.
     var working: Working? {
         get { seldom?.working }
-        set { changeSeldom { $0.working = newValue } }
+        set { changeSeldom(newValue == nil) { $0.working = newValue } }
     }
 }
 
 /// A process that asked for VSIs. Those that it asked for one after the other share it.
 final class SharedRequester {
     let value: Requester
+    /// As histories have it.
+    private(set) lazy var words = value.words
 
     private init(_ value: Requester) { self.value = value }
 

@@ -12,6 +12,8 @@ extension StationPortController {
     /// A VSI is associated and its link is up.
     func announce(_ vsiID: VSIID) {
         guard configuration.announces else { return }
+        // Its link may come, or come up, later.
+        guard relay.path(of: vsiID) != nil else { return change(vsiID) { $0.isUnannounced = true } }
         announcements.begin(vsiID, at: now)
         scheduleAnnouncements()
     }
@@ -21,7 +23,7 @@ extension StationPortController {
         guard let vsiID = relay.holder(of: link), vsis[vsiID]?.isUnannounced == true,
             relay.path(of: vsiID) != nil
         else { return }
-        vsis[vsiID]?.isUnannounced = false
+        change(vsiID) { $0.isUnannounced = false }
         if port.standing(of: vsiID)?.state == .associated { announce(vsiID) }
     }
 
@@ -46,7 +48,7 @@ extension StationPortController {
         guard configuration.announces, let vsi = port.vsi(vsiID), vsi.state == .associated else { return nil }
         guard let path = relay.path(of: vsiID) else {
             // Its link is down: libvirt's is, while its machine is paused.
-            vsis[vsiID]?.isUnannounced = true
+            change(vsiID) { $0.isUnannounced = true }
             return nil
         }
         var seen: Set<FilterEntry> = []

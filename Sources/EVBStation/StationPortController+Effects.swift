@@ -48,14 +48,15 @@ extension StationPortController {
     // MARK: VSIs
 
     private func changed(_ change: VSIChange) {
-        refreshGate(change.vsiID)
-        noteFailure(change.vsiID)
+        let vsi = port.vsi(change.vsiID)
+        refreshGate(change.vsiID, vsi)
+        noteFailure(change.vsiID, vsi)
         checkTag(change.vsiID)
         let wasAssociated = change.from == .associated
         if wasAssociated, change.to != .associated {
             noteCut(change.vsiID)
-            // One that is withdrawn was cut then.
-            if port.standing(of: change.vsiID)?.isWithdrawn != true { relay.cut(change.vsiID) }
+            // One that is withdrawn was cut then; the protocol may know it no more.
+            if vsi.map({ !$0.isWithdrawn }) ?? relay.wantsUp(change.vsiID) { relay.cut(change.vsiID) }
         }
         // Granted, and lost again before its link was there: no other end of the request comes.
         if wasAssociated, change.to != .associated, vsis[change.vsiID]?.phase.isOpeningLink == true {
@@ -97,20 +98,21 @@ extension StationPortController {
     private func ended(_ vsiID: VSIID, _ outcome: RequestOutcome) {
         let waiter = vsis[vsiID]?.phase.waiter
         settleRestored(vsiID, outcome)
-        refreshGate(vsiID)
-        noteFailure(vsiID)
+        let vsi = port.vsi(vsiID)
+        refreshGate(vsiID, vsi)
+        noteFailure(vsiID, vsi)
         // With Keep the bridge holds what it held before, and that is what is wanted now.
         if case .refused(let refusal) = outcome, refusal.isKept { keep(vsiID) }
         tellOfType(vsiID, outcome)
         if outcome == .granted, vsis[vsiID]?.isStoredAsGranted == false {
-            vsis[vsiID]?.isStoredAsGranted = true
+            change(vsiID) { $0.isStoredAsGranted = true }
             mark(vsiID, isGranted: true, isWithdrawn: false)
         }
         if outcome != .granted, outcome != .superseded { closeGuestLink(vsiID) }
-        let state = port.standing(of: vsiID)?.state
+        let state = vsi?.state
         switch outcome {
         case .granted where state == .associated:
-            vsis[vsiID]?.phase = .openingLink(waiter)
+            change(vsiID) { $0.phase = .openingLink(waiter) }
             raise(vsiID) { [weak self] in self?.finish(vsiID, .outcome(.granted)) }
         case .released where waiter != nil:
             // `forgotten` follows, and the waiter hears when the link is gone too.
@@ -141,7 +143,7 @@ extension StationPortController {
     /// A granted change of the type is no change of the state, and news all the same.
     private func tellOfType(_ vsiID: VSIID, _ outcome: RequestOutcome) {
         guard let former = vsis[vsiID]?.formerType else { return }
-        vsis[vsiID]?.formerType = nil
+        change(vsiID) { $0.formerType = nil }
         guard outcome == .granted, let vsi = port.vsi(vsiID), case let type = Self.type(vsi.request), type != former
         else { return }
         log(.notice, "VSI has another type", ["vsi": "\(vsiID)", "from": "\(former)", "to": "\(type)"])
@@ -155,13 +157,13 @@ extension StationPortController {
     private func settleRestored(_ vsiID: VSIID, _ outcome: RequestOutcome) {
         guard outcome != .superseded else { return }
         guard outcome == .granted else { return cutFormer(vsiID) }
-        if vsis[vsiID]?.phase.isRestored == true { vsis[vsiID]?.phase = .settled }
+        change(vsiID) { if $0.phase.isRestored { $0.phase = .settled } }
     }
 
     /// The relay learns of a link that the run before has left, and cuts it: without that it would not be the relay's to delete.
     func cutFormer(_ vsiID: VSIID) {
         guard let managed = vsis[vsiID], managed.phase.isRestored else { return }
-        vsis[vsiID]?.phase = .settled
+        change(vsiID) { $0.phase = .settled }
         guard let filter = port.vsi(vsiID)?.filter else { return }
         relay.cutFormer(vsiID, demand(managed, filter), vid: filter.onlyVID)
     }
@@ -186,7 +188,9 @@ extension StationPortController {
     }
 
     private func finish(_ vsiID: VSIID, _ ending: RequestEnding) {
-        end(vsis[vsiID]?.end() ?? [], ending)
+        var waiters: [RequestWaiter] = []
+        change(vsiID) { waiters = $0.end() }
+        end(waiters, ending)
     }
 
     /// Brings the link of an associated VSI up, then goes on.
@@ -195,25 +199,26 @@ extension StationPortController {
     /// where that is not its link's fault: the interface has just gone, and may come back, or evbd is stopping.
     private func raise(_ vsiID: VSIID, triesLeft: Int = 3, then: @escaping () -> Void) {
         guard let managed = vsis[vsiID], let filter = port.vsi(vsiID)?.filter else { return then() }
-        let demand = demand(managed, filter)
+        let (demand, turn, owner) = (demand(managed, filter), managed.turn, managed.owner)
         relay.raise(vsiID, demand, vid: filter.onlyVID) { [weak self] result in
             // What has come since, another request or a loss, has ended this one already.
-            guard let self, vsis[vsiID]?.turn == managed.turn, port.standing(of: vsiID)?.state == .associated else {
+            guard let self, vsis[vsiID]?.turn == turn, port.standing(of: vsiID)?.state == .associated else {
                 return
             }
             guard case .failure(let error) = result else {
-                vsis[vsiID]?.working = nil
-                reportWarnings(vsiID)
+                change(vsiID) { $0.working = nil }
+                let link = relay.link(of: vsiID)
+                if let link { reportWarnings(vsiID, link) }
                 checkTag(vsiID)
-                if let link = relay.link(of: vsiID) { note(vsiID, .linkUp, detail: link.name) }
-                if managed.owner != .probe { announce(vsiID) }
+                if let link { note(vsiID, .linkUp, detail: link.name) }
+                if owner != .probe { announce(vsiID) }
                 return then()
             }
             if error.kind == .cancelled { return }
             if error.kind == .notFound, triesLeft > 0 {
                 // The news that the interface is gone, if that is why, are on their way, and it loses the VSI by them.
                 return transport.surroundings.loop.later { [weak self] in
-                    guard let self, vsis[vsiID]?.turn == managed.turn, port.standing(of: vsiID)?.state == .associated
+                    guard let self, vsis[vsiID]?.turn == turn, port.standing(of: vsiID)?.state == .associated
                     else { return }
                     raise(vsiID, triesLeft: triesLeft - 1, then: then)
                 }
@@ -237,7 +242,7 @@ extension StationPortController {
     /// - Returns: Whether there was such a thing.
     private func goBack(_ vsiID: VSIID) -> Bool {
         guard let working = vsis[vsiID]?.working else { return false }
-        vsis[vsiID]?.link = working.link
+        change(vsiID) { $0.link = working.link }
         do throws(RequestRefusal) {
             try request(
                 working.request, link: nil, label: nil, owner: working.owner,
@@ -246,7 +251,7 @@ extension StationPortController {
             return false
         }
         // If that fails too there is nothing to go back to.
-        vsis[vsiID]?.working = nil
+        change(vsiID) { $0.working = nil }
         log(.notice, "VSI goes on with what it had", logFacts(vsiID))
         return true
     }
@@ -258,9 +263,10 @@ extension StationPortController {
 
     private func forgotten(_ vsiID: VSIID) {
         guard let managed = vsis.removeValue(forKey: vsiID) else { return }
-        failing[vsiID] = nil
-        misplaced[vsiID] = nil
-        neverSeen.remove(vsiID)
+        // Nearly always there is nothing to forget: what is empty is not looked through.
+        if !failing.isEmpty { failing[vsiID] = nil }
+        if !misplaced.isEmpty { misplaced[vsiID] = nil }
+        if !neverSeen.isEmpty { neverSeen.remove(vsiID) }
         endAnnouncement(vsiID)
         let addresses = relay.gate.addresses(of: vsiID)
         relay.remove(vsiID) { [weak self] result in

@@ -9,16 +9,19 @@ internal import Netlink
 
 extension StationPortController {
     /// Tells the gate which addresses of a VSI may send now: those that the bridge has granted, and no others.
-    func refreshGate(_ vsiID: VSIID) {
+    func refreshGate(_ vsiID: VSIID) { refreshGate(vsiID, port.vsi(vsiID)) }
+
+    /// The same where it is known what the protocol has of the VSI now.
+    func refreshGate(_ vsiID: VSIID, _ vsi: StationVSISnapshot?) {
         // What is left of a VSI that is given up stays closed until its link is gone.
-        guard let vsi = port.vsi(vsiID), let managed = vsis[vsiID] else { return }
+        guard let vsi, let managed = vsis[vsiID] else { return }
         let granted = Self.addresses(vsi.filter)
         let asked = Self.addresses(vsi.request.filter).union(granted)
         // After a restart traffic goes on as it was until the bridge has spoken.
         let isAsBefore = managed.phase.isRestored && managed.isStoredAsGranted && !relay.gate.wasClosed(granted)
         let isOpen = !vsi.isWithdrawn && (vsi.state == .associated || isAsBefore)
         // Its machine is just being started, and nothing keeps it from sending.
-        let isNewTap = !isOpen && tapSource(of: vsiID) != nil
+        let isNewTap = if case .tap = managed.owner { !isOpen } else { false }
         relay.setAddresses(
             vsiID, open: isOpen ? granted : [], closed: isOpen ? asked.subtracting(granted) : asked, isUrgent: isNewTap)
     }

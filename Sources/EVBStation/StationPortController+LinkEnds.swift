@@ -47,13 +47,13 @@ extension StationPortController {
         // Without the port there is no place for a link.
         guard let managed = vsis[vsiID], case .libvirt = managed.owner, relay.hasPort else { return }
         guard !hasGuestLink(vsiID), !relay.isElsewhere(vsiID) else {
-            if managed.guestLink != .present { vsis[vsiID]?.guestLink = .present }
+            if managed.guestLink != .present { change(vsiID) { $0.guestLink = .present } }
             noteSight(vsiID)
             return
         }
         switch managed.guestLink {
         case .neverSeen: break
-        case .present: vsis[vsiID]?.guestLink = .gone(since: now)
+        case .present: change(vsiID) { [now] in $0.guestLink = .gone(since: now) }
         case .gone(let since): if now.since(since) >= Self.linkPatience { giveBack(vsiID) }
         }
     }
@@ -65,7 +65,7 @@ extension StationPortController {
             + "de-associating it"
         log(.warning, "VSI: \(text)", logFacts(vsiID), alert: .vsiLost)
         onNews?(PortNews(kind: .notice, vsiID: vsiID, message: "VSI \(vsiID): \(text)"))
-        vsis[vsiID]?.isGivenBack = true
+        change(vsiID) { $0.isGivenBack = true }
         try? withdraw(vsiID, because: "evbd: \(text)", waiter: nil)
     }
 

@@ -51,7 +51,7 @@ extension StationPortController {
         switch change.to {
         case .pending: logWaiting("VSI pending", change, facts())
         case .associated, .preassociated, .preassociatedWithReservation:
-            vsis[vsiID]?.loggedRefusal = nil
+            self.change(vsiID) { $0.loggedRefusal = nil }
             log(change.to == .associated ? .associated : .preassociated, "VSI \(change.to.rawValue)")
         case .deassociated:
             guard let cause = change.reason, cause != .drained else { return log(.released, "VSI deassociated") }
@@ -64,7 +64,7 @@ extension StationPortController {
             guard !isBound else { return log(.lost, "VSI lost") }
             // It is asked for again and again, and refused again and again.
             guard vsis[vsiID]?.loggedRefusal != cause else { return logWaiting("VSI refused again", change, facts()) }
-            vsis[vsiID]?.loggedRefusal = cause
+            self.change(vsiID) { $0.loggedRefusal = cause }
             log(.refused, cause == .timeout ? "VSI not answered" : "VSI refused")
         }
     }

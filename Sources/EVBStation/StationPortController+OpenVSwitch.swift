@@ -36,9 +36,10 @@ extension StationPortController {
 
     /// Compares the VLAN that a VSI was granted with that of its tap's port.
     func checkTag(_ vsiID: VSIID) {
-        let former = misplaced[vsiID]
-        misplaced[vsiID] = misplacement(vsiID)
-        if misplaced[vsiID] != former { watch.changed() }
+        let misplacement = misplacement(vsiID)
+        guard misplaced[vsiID] != misplacement else { return }
+        misplaced[vsiID] = misplacement
+        watch.changed()
     }
 
     private func misplacement(_ vsiID: VSIID) -> String? {

@@ -174,16 +174,17 @@ extension StationPortController {
     // MARK: VSIs
 
     /// Notes whether the bridge has what is wanted of a VSI.
-    func noteFailure(_ vsiID: VSIID) {
-        guard let standing = port.standing(of: vsiID), !standing.isWithdrawn,
-            standing.state == .pending || standing.state == .deassociated
-        else {
+    ///
+    /// - Parameters:
+    ///   - vsiID: The VSI.
+    ///   - vsi: What the protocol has of it now; nil where it has nothing.
+    func noteFailure(_ vsiID: VSIID, _ vsi: StationVSISnapshot?) {
+        guard let vsi, !vsi.isWithdrawn, vsi.state == .pending || vsi.state == .deassociated else {
             if !failing.isEmpty { failing[vsiID] = nil }
             return
         }
         // One that is asked for again fails again or not.
-        guard standing.state == .deassociated, let vsi = port.vsi(vsiID), let reason = vsi.reason, reason.isRefusal
-        else { return }
+        guard vsi.state == .deassociated, let reason = vsi.reason, reason.isRefusal else { return }
         failing[vsiID] = VSIFailure(
             reason: EVBModel.VSIReason(reason), code: reason == .bridgeDeassociated ? nil : vsi.answer?.reasonCode,
             isHard: vsi.answer?.status.contains(.hard) ?? false, typeID: vsi.request.typeID,

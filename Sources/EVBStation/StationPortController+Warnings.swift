@@ -56,16 +56,14 @@ extension StationPortController {
     }
 
     /// Reports what is new of the warnings of an associated VSI.
-    func reportWarnings(_ vsiID: VSIID) {
-        guard let link = relay.link(of: vsiID), let filter = port.vsi(vsiID)?.filter, let managed = vsis[vsiID] else {
-            return
-        }
+    func reportWarnings(_ vsiID: VSIID, _ link: EdgeRelay.LinkDescription) {
+        guard let filter = port.vsi(vsiID)?.filter, let managed = vsis[vsiID] else { return }
         let current = warnings(of: link, filter)
         for warning in current where !managed.reported.contains(warning.kind) {
             log(.warning, "\(warning.message): \(warning.hint)", logFacts(vsiID))
             onNews?(PortNews(kind: .notice, vsiID: vsiID, message: "\(warning.message): \(warning.hint)"))
         }
-        vsis[vsiID]?.reported = Set(current.map(\.kind))
+        change(vsiID) { $0.reported = Set(current.map(\.kind)) }
     }
 
     // MARK: The port

@@ -19,6 +19,7 @@ internal import OpenVSwitch
 /// `ManagedObjects` show the port.
 package final class StationPortController: StationPortControl {
     package let transport: PortTransport
+    package let name: String
     package private(set) var configuration: PortSettings
     package internal(set) var port: StationPort
     package let relay: EdgeRelay
@@ -76,6 +77,8 @@ package final class StationPortController: StationPortControl {
     var linkRound: [VSIID] = []
     /// VSIs that are being looked at since the bridge reflects; nil while none are.
     var reflectionRound: ReflectionRound?
+    /// What the pool was told last that the port's VSIs take.
+    private var shownUse = ResourceUse()
     /// Effects that are to be carried out.
     private lazy var queue = transport.workQueue(
         by: { (effect: StationEffect) in if case .vsi(let event) = effect { event.vsiID } else { nil } },
@@ -86,7 +89,7 @@ package final class StationPortController: StationPortControl {
         _ configuration: PortSettings, _ surroundings: PortSurroundings, store: VSIStore, guestFilter: GuestFilter
     ) {
         self.configuration = configuration
-        let name = configuration.interface
+        name = configuration.interface
         transport = PortTransport(configuration, surroundings)
         watch = ProblemWatch(transport)
         self.store = store
@@ -235,7 +238,8 @@ package final class StationPortController: StationPortControl {
         }
         var managed = ManagedVSI(link: link ?? former?.link, owner: owner)
         managed.label = (label ?? former?.label).flatMap { $0.isEmpty ? nil : $0 }
-        managed.requester = sharedRequester(Requester.current) ?? former?.requester
+        let requester = sharedRequester(Requester.current)
+        managed.requester = requester ?? former?.requester
         managed.phase = .asking(waiter)
         managed.formerType = formerType(request, former)
         lastTurn &+= 1
@@ -277,9 +281,15 @@ package final class StationPortController: StationPortControl {
         if case .tap = owner { closeGuestLink(request.vsiID) }
         // Before what is noted for the history, which the bridge need not wait for.
         flushLater()
-        let asker = reason ?? Requester.current?.words ?? owner.words
+        let asker = reason ?? requester?.words ?? owner.words
         note(request.vsiID, .requested, detail: request.words(of: asker))
         perform(effects.filter { $0 != .vsi(.ended(request.vsiID, .superseded)) })
+    }
+
+    /// Changes what is kept of a VSI, if it is known, in its place.
+    func change(_ vsiID: VSIID, _ body: (inout ManagedVSI) -> Void) {
+        guard let place = vsis.index(forKey: vsiID) else { return }
+        body(&vsis.values[place])
     }
 
     func sharedRequester(_ requester: Requester?) -> SharedRequester? {
@@ -294,12 +304,13 @@ package final class StationPortController: StationPortControl {
         let effects = try port.withdraw(vsiID, isSent: false, at: now)
         let former = vsis[vsiID]?.allWaiters ?? []
         lastTurn &+= 1
-        vsis[vsiID]?.begin(lastTurn, by: sharedRequester(Requester.current), waiter)
+        let (turn, requester) = (lastTurn, sharedRequester(Requester.current))
+        change(vsiID) { $0.begin(turn, by: requester, waiter) }
         end(former, .outcome(.superseded))
         // Traffic stops now, whatever the bridge says later.
         refreshGate(vsiID)
         flushLater()
-        note(vsiID, .withdrawn, detail: reason ?? Requester.current?.words)
+        note(vsiID, .withdrawn, detail: reason ?? requester?.words)
         noteCut(vsiID)
         relay.cut(vsiID)
         perform(effects.filter { $0 != .vsi(.ended(vsiID, .superseded)) })
@@ -318,8 +329,11 @@ package final class StationPortController: StationPortControl {
         let effects = try port.retry(vsiID, at: now)
         end([vsis[vsiID]?.retryWaiter].compactMap(\.self), .outcome(.superseded))
         lastTurn &+= 1
-        vsis[vsiID]?.turn = lastTurn
-        vsis[vsiID]?.retryWaiter = waiter
+        let turn = lastTurn
+        change(vsiID) { managed in
+            managed.turn = turn
+            managed.retryWaiter = waiter
+        }
         log(.notice, "VSI is asked for again, as an operator wants", logFacts(vsiID))
         note(vsiID, .retried, detail: Requester.current?.words)
         perform(effects)
@@ -380,7 +394,8 @@ package final class StationPortController: StationPortControl {
         transport.surroundings.openVSwitch?.set(nil, of: name)
         watch.close()
         transport.close()
-        resources.set(ResourceUse(), of: name)
+        shownUse = ResourceUse()
+        resources.set(shownUse, of: name)
     }
 
     /// evbd has the port no longer: its rules go.
@@ -408,7 +423,10 @@ package final class StationPortController: StationPortControl {
         let turn = port.endTurn()
         var use = turn.use
         use.filterEntries += relay.gate.keptCount
-        resources.set(use, of: name)
+        if use != shownUse {
+            shownUse = use
+            resources.set(use, of: name)
+        }
         // The neighbour waits for frames no longer than it must, whatever else there is to do.
         for effect in effects {
             switch effect {

@@ -128,7 +128,7 @@ extension VSIStatus {
         let request = snapshot.request
         self.init(
             vsiID: request.vsiID.description,
-            vsiIDFormat: EVBModel.VSIIDFormat(rawValue: request.vsiID.format.name) ?? .local, port: port,
+            vsiIDFormat: EVBModel.VSIIDFormat(request.vsiID.format), port: port,
             managerID: request.managerID == .unspecified ? nil : request.managerID.description,
             typeID: Int(request.typeID), typeVersion: Int(request.typeVersion),
             state: EVBModel.VSIState(snapshot.state), reason: snapshot.reason.map { EVBModel.VSIReason($0) },

@@ -78,6 +78,7 @@ extension LibvirtEndpoint {
 
     /// The port knows nothing of a VSI any more. `isSilent`: libvirt hears nothing of it, for its machine has ended.
     package func forgotten(_ vsiID: VSIID, on port: String, isSilent: Bool) {
+        guard !served.isEmpty else { return }
         let port = root(of: port)
         if !isSilent { lose(vsiID, on: port, isKept: false) }
         guard let served = served[port] else { return }

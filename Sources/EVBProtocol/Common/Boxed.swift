@@ -16,6 +16,9 @@ public struct Boxed<Value> {
         set { storage = newValue.map { .some($0) } ?? .none }
     }
 
+    /// Whether there is a value; does not copy it.
+    @inlinable public var isThere: Bool { if case .some = storage { true } else { false } }
+
     @inlinable public init(wrappedValue: Value? = nil) {
         if let wrappedValue { storage = .some(wrappedValue) }
     }

@@ -37,31 +37,48 @@ final class VSIJournal {
         init(_ vsi: StoredVSI) { self.init(port: vsi.port, vsiID: vsi.request.vsiID) }
     }
 
-    /// Where the line of each VSI is.
-    private struct Index {
-        private var places: [String: [VSIID: Place]] = [:]
+    /// Where the line of each VSI is. An object, as are the places of a port, so that each changes in its place.
+    private final class Index {
+        private final class Places {
+            var ofVSIs: [VSIID: Place] = [:]
+        }
+
+        private var places: [String: Places] = [:]
+        /// The port that was asked for last. Nearly always it is asked for again.
+        private var last: (port: String, places: Places)?
         /// Octets of all lines.
         private(set) var length = 0
 
-        subscript(_ key: Key) -> Place? {
-            get { places[key.port]?[key.vsiID] }
-            set {
-                if let newValue {
-                    _ = put(newValue, key)
-                } else if let former = places[key.port]?.removeValue(forKey: key.vsiID) {
-                    length -= Int(former.length)
-                }
-            }
+        private func places(_ port: String) -> Places {
+            if let last, last.port == port { return last.places }
+            let found = places[port] ?? Places()
+            places[port] = found
+            last = (port, found)
+            return found
+        }
+
+        subscript(_ key: Key) -> Place? { places(key.port).ofVSIs[key.vsiID] }
+
+        func remove(_ key: Key) {
+            guard let former = places(key.port).ofVSIs.removeValue(forKey: key.vsiID) else { return }
+            length -= Int(former.length)
+        }
+
+        func set(_ mark: JournalLine.Mark, _ key: Key) {
+            let places = places(key.port)
+            guard let place = places.ofVSIs.index(forKey: key.vsiID) else { return }
+            places.ofVSIs.values[place].mark = mark
         }
 
         /// Gives what was there before.
-        mutating func put(_ place: Place, _ key: Key) -> Place? {
-            let former = places[key.port, default: [:]].updateValue(place, forKey: key.vsiID)
+        @discardableResult
+        func put(_ place: Place, _ key: Key) -> Place? {
+            let former = places(key.port).ofVSIs.updateValue(place, forKey: key.vsiID)
             length += Int(place.length) - Int(former?.length ?? 0)
             return former
         }
 
-        var keys: [Key] { places.flatMap { port, vsis in vsis.keys.map { Key(port: port, vsiID: $0) } } }
+        var keys: [Key] { places.flatMap { port, places in places.ofVSIs.keys.map { Key(port: port, vsiID: $0) } } }
     }
 
     /// A new file that is to take the place of the old one.
@@ -69,7 +86,7 @@ final class VSIJournal {
         let file: RecordFile
         /// VSIs whose lines are still to be copied; some of them may be gone by now.
         var waiting: [Key]
-        var copied = Index()
+        let copied = Index()
     }
 
     /// Octets by which the file may be longer than twice what counts.
@@ -187,9 +204,10 @@ final class VSIJournal {
                 throw error
             }
         }
-        index[key] = Place(
+        let place = Place(
             offset: offset, length: length,
             mark: JournalLine.Mark(isGranted: vsi.isGranted, isWithdrawn: vsi.isWithdrawn))
+        index.put(place, key)
         markCopy(key, .gone)
         compaction?.waiting.append(key)
         compactIfLong()
@@ -205,7 +223,7 @@ final class VSIJournal {
         guard let place = index[key] else { return false }
         guard place.mark != mark else { return true }
         try verified().overwrite(mark.rawValue, at: Int(place.offset))
-        if mark == .gone { index[key] = nil } else { index[key]?.mark = mark }
+        if mark == .gone { index.remove(key) } else { index.set(mark, key) }
         markCopy(key, mark)
         compactIfLong()
         return true
@@ -286,7 +304,7 @@ final class VSIJournal {
             guard var place = index[key], compaction.copied[key] == nil else { continue }
             lines += try file.read(Int(place.length), at: Int(place.offset))
             place.offset = UInt32(compaction.file.length + lines.count) - place.length
-            compaction.copied[key] = place
+            compaction.copied.put(place, key)
         }
         try compaction.file.append(lines)
         guard compaction.waiting.isEmpty else {
@@ -305,7 +323,7 @@ final class VSIJournal {
         guard let place = compaction?.copied[key] else { return }
         do throws(SystemError) {
             try compaction?.file.overwrite(mark.rawValue, at: Int(place.offset))
-            if mark == .gone { compaction?.copied[key] = nil } else { compaction?.copied[key]?.mark = mark }
+            if mark == .gone { compaction?.copied.remove(key) } else { compaction?.copied.set(mark, key) }
         } catch {
             abandon()
         }
