@@ -51,15 +51,26 @@ package struct HistoryBook: Sendable {
         }
     }
 
-    /// What is kept of one VSI.
+    /// What is kept of one VSI. There may be tens of thousands, in a dictionary that is half empty: 32 octets of each.
     package struct Entry: Equatable, Sendable {
         package var events: [HistoryEvent] { packed.list }
         var packed = HistoryEvents()
-        /// Events that are not kept any more.
-        package var leftOut = 0
-        /// Since when it is gone: a number that only grows. nil while it is known.
-        var goneSince: UInt64?
+        private var leftOutCount: UInt32 = 0
+        /// 0 while it is known.
+        private var goneAt: UInt64 = 0
         var next = 1
+
+        /// Events that are not kept any more.
+        package var leftOut: Int {
+            get { Int(leftOutCount) }
+            set { leftOutCount = UInt32(clamping: newValue) }
+        }
+
+        /// Since when it is gone: a number that only grows, from 1. nil while it is known.
+        var goneSince: UInt64? {
+            get { goneAt == 0 ? nil : goneAt }
+            set { goneAt = newValue ?? 0 }
+        }
     }
 
     /// Events back from the newest among which one that happens again is looked for.

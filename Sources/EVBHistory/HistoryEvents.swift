@@ -17,7 +17,12 @@ package struct HistoryEvents: Equatable, Sendable {
     private static let reasons = VSIReason.allCases
 
     private var octets: [UInt8] = []
-    package private(set) var count = 0
+    private var kept: UInt32 = 0
+
+    package private(set) var count: Int {
+        get { Int(kept) }
+        set { kept = UInt32(newValue) }
+    }
 
     package init() {}
 
