@@ -36,11 +36,12 @@ public struct VSIIDFormat: RawRepresentable, Hashable, Sendable {
 
 /// The name of a virtual station interface (802.1Q 41.2.7): a format and 16 octets. Together they are a VSI's only key.
 public struct VSIID: Hashable, Sendable {
-    public let format: VSIIDFormat
+    // The format last: what else a type has of few octets then fits beside it.
     /// Octets 0 to 7, big-endian.
     public let high: UInt64
     /// Octets 8 to 15, big-endian.
     public let low: UInt64
+    public let format: VSIIDFormat
 
     /// Joins a format and sixteen octets given as two numbers.
     public init(format: VSIIDFormat, high: UInt64, low: UInt64) {
