@@ -402,6 +402,8 @@ package final class ControlConnection {
 
     /// Ends the connection without a word to the server, which does not reach for it any more.
     func end() {
+        // Answers that were to go with others go now, as far as the client reads.
+        if flushIsDue { flush() }
         isClosed = true
         watch?.cancel()
         watch = nil
