@@ -2,7 +2,9 @@
 public struct DurationHistogram: Hashable, Sendable {
     /// Which durations are told apart.
     public enum Scale: Hashable, Sendable {
-        /// From 100 us to 10 s: an answer of the neighbour's, or work of the loop's.
+        /// From 100 us to 10 s: a turn of the loop, which is to be over in 2 ms.
+        case turn
+        /// From 100 us to 10 s: an answer of the neighbour's.
         case exchange
         /// From 1 ms to 1 min: what several exchanges and decisions take.
         case procedure
@@ -10,11 +12,15 @@ public struct DurationHistogram: Hashable, Sendable {
         /// The upper ends of the buckets, which belong to them; above the last there is one more bucket.
         package var bounds: [Interval] {
             switch self {
+            case .turn: Self.turnBounds
             case .exchange: Self.exchangeBounds
             case .procedure: Self.procedureBounds
             }
         }
 
+        private static let turnBounds = microseconds(
+            100, 250, 500, 1000, 1500, 2000, 5000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000,
+            10_000_000)
         private static let exchangeBounds = microseconds(
             100, 250, 500, 1000, 2500, 5000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000,
             10_000_000)

@@ -112,7 +112,7 @@ public final class EventLoop {
     @usableFromInline package static let handlerTime: UInt64 = 100_000
     /// Nanoseconds that the slices of one turn take in all: as many as the turn has taken for all else, so that neither falls behind
     /// the other, and no less and no more than these. One slice is always done.
-    private static let slicesTime: ClosedRange<UInt64> = 100_000...500_000
+    private static let slicesTime: ClosedRange<UInt64> = 100_000...250_000
     /// Nanoseconds that the handlers of bulk take of one turn in all. One of them is always called.
     private static let bulkTime: UInt64 = 250_000
 
@@ -136,7 +136,7 @@ public final class EventLoop {
     /// The turn that is under way, from 1; 0 before the first.
     package private(set) var turn: UInt64 = 0
     /// How long turns take, from the moment at which the kernel has events to the next wait.
-    package private(set) var turns = DurationHistogram(.exchange)
+    package private(set) var turns = DurationHistogram(.turn)
     /// The most that the thread has computed from one wait to the next. A turn that took longer has waited: for a processor that
     /// others had, or for the kernel.
     package private(set) var mostComputed = Interval(nanoseconds: 0)

@@ -9,7 +9,7 @@ import Testing
         "OPS-601 a duration falls into the bucket whose upper end it does not exceed, and the longest into one above all"
     )
     func buckets() {
-        for scale in [DurationHistogram.Scale.exchange, .procedure] {
+        for scale in [DurationHistogram.Scale.turn, .exchange, .procedure] {
             var histogram = DurationHistogram(scale)
             #expect(scale.bounds == scale.bounds.sorted() && Set(scale.bounds).count == 15)
             for bound in scale.bounds {
