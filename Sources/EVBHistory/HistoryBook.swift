@@ -81,7 +81,7 @@ package struct HistoryBook: Sendable {
     private static let trimmedPerEvent = 4
 
     package let limits: Limits
-    package private(set) var entries: [HistoryKey: Entry] = [:]
+    package private(set) var entries = ShardedDictionary<HistoryKey, Entry>()
     /// The ports of the entries, and of some that are forgotten.
     private var ports: Set<String> = []
     /// Events that each VSI may have now.
@@ -145,13 +145,13 @@ package struct HistoryBook: Sendable {
         guard let index = entries.index(forKey: key) ?? begin(key) else { return nil }
         let event = Self.note(
             HistoryEvent(
-                number: entries.values[index].next, first: time, last: time, count: 1, kind: kind, reason: reason,
-                detail: detail), in: &entries.values[index])
+                number: entries[index].next, first: time, last: time, count: 1, kind: kind, reason: reason,
+                detail: detail), in: &entries[index])
         if event.count == 1 { added(at: index) }
         if isGone || kind == .ended {
             retire(key, at: index)
-        } else if entries.values[index].goneSince != nil {
-            entries.values[index].goneSince = nil
+        } else if entries[index].goneSince != nil {
+            entries[index].goneSince = nil
             gone[key.port, default: Gone()].count -= 1
         }
         trimSome()
@@ -179,17 +179,17 @@ package struct HistoryBook: Sendable {
     /// Takes an event that an earlier run has written. Afterwards its VSI counts as gone until something happens to it.
     package mutating func restore(_ event: HistoryEvent, _ key: HistoryKey) {
         guard let index = entries.index(forKey: key) ?? begin(key) else { return }
-        if entries.values[index].goneSince == nil {
+        if entries[index].goneSince == nil {
             clock += 1
-            entries.values[index].goneSince = clock
+            entries[index].goneSince = clock
             gone[key.port, default: Gone()].append(key, since: clock, isNew: true)
         }
-        if let place = entries.values[index].packed.place(ofNumber: event.number) {
-            entries.values[index].packed.change(place) { $0 = event }
-        } else if event.number >= entries.values[index].next {
-            if entries.values[index].packed.count == 0 { entries.values[index].leftOut += event.number - 1 }
-            entries.values[index].next = event.number + 1
-            entries.values[index].packed.append(event)
+        if let place = entries[index].packed.place(ofNumber: event.number) {
+            entries[index].packed.change(place) { $0 = event }
+        } else if event.number >= entries[index].next {
+            if entries[index].packed.count == 0 { entries[index].leftOut += event.number - 1 }
+            entries[index].next = event.number + 1
+            entries[index].packed.append(event)
             added(at: index)
         }
         trimSome()
@@ -206,16 +206,16 @@ package struct HistoryBook: Sendable {
     // MARK: Bounds
 
     /// A VSI has an event more.
-    private mutating func added(at index: Dictionary<HistoryKey, Entry>.Index) {
+    private mutating func added(at index: ShardedDictionary<HistoryKey, Entry>.Index) {
         total += 1
         trim(at: index)
     }
 
-    private mutating func trim(at index: Dictionary<HistoryKey, Entry>.Index) {
-        let surplus = entries.values[index].packed.count - share
+    private mutating func trim(at index: ShardedDictionary<HistoryKey, Entry>.Index) {
+        let surplus = entries[index].packed.count - share
         guard surplus > 0 else { return }
-        entries.values[index].packed.removeFirst(surplus)
-        entries.values[index].leftOut += surplus
+        entries[index].packed.removeFirst(surplus)
+        entries[index].leftOut += surplus
         total -= surplus
     }
 
@@ -233,7 +233,7 @@ package struct HistoryBook: Sendable {
     /// A VSI comes. The share of each is halved when there are too many for it.
     ///
     /// - Returns: its place; nil where there is no room for it.
-    private mutating func begin(_ key: HistoryKey) -> Dictionary<HistoryKey, Entry>.Index? {
+    private mutating func begin(_ key: HistoryKey) -> ShardedDictionary<HistoryKey, Entry>.Index? {
         guard entries.count < limits.events else { return nil }
         entries[key] = Entry()
         ports.insert(key.port)
@@ -245,10 +245,10 @@ package struct HistoryBook: Sendable {
 
     /// Counts a VSI among those that are gone, and forgets the oldest of them where there are too many. After a start there may
     /// be very many: their VSIs are about to come back, so that only a few are forgotten at a time.
-    private mutating func retire(_ key: HistoryKey, at index: Dictionary<HistoryKey, Entry>.Index) {
+    private mutating func retire(_ key: HistoryKey, at index: ShardedDictionary<HistoryKey, Entry>.Index) {
         clock += 1
-        let isNew = entries.values[index].goneSince == nil
-        entries.values[index].goneSince = clock
+        let isNew = entries[index].goneSince == nil
+        entries[index].goneSince = clock
         gone[key.port, default: Gone()].append(key, since: clock, isNew: isNew)
         total -= Self.forgetOldest(
             of: &gone[key.port, default: Gone()], &entries, besides: key, most: limits.gonePerPort)
@@ -257,7 +257,7 @@ package struct HistoryBook: Sendable {
 
     /// - Returns: how many events are forgotten with them.
     private static func forgetOldest(
-        of list: inout Gone, _ entries: inout [HistoryKey: Entry], besides key: HistoryKey, most: Int
+        of list: inout Gone, _ entries: inout ShardedDictionary<HistoryKey, Entry>, besides key: HistoryKey, most: Int
     ) -> Int {
         var (forgotten, events) = (0, 0)
         while list.listed > 1, list.count > most, forgotten < 2 {

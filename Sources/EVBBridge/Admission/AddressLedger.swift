@@ -108,8 +108,8 @@ package struct AddressLedger {
         var entries: [FilterEntry] { addresses.map { FilterEntry(vid: $0.vid, macAddress: $0.mac) } }
     }
 
-    private var buckets: [MACAddress: Bucket] = [:]
-    private var records: [UInt64: Record] = [:]
+    private var buckets = ShardedDictionary<MACAddress, Bucket>()
+    private var records = ShardedDictionary<UInt64, Record>()
     private var claimsOfPort: [String: Set<UInt64>] = [:]
     private var lastNumber: UInt64 = 0
 

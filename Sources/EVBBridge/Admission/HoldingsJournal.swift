@@ -3,14 +3,16 @@ internal import EVBPorts
 internal import EVBProtocol
 package import EVBSettings
 internal import EVBTime
+internal import EVBWire
 package import EventLoop
+internal import Glibc
 internal import LinuxSystem
 package import Logging
 
 /// Who holds what on the bridge ports, kept in the runtime directory for the next run of evbd on this boot.
 ///
 /// One file, to which lines are added (``HoldingChange``), all those of one turn of the loop by one write. It is written as a
-/// whole at the start, and when it is twice as long as what it has to tell. It has to survive the process and not the machine,
+/// whole at the start, and beside the loop's other work when it is twice as long as what it has to tell. It has to survive the process and not the machine,
 /// so that it is not synced. What cannot be read or written is logged, and nothing else depends on it.
 ///
 /// Used on the thread of the loop.
@@ -34,7 +36,7 @@ package final class HoldingsJournal {
     private let timers: Timers?
     private var timer: Timers.Timer?
     /// The line of all that is held.
-    private var lines: [AddressLedger.Holder: [UInt8]] = [:]
+    private var lines = ShardedDictionary<AddressLedger.Holder, [UInt8]>()
     /// Octets of those.
     private var needed = 0
     /// Lines that are to be added.
@@ -47,6 +49,20 @@ package final class HoldingsJournal {
     private var isReported = false
     /// How often the file was written as a whole, and how often lines were added.
     private(set) var writes = (whole: 0, added: 0)
+    /// The file that is to take the place of the one that has become too long; nil while none is being written.
+    private var successor: Successor?
+    /// The file is not written anew before it is as long as this: a successor has failed.
+    private var retryLength = 0
+
+    /// A file with all that is held. It is written some lines a turn: those of ten thousand VSIs at once would keep the loop for
+    /// milliseconds.
+    private struct Successor {
+        let file: AppendFile
+        /// The lines of when it was begun, as far as they are to come.
+        var lines: ShardedDictionary<AddressLedger.Holder, [UInt8]>.Iterator
+        /// What was added to the file that it follows since then.
+        var added: [UInt8] = []
+    }
 
     /// A journal that has read nothing.
     ///
@@ -199,14 +215,18 @@ package final class HoldingsJournal {
     private func write() throws(SystemError) {
         guard !lines.isEmpty else {
             file = nil
+            giveUpSuccessor()
             try Files.unlink(path)
             return caughtUp()
         }
-        if !isBehind, let file, file.length + waiting.count <= 2 * needed + Self.slack {
+        let isLong = file.map { $0.length + waiting.count > max(2 * needed + Self.slack, retryLength) } ?? true
+        if !isBehind, let file, !isLong || successor != nil || beginSuccessor() {
             try file.append(waiting)
+            successor?.added += waiting
             writes.added += 1
             return
         }
+        giveUpSuccessor()
         var octets = Self.heading
         octets.reserveCapacity(octets.count + needed)
         for line in lines.values { octets += line }
@@ -215,6 +235,68 @@ package final class HoldingsJournal {
         file = try AppendFile(path)
         writes.whole += 1
         caughtUp()
+    }
+
+    // MARK: The successor of a file that is too long
+
+    private var successorPath: String { "\(path).new" }
+
+    /// Begins to write the file anew, beside what is added to it.
+    ///
+    /// - Returns: false where it has to be done at once.
+    private func beginSuccessor() -> Bool {
+        guard let loop else { return false }
+        do throws(SystemError) {
+            try Files.writeAtomically(successorPath, Self.heading, mode: 0o600)
+            // What waits is among the lines, and is added once more: the last word counts.
+            successor = Successor(file: try AppendFile(successorPath), lines: lines.makeIterator())
+        } catch {
+            return failedSuccessor()
+        }
+        loop.laterSlice { [weak self] in self?.goOn() }
+        return true
+    }
+
+    private func goOn() {
+        guard var successor, let loop else { return }
+        self.successor = nil
+        let end = loop.now() &+ EventLoop.sliceTime
+        var octets: [UInt8] = []
+        var isWhole = false
+        repeat {
+            guard let next = successor.lines.next() else {
+                isWhole = true
+                break
+            }
+            octets += next.value
+        } while loop.now() < end
+        do throws(SystemError) {
+            try successor.file.append(octets + (isWhole ? successor.added : []))
+            guard isWhole else {
+                self.successor = successor
+                return loop.laterSlice { [weak self] in self?.goOn() }
+            }
+            let (from, to) = (successorPath, path)
+            try systemCall("rename \(from)") { rename(from, to) }
+            file = successor.file
+            writes.whole += 1
+            retryLength = 0
+        } catch {
+            _ = failedSuccessor()
+        }
+    }
+
+    /// The file stays as it is, which lacks nothing, and is not written anew before it has grown further.
+    private func failedSuccessor() -> Bool {
+        giveUpSuccessor()
+        retryLength = (file?.length ?? 0) + Self.slack
+        return true
+    }
+
+    /// Takes back what there is of a successor, also that of a run before.
+    private func giveUpSuccessor() {
+        successor = nil
+        _ = try? Files.unlink(successorPath)
     }
 
     private func caughtUp() {

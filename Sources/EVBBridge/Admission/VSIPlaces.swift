@@ -49,7 +49,7 @@ package struct VSIPlaces {
         let asker: String
     }
 
-    private var places: [VSIID: Place] = [:]
+    private var places = ShardedDictionary<VSIID, Place>()
     /// VSIs with a former port that was reported; there may be more of them here.
     private var contested: Set<VSIID> = []
 

@@ -110,7 +110,7 @@ package final class TypedAdmission: VSIAdmission {
         package var patience: Timers.Timer?
 
         /// What holds.
-        package var held: [VSIID: Grant] = [:]
+        package var held = ShardedDictionary<VSIID, Grant>()
 
         /// What is wrong with the VXLAN network behind the port.
         var overlayProblems: [OverlayProblem] = []
@@ -187,7 +187,7 @@ package final class TypedAdmission: VSIAdmission {
     /// VSIs of which something else is being put into force since the database has become another.
     var reviews: [Key: ClaimToken] = [:]
     /// How often each VSI counts for its type: on each port, for what holds and for what is proposed.
-    private var members: [VSIType.Key: [VSIID: Int]] = [:]
+    private var members: [VSIType.Key: ShardedDictionary<VSIID, Int>] = [:]
     private var lastToken = ClaimToken.inherited.number
 
     /// Called with a VSI that the database does not allow any more, and why; its port de-associates it and logs that.
@@ -260,7 +260,8 @@ package final class TypedAdmission: VSIAdmission {
         let place = settled.lastIndex { $0.request == request }
         if let place {
             let meant = settled.remove(at: place)
-            let former = ports[port]?.held.updateValue(meant, forKey: vsiID)
+            let former = ports[port]?.held[vsiID]
+            ports[port]?.held[vsiID] = meant
             if let former { forget(former, key) }
         }
         // What was granted besides has been overtaken.
@@ -334,7 +335,7 @@ package final class TypedAdmission: VSIAdmission {
     private func count(_ grant: Grant, _ vsiID: VSIID, by number: Int) {
         guard grant.request.command != .preAssociate else { return }
         let count = members[grant.type.key]?[vsiID] ?? 0
-        members[grant.type.key, default: [:]][vsiID] = count + number > 0 ? count + number : nil
+        members[grant.type.key, default: ShardedDictionary()][vsiID] = count + number > 0 ? count + number : nil
         if members[grant.type.key]?.isEmpty == true { members[grant.type.key] = nil }
     }
 

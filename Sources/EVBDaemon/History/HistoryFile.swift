@@ -1,4 +1,5 @@
 internal import EVBHistory
+internal import EVBWire
 internal import Glibc
 internal import LinuxSystem
 internal import Synchronization

@@ -1,5 +1,6 @@
 import EVBTime
 import EVBWire
+import EventLoop
 import Glibc
 import LinuxSystem
 import Logging
@@ -28,9 +29,10 @@ private final class Bench {
         rmdir(path)
     }
 
-    func journal(_ limits: ResourceLimits = ResourceLimits()) -> HoldingsJournal {
+    func journal(_ limits: ResourceLimits = ResourceLimits(), loop: EventLoop? = nil) -> HoldingsJournal {
         HoldingsJournal(
-            runtimeDirectory: path, limits: limits, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            runtimeDirectory: path, limits: limits, loop: loop,
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     }
 
     var text: String { String(decoding: (try? Files.read(journalPath, limit: 1 << 26)) ?? [], as: UTF8.self) }
@@ -164,6 +166,57 @@ private func seconds(_ number: UInt64) -> Instant { Instant(nanoseconds: number 
         for number in 0..<100 as Range<UInt64> { journal.set(holding(number).holder, nil) }
         journal.flush()
         #expect(throws: SystemError.self, "no file where there is nothing") { try Files.status(bench.journalPath) }
+    }
+
+    @Test("SPD-178 a file that has become too long is written anew some lines a turn, and lacks nothing meanwhile")
+    func successor() throws {
+        let (bench, loop) = (try Bench(), try EventLoop())
+        let journal = bench.journal(loop: loop)
+        var held: [UInt64: Holding] = [:]
+        func set(_ number: UInt64, _ one: Holding?) {
+            held[number] = one
+            journal.set(holding(number).holder, one)
+        }
+        for number in 0..<8000 as Range<UInt64> { set(number, holding(number, .associated, [address(number)])) }
+        journal.flush()
+        let length = try Files.status(bench.journalPath).size
+        var (turns, turnsWithSuccessor) = (0, 0)
+        func turn() {
+            let hasSuccessor = (try? Files.status("\(bench.journalPath).new")) != nil
+            if hasSuccessor { turnsWithSuccessor += 1 }
+            for number in 0..<100 as Range<UInt64> where turns < 75 { set(UInt64(turns) * 100 + number, nil) }
+            // Some that were copied already, and some that were not, are others by now, or there once more.
+            for number in 0..<20 as Range<UInt64> where turns < 75 {
+                let one = number * 400 &+ UInt64(turns)
+                set(one, holding(one, .reserved, [address(one, vid: UInt16(turns + 1))]))
+            }
+            journal.flush()
+            if (turns % 10 == 0 && turns < 100) || turnsWithSuccessor == 1 {
+                #expect(bench.read() == Set(held.values), "turn \(turns)")
+            }
+            turns += 1
+            if turns < 80 || hasSuccessor { loop.later(turn) } else { loop.stop() }
+        }
+        loop.later(turn)
+        try loop.run()
+        #expect(bench.read() == Set(held.values))
+        #expect(journal.writes.whole >= 2 && turnsWithSuccessor >= 2, "\(journal.writes), \(turnsWithSuccessor)")
+        let now = try Files.status(bench.journalPath).size
+        #expect(now < length, "\(now) octets")
+        #expect(!(try Files.list(bench.path, limit: 100)).contains("holdings.new"))
+    }
+
+    @Test("SPD-178 a file that cannot be written anew goes on as it is")
+    func noSuccessor() throws {
+        let (bench, loop) = (try Bench(), try EventLoop())
+        let journal = bench.journal(loop: loop)
+        try Files.makeDirectory("\(bench.journalPath).new", mode: 0o700)
+        for number in 0..<4000 as Range<UInt64> { journal.set(holding(number).holder, holding(number)) }
+        journal.flush()
+        for number in 1..<4000 as Range<UInt64> { journal.set(holding(number).holder, nil) }
+        journal.flush()
+        #expect(bench.read() == [holding(0)] && journal.writes == (1, 1))
+        rmdir("\(bench.journalPath).new")
     }
 
     @Test("SEC-25 where it cannot be written nothing else fails, and it is made good as soon as it can be")

@@ -81,7 +81,9 @@ private final class Bench {
 
 extension TypedAdmission {
     /// What holds on all ports.
-    fileprivate var held: [VSIID: Grant] { ports.values.reduce(into: [:]) { $0.merge($1.held) { first, _ in first } } }
+    fileprivate var held: [VSIID: Grant] {
+        Dictionary(ports.values.flatMap { port in port.held.map { ($0.key, $0.value) } }) { first, _ in first }
+    }
 }
 
 extension EnforcementTests {
