@@ -13,6 +13,11 @@ extension BridgeEnforcer {
     ///   hands.
     package func settle(_ name: String, _ items: Set<Imposition>) -> [Imposition: EnforcementError] {
         guard let port = ports[name] else { return [:] }
+        return port.withIndex { settle(port, items) }
+    }
+
+    private func settle(_ port: Port, _ items: Set<Imposition>) -> [Imposition: EnforcementError] {
+        let name = port.name
         var failures: [Imposition: EnforcementError] = [:]
         let difference = Difference(of: items, wanted: { port.claims.wanted($0) }, actual: { port.actual[$0] })
         let (added, replaced, isUnset) = (difference.added, difference.replaced, difference.removed)

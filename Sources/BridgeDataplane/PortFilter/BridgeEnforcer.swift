@@ -89,7 +89,16 @@ package final class BridgeEnforcer {
         func isHolding(_ item: Imposition) -> Bool { actual[item] != nil && !foreign.contains(item) }
 
         /// 0 where there is no such interface now.
-        package var index: Int32 { BridgeEnforcer.index(of: rules.port) }
+        package var index: Int32 { settledIndex ?? BridgeEnforcer.index(of: rules.port) }
+        /// The index, while items are settled: libc asks the kernel by a socket of its own each time, and there may be hundreds of items.
+        fileprivate var settledIndex: Int32?
+
+        /// Does something for which the index is looked up once.
+        func withIndex<Result>(_ body: () -> Result) -> Result {
+            settledIndex = BridgeEnforcer.index(of: rules.port)
+            defer { settledIndex = nil }
+            return body()
+        }
     }
 
     /// The index of an interface; 0 where there is none of that name.

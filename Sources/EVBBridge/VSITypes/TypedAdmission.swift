@@ -26,9 +26,9 @@ package final class TypedAdmission: VSIAdmission {
     /// Changes that may wait where one is about what is inherited of a VSI that holds nothing.
     static let disinheritancesMax = 1024
     /// Filter entries of the changes that are made together, at all ports that have any to make. A port's next changes wait until
-    /// the other ports had their turn, so this is what all of them together may have one wait for: some 8 ms. A change with more
-    /// entries is made alone.
-    static let batchEntriesMax = 64
+    /// the other ports had their turn, so this is what all of them together may have one wait for: one or two milliseconds. A
+    /// change with more entries is made alone.
+    static let batchEntriesMax = 32
     /// What a port may change together however many others have changes to make: each transaction costs the same beside its entries.
     static let batchEntriesMin = 16
 

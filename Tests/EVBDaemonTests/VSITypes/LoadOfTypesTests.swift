@@ -36,9 +36,9 @@ import VSISamples
     @Test("SEC-75 the more ports have changes to make, the fewer each makes at a time")
     func shares() throws {
         let port = TypedAdmission.Port(database: try database("types: []"), loop: try EventLoop())
-        #expect([0, 1, 2, 3, 4, 100].map(TypedAdmission.batchEntries) == [64, 64, 32, 21, 16, 16])
+        #expect([0, 1, 2, 3, 4, 100].map(TypedAdmission.batchEntries) == [32, 32, 16, 16, 16, 16])
         for _ in 0..<100 { port.waiting.append(waiting(1)) }
-        #expect(port.takeBatch(TypedAdmission.batchEntries(of: 3)).count == 21 && port.isActive)
+        #expect(port.takeBatch(TypedAdmission.batchEntries(of: 3)).count == 16 && port.isActive)
     }
 
     @Test("SEC-75 ten thousand changes that wait cost each as much as the first: nothing is copied")
