@@ -11,6 +11,9 @@ package import LinuxSystem
 package final class KernelWorker {
     /// The name of the thread. The kernel names it in the news of changes to nftables.
     package static let threadName = "evbd-links"
+    /// By how much the thread's nice value is above the loop's. Where both have one processor, clients and neighbours wait for the loop,
+    /// and the loop would wait for each whole transaction. Against other services the kernel weighs a service as one.
+    private static let courtesy: Int32 = 5
 
     /// Performs an operation on the worker's thread; the value is an `Answer` of the operation.
     package typealias Performer = (any KernelOperation) -> any Sendable
@@ -90,12 +93,15 @@ package final class KernelWorker {
         }
 
         func finish(_ outcome: Outcome) {
-            withLock {
+            let isFirst = withLock {
                 outcomes.append(outcome)
-                // Fails only when the count would overflow, and then the loop is awake anyway.
-                var one: UInt64 = 1
-                _ = write(signal.rawValue, &one, 8)
+                return outcomes.count == 1
             }
+            // The loop wants the lock as soon as it is woken. What follows the first is taken together with it.
+            guard isFirst else { return }
+            // Fails only when the count would overflow, and then the loop is awake anyway.
+            var one: UInt64 = 1
+            _ = write(signal.rawValue, &one, 8)
         }
 
         /// Takes what there is, together with the count that announced it, so that no wake is lost and none is idle.
@@ -192,6 +198,7 @@ package final class KernelWorker {
 
     private static func run(_ shared: Shared) {
         clinux_name_thread(threadName)
+        Threads.giveWay(by: courtesy)
         while let (ticket, operation) = shared.next() {
             shared.finish(Outcome(ticket: ticket, answer: shared.perform(operation)))
         }

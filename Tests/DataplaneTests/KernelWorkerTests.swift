@@ -90,6 +90,20 @@ extension KernelWorker.Outcome {
         #expect(!isReadable(worker.descriptor))
     }
 
+    @Test("SEC-719 where the worker and the loop have one processor, the loop goes first")
+    func courtesy() throws {
+        let found = Mutex<Int32?>(nil)
+        let worker = try KernelWorker(
+            capacity: 1,
+            perform: { _ in
+                found.withLock { $0 = Threads.niceValue }
+                return LinkCommand.Answer.success(nil)
+            })
+        #expect(worker.submit(LinkCommand.delete(index: 1), ticket: 1))
+        #expect(worker.shutDown(finishing: 1).count == 1)
+        #expect(found.withLock { $0 } == min(Threads.niceValue + 5, 19))
+    }
+
     @Test func theBoundHoldsUntilOutcomesAreDrained() throws {
         let gate = Gate()
         let worker = try KernelWorker(capacity: 2, links: { gate.perform($0) })
