@@ -182,23 +182,26 @@ package final class DaemonService: ControlService {
 
     private var status: StatusReport {
         let uptime = timers.now.since(startedAt).nanoseconds / 1_000_000_000
+        let (ports, notes) = (directory.ports, notes())
         return StatusReport(
             daemon: DaemonStatus(
                 version: Release.version, pid: Int(Processes.ownID), uptimeSeconds: Int(clamping: uptime)),
-            ports: directory.ports.map(\.common.status), notes: notes(), problems: problems,
+            ports: ports.map(\.common.status), notes: notes, problems: problems(of: ports, notes),
             typeServers: typeServers?.statuses ?? [])
     }
 
-    /// What is wrong with the daemon, and on its ports.
-    private var problems: [PortProblem] {
-        daemonMayHaveChanged()
+    /// What is wrong with the daemon, and on its ports; of these as of late.
+    private func problems(of ports: [EVBPort], _ notes: [StatusNote]) -> [PortProblem] {
+        settle(notes)
         return Array(
-            (book.problems(at: timers.now) + directory.ports.flatMap(\.common.problems)).prefix(Self.problemsMax))
+            (book.problems(at: timers.now) + ports.flatMap(\.common.recentProblems)).prefix(Self.problemsMax))
     }
 
     /// What is wrong with the daemon itself may have changed.
-    package func daemonMayHaveChanged() {
-        _ = book.settle(notes().compactMap { PortProblem($0) } + conditions(), at: timers.now)
+    package func daemonMayHaveChanged() { settle(notes()) }
+
+    private func settle(_ notes: [StatusNote]) {
+        _ = book.settle(notes.compactMap { PortProblem($0) } + conditions(), at: timers.now)
     }
 
     func port(_ name: String) throws(ControlError) -> EVBPort {

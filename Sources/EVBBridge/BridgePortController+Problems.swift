@@ -10,6 +10,7 @@ internal import EVBWire
 extension BridgePortController {
     /// What is wrong on the port now.
     package var problems: [PortProblem] { watch.problems }
+    package var recentProblems: [PortProblem] { watch.recentProblems }
 
     func startWatch() {
         watch.conditions = { [weak self] in self?.conditions ?? [] }

@@ -11,22 +11,22 @@ internal import JSON
 extension BridgePortController {
     /// The port in brief.
     package func status(_ counts: VSICounts) -> PortStatus {
-        let snapshot = port.snapshot
-        let timers = snapshot.timers
-        let isRequested = snapshot.station?.advertised.requestsReflection ?? false
+        let brief = port.brief
+        let timers = brief.timers
+        let isRequested = brief.station?.advertised.requestsReflection ?? false
         return PortStatus(
-            interface: name, role: .bridge, linkUp: snapshot.isLinkUp,
-            linkState: transport.linkState(isUp: snapshot.isLinkUp),
-            dialect: shownDialect(snapshot.dialect, hasPeer: snapshot.station != nil),
-            peer: snapshot.station.map {
+            interface: name, role: .bridge, linkUp: brief.isLinkUp,
+            linkState: transport.linkState(isUp: brief.isLinkUp),
+            dialect: shownDialect(brief.dialect, hasPeer: brief.station != nil),
+            peer: brief.station.map {
                 PeerStatus(
                     chassisID: $0.chassisID.text(isChassis: true), portID: $0.portID.text(isChassis: false),
                     evbMode: ($0.tlv?.mode ?? .station).name)
             },
             reflectiveRelay: EVBModel.ReflectiveRelayStatus(
                 requested: isRequested,
-                status: snapshot.station == nil
-                    ? .unknown : snapshot.reflectsFrames ? .granted : isRequested ? .refused : .notRequested),
+                status: brief.station == nil
+                    ? .unknown : brief.reflectsFrames ? .granted : isRequested ? .refused : .notRequested),
             timers: TimerStatus(
                 retries: Int(timers.retries), rte: Int(timers.retransmissionExponent),
                 rwd: Int(timers.resourceWaitDelayExponent), rka: Int(timers.reinitKeepAliveExponent)),

@@ -73,6 +73,8 @@ package protocol ManagedPort: VSISource {
     var vsiCount: Int { get }
     /// What is wrong on the port now, causes before consequences; of many problems some.
     var problems: [PortProblem] { get }
+    /// The same as it was a quarter of a second ago at the most, for clients that ask again and again: to look at many ports takes long.
+    var recentProblems: [PortProblem] { get }
     /// From a request for an association to its grant.
     var associationTimes: DurationHistogram { get }
     /// From the first sending of an ECPDU to its acknowledgement.

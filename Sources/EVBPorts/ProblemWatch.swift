@@ -16,6 +16,8 @@ package final class ProblemWatch {
     private var book = ProblemBook()
     private var timer: Timers.Timer?
     private var isDue = false
+    /// When it was last looked what is wrong.
+    private var settledAt: Instant?
     /// What is wrong on the port now.
     package var conditions: () -> [PortProblem] = { [] }
     /// Kinds of which there is no doubt when they are met.
@@ -39,9 +41,24 @@ package final class ProblemWatch {
 
     /// What is wrong now, causes before consequences.
     package var problems: [PortProblem] {
+        look()
+        return shown
+    }
+
+    /// What was wrong within the delay, for who asks again and again. A change that the port has told of is among it.
+    package var recentProblems: [PortProblem] {
+        let isRecent = settledAt.map { transport.now.since($0) < Self.delay } ?? false
+        if isDue || !isRecent { look() }
+        return shown
+    }
+
+    private func look() {
         // A client that looks is the cause of none of them.
         Requester.$current.withValue(nil) { settle() }
-        return book.problems(at: transport.now).map { problem in
+    }
+
+    private var shown: [PortProblem] {
+        book.problems(at: transport.now).map { problem in
             var problem = problem
             problem.port = transport.name
             return problem
@@ -52,6 +69,7 @@ package final class ProblemWatch {
     package func settle() {
         let now = transport.now
         isDue = false
+        settledAt = now
         let change = book.settle(conditions(), certain: certain(), at: now)
         for problem in change.raised where !problem.kind.isLoggedElsewhere {
             let text = "\(problem.message): \(problem.hint)"

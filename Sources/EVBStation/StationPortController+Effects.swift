@@ -336,19 +336,18 @@ extension StationPortController {
     ///
     /// A bridge that does not reflect before it has heard this station has refused nothing: its first TLV cannot answer a request
     /// that has not arrived. One that never shows that it has heard the request is believed after a while.
-    var relayGrant: EVBModel.ReflectiveRelayStatus.Grant { relayGrant(port.snapshot) }
+    var relayGrant: EVBModel.ReflectiveRelayStatus.Grant { relayGrant(port.brief) }
 
-    func relayGrant(_ snapshot: StationPortSnapshot) -> EVBModel.ReflectiveRelayStatus.Grant {
+    func relayGrant(_ brief: StationPortBrief) -> EVBModel.ReflectiveRelayStatus.Grant {
         let isRequested = configuration.edgeRelay == .vepa
-        switch snapshot.reflectiveRelay {
+        switch brief.reflectiveRelay {
         case .on: return .granted
         case .reserved, .unknown: return isRequested ? .unknown : .notRequested
         case .off:
             guard isRequested else { return .notRequested }
-            let isAnswer = snapshot.notices.contains(.reflectiveRelayRefused)
-            let cannot = snapshot.peer?.tlv.map { !$0.bridgeStatus.contains(.reflectiveRelayCapable) } ?? true
+            let cannot = brief.peer?.tlv.map { !$0.bridgeStatus.contains(.reflectiveRelayCapable) } ?? true
             let isLate = bridgeFoundAt.map { now.since($0) > Self.relayPatience } ?? true
-            return isAnswer || cannot || isLate ? .refused : .unknown
+            return brief.isRelayRefused || cannot || isLate ? .refused : .unknown
         }
     }
 }

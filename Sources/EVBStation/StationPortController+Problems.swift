@@ -18,6 +18,7 @@ extension StationPortController {
 
     /// What is wrong on the port now.
     package var problems: [PortProblem] { watch.problems }
+    package var recentProblems: [PortProblem] { watch.recentProblems }
 
     func startWatch() {
         watch.conditions = { [weak self] in self?.conditions ?? [] }
@@ -54,7 +55,7 @@ extension StationPortController {
         }
         guard configuration.evb.transmit else { return found }
         // Of a bridge that never shows that it has heard the request there is no notice.
-        if !snapshot.notices.contains(.reflectiveRelayRefused), relayGrant(snapshot) == .refused {
+        if !snapshot.notices.contains(.reflectiveRelayRefused), relayGrant == .refused {
             found.append(Self.relayRefused)
         }
         let own = [

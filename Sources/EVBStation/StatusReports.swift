@@ -14,20 +14,20 @@ internal import Netlink
 extension StationPortController {
     /// The port in brief.
     package func status(_ counts: VSICounts) -> PortStatus {
-        let snapshot = port.snapshot
-        let timers = snapshot.timers
+        let brief = port.brief
+        let timers = brief.timers
         return PortStatus(
-            interface: name, role: .station, linkUp: snapshot.isLinkUp,
-            linkState: transport.linkState(isUp: snapshot.isLinkUp),
-            dialect: shownDialect(snapshot.dialect, hasPeer: snapshot.peer != nil),
-            peer: snapshot.peer.map {
+            interface: name, role: .station, linkUp: brief.isLinkUp,
+            linkState: transport.linkState(isUp: brief.isLinkUp),
+            dialect: shownDialect(brief.dialect, hasPeer: brief.peer != nil),
+            peer: brief.peer.map {
                 PeerStatus(
                     chassisID: $0.chassisID.text(isChassis: true), portID: $0.portID.text(isChassis: false),
                     evbMode: ($0.tlv?.mode ?? .bridge).name)
             },
             reflectiveRelay: EVBModel.ReflectiveRelayStatus(
                 requested: configuration.edgeRelay == .vepa,
-                status: relayGrant),
+                status: relayGrant(brief)),
             timers: TimerStatus(
                 retries: Int(timers.retries), rte: Int(timers.retransmissionExponent),
                 rwd: Int(timers.resourceWaitDelayExponent), rka: Int(timers.reinitKeepAliveExponent)),

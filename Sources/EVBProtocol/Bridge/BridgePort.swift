@@ -198,6 +198,15 @@ public struct BridgePort {
     /// The number of the next ECPDU.
     public var nextSequence: UInt16 { link.transmitter.sequence }
 
+    /// How the port stands, in brief.
+    public var brief: BridgePortBrief {
+        _link.look {
+            BridgePortBrief(
+                isLinkUp: $0.isUp, station: $0.peer, dialect: $0.negotiation.dialect,
+                timers: $0.negotiation.operational, reflectsFrames: $0.negotiation.reflectsFrames)
+        }
+    }
+
     /// Everything about the port but its VSIs.
     public var snapshot: BridgePortSnapshot {
         let negotiation = link.negotiation

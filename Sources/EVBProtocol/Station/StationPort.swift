@@ -266,6 +266,16 @@ public struct StationPort {
     /// The number of the next ECPDU.
     public var nextSequence: UInt16 { link.transmitter.sequence }
 
+    /// How the port stands, in brief.
+    public var brief: StationPortBrief {
+        _link.look {
+            StationPortBrief(
+                isLinkUp: $0.isUp, peer: $0.peer, dialect: $0.negotiation.dialect, timers: $0.negotiation.operational,
+                reflectiveRelay: $0.negotiation.reflectiveRelay,
+                isRelayRefused: $0.notices.contains(.reflectiveRelayRefused))
+        }
+    }
+
     /// Everything about the port but its VSIs.
     public var snapshot: StationPortSnapshot {
         let negotiation = link.negotiation
