@@ -31,7 +31,7 @@ extension BridgePortController {
                 retries: Int(timers.retries), rte: Int(timers.retransmissionExponent),
                 rwd: Int(timers.resourceWaitDelayExponent), rka: Int(timers.reinitKeepAliveExponent)),
             vsis: counts, misbehaviour: mischief.settings == .none ? nil : mischief.settings,
-            channel: transport.surroundings.channels?.channel(name))
+            channel: transport.channel)
     }
 
     /// The port in full.

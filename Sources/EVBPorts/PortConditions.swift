@@ -125,6 +125,9 @@ extension PortTransport {
     /// How the interface stands, as it is shown.
     package func linkState(isUp: Bool) -> PortLinkState { link == nil ? .missing : isUp ? .up : .down }
 
+    /// The S-channel that the port is; nil where it is none.
+    package var channel: SChannelStatus? { surroundings.channels?.channel(name) }
+
     /// What is wrong with the interface.
     package var interfaceProblems: [PortProblem] {
         let ofChannels = surroundings.channels?.problems(name) ?? []

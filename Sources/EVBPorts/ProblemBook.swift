@@ -43,6 +43,7 @@ package struct ProblemBook {
     }
 
     private var entries: [Key: Entry] = [:]
+    private var settledAt: Instant?
 
     package init() {}
 
@@ -54,6 +55,11 @@ package struct ProblemBook {
         }
     }
 
+    /// Whether it was settled less than this ago.
+    package func isSettled(within time: Interval, at now: Instant) -> Bool {
+        settledAt.map { now.since($0) < time } ?? false
+    }
+
     /// Whether there is something wrong, or suspected.
     package var isEmpty: Bool { entries.isEmpty }
 
@@ -61,6 +67,7 @@ package struct ProblemBook {
     package mutating func settle(
         _ current: [PortProblem], certain: Set<PortProblem.Kind> = [], at now: Instant
     ) -> Change {
+        settledAt = now
         var change = Change()
         var left = entries
         entries = [:]

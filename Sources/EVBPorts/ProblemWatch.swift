@@ -16,8 +16,6 @@ package final class ProblemWatch {
     private var book = ProblemBook()
     private var timer: Timers.Timer?
     private var isDue = false
-    /// When it was last looked what is wrong.
-    private var settledAt: Instant?
     /// What is wrong on the port now.
     package var conditions: () -> [PortProblem] = { [] }
     /// Kinds of which there is no doubt when they are met.
@@ -47,8 +45,7 @@ package final class ProblemWatch {
 
     /// What was wrong within the delay, for who asks again and again. A change that the port has told of is among it.
     package var recentProblems: [PortProblem] {
-        let isRecent = settledAt.map { transport.now.since($0) < Self.delay } ?? false
-        if isDue || !isRecent { look() }
+        if isDue || !book.isSettled(within: Self.delay, at: transport.now) { look() }
         return shown
     }
 
@@ -69,7 +66,6 @@ package final class ProblemWatch {
     package func settle() {
         let now = transport.now
         isDue = false
-        settledAt = now
         let change = book.settle(conditions(), certain: certain(), at: now)
         for problem in change.raised where !problem.kind.isLoggedElsewhere {
             let text = "\(problem.message): \(problem.hint)"

@@ -31,7 +31,7 @@ extension StationPortController {
             timers: TimerStatus(
                 retries: Int(timers.retries), rte: Int(timers.retransmissionExponent),
                 rwd: Int(timers.resourceWaitDelayExponent), rka: Int(timers.reinitKeepAliveExponent)),
-            vsis: counts, drain: drain, channel: transport.surroundings.channels?.channel(name))
+            vsis: counts, drain: drain, channel: transport.channel)
     }
 
     package var placeCount: Int { port.placeCount }

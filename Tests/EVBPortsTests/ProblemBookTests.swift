@@ -12,6 +12,18 @@ import Testing
 
     private func second(_ seconds: UInt64) -> Instant { Instant(nanoseconds: 0) + .seconds(seconds) }
 
+    @Test("SPD-179 what was found wrong is known to be recent until the time is over, and not before there was a look")
+    func recent() {
+        var book = ProblemBook()
+        #expect(!book.isSettled(within: .seconds(9), at: second(0)))
+        for look in [10, 20] as [UInt64] {
+            _ = book.settle([problem(.noEVBTLV)], at: second(look))
+            #expect(book.isSettled(within: .seconds(2), at: second(look)))
+            #expect(book.isSettled(within: .seconds(2), at: second(look + 1)))
+            #expect(!book.isSettled(within: .seconds(2), at: second(look + 2)))
+        }
+    }
+
     @Test("OPS-222 a problem begins once and is over once, and its age is that of the first look")
     func once() {
         var book = ProblemBook()
