@@ -140,6 +140,8 @@ def test_the_bridge_shows_and_tells(cable):
                "the station hears why")
     kinds = {event["kind"] for _, event in events.seen}
     assert {"peer", "reflective-relay", "vsi"} <= kinds
+    # The thread that reads the bridge's events may be later than the station's.
+    eventually(lambda: len(events.vsi_changes()) >= 2, 5, "the bridge has told of both")
     changes = [change[1:] for change in events.vsi_changes()]
     assert changes[:2] == [(vsi, "deassociated", "associated", None), (vsi, "associated", "deassociated", "bridge-deassociated")]
     log = bridge.process.output()
