@@ -13,6 +13,9 @@ internal import Nftables
 extension TypedAdmission {
     /// How long news of a bridge are gathered: evbd's own changes are among them, and where many VLANs change there are many.
     private static let newsDelay = Interval.milliseconds(100)
+    /// How long after news of a bridge the next are taken. Each of evbd's own changes is news, and the loop, which goes first, would
+    /// interrupt the worker ten thousand times.
+    private static let newsPause = Interval.milliseconds(5)
     /// How long a whole comparison because of news waits at most while the port's own changes are made.
     private static let newsPatience = Interval.seconds(5)
     /// Comparisons because of news take at most about one part in so many of the worker's time.
@@ -46,6 +49,7 @@ extension TypedAdmission {
                 let monitor = try BridgeMonitor()
                 bridgeWatch = try loop.watch(monitor.descriptor, for: .readable) { [weak self] _ in
                     monitor.receive { self?.take($0) }
+                    self?.pauseBridgeNews()
                 }
             } catch {
                 logger.alert(.enforcementFailed).warning(
@@ -58,11 +62,17 @@ extension TypedAdmission {
         comparisonTimer?.set(timers.now + comparisonPeriod)
     }
 
+    private func pauseBridgeNews() {
+        if newsTimer == nil { newsTimer = timers.timer { [weak self] in self?.bridgeWatch?.update(.readable) } }
+        bridgeWatch?.update([])
+        newsTimer?.set(timers.now + Self.newsPause)
+    }
+
     /// Ends that.
     func endWatch() {
         ruleWatch?.cancel()
         bridgeWatch?.cancel()
-        (ruleWatch, bridgeWatch, comparisonTimer, restoreTimer) = (nil, nil, nil, nil)
+        (ruleWatch, bridgeWatch, newsTimer, comparisonTimer, restoreTimer) = (nil, nil, nil, nil, nil)
         misses.end()
         restoreFailures = 0
     }

@@ -164,6 +164,8 @@ package final class TypedAdmission: VSIAdmission {
     var ruleWatch: EventLoop.Watch?
     /// News of entries and VLANs that go.
     var bridgeWatch: EventLoop.Watch?
+    /// Ends the pause after news of a bridge.
+    var newsTimer: Timers.Timer?
     package var comparisonTimer: Timers.Timer?
     /// How far apart comparisons of all that is in force are, at the least.
     package let comparisonPeriod: Interval
