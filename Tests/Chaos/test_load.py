@@ -5,6 +5,7 @@ longer others wait.
 """
 
 import gc
+import json
 import multiprocessing
 import os
 import re
@@ -23,6 +24,7 @@ from lab.codec import ASSOCIATE, DEASSOCIATE, ECPDU, ETHERTYPE_ECP, ETHERTYPE_LL
 from lab.evbd import yaml
 from lab.pair import requests
 from lab.switch import Switch
+from lab.system import run
 from lab.varlink import CallFailed, Control, Events
 
 SECONDS = float(os.environ.get("EVBD_LOAD", 3))
@@ -231,6 +233,11 @@ class Site:
     def count(self, port):
         return next(sum(each["vsis"].values()) for each in self.client.call("ListPorts")["ports"] if each["interface"] == port)
 
+    def has_entries(self, port):
+        """Whether the kernel still has what was granted at a port. Its VSIs are no longer shown by then."""
+        said = run(*self.switch.namespace.command("bridge", "-d", "-j", "fdb", "show", "brport", port)).stdout
+        return any("static" in (each.get("state", ""), *each.get("flags", [])) for each in json.loads(said or "[]"))
+
     def losses(self):
         return [change for change in self.lost.vsi_changes() if change[1] in self.known and change[3] == "deassociated"]
 
@@ -278,12 +285,14 @@ def test_SEC_78_SEC_89_full_frames_of_two_stations_cost_the_others_no_vsi(new_la
     for each in site.hostile:
         eventually(lambda: each.associate(5040) or site.count(each.port) >= 5000, 60, "its VSIs are there")
     time.sleep(max(1, SECONDS / 6))
+    assert all(site.has_entries(each.port) for each in site.hostile)
     gone = Probes(site)
     for each in site.hostile:
         each.namespace.ip("link", "set", "uplink0", "down")
     eventually(lambda: not any(site.count(each.port) for each in site.hostile), 60, "all of the others are gone", every=0.02)
-    gone = gone.end()
     # The kernel takes back what was granted to them.
+    eventually(lambda: not any(site.has_entries(each.port) for each in site.hostile), 60, "the kernel has nothing of theirs", every=0.1)
+    gone = gone.end()
     after = Probes(site)
     time.sleep(max(1, SECONDS / 15))
     after = after.end()
