@@ -204,6 +204,8 @@ enum clinux_option_kind clinux_next_option(int count, char **words, const struct
             help = (int)at;
         }
     }
+    // 0 before the first word, which is the program's name.
+    int at = optind > 0 ? optind : 1;
     // "-": words that are no options are told in their place. ":": a missing value is told apart.
     int found = getopt_long(count, words, "-:h", all, NULL);
     free(all);
@@ -231,7 +233,7 @@ enum clinux_option_kind clinux_next_option(int count, char **words, const struct
         *number = optopt - first;
         return found == ':' ? CLINUX_OPTION_WITHOUT_VALUE : CLINUX_OPTION_TAKES_NO_VALUE;
     }
-    // Of short options that stand together the word is the next one still.
-    *text = words[optopt != 0 && optind < count && words[optind][0] == '-' && words[optind][1] != '-' ? optind : optind - 1];
+    // Of short options that stand together the first is told, with their word, which is not passed yet.
+    *text = words[at];
     return CLINUX_OPTION_UNKNOWN;
 }

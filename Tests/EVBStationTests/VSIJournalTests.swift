@@ -116,6 +116,16 @@ private func sorted(_ vsis: some Sequence<StoredVSI>) -> [StoredVSI] { vsis.sort
         }
     }
 
+    @Test("SPD-101 a journal that is opened once more takes no line for a repetition of itself")
+    func openedAgain() throws {
+        let scratch = try Scratch()
+        let (octets, vsis) = try sample(scratch)
+        try Files.write(scratch.file, octets, mode: 0o600)
+        let journal = VSIJournal(directory: scratch.path, loop: nil)
+        for time in 1...3 { #expect(sorted(try journal.open().vsis) == vsis, "time \(time)") }
+        #expect(sorted(try scratch.open().content.vsis) == vsis)
+    }
+
     @Test("SPD-211 a long journal, whose halves are read at the same time, gives what its lines say in their order")
     func halves() throws {
         let scratch = try Scratch()

@@ -48,7 +48,10 @@ struct NftablesSessionTests {
         session.closing.isUnderWay.store(true, ordering: .releasing)
         try session.run("add chain inet evbd-rest one")
         #expect(session.keepsContext)
-        #expect(throws: NftablesError.self) { try session.run("add chain inet evbd-missing one") }
+        let missing = #expect(throws: NftablesError.self) { try session.run("add chain inet evbd-missing one") }
+        #expect(missing?.description.contains("No such file or directory") == true)
+        let unread = #expect(throws: NftablesError.self) { try session.run("no command") }
+        #expect(unread?.description.contains("syntax error") == true)
         #expect(try session.list("list table inet evbd-rest").contains(#""name": "one""#))
         #expect(session.keepsContext)
         session.closing.isUnderWay.store(false, ordering: .releasing)

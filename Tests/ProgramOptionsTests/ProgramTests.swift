@@ -62,6 +62,8 @@ struct ProgramTests {
         #expect(refusal("--check", "--bogus=7") == "Unknown option '--bogus=7'")
         #expect(refusal("-x") == "Unknown option '-x'")
         #expect(refusal("-xy", "--check") == "Unknown option '-xy'")
+        #expect(refusal("-x", "-y") == "Unknown option '-x'")
+        #expect(refusal("--check", "-x", "-") == "Unknown option '-x'")
         #expect(refusal("--c", "x") == "Unknown option '--c'")
         #expect(refusal("start") == "Unexpected argument 'start'")
         #expect(refusal("--check", "--", "--age") == "Unexpected argument '--age'")

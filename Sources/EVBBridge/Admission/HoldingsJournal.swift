@@ -216,6 +216,7 @@ package final class HoldingsJournal {
         guard !lines.isEmpty else {
             file = nil
             giveUpSuccessor()
+            retryLength = 0
             try Files.unlink(path)
             return caughtUp()
         }
@@ -234,6 +235,7 @@ package final class HoldingsJournal {
         try Files.writeAtomically(path, octets, mode: 0o600)
         file = try AppendFile(path)
         writes.whole += 1
+        retryLength = 0
         caughtUp()
     }
 
@@ -287,10 +289,13 @@ package final class HoldingsJournal {
     }
 
     /// The file stays as it is, which lacks nothing, and is not written anew before it has grown further.
+    ///
+    /// - Returns: false where it would be longer than what is read at the next start: then it has to be written at once.
     private func failedSuccessor() -> Bool {
         giveUpSuccessor()
-        retryLength = (file?.length ?? 0) + Self.slack
-        return true
+        let length = file?.length ?? 0
+        retryLength = min(length + Self.slack, lengthMax)
+        return length + waiting.count <= lengthMax
     }
 
     /// Takes back what there is of a successor, also that of a run before.

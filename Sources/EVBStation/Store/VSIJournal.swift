@@ -131,10 +131,12 @@ final class VSIJournal {
     ///
     /// - Throws: `SystemError`, or ``Refusal``.
     func open() throws -> Content {
+        // What was read ahead is for this time. Where this is a second time, nothing of the first may be taken for an earlier line.
+        let ahead = reading.take()
+        (file, index, compaction) = (nil, Index(), nil)
         try Files.unlink(newPath)
         var content = Content()
-        let read = reading?.take() ?? Result { [path] in try JournalReader.read(path) }
-        reading = nil
+        let read = ahead?.take() ?? Result { [path] in try JournalReader.read(path) }
         guard let found = try read.get() else {
             try make()
             return content

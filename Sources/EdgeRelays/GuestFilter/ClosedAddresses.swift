@@ -108,9 +108,6 @@ package struct ClosedAddresses {
     /// The addresses of a VSI that are to pass.
     func openAddresses(of vsiID: VSIID) -> AddressSet { claims[vsiID]?.open ?? [] }
 
-    /// All addresses of a VSI.
-    func addresses(of vsiID: VSIID) -> AddressSet { claims[vsiID]?.all ?? [] }
-
     /// Whether a VSI has an address.
     func isOfVSI(_ address: HardwareAddress) -> Bool { counts[address].map { $0.ofVSIs > 0 } ?? false }
 

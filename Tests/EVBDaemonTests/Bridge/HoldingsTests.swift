@@ -219,6 +219,23 @@ private func seconds(_ number: UInt64) -> Instant { Instant(nanoseconds: number 
         rmdir("\(bench.journalPath).new")
     }
 
+    @Test("SPD-178 a file that cannot be written anew does not grow beyond what the next start reads")
+    func boundWithoutSuccessor() throws {
+        let (bench, loop) = (try Bench(), try EventLoop())
+        let limits = ResourceLimits(vsis: 100, filterEntries: 100)
+        let journal = bench.journal(limits, loop: loop)
+        try Files.makeDirectory("\(bench.journalPath).new", mode: 0o700)
+        for round in 0..<100 as Range<UInt64> {
+            for number in 0..<100 as Range<UInt64> {
+                let one = holding(number, .associated, [address(round)])
+                journal.set(one.holder, one)
+            }
+            journal.flush()
+            if round % 10 == 9 { #expect(bench.read(["a"], limits).count == 100, "round \(round)") }
+        }
+        rmdir("\(bench.journalPath).new")
+    }
+
     @Test("SEC-25 where it cannot be written nothing else fails, and it is made good as soon as it can be")
     func cannotBeWritten() throws {
         let bench = try Bench()
