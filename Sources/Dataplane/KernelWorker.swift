@@ -11,9 +11,6 @@ package import LinuxSystem
 package final class KernelWorker {
     /// The name of the thread. The kernel names it in the news of changes to nftables.
     package static let threadName = "evbd-links"
-    /// By how much the thread's nice value is above the loop's. Where both have one processor, clients and neighbours wait for the loop,
-    /// and the loop would wait for each whole transaction. Against other services the kernel weighs a service as one.
-    private static let courtesy: Int32 = 5
 
     /// Performs an operation on the worker's thread; the value is an `Answer` of the operation.
     package typealias Performer = (any KernelOperation) -> any Sendable
@@ -41,6 +38,7 @@ package final class KernelWorker {
         let signal: FileDescriptor
         /// Used by the worker's thread only.
         let perform: Performer
+        let giveWay: @Sendable () -> Void
         /// How many operations that are done with stay in the queue before they are taken out together.
         private static let doneMax = 1024
         /// Operations that wait; those before `head` are done with.
@@ -49,9 +47,12 @@ package final class KernelWorker {
         var outcomes: [Outcome] = []
         var isEnding = false
 
-        init(signal: consuming FileDescriptor, perform: @escaping Performer) {
+        init(
+            signal: consuming FileDescriptor, perform: @escaping Performer, giveWay: @escaping @Sendable () -> Void
+        ) {
             self.signal = signal
             self.perform = perform
+            self.giveWay = giveWay
             mutex = .allocate(capacity: 1)
             condition = .allocate(capacity: 1)
             pthread_mutex_init(mutex, nil)
@@ -131,10 +132,13 @@ package final class KernelWorker {
     }
 
     /// Starts the thread with another way to do the work, for tests.
-    package init(capacity: Int, perform: sending @escaping Performer) throws(SystemError) {
+    package init(
+        capacity: Int, giveWay: @escaping @Sendable () -> Void = { Threads.giveWay() },
+        perform: sending @escaping Performer
+    ) throws(SystemError) {
         precondition(capacity > 0, "a queue for nothing has no use")
         let number = try systemCall("eventfd") { eventfd(0, Int32(EFD_CLOEXEC | EFD_NONBLOCK)) }
-        shared = Shared(signal: FileDescriptor(owning: number), perform: perform)
+        shared = Shared(signal: FileDescriptor(owning: number), perform: perform, giveWay: giveWay)
         self.capacity = capacity
         thread = try Threads.start { [shared] in Self.run(shared) }
     }
@@ -198,9 +202,10 @@ package final class KernelWorker {
 
     private static func run(_ shared: Shared) {
         clinux_name_thread(threadName)
-        Threads.giveWay(by: courtesy)
         while let (ticket, operation) = shared.next() {
             shared.finish(Outcome(ticket: ticket, answer: shared.perform(operation)))
+            // Where both have one processor the loop goes first: clients and neighbours wait for it.
+            shared.giveWay()
         }
     }
 }

@@ -35,18 +35,8 @@ public enum Threads {
         return thread
     }
 
-    /// Has the calling thread give way to the process's other threads, where there are fewer processors than threads with work to do.
+    /// Lets another thread have the processor first, where one waits for it.
     ///
-    /// Where that is not allowed the thread goes on as before.
-    /// - Parameter steps: how much its nice value rises.
-    public static func giveWay(by steps: Int32) {
-        // Beyond 19 the kernel takes 19.
-        _ = setpriority(ofThread, 0, niceValue + steps)
-    }
-
-    /// The nice value of the calling thread.
-    public static var niceValue: Int32 { getpriority(ofThread, 0) }
-
-    /// PRIO_PROCESS, which is a thread in Linux.
-    private static let ofThread = Int32(bitPattern: PRIO_PROCESS.rawValue)
+    /// (A nice value would do it for good, but to set one is among what the unit does not allow.)
+    public static func giveWay() { sched_yield() }
 }
