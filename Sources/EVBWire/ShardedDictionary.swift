@@ -1,6 +1,6 @@
 /// A dictionary that never moves all of its elements at once.
 ///
-/// Swift's dictionary does so whenever it has doubled: at fifty thousand VSIs that takes up to eight milliseconds, in which nobody else is
+/// Swift's dictionary does so whenever it has doubled: at fifty thousand VSIs that takes up to eight milliseconds, in which no other is
 /// served. This one has many parts, once it is large, and each of them grows by itself.
 ///
 /// It is public, and its methods are inlinable, as those of other generic types here: what is inlinable for the package alone is not

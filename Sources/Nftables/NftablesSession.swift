@@ -115,7 +115,7 @@ public final class NftablesSession {
     /// one looks for a table that is never there.
     private func forget(_ context: OpaquePointer) {
         _ = nft_run_cmd_from_buffer(context, "list table netdev evbd-has-no-such-table")
-        // What it says of that is not to be the next command's: words are added to those that nobody has fetched.
+        // What it says of that is not to be the next command's: words are added to those that were not fetched.
         _ = nft_ctx_get_error_buffer(context)
     }
 }

@@ -14,7 +14,7 @@ struct KeyedHashTests {
     /// How many of 4,096 places of a table are taken by as many hashes. By chance it is 1 - 1/e of them, 2,589, give or take 20.
     private func taken(_ hashes: [Int]) -> Int { Set(hashes.map { $0 & (Self.count - 1) }).count }
 
-    @Test("SPD-181 VSIIDs and addresses fall on as many places of a table as by chance, whoever numbers them")
+    @Test("SPD-181 VSIIDs and addresses fall on as many places of a table as by chance, however they are numbered")
     func spread() {
         for (place, number) in Self.numberings.enumerated() {
             let numbers = (0..<UInt64(Self.count)).map(number)

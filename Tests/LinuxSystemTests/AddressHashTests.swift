@@ -10,7 +10,7 @@ import Testing
         { $0 }, { $0 << 12 }, { $0 << 36 }, { $0 &* 0x9E37_79B9_7F4A_7C15 }, { $0 &* 0x1_0001_0001 },
     ]
 
-    @Test("SPD-181 hardware addresses fall on as many places of a table as by chance, whoever numbers them")
+    @Test("SPD-181 hardware addresses fall on as many places of a table as by chance, however they are numbered")
     func spread() {
         for (place, number) in Self.numberings.enumerated() {
             let addresses = Set((0..<UInt64(Self.count)).map { HardwareAddress(number($0)) })

@@ -51,7 +51,7 @@ package final class HoldingsJournal {
     private(set) var writes = (whole: 0, added: 0)
     /// The file that is to take the place of the one that has become too long; nil while none is being written.
     private var successor: Successor?
-    /// The file is not written anew before it is as long as this: a successor has failed.
+    /// A successor has failed: the next is begun when the file is as long as this.
     private var retryLength = 0
 
     /// A file with all that is held. It is written some lines a turn: those of ten thousand VSIs at once would keep the loop for
@@ -243,7 +243,7 @@ package final class HoldingsJournal {
 
     private var successorPath: String { "\(path).new" }
 
-    /// Begins to write the file anew, beside what is added to it.
+    /// Begins a successor of the file, beside what is added to it.
     ///
     /// - Returns: false where it has to be done at once.
     private func beginSuccessor() -> Bool {
@@ -288,7 +288,7 @@ package final class HoldingsJournal {
         }
     }
 
-    /// The file stays as it is, which lacks nothing, and is not written anew before it has grown further.
+    /// The file stays as it is, which lacks nothing, and has no successor before it has grown further.
     ///
     /// - Returns: false where it would be longer than what is read at the next start: then it has to be written at once.
     private func failedSuccessor() -> Bool {

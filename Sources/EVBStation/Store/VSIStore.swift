@@ -58,7 +58,7 @@ package final class VSIStore {
             hint: "make room in the runtime directory, or make it writable; see the log for the file")
     }
 
-    /// Opens the store below a directory that is there, and begins to read what an earlier run has left: whoever then asks for anything
+    /// Opens the store below a directory that is there, and begins to read what an earlier run has left: the first that then asks for anything
     /// waits for the rest. Nothing in it is fatal.
     ///
     /// - Parameters:

@@ -168,7 +168,7 @@ private func seconds(_ number: UInt64) -> Instant { Instant(nanoseconds: number 
         #expect(throws: SystemError.self, "no file where there is nothing") { try Files.status(bench.journalPath) }
     }
 
-    @Test("SPD-178 a file that has become too long is written anew some lines a turn, and lacks nothing meanwhile")
+    @Test("SPD-178 a file that has become too long has a successor, some lines a turn, and lacks nothing meanwhile")
     func successor() throws {
         let (bench, loop) = (try Bench(), try EventLoop())
         let journal = bench.journal(loop: loop)
@@ -206,7 +206,7 @@ private func seconds(_ number: UInt64) -> Instant { Instant(nanoseconds: number 
         #expect(!(try Files.list(bench.path, limit: 100)).contains("holdings.new"))
     }
 
-    @Test("SPD-178 a file that cannot be written anew goes on as it is")
+    @Test("SPD-178 a file that can have no successor goes on as it is")
     func noSuccessor() throws {
         let (bench, loop) = (try Bench(), try EventLoop())
         let journal = bench.journal(loop: loop)
@@ -219,7 +219,7 @@ private func seconds(_ number: UInt64) -> Instant { Instant(nanoseconds: number 
         rmdir("\(bench.journalPath).new")
     }
 
-    @Test("SPD-178 a file that cannot be written anew does not grow beyond what the next start reads")
+    @Test("SPD-178 a file that can have no successor does not grow beyond what the next start reads")
     func boundWithoutSuccessor() throws {
         let (bench, loop) = (try Bench(), try EventLoop())
         let limits = ResourceLimits(vsis: 100, filterEntries: 100)
