@@ -1,6 +1,9 @@
 """Macvtaps that evbd makes and removes, beside `ip -batch` and `ip link del group`."""
 
-import json
+import errno
+import fcntl
+import socket
+import struct
 import subprocess
 import time
 
@@ -11,12 +14,35 @@ ROWS = ("links-made", "links-removed", "link-filter", "link-bare")
 GROUP = 77
 # The group of the links that evbd makes: Documentation/links.md.
 EVBDS_GROUP = 4544066
+# linux/sockios.h, linux/if.h.
+SIOCGIFFLAGS, IFF_UP = 0x8913, 1
 
 
-def links(namespace, *which):
-    """How many macvtaps there are; with `up` how many that are up."""
-    said = subprocess.run(["ip", "-n", namespace.name, "-j", "link", "show", "type", "macvtap", *which], capture_output=True, text=True, check=True)
-    return sum(1 for link in json.loads(said.stdout or "[]") if link)
+class Links:
+    """What a namespace's links are, asked of the kernel link by link. A listing of all of them, as `ip link` has it, keeps the kernel's
+    configuration lock for milliseconds, and evbd is then measured waiting for that."""
+
+    def __init__(self, namespace):
+        with namespace.entered():
+            self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+
+    def flags(self, name):
+        """IFF_ bits of linux/if.h; None where there is no such link."""
+        try:
+            return struct.unpack("16xH14x", fcntl.ioctl(self.socket, SIOCGIFFLAGS, struct.pack("16s16x", name.encode())))[0]
+        except OSError as error:
+            if error.errno != errno.ENODEV:
+                raise
+            return None
+
+    def wait(self, wanted, is_right, what):
+        """Until flags are right of each link in turn."""
+        for each in wanted:
+            name = each["link"]["name"]
+            spin(lambda: is_right(self.flags(name)), 120, f"{name} is {what}", 0.001)
+
+    def close(self):
+        self.socket.close()
 
 
 def floor(results, end, directory, count):
@@ -35,21 +61,24 @@ def with_links(count, start=1):
 
 
 def made(evbd, results, count, row="links-made"):
-    client, looker, wanted = EvbdClient(evbd), EvbdClient(evbd), with_links(count)
+    client, looker, wanted, links = EvbdClient(evbd), EvbdClient(evbd), with_links(count), Links(evbd.namespace)
     began = time.perf_counter()
     client.call_all(associations(wanted, wait=0))
     spin(lambda: looker.counts().get("associated") == count, 120, f"{count} with links are associated", 0.005)
-    spin(lambda: links(evbd.namespace, "up") == count, 120, f"{count} links are up", 0.005)
+    links.wait(wanted, lambda flags: (flags or 0) & IFF_UP, "up")
     results.add(row, "evbd", 1e3 * (time.perf_counter() - began))
     looker.close()
+    links.close()
     return client, wanted
 
 
 def removed(evbd, results, client, wanted):
+    links = Links(evbd.namespace)
     began = time.perf_counter()
     client.call_all(releases(wanted, wait=0))
-    spin(lambda: links(evbd.namespace) == 0, 120, "all links are removed", 0.02)
+    links.wait(wanted, lambda flags: flags is None, "removed")
     results.add("links-removed", "evbd", 1e3 * (time.perf_counter() - began))
+    links.close()
 
 
 def one_more(evbd, results, row, client, count, beside):
