@@ -53,10 +53,13 @@ package final class GuestFilter {
         var change: GuestRules.Change
         /// The port whose set of closed addresses it deletes.
         var releasedPort: Int32?
+        /// It makes the rules of a link that has none.
+        var isCreation = false
         var then: Completion
     }
 
     private var waiting: [Waiting] = []
+    private var gathering: Gathering?
     let closedQueue = ClosedQueue()
     private var flushTimer: Timers.Timer?
     /// When the changes of closed addresses that wait are made at the latest.
@@ -102,7 +105,7 @@ package final class GuestFilter {
     /// Reads the rules that an earlier evbd has left, and makes none yet.
     package init(
         programmer: KernelQueue, loop: EventLoop, timers: Timers, logger: Logger,
-        comparisonPeriod: Interval = .seconds(30)
+        comparisonPeriod: Interval = .seconds(30), gatherGap: Interval = Gathering.gap
     ) {
         self.comparisonPeriod = comparisonPeriod
         self.programmer = programmer
@@ -114,6 +117,7 @@ package final class GuestFilter {
         for (index, addresses) in former.closed { closedQueue.adopt(addresses, port: index) }
         closedQueue.takeTurns(of: loop)
         flushTimer = timers.timer { [weak self] in self?.flush() }
+        gathering = Gathering(timers: timers, gap: gatherGap) { [weak self] in self?.submit() }
     }
 
     /// What nftables has of an earlier evbd's.
@@ -209,7 +213,7 @@ package final class GuestFilter {
         wanted?.insert(key)
         var first = rules
         if let creation { first.direct = creation }
-        change(first) { [weak self] problem in
+        change(first, isCreation: creation != nil) { [weak self] problem in
             if problem == nil { self?.inForce[key] = rules }
             then(problem)
         }
@@ -384,9 +388,16 @@ package final class GuestFilter {
         return .change(changes.map { $0.operation(isDirect: isDeclared) }, declaration: GuestRules.declaration)
     }
 
-    private func change(_ change: GuestRules.Change, releasing port: Int32? = nil, then: @escaping Completion) {
-        waiting.append(Waiting(change: change, releasedPort: port, then: then))
-        submit()
+    private func change(
+        _ change: GuestRules.Change, releasing port: Int32? = nil, isCreation: Bool = false, then: @escaping Completion
+    ) {
+        waiting.append(Waiting(change: change, releasedPort: port, isCreation: isCreation, then: then))
+        if !isHeld { submit() }
+    }
+
+    /// Whether the rules that wait are all of new links, and wait for those of more.
+    private var isHeld: Bool {
+        gathering?.holds(newLinks: waiting.count) == true && waiting.allSatisfy(\.isCreation)
     }
 
     /// What goes to the worker together, in this order.
@@ -449,6 +460,7 @@ package final class GuestFilter {
         if let refusal { closingFailed(refusal) }
         lastChangeAt = timers.now
         closedQueue.done()
+        gathering?.transactionEnded(newLinks: batch.items.count(where: \.isCreation))
         for (item, problem) in zip(batch.items, ofItems) { item.then(problem) }
         goOn()
     }
@@ -473,7 +485,7 @@ package final class GuestFilter {
     /// Makes the changes that came meanwhile, and those that the last transaction had no room for. Closed addresses alone have their
     /// own time; what was refused waits for its next attempt.
     private func goOn() {
-        if !waiting.isEmpty || closedQueue.hasLeftSome || flushAt == nil { return submit() }
+        if closedQueue.hasLeftSome || (waiting.isEmpty ? flushAt == nil : !isHeld) { return submit() }
         if let flushAt, flushAt <= timers.now { submit() }
     }
 }

@@ -56,14 +56,15 @@ private final class Bench {
     let pad = Pad()
     private var timer: Timers.Timer?
 
-    init() throws {
+    init(gatherGap: Interval = Gathering.gap) throws {
         let pad = pad
         loop = try EventLoop()
         timers = Timers(loop: loop)
         queue = try KernelQueue(loop: loop, worker: KernelWorker(capacity: 16, perform: { pad.perform($0) }))
         filter = GuestFilter(
             programmer: queue, loop: loop, timers: timers,
-            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, comparisonPeriod: .seconds(3600))
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, comparisonPeriod: .seconds(3600),
+            gatherGap: gatherGap)
     }
 
     /// Runs the loop until something is so.
@@ -92,6 +93,50 @@ private final class Bench {
         try bench.run { problems.count == 200 }
         #expect(bench.pad.changes.map(\.count) == [1, 128, 71])
         #expect(problems.allSatisfy { $0 == nil })
+        bench.queue.finish()
+    }
+
+    @Test("SEC-1131 rules of links that are made in numbers wait for those of others, and no other change does")
+    func gathering() throws {
+        let bench = try Bench(gatherGap: .seconds(3600))
+        var answers = 0
+        func protect(_ indices: ClosedRange<Int32>) {
+            for index in indices {
+                bench.filter.protect(GuestRules.Guest(index: index, name: "vm\(index)")) { _ in answers += 1 }
+            }
+        }
+        var counts: [Int] { bench.pad.changes.map(\.count) }
+        protect(1...3)
+        try bench.run { answers == 3 }
+        protect(4...5)
+        #expect(counts == [1, 2], "they wait")
+        bench.filter.release(link: 1)
+        try bench.run { bench.filter.isSettled }
+        #expect(counts == [1, 2, 3], "a release is made at once, with what is before it")
+        protect(6...36)
+        #expect(counts == [1, 2, 3])
+        protect(37...37)
+        try bench.run { answers == 37 }
+        #expect(counts == [1, 2, 3, 32], "enough have come")
+        bench.filter.release(link: 2)
+        try bench.run { bench.filter.isSettled }
+        protect(38...38)
+        protect(39...39)
+        try bench.run { answers == 39 }
+        #expect(counts == [1, 2, 3, 32, 1, 1, 1], "one link after another waits for none")
+        bench.queue.finish()
+    }
+
+    @Test("SEC-1131 rules that wait for those of other links are made when the time for that is over")
+    func gathered() throws {
+        let bench = try Bench()
+        var answers = 0
+        for index in 1...3 as ClosedRange<Int32> {
+            bench.filter.protect(GuestRules.Guest(index: index, name: "vm\(index)")) { _ in answers += 1 }
+        }
+        try bench.run { answers == 3 }
+        bench.filter.protect(GuestRules.Guest(index: 4, name: "vm4")) { _ in answers += 1 }
+        try bench.run { answers == 4 }
         bench.queue.finish()
     }
 
