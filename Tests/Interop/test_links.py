@@ -270,7 +270,8 @@ def test_a_name_that_is_taken(cable):
     events = Events(cable.lab, evbd.socket)
     bridge.held.clear()
     eventually(lambda: evbd.vsi(vsi) is None, 10, "given back to the bridge")
-    assert notices(events, "create macvtap vm0 on uplink0") and cable.host.link("vm0").get("ifalias") is None
+    eventually(lambda: notices(events, "create macvtap vm0 on uplink0"), 5, "the event")
+    assert cable.host.link("vm0").get("ifalias") is None
 
 
 def test_a_link_that_somebody_deletes_is_made_anew(cable):

@@ -229,7 +229,7 @@ def test_VDP_33_a_port_comes_and_goes_and_the_other_one_is_not_touched(cable, tw
     assert vsi not in evbd.vsis()
     eventually(lambda: not bridges[1].holds(vsi), 5, "the VSI of the removed port is released")
     eventually(lambda: cable.host.link("vm9") is None, 5, "and its link is gone")
-    assert released(wires[1])
+    eventually(lambda: released(wires[1]), 5, "its De-Associate was heard")
     eventually(lambda: [frame for frame in wires[1].received() if frame.lldp and frame.lldp.ttl == 0], 7, "good-bye is said")
     wires[1].clear()
     time.sleep(1.5)
