@@ -174,7 +174,8 @@ final class FunctionBench {
             outcome = result
             loop.stop()
         }
-        if outcome == nil { try loop.run() }
+        // What an earlier call has left may stop the loop too.
+        while outcome == nil { try loop.run() }
         if case .failure(let error)? = outcome { return error }
         return nil
     }
