@@ -264,12 +264,36 @@ enum LibvirtReply {
         }
     }
 
-    private static func write(_ vsi: (instance: VSIID, response: UInt16?), to writer: inout NetlinkWriter) {
-        writer.attribute(RTNetlink.vfPort | RTNetlink.nested) {
-            $0.attribute(RTNetlink.portInstanceUUID) { $0.identifier(vsi.instance) }
-            $0.attribute(RTNetlink.portVF) { $0.integer(RTNetlink.selfVF) }
-            if let response = vsi.response { $0.attribute(RTNetlink.portResponse) { $0.integer(response) } }
+    /// An attribute of a VSI in the answer to a poll, which may have a thousand of them.
+    private struct PolledVSI {
+        static let length: UInt16 = 40
+        /// Octets of the response at its end.
+        static let responseLength: UInt16 = 8
+
+        var header: (length: UInt16, type: UInt16)
+        let uuidHeader = (length: UInt16(20), type: RTNetlink.portInstanceUUID)
+        let uuid: (high: UInt32, UInt32, UInt32, low: UInt32)
+        let vfHeader = (length: UInt16(8), type: RTNetlink.portVF)
+        let vf = RTNetlink.selfVF
+        let responseHeader = (length: UInt16(6), type: RTNetlink.portResponse)
+        let response: (value: UInt16, padding: UInt16)
+
+        init(_ instance: VSIID, _ response: UInt16?) {
+            let length = Self.length - (response == nil ? Self.responseLength : 0)
+            header = (length, RTNetlink.vfPort | RTNetlink.nested)
+            uuid = (
+                UInt32(truncatingIfNeeded: instance.high >> 32).bigEndian,
+                UInt32(truncatingIfNeeded: instance.high).bigEndian,
+                UInt32(truncatingIfNeeded: instance.low >> 32).bigEndian,
+                UInt32(truncatingIfNeeded: instance.low).bigEndian
+            )
+            self.response = (response ?? 0, 0)
         }
+    }
+
+    private static func write(_ vsi: (instance: VSIID, response: UInt16?), to writer: inout NetlinkWriter) {
+        let polled = PolledVSI(vsi.instance, vsi.response)
+        withUnsafeBytes(of: polled) { writer.append($0.prefix(Int(polled.header.length))) }
     }
 
     /// The unasked message that a VSI has been de-associated: evbd's own RTM_SETLINK.

@@ -67,6 +67,11 @@ struct NetlinkWriter {
         withUnsafeBytes(of: value) { octets.append(contentsOf: $0) }
     }
 
+    /// Appends octets that are laid out as the kernel has them.
+    mutating func append(_ octets: Slice<UnsafeRawBufferPointer>) {
+        self.octets.append(contentsOf: UnsafeRawBufferPointer(rebasing: octets))
+    }
+
     mutating func bytes(_ value: some Sequence<UInt8>) {
         octets.append(contentsOf: value)
     }
