@@ -1,8 +1,11 @@
 // How our types become JSON and come back: every key is written, null where it has no value.
 
+// The wrappers ask nothing of what they wrap. A condition of the type itself would have Swift look through all conformances of the program for
+// each kind of value when it is first used: a seventh of the time of `evbctl status`.
+
 /// A value that may be missing, and whose key is written as null then, never left out.
 @propertyWrapper
-public struct Nullable<Value: Codable & Sendable & Equatable>: Codable, Sendable, Equatable {
+public struct Nullable<Value> {
     /// The value, or nil.
     public var wrappedValue: Value?
 
@@ -10,13 +13,20 @@ public struct Nullable<Value: Codable & Sendable & Equatable>: Codable, Sendable
     public init(wrappedValue: Value?) {
         self.wrappedValue = wrappedValue
     }
+}
 
+extension Nullable: Sendable where Value: Sendable {}
+extension Nullable: Equatable where Value: Equatable {}
+
+extension Nullable: Decodable where Value: Decodable {
     /// Reads a value or null.
     public init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()
-        wrappedValue = container.decodeNil() ? nil : try container.decode(Value.self)
+        self.init(wrappedValue: container.decodeNil() ? nil : try container.decode(Value.self))
     }
+}
 
+extension Nullable: Encodable where Value: Encodable {
     /// Writes the value or null.
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.singleValueContainer()
@@ -30,26 +40,33 @@ public struct Nullable<Value: Codable & Sendable & Equatable>: Codable, Sendable
 
 extension KeyedDecodingContainer {
     /// Takes a key that was left out for null, which is what others may send.
-    public func decode<Value>(_ type: Nullable<Value>.Type, forKey key: Key) throws -> Nullable<Value> {
+    public func decode<Value: Decodable>(_ type: Nullable<Value>.Type, forKey key: Key) throws -> Nullable<Value> {
         try decodeIfPresent(type, forKey: key) ?? Nullable(wrappedValue: nil)
     }
 }
 
 /// A list whose key is always written, and which is empty where it was left out.
 @propertyWrapper
-public struct Listed<Value: Codable & Sendable & Equatable>: Codable, Sendable, Equatable {
+public struct Listed<Value> {
     public var wrappedValue: [Value]
 
     /// Wraps a list.
     public init(wrappedValue: [Value]) {
         self.wrappedValue = wrappedValue
     }
+}
 
+extension Listed: Sendable where Value: Sendable {}
+extension Listed: Equatable where Value: Equatable {}
+
+extension Listed: Decodable where Value: Decodable {
     /// Reads a list.
     public init(from decoder: any Decoder) throws {
-        wrappedValue = try decoder.singleValueContainer().decode([Value].self)
+        self.init(wrappedValue: try decoder.singleValueContainer().decode([Value].self))
     }
+}
 
+extension Listed: Encodable where Value: Encodable {
     /// Writes the list.
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.singleValueContainer()
@@ -59,7 +76,7 @@ public struct Listed<Value: Codable & Sendable & Equatable>: Codable, Sendable, 
 
 extension KeyedDecodingContainer {
     /// Takes a key that was left out, as an older evbd does, for an empty list.
-    public func decode<Value>(_ type: Listed<Value>.Type, forKey key: Key) throws -> Listed<Value> {
+    public func decode<Value: Decodable>(_ type: Listed<Value>.Type, forKey key: Key) throws -> Listed<Value> {
         try decodeIfPresent(type, forKey: key) ?? Listed(wrappedValue: [])
     }
 }

@@ -43,11 +43,37 @@ struct Evbctl: ParsableCommand {
 
     static func main() {
         do {
-            var command = try parseAsRoot(withGlobalOptionsLast(Array(CommandLine.arguments.dropFirst())))
+            var command = try parse(withGlobalOptionsLast(Array(CommandLine.arguments.dropFirst())))
             try command.run()
         } catch {
             leave(error)
         }
+    }
+
+    /// Reads the words of a command.
+    ///
+    /// Before anything else ArgumentParser looks whether a root command is asked for its completion script, which takes longer than to read
+    /// `status`. So words by which nothing is asked of the parser itself are read below a root of another program; what is wrong with words is
+    /// said of this one.
+    static func parse(_ words: [String]) throws -> any ParsableCommand {
+        if !words.contains(where: isForParser), let command = try? Commands.parseAsRoot(words), !(command is Commands) {
+            return command
+        }
+        return try parseAsRoot(words)
+    }
+
+    /// Whether ArgumentParser itself may answer a word: with a help, a version, a script. Short options may have an `h` among them.
+    private static func isForParser(_ word: String) -> Bool {
+        let isShort = word.hasPrefix("-") && !word.hasPrefix("--")
+        return isShort || word == "help" || word.hasPrefix("---")
+            || ["--help", "--version", "--experimental", "--generate"].contains { word.hasPrefix($0) }
+    }
+
+    /// The same commands as parts of another program, which has the completion script and the help.
+    private struct Commands: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "evbctl", _superCommandName: "evbctl", subcommands: Evbctl.configuration.subcommands,
+            helpNames: [])
     }
 
     /// Ends as ArgumentParser does, but says what stands in arguments so that it is safe on a terminal.
