@@ -140,8 +140,8 @@ let package = Package(
         .target(
             name: "EVBPorts",
             dependencies: [
-                "EVBProtocol", "EVBModel", "EVBSettings", "EVBTime", "EVBWire", "Dataplane", "EventLoop", "OpenVSwitch",
-                "PacketSocket", "Netlink", "LinuxSystem", "EVBLog", logging,
+                "EVBProtocol", "EVBModel", "EVBSettings", "EVBTime", "EVBWire", "Dataplane", "EventLoop", "JSON",
+                "OpenVSwitch", "PacketSocket", "Netlink", "LinuxSystem", "EVBLog", logging,
             ],
             swiftSettings: strict),
         .target(
@@ -365,8 +365,9 @@ let package = Package(
         .testTarget(
             name: "EVBPortsTests",
             dependencies: [
-                "EVBPorts", "EVBProtocol", "EVBSettings", "EVBTime", "EVBWire", "EventLoop", "PacketSocket", "Netlink",
-                "LinuxSystem",
+                "EVBModel", "EVBPorts", "EVBProtocol", "EVBSettings", "EVBTime", "EVBWire", "EventLoop", "PacketSocket",
+                "Netlink",
+                "JSON", "LinuxSystem",
                 "NetnsSupport", logging,
             ],
             swiftSettings: strictTests),

@@ -17,6 +17,8 @@ package final class ControlConnection {
     private static let readPerTurn = 64 << 10
     /// How many items are made JSON in one turn: a quarter of a millisecond's work, where they are VSIs.
     private static let itemsPerPage = 64
+    /// Octets that a page has about.
+    private static let pageOctets = 32 << 10
     /// How many items are looked at in one turn, those among them that are not listed.
     private static let itemsPerLook = 512
     /// For how many nanoseconds items are looked at in one turn.
@@ -54,17 +56,19 @@ package final class ControlConnection {
     /// How many octets wait here, as the server knows.
     private(set) var held = 0
 
-    private struct Pages {
-        /// The items as JSON; nil for one that is not listed.
-        var iterator: AnyIterator<[UInt8]?>
-        var next: [UInt8]??
+    private final class Pages {
+        let items: any ListedItems
         /// What the list is called in a reply.
-        let key: String
+        let key: StaticString
         let more: Bool
         let oneway: Bool
         let handle: ControlReplyHandle
         /// Without `more`: the items so far, as JSON with commas between them.
         var collected: [UInt8] = []
+
+        init(_ items: any ListedItems, key: StaticString, more: Bool, oneway: Bool, handle: ControlReplyHandle) {
+            (self.items, self.key, self.more, self.oneway, self.handle) = (items, key, more, oneway, handle)
+        }
     }
 
     /// What gives messages one by one.
@@ -205,13 +209,14 @@ package final class ControlConnection {
                 return
             }
             mayHaveCall = decoder.count > 0
+            // A client that has gone is told nothing; what it wanted changed is changed.
             if let call = PlainCall(message: message) {
+                guard !hasHungUp || call != .getStatus else { return }
                 return take(ControlReplyHandle(connection: self, oneway: false, more: false)) {
                     server.handle(call, from: peer, reply: $0)
                 }
             }
             let call = try VarlinkCall(message: message)
-            // Whoever has gone is told nothing; what it wanted changed is changed.
             guard !hasHungUp || ControlMethod(qualifiedName: call.method)?.changesSomething == true else { return }
             take(ControlReplyHandle(connection: self, oneway: call.oneway, more: call.more)) {
                 server.handle(call, from: peer, reply: $0)
@@ -251,11 +256,20 @@ package final class ControlConnection {
     /// - Returns: false if the client is gone, or is dropped now because too much waits for it.
     @discardableResult
     func enqueue(_ octets: [UInt8], before others: Bool = false) -> Bool {
+        enqueue(before: others) { $0.append(contentsOf: octets) }
+    }
+
+    /// Sends a message that has been written, as soon as the client reads.
+    func enqueue(_ message: borrowing JSONWriter) -> Bool {
+        enqueue(before: false) { output in message.withOctets { output.append(contentsOf: $0) } }
+    }
+
+    private func enqueue(before others: Bool, _ append: (inout [UInt8]) -> Void) -> Bool {
         guard !isClosed else { return false }
         // It has hung up, and what it asked for is done all the same.
         guard !hasHungUp else { return true }
         if waiting == 0 { lastActive = loop.now() }
-        output.append(contentsOf: octets)
+        append(&output)
         // What the kernel takes at once is not queued: only a client that does not read comes near the bound. A client that has sent
         // more calls gets the answers of a turn together.
         let isFollowed = others || isWorking && mayHaveCall
@@ -292,7 +306,10 @@ package final class ControlConnection {
                 return
             }
         }
-        if written == output.count || written > Self.lowWater {
+        if written == output.count {
+            output.removeAll(keepingCapacity: output.capacity <= Self.lowWater)
+            written = 0
+        } else if written > Self.lowWater {
             output.removeFirst(written)
             written = 0
         }
@@ -301,55 +318,61 @@ package final class ControlConnection {
     // MARK: Pages
 
     func startPages(
-        _ key: String, _ iterator: AnyIterator<[UInt8]?>, more: Bool, oneway: Bool, of handle: ControlReplyHandle
+        _ key: StaticString, _ items: any ListedItems, more: Bool, oneway: Bool, of handle: ControlReplyHandle
     ) {
         guard current === handle, !isClosed else { return }
-        pages = Pages(iterator: iterator, next: iterator.next(), key: key, more: more, oneway: oneway, handle: handle)
+        pages = Pages(items, key: key, more: more, oneway: oneway, handle: handle)
         if isWorking { page() } else { server.queue(self) }
     }
 
     private func page() {
-        guard var pages, !isClosed, waiting < Self.lowWater else { return }
-        // The items as JSON, with commas between them.
-        var text: [UInt8] = []
+        guard let pages, !isClosed, waiting < Self.lowWater else { return }
+        // With `more` each page is a message, or else its items wait for the others.
+        var page = JSONWriter(reserving: Self.pageOctets)
+        if pages.more { VarlinkReply.beginList(pages.key, in: &page) }
+        let items = write(pages.items, to: &page)
+        let isLast = !pages.items.hasMore
+        guard items > 0 || isLast else { return }
+        if isLast { self.pages = nil }
+        if !pages.oneway {
+            if pages.more {
+                VarlinkReply.endList(in: &page, continues: !isLast)
+                guard enqueue(page) else { return }
+            } else {
+                guard collect(page, isEmpty: items == 0, in: pages) else { return }
+                if isLast, !enqueueCollected(pages) { return }
+            }
+        }
+        if isLast { finish(pages.handle) }
+    }
+
+    /// Keeps the items of a page until all have come; false where they are too many for one reply.
+    private func collect(_ page: borrowing JSONWriter, isEmpty: Bool, in pages: Pages) -> Bool {
+        if !pages.collected.isEmpty, !isEmpty { pages.collected.append(UInt8(ascii: ",")) }
+        page.withOctets { pages.collected.append(contentsOf: $0) }
+        guard pages.collected.count > queueLimit / 2 else { return true }
+        self.pages = nil
+        refuseLongList(pages.handle)
+        return false
+    }
+
+    private func enqueueCollected(_ pages: Pages) -> Bool {
+        var whole = JSONWriter(reserving: pages.collected.count + 64)
+        VarlinkReply.beginList(pages.key, in: &whole)
+        whole.value(octets: pages.collected)
+        VarlinkReply.endList(in: &whole, continues: false)
+        return enqueue(whole)
+    }
+
+    /// Writes as many items as one turn has time for; gives how many.
+    private func write(_ list: any ListedItems, to page: inout JSONWriter) -> Int {
         var (items, looks) = (0, 0)
         let began = loop.now()
-        while items < Self.itemsPerPage, looks < Self.itemsPerLook, loop.now() &- began < Self.pageTime,
-            case .some(let item) = pages.next
-        {
-            if let item {
-                if items > 0 { text.append(UInt8(ascii: ",")) }
-                text += item
-                items += 1
-            }
+        while items < Self.itemsPerPage, looks < Self.itemsPerLook, list.hasMore, loop.now() &- began < Self.pageTime {
+            if page.item({ list.writeNext(to: &$0) }) { items += 1 }
             looks += 1
-            pages.next = pages.iterator.next()
         }
-        var isLast = true
-        if case .some = pages.next { isLast = false }
-        guard items > 0 || isLast else {
-            self.pages = pages
-            return
-        }
-        var message: [UInt8]?
-        if pages.oneway {
-            message = nil
-        } else if pages.more {
-            message = VarlinkReply.octets(parameters: Self.list(pages.key, text), continues: !isLast)
-        } else {
-            if !pages.collected.isEmpty, items > 0 { pages.collected.append(UInt8(ascii: ",")) }
-            pages.collected += text
-            if pages.collected.count > queueLimit / 2 {
-                self.pages = nil
-                return refuseLongList(pages.handle)
-            }
-            if isLast {
-                message = VarlinkReply.octets(parameters: Self.list(pages.key, pages.collected))
-            }
-        }
-        self.pages = isLast ? nil : pages
-        if let message, !enqueue(message) { return }
-        if isLast { finish(pages.handle) }
+        return items
     }
 
     // MARK: Sources
@@ -377,10 +400,6 @@ package final class ControlConnection {
             }
             enqueue(message, before: true)
         }
-    }
-
-    private static func list(_ key: String, _ items: [UInt8]) -> [UInt8] {
-        Array("{\"\(key)\":[".utf8) + items + Array("]}".utf8)
     }
 
     private func refuseLongList(_ handle: ControlReplyHandle) {

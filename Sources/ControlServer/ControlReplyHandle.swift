@@ -4,7 +4,7 @@ package import EVBControl
 package import EVBModel
 internal import EVBPorts
 internal import EventLoop
-internal import JSON
+package import JSON
 
 /// The way back to whoever made one call.
 ///
@@ -48,31 +48,44 @@ package final class ControlReplyHandle {
     /// - Returns: whether it counts: false if the client is gone or the call was answered before.
     @discardableResult
     package func answer(_ reply: ControlReply) -> Bool {
-        let parameters =
-            switch reply {
-            case .version(let version): JSONCoding.encode(version)
-            case .status(let status): Self.octets("status", of: status)
-            case .ports(let ports): JSONCoding.encode(["ports": ports])
-            case .port(let port): JSONCoding.encode(["port": port])
-            case .vsi(let vsi): Self.octets("vsi", of: vsi)
-            case .vsiDetails(let vsi): JSONCoding.encode(["vsi": vsi])
-            case .portStatus(let port): JSONCoding.encode(["port": port])
-            case .probe(let report): JSONCoding.encode(["probe": report])
-            case .histories(let histories): JSONCoding.encode(["histories": histories])
-            case .retried(let report): JSONCoding.encode(report)
-            case .statistics(let statistics): JSONCoding.encode(["statistics": statistics])
-            case .reload(let report): JSONCoding.encode(["reload": report])
-            case .configuration(let report): Array(report.json.compact.utf8)
-            case .typeServers(let servers): JSONCoding.encode(["typeServers": servers])
-            case .logLevel(let report): JSONCoding.encode(["logLevel": report])
-            }
+        let parameters: [UInt8]
+        switch reply {
+        case .status(let status): return answer("status") { status.write(to: &$0) }
+        case .vsi(let vsi): return answer("vsi") { vsi.write(to: &$0) }
+        default: parameters = Self.coded(reply)
+        }
         return answer(octets: VarlinkReply.octets(parameters: parameters))
     }
 
-    private static func octets(_ key: StaticString, of value: some JSONWritable) -> [UInt8] {
-        var writer = JSONWriter()
-        writer.object { $0.member(key, value) }
-        return writer.octets
+    /// The parameters of answers that are seldom given.
+    private static func coded(_ reply: ControlReply) -> [UInt8] {
+        switch reply {
+        case .version(let version): JSONCoding.encode(version)
+        case .status(let status): JSONCoding.encode(["status": status])
+        case .ports(let ports): JSONCoding.encode(["ports": ports])
+        case .port(let port): JSONCoding.encode(["port": port])
+        case .vsi(let vsi): JSONCoding.encode(["vsi": vsi])
+        case .vsiDetails(let vsi): JSONCoding.encode(["vsi": vsi])
+        case .portStatus(let port): JSONCoding.encode(["port": port])
+        case .probe(let report): JSONCoding.encode(["probe": report])
+        case .histories(let histories): JSONCoding.encode(["histories": histories])
+        case .retried(let report): JSONCoding.encode(report)
+        case .statistics(let statistics): JSONCoding.encode(["statistics": statistics])
+        case .reload(let report): JSONCoding.encode(["reload": report])
+        case .configuration(let report): Array(report.json.compact.utf8)
+        case .typeServers(let servers): JSONCoding.encode(["typeServers": servers])
+        case .logLevel(let report): JSONCoding.encode(["logLevel": report])
+        }
+    }
+
+    /// Answers the call with one parameter, which `value` writes.
+    @discardableResult
+    package func answer(_ key: StaticString, _ value: (inout JSONWriter) -> Void) -> Bool {
+        answer { connection in
+            var writer = JSONWriter(reserving: 2048)
+            VarlinkReply.write(to: &writer, key, value)
+            return connection.enqueue(writer)
+        }
     }
 
     /// Answers ListVSIs.
@@ -90,36 +103,37 @@ package final class ControlReplyHandle {
     /// no other client waiting.
     @discardableResult
     package func answer(lookingAt vsis: some Sequence<VSIStatus?>) -> Bool {
-        answer("vsis", vsis) { JSONWriter.octets(of: $0) }
+        answerList("vsis", vsis) { JSONWriter.octets(of: $0) }
     }
 
-    /// Answers ListVSIs from VSIs that are JSON already, as ``answer(lookingAt:)`` does: to hand ten thousand of them on as values takes as
-    /// long as to write them.
+    /// Answers ListVSIs with VSIs that write themselves, as ``answer(lookingAt:)`` does.
     @discardableResult
-    package func answer(texts: some Sequence<[UInt8]?>) -> Bool { answer("vsis", texts) { $0 } }
+    func answer(texts: VSIListing.Texts) -> Bool { answerList("vsis", texts) }
 
     /// Answers ListVSIDetails, as ``answer(lookingAt:)`` answers ListVSIs.
     @discardableResult
     package func answer(lookingAtDetails vsis: some Sequence<VSIDetails?>) -> Bool {
-        answer("vsis", vsis) { JSONCoding.encode($0) }
+        answerList("vsis", vsis) { JSONCoding.encode($0) }
     }
 
     /// Answers GetMetrics from a sequence in which nil stands for work of which nothing is told. It is drawn as in
     /// ``answer(vsis:)``.
     @discardableResult
     package func answer(metrics: some Sequence<Metrics?>) -> Bool {
-        answer("metrics", metrics) { JSONCoding.encode($0) }
+        answerList("metrics", metrics) { JSONCoding.encode($0) }
     }
 
-    private func answer<Item>(
-        _ key: String, _ items: some Sequence<Item?>, _ octets: @escaping (Item) -> [UInt8]
+    private func answerList<Item>(
+        _ key: StaticString, _ items: some Sequence<Item?>, _ octets: @escaping (Item) -> [UInt8]
     ) -> Bool {
+        answerList(key, ListedValues(items.makeIterator(), octets))
+    }
+
+    private func answerList(_ key: StaticString, _ items: any ListedItems) -> Bool {
         guard !hasAnswered, !isGone else { return false }
         hasAnswered = true
         goneHandler = nil
-        var iterator = items.makeIterator()
-        let texts = AnyIterator { iterator.next().map { $0.map(octets) } }
-        connection?.startPages(key, texts, more: more, oneway: oneway, of: self)
+        connection?.startPages(key, items, more: more, oneway: oneway, of: self)
         return true
     }
 
@@ -167,12 +181,15 @@ package final class ControlReplyHandle {
     /// The source of ``stream(_:)`` has something again.
     package func sourceHasMore() { connection?.sourceHasMore(self) }
 
-    package func answer(octets: [UInt8]) -> Bool {
+    package func answer(octets: [UInt8]) -> Bool { answer { $0.enqueue(octets) } }
+
+    /// Answers the call by what `send` sends, and says whether it was taken.
+    private func answer(_ send: (ControlConnection) -> Bool) -> Bool {
         guard !hasAnswered, !isGone else { return false }
         hasAnswered = true
         goneHandler = nil
         guard let connection else { return false }
-        let taken = oneway || connection.enqueue(octets)
+        let taken = oneway || send(connection)
         connection.finish(self)
         return taken
     }

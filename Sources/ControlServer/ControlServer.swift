@@ -389,6 +389,7 @@ package final class ControlServer {
     func handle(_ call: PlainCall, from peer: PeerCredentials, reply: ControlReplyHandle) {
         counters.calls += 1
         switch call {
+        case .getStatus: serve(.getStatus, from: peer, reply) { .getStatus }
         case .associate(let request): serve(.associate, from: peer, reply) { .associate(request) }
         case .deassociate(let request): serve(.deassociate, from: peer, reply) { .deassociate(request) }
         }

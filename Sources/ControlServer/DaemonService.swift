@@ -5,6 +5,7 @@ internal import EVBProtocol
 internal import EVBTime
 internal import EVBWire
 package import EventLoop
+internal import JSON
 internal import LinuxSystem
 internal import Logging
 
@@ -87,7 +88,7 @@ package final class DaemonService: ControlService {
     private func answer(_ request: ControlRequest, _ reply: ControlReplyHandle) throws(ControlError) {
         switch request {
         case .getVersion: reply.answer(.version(VersionReport(version: Release.version)))
-        case .getStatus: reply.answer(.status(status))
+        case .getStatus: answerStatus(reply)
         case .listPorts: reply.answer(.ports(directory.ports.map(\.common.status)))
         case .getPort(let interface): try show(port: interface, reply)
         case .listVSIs(let request): try list(request, reply)
@@ -180,21 +181,26 @@ package final class DaemonService: ControlService {
             typeServers: typeServers?.statuses ?? [])
     }
 
-    private var status: StatusReport {
+    private func answerStatus(_ reply: ControlReplyHandle) {
         let uptime = timers.now.since(startedAt).nanoseconds / 1_000_000_000
         let (ports, notes) = (directory.ports, notes())
-        return StatusReport(
+        let report = StatusReport(
             daemon: DaemonStatus(
                 version: Release.version, pid: Int(Processes.ownID), uptimeSeconds: Int(clamping: uptime)),
-            ports: ports.map(\.common.status), notes: notes, problems: problems(of: ports, notes),
-            typeServers: typeServers?.statuses ?? [])
+            ports: [], notes: notes, problems: problems(of: ports, notes), typeServers: typeServers?.statuses ?? [])
+        reply.answer("status") { writer in
+            report.write(to: &writer) { writer in
+                writer.list(count: ports.count) { ports[$1].common.writeStatus(to: &$0) }
+            }
+        }
     }
 
     /// What is wrong with the daemon, and on its ports; of these as of late.
     private func problems(of ports: [EVBPort], _ notes: [StatusNote]) -> [PortProblem] {
         settle(notes)
-        return Array(
-            (book.problems(at: timers.now) + ports.flatMap(\.common.recentProblems)).prefix(Self.problemsMax))
+        var problems = book.problems(at: timers.now)
+        for port in ports where problems.count < Self.problemsMax { problems += port.common.recentProblems }
+        return problems.count > Self.problemsMax ? Array(problems.prefix(Self.problemsMax)) : problems
     }
 
     /// What is wrong with the daemon itself may have changed.

@@ -1,6 +1,7 @@
 internal import EVBModel
 internal import EVBPorts
 internal import EVBWire
+internal import JSON
 
 /// The VSIs of ports by name, for a list that is drawn bit by bit: each is looked at when its turn comes, and those that have gone
 /// or do not match are nil. So a step costs the same whatever is asked for.
@@ -16,14 +17,17 @@ struct VSIListing: Sequence, IteratorProtocol {
         }
     }
 
-    /// The same as JSON.
-    struct Texts: Sequence, IteratorProtocol {
+    /// The same as JSON, written where it belongs: to hand ten thousand of them on as values takes as long as to write them.
+    final class Texts: ListedItems {
         private var listing: VSIListing
 
         init(_ listing: VSIListing) { self.listing = listing }
 
-        mutating func next() -> [UInt8]?? {
-            listing.step().map { $0.flatMap { port, vsiID in port.vsiText(vsiID) } }
+        var hasMore: Bool { listing.hasMore }
+
+        func writeNext(to writer: inout JSONWriter) -> Bool {
+            guard case (let port, let vsiID)?? = listing.step() else { return false }
+            return port.writeVSI(vsiID, to: &writer)
         }
     }
 
@@ -50,12 +54,20 @@ struct VSIListing: Sequence, IteratorProtocol {
         step().map { $0.flatMap { port, vsiID in port.vsiStatus(vsiID) } }
     }
 
-    private mutating func step() -> (any VSISource, VSIID)?? {
-        while order.isAtEnd {
-            guard let port = ports.popLast() else { return nil }
-            current = port
-            order = VSIOrder(port.vsiIDs)
+    /// Whether there is another step.
+    private var hasMore: Bool {
+        mutating get {
+            while order.isAtEnd {
+                guard let port = ports.popLast() else { return false }
+                current = port
+                order = VSIOrder(port.vsiIDs)
+            }
+            return true
         }
+    }
+
+    private mutating func step() -> (any VSISource, VSIID)?? {
+        guard hasMore else { return nil }
         // Some are brought into their order.
         guard let vsiID = order.next() else { return .some(nil) }
         // Its state before all the rest, which takes a hundred times as long to write.

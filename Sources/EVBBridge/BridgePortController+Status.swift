@@ -4,7 +4,7 @@ internal import EVBProtocol
 internal import EVBSettings
 package import EVBTime
 package import EVBWire
-internal import JSON
+package import JSON
 
 // What managers are shown of a bridge's port, made from the protocol's own snapshots.
 
@@ -54,6 +54,10 @@ extension BridgePortController {
                 remEvbTlvString: remote.map { hexadecimal($0) }),
             counterDiscontinuity: now.since(createdAt).hundredths, uplink: transport.surroundings.channels?.uplink(name)
         )
+    }
+
+    package func writeStatus(to writer: inout JSONWriter) {
+        statusText.write(to: &writer, isKept: transport.channel == nil) { status }
     }
 
     package var placeCount: Int { port.placeCount }
@@ -126,10 +130,27 @@ extension BridgePortController {
             filter: snapshot.grant?.filter ?? request.filter)
     }
 
-    package func vsiText(_ vsiID: VSIID) -> [UInt8]? { vsiStatus(vsiID).map { JSONWriter.octets(of: $0) } }
+    package func writeVSI(_ vsiID: VSIID, to writer: inout JSONWriter) -> Bool {
+        guard let snapshot = port.vsi(vsiID), let request = snapshot.request ?? snapshot.pending else { return false }
+        parts(request, snapshot).write(
+            to: &writer, vsiID, request.managerID, snapshot.grant?.filter ?? request.filter)
+        return true
+    }
 
+    /// A VSI as managers see it; nil for one of which nothing is asked and nothing holds.
     package func vsiStatus(_ vsiID: VSIID) -> VSIStatus? {
-        port.vsi(vsiID).flatMap { VSIStatus($0, port: name, networks: networks(of: $0)) }
+        guard let snapshot = port.vsi(vsiID), let request = snapshot.request ?? snapshot.pending else { return nil }
+        return VSIStatus(
+            parts(request, snapshot), vsiID, request.managerID, snapshot.grant?.filter ?? request.filter)
+    }
+
+    private func parts(_ request: BridgeRequest, _ snapshot: BridgeVSISnapshot) -> VSIStatusParts {
+        var parts = VSIStatusParts(
+            port: name, typeID: Int(request.typeID), typeVersion: Int(request.typeVersion),
+            state: EVBModel.VSIState(granted: snapshot.grant?.command),
+            reason: snapshot.grant == nil ? nil : .success)
+        parts.networks = networks(of: snapshot)
+        return parts
     }
 
     private func networks(of snapshot: BridgeVSISnapshot) -> [VSINetwork] {
@@ -169,22 +190,6 @@ extension EVBModel.VSIState {
     /// What holds; while nothing does, the request is pending.
     fileprivate init(granted command: VDPCommand?) {
         self = command.map { EVBModel.VSIState($0) } ?? .pending
-    }
-}
-
-extension VSIStatus {
-    /// A VSI on a bridge's port; nil for one of which nothing is asked and nothing holds.
-    fileprivate init?(_ snapshot: BridgeVSISnapshot, port: String, networks: [VSINetwork]) {
-        guard let request = snapshot.request ?? snapshot.pending else { return nil }
-        self.init(
-            vsiID: snapshot.vsiID.description,
-            vsiIDFormat: EVBModel.VSIIDFormat(snapshot.vsiID.format), port: port,
-            managerID: request.managerID == .unspecified ? nil : request.managerID.description,
-            typeID: Int(request.typeID), typeVersion: Int(request.typeVersion),
-            state: EVBModel.VSIState(granted: snapshot.grant?.command),
-            reason: snapshot.grant == nil ? nil : .success,
-            filters: (snapshot.grant?.filter ?? request.filter).entries.map { VSIFilter($0) }, link: nil,
-            networks: networks)
     }
 }
 

@@ -32,8 +32,9 @@ package final class BridgePortController: BridgePortControl {
     }
 
     package let transport: PortTransport
-    package private(set) var configuration: PortSettings
-    package internal(set) var port: BridgePort
+    package private(set) var configuration: PortSettings { didSet { statusText.drop() } }
+    package internal(set) var port: BridgePort { didSet { statusText.drop() } }
+    var statusText = StatusText()
     /// Who decides, and what the bridge ports know together.
     package let seat: BridgeSeat
     /// Called with everything that is news.
@@ -316,6 +317,7 @@ package final class BridgePortController: BridgePortControl {
     package func misbehave(_ settings: Misbehaviour) {
         guard settings != .none || mischief.settings != .none else { return }
         mischief = MisbehavingBridge(settings)
+        statusText.drop()
         mischiefTimer?.set(settings.deassociateEvery.map { now + .seconds(UInt64($0)) })
         if settings == .none {
             log(.notice, "the port behaves again")

@@ -3,8 +3,9 @@ internal import JSON
 
 // Ten thousand machines of a host that starts ask at once, and nearly all ask plainly.
 
-/// A call of Associate or of Deassociate that is as nearly all are, read in one pass over its octets.
+/// A call of Associate, of Deassociate or of GetStatus that is as nearly all are, read in one pass over its octets.
 package enum PlainCall: Equatable, Sendable {
+    case getStatus
     case associate(VSIRequest)
     case deassociate(DeassociateRequest)
 
@@ -27,6 +28,10 @@ package enum PlainCall: Equatable, Sendable {
         } catch {
             return nil
         }
+        if method == "io.evbd.GetStatus", members?.isEmpty ?? true {
+            self = .getStatus
+            return
+        }
         guard let members else { return nil }
         switch method {
         case "io.evbd.Associate":
@@ -42,6 +47,8 @@ package enum PlainCall: Equatable, Sendable {
     /// Which keys of an object have come; one that comes twice is refused by others.
     private struct Keys {
         private var seen: UInt16 = 0
+
+        var isEmpty: Bool { seen == 0 }
 
         mutating func note(_ number: UInt16) throws(JSONError) {
             guard seen & 1 << number == 0 else { throw Members.other }
@@ -63,9 +70,11 @@ package enum PlainCall: Equatable, Sendable {
         private var filters: [VSIFilter] = []
         /// Whether there are keys that Deassociate has not.
         private var isOfAssociate = false
+        private var keys = Keys()
 
         init(_ value: inout JSONReader) throws(JSONError) {
             var keys = Keys()
+            defer { self.keys = keys }
             try value.object { (key, value) throws(JSONError) in
                 switch key {
                 case "vsiID":
@@ -171,6 +180,8 @@ package enum PlainCall: Equatable, Sendable {
             }
             return true
         }
+
+        var isEmpty: Bool { keys.isEmpty && !isOfAssociate }
 
         var association: VSIRequest? {
             guard let vsiID, let port, let typeID else { return nil }

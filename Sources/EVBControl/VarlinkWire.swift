@@ -181,6 +181,26 @@ public struct VarlinkReply: Sendable, Equatable {
         message.append(0)
         return message
     }
+
+    /// Writes a message with its NUL whose one parameter `value` writes.
+    package static func write(to writer: inout JSONWriter, _ key: StaticString, _ value: (inout JSONWriter) -> Void) {
+        writer.begin("{\"parameters\":{")
+        writer.key(key)
+        value(&writer)
+        writer.begin("}}\0")
+    }
+
+    /// Begins a message whose one parameter is a list; its items are written next, and then ``endList(in:continues:)``.
+    package static func beginList(_ key: StaticString, in writer: inout JSONWriter) {
+        writer.begin("{\"parameters\":{")
+        writer.key(key)
+        writer.begin("[")
+    }
+
+    /// Ends such a message, with its NUL.
+    package static func endList(in writer: inout JSONWriter, continues: Bool) {
+        writer.begin(continues ? "]},\"continues\":true}\0" : "]}}\0")
+    }
 }
 
 private enum VarlinkMessage {

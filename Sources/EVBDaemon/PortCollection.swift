@@ -67,9 +67,11 @@ final class PortCollection: PortDirectory {
     private let resolve: (String) -> String
     /// Finds a machine's link on a channel's device.
     var findPlace: (MACAddress, _ isChannel: (String) -> Bool) -> (port: String, vlan: UInt16)? = { _, _ in nil }
-    private var slots: [String: Slot] = [:]
+    private var slots: [String: Slot] = [:] { didSet { known = nil } }
     /// The interfaces in the order of the configuration.
-    private var order: [String] = []
+    private var order: [String] = [] { didSet { known = nil } }
+    /// The ports that run, as they were found since `slots` or `order` changed.
+    private var known: [EVBPort]?
     /// The settings that a station's demand has led to, by interface, and the interfaces that have to follow them.
     private var demanded: [String: PortSettings] = [:]
     private lazy var demand = WorkQueue<String>(loop: loop) { [weak self] in self?.followDemand(of: $0) }
@@ -98,7 +100,12 @@ final class PortCollection: PortDirectory {
         order.compactMap { if case .running(let port) = slots[$0] { port } else { nil } }
     }
 
-    var ports: [EVBPort] { running.map(\.control) }
+    var ports: [EVBPort] {
+        if let known { return known }
+        let ports = running.map(\.control)
+        known = ports
+        return ports
+    }
 
     func port(_ interface: String) -> EVBPort? {
         (runningPort(interface) ?? runningPort(resolve(interface)))?.control

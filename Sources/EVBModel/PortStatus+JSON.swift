@@ -4,13 +4,20 @@ package import JSON
 
 extension StatusReport: JSONWritable {
     package func write(to writer: inout JSONWriter) {
+        write(to: &writer) { writer in
+            writer.list(count: ports.count) { ports[$1].write(to: &$0) }
+        }
+    }
+
+    /// Writes the report with other ports, whose list the closure writes.
+    package func write(to writer: inout JSONWriter, ports: (inout JSONWriter) -> Void) {
         writer.object {
             $0.member("daemon", daemon)
-            $0.member("notes", coded: notes)
+            $0.member("notes", seldom: notes)
             $0.key("ports")
-            $0.list(count: ports.count) { ports[$1].write(to: &$0) }
-            $0.member("problems", coded: problems)
-            $0.member("typeServers", coded: typeServers)
+            ports(&$0)
+            $0.member("problems", seldom: problems)
+            $0.member("typeServers", seldom: typeServers)
         }
     }
 }

@@ -4,6 +4,7 @@ package import EVBProtocol
 package import EVBSettings
 package import EVBTime
 package import EVBWire
+package import JSON
 internal import LinuxSystem
 package import Logging
 internal import Netlink
@@ -20,8 +21,8 @@ package protocol VSISource: AnyObject {
     func vsiTraits(_ vsiID: VSIID) -> VSITraits?
     /// A VSI as managers see it; nil if there is none.
     func vsiStatus(_ vsiID: VSIID) -> VSIStatus?
-    /// The same as JSON.
-    func vsiText(_ vsiID: VSIID) -> [UInt8]?
+    /// Writes the same as JSON; false, and nothing is written, if there is none.
+    func writeVSI(_ vsiID: VSIID, to writer: inout JSONWriter) -> Bool
     /// A VSI with its managed objects; nil if there is none.
     func vsiDetails(_ vsiID: VSIID) -> VSIDetails?
 }
@@ -61,6 +62,8 @@ package protocol ManagedPort: VSISource {
 
     /// The port in brief.
     var status: PortStatus { get }
+    /// Writes the same as JSON.
+    func writeStatus(to writer: inout JSONWriter)
     /// The port in full: the `number`th, from 1, of `count`.
     func details(number: Int, of count: Int) -> PortDetails
     /// The port in brief, with these numbers of VSIs.

@@ -126,7 +126,7 @@ extension PortTransport {
     package func linkState(isUp: Bool) -> PortLinkState { link == nil ? .missing : isUp ? .up : .down }
 
     /// The S-channel that the port is; nil where it is none.
-    package var channel: SChannelStatus? { surroundings.channels?.channel(name) }
+    package var channel: SChannelStatus? { surroundings.channel(name) }
 
     /// What is wrong with the interface.
     package var interfaceProblems: [PortProblem] {

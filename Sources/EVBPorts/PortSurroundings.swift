@@ -1,4 +1,5 @@
 package import Dataplane
+internal import EVBModel
 package import EventLoop
 package import Logging
 package import OpenVSwitch
@@ -39,4 +40,7 @@ package struct PortSurroundings {
         self.resources = resources
         self.isPort = isPort
     }
+
+    /// Which S-channel a port is; nil for one that is none.
+    func channel(_ port: String) -> SChannelStatus? { channels?.channel(port) }
 }

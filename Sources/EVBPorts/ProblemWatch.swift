@@ -55,7 +55,8 @@ package final class ProblemWatch {
     }
 
     private var shown: [PortProblem] {
-        book.problems(at: transport.now).map { problem in
+        guard !book.isEmpty else { return [] }
+        return book.problems(at: transport.now).map { problem in
             var problem = problem
             problem.port = transport.name
             return problem

@@ -3,6 +3,7 @@ package import EVBProtocol
 package import EVBSettings
 package import EVBTime
 package import EVBWire
+package import JSON
 
 // The protocol's values as the model shows them, for ports of both roles.
 
@@ -14,6 +15,61 @@ extension VSIStatus {
         copy.reason = nil
         copy.link = nil
         return copy
+    }
+}
+
+extension VSIStatusParts {
+    package init(
+        port: String, _ request: EVBProtocol.VSIRequest, state: EVBModel.VSIState, reason: EVBModel.VSIReason?
+    ) {
+        self.init(
+            port: port, typeID: Int(request.typeID), typeVersion: Int(request.typeVersion), state: state,
+            reason: reason)
+    }
+
+    /// Writes the status of a VSI with these parts: what ``VSIStatus`` writes, without the texts and lists that it has.
+    package func write(
+        to writer: inout JSONWriter, _ vsiID: VSIID, _ managerID: VSIManagerID, _ filter: FilterInfo
+    ) {
+        write(
+            to: &writer, format: EVBModel.VSIIDFormat(vsiID.format),
+            vsiID: { writer in
+                guard vsiID.format == .uuid else { return writer.value(vsiID.description) }
+                writer.value(most: VSIID.uuidMax) { vsiID.writeUUID(to: $0) }
+            },
+            managerID: { $0.value(orNull: managerID == .unspecified ? nil : managerID.description) },
+            filters: { writer in
+                if let only = filter.entries.only {
+                    return writer.list(count: 1) { writer, _ in only.write(to: &writer) }
+                }
+                writer.list(count: filter.entries.count) { filter.entries[$1].write(to: &$0) }
+            })
+    }
+}
+
+extension VSIStatus {
+    package init(_ parts: VSIStatusParts, _ vsiID: VSIID, _ managerID: VSIManagerID, _ filter: FilterInfo) {
+        self.init(
+            parts, vsiID: vsiID.description, format: EVBModel.VSIIDFormat(vsiID.format),
+            managerID: managerID == .unspecified ? nil : managerID.description,
+            filters: filter.entries.map { VSIFilter($0) })
+    }
+}
+
+extension FilterEntry {
+    /// What ``VSIFilter`` writes.
+    fileprivate func write(to writer: inout JSONWriter) {
+        writer.object { writer in
+            writer.member("group", orNull: groupID.map { Int($0) })
+            writer.key("mac")
+            if let macAddress {
+                writer.value(most: MACAddress.textMax) { macAddress.write(to: $0) }
+            } else {
+                writer.null()
+            }
+            writer.member("pcp", orNull: pcp.map { Int($0) })
+            writer.member("vlan", Int(vid))
+        }
     }
 }
 

@@ -95,6 +95,7 @@ extension StationPortController {
     }
 
     package func vsisWithoutLink(limit: Int) -> [VSIID] {
+        guard !neverSeen.isEmpty else { return [] }
         let bound = neverSeen.lazy.filter { [port] vsiID in
             guard let state = port.vsi(vsiID)?.state else { return false }
             return state != .deassociated && state != .pending

@@ -20,8 +20,9 @@ internal import OpenVSwitch
 package final class StationPortController: StationPortControl {
     package let transport: PortTransport
     package let name: String
-    package private(set) var configuration: PortSettings
-    package internal(set) var port: StationPort
+    package private(set) var configuration: PortSettings { didSet { statusText.drop() } }
+    package internal(set) var port: StationPort { didSet { statusText.drop() } }
+    var statusText = StatusText()
     package let relay: EdgeRelay
     package var vsis: [VSIID: ManagedVSI] = [:]
     private var lastTurn: UInt32 = 0
@@ -53,7 +54,7 @@ package final class StationPortController: StationPortControl {
     /// The loss that VSIs have still to learn of, some in each turn.
     private var loss: PeerLoss?
     /// When the bridge that is spoken with was found.
-    var bridgeFoundAt: Instant?
+    var bridgeFoundAt: Instant? { didSet { statusText.drop() } }
     /// What was last said of reflective relay.
     var toldGrant: EVBModel.ReflectiveRelayStatus.Grant?
     /// The bond that the last warning named.
@@ -63,7 +64,7 @@ package final class StationPortController: StationPortControl {
     private var timer: Timers.Timer?
     var announcementTimer: Timers.Timer?
     /// That the port is out of service.
-    package internal(set) var drain: PortDrain?
+    package internal(set) var drain: PortDrain? { didSet { statusText.drop() } }
     var drainTimer: Timers.Timer?
     let drainFile: DrainFile
     var announcements = AnnouncementSchedule()
@@ -72,7 +73,7 @@ package final class StationPortController: StationPortControl {
     /// VSIs of libvirt that have never had a link which evbd could see.
     var neverSeen: Set<VSIID> = []
     /// VSIs by the states that were told last. Those that are deassociated are the others.
-    private var stateCounts = VSICounts()
+    var stateCounts = VSICounts() { didSet { statusText.drop() } }
     /// VSIs that this round has still to look at.
     var linkRound: [VSIID] = []
     /// VSIs that are being looked at since the bridge reflects; nil while none are.
@@ -454,20 +455,6 @@ package final class StationPortController: StationPortControl {
     func count(_ change: VSIChange) {
         stateCounts.add(EVBModel.VSIState(change.from), -1)
         stateCounts.add(EVBModel.VSIState(change.to))
-    }
-
-    package var status: PortStatus {
-        // Those that do not know of a loss yet have not told of it.
-        var counts = VSICounts()
-        if port.isLosing { count(0..<placeCount, into: &counts) } else { counts = counted }
-        return status(counts)
-    }
-
-    private var counted: VSICounts {
-        var counts = stateCounts
-        counts.deassociated = 0
-        counts.deassociated = max(port.vsiCount - counts.all, 0)
-        return counts
     }
 
     // MARK: The interface

@@ -1,17 +1,31 @@
 package import EVBModel
 package import EVBPorts
-package import EVBProtocol
+internal import EVBProtocol
 internal import EVBSettings
 package import EVBTime
 package import EVBWire
 internal import EdgeRelayMachine
 internal import EdgeRelays
-internal import JSON
+package import JSON
 internal import Netlink
 
 // What managers are shown, made from the protocol's own snapshots.
 
 extension StationPortController {
+    package var status: PortStatus {
+        // Those that do not know of a loss yet have not told of it.
+        var counts = VSICounts()
+        if port.isLosing { count(0..<placeCount, into: &counts) } else { counts = counted }
+        return status(counts)
+    }
+
+    private var counted: VSICounts {
+        var counts = stateCounts
+        counts.deassociated = 0
+        counts.deassociated = max(port.vsiCount - counts.all, 0)
+        return counts
+    }
+
     /// The port in brief.
     package func status(_ counts: VSICounts) -> PortStatus {
         let brief = port.brief
@@ -32,6 +46,10 @@ extension StationPortController {
                 retries: Int(timers.retries), rte: Int(timers.retransmissionExponent),
                 rwd: Int(timers.resourceWaitDelayExponent), rka: Int(timers.reinitKeepAliveExponent)),
             vsis: counts, drain: drain, channel: transport.channel)
+    }
+
+    package func writeStatus(to writer: inout JSONWriter) {
+        statusText.write(to: &writer, isKept: transport.channel == nil) { status }
     }
 
     package var placeCount: Int { port.placeCount }
@@ -98,11 +116,18 @@ extension StationPortController {
             link: relay.link(of: vsiID)?.name ?? managed?.link?.name, label: managed?.label)
     }
 
-    package func vsiText(_ vsiID: VSIID) -> [UInt8]? { vsiStatus(vsiID).map { JSONWriter.octets(of: $0) } }
+    package func writeVSI(_ vsiID: VSIID, to writer: inout JSONWriter) -> Bool {
+        guard let snapshot = port.vsi(vsiID) else { return false }
+        parts(of: vsiID, snapshot).write(to: &writer, vsiID, snapshot.request.managerID, snapshot.filter)
+        return true
+    }
 
     /// A VSI as managers see it; nil if there is none.
     package func vsiStatus(_ vsiID: VSIID) -> VSIStatus? {
-        guard let snapshot = port.vsi(vsiID) else { return nil }
+        port.vsi(vsiID).map { VSIStatus(parts(of: vsiID, $0), vsiID, $0.request.managerID, $0.filter) }
+    }
+
+    private func parts(of vsiID: VSIID, _ snapshot: StationVSISnapshot) -> VSIStatusParts {
         let link = relay.link(of: vsiID)
         let shown = link.map { link in
             VSILink(
@@ -113,27 +138,15 @@ extension StationPortController {
         let wantsLink = shown == nil && managed?.link != nil && !relay.isElsewhere(vsiID)
         // What is bound is not asked for.
         let retry = snapshot.operCommand == nil ? port.retryTime(of: vsiID) : nil
-        return VSIStatus(
-            snapshot, port: name, link: shown, warnings: link.map { warnings(of: $0, snapshot.filter) } ?? [],
-            label: managed?.label, requestedLink: wantsLink ? managed?.link?.shown : nil,
-            retryInMilliseconds: retry.map { Int(clamping: $0.since(now).nanoseconds / 1_000_000) })
-    }
-}
-
-extension VSIStatus {
-    package init(
-        _ snapshot: StationVSISnapshot, port: String, link: VSILink?, warnings: [VSIWarning] = [],
-        label: String? = nil, requestedLink: VSILink? = nil, retryInMilliseconds: Int? = nil
-    ) {
-        let request = snapshot.request
-        self.init(
-            vsiID: request.vsiID.description,
-            vsiIDFormat: EVBModel.VSIIDFormat(request.vsiID.format), port: port,
-            managerID: request.managerID == .unspecified ? nil : request.managerID.description,
-            typeID: Int(request.typeID), typeVersion: Int(request.typeVersion),
-            state: EVBModel.VSIState(snapshot.state), reason: snapshot.reason.map { EVBModel.VSIReason($0) },
-            filters: snapshot.filter.entries.map { VSIFilter($0) }, link: link, warnings: warnings, label: label,
-            requestedLink: requestedLink, retryInMilliseconds: retryInMilliseconds)
+        var parts = VSIStatusParts(
+            port: name, snapshot.request, state: EVBModel.VSIState(snapshot.state),
+            reason: snapshot.reason.map { EVBModel.VSIReason($0) })
+        parts.link = shown
+        if let link { parts.warnings = warnings(of: link, snapshot.filter) }
+        parts.label = managed?.label
+        if wantsLink { parts.requestedLink = managed?.link?.shown }
+        parts.retryInMilliseconds = retry.map { Int(clamping: $0.since(now).nanoseconds / 1_000_000) }
+        return parts
     }
 }
 

@@ -123,7 +123,7 @@ package final class UplinkCollection: ChannelDirectory {
     // MARK: What can be seen
 
     package func channel(_ port: String) -> SChannelStatus? {
-        slots.values.lazy.compactMap { $0.controller.channel(port) }.first
+        slots.isEmpty ? nil : slots.values.lazy.compactMap { $0.controller.channel(port) }.first
     }
 
     package func uplink(_ port: String) -> UplinkStatus? { slots[port]?.controller.status }

@@ -13,20 +13,32 @@ enum HexadecimalText {
     @inline(__always) static func text(
         _ octets: Int, separator: Unicode.Scalar, after isGroupEnd: (Int) -> Bool, _ octet: (Int) -> UInt8
     ) -> String {
-        String(unsafeUninitializedCapacity: 3 * octets) { buffer in
-            var end = 0
-            func append(_ value: UInt8) {
-                buffer[end] = value
+        String(unsafeUninitializedCapacity: 3 * octets) {
+            write(octets, separator: separator, after: isGroupEnd, octet, to: $0)
+        }
+    }
+
+    /// Writes the same into a piece of memory of at least three octets for each.
+    ///
+    /// - Returns: how many octets the text has.
+    @inline(__always) static func write(
+        _ octets: Int, separator: Unicode.Scalar, after isGroupEnd: (Int) -> Bool, _ octet: (Int) -> UInt8,
+        to buffer: UnsafeMutableBufferPointer<UInt8>
+    ) -> Int {
+        precondition(buffer.count >= 3 * octets)
+        guard var end = buffer.baseAddress else { return 0 }
+        let start = end
+        for place in 0..<octets {
+            let value = octet(place)
+            end[0] = digit(value >> 4)
+            end[1] = digit(value & 15)
+            end += 2
+            if place < octets - 1, isGroupEnd(place) {
+                end.pointee = UInt8(truncatingIfNeeded: separator.value)
                 end += 1
             }
-            for place in 0..<octets {
-                let value = octet(place)
-                append(digit(value >> 4))
-                append(digit(value & 15))
-                if place < octets - 1, isGroupEnd(place) { append(UInt8(truncatingIfNeeded: separator.value)) }
-            }
-            return end
         }
+        return end - start
     }
 
     /// Reads exactly so many octets, of lowercase or uppercase digits with nothing else between them than separators where `isGroupEnd`

@@ -67,6 +67,18 @@ extension MACAddress: LosslessStringConvertible {
         self.init(octets: octets)
     }
 
+    /// Octets that the memory for ``write(to:)`` has at the least.
+    package static let textMax = 18
+
+    /// Writes ``description``.
+    ///
+    /// - Returns: how many octets were written.
+    package func write(to memory: UnsafeMutableBufferPointer<UInt8>) -> Int {
+        HexadecimalText.write(
+            6, separator: ":", after: { _ in true }, { UInt8(truncatingIfNeeded: rawValue >> UInt64(40 - 8 * $0)) },
+            to: memory)
+    }
+
     public var description: String {
         HexadecimalText.text(6, separator: ":", after: { _ in true }) {
             UInt8(truncatingIfNeeded: rawValue >> UInt64(40 - 8 * $0))

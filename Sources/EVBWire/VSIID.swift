@@ -126,6 +126,16 @@ extension VSIID: LosslessStringConvertible {
         self.init(format: .uuid, octets: octets)
     }
 
+    /// Octets that the memory for ``writeUUID(to:)`` has at the least.
+    package static let uuidMax = 48
+
+    /// Writes a UUID as ``description`` has it.
+    ///
+    /// - Returns: how many octets were written: 0 for an ID of another format.
+    package func writeUUID(to memory: UnsafeMutableBufferPointer<UInt8>) -> Int {
+        format == .uuid ? SixteenOctets.writeUUID(high: high, low: low, to: memory) : 0
+    }
+
     public var description: String {
         switch format {
         case .uuid: return SixteenOctets.uuid(high: high, low: low)
@@ -171,6 +181,13 @@ enum SixteenOctets {
         HexadecimalText.text(16, separator: "-", after: isUUIDGroupEnd) { place in
             UInt8(truncatingIfNeeded: (place < 8 ? high : low) >> UInt64(56 - 8 * (place % 8)))
         }
+    }
+
+    /// Writes the same where it belongs.
+    static func writeUUID(high: UInt64, low: UInt64, to memory: UnsafeMutableBufferPointer<UInt8>) -> Int {
+        HexadecimalText.write(
+            16, separator: "-", after: isUUIDGroupEnd,
+            { UInt8(truncatingIfNeeded: ($0 < 8 ? high : low) >> UInt64(56 - 8 * ($0 % 8))) }, to: memory)
     }
 
     /// Reads a UUID with its hyphens.

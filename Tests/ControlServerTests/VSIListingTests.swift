@@ -27,7 +27,11 @@ private final class Source: VSISource {
         return ControlBench.vsi(Int(vsiID.low))
     }
 
-    func vsiText(_ vsiID: VSIID) -> [UInt8]? { vsiStatus(vsiID).map { JSONCoding.encode($0) } }
+    func writeVSI(_ vsiID: VSIID, to writer: inout JSONWriter) -> Bool {
+        guard let vsi = vsiStatus(vsiID) else { return false }
+        vsi.write(to: &writer)
+        return true
+    }
 
     func vsiDetails(_ vsiID: VSIID) -> VSIDetails? {
         guard vsiID.low % 1000 != 7 else { return nil }
@@ -51,8 +55,11 @@ private final class Source: VSISource {
         #expect(sources.map(\.built) == [3, 2])
         #expect(VSIListing(sources, state: .preassociated).allSatisfy { $0 == nil })
         #expect(sources.map(\.built) == [3, 2])
-        let texts = VSIListing.Texts(VSIListing([sources[1]], state: .pending)).compactMap(\.self)
-        #expect(texts == [7, 1007].map { JSONCoding.encode(ControlBench.vsi($0)) })
+        let texts = VSIListing.Texts(VSIListing([sources[1]], state: .pending))
+        var writer = JSONWriter()
+        while texts.hasMore { _ = writer.item { texts.writeNext(to: &$0) } }
+        #expect(
+            writer.octets == Array([7, 1007].map { JSONCoding.encode(ControlBench.vsi($0)) }.joined(separator: [0x2C])))
         #expect(sources.map(\.built) == [3, 4])
         #expect(VSIListing(sources, state: nil).count { $0 != nil } == 3003)
         // Other filters look at traits, which this port has none of, and build nothing either.

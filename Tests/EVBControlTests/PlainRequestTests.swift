@@ -88,6 +88,17 @@ struct PlainRequestTests {
         }
     }
 
+    @Test("SPD-170 a plain call of GetStatus is read in one pass, and none with parameters is")
+    func status() {
+        #expect(call("{}", "GetStatus") == .getStatus)
+        #expect(PlainCall(message: Array(#"{"method":"io.evbd.GetStatus"}"#.utf8)) == .getStatus)
+        for parameters in [#"{"x":1}"#, #"{"vsiID":"x"}"#, #"{"port":null}"#, "[]", "null", "{"] {
+            #expect(call(parameters, "GetStatus") == nil, "\(parameters)")
+        }
+        #expect(call("{}", "GetStatus", beside: #","more":true"#) == nil)
+        #expect(call("{}", "GetVersion") == nil && call("{}", "Associate") == nil)
+    }
+
     @Test("SPD-170 a VSI is written in one pass as it is written otherwise")
     func written() {
         var whole = Samples.fullVSI

@@ -30,6 +30,44 @@ private func isSame<Value: JSONWritable & Encodable>(_ value: Value) -> Bool {
         }
     }
 
+    @Test("SPD-163 numbers, texts and items are written as JSON has them, however long they are")
+    func values() {
+        var writer = JSONWriter(reserving: 1)
+        let numbers = [Int.min, -1_000, -10, -9, -1, 0, 9, 10, 99, 100, 4094, 1_000_000_007, .max]
+        let texts = ["", String(repeating: "long ", count: 1000), "a\"b\\c", "\u{E9}", "\u{1}", "~ !"]
+        writer.object { writer in
+            writer.key("numbers")
+            writer.list(numbers) { $0.value($1) }
+            writer.key("texts")
+            writer.list(texts) { $0.value($1) }
+            writer.key("items")
+            writer.list(count: 1) { writer, _ in
+                writer.begin("[")
+                for item in [nil, 1, nil, 2, 3, nil] as [Int?] {
+                    let isThere = writer.item { writer in
+                        guard let item else { return false }
+                        writer.value(item)
+                        return true
+                    }
+                    #expect(isThere == (item != nil))
+                }
+                writer.begin("]")
+            }
+            writer.key("plain")
+            writer.value(most: 3) { memory in
+                memory[0] = UInt8(ascii: "x")
+                return 1
+            }
+        }
+        let wanted = JSONValue.object([
+            .init("numbers", .array(numbers.map { .number("\($0)") })),
+            .init("texts", .array(texts.map { .string($0) })),
+            .init("items", .array([.array([.number("1"), .number("2"), .number("3")])])), .init("plain", .string("x")),
+        ])
+        #expect(String(decoding: writer.octets, as: UTF8.self) == wanted.compact)
+        #expect(writer.count == wanted.compact.utf8.count)
+    }
+
     @Test("SPD-163 a status writes itself as the coders would write it")
     func status() {
         #expect(isSame(Samples.status))

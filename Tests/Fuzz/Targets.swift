@@ -174,6 +174,8 @@ private func varlink(_ input: [UInt8]) {
         let parameters = try? VarlinkCall(message: message).parameters
         let read: PlainCall? =
             switch plain {
+            case .getStatus:
+                (try? parameters.map { try JSONCoding.decode(NoParameters.self, from: $0) }).map { _ in plain }
             case .associate:
                 try? parameters.map { .associate(try JSONCoding.decode(EVBControl.VSIRequest.self, from: $0)) }
             case .deassociate:
