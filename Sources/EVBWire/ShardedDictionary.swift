@@ -1,7 +1,7 @@
 /// A dictionary that never moves all of its elements at once.
 ///
-/// Swift's dictionary does so whenever it has doubled: at fifty thousand VSIs that takes up to eight milliseconds, in which no other is
-/// served. This one has many parts, once it is large, and each of them grows by itself.
+/// One that is whole does so whenever it has doubled: at fifty thousand VSIs that takes milliseconds, in which no other is served. This one
+/// has many parts, once it is large, and each of them grows by itself.
 ///
 /// It is public, and its methods are inlinable, as those of other generic types here: what is inlinable for the package alone is not
 /// specialized in other rooms.
@@ -9,9 +9,9 @@ public struct ShardedDictionary<Key: Hashable, Value> {
     /// A place of an element, as long as no other is added or removed.
     public struct Index {
         @usableFromInline let shard: Int
-        @usableFromInline let place: Dictionary<Key, Value>.Index
+        @usableFromInline let place: Int
 
-        @inlinable init(shard: Int, place: Dictionary<Key, Value>.Index) {
+        @inlinable init(shard: Int, place: Int) {
             self.shard = shard
             self.place = place
         }
@@ -22,7 +22,7 @@ public struct ShardedDictionary<Key: Hashable, Value> {
     /// Parts beyond that, as a power of two.
     @inlinable static var shardBits: Int { 6 }
 
-    @usableFromInline var shards: [[Key: Value]] = [[:]]
+    @usableFromInline var shards = [DenseDictionary<Key, Value>()]
     @usableFromInline var total = 0
 
     /// An empty dictionary.
@@ -66,8 +66,8 @@ public struct ShardedDictionary<Key: Hashable, Value> {
 
     /// The value at a place.
     @inlinable public subscript(index: Index) -> Value {
-        get { shards[index.shard].values[index.place] }
-        _modify { yield &shards[index.shard].values[index.place] }
+        get { shards[index.shard][index: index.place] }
+        _modify { yield &shards[index.shard][index: index.place] }
     }
 
     /// Takes the value of a key out.
@@ -90,14 +90,16 @@ public struct ShardedDictionary<Key: Hashable, Value> {
 
     @inlinable mutating func divide() {
         let all = shards[0]
-        shards = Array(repeating: [:], count: 1 << Self.shardBits)
+        shards = Array(repeating: DenseDictionary(), count: 1 << Self.shardBits)
         for (key, value) in all { shards[shard(of: key)][key] = value }
     }
 }
 
 extension ShardedDictionary: Sequence {
     /// All elements, in no certain order.
-    @inlinable public func makeIterator() -> FlattenSequence<[[Key: Value]]>.Iterator { shards.joined().makeIterator() }
+    @inlinable public func makeIterator() -> FlattenSequence<[DenseDictionary<Key, Value>]>.Iterator {
+        shards.joined().makeIterator()
+    }
 }
 
 extension ShardedDictionary: Sendable where Key: Sendable, Value: Sendable {}

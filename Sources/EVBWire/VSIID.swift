@@ -36,18 +36,39 @@ public struct VSIIDFormat: RawRepresentable, Hashable, Sendable {
 
 /// The name of a virtual station interface (802.1Q 41.2.7): a format and 16 octets. Together they are a VSI's only key.
 public struct VSIID: Hashable, Sendable {
-    // The format last: what else a type has of few octets then fits beside it.
-    /// Octets 0 to 7, big-endian.
-    public let high: UInt64
-    /// Octets 8 to 15, big-endian.
-    public let low: UInt64
+    // As words of four octets: a table of names has 20 octets of each then, and not 24. The format last: what else a type has of few
+    // octets fits beside it.
+    @usableFromInline let highWords: Words
+    @usableFromInline let lowWords: Words
     public let format: VSIIDFormat
 
+    /// A number of eight octets that can stand at each fourth.
+    @usableFromInline struct Words: Hashable, Sendable {
+        // In the order of the processor, for which both are one number.
+        @usableFromInline let least: UInt32
+        @usableFromInline let most: UInt32
+
+        @inlinable init(_ number: UInt64) {
+            (least, most) = (UInt32(truncatingIfNeeded: number), UInt32(truncatingIfNeeded: number >> 32))
+        }
+
+        @inlinable var number: UInt64 { UInt64(most) << 32 | UInt64(least) }
+    }
+
+    /// Octets 0 to 7, big-endian.
+    @inlinable public var high: UInt64 { highWords.number }
+    /// Octets 8 to 15, big-endian.
+    @inlinable public var low: UInt64 { lowWords.number }
+
     /// Joins a format and sixteen octets given as two numbers.
-    public init(format: VSIIDFormat, high: UInt64, low: UInt64) {
+    @inlinable public init(format: VSIIDFormat, high: UInt64, low: UInt64) {
         self.format = format
-        self.high = high
-        self.low = low
+        highWords = Words(high)
+        lowWords = Words(low)
+    }
+
+    @inlinable public static func == (left: VSIID, right: VSIID) -> Bool {
+        left.low == right.low && left.high == right.high && left.format == right.format
     }
 
     /// Joins a format and octets; nil unless there are sixteen.
@@ -63,9 +84,9 @@ public struct VSIID: Hashable, Sendable {
     public var octets: [UInt8] { SixteenOctets.octets(high: high, low: low) }
 
     init(from reader: inout ByteReader) throws(WireError) {
-        format = VSIIDFormat(rawValue: try reader.uint8(.associationTLV))
-        high = try reader.uint64(.associationTLV)
-        low = try reader.uint64(.associationTLV)
+        let format = VSIIDFormat(rawValue: try reader.uint8(.associationTLV))
+        let high = try reader.uint64(.associationTLV)
+        self.init(format: format, high: high, low: try reader.uint64(.associationTLV))
     }
 
     func write(to writer: inout ByteWriter) {
