@@ -8,10 +8,11 @@ import Testing
 @Suite struct RecordSizeTests {
     @Test("SPD-190 the record of a VSI, and what is asked for it, have no more octets than they had")
     func sizes() {
-        #expect(MemoryLayout<VDPStation.VSI>.stride <= 184)
+        #expect(MemoryLayout<VDPStation.VSI>.stride <= 176)
         // What a keep-alive needs is in two lines of the processor's cache, wherever the record begins in the first.
         #expect(MemoryLayout<VDPStation.VSI>.offset(of: \.countedEntries)! <= 128)
         #expect(MemoryLayout<VSIRequest>.size <= 88)
+        #expect(MemoryLayout<VSIID>.stride <= 20)
         #expect(MemoryLayout<FilterInfo>.size <= 24)
         #expect(MemoryLayout<CompactInstant>.size == 8)
     }
@@ -24,6 +25,33 @@ import Testing
         #expect(bench.associatedCount == 1)
         let vdp = bench.port.vdp
         #expect(vdp.granted[0] != nil && vdp.granted[0] === vdp.wanted[0])
+    }
+
+    @Test("SPD-190 VSIs that ask for the same of a type share it, also where others ask for more types in between")
+    func sharedTerms() throws {
+        var recent = VDPStation.RecentTerms()
+        var first: [VDPStation.Terms] = []
+        for round in 0..<3 {
+            for type in 0..<8 {
+                var request = try VSIRequest.vsi(UInt64(10 * round + type))
+                request.typeID = UInt32(type)
+                request.isKeptAlive = type > 3
+                let terms = VDPStation.Terms(request, sharing: &recent)
+                #expect(terms.request == request && terms.filter == request.filter)
+                if round == 0 { first.append(terms) }
+                #expect(terms.shares(with: first[type]) && (type == 0 || !terms.shares(with: first[type - 1])))
+            }
+        }
+        // Of any number of types those that were asked for last.
+        for type in 100..<200 {
+            var request = try VSIRequest.vsi(1)
+            request.typeID = UInt32(type)
+            #expect(VDPStation.Terms(request, sharing: &recent).request == request)
+        }
+        #expect(!VDPStation.Terms(first[0].request, sharing: &recent).shares(with: first[0]))
+        let filled = FilterInfo(FilterEntry(vid: 7))
+        let terms = VDPStation.Terms(first[0].request, filter: filled)
+        #expect(terms.filter == filled && terms.request == first[0].request)
     }
 
     @Test("SPD-190 each thing that a VSI can wait for is what it was when it is read again")

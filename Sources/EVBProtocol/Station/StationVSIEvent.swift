@@ -81,11 +81,11 @@ public struct VSIAnswer: Hashable, Sendable {
 /// How the commands of one VSI have ended since its manager first asked for it. All of these wrap.
 public struct VSICommandCounters: Hashable, Sendable {
     /// Granted (the MIB's VDPCommandsSucceeded).
-    public var succeeded: UInt64 = 0
+    public var succeeded: UInt32 = 0
     /// Failed, for whatever reason (VDPCommandsFailed).
-    public var failed: UInt64 = 0
+    public var failed: UInt32 = 0
     /// Refused with Keep, among the failed ones (VDPCommandReverts).
-    public var reverted: UInt64 = 0
+    public var reverted: UInt32 = 0
 }
 
 /// What VDP has counted on a port since it was set up. All of these wrap.

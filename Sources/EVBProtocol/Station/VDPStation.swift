@@ -11,7 +11,7 @@ internal import EVBWire
 ///
 /// Files: this one has the VSIs and the requests for them, `+Transmit` what leaves, `+Receive` what arrives, `+Time` what time
 /// brings, `+Pacing` how much the bridge is given at once, `+Capacity` how many VSIs it can keep, `+State` how a VSI stands,
-/// `+Sweep` what is done to all VSIs, some at a time.
+/// `+Terms` what is asked for one, `+Sweep` what is done to all VSIs, some at a time.
 struct VDPStation {
     /// VSIs that one port can have unless it is told otherwise.
     static let vsisMax = StationPortConfiguration.vsisMaxDefault
@@ -81,18 +81,6 @@ struct VDPStation {
         static let free = VSI()
     }
 
-    /// What is asked for a VSI, or holds. It never changes: what is asked or granted later is another one.
-    final class Terms {
-        let request: VSIRequest
-        /// The request's, or as the bridge filled it in.
-        let filter: FilterInfo
-
-        init(_ request: VSIRequest, filter: FilterInfo) {
-            self.request = request
-            self.filter = filter
-        }
-    }
-
     /// What its manager wants of a VSI.
     enum Interest {
         case wanted
@@ -149,6 +137,7 @@ struct VDPStation {
     private(set) var wanted: [Terms?] = []
     /// For each slot what the bridge has granted: the request as it was then, and the filter as the bridge filled it in.
     private(set) var granted: [Terms?] = []
+    private var recentTerms = RecentTerms()
     /// For some slots the request whose answer was awaited when a newer one took its place.
     var overtaken: [Int: VSIRequest] = [:]
     private(set) var index = SlotIndex()
@@ -460,7 +449,7 @@ struct VDPStation {
 
     /// Notes what is wanted of a VSI.
     mutating func setWanted(_ slot: Int, _ request: VSIRequest) {
-        wanted[slot] = Terms(request, filter: request.filter)
+        wanted[slot] = Terms(request, sharing: &recentTerms)
         countEntries(slot)
     }
 

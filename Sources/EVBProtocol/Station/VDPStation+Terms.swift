@@ -1,0 +1,96 @@
+internal import EVBWire
+
+extension VDPStation {
+    /// What is asked for a VSI, or holds. It never changes: what is asked or granted later is another one.
+    ///
+    /// There are tens of thousands: what many of them ask for alike is one object that they share.
+    final class Terms {
+        private let common: CommonTerms
+        private let vsiID: VSIID
+        private let asked: FilterInfo
+
+        /// Takes a request with its filter, or with that as the bridge filled it in.
+        init(_ request: VSIRequest, filter: FilterInfo) {
+            common = CommonTerms(request, filled: filter == request.filter ? nil : filter)
+            (vsiID, asked) = (request.vsiID, request.filter)
+        }
+
+        /// What is asked for, with what it has alike with others that were asked for lately.
+        init(_ request: VSIRequest, sharing recent: inout RecentTerms) {
+            common = recent.common(request)
+            (vsiID, asked) = (request.vsiID, request.filter)
+        }
+
+        var request: VSIRequest {
+            @inline(__always) get {
+                var request = VSIRequest(
+                    vsiID: vsiID, target: common.target, managerID: common.managerID, typeID: common.typeID,
+                    typeVersion: common.typeVersion, filter: asked, hint: common.hint,
+                    organizational: common.organizational, persistence: common.persistence)
+                request.isKeptAlive = common.isKeptAlive
+                return request
+            }
+        }
+
+        /// The request's, or as the bridge filled it in.
+        var filter: FilterInfo {
+            @inline(__always) get { common.filled ?? asked }
+        }
+
+        /// Whether it shares with another what both have alike.
+        func shares(with other: Terms) -> Bool { common === other.common }
+    }
+
+    /// What VSIs may ask for alike: all but their names and their filters.
+    fileprivate final class CommonTerms {
+        let managerID: VSIManagerID
+        let organizational: [OrganizationalInformation]
+        let typeID: UInt32
+        let typeVersion: UInt8
+        let target: VSIRequest.Target
+        let hint: VSIRequest.Hint
+        let persistence: VSIRequest.Persistence
+        let isKeptAlive: Bool
+        /// The filter as the bridge filled it in, where that is not as it was asked for. Such terms are one VSI's.
+        let filled: FilterInfo?
+
+        init(_ request: VSIRequest, filled: FilterInfo?) {
+            managerID = request.managerID
+            organizational = request.organizational
+            (typeID, typeVersion) = (request.typeID, request.typeVersion)
+            (target, hint, persistence) = (request.target, request.hint, request.persistence)
+            isKeptAlive = request.isKeptAlive
+            self.filled = filled
+        }
+
+        func isCommon(to request: VSIRequest) -> Bool {
+            typeID == request.typeID && typeVersion == request.typeVersion && managerID == request.managerID
+                && target == request.target && hint == request.hint && persistence == request.persistence
+                && isKeptAlive == request.isKeptAlive && organizational == request.organizational
+        }
+    }
+
+    /// What was asked for lately, for VSIs that ask for the same.
+    struct RecentTerms {
+        /// VSIs come some types at a time.
+        private static let most = 16
+
+        private var all: [CommonTerms] = []
+        /// The one that is replaced next.
+        private var oldest = 0
+
+        init() {}
+
+        fileprivate mutating func common(_ request: VSIRequest) -> CommonTerms {
+            if let known = all.first(where: { $0.isCommon(to: request) }) { return known }
+            let new = CommonTerms(request, filled: nil)
+            if all.count < Self.most {
+                all.append(new)
+            } else {
+                all[oldest] = new
+                oldest = (oldest + 1) % Self.most
+            }
+            return new
+        }
+    }
+}
