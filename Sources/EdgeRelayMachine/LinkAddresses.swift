@@ -3,12 +3,14 @@ package import EVBWire
 /// Addresses of a link, in their order.
 ///
 /// Nearly all links that other processes create are sought by the two forms of one address, those of tens of thousands of VSIs: one
-/// and two addresses need no memory of their own.
+/// address, with its other form or without, needs no memory of its own.
 package struct LinkAddresses: RandomAccessCollection, ExpressibleByArrayLiteral, Equatable, Sendable {
+    /// Each list has one form only, so that equal lists are equal values.
     private enum Storage: Equatable, Sendable {
         case one(MACAddress)
-        case two(MACAddress, MACAddress)
-        /// Any other number of them.
+        /// The address, and the form that libvirt gives to a tap.
+        case bothForms(MACAddress)
+        /// Any others.
         case several([MACAddress])
     }
 
@@ -19,22 +21,27 @@ package struct LinkAddresses: RandomAccessCollection, ExpressibleByArrayLiteral,
         storage =
             switch addresses.count {
             case 1: .one(addresses[0])
-            case 2: .two(addresses[0], addresses[1])
+            case 2 where addresses[1] == Self.tapForm(of: addresses[0]): .bothForms(addresses[0])
             default: .several(addresses)
             }
     }
 
-    /// Takes two addresses.
-    package init(_ first: MACAddress, _ second: MACAddress) { storage = .two(first, second) }
+    /// Takes an address, and the form of it that libvirt gives to a tap.
+    package init(bothFormsOf address: MACAddress) { storage = .bothForms(address) }
 
     package init(arrayLiteral addresses: MACAddress...) { self.init(addresses) }
+
+    /// The address that libvirt gives to the tap of a machine: the first octet is FE, so that a bridge does not take it for its own.
+    package static func tapForm(of address: MACAddress) -> MACAddress {
+        MACAddress(truncating: address.rawValue & 0x00FF_FFFF_FFFF | 0xFE00_0000_0000)
+    }
 
     package var startIndex: Int { 0 }
 
     package var endIndex: Int {
         switch storage {
         case .one: 1
-        case .two: 2
+        case .bothForms: 2
         case .several(let addresses): addresses.count
         }
     }
@@ -43,7 +50,7 @@ package struct LinkAddresses: RandomAccessCollection, ExpressibleByArrayLiteral,
         precondition(indices.contains(position), "a link with \(count) addresses has none at \(position)")
         return switch storage {
         case .one(let address): address
-        case .two(let first, let second): position == 0 ? first : second
+        case .bothForms(let address): position == 0 ? address : Self.tapForm(of: address)
         case .several(let addresses): addresses[position]
         }
     }
@@ -53,9 +60,9 @@ package struct LinkAddresses: RandomAccessCollection, ExpressibleByArrayLiteral,
     package func forEach(_ body: (MACAddress) -> Void) {
         switch storage {
         case .one(let address): body(address)
-        case .two(let first, let second):
-            body(first)
-            body(second)
+        case .bothForms(let address):
+            body(address)
+            body(Self.tapForm(of: address))
         case .several(let addresses): for address in addresses { body(address) }
         }
     }

@@ -1,15 +1,15 @@
 package import EVBWire
 
-// Cases that carry a whole link are indirect: a port may have thousands of slots, in a dictionary that is half empty.
+// Cases that carry a whole link of the kernel's are indirect: a port may have thousands of slots, and of most there is none.
 
 /// The link that is wanted for a VSI.
 package enum DesiredLink: Equatable, Sendable {
     /// The manager has given the VSI up.
     case absent
     /// The VSI is not associated. Its link stays for the program that has it open.
-    indirect case down(LinkSpec, vlan: UInt16?)
+    case down(LinkSpec, vlan: UInt16?)
     /// The VSI is associated.
-    indirect case up(LinkSpec, vlan: UInt16?)
+    case up(LinkSpec, vlan: UInt16?)
 
     package var spec: LinkSpec? {
         switch self {
@@ -256,27 +256,69 @@ package struct LinkSlot: Equatable, Sendable {
 
     package var desired: DesiredLink
     package var actual = ActualLink.none(.open)
-    private var keptMade = KeptMade.none
-    package var running: Running?
+    private var kept = KeptDetails.none
+
+    /// What those have whose link is there, or is being made. Nearly all VSIs have a link of another process that is not there, or is as it is
+    /// to be, those of tens of thousands.
+    private struct Details: Equatable, Sendable {
+        var made: Made?
+        var running: Running?
+        var discarded: Int32?
+        var retries = RetryBudget.full
+        var closingReports = RetryBudget.full
+        var failureCount: UInt8 = 0
+        var isResumed = false
+    }
+
+    private enum KeptDetails: Equatable {
+        case none
+        indirect case some(Details)
+    }
+
+    /// Equal ones are kept alike.
+    private var details: Details {
+        get { if case .some(let details) = kept { details } else { Details() } }
+        set { kept = newValue == Details() ? .none : .some(newValue) }
+    }
+
+    package var running: Running? {
+        get { if case .some(let details) = kept { details.running } else { nil } }
+        set { if newValue != running { details.running = newValue } }
+    }
+
     /// A link that is gone, though the view may have it still.
-    package var discarded: Int32?
-    package var retries = RetryBudget.full
+    package var discarded: Int32? {
+        get { if case .some(let details) = kept { details.discarded } else { nil } }
+        set { if newValue != discarded { details.discarded = newValue } }
+    }
+
+    package var retries: RetryBudget {
+        get { if case .some(let details) = kept { details.retries } else { .full } }
+        set { if newValue != retries { details.retries = newValue } }
+    }
+
     /// How often evbd still logs that it closes the link again. Closing has no limit.
-    var closingReports = RetryBudget.full
-    private var failureCount: UInt8 = 0
+    var closingReports: RetryBudget {
+        get { if case .some(let details) = kept { details.closingReports } else { .full } }
+        set { if newValue != closingReports { details.closingReports = newValue } }
+    }
+
     /// The run before has left it, and neither bridge nor manager has spoken since.
-    var isResumed = false
+    var isResumed: Bool {
+        get { if case .some(let details) = kept { details.isResumed } else { false } }
+        set { if newValue != isResumed { details.isResumed = newValue } }
+    }
 
     /// Operations in a row that the kernel has refused, as far as they are counted: 16 at most.
     package var failures: Int {
-        get { Int(failureCount) }
-        set { failureCount = UInt8(clamping: newValue) }
+        get { if case .some(let details) = kept { Int(details.failureCount) } else { 0 } }
+        set { if newValue != failures { details.failureCount = UInt8(clamping: newValue) } }
     }
 
     /// What the created link is for; nil where it is not known, as after a restart.
     var made: Made? {
-        get { if case .some(let made) = keptMade { made } else { nil } }
-        set { keptMade = newValue.map { .some($0) } ?? .none }
+        get { if case .some(let details) = kept { details.made } else { nil } }
+        set { if newValue != made { details.made = newValue } }
     }
 
     /// What a link was created for.
@@ -286,11 +328,6 @@ package struct LinkSlot: Equatable, Sendable {
         var vlan: UInt16?
 
         func serves(_ spec: LinkSpec, _ vlan: UInt16?) -> Bool { self.spec.isSameLink(as: spec) && self.vlan == vlan }
-    }
-
-    private enum KeptMade: Equatable {
-        case none
-        indirect case some(Made)
     }
 
     package init(_ desired: DesiredLink) { self.desired = desired }

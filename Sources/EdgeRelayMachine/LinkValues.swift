@@ -112,55 +112,6 @@ package struct KernelLink: Equatable, Sendable {
     }
 }
 
-/// The link that a VSI is to have.
-package struct LinkSpec: Equatable, Sendable {
-    package enum Origin: Equatable, Sendable {
-        /// evbd creates it.
-        case created
-        /// Another process creates it. There need not be one.
-        case found
-        /// It is there with the port, as a virtual function of the port's card: evbd sets it for the VSI, and resets it in the end.
-        /// A priority is that of its frames in the VLAN.
-        case assigned(number: UInt32, priority: UInt8?)
-    }
-
-    /// nil where any link with one of the addresses is meant.
-    package var name: String?
-    /// The kind of a created link, as its driver names it.
-    package var kind: String?
-    /// Whose frames a created link in mode source lets in.
-    package var sources: [MACAddress]
-    package var addresses: LinkAddresses
-    package var origin: Origin
-    /// nil follows the edge relay.
-    package var mode: RelayMode?
-    /// nil follows the link below.
-    package var mtu: UInt32?
-    /// Whether a created link takes frames to all multicast groups.
-    package var allmulticast: Bool
-
-    package init(
-        _ origin: Origin, name: String?, addresses: LinkAddresses = [], mode: RelayMode? = nil, mtu: UInt32? = nil,
-        kind: String? = nil, sources: [MACAddress] = [], allmulticast: Bool = false
-    ) {
-        self.origin = origin
-        self.name = name
-        self.addresses = addresses
-        self.mode = mode
-        self.mtu = mtu
-        self.kind = kind
-        self.sources = sources
-        self.allmulticast = allmulticast
-    }
-
-    /// Whether a created link can become what another specification asks for while it is there.
-    func isSameLink(as other: LinkSpec) -> Bool {
-        var same = other
-        (same.mode, same.mtu) = (mode, mtu)
-        return same == self
-    }
-}
-
 /// What configuration and bridge make of the links of one port.
 package struct LinkPolicy: Equatable, Sendable {
     /// The mode of links that follow the edge relay.

@@ -31,7 +31,7 @@ extension RelayMachine {
             }
         case .namespaceEnd:
             let concerned = slots.filter { $0.value.actual.isElsewhere || $0.value.running != nil }
-            for vsiID in Self.ordered(concerned.keys) { lookElsewhere(vsiID, &effects) }
+            for vsiID in Self.ordered(concerned.map(\.key)) { lookElsewhere(vsiID, &effects) }
         }
         return effects
     }

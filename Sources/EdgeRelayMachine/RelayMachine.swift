@@ -5,7 +5,7 @@ package import EVBWire
 /// It does not know which kind of edge relay a port has. A driver answers which link is a VSI's (`LinkView`) and makes the
 /// operations. Files: `RelayPlan` is the difference; `+News` is about what other processes do; `+Results` about operations.
 package struct RelayMachine {
-    private(set) package var slots: [VSIID: LinkSlot] = [:]
+    private(set) package var slots = DenseDictionary<VSIID, LinkSlot>()
     private(set) package var policy: LinkPolicy
     /// The VSIs by the names of their links, of those that are not there yet too.
     package private(set) var holders: [String: VSIID] = [:]
@@ -13,7 +13,7 @@ package struct RelayMachine {
     package private(set) var indices: [Int32: VSIID] = [:]
     /// The VSIs whose links other processes create, by their addresses without the first octet: a link has the address of its
     /// machine, or libvirt's form of it, which differs there alone.
-    private var seekers: [MACAddress: Seekers] = [:]
+    private var seekers = SeekerIndex()
     /// VSIs of the run before whose created links were there when this run began, and of which the bridge has not spoken yet.
     private var expected: Set<VSIID> = []
     /// What could not be closed, deleted or reset though its VSI is not associated, and why. It is tried again without limit.
@@ -153,11 +153,8 @@ package struct RelayMachine {
     private mutating func seek(_ vsiID: VSIID, _ former: LinkAddresses, _ addresses: LinkAddresses) {
         guard former != addresses else { return }
         let (old, new) = (Self.seekerKeys(former), Self.seekerKeys(addresses))
-        for key in old where !new.contains(key) {
-            guard var found = seekers[key] else { continue }
-            seekers[key] = found.remove(vsiID) ? nil : found
-        }
-        for key in new { seekers[key, default: .one(vsiID)].insert(vsiID) }
+        for key in old where !new.contains(key) { seekers.remove(vsiID, seeking: key) }
+        for key in new where !old.contains(key) { seekers.add(vsiID, seeking: key) }
     }
 
     /// Nearly always one: both forms of an address have the same.
@@ -172,8 +169,9 @@ package struct RelayMachine {
 
     /// The VSIs whose links have an address and are created by other processes.
     func seekers(of address: MACAddress) -> Set<VSIID> {
-        guard let alike = seekers[Self.seekerKey(address)] else { return [] }
-        return alike.all.filter { slots[$0]?.soughtAddresses.contains(address) == true }
+        seekers.seekers(of: Self.seekerKey(address), in: slots).filter {
+            slots[$0]?.soughtAddresses.contains(address) == true
+        }
     }
 
     var hasNoSeekers: Bool { seekers.isEmpty }

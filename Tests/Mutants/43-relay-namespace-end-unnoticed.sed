@@ -2,4 +2,4 @@
 # file: Sources/EdgeRelayMachine/RelayMachine+News.swift
 # runs: 80
 # options: --dataplane
-s/^            for vsiID in Self\.ordered\(concerned\.keys\) \{ lookElsewhere\(vsiID, &effects\) \}/            _ = concerned/
+s/^            for vsiID in Self\.ordered\(concerned.map\(\\.key\)\) \{ lookElsewhere\(vsiID, &effects\) \}/            _ = concerned/

@@ -44,23 +44,8 @@ package struct ClosedAddresses {
         var all: AddressSet { open.union(closed) }
     }
 
-    private struct Count {
-        var open: Int32 = 0
-        var closed: Int32 = 0
-        /// How many of these are VSIs' claims.
-        var ofVSIs: Int32 = 0
-
-        /// - Returns: Whether nothing is left.
-        mutating func add(_ step: Count) -> Bool {
-            open += step.open
-            closed += step.closed
-            ofVSIs += step.ofVSIs
-            return open == 0 && closed == 0
-        }
-    }
-
-    private(set) var claims: [VSIID: Claim] = [:]
-    private var counts: [HardwareAddress: Count] = [:]
+    private(set) var claims = ClaimTable()
+    private var counts = AddressCounts()
     /// What links keep closed whose VSIs were given up, by their indices; and the same the other way round.
     private var kept: [Int32: AddressSet] = [:]
     private var keepers: [HardwareAddress: Set<Int32>] = [:]
@@ -77,6 +62,9 @@ package struct ClosedAddresses {
     /// The addresses that are closed, as far as those who were told have followed.
     private(set) var current: Set<HardwareAddress> = []
 
+    /// Room that the set of closed addresses keeps while none is closed.
+    private static let keptCapacity = 256
+
     init(isOn: Bool) { self.isOn = isOn }
 
     /// Makes room for the addresses of so many VSIs at once.
@@ -87,7 +75,8 @@ package struct ClosedAddresses {
 
     /// Whether an address is to be closed.
     private func isClosed(_ address: HardwareAddress) -> Bool {
-        guard isOn, !exempt.contains(address), let count = counts[address] else { return false }
+        guard isOn, !exempt.contains(address) else { return false }
+        let count = counts[address]
         return count.closed > 0 && count.open == 0
     }
 
@@ -96,7 +85,7 @@ package struct ClosedAddresses {
     /// - Returns: What changes by it.
     mutating func set(_ vsiID: VSIID, open: AddressSet, closed: AddressSet) -> [Change] {
         let claim = Claim(open: open, closed: closed.subtracting(open))
-        let former = claims.updateValue(claim, forKey: vsiID)
+        let former = claims.update(claim, of: vsiID)
         guard former != claim else { return [] }
         // The new one first: an address that only changes keeps its place.
         count(claim, by: 1)
@@ -109,11 +98,11 @@ package struct ClosedAddresses {
     func openAddresses(of vsiID: VSIID) -> AddressSet { claims[vsiID]?.open ?? [] }
 
     /// Whether a VSI has an address.
-    func isOfVSI(_ address: HardwareAddress) -> Bool { counts[address].map { $0.ofVSIs > 0 } ?? false }
+    func isOfVSI(_ address: HardwareAddress) -> Bool { counts[address].ofVSIs > 0 }
 
     /// Nothing is known of a VSI any more.
     mutating func forget(_ vsiID: VSIID) -> [Change] {
-        guard let former = claims.removeValue(forKey: vsiID) else { return [] }
+        guard let former = claims.remove(vsiID) else { return [] }
         count(former, by: -1)
         return settle(former.all)
     }
@@ -195,7 +184,7 @@ package struct ClosedAddresses {
     mutating func setOn(_ isOn: Bool) -> [Change] {
         guard isOn != self.isOn else { return [] }
         self.isOn = isOn
-        return settle(counts.keys)
+        return settle(counts.addresses)
     }
 
     mutating func setExempt(_ addresses: Set<HardwareAddress>) -> [Change] {
@@ -226,22 +215,19 @@ package struct ClosedAddresses {
 
     private mutating func countKept(_ address: HardwareAddress, by step: Int32) {
         keptCount += Int(step)
-        add(Count(closed: step), to: address)
+        counts.add(AddressCounts.Count(closed: step), to: address)
     }
 
     private mutating func count(_ claim: Claim, by step: Int32) {
-        let (open, closed) = (Count(open: step, ofVSIs: step), Count(closed: step, ofVSIs: step))
+        let open = AddressCounts.Count(open: step, ofVSIs: step)
+        let closed = AddressCounts.Count(closed: step, ofVSIs: step)
         switch claim {
-        case .oneOpen(let address): add(open, to: address)
-        case .oneClosed(let address): add(closed, to: address)
+        case .oneOpen(let address): counts.add(open, to: address)
+        case .oneClosed(let address): counts.add(closed, to: address)
         case .several(let opened, let shut):
-            for address in opened { add(open, to: address) }
-            for address in shut { add(closed, to: address) }
+            for address in opened { counts.add(open, to: address) }
+            for address in shut { counts.add(closed, to: address) }
         }
-    }
-
-    private mutating func add(_ step: Count, to address: HardwareAddress) {
-        if counts[address, default: Count()].add(step) { counts[address] = nil }
     }
 
     private mutating func settle(_ addresses: AddressSet) -> [Change] {
@@ -258,6 +244,8 @@ package struct ClosedAddresses {
         // Nearly always none is closed.
         guard isWanted || !current.isEmpty else { return nil }
         let isChanged = isWanted ? current.insert(address).inserted : current.remove(address) != nil
+        // Of a burst thousands may have been closed.
+        if current.isEmpty, current.capacity > Self.keptCapacity { current = [] }
         return isChanged ? Change(address: address, isClosed: isWanted) : nil
     }
 }

@@ -1,4 +1,5 @@
 internal import EVBTime
+internal import EVBWire
 internal import EventLoop
 internal import LinuxSystem
 
@@ -37,7 +38,7 @@ final class ClosedQueue {
 
     /// What is known of the addresses of a port. An object, so that its table changes in place.
     private final class Port {
-        var addresses: [HardwareAddress: Address] = [:]
+        var addresses = DenseDictionary<HardwareAddress, Address>()
         /// Commands that delete the port's set and are still to be given to the kernel. What is asked of the set since then comes after them.
         var releases = 0
         /// Entries that wait for that.
@@ -251,7 +252,7 @@ final class ClosedQueue {
             if state.wish != nil { wishCount -= 1 }
             freed += state.waiters
         }
-        port.addresses = [:]
+        port.addresses = DenseDictionary()
         underWay.removeAll { $0.port == index }
         heldCount -= port.held.count
         port.held = []

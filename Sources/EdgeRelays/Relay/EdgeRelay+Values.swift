@@ -59,13 +59,11 @@ extension LinkSpec {
                 kind: specification.kind.rawValue, sources: specification.sources,
                 allmulticast: specification.allmulticast)
         case .find(let name, let addresses):
-            let forms = addresses.map { own in
-                (own, MACAddress(truncating: EdgeRelay.tapForm(of: HardwareAddress(own.rawValue)).value))
-            }
             self.init(
                 .found, name: name,
-                addresses: forms.count == 1
-                    ? LinkAddresses(forms[0].0, forms[0].1) : LinkAddresses(forms.flatMap { [$0.0, $0.1] }))
+                addresses: addresses.count == 1
+                    ? LinkAddresses(bothFormsOf: addresses[0])
+                    : LinkAddresses(addresses.flatMap { [$0, LinkAddresses.tapForm(of: $0)] }))
         case .function(let function):
             self.init(
                 .assigned(number: function.number, priority: function.priority), name: function.name,
