@@ -7,8 +7,7 @@ internal import EdgeRelays
 
 /// What the daemon keeps of a VSI beside what the protocol does: its link, and who waits for it.
 ///
-/// There may be tens of thousands, in a dictionary that is half empty: what few of them have is apart (`Seldom`), and what
-/// many have alike is shared.
+/// There may be tens of thousands: what few of them have is apart (`Seldom`), and what many have alike is shared.
 package struct ManagedVSI {
     /// The link to have when the bridge grants the association; nil for one of the manager's own, if there is one.
     var link: EdgeRelay.Demand?
@@ -28,7 +27,11 @@ package struct ManagedVSI {
     /// Who asked for it last.
     var owner: RequestOwner
     /// What is known of the link that libvirt has made for it.
-    var guestLink = GuestLinkSight.neverSeen
+    var guestLink: GuestLinkSight {
+        get { sight.value }
+        set { sight = PackedSight(newValue) }
+    }
+    private var sight = PackedSight(.neverSeen)
 
     init(link: EdgeRelay.Demand?, owner: RequestOwner) {
         self.link = link
@@ -97,6 +100,31 @@ package struct ManagedVSI {
         case neverSeen
         case present
         case gone(since: Instant)
+    }
+
+    /// The same in eight octets. The clock does not come to the last nanoseconds of its range, which stand for what is no moment.
+    private struct PackedSight {
+        private let nanoseconds: UInt64
+
+        private static let neverSeen = UInt64.max
+        private static let present = UInt64.max - 1
+
+        init(_ sight: GuestLinkSight) {
+            nanoseconds =
+                switch sight {
+                case .neverSeen: Self.neverSeen
+                case .present: Self.present
+                case .gone(let since): min(since.nanoseconds, Self.present - 1)
+                }
+        }
+
+        var value: GuestLinkSight {
+            switch nanoseconds {
+            case Self.neverSeen: .neverSeen
+            case Self.present: .present
+            default: .gone(since: Instant(nanoseconds: nanoseconds))
+            }
+        }
     }
 
     /// What few VSIs have.

@@ -24,7 +24,7 @@ package final class StationPortController: StationPortControl {
     package internal(set) var port: StationPort { didSet { statusText.drop() } }
     var statusText = StatusText()
     package let relay: EdgeRelay
-    package var vsis: [VSIID: ManagedVSI] = [:]
+    package var vsis = DenseDictionary<VSIID, ManagedVSI>()
     private var lastTurn: UInt32 = 0
     private var lastRequester: SharedRequester?
     let store: VSIStore
@@ -290,7 +290,7 @@ package final class StationPortController: StationPortControl {
     /// Changes what is kept of a VSI, if it is known, in its place.
     func change(_ vsiID: VSIID, _ body: (inout ManagedVSI) -> Void) {
         guard let place = vsis.index(forKey: vsiID) else { return }
-        body(&vsis.values[place])
+        body(&vsis[index: place])
     }
 
     func sharedRequester(_ requester: Requester?) -> SharedRequester? {

@@ -1,3 +1,4 @@
+import EVBTime
 import EVBWire
 import EdgeRelays
 import Testing
@@ -7,7 +8,7 @@ import Testing
 
 @Suite struct ManagedVSITests {
     @Test("SPD-190 what a station manages of a VSI has no more octets than it had")
-    func size() { #expect(MemoryLayout<ManagedVSI>.stride <= 72) }
+    func size() { #expect(MemoryLayout<ManagedVSI>.stride <= 64) }
 
     @Test("SPD-190 what few VSIs have is there while it is, and takes no room afterwards")
     func seldom() {
@@ -22,6 +23,20 @@ import Testing
         #expect(managed.label == "web" && managed.allWaiters.isEmpty && managed.hasSeldom)
         managed.label = nil
         #expect(managed.label == nil && !managed.hasSeldom)
+    }
+
+    @Test("SPD-190 what is known of a VSI's link is what it was when it is read again")
+    func sights() {
+        var managed = ManagedVSI(link: nil, owner: .control)
+        #expect(managed.guestLink == .neverSeen)
+        for sight in [ManagedVSI.GuestLinkSight.present, .neverSeen]
+            + [0, 1, 1 << 62].map({ .gone(since: Instant(nanoseconds: $0)) })
+        {
+            managed.guestLink = sight
+            #expect(managed.guestLink == sight)
+        }
+        managed.guestLink = .gone(since: Instant(nanoseconds: .max))
+        #expect(managed.guestLink != .present && managed.guestLink != .neverSeen)
     }
 
     @Test("SPD-190 VSIs that one process asks for share what is known of it")

@@ -40,7 +40,7 @@ final class VSIJournal {
     /// Where the line of each VSI is. An object, as are the places of a port, so that each changes in its place.
     private final class Index {
         private final class Places {
-            var ofVSIs: [VSIID: Place] = [:]
+            var ofVSIs = DenseDictionary<VSIID, Place>()
         }
 
         private var places: [String: Places] = [:]
@@ -67,7 +67,7 @@ final class VSIJournal {
         func set(_ mark: JournalLine.Mark, _ key: Key) {
             let places = places(key.port)
             guard let place = places.ofVSIs.index(forKey: key.vsiID) else { return }
-            places.ofVSIs.values[place].mark = mark
+            places.ofVSIs[index: place].mark = mark
         }
 
         /// Gives what was there before.
