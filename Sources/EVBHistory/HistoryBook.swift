@@ -51,14 +51,20 @@ package struct HistoryBook: Sendable {
         }
     }
 
-    /// What is kept of one VSI. There may be tens of thousands, in a dictionary that is half empty: 32 octets of each.
+    /// What is kept of one VSI. There may be tens of thousands: 24 octets of each.
     package struct Entry: Equatable, Sendable {
         package var events: [HistoryEvent] { packed.list }
         var packed = HistoryEvents()
         private var leftOutCount: UInt32 = 0
         /// 0 while it is known.
-        private var goneAt: UInt64 = 0
-        var next = 1
+        private var goneAt: UInt32 = 0
+        private var nextNumber: UInt32 = 1
+
+        /// The number of its next event.
+        var next: Int {
+            get { Int(nextNumber) }
+            set { nextNumber = UInt32(clamping: newValue) }
+        }
 
         /// Events that are not kept any more.
         package var leftOut: Int {
@@ -66,8 +72,8 @@ package struct HistoryBook: Sendable {
             set { leftOutCount = UInt32(clamping: newValue) }
         }
 
-        /// Since when it is gone: a number that only grows, from 1. nil while it is known.
-        var goneSince: UInt64? {
+        /// Which VSI that went it is, from 1: a number that no other VSI of those that are listed as gone has. nil while it is known.
+        var goneSince: UInt32? {
             get { goneAt == 0 ? nil : goneAt }
             set { goneAt = newValue ?? 0 }
         }
@@ -81,22 +87,24 @@ package struct HistoryBook: Sendable {
     private static let trimmedPerEvent = 4
 
     package let limits: Limits
-    package private(set) var entries = ShardedDictionary<HistoryKey, Entry>()
+    /// All that is kept.
+    package var entries: HistoryEntries { HistoryEntries(table: table, ports: ports) }
+    private var table = HistoryEntries.Table()
     /// The ports of the entries, and of some that are forgotten.
-    private var ports: Set<String> = []
+    private var ports = HistoryPorts()
     /// Events that each VSI may have now.
     private(set) var share: Int
     /// Events of all VSIs.
     private var total = 0
     /// VSIs that may have more events than their share since it was halved. Some are trimmed with each event: all at once would keep
     /// the loop for milliseconds.
-    private var untrimmed: [HistoryKey] = []
-    private var gone: [String: Gone] = [:]
+    private var untrimmed: [HistoryEntries.Key] = []
+    private var gone: [UInt16: Gone] = [:]
 
     /// VSIs of a port that are gone, oldest first; one that has come back since is passed over. Those before `first` are forgotten, and stay until they are half of all: an array moves all the
     /// rest when its first is removed.
     private struct Gone: Sendable {
-        var keys: [(key: HistoryKey, since: UInt64)] = []
+        var keys: [(key: HistoryEntries.Key, since: UInt32)] = []
         var first = 0
         /// VSIs that are gone now.
         var count = 0
@@ -104,7 +112,7 @@ package struct HistoryBook: Sendable {
         /// Those of the list, with some that have come back.
         var listed: Int { keys.count - first }
 
-        mutating func append(_ key: HistoryKey, since: UInt64, isNew: Bool) {
+        mutating func append(_ key: HistoryEntries.Key, since: UInt32, isNew: Bool) {
             keys.append((key, since))
             if isNew { count += 1 }
         }
@@ -115,7 +123,7 @@ package struct HistoryBook: Sendable {
             first = 0
         }
     }
-    private var clock: UInt64 = 0
+    private var clock: UInt32 = 0
 
     package init(limits: Limits = Limits()) {
         self.limits = limits
@@ -142,16 +150,16 @@ package struct HistoryBook: Sendable {
         isGone: Bool = false, at time: Int
     ) -> HistoryEvent? {
         let detail = detail.map { Self.shortened($0) }
-        guard let index = entries.index(forKey: key) ?? begin(key) else { return nil }
+        guard let key = ports.key(key), let index = table.index(forKey: key) ?? begin(key) else { return nil }
         let event = Self.note(
             HistoryEvent(
-                number: entries[index].next, first: time, last: time, count: 1, kind: kind, reason: reason,
-                detail: detail), in: &entries[index])
+                number: table[index].next, first: time, last: time, count: 1, kind: kind, reason: reason,
+                detail: detail), in: &table[index])
         if event.count == 1 { added(at: index) }
         if isGone || kind == .ended {
             retire(key, at: index)
-        } else if entries[index].goneSince != nil {
-            entries[index].goneSince = nil
+        } else if table[index].goneSince != nil {
+            table[index].goneSince = nil
             gone[key.port, default: Gone()].count -= 1
         }
         trimSome()
@@ -178,18 +186,20 @@ package struct HistoryBook: Sendable {
 
     /// Takes an event that an earlier run has written. Afterwards its VSI counts as gone until something happens to it.
     package mutating func restore(_ event: HistoryEvent, _ key: HistoryKey) {
-        guard let index = entries.index(forKey: key) ?? begin(key) else { return }
-        if entries[index].goneSince == nil {
-            clock += 1
-            entries[index].goneSince = clock
-            gone[key.port, default: Gone()].append(key, since: clock, isNew: true)
+        // No VSI comes to that many: the file is damaged.
+        guard event.number < UInt32.max, let key = ports.key(key), let index = table.index(forKey: key) ?? begin(key)
+        else { return }
+        if table[index].goneSince == nil {
+            let since = nextClock()
+            table[index].goneSince = since
+            gone[key.port, default: Gone()].append(key, since: since, isNew: true)
         }
-        if let place = entries[index].packed.place(ofNumber: event.number) {
-            entries[index].packed.change(place) { $0 = event }
-        } else if event.number >= entries[index].next {
-            if entries[index].packed.count == 0 { entries[index].leftOut += event.number - 1 }
-            entries[index].next = event.number + 1
-            entries[index].packed.append(event)
+        if let place = table[index].packed.place(ofNumber: event.number) {
+            table[index].packed.change(place) { $0 = event }
+        } else if event.number >= table[index].next {
+            if table[index].packed.count == 0 { table[index].leftOut += event.number - 1 }
+            table[index].next = event.number + 1
+            table[index].packed.append(event)
             added(at: index)
         }
         trimSome()
@@ -197,7 +207,8 @@ package struct HistoryBook: Sendable {
 
     /// The histories of a VSI, on one port or on all, in the order of the ports' names.
     package func histories(of vsiID: VSIID, port: String? = nil) -> [(key: HistoryKey, entry: Entry)] {
-        (port.map { [$0] } ?? ports.sorted()).compactMap { port in
+        let entries = entries
+        return (port.map { [$0] } ?? ports.names.sorted()).compactMap { port in
             let key = HistoryKey(port: port, vsiID: vsiID)
             return entries[key].map { (key, $0) }
         }
@@ -206,16 +217,22 @@ package struct HistoryBook: Sendable {
     // MARK: Bounds
 
     /// A VSI has an event more.
-    private mutating func added(at index: ShardedDictionary<HistoryKey, Entry>.Index) {
+    private mutating func added(at index: HistoryEntries.Table.Index) {
         total += 1
         trim(at: index)
     }
 
-    private mutating func trim(at index: ShardedDictionary<HistoryKey, Entry>.Index) {
-        let surplus = entries[index].packed.count - share
+    /// The next of the numbers of VSIs that go. Far fewer are listed than there are numbers, so that it may begin again.
+    private mutating func nextClock() -> UInt32 {
+        clock = clock == .max ? 1 : clock + 1
+        return clock
+    }
+
+    private mutating func trim(at index: HistoryEntries.Table.Index) {
+        let surplus = table[index].packed.count - share
         guard surplus > 0 else { return }
-        entries[index].packed.removeFirst(surplus)
-        entries[index].leftOut += surplus
+        table[index].packed.removeFirst(surplus)
+        table[index].leftOut += surplus
         total -= surplus
     }
 
@@ -224,7 +241,7 @@ package struct HistoryBook: Sendable {
         var trimmed = 0
         while trimmed < Self.trimmedPerEvent || total > limits.events, let key = untrimmed.popLast() {
             trimmed += 1
-            if let index = entries.index(forKey: key) { trim(at: index) }
+            if let index = table.index(forKey: key) { trim(at: index) }
         }
         // Of a list of tens of thousands the room is given back.
         if untrimmed.isEmpty, untrimmed.capacity > 0 { untrimmed = [] }
@@ -233,31 +250,29 @@ package struct HistoryBook: Sendable {
     /// A VSI comes. The share of each is halved when there are too many for it.
     ///
     /// - Returns: its place; nil where there is no room for it.
-    private mutating func begin(_ key: HistoryKey) -> ShardedDictionary<HistoryKey, Entry>.Index? {
-        guard entries.count < limits.events else { return nil }
-        entries[key] = Entry()
-        ports.insert(key.port)
+    private mutating func begin(_ key: HistoryEntries.Key) -> HistoryEntries.Table.Index? {
+        guard table.count < limits.events else { return nil }
+        table[key] = Entry()
         let former = share
-        while share > 1, entries.count > limits.events / share { share /= 2 }
-        if share != former { untrimmed = Array(entries.keys) }
-        return entries.index(forKey: key)
+        while share > 1, table.count > limits.events / share { share /= 2 }
+        if share != former { untrimmed = Array(table.keys) }
+        return table.index(forKey: key)
     }
 
     /// Counts a VSI among those that are gone, and forgets the oldest of them where there are too many. After a start there may
     /// be very many: their VSIs are about to come back, so that only a few are forgotten at a time.
-    private mutating func retire(_ key: HistoryKey, at index: ShardedDictionary<HistoryKey, Entry>.Index) {
-        clock += 1
-        let isNew = entries[index].goneSince == nil
-        entries[index].goneSince = clock
-        gone[key.port, default: Gone()].append(key, since: clock, isNew: isNew)
+    private mutating func retire(_ key: HistoryEntries.Key, at index: HistoryEntries.Table.Index) {
+        let (isNew, since) = (table[index].goneSince == nil, nextClock())
+        table[index].goneSince = since
+        gone[key.port, default: Gone()].append(key, since: since, isNew: isNew)
         total -= Self.forgetOldest(
-            of: &gone[key.port, default: Gone()], &entries, besides: key, most: limits.gonePerPort)
-        if share * 2 <= limits.eventsPerVSI, entries.count <= limits.events / share / 4 { share *= 2 }
+            of: &gone[key.port, default: Gone()], &table, besides: key, most: limits.gonePerPort)
+        if share * 2 <= limits.eventsPerVSI, table.count <= limits.events / share / 4 { share *= 2 }
     }
 
     /// - Returns: how many events are forgotten with them.
     private static func forgetOldest(
-        of list: inout Gone, _ entries: inout ShardedDictionary<HistoryKey, Entry>, besides key: HistoryKey, most: Int
+        of list: inout Gone, _ entries: inout HistoryEntries.Table, besides key: HistoryEntries.Key, most: Int
     ) -> Int {
         var (forgotten, events) = (0, 0)
         while list.listed > 1, list.count > most, forgotten < 2 {

@@ -2,7 +2,8 @@ internal import EVBModel
 
 /// The events of one VSI, packed into octets: of tens of thousands of VSIs each may have some, and few are ever looked at.
 ///
-/// An event is its kind, its reason, and in as few octets as they need its number, the two times, the count and the detail.
+/// An event is an octet with its kind and what is usual of it; then, in as few octets as they need, what is not usual, when it happened
+/// after the event before, and the detail (``HistoryDetail``).
 package struct HistoryEvents: Equatable, Sendable {
     /// Where an event is, and what of it is compared.
     struct Place {
@@ -11,12 +12,19 @@ package struct HistoryEvents: Equatable, Sendable {
         var octets: Range<Int>
         var number: Int
         var kind: VSIHistoryEvent.Kind
+        fileprivate var before: Before
+    }
+
+    /// What of an event is told by that of the one before; of the first by zeros.
+    fileprivate struct Before {
+        var number = 0
+        var first = 0
     }
 
     private static let kinds = VSIHistoryEvent.Kind.allCases
     private static let reasons = VSIReason.allCases
 
-    private var octets: [UInt8] = []
+    private var octets = FixedOctets()
     private var kept: UInt32 = 0
 
     package private(set) var count: Int {
@@ -26,26 +34,48 @@ package struct HistoryEvents: Equatable, Sendable {
 
     package init() {}
 
+    package static func == (left: HistoryEvents, right: HistoryEvents) -> Bool {
+        left.kept == right.kept && left.look { own in right.look { own.octets.elementsEqual($0.octets) } }
+    }
+
+    /// Octets that the events take.
+    var octetCount: Int { look { $0.octets.count } }
+
     /// All events, in their order.
     package var list: [HistoryEvent] {
-        var cursor = Cursor(octets)
-        return (0..<count).map { _ in cursor.event() }
+        look { cursor in
+            var cursor = cursor
+            return (0..<count).map { _ in cursor.event() }
+        }
+    }
+
+    /// Calls back with what reads the events from the first one on.
+    private func look<Result>(_ body: (Cursor) -> Result) -> Result {
+        octets.look { body(Cursor($0)) }
     }
 
     /// Adds an event behind the others.
     mutating func append(_ event: HistoryEvent) {
-        // No more than is needed: most VSIs have no more events for long.
-        octets.reserveCapacity(octets.count + Self.length(event))
-        Self.pack(event, into: &octets)
+        octets = look { cursor in
+            var cursor = cursor
+            for _ in 0..<count { cursor.skip() }
+            return Self.packed(event, behind: cursor.before).withUnsafeBufferPointer {
+                FixedOctets(cursor.octets, $0)
+            }
+        }
         count += 1
     }
 
     /// Forgets the first ones.
     mutating func removeFirst(_ surplus: Int) {
-        var cursor = Cursor(octets)
-        for _ in 0..<surplus { cursor.skip() }
-        octets = Array(octets[cursor.place...])
-        count -= surplus
+        let rest = count - surplus
+        octets = look { cursor in
+            var cursor = cursor
+            for _ in 0..<surplus { cursor.skip() }
+            let first = rest > 0 ? Self.packed(cursor.event(), behind: Before()) : []
+            return first.withUnsafeBufferPointer { FixedOctets($0, cursor.rest) }
+        }
+        count = rest
     }
 
     /// The last event with these, as far as it is one of the last `lookBack`, and where the last event of a kind is.
@@ -53,32 +83,39 @@ package struct HistoryEvents: Equatable, Sendable {
         _ kind: VSIHistoryEvent.Kind, reason: VSIReason?, detail: String?, lookBack: Int,
         and other: VSIHistoryEvent.Kind
     ) -> (same: Place?, other: Int?) {
-        var (cursor, found) = (Cursor(octets), (same: Place?.none, other: Int?.none))
-        for index in 0..<count {
-            let start = cursor.place
-            let head = cursor.head()
+        var (found, packed) = ((same: Place?.none, other: Int?.none), [UInt8]?.none)
+        forEach { index, head, place, cursor in
             if head.kind == other { found.other = index }
-            let isSame =
-                index >= count - lookBack && head.kind == kind && head.reason == reason
-                && cursor.isDetail(detail, length: head.detail)
-            cursor.skipDetail(head.detail)
-            guard isSame else { continue }
-            found.same = Place(index: index, octets: start..<cursor.place, number: head.number, kind: head.kind)
+            guard index >= count - lookBack, head.kind == kind, head.reason == reason,
+                (head.detail > 0) == (detail != nil)
+            else { return }
+            if packed == nil { packed = detail.map(HistoryDetail.packed) ?? [] }
+            if let packed, cursor.isDetail(packed, length: head.detail) { found.same = place }
         }
         return found
     }
 
     /// The last event with a number.
     func place(ofNumber number: Int) -> Place? {
-        var (cursor, found) = (Cursor(octets), Place?.none)
-        for index in 0..<count {
-            let start = cursor.place
-            let head = cursor.head()
-            cursor.skipDetail(head.detail)
-            guard head.number == number else { continue }
-            found = Place(index: index, octets: start..<cursor.place, number: number, kind: head.kind)
-        }
+        var found: Place?
+        forEach { _, head, place, _ in if head.number == number { found = place } }
         return found
+    }
+
+    /// Calls back with each event: the cursor stands at its detail.
+    private func forEach(_ body: (Int, Cursor.Head, Place, Cursor) -> Void) {
+        look { cursor in
+            var cursor = cursor
+            for index in 0..<count {
+                let (start, before) = (cursor.place, cursor.before)
+                let head = cursor.head()
+                let detail = cursor
+                cursor.skipDetail(head.detail)
+                let place = Place(
+                    index: index, octets: start..<cursor.place, number: head.number, kind: head.kind, before: before)
+                body(index, head, place, detail)
+            }
+        }
     }
 
     /// Changes an event in its place.
@@ -86,54 +123,78 @@ package struct HistoryEvents: Equatable, Sendable {
     /// - Returns: what it is then.
     @discardableResult
     mutating func change(_ place: Place, _ body: (inout HistoryEvent) -> Void) -> HistoryEvent {
-        var cursor = Cursor(octets)
-        cursor.place = place.octets.lowerBound
-        var event = cursor.event()
+        var event = look { cursor in
+            var cursor = cursor
+            (cursor.place, cursor.before) = (place.octets.lowerBound, place.before)
+            return cursor.event()
+        }
+        let former = event
         body(&event)
-        var packed: [UInt8] = []
-        Self.pack(event, into: &packed)
-        octets.replaceSubrange(place.octets, with: packed)
+        guard event.number == former.number, event.first == former.first else {
+            replace(place.index, event)
+            return event
+        }
+        let packed = Self.packed(event, behind: place.before)
+        octets = look { cursor in
+            let head = Array(cursor.octets[..<place.octets.lowerBound]) + packed
+            return head.withUnsafeBufferPointer {
+                FixedOctets($0, UnsafeBufferPointer(rebasing: cursor.octets[place.octets.upperBound...]))
+            }
+        }
         return event
+    }
+
+    /// Puts an event in the place of one that the next is told by.
+    private mutating func replace(_ index: Int, _ event: HistoryEvent) {
+        var events = list
+        events[index] = event
+        self = HistoryEvents()
+        for event in events { append(event) }
     }
 
     // MARK: As octets
 
-    /// The numbers of an event, in their order. The second time is nearly always that of the first or a little later, and of damaged files
-    /// any; the last number is that of the detail's octets and one more, 0 for none.
-    private static func numbers(_ event: HistoryEvent) -> (UInt64, UInt64, UInt64, UInt64, UInt64) {
-        (
-            UInt64(bitPattern: Int64(event.number)), UInt64(bitPattern: Int64(event.first)),
-            UInt64(bitPattern: Int64(event.last &- event.first)), UInt64(bitPattern: Int64(event.count)),
-            event.detail.map { UInt64($0.utf8.count) + 1 } ?? 0
-        )
+    /// What the first octet of an event says beside its kind.
+    private enum Mark {
+        static let kind: UInt8 = 0x1F
+        /// Its number is not that of the event before and one more.
+        static let number: UInt8 = 0x20
+        /// It has a reason.
+        static let reason: UInt8 = 0x40
+        /// It has happened more than once.
+        static let again: UInt8 = 0x80
     }
 
-    /// How many octets an event takes.
-    private static func length(_ event: HistoryEvent) -> Int {
-        func length(_ number: UInt64) -> Int { max((70 - number.leadingZeroBitCount) / 7, 1) }
-        let (number, first, later, count, detail) = numbers(event)
-        return 2 + length(number) + length(first) + length(later) + length(count) + length(detail)
-            + (event.detail?.utf8.count ?? 0)
-    }
-
-    private static func pack(_ event: HistoryEvent, into packed: inout [UInt8]) {
-        packed.append(UInt8(kinds.firstIndex(of: event.kind) ?? 0))
-        packed.append(UInt8(event.reason.flatMap { reasons.firstIndex(of: $0) }.map { $0 + 1 } ?? 0))
-        func append(_ number: UInt64) {
-            var rest = number
+    private static func packed(_ event: HistoryEvent, behind before: Before) -> [UInt8] {
+        let detail = event.detail.map(HistoryDetail.packed)
+        var packed: [UInt8] = []
+        packed.reserveCapacity(16 + (detail?.count ?? 0))
+        func append(_ number: Int) {
+            var rest = UInt64(bitPattern: Int64(number))
             while rest >= 0x80 {
                 packed.append(UInt8(truncatingIfNeeded: rest) | 0x80)
                 rest >>= 7
             }
             packed.append(UInt8(truncatingIfNeeded: rest))
         }
-        let (number, first, later, count, detail) = numbers(event)
-        append(number)
-        append(first)
-        append(later)
-        append(count)
-        append(detail)
-        if let detail = event.detail { packed.append(contentsOf: detail.utf8) }
+        let isAgain = event.last != event.first || event.count != 1
+        let isOther = event.number != before.number &+ 1
+        var head = UInt8(kinds.firstIndex(of: event.kind) ?? 0)
+        if isOther { head |= Mark.number }
+        if event.reason != nil { head |= Mark.reason }
+        if isAgain { head |= Mark.again }
+        packed.append(head)
+        if isOther { append(event.number) }
+        if let reason = event.reason { packed.append(UInt8(reasons.firstIndex(of: reason) ?? 0)) }
+        // Nearly always it is a little later; of damaged files any.
+        append(event.first &- before.first)
+        if isAgain {
+            append(event.last &- event.first)
+            append(event.count)
+        }
+        append(detail.map { $0.count + 1 } ?? 0)
+        if let detail { packed.append(contentsOf: detail) }
+        return packed
     }
 
     /// Reads events one after the other.
@@ -149,16 +210,24 @@ package struct HistoryEvents: Equatable, Sendable {
             var detail: Int
         }
 
-        let octets: [UInt8]
+        let octets: UnsafeBufferPointer<UInt8>
         var place = 0
+        var before = Before()
 
-        init(_ octets: [UInt8]) { self.octets = octets }
+        init(_ octets: UnsafeBufferPointer<UInt8>) { self.octets = octets }
+
+        /// What has not been read.
+        var rest: UnsafeBufferPointer<UInt8> { UnsafeBufferPointer(rebasing: octets[place...]) }
+
+        private mutating func octet() -> UInt8 {
+            defer { place += 1 }
+            return octets[place]
+        }
 
         private mutating func number() -> Int {
             var (value, shift): (UInt64, UInt64) = (0, 0)
             while true {
-                let octet = octets[place]
-                place += 1
+                let octet = octet()
                 value |= UInt64(octet & 0x7F) << shift
                 guard octet & 0x80 != 0 else { return Int(truncatingIfNeeded: value) }
                 shift += 7
@@ -166,19 +235,27 @@ package struct HistoryEvents: Equatable, Sendable {
         }
 
         mutating func head() -> Head {
-            let (kind, reason) = (Int(octets[place]), Int(octets[place + 1]))
-            place += 2
-            let (number, first) = (number(), number())
-            let last = first &+ self.number()
-            let count = self.number()
-            return Head(
-                kind: HistoryEvents.kinds[kind], reason: reason == 0 ? nil : HistoryEvents.reasons[reason - 1],
-                number: number, first: first, last: last, count: count, detail: self.number())
+            let mark = octet()
+            var head = Head(
+                kind: HistoryEvents.kinds[Int(mark & Mark.kind)], number: before.number &+ 1, first: 0, last: 0,
+                count: 1, detail: 0)
+            if mark & Mark.number != 0 { head.number = number() }
+            if mark & Mark.reason != 0 { head.reason = HistoryEvents.reasons[Int(octet())] }
+            head.first = before.first &+ number()
+            head.last = head.first
+            if mark & Mark.again != 0 {
+                head.last = head.first &+ number()
+                head.count = number()
+            }
+            head.detail = number()
+            before = Before(number: head.number, first: head.first)
+            return head
         }
 
-        func isDetail(_ detail: String?, length: Int) -> Bool {
-            guard let detail else { return length == 0 }
-            return detail.utf8.count == length - 1 && octets[place..<(place + length - 1)].elementsEqual(detail.utf8)
+        /// Whether the detail is that one, as it is packed.
+        func isDetail(_ packed: [UInt8], length: Int) -> Bool {
+            let count = max(length - 1, 0)
+            return packed.count == count && octets[place..<(place + count)].elementsEqual(packed)
         }
 
         mutating func skipDetail(_ length: Int) { place += max(length - 1, 0) }
@@ -191,7 +268,7 @@ package struct HistoryEvents: Equatable, Sendable {
             skipDetail(head.detail)
             return HistoryEvent(
                 number: head.number, first: head.first, last: head.last, count: head.count, kind: head.kind,
-                reason: head.reason, detail: text.map { String(decoding: $0, as: UTF8.self) })
+                reason: head.reason, detail: text.map(HistoryDetail.text))
         }
     }
 }
