@@ -31,6 +31,9 @@ public struct VarlinkDecoder: Sendable {
     /// The longest reply in octets that a client takes.
     public static let maximumReply = 16 << 20
 
+    /// Room that stays while nothing waits: a client that has sent thousands of calls at once may stay connected.
+    private static let keptCapacity = 64 << 10
+
     private let limit: Int
     private var buffer: [UInt8] = []
     private var start = 0
@@ -68,6 +71,7 @@ public struct VarlinkDecoder: Sendable {
     public mutating func next() throws(VarlinkError) -> [UInt8]? {
         guard let end = buffer[searched...].firstIndex(of: 0) else {
             searched = buffer.count
+            if count == 0, buffer.capacity > Self.keptCapacity { (buffer, start, searched) = ([], 0, 0) }
             guard count <= limit else { throw .oversized(limit: limit) }
             return nil
         }

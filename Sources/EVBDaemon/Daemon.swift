@@ -88,10 +88,7 @@ package final class Daemon {
     private let registry: BridgeRegistry
     /// Ends what is kept for VSIs of the run before.
     private var reservationTimer: Timers.Timer?
-    /// Gives memory back that only the start needed.
-    private var startTimer: Timers.Timer?
-    /// Seconds after which what follows a start at once is over: rules, links and the first PDUs.
-    private static let startSeconds: UInt64 = 2
+    private var memory: MemoryKeeper?
 
     /// evbd's process.
     let processID = Processes.ownID
@@ -183,8 +180,8 @@ package final class Daemon {
         ports.start(allPorts)
         portsHaveBegun()
         warnOfUntakenPorts()
-        startTimer = timers.timer { ProcessMemory.giveBack() }
-        startTimer?.set(timers.now + .seconds(Self.startSeconds))
+        memory = MemoryKeeper(loop: loop, timers: timers)
+        resources.onVSIs = { [weak self] in self?.memory?.changed($0) }
     }
 
     private func warnOfUntakenPorts() {

@@ -10,6 +10,8 @@ package final class ResourcePool {
     package var portCount = 1
     private var uses: [String: ResourceUse] = [:]
     package private(set) var total = ResourceUse()
+    /// Called with how many VSIs have come to a port, or gone from it.
+    package var onVSIs: ((Int) -> Void)?
 
     /// A pool of which nothing is used.
     package init(limits: ResourceLimits) { self.limits = limits }
@@ -29,6 +31,7 @@ package final class ResourcePool {
         total.vsis += use.vsis - former.vsis
         total.filterEntries += use.filterEntries - former.filterEntries
         uses[port] = use == ResourceUse() ? nil : use
+        if use.vsis != former.vsis { onVSIs?(abs(use.vsis - former.vsis)) }
     }
 
     /// How much a limit allows.
