@@ -11,8 +11,7 @@ public struct DenseDictionary<Key: Hashable, Value> {
     @usableFromInline var places: [DensePlace] = []
     /// The keys, and what belongs to each.
     @usableFromInline var allKeys: [Key] = []
-    /// nil while it is taken out to be changed. For nearly all types that takes no room.
-    @usableFromInline var allValues: [Value?] = []
+    @usableFromInline var allValues: [Value] = []
 
     /// An empty dictionary.
     @inlinable public init() {}
@@ -21,46 +20,58 @@ public struct DenseDictionary<Key: Hashable, Value> {
     @inlinable public var count: Int { allKeys.count }
     @inlinable public var isEmpty: Bool { allKeys.isEmpty }
 
-    /// All keys, and all values, in one order, which changes when an element is removed.
+    /// All keys, and all values, in one order, which changes when an element is removed, or is changed by its key.
     @inlinable public var keys: [Key] { allKeys }
-    @inlinable public var values: some Sequence<Value> { allValues.lazy.map(\.unsafelyUnwrapped) }
+    @inlinable public var values: [Value] { allValues }
 
-    /// Where a key is, as long as no element is removed; nil where it is not.
+    /// Where a key is, until an element is removed, or changed by its key; nil where it is not.
     @inlinable public func index(forKey key: Key) -> Int? {
         guard !places.isEmpty else { return nil }
-        return place(Self.hash(key)) { allKeys[$0] == key }.map { places[$0].element }
+        let (hash, mask) = (Self.hash(key), mask)
+        return places.withUnsafeBufferPointer { places in
+            allKeys.withUnsafeBufferPointer { keys in
+                var place = Int(hash) & mask
+                while !places[place].isEmpty {
+                    let element = places[place].element
+                    if places[place].mayHave(hash), keys[element] == key { return element }
+                    place = (place + 1) & mask
+                }
+                return nil
+            }
+        }
     }
 
     /// The value at a place.
     @inlinable public subscript(index index: Int) -> Value {
-        get { allValues[index].unsafelyUnwrapped }
-        _modify {
-            var value = take(at: index).unsafelyUnwrapped
-            defer { allValues[index] = value }
-            yield &value
-        }
+        get { allValues[index] }
+        _modify { yield &allValues[index] }
     }
 
     /// The value of a key; nil where there is none, and removes it.
     @inlinable public subscript(key: Key) -> Value? {
-        get { index(forKey: key).flatMap { allValues[$0] } }
+        get {
+            guard let index = index(forKey: key) else { return nil }
+            return allValues[index]
+        }
+        set { if let newValue { updateValue(newValue, forKey: key) } else { removeValue(forKey: key) } }
         _modify {
-            let index = index(forKey: key)
             // Taken out, so that it has no other holder and is not copied when it is changed.
-            var value = index.flatMap { take(at: $0) }
-            defer { put(value, of: key, at: index) }
+            var value = takeOut(key)
+            let isThere = value != nil
+            defer { putBack(value, of: key, isThere) }
             yield &value
         }
     }
 
     /// The value of a key, which has this one where it has none yet.
     @inlinable public subscript(key: Key, default value: @autoclosure () -> Value) -> Value {
-        get { index(forKey: key).flatMap { allValues[$0] } ?? value() }
+        get {
+            guard let index = index(forKey: key) else { return value() }
+            return allValues[index]
+        }
         _modify {
             let index = index(forKey: key) ?? add(value(), of: key)
-            var value = take(at: index).unsafelyUnwrapped
-            defer { allValues[index] = value }
-            yield &value
+            yield &allValues[index]
         }
     }
 
@@ -72,20 +83,21 @@ public struct DenseDictionary<Key: Hashable, Value> {
             add(value, of: key)
             return nil
         }
-        let former = take(at: index)
-        allValues[index] = value
-        return former
+        var value = value
+        swap(&value, &allValues[index])
+        return value
     }
 
     /// Takes the value of a key out. The last element takes its place.
     @inlinable @discardableResult public mutating func removeValue(forKey key: Key) -> Value? {
         guard let index = index(forKey: key) else { return nil }
-        let former = take(at: index)
-        remove(at: index)
+        makeLast(index)
+        let former = allValues.removeLast()
+        removeLastKey()
         return former
     }
 
-    /// Calls back with each key that has a hash: for who keeps that in place of the key.
+    /// Calls back with each key that has a hash: for a caller that keeps that in place of the key.
     @inlinable public func forEachKey(hash: UInt32, _ body: (Key) -> Void) {
         guard !places.isEmpty else { return }
         var place = Int(hash) & mask
@@ -107,30 +119,37 @@ public struct DenseDictionary<Key: Hashable, Value> {
 
     // MARK: Elements
 
-    @inlinable mutating func take(at index: Int) -> Value? {
-        var value: Value?
-        swap(&value, &allValues[index])
-        return value
+    /// Takes the value of a key out of the values, in whose order it is the last.
+    @inlinable mutating func takeOut(_ key: Key) -> Value? {
+        guard let index = index(forKey: key) else { return nil }
+        makeLast(index)
+        return allValues.removeLast()
     }
 
-    /// Puts a value where it was taken out, or in where there was none; nil is to go.
-    @inlinable mutating func put(_ value: Value?, of key: Key, at index: Int?) {
-        switch (index, value) {
-        case (let index?, let value?): allValues[index] = value
-        case (let index?, nil): remove(at: index)
-        case (nil, let value?): add(value, of: key)
-        case (nil, nil): break
+    /// Puts a value back that was taken out, or in where there was none; nil is to go.
+    @inlinable mutating func putBack(_ value: Value?, of key: Key, _ isThere: Bool) {
+        switch (value, isThere) {
+        case (let value?, true): allValues.append(value)
+        case (let value?, false): add(value, of: key)
+        case (nil, true): removeLastKey()
+        case (nil, false): break
         }
     }
 
-    @inlinable mutating func remove(at index: Int) {
+    /// Gives an element and the last one each other's number.
+    @inlinable mutating func makeLast(_ index: Int) {
         let last = allKeys.count - 1
-        forget(index)
-        if index != last { point(at: index, insteadOf: last) }
+        guard index != last, let own = place(of: index), let other = place(of: last) else { return }
+        places[own] = DensePlace(last, Self.hash(allKeys[index]))
+        places[other] = DensePlace(index, Self.hash(allKeys[last]))
         allKeys.swapAt(index, last)
         allValues.swapAt(index, last)
+    }
+
+    /// The same for one whose value is gone.
+    @inlinable mutating func removeLastKey() {
+        forget(allKeys.count - 1)
         allKeys.removeLast()
-        allValues.removeLast()
         if places.count > DensePlace.fewMax, count * 16 < places.count { shrink() }
     }
 
@@ -141,11 +160,11 @@ public struct DenseDictionary<Key: Hashable, Value> {
 
     @inlinable var mask: Int { places.count &- 1 }
 
-    /// The place with a hash whose element is the wanted one.
-    @inlinable @inline(__always) func place(_ hash: UInt32, _ isWanted: (_ element: Int) -> Bool) -> Int? {
-        var place = Int(hash) & mask
+    /// The place that has the number of an element.
+    @inlinable func place(of element: Int) -> Int? {
+        var place = Int(Self.hash(allKeys[element])) & mask
         while !places[place].isEmpty {
-            if places[place].mayHave(hash), isWanted(places[place].element) { return place }
+            if places[place].element == element { return place }
             place = (place + 1) & mask
         }
         return nil
@@ -171,7 +190,7 @@ public struct DenseDictionary<Key: Hashable, Value> {
 
     /// Empties the place of an element.
     @inlinable mutating func forget(_ index: Int) {
-        guard var gap = place(Self.hash(allKeys[index]), { $0 == index }) else { return }
+        guard var gap = place(of: index) else { return }
         var next = (gap + 1) & mask
         while !places[next].isEmpty {
             // One moves into the gap unless its own place is behind it.
@@ -183,12 +202,6 @@ public struct DenseDictionary<Key: Hashable, Value> {
             next = (next + 1) & mask
         }
         places[gap] = .empty
-    }
-
-    /// An element is about to have another number.
-    @inlinable mutating func point(at index: Int, insteadOf former: Int) {
-        let hash = Self.hash(allKeys[former])
-        if let place = place(hash, { $0 == former }) { places[place] = DensePlace(index, hash) }
     }
 
     @inlinable mutating func makeRoom(_ wanted: Int) {
@@ -235,15 +248,15 @@ extension DenseDictionary: Sendable where Key: Sendable, Value: Sendable {}
 /// Goes through a ``DenseDictionary``.
 public struct DenseIterator<Key, Value>: IteratorProtocol {
     @usableFromInline let keys: [Key]
-    @usableFromInline let values: [Value?]
+    @usableFromInline let values: [Value]
     @usableFromInline var position = 0
 
-    @inlinable init(_ keys: [Key], _ values: [Value?]) { (self.keys, self.values) = (keys, values) }
+    @inlinable init(_ keys: [Key], _ values: [Value]) { (self.keys, self.values) = (keys, values) }
 
     @inlinable public mutating func next() -> (key: Key, value: Value)? {
         guard position < keys.count else { return nil }
         defer { position += 1 }
-        return (keys[position], values[position].unsafelyUnwrapped)
+        return (keys[position], values[position])
     }
 }
 
