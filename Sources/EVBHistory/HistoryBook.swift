@@ -178,9 +178,11 @@ package struct HistoryBook: Sendable {
                     $0.count += $0.count < .max ? 1 : 0
                 }
             }
+            entry.packed.append(event, behind: found.end)
+        } else {
+            entry.packed.append(event)
         }
         entry.next += 1
-        entry.packed.append(event)
         return event
     }
 

@@ -12,11 +12,11 @@ package struct HistoryEvents: Equatable, Sendable {
         var octets: Range<Int>
         var number: Int
         var kind: VSIHistoryEvent.Kind
-        fileprivate var before: Before
+        var before: Before
     }
 
     /// What of an event is told by that of the one before; of the first by zeros.
-    fileprivate struct Before {
+    struct Before {
         var number = 0
         var first = 0
     }
@@ -56,13 +56,17 @@ package struct HistoryEvents: Equatable, Sendable {
 
     /// Adds an event behind the others.
     mutating func append(_ event: HistoryEvent) {
-        octets = look { cursor in
+        let end = look { cursor in
             var cursor = cursor
             for _ in 0..<count { cursor.skip() }
-            return Self.packed(event, behind: cursor.before).withUnsafeBufferPointer {
-                FixedOctets(cursor.octets, $0)
-            }
+            return cursor.before
         }
+        append(event, behind: end)
+    }
+
+    /// The same where it is known what the last event tells of it.
+    mutating func append(_ event: HistoryEvent, behind end: Before) {
+        octets = look { cursor in Self.pack(event, behind: end) { FixedOctets(cursor.octets, $0) } }
         count += 1
     }
 
@@ -72,19 +76,21 @@ package struct HistoryEvents: Equatable, Sendable {
         octets = look { cursor in
             var cursor = cursor
             for _ in 0..<surplus { cursor.skip() }
-            let first = rest > 0 ? Self.packed(cursor.event(), behind: Before()) : []
-            return first.withUnsafeBufferPointer { FixedOctets($0, cursor.rest) }
+            guard rest > 0 else { return FixedOctets() }
+            return Self.pack(cursor.event(), behind: Before()) { FixedOctets($0, cursor.rest) }
         }
         count = rest
     }
 
-    /// The last event with these, as far as it is one of the last `lookBack`, and where the last event of a kind is.
+    /// The last event with these, as far as it is one of the last `lookBack`, where the last event of a kind is, and what the last of all tells
+    /// of the next.
     func last(
         _ kind: VSIHistoryEvent.Kind, reason: VSIReason?, detail: String?, lookBack: Int,
         and other: VSIHistoryEvent.Kind
-    ) -> (same: Place?, other: Int?) {
-        var (found, packed) = ((same: Place?.none, other: Int?.none), [UInt8]?.none)
+    ) -> (same: Place?, other: Int?, end: Before) {
+        var (found, packed) = ((same: Place?.none, other: Int?.none, end: Before()), [UInt8]?.none)
         forEach { index, head, place, cursor in
+            found.end = cursor.before
             if head.kind == other { found.other = index }
             guard index >= count - lookBack, head.kind == kind, head.reason == reason,
                 (head.detail > 0) == (detail != nil)
@@ -134,8 +140,8 @@ package struct HistoryEvents: Equatable, Sendable {
             replace(place.index, event)
             return event
         }
-        let packed = Self.packed(event, behind: place.before)
         octets = look { cursor in
+            let packed = Self.pack(event, behind: place.before, Array.init)
             let head = Array(cursor.octets[..<place.octets.lowerBound]) + packed
             return head.withUnsafeBufferPointer {
                 FixedOctets($0, UnsafeBufferPointer(rebasing: cursor.octets[place.octets.upperBound...]))
@@ -165,36 +171,65 @@ package struct HistoryEvents: Equatable, Sendable {
         static let again: UInt8 = 0x80
     }
 
-    private static func packed(_ event: HistoryEvent, behind before: Before) -> [UInt8] {
-        let detail = event.detail.map(HistoryDetail.packed)
-        var packed: [UInt8] = []
-        packed.reserveCapacity(16 + (detail?.count ?? 0))
-        func append(_ number: Int) {
+    /// Octets that an event takes at most beside its detail: two and five numbers.
+    private static let numbersMax = 64
+
+    /// Calls back with an event as octets: an array would be one more for each of thousands of events.
+    private static func pack<Result>(
+        _ event: HistoryEvent, behind before: Before, _ body: (UnsafeBufferPointer<UInt8>) -> Result
+    ) -> Result {
+        let capacity = numbersMax + (event.detail?.utf8.count ?? 0)
+        return withUnsafeTemporaryAllocation(of: UInt8.self, capacity: capacity) { room in
+            // The detail behind what comes before it, which has its length.
+            let behind = UnsafeMutableBufferPointer(rebasing: room[numbersMax...])
+            let detail = event.detail.map { HistoryDetail.pack($0, into: behind) }
+            var packed = Packer(room: room)
+            packed.add(event, behind: before, detail: detail)
+            for place in 0..<(detail ?? 0) { packed.add(behind[place]) }
+            return body(UnsafeBufferPointer(rebasing: room[..<packed.count]))
+        }
+    }
+
+    /// Writes an event.
+    private struct Packer {
+        let room: UnsafeMutableBufferPointer<UInt8>
+        var count = 0
+
+        init(room: UnsafeMutableBufferPointer<UInt8>) { self.room = room }
+
+        mutating func add(_ octet: UInt8) {
+            room[count] = octet
+            count += 1
+        }
+
+        mutating func add(_ number: Int) {
             var rest = UInt64(bitPattern: Int64(number))
             while rest >= 0x80 {
-                packed.append(UInt8(truncatingIfNeeded: rest) | 0x80)
+                add(UInt8(truncatingIfNeeded: rest) | 0x80)
                 rest >>= 7
             }
-            packed.append(UInt8(truncatingIfNeeded: rest))
+            add(UInt8(truncatingIfNeeded: rest))
         }
-        let isAgain = event.last != event.first || event.count != 1
-        let isOther = event.number != before.number &+ 1
-        var head = UInt8(kinds.firstIndex(of: event.kind) ?? 0)
-        if isOther { head |= Mark.number }
-        if event.reason != nil { head |= Mark.reason }
-        if isAgain { head |= Mark.again }
-        packed.append(head)
-        if isOther { append(event.number) }
-        if let reason = event.reason { packed.append(UInt8(reasons.firstIndex(of: reason) ?? 0)) }
-        // Nearly always it is a little later; of damaged files any.
-        append(event.first &- before.first)
-        if isAgain {
-            append(event.last &- event.first)
-            append(event.count)
+
+        /// All of it but its detail, of which only the length.
+        mutating func add(_ event: HistoryEvent, behind before: Before, detail: Int?) {
+            let isAgain = event.last != event.first || event.count != 1
+            let isOther = event.number != before.number &+ 1
+            var head = UInt8(kinds.firstIndex(of: event.kind) ?? 0)
+            if isOther { head |= Mark.number }
+            if event.reason != nil { head |= Mark.reason }
+            if isAgain { head |= Mark.again }
+            add(head)
+            if isOther { add(event.number) }
+            if let reason = event.reason { add(UInt8(reasons.firstIndex(of: reason) ?? 0)) }
+            // Nearly always it is a little later; of damaged files any.
+            add(event.first &- before.first)
+            if isAgain {
+                add(event.last &- event.first)
+                add(event.count)
+            }
+            add(detail.map { $0 + 1 } ?? 0)
         }
-        append(detail.map { $0.count + 1 } ?? 0)
-        if let detail { packed.append(contentsOf: detail) }
-        return packed
     }
 
     /// Reads events one after the other.
