@@ -256,69 +256,80 @@ package struct LinkSlot: Equatable, Sendable {
 
     package var desired: DesiredLink
     package var actual = ActualLink.none(.open)
-    private var kept = KeptDetails.none
+    // A slot that changes it has it alone, or copies it first.
+    nonisolated(unsafe) private var kept: Kept?
 
     /// What those have whose link is there, or is being made. Nearly all VSIs have a link of another process that is not there, or is as it is
     /// to be, those of tens of thousands.
     private struct Details: Equatable, Sendable {
-        var made: Made?
         var running: Running?
+        var made: Made?
         var discarded: Int32?
         var retries = RetryBudget.full
         var closingReports = RetryBudget.full
         var failureCount: UInt8 = 0
         var isResumed = false
+
+        static let usual = Details()
     }
 
-    private enum KeptDetails: Equatable {
-        case none
-        indirect case some(Details)
+    private final class Kept {
+        var details: Details
+
+        init(_ details: Details) { self.details = details }
     }
 
-    /// Equal ones are kept alike.
-    private var details: Details {
-        get { if case .some(let details) = kept { details } else { Details() } }
-        set { kept = newValue == Details() ? .none : .some(newValue) }
+    private mutating func change(_ body: (inout Details) -> Void) {
+        if !isKnownUniquelyReferenced(&kept) { kept = Kept(kept?.details ?? .usual) }
+        guard let kept else { return }
+        body(&kept.details)
+        // Equal ones are kept alike.
+        if kept.details == .usual { self.kept = nil }
+    }
+
+    package static func == (left: LinkSlot, right: LinkSlot) -> Bool {
+        left.desired == right.desired && left.actual == right.actual
+            && (left.kept === right.kept || left.kept?.details == right.kept?.details)
     }
 
     package var running: Running? {
-        get { if case .some(let details) = kept { details.running } else { nil } }
-        set { if newValue != running { details.running = newValue } }
+        get { kept?.details.running }
+        set { if newValue != nil || running != nil { change { $0.running = newValue } } }
     }
 
     /// A link that is gone, though the view may have it still.
     package var discarded: Int32? {
-        get { if case .some(let details) = kept { details.discarded } else { nil } }
-        set { if newValue != discarded { details.discarded = newValue } }
+        get { kept?.details.discarded }
+        set { if newValue != discarded { change { $0.discarded = newValue } } }
     }
 
     package var retries: RetryBudget {
-        get { if case .some(let details) = kept { details.retries } else { .full } }
-        set { if newValue != retries { details.retries = newValue } }
+        get { kept?.details.retries ?? .full }
+        set { if newValue != retries { change { $0.retries = newValue } } }
     }
 
     /// How often evbd still logs that it closes the link again. Closing has no limit.
     var closingReports: RetryBudget {
-        get { if case .some(let details) = kept { details.closingReports } else { .full } }
-        set { if newValue != closingReports { details.closingReports = newValue } }
+        get { kept?.details.closingReports ?? .full }
+        set { if newValue != closingReports { change { $0.closingReports = newValue } } }
     }
 
     /// The run before has left it, and neither bridge nor manager has spoken since.
     var isResumed: Bool {
-        get { if case .some(let details) = kept { details.isResumed } else { false } }
-        set { if newValue != isResumed { details.isResumed = newValue } }
+        get { kept?.details.isResumed ?? false }
+        set { if newValue != isResumed { change { $0.isResumed = newValue } } }
     }
 
     /// Operations in a row that the kernel has refused, as far as they are counted: 16 at most.
     package var failures: Int {
-        get { if case .some(let details) = kept { Int(details.failureCount) } else { 0 } }
-        set { if newValue != failures { details.failureCount = UInt8(clamping: newValue) } }
+        get { Int(kept?.details.failureCount ?? 0) }
+        set { if newValue != failures { change { $0.failureCount = UInt8(clamping: newValue) } } }
     }
 
     /// What the created link is for; nil where it is not known, as after a restart.
     var made: Made? {
-        get { if case .some(let details) = kept { details.made } else { nil } }
-        set { if newValue != made { details.made = newValue } }
+        get { kept?.details.made }
+        set { if newValue != made { change { $0.made = newValue } } }
     }
 
     /// What a link was created for.
