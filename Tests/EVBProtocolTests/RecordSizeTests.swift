@@ -34,8 +34,8 @@ import Testing
         for round in 0..<3 {
             for type in 0..<8 {
                 var request = try VSIRequest.vsi(UInt64(10 * round + type))
-                request.typeID = UInt32(type)
-                request.isKeptAlive = type > 3
+                request.typeID = UInt32(type / 2)
+                request.isKeptAlive = type % 2 == 0
                 let terms = VDPStation.Terms(request, sharing: &recent)
                 #expect(terms.request == request && terms.filter == request.filter)
                 if round == 0 { first.append(terms) }

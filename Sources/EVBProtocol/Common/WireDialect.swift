@@ -307,7 +307,9 @@ extension WireDialect {
     }
 
     /// Whether `answer` is about what `request` asks for.
-    @inline(__always) func matches(_ request: VSIRequest, _ answer: VSITLV, from manager: VSIManagerID) -> Bool {
+    @inline(__always) func matches(
+        _ request: VDPStation.Terms, _ answer: VSITLV, from manager: VSIManagerID
+    ) -> Bool {
         var manager = manager
         if self == .draft, manager.draftOctet == request.managerID.draftOctet {
             // Where one octet stands among sixteen is the port's own affair.

@@ -33,7 +33,7 @@ extension VDPStation {
         let isLess = tlv.command.rawValue < expected.rawValue
         if case .processing = vsi.machine.state, isLess {
             answered(slot, .mismatched(expected), at: now)
-        } else if carried(slot)?.request.isGranted(by: tlv.filter) == true {
+        } else if carried(slot)?.isGranted(by: tlv.filter) == true {
             adopt(slot, tlv, reason: isLess ? .bridgeDeassociated : .success, at: now)
         } else {
             statistics.mismatchedAnswers &+= 1
@@ -62,7 +62,7 @@ extension VDPStation {
 
     /// The request ends with what its manager wanted.
     mutating func endGranted(_ slot: Int, at now: Instant) {
-        if let vsi = vsi(slot), let asked = vsi.openRequest, wanted[slot]?.request.target == .associated {
+        if let vsi = vsi(slot), let asked = vsi.openRequest, wanted[slot]?.target == .associated {
             statistics.associationTimes.record(now.since(asked))
         }
         endRequest(slot, .granted)

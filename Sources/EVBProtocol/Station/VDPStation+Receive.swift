@@ -130,12 +130,12 @@ extension VDPStation {
             statistics.unsolicited &+= 1
             return
         }
-        guard let carried = carried(slot), dialect.matches(carried.request, tlv, from: manager) else {
+        guard let carried = carried(slot), dialect.matches(carried, tlv, from: manager) else {
             statistics.mismatchedAnswers &+= 1
             return
         }
         if !overtaken.isEmpty, let former = overtaken[slot], former.isGranted(by: tlv.filter),
-            !carried.request.isGranted(by: tlv.filter)
+            !carried.isGranted(by: tlv.filter)
         {
             overtaken[slot] = nil
             statistics.mismatchedAnswers &+= 1
@@ -158,9 +158,9 @@ extension VDPStation {
     private mutating func receiveGrant(
         _ slot: Int, _ state: VDPStationMachine.State, _ carried: Terms, _ tlv: VSITLV, at now: Instant
     ) {
-        guard carried.request.isGranted(by: tlv.filter) else {
+        guard carried.isGranted(by: tlv.filter) else {
             // A grant of an older filter may still be under way when a newer one is asked for.
-            if granted[slot]?.request.isGranted(by: tlv.filter) == true, state != .transmitKeepAlive {
+            if granted[slot]?.isGranted(by: tlv.filter) == true, state != .transmitKeepAlive {
                 statistics.mismatchedAnswers &+= 1
             } else {
                 answered(slot, .mismatched(tlv.command), at: now)

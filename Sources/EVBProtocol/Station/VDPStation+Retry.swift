@@ -46,7 +46,7 @@ extension VDPStation {
         guard vsi.interest != .withdrawn else { throw .isWithdrawn }
         guard !isDrained else { throw .isDrained }
         guard vsi.machine.state == .initial else {
-            if vsi.machine.operCommand == wanted[slot]?.request.target.command, case .idle = vsi.exchange {
+            if vsi.machine.operCommand == wanted[slot]?.target.command, case .idle = vsi.exchange {
                 throw .isInForce
             }
             throw .isUnderWay

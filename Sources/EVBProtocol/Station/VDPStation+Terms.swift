@@ -7,7 +7,8 @@ extension VDPStation {
     final class Terms {
         private let common: CommonTerms
         private let vsiID: VSIID
-        private let asked: FilterInfo
+        /// The filter as it was asked for.
+        let asked: FilterInfo
 
         /// Takes a request with its filter, or with that as the bridge filled it in.
         init(_ request: VSIRequest, filter: FilterInfo) {
@@ -35,6 +36,28 @@ extension VDPStation {
         /// The request's, or as the bridge filled it in.
         var filter: FilterInfo {
             @inline(__always) get { common.filled ?? asked }
+        }
+
+        // What is looked at of each keep-alive, without a request that is put together for it.
+
+        var managerID: VSIManagerID { @inline(__always) get { common.managerID } }
+        var organizational: [OrganizationalInformation] { @inline(__always) get { common.organizational } }
+        var target: VSIRequest.Target { @inline(__always) get { common.target } }
+        var persistence: VSIRequest.Persistence { @inline(__always) get { common.persistence } }
+        var isKeptAlive: Bool { @inline(__always) get { common.isKeptAlive } }
+
+        @inline(__always) func tlv(_ command: VDPCommand, filter: FilterInfo) -> VSITLV {
+            VSIRequest.tlv(
+                command, vsiID, typeID: common.typeID, typeVersion: common.typeVersion, hint: common.hint,
+                filter: filter,
+                organizational: common.organizational)
+        }
+
+        @inline(__always) func isGranted(by granted: FilterInfo) -> Bool { asked.isGranted(by: granted) }
+
+        @inline(__always) func matches(_ answer: VSITLV, from manager: VSIManagerID) -> Bool {
+            VSIRequest.agree(
+                (common.managerID, common.typeID, common.typeVersion), (manager, answer.typeID, answer.typeVersion))
         }
 
         /// Whether it shares with another what both have alike.

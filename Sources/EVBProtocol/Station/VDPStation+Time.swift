@@ -64,7 +64,7 @@ extension VDPStation {
     /// Starts the time of the next keep-alive.
     mutating func startKeepAlive(_ slot: Int, at now: Instant) {
         guard let peer else { return }
-        guard wanted[slot]?.request.isKeptAlive == true else { return setWait(slot, .none) }
+        guard wanted[slot]?.isKeptAlive == true else { return setWait(slot, .none) }
         let (former, heardAt) = (slots[slot].keepAlives, slots[slot].asking.heardAt)
         slots[slot].keepAlives = former &+ 1
         let period = keepAlivePeriod(heardAt: heardAt, peer)

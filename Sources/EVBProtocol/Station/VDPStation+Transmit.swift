@@ -87,9 +87,9 @@ extension VDPStation {
         let horizon = now + peer.timers.reinitKeepAlive / (pace.isSlow ? 16 : 4)
         while room > 0 || pace.isSlow, let next = deadlines.next, next.deadline <= horizon,
             case .keepAlive = slots[next.member].wait, let terms = carried(next.member),
-            peer.dialect.canJoin(terms.request.managerID, manager)
+            peer.dialect.canJoin(terms.managerID, manager)
         {
-            let own = peer.dialect.encodedLength(terms.filter, terms.request.organizational)
+            let own = peer.dialect.encodedLength(terms.filter, terms.organizational)
             guard length + own <= peer.payloadMax else { break }
             beginKeepAlive(next.member)
             inFlight.append(next.member)
@@ -204,8 +204,8 @@ extension VDPStation {
     /// asked for and the bridge has not taken it back.
     @inline(__always) private func carriedFilter(_ slot: Int, _ carried: Terms) -> FilterInfo {
         guard let bound = granted[slot], slots[slot].isAskedAnew == false,
-            bound === carried || carried.request.filter == bound.request.filter
-        else { return carried.request.filter }
+            bound === carried || carried.asked == bound.asked
+        else { return carried.asked }
         return bound.filter
     }
 
@@ -216,8 +216,8 @@ extension VDPStation {
         case .queued(let command, _), .awaiting(_, let command, _):
             guard let carried = carried(slot) else { return nil }
             return WireDialect.Association(
-                managerID: carried.request.managerID,
-                tlv: carried.request.tlv(command, filter: carriedFilter(slot, carried)))
+                managerID: carried.managerID,
+                tlv: carried.tlv(command, filter: carriedFilter(slot, carried)))
         }
     }
 }

@@ -360,7 +360,7 @@ struct VDPStation {
         if isWithdrawn { endRequest(slot, .released) }
         // What a bridge took along when it went is asked of the next one, also where it was wanted only once.
         let isCarriedOver = (peer == nil || isDrained) && vsi.boundSince != nil
-        let isOver = wanted[slot]?.request.persistence == .once && vsi.openRequest == nil && !isCarriedOver
+        let isOver = wanted[slot]?.persistence == .once && vsi.openRequest == nil && !isCarriedOver
         if isWithdrawn || isOver {
             forget(slot)
         } else if peer == nil || isDrained {

@@ -77,22 +77,38 @@ public struct VSIRequest: Hashable, Sendable {
     }
 
     /// The TLV that carries `command` for this VSI with `filter` in place of the one asked for.
-    @inline(__always) func tlv(_ command: VDPCommand, filter: FilterInfo) -> VSITLV {
+    func tlv(_ command: VDPCommand, filter: FilterInfo) -> VSITLV {
+        Self.tlv(
+            command, vsiID, typeID: typeID, typeVersion: typeVersion, hint: hint, filter: filter,
+            organizational: organizational)
+    }
+
+    @inline(__always) static func tlv(
+        _ command: VDPCommand, _ vsiID: VSIID, typeID: UInt32, typeVersion: UInt8, hint: Hint, filter: FilterInfo,
+        organizational: [OrganizationalInformation]
+    ) -> VSITLV {
         VSITLV(
             command: command, status: command == .deAssociate ? [] : hint.status, typeID: typeID,
             typeVersion: typeVersion, vsiID: vsiID, filter: filter,
             organizational: command == .deAssociate ? [] : organizational)
     }
 
-    /// Whether `answer` is about what this asks for; what either side left zero matches anything (802.1Q 41.5).
-    @inline(__always) func matches(_ answer: VSITLV, from manager: VSIManagerID) -> Bool {
+    /// Whether an answer's manager, type and version are those of a request; what either side left zero matches anything (802.1Q 41.5).
+    @inline(__always) static func agree(
+        _ own: (VSIManagerID, UInt32, UInt8), _ others: (VSIManagerID, UInt32, UInt8)
+    ) -> Bool {
         func agree<Value: Equatable>(_ own: Value, _ other: Value, zero: Value) -> Bool {
             own == other || own == zero || other == zero
         }
-        return agree(managerID, manager, zero: .unspecified) && agree(typeID, answer.typeID, zero: 0)
-            && agree(typeVersion, answer.typeVersion, zero: 0)
+        return agree(own.0, others.0, zero: .unspecified) && agree(own.1, others.1, zero: 0)
+            && agree(own.2, others.2, zero: 0)
     }
 
+    /// Whether the bridge's filter grants the one that is asked for (``EVBWire/FilterInfo/isGranted(by:)``).
+    func isGranted(by granted: FilterInfo) -> Bool { filter.isGranted(by: granted) }
+}
+
+extension FilterInfo {
     /// Whether the bridge's filter grants this one: every entry is there, with any VLAN for a null VID and at least one for
     /// each, and nothing else is. VID 4095 is none.
     func isGranted(by granted: FilterInfo) -> Bool {
@@ -100,10 +116,10 @@ public struct VSIRequest: Hashable, Sendable {
             asked.macAddress == given.macAddress && asked.groupID == given.groupID
                 && (asked.vid == 0 ? given.vid != 0x0FFF : asked.vid == given.vid)
         }
-        guard granted.format == filter.format else { return false }
-        if let asked = filter.entries.only, let given = granted.entries.only { return covers(asked, given) }
-        return filter.entries.allSatisfy { asked in granted.entries.contains { covers(asked, $0) } }
-            && granted.entries.allSatisfy { given in filter.entries.contains { covers($0, given) } }
+        guard granted.format == format else { return false }
+        if let asked = entries.only, let given = granted.entries.only { return covers(asked, given) }
+        return entries.allSatisfy { asked in granted.entries.contains { covers(asked, $0) } }
+            && granted.entries.allSatisfy { given in entries.contains { covers($0, given) } }
     }
 }
 
