@@ -11,7 +11,8 @@ private let seed = getenv("EVBD_SEED").flatMap { UInt64(String(cString: $0)) } ?
     private static let details: [String?] = [
         nil, "", "associate", "pre-associate with reservation", "associates", "user 0, process 4711 (evbctl)",
         "user 0, process 4711 (evbctl): associate, type 100 v1, mac=52:54:00:00:00:01,vlan=0",
-        "libvirt (netlink port 4711): associate, type 1 v0, vlan=7 and 3 more", ", mac=52:54:00:00:00:0A,vlan=1",
+        "libvirt (netlink port 4711): associate, type 1 v0, vlan=7 and 3 more",
+        "user 1000: associate, type 7 v2, mac=5a:9f:06:b8:0e:c7,vlan=12", ", mac=52:54:00:00:00:0A,vlan=1",
         ", mac=52:54:00:00:00:01", ", mac=", "mac=52:54:00:00:00:01,vlan=",
         "VSI ist assoziiert \u{1F600} \u{FF}\u{0}, mac=52:54:00:00:00:01,vlan=1 ",
     ]
