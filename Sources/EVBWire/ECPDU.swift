@@ -46,10 +46,10 @@ public struct ECPDU: Equatable, Sendable {
         ECPDU(operation: .acknowledgement, subtype: subtype, sequence: sequence)
     }
 
-    /// Reads what follows the Ethernet header.
+    /// Reads what follows the Ethernet header, the payload into memory that is there.
     ///
     /// - Throws: `unknownValue` for another version or operation, which must not be acknowledged.
-    init(from reader: inout ByteReader) throws(WireError) {
+    init(from reader: inout ByteReader, reusing memory: inout [UInt8]) throws(WireError) {
         let word = try reader.uint16(.ecpHeader)
         guard word >> 12 == Self.version else { throw .unknownValue(.ecpHeader, Int(word >> 12)) }
         let code = UInt8(truncatingIfNeeded: word >> 10 & 0x03)
@@ -58,7 +58,10 @@ public struct ECPDU: Equatable, Sendable {
         subtype = Subtype(rawValue: word)
         sequence = try reader.uint16(.ecpHeader)
         // The padding of a short acknowledgement is no payload.
-        payload = operation == .request ? reader.rest() : []
+        payload = []
+        guard operation == .request else { return }
+        reader.rest(into: &memory)
+        swap(&payload, &memory)
     }
 
     func write(to writer: inout ByteWriter) {

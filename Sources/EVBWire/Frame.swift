@@ -39,13 +39,20 @@ public struct Frame: Equatable, Sendable {
     /// - Parameter octets: the frame from the destination address on; only read during the call.
     /// - Throws: the first thing in it that is wrong. The whole frame is then to be ignored.
     public init(decoding octets: UnsafeRawBufferPointer) throws(WireError) {
+        var memory: [UInt8] = []
+        try self.init(decoding: octets, reusing: &memory)
+    }
+
+    /// Reads a frame as ``init(decoding:)-(UnsafeRawBufferPointer)`` does, one of many: an ECPDU's payload gets memory that is there, which
+    /// ``giveBack(_:)`` returns.
+    public init(decoding octets: UnsafeRawBufferPointer, reusing memory: inout [UInt8]) throws(WireError) {
         var reader = ByteReader(octets)
         destination = try reader.macAddress(.ethernetHeader)
         source = try reader.macAddress(.ethernetHeader)
         let etherType = try reader.uint16(.ethernetHeader)
         switch etherType {
         case EtherType.lldp: payload = .lldp(try LLDPDU(from: &reader))
-        case EtherType.ecp: payload = .ecp(try ECPDU(from: &reader))
+        case EtherType.ecp: payload = .ecp(try ECPDU(from: &reader, reusing: &memory))
         case EtherType.draftECP: payload = .draftECP(try DraftECPDU(from: &reader))
         default: throw .otherProtocol(etherType)
         }
@@ -59,12 +66,24 @@ public struct Frame: Equatable, Sendable {
         self = try result.get()
     }
 
+    /// Returns the memory of an ECPDU's payload when the frame is not needed any more.
+    public mutating func giveBack(_ memory: inout [UInt8]) {
+        guard case .ecp(var ecpdu) = payload, ecpdu.payload.capacity > memory.capacity else { return }
+        payload = .ecp(ECPDU(operation: ecpdu.operation, subtype: ecpdu.subtype, sequence: ecpdu.sequence))
+        swap(&ecpdu.payload, &memory)
+    }
+
     /// The frame's octets.
     ///
     /// - Parameter padded: whether zeros fill a short frame up to 60 octets, as most drivers do anyway.
     /// - Returns: everything from the destination address on, without the frame check sequence.
     public func encoded(padded: Bool = true) -> [UInt8] {
         var writer = ByteWriter(reserving: max(payload.expectedLength + Self.headerLength, padded ? Self.lengthMin : 0))
+        write(to: &writer, padded: padded)
+        return writer.octets
+    }
+
+    fileprivate func write(to writer: inout ByteWriter, padded: Bool) {
         writer.macAddress(destination)
         writer.macAddress(source)
         switch payload {
@@ -79,7 +98,23 @@ public struct Frame: Equatable, Sendable {
             ecpdu.write(to: &writer)
         }
         if padded { writer.pad(to: Self.lengthMin) }
-        return writer.octets
+    }
+}
+
+/// Memory for the octets of one frame after the other.
+public struct FrameBuffer {
+    private var writer = ByteWriter()
+
+    /// Has no memory before the first frame.
+    public init() {}
+
+    /// Writes a frame as ``Frame/encoded(padded:)`` does, in place of the one before, and looks at its octets.
+    ///
+    /// - Returns: what `body` returns.
+    public mutating func write<Result>(_ frame: Frame, _ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+        writer.restart(reserving: max(frame.payload.expectedLength + Frame.headerLength, Frame.lengthMin))
+        frame.write(to: &writer, padded: true)
+        return writer.withWritten(body)
     }
 }
 

@@ -67,6 +67,13 @@ struct ByteReader {
         return [UInt8](octets[position..<end])
     }
 
+    /// Copies out all that is left, into memory that is there.
+    mutating func rest(into memory: inout [UInt8]) {
+        memory.removeAll(keepingCapacity: true)
+        memory.append(contentsOf: octets[position..<end])
+        position = end
+    }
+
     /// A reader of the next `count` octets alone; this one steps over them.
     mutating func child(_ count: Int, _ field: WireField) throws(WireError) -> ByteReader {
         let start = try take(count, field)
@@ -92,6 +99,17 @@ struct ByteWriter {
     private(set) var count = 0
 
     init(reserving capacity: Int = 0) { memory = [UInt8](repeating: 0, count: capacity) }
+
+    /// Begins again in the memory that there is.
+    mutating func restart(reserving capacity: Int) {
+        count = 0
+        reserve(capacity)
+    }
+
+    /// Looks at what has been written where it is.
+    func withWritten<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+        memory.withUnsafeBytes { body(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
+    }
 
     /// What has been written. Nothing is copied where as much was reserved.
     var octets: [UInt8] { count == memory.count ? memory : Array(memory[..<count]) }
@@ -143,5 +161,28 @@ struct ByteWriter {
     private mutating func reserve(_ length: Int) {
         guard count + length > memory.count else { return }
         memory += [UInt8](repeating: 0, count: max(count + length - memory.count, memory.count, 32))
+    }
+}
+
+/// Compares octets eight at a time.
+enum OctetComparison {
+    /// Whether both have the same octets in a range.
+    ///
+    /// - Precondition: both have as many octets.
+    static func areSame(_ one: UnsafeRawBufferPointer, _ other: UnsafeRawBufferPointer, in range: Range<Int>) -> Bool {
+        precondition(range.lowerBound >= 0 && range.upperBound <= min(one.count, other.count))
+        var place = range.lowerBound
+        while place + 8 <= range.upperBound {
+            guard
+                one.loadUnaligned(fromByteOffset: place, as: UInt64.self)
+                    == other.loadUnaligned(fromByteOffset: place, as: UInt64.self)
+            else { return false }
+            place += 8
+        }
+        while place < range.upperBound {
+            guard one[place] == other[place] else { return false }
+            place += 1
+        }
+        return true
     }
 }

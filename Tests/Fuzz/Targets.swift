@@ -88,6 +88,7 @@ private func vdpdu(_ octets: [UInt8]) {
     let lengths = pdu.associations.reduce(18 + (pdu.hasEnd ? 2 : 0)) { $0 + $1.encodedLength }
     require(encoded.count == lengths, "\(encoded.count) octets, foretold \(lengths)")
     requirePrintable(pdu.managerID.description, longest: 32)
+    grant(octets, decoded)
     // Text is slow; the two first are as good as all.
     for tlv in pdu.associations.prefix(2) {
         let text = tlv.vsiID.description
@@ -96,6 +97,18 @@ private func vdpdu(_ octets: [UInt8]) {
         _ = try? FilterInfo(checking: Array(tlv.filter.entries))
         _ = VSIReason(tlv.status.reason)
     }
+}
+
+/// What counts as a grant by its octets is one that decoding finds.
+private func grant(_ octets: [UInt8], _ decoded: VDPDU.Decoded) {
+    var request = decoded.pdu
+    for index in request.associations.indices { request.associations[index].status = [] }
+    let isGrant = octets.withUnsafeBytes { answer in
+        request.encoded().withUnsafeBytes { VDPDU.isGrant(answer, of: $0) }
+    }
+    let areGrants = decoded.pdu.associations.allSatisfy { $0.status == .answer && $0.organizational.isEmpty }
+    if isGrant { require(areGrants && decoded.rejected.isEmpty, "no grant: \(decoded)") }
+    _ = octets.withUnsafeBytes { VDPDU.firstVSIID(in: $0) }
 }
 
 private func draftVDPDU(_ octets: [UInt8]) {
