@@ -288,22 +288,23 @@ package final class BridgePortController: BridgePortControl {
     }
 
     /// Carries effects out, those that come of carrying them out last, and waits for the next moment that the protocol wants.
-    private func perform(_ effects: [BridgeEffect]) {
+    private func perform(_ given: consuming [BridgeEffect]) {
+        var effects = given
         // Another port may have the name, and what goes by it.
         guard seat.isOpen else { return }
         resources.set(port.use, of: name)
         // An acknowledgement waits for nothing, or the station sends again. An answer follows what it is about.
-        var rest: [BridgeEffect] = []
-        var hasNews = port.takeNews()
-        for effect in effects {
-            if case .transmit(let frame) = effect {
-                if frame.payload.isECPAcknowledgement { send(frame) } else { rest.append(effect) }
-            } else {
-                hasNews = true
-                rest.append(effect)
-            }
+        let hasMore = effects.contains { if case .transmit = $0 { false } else { true } }
+        let hasNews = port.takeNews() || hasMore
+        let areAcknowledgementsAlone = hasMore || !queue.isIdle
+        func leavesNow(_ effect: BridgeEffect) -> Frame? {
+            guard case .transmit(let frame) = effect else { return nil }
+            return areAcknowledgementsAlone && !frame.payload.isECPAcknowledgement ? nil : frame
         }
-        if !rest.isEmpty { queue.append(contentsOf: rest) }
+        for effect in effects { if let frame = leavesNow(effect) { send(frame) } }
+        effects.removeAll { leavesNow($0) != nil }
+        if !effects.isEmpty { queue.append(contentsOf: effects) }
+        port.reuse(&effects)
         transport.setNeighbour(port.peerAddresses)
         sequences.advanced(to: port.nextSequence)
         timer?.set(port.nextDeadline)

@@ -132,6 +132,9 @@ package final class PortTransport {
     package var onUnsent: ((Frame) -> Void)?
     /// Called when what is wrong with the interface may have changed.
     package var onDoubt: (() -> Void)?
+    /// Memory that is used for one frame after the other: for the octets that are sent, and for the payload that came.
+    private var frameMemory = FrameBuffer()
+    private var payloadMemory: [UInt8] = []
     /// Sends on links of machines; opened for the first frame.
     private var sender: FrameSender?
     /// Frames that the kernel has dropped for sockets that are closed now.
@@ -415,13 +418,14 @@ package final class PortTransport {
 
     private func take(_ octets: UnsafeRawBufferPointer) {
         do throws(WireError) {
-            let frame = try Frame(decoding: octets)
-            if case .lldp = frame.payload, frame.destination == .nearestNonTPMRBridge, let onChannelFrame {
-                return onChannelFrame(frame)
+            var frame = try Frame(decoding: octets, reusing: &payloadMemory)
+            if case .lldp = frame.payload {
+                if frame.destination == .nearestNonTPMRBridge, let onChannelFrame { return onChannelFrame(frame) }
+                let isOwn = addresses.includes(frame.header, own: link?.ownAddress)
+                if !isOwn { noteStray(octets, frame.header) }
             }
-            let isOwn = addresses.includes(frame.header, own: link?.ownAddress)
-            if case .lldp = frame.payload, !isOwn { noteStray(octets, frame.header) }
             onFrame?(frame)
+            frame.giveBack(&payloadMemory)
         } catch {
             onUnreadable?(error, FrameHeader(octets))
             logger.trace("frame discarded", metadata: ["error": "\(error)"])
@@ -434,30 +438,21 @@ package final class PortTransport {
             onUnsent?(frame)
             return
         }
-        let octets = frame.encoded()
-        do throws(SystemError) {
-            if let capture {
-                let time = WallClock.now()
-                try Self.send(octets, by: socket)
-                capture.sent(frame, octets, at: time)
-            } else {
-                try Self.send(octets, by: socket)
-            }
+        let time = capture == nil ? 0 : WallClock.now()
+        let (result, length) = frameMemory.write(frame) { octets in
+            (Result { () throws(SystemError) in try socket.send(octets) }, octets.count)
+        }
+        switch result {
+        case .success:
+            capture?.sent(frame, frame.encoded(), at: time)
             note(.sent)
-        } catch {
+        case .failure(let error):
             // As if it were lost on the wire; ECP and LLDP send again.
             sendFailures &+= 1
             logger.debug("sending failed", metadata: ["error": "\(error)"])
             onUnsent?(frame)
-            note(.failing(error, length: octets.count))
+            note(.failing(error, length: length))
         }
-    }
-
-    private static func send(_ octets: [UInt8], by socket: PacketSocket) throws(SystemError) {
-        let result = octets.withUnsafeBytes { octets in
-            Result { () throws(SystemError) in try socket.send(octets) }
-        }
-        try result.get()
     }
 
     private func note(_ state: SendState) {

@@ -406,9 +406,7 @@ package final class StationPortController: StationPortControl {
         stop()
     }
 
-    private func advance() {
-        perform(port.advance(to: now))
-    }
+    private func advance() { perform(port.advance(to: now)) }
 
     /// Carries out what waits for a VSI, before something new is asked of it.
     private func settle(_ vsiID: VSIID) {
@@ -420,7 +418,8 @@ package final class StationPortController: StationPortControl {
     }
 
     /// Carries effects out, and waits for the next moment that the protocol wants.
-    package func perform(_ effects: [StationEffect]) {
+    package func perform(_ given: consuming [StationEffect]) {
+        var effects = given
         let turn = port.endTurn()
         var use = turn.use
         use.filterEntries += relay.gate.keptCount
@@ -442,13 +441,14 @@ package final class StationPortController: StationPortControl {
             onTrail?(turn.trail, now)
         }
         if !port.isLosing { loss = nil }
-        let rest = effects.filter { if case .transmit = $0 { false } else { true } }
-        if !rest.isEmpty { queue.append(contentsOf: rest) }
+        effects.removeAll { if case .transmit = $0 { true } else { false } }
+        if !effects.isEmpty { queue.append(contentsOf: effects) }
         transport.setNeighbour(turn.peerAddresses)
         sequences.advanced(to: turn.nextSequence)
         timer?.set(turn.nextDeadline)
         // Keep-alives come and go, and nothing is wrong for that.
-        if turn.hasNews || !rest.isEmpty { watch.changed() }
+        if turn.hasNews || !effects.isEmpty { watch.changed() }
+        port.reuse(&effects)
     }
 
     /// Keeps count of the states.

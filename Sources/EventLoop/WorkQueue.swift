@@ -36,6 +36,9 @@ public final class KeyedWorkQueue<Key: Hashable, Work> {
 
     @inlinable public var isEmpty: Bool { waiting.isEmpty }
 
+    /// Nothing waits, and nothing is being done.
+    @inlinable public var isIdle: Bool { waiting.isEmpty && !isWorking }
+
     /// Adds work, and does what a turn allows of it, unless there is other work already.
     @inlinable public func append(contentsOf work: [Work]) {
         let now = loop.now()

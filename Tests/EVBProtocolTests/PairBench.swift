@@ -17,6 +17,9 @@ final class PairBench {
     /// Which frames the wire loses.
     var losesFromStation: (Frame) -> Bool = { _ in false }
     var losesFromBridge: (Frame) -> Bool = { _ in false }
+    /// How a frame is taken in, for those who compare.
+    var stationReceives: (inout StationPort, Frame, Instant) -> [StationEffect] = { $0.receive($1, at: $2) }
+    var bridgeReceives: (inout BridgePort, Frame, Instant) -> [BridgeEffect] = { $0.receive($1, at: $2) }
     private(set) var stationEffects: [StationEffect] = []
     private(set) var bridgeEffects: [BridgeEffect] = []
     private(set) var sentByStation: [(at: Instant, frame: Frame)] = []
@@ -101,9 +104,9 @@ final class PairBench {
                 continue
             }
             if event.isToStation {
-                stationDoes { $0.receive(frame, at: $1) }
+                stationDoes { stationReceives(&$0, frame, $1) }
             } else {
-                bridgeDoes { $0.receive(frame, at: $1) }
+                bridgeDoes { bridgeReceives(&$0, frame, $1) }
             }
         }
         stationDoes { $0.advance(to: $1) }

@@ -23,15 +23,19 @@ extension BridgePort {
 
     mutating func receiveRequest(_ ecpdu: ECPDU, at now: Instant) {
         let dialect = link.negotiation.dialect
-        var informed = link.receiver
-        guard informed.isNew(ecpdu, timers: link.negotiation.times, at: now) else {
+        guard !link.receiver.isRepetition(ecpdu, timers: link.negotiation.times, at: now) else {
             link.statistics.ecpRxDuplicates &+= 1
+            link.transmit(dialect.acknowledgement(of: ecpdu))
+            return
+        }
+        guard !vdp.keepCohortAlive(ecpdu.payload, at: now) else {
+            link.receiver.note(ecpdu, at: now)
             link.transmit(dialect.acknowledgement(of: ecpdu))
             return
         }
         guard let reading = try? dialect.read(ecpdu.payload, from: .station) else {
             // It has arrived, and will not get better by being sent again.
-            link.receiver = informed
+            link.receiver.note(ecpdu, at: now)
             vdp.statistics.malformed &+= 1
             link.transmit(dialect.acknowledgement(of: ecpdu))
             return
@@ -40,8 +44,8 @@ extension BridgePort {
             link.statistics.ecpRxRefused &+= 1
             return
         }
-        link.receiver = informed
+        link.receiver.note(ecpdu, at: now)
         link.transmit(dialect.acknowledgement(of: ecpdu))
-        vdp.receive(reading, at: now)
+        vdp.receive(reading, ecpdu.payload, at: now)
     }
 }

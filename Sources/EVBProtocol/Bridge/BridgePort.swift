@@ -147,6 +147,9 @@ public struct BridgePort {
         return link.hasNews
     }
 
+    /// Takes back the memory of effects that were carried out, for those of later calls.
+    public mutating func reuse(_ carriedOut: inout [BridgeEffect]) { link.reuse(&carriedOut) }
+
     /// When ``advance(to:)`` is wanted next.
     public var nextDeadline: Instant? {
         let sending = link.transmitter.isIdle && !vdp.queue.isEmpty ? pacedUntil : nil
@@ -243,6 +246,6 @@ public struct BridgePort {
     /// What VDP has found goes behind what was found before it.
     mutating func takeEffects() {
         link.effects += vdp.effects
-        vdp.effects = []
+        vdp.effects.removeAll(keepingCapacity: vdp.effects.capacity <= VDPBridge.effectsKept)
     }
 }

@@ -16,8 +16,9 @@ extension VDPBridge {
         return Set(named.filter { slot(of: $0) == nil }).count <= room
     }
 
-    /// Takes in what the station says.
-    mutating func receive(_ reading: WireDialect.Reading, at now: Instant) {
+    /// Takes in what the station says, and the octets by which it has said so.
+    mutating func receive(_ reading: WireDialect.Reading, _ payload: [UInt8] = [], at now: Instant) {
+        let former = statistics.keepAlives
         statistics.malformed &+= UInt64(reading.rejected.count)
         for rejected in reading.rejected {
             guard let vsiID = rejected.vsiID, let command = rejected.command, let status = rejected.status else {
@@ -31,6 +32,7 @@ extension VDPBridge {
         for association in reading.associations {
             receive(association.tlv, from: association.managerID, at: now)
         }
+        if statistics.keepAlives &- former == UInt64(reading.associations.count) { formCohort(reading, payload) }
     }
 
     private mutating func receive(_ tlv: VSITLV, from manager: VSIManagerID, at now: Instant) {
@@ -116,6 +118,19 @@ extension VDPBridge {
     ///
     /// Called when ECP has nothing outstanding.
     mutating func nextPayload() -> [UInt8]? {
+        // The queue and the cohorts have their turns.
+        let isTurn = queue.isEmpty || isCohortTurn
+        isCohortTurn = false
+        if isTurn, let payload = nextCohortPayload() { return payload }
+        if let payload = nextQueuedPayload() {
+            isCohortTurn = true
+            return payload
+        }
+        return nextCohortPayload()
+    }
+
+    /// The next PDU of VSIs that wait in the queue.
+    private mutating func nextQueuedPayload() -> [UInt8]? {
         guard let station, let first = queue.popFirst(), let leader = messages[first] else { return nil }
         let (dialect, manager) = (station.dialect, slots[first].managerID)
         var octets = dialect.vdpOverhead + dialect.encodedLength(of: leader.tlv)
@@ -147,6 +162,7 @@ extension VDPBridge {
 
     /// The outstanding PDU has reached the station.
     mutating func pduAcknowledged() {
+        cohortAcknowledged()
         for place in inFlight.indices {
             let slot = inFlight[place].slot
             slots[slot].isBeingTold = false
@@ -157,6 +173,7 @@ extension VDPBridge {
 
     /// ECP has given the outstanding PDU up: what is still true is said again, a few times.
     mutating func pduFailed() {
+        if let number = cohorts.inFlight { dissolve(number) }
         let told = inFlight
         inFlight = []
         for (slot, var message) in told {

@@ -46,6 +46,7 @@ extension VDPBridge {
         toldLimits = []
         inFlight = []
         queue = TransmitQueue()
+        forgetCohortAnswers()
         retimings = []
         era &+= 1
         lostCount = livingCount
@@ -83,6 +84,7 @@ extension VDPBridge {
     /// Does to a VSI what the round would do. One of a station that is gone is forgotten then.
     mutating func bringUpToDate(_ slot: Int, at now: Instant) {
         guard !slots[slot].isFree else { return }
+        leaveOutdatedCohort(slot)
         guard slots[slot].era != era else { return retime(slot) }
         if slots[slot].machine.state != .initial { lostCount -= 1 }
         slots[slot].era = era

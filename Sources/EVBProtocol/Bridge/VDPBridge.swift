@@ -10,7 +10,7 @@ internal import EVBWire
 /// Functions that are called for each VSI and change nothing are inlined: the compiler would copy the bridge for the call.
 ///
 /// Files: this one has the VSIs, their events and their timers, `VDPBridge+Exchange.swift` what arrives and what leaves,
-/// `VDPBridge+Rounds.swift` what concerns all VSIs at once.
+/// `VDPBridge+Rounds.swift` what concerns all VSIs at once, `VDPBridge+Cohorts.swift` keep-alives of many VSIs as one.
 struct VDPBridge {
     /// VSIs of which nothing holds and that are kept until they have been answered, above those that the port may have.
     static let answersMax = 256
@@ -18,6 +18,8 @@ struct VDPBridge {
     static let attemptsMax = 3
     /// VSIs whose time may come in one call.
     static let expiriesMax = 1024
+    /// Effects for which memory is kept.
+    static let effectsKept = 16
     /// How long after a smaller keep-alive period was agreed on the station may not have heard of it: until the LLDPDU
     /// after the next.
     static let newsDelay = LLDPAgent.transmitInterval * 2
@@ -139,6 +141,10 @@ struct VDPBridge {
     var isSlow = false
     var deadlines = DeadlineHeap()
     var queue = TransmitQueue()
+    /// VSIs whose keep-alives come together.
+    var cohorts = Cohorts<AnswerRound>()
+    /// The last PDU was not a cohort's.
+    var isCohortTurn = false
     /// What the ECPDU that is outstanding says, and of which slots.
     var inFlight: [(slot: Int, message: Message)] = []
     var slotOfTicket: [DecisionTicket: Int] = [:]
@@ -191,11 +197,15 @@ struct VDPBridge {
     // MARK: Time
 
     /// The next moment at which ``advance(to:)`` has something to do.
-    var nextDeadline: Instant? { Instant.earliest(round?.workedAt, deadlines.next?.deadline) }
+    var nextDeadline: Instant? {
+        let due = Instant.earliest(deadlines.next?.deadline, cohorts.deadlines.next?.deadline)
+        return Instant.earliest(round?.workedAt, due)
+    }
 
     /// Lets time pass. Of many VSIs whose time has come at once some have their turn, and ``nextDeadline`` is past for the rest.
     mutating func advance(to now: Instant) {
         goOn(at: now)
+        expireCohorts(at: now)
         var left = Self.expiriesMax
         while left > 0, let next = deadlines.next, next.deadline <= now {
             left -= 1
@@ -269,6 +279,7 @@ struct VDPBridge {
     }
 
     mutating func setWait(_ slot: Int, _ wait: Wait) {
+        assert(cohorts.number(of: slot) == nil, "a VSI of a cohort has no deadline of its own")
         slots[slot].wait = wait
         deadlines.set(slot, wait.deadline)
     }
@@ -281,6 +292,7 @@ struct VDPBridge {
     /// Where a VSI stands; nil for one of which nothing is known, or nothing any more.
     private mutating func place(of vsiID: VSIID, at now: Instant) -> Int? {
         guard let known = slot(of: vsiID) else { return nil }
+        leaveCohort(known)
         bringUpToDate(known, at: now)
         return slots[known].isFree ? nil : known
     }
@@ -317,6 +329,7 @@ struct VDPBridge {
 
     /// Replaces what a VSI's station is to be told next.
     mutating func setMessage(_ slot: Int, _ message: Message?) {
+        assert(cohorts.number(of: slot) == nil, "of a VSI of a cohort there is nothing else to say")
         messages[slot] = message
         if message != nil {
             queue.append(slot, isKeepAlive: false)

@@ -100,6 +100,8 @@ struct PeerLink<Role: EVBRole> {
     /// Whether the peer acknowledges what is sent to it.
     var delivery = ECPDelivery.unknown { didSet { if delivery != oldValue { hasNews = true } } }
     var effects: [Role.Effect] = []
+    /// Effects for which memory is kept.
+    private static var effectsKept: Int { 16 }
 
     /// What was published last, so that only changes are.
     private var publishedTLVs: [DialectTLV]
@@ -312,6 +314,28 @@ struct PeerLink<Role: EVBRole> {
         statistics.ecpTxFrames &+= 1
         isProbeOutstanding = false
         transmit(transmitter.send(payload, subtype: .vdp, timers: ecpTimes, at: now))
+    }
+
+    /// Takes in an acknowledgement.
+    ///
+    /// - Returns: whether it is for a VDPDU.
+    mutating func takeAcknowledgement(_ ecpdu: ECPDU, at now: Instant) -> Bool {
+        guard let sentAt = transmitter.acknowledge(ecpdu) else {
+            statistics.ecpRxStrayAcks &+= 1
+            return false
+        }
+        delivery = .acknowledged
+        defer { isProbeOutstanding = false }
+        guard !isProbeOutstanding else { return false }
+        statistics.ecpRoundTrips.record(now.since(sentAt))
+        return true
+    }
+
+    /// Takes back the memory of effects that were carried out. That of very many is not kept.
+    mutating func reuse(_ carriedOut: inout [Role.Effect]) {
+        guard effects.capacity == 0, carriedOut.capacity <= Self.effectsKept else { return }
+        carriedOut.removeAll(keepingCapacity: true)
+        swap(&carriedOut, &effects)
     }
 
     mutating func transmit(_ ecpdu: ECPDU) {

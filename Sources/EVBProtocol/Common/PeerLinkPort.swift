@@ -176,24 +176,11 @@ extension PeerLinkPort {
         }
         link.ecpHeard = now
         switch ecpdu.operation {
-        case .acknowledgement: takeAcknowledgement(ecpdu, at: now)
+        case .acknowledgement: if link.takeAcknowledgement(ecpdu, at: now) { payloadAcknowledged() }
         case .request:
             link.statistics.ecpRxFrames &+= 1
             receiveRequest(ecpdu, at: now)
         }
         heardPeer(from: source, at: now)
-    }
-
-    private mutating func takeAcknowledgement(_ ecpdu: ECPDU, at now: Instant) {
-        guard let sentAt = link.transmitter.acknowledge(ecpdu) else {
-            link.statistics.ecpRxStrayAcks &+= 1
-            return
-        }
-        link.delivery = .acknowledged
-        if !link.isProbeOutstanding {
-            link.statistics.ecpRoundTrips.record(now.since(sentAt))
-            payloadAcknowledged()
-        }
-        link.isProbeOutstanding = false
     }
 }

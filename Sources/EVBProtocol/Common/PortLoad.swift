@@ -24,7 +24,8 @@ extension StationPort {
             if case .queued = vsi.exchange { true } else { false }
         }
         return PortLoad(
-            vsis: vdp.index.count, places: vdp.slots.count, queued: vdp.queue.count, deadlines: vdp.deadlines.count,
+            vsis: vdp.index.count, places: vdp.slots.count, queued: vdp.queue.count,
+            deadlines: vdp.deadlines.count + vdp.cohorts.deadlines.count,
             neighbours: link.agent.neighbours.count,
             isConsistent: vdp.outstanding == vsis.count { $0.exchange.isOutstanding }
                 && vdp.recovering == vsis.count { $0.exchange.isRecovering }
@@ -41,7 +42,8 @@ extension BridgePort {
     package var load: PortLoad {
         let vsis = vdp.vsis
         return PortLoad(
-            vsis: vdp.index.count, places: vdp.slots.count, queued: vdp.queue.count, deadlines: vdp.deadlines.count,
+            vsis: vdp.index.count, places: vdp.slots.count, queued: vdp.queue.count,
+            deadlines: vdp.deadlines.count + vdp.cohorts.deadlines.count,
             neighbours: link.agent.neighbours.count,
             isConsistent: vdp.livingCount == vsis.count { $0.machine.state != .initial }
                 && vdp.lostCount == vsis.count { vdp.isLost($0) && $0.machine.state != .initial }

@@ -170,6 +170,9 @@ public struct StationPort {
             nextDeadline: nextDeadline)
     }
 
+    /// Takes back the memory of effects that were carried out, for those of later calls.
+    public mutating func reuse(_ carriedOut: inout [StationEffect]) { link.reuse(&carriedOut) }
+
     /// When ``advance(to:)`` is wanted next.
     public var nextDeadline: Instant? {
         Instant.earliest(_link.look { $0.nextDeadline }, _vdp.look { $0.nextDeadline })
@@ -220,9 +223,13 @@ public struct StationPort {
     public var ecpAddress: MACAddress { configuration.addresses.ecp(link.negotiation.dialect) }
 
     /// Whether what is to be said of a VSI waits to be sent, or to be acknowledged.
-    public func isUnsent(_ vsiID: VSIID) -> Bool { vdp.slot(of: vsiID).map { vdp.isQueued($0) } ?? false }
+    public func isUnsent(_ vsiID: VSIID) -> Bool {
+        vdp.slot(of: vsiID).map { vdp.isQueued($0) || vdp.isReady($0) } ?? false
+    }
     public func isUnacknowledged(_ vsiID: VSIID) -> Bool {
-        vdp.slot(of: vsiID).map { vdp.inFlight.contains($0) } ?? false
+        guard let slot = vdp.slot(of: vsiID) else { return false }
+        if let number = vdp.cohorts.number(of: slot) { return vdp.cohorts.inFlight == number }
+        return vdp.inFlight.contains(slot)
     }
 
     /// All VSIs, in no certain order.

@@ -9,6 +9,7 @@ extension VDPStation {
     mutating func drain(at now: Instant) {
         guard !isDrained else { return }
         finishSweep(at: now)
+        dissolveCohorts()
         isDrained = true
         for slot in slots.indices {
             guard let vsi = vsi(slot), vsi.interest != .withdrawn else { continue }

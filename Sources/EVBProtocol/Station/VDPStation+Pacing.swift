@@ -47,7 +47,7 @@ extension VDPStation {
     }
 
     /// How far apart the answers of the bridge come.
-    @inline(__always) private var answerInterval: Interval {
+    @inline(__always) var answerInterval: Interval {
         let assumed = (peer?.timers ?? OperationalTimers().times).answerInterval
         guard let measured = pace.interval else { return assumed }
         // What answers together is reckoned as the draft's bridges are.
@@ -137,6 +137,7 @@ extension VDPStation {
     /// nobody waits for it any longer.
     mutating func resendStalled(at now: Instant) {
         stallDeadline = nil
+        for number in order.asking { dissolve(number) }
         pace.writeOff()
         for slot in slots.indices {
             guard let vsi = vsi(slot), case .awaiting(let sentAt, _, let patience) = vsi.exchange,
@@ -160,9 +161,16 @@ extension VDPStation {
     var keepAlivePatience: Interval {
         @inline(__always) get {
             let timers = peer?.timers ?? OperationalTimers().times
-            let others = answerInterval * UInt64(unanswered + 1) * 3 / 2
-            return min(max(timers.reinitKeepAlive / 5, others, Self.keepAliveMin), timers.responseWaitDelay / 2)
+            return Self.keepAlivePatience(timers, answerInterval: answerInterval, unanswered: unanswered)
         }
+    }
+
+    /// The same of a bridge whose answers are so far apart, and that owes so many.
+    @inline(__always) static func keepAlivePatience(
+        _ timers: ProtocolTimes, answerInterval: Interval, unanswered: Int
+    ) -> Interval {
+        let others = answerInterval * UInt64(unanswered + 1) * 3 / 2
+        return min(max(timers.reinitKeepAlive / 5, others, keepAliveMin), timers.responseWaitDelay / 2)
     }
 
     /// How long before a slow bridge forgets a VSI its keep-alive is said again at the latest.

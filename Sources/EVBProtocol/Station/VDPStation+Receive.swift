@@ -19,18 +19,27 @@ extension VDPStation {
     /// Takes in an ECPDU's payload from the bridge.
     mutating func receive(_ payload: [UInt8], at now: Instant) {
         guard let dialect = peer?.dialect else { return }
+        if !confirmCohort(payload, at: now) { receiveEach(payload, in: dialect, at: now) }
+        reconsiderKeepAlive(at: now)
+        refuseArrivals(at: now)
+    }
+
+    /// Takes in a payload VSI by VSI.
+    private mutating func receiveEach(_ payload: [UInt8], in dialect: WireDialect, at now: Instant) {
         do throws(WireError) {
             let decoded = try dialect.decode(payload)
             statistics.malformed &+= UInt64(decoded.rejected)
-            measurePace(decoded.associations, at: now)
+            leaveCohorts(decoded.associations)
+            let areKeepAlives = measurePace(decoded.associations, at: now)
             for association in decoded.associations {
                 receive(association.tlv, from: association.managerID, in: dialect, at: now)
+            }
+            if areKeepAlives || decoded.associations.count >= Self.burstMin {
+                formCohort(decoded.associations, payload, at: now)
             }
         } catch {
             statistics.malformed &+= 1
         }
-        reconsiderKeepAlive(at: now)
-        refuseArrivals(at: now)
     }
 
     /// The slots of the two PDUs that were sent last, in the order in which a bridge is likely to answer: that of the PDUs. What comes
@@ -73,9 +82,11 @@ extension VDPStation {
     }
 
     /// Measures how fast the bridge answers by what it answers now.
-    private mutating func measurePace(_ associations: [WireDialect.Association], at now: Instant) {
+    ///
+    /// - Returns: whether that are keep-alives alone, and the dialect is the ratified one.
+    private mutating func measurePace(_ associations: [WireDialect.Association], at now: Instant) -> Bool {
         // The times of the draft are fixed.
-        guard let peer, peer.dialect == .ratified else { return }
+        guard let peer, peer.dialect == .ratified else { return false }
         var answer: BridgePace.Answer?
         pace.take(associations.count)
         var likely = asked
@@ -92,9 +103,10 @@ extension VDPStation {
                 askedAt: min(answer?.askedAt ?? asking.askedAt, asking.askedAt),
                 isKeepAlive: (answer?.isKeepAlive ?? true) && isKeepAlive)
         }
-        guard let answer else { return }
+        guard let answer else { return false }
         pace.note(answer, ackTimer: peer.timers.ackTimer, at: now)
         if let payload = answer.payload { resendOvertaken(by: payload, at: now) }
+        return answer.isKeepAlive
     }
 
     private mutating func receive(

@@ -42,7 +42,7 @@ extension VDPStation {
     ///
     /// - Throws: when there is nothing to ask for again; nothing has changed then.
     mutating func retry(_ vsiID: VSIID, at now: Instant) throws(VSIRetryError) {
-        guard let slot = slot(of: vsiID), let vsi = seen(slot) else { throw .unknownVSI }
+        guard let slot = slot(of: vsiID), let vsi = seenExactly(slot) else { throw .unknownVSI }
         guard vsi.interest != .withdrawn else { throw .isWithdrawn }
         guard !isDrained else { throw .isDrained }
         guard vsi.machine.state == .initial else {
@@ -64,7 +64,7 @@ extension VDPStation {
 
     /// What happens next to a VSI; nil if there is none.
     func outlook(_ vsiID: VSIID) -> VSIOutlook? {
-        guard let vsi = slot(of: vsiID).flatMap({ seen($0) }) else { return nil }
+        guard let vsi = slot(of: vsiID).flatMap({ seenExactly($0) }) else { return nil }
         if isDrained, vsi.machine.state == .initial { return .isDrained }
         if peer == nil { return .waitsForBridge }
         switch (vsi.wait, vsi.exchange) {

@@ -64,6 +64,7 @@ extension VDPStation {
 
     /// Nothing that the bridge has granted of the VSI holds. To be told twice changes nothing.
     private mutating func lose(_ slot: Int, at now: Instant) {
+        leaveCohort(slot)
         guard let state = vsi(slot)?.machine.state else { return }
         setExchange(slot, .idle)
         if state == .initial {
@@ -89,9 +90,11 @@ extension VDPStation {
         askAgain(slot, at: now)
     }
 
-    /// A VSI as it is, also where it does not know of a loss yet; nil where that ends it.
+    /// A VSI as it is, also where it does not know of a loss yet; nil where that ends it. Where its next keep-alive stands is left out: its
+    /// cohort may know more of that (``vsi(_:)``).
     func seen(_ slot: Int) -> VSI? {
-        guard var vsi = vsi(slot) else { return nil }
+        guard !slots[slot].isFree else { return nil }
+        var vsi = slots[slot]
         guard isUnaware(slot) else { return vsi }
         if vsi.machine.state == .initial {
             vsi.reason = awayReason

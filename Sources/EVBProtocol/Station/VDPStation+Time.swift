@@ -6,13 +6,15 @@ extension VDPStation {
     var nextDeadline: Instant? {
         let sending = queue.isEmpty ? nil : Instant.earliest(heldUntil, spacing.until)
         let work = Instant.earliest(sweep?.due, stallDeadline)
-        return Instant.earliest(deadlines.next?.deadline, Instant.earliest(work, sending))
+        let due = Instant.earliest(deadlines.next?.deadline, cohorts.deadlines.next?.deadline)
+        return Instant.earliest(due, Instant.earliest(work, sending))
     }
 
     /// Lets time pass.
     mutating func advance(to now: Instant) {
         continueSweep(at: now)
         if let stallDeadline, stallDeadline <= now { resendStalled(at: now) }
+        advanceCohorts(to: now)
         while let next = deadlines.next, next.deadline <= now {
             expire(next.member, at: now)
             report(next.member)
@@ -20,7 +22,7 @@ extension VDPStation {
         refuseArrivals(at: now)
     }
 
-    private mutating func expire(_ slot: Int, at now: Instant) {
+    mutating func expire(_ slot: Int, at now: Instant) {
         let wait = slots[slot].wait
         if isUnaware(slot) {
             // One that waits for a bridge knows: told again it would wait until now, without end.
@@ -81,7 +83,7 @@ extension VDPStation {
     /// The step before a moment, of those that all ports of a host have: the keep-alives of many VSIs and ports are then due together.
     /// They leave one PDU after the other, and evbd wakes up for all of them, which costs more than a PDU. A bridge that does not answer
     /// several VSIs at once would have to keep them waiting.
-    private func onStep(_ due: Instant, _ period: Interval, from least: Instant) -> Instant {
+    func onStep(_ due: Instant, _ period: Interval, from least: Instant) -> Instant {
         guard pace.answersTogether else { return due }
         let step = max(period.nanoseconds / Self.keepAliveSteps, 1)
         return max(Instant(nanoseconds: due.nanoseconds / step * step), least)
@@ -139,6 +141,8 @@ extension VDPStation {
     mutating func peerLost(at now: Instant) {
         peer = nil
         inFlight = []
+        cohorts.inFlight = nil
+        for number in cohorts.ready { dissolve(number) }
         stallDeadline = nil
         heldUntil = nil
         spacing.until = nil
@@ -150,6 +154,7 @@ extension VDPStation {
     /// The bridge knows nothing of this station any more, although it answers: it has restarted, or had not heard this side
     /// for long. What it had granted is asked for again at once, before a machine misses it, and so is what it had refused.
     mutating func bridgeForgot(at now: Instant) {
+        dissolveCohorts()
         for slot in slots.indices {
             guard let vsi = vsi(slot) else { continue }
             if case .keepAlive = vsi.wait {
@@ -176,6 +181,7 @@ extension VDPStation {
     /// would now end sooner.
     mutating func peerChanged(_ changed: Peer, at now: Instant) {
         guard let former = peer, former != changed else { return }
+        dissolveCohorts()
         peer = changed
         notePeriod(former.timers.reinitKeepAlive, changed.timers.reinitKeepAlive, at: now)
         let isSooner = changed.timers.reinitKeepAlive < former.timers.reinitKeepAlive

@@ -23,6 +23,19 @@ extension VDPStation {
     /// Called when ECP has nothing outstanding.
     mutating func nextPayload(at now: Instant) -> [UInt8]? {
         guard let peer, !isSpaced(at: now) else { return nil }
+        // The queue and the cohorts have their turns.
+        let isCohortTurn = queue.isEmpty || order.isTurn
+        order.isTurn = false
+        if isCohortTurn, let payload = nextCohortPayload(peer, at: now) { return payload }
+        if let payload = nextQueuedPayload(peer, at: now) {
+            order.isTurn = true
+            return payload
+        }
+        return nextCohortPayload(peer, at: now)
+    }
+
+    /// The next PDU of VSIs that wait in the queue.
+    private mutating func nextQueuedPayload(_ peer: Peer, at now: Instant) -> [UInt8]? {
         var room = window(peer) - outstanding
         guard !queue.isEmpty, let first = queue.popFirst(holding: heldLanes(room: room)),
             let leader = association(first)
@@ -164,9 +177,11 @@ extension VDPStation {
     mutating func payloadAcknowledged() {
         spacing.isJustAcknowledged = true
         if trail != nil {
+            if let number = cohorts.inFlight { cohorts[number].round.isAcknowledged = true }
             for slot in inFlight { slots[slot].asking.isAcknowledged = true }
         }
         inFlight.removeAll(keepingCapacity: true)
+        cohorts.inFlight = nil
         payloadsLost = 0
         heldUntil = nil
     }
@@ -177,6 +192,7 @@ extension VDPStation {
     /// has granted it holds for toutKeepAlive, however short ECP's times are: a keep-alive is said again until
     /// respWaitDelay is over.
     mutating func payloadFailed(at now: Instant) {
+        if let number = cohorts.inFlight { dissolve(number) }
         let slots = inFlight
         inFlight = []
         payloadsLost = min(payloadsLost + 1, 16)
@@ -202,7 +218,7 @@ extension VDPStation {
 extension VDPStation {
     /// The filter that goes with what is carried: VLANs that the bridge filled in are used from then on, as long as the same is
     /// asked for and the bridge has not taken it back.
-    @inline(__always) private func carriedFilter(_ slot: Int, _ carried: Terms) -> FilterInfo {
+    @inline(__always) func carriedFilter(_ slot: Int, _ carried: Terms) -> FilterInfo {
         guard let bound = granted[slot], slots[slot].isAskedAnew == false,
             bound === carried || carried.asked == bound.asked
         else { return carried.asked }

@@ -11,7 +11,7 @@ internal import EVBWire
 ///
 /// Files: this one has the VSIs and the requests for them, `+Transmit` what leaves, `+Receive` what arrives, `+Time` what time
 /// brings, `+Pacing` how much the bridge is given at once, `+Capacity` how many VSIs it can keep, `+State` how a VSI stands,
-/// `+Terms` what is asked for one, `+Sweep` what is done to all VSIs, some at a time.
+/// `+Terms` what is asked for one, `+Sweep` what is done to all VSIs, some at a time, `+Cohorts` keep-alives of many VSIs as one.
 struct VDPStation {
     /// VSIs that one port can have unless it is told otherwise.
     static let vsisMax = StationPortConfiguration.vsisMaxDefault
@@ -144,6 +144,9 @@ struct VDPStation {
     var freeSlots: [Int] = []
     var deadlines = DeadlineHeap()
     var queue = TransmitQueue()
+    /// VSIs whose keep-alives leave together.
+    var cohorts = Cohorts<KeepAliveRound>()
+    var order = CohortOrder()
     /// Slots whose TLVs are in the ECPDU that is outstanding.
     var inFlight: [Int] = []
     /// The order of answers that is likely.
@@ -193,6 +196,7 @@ struct VDPStation {
         if let known = self.slot(of: request.vsiID) { catchUp(known, at: now) }
         if let known = self.slot(of: request.vsiID), let vsi = vsi(known) {
             slot = known
+            leaveCohort(slot)
             endRequest(slot, .superseded)
             if case .response = vsi.wait { overtaken[slot] = carried(slot)?.request }
         } else {
@@ -234,6 +238,7 @@ struct VDPStation {
     mutating func withdraw(_ vsiID: VSIID, at now: Instant) throws(VSIRequestError) {
         if let known = slot(of: vsiID) { catchUp(known, at: now) }
         guard let slot = slot(of: vsiID) else { throw .unknownVSI }
+        leaveCohort(slot)
         endRequest(slot, .superseded)
         modify(slot) {
             $0.interest = .withdrawn
@@ -441,12 +446,6 @@ struct VDPStation {
     /// The slot of a VSI; nil for one that is not known.
     @inline(__always) func slot(of vsiID: VSIID) -> Int? { index.slot(of: vsiID) { slots[$0].vsiID == vsiID } }
 
-    /// The VSI in a slot; nil for a free one.
-    func vsi(_ slot: Int) -> VSI? { slots[slot].isFree ? nil : slots[slot] }
-
-    /// All VSIs.
-    var vsis: [VSI] { slots.filter { !$0.isFree } }
-
     /// Notes what is wanted of a VSI.
     mutating func setWanted(_ slot: Int, _ request: VSIRequest) {
         wanted[slot] = Terms(request, sharing: &recentTerms)
@@ -461,12 +460,14 @@ struct VDPStation {
     }
 
     mutating func setWait(_ slot: Int, _ wait: Wait) {
+        assert(cohorts.number(of: slot) == nil, "a VSI of a cohort has no deadline of its own")
         slots[slot].wait = wait
         deadlines.set(slot, wait.deadline)
     }
 
     /// Moves a VSI's exchange on, and keeps count of those that are outstanding and recovering.
     mutating func setExchange(_ slot: Int, _ exchange: Exchange) {
+        assert(cohorts.number(of: slot) == nil, "a VSI of a cohort has no exchange of its own")
         let former = slots[slot].exchange
         guard former != exchange else { return }
         if case .queued = former, exchange == .idle { queue.remove(slot) }
@@ -474,4 +475,12 @@ struct VDPStation {
         recovering += (exchange.isRecovering ? 1 : 0) - (former.isRecovering ? 1 : 0)
         slots[slot].exchange = exchange
     }
+
+    /// So many VSIs of a cohort are asked about, or are not any more where the number is negative.
+    mutating func addOutstanding(_ count: Int) { outstanding += count }
+}
+
+extension VDPStation.VSI {
+    /// For a copy that is shown.
+    mutating func show(_ exchange: VDPStation.Exchange) { self.exchange = exchange }
 }

@@ -208,7 +208,10 @@ import Testing
         check(station.queue.count == vsis.count(where: \.isQueued), "queue")
         check(station.index.count == vsis.count, "index")
         check(station.freeSlots.count == station.slots.count - vsis.count, "freeSlots")
-        check(station.deadlines.count == vsis.count { $0.wait.deadline != nil }, "deadlines")
+        let together = station.cohorts.all.map { station.cohorts[$0] }
+        let alone = vsis.count { $0.wait.deadline != nil } - together.reduce(0) { $0 + $1.slots.count }
+        check(station.deadlines.count == alone, "deadlines")
+        for cohort in together { check(says(station, cohort), "a cohort that says something else than its VSIs") }
         check(station.inFlight.allSatisfy { !station.slots[$0].isFree }, "in flight without a VSI")
         check(
             station.outstanding == 0 || station.stallDeadline != nil || station.pacing != .lockstep || station.isLosing,
@@ -220,7 +223,9 @@ import Testing
                 continue
             }
             check(station.slot(of: vsiID) == slot && wanted.request.vsiID == vsiID, "a name of another VSI")
-            check(station.deadlines.deadline(of: slot) == vsi.wait.deadline, "\(vsiID.testName): deadline")
+            let isTogether = station.cohorts.number(of: slot) != nil
+            let deadline = isTogether ? nil : vsi.wait.deadline
+            check(station.deadlines.deadline(of: slot) == deadline, "\(vsiID.testName): deadline")
             // One that the sweep has not reached is as if the bridge that came, or went, had not.
             let isBehind = station.sweep.map { slot >= $0.next } ?? false
             let hasPeer = (station.peer != nil) != isBehind
@@ -229,6 +234,21 @@ import Testing
             }
         }
         return isRight
+    }
+
+    /// Whether the PDU of a cohort is what its VSIs would say each on its own.
+    private func says(_ station: VDPStation, _ cohort: Cohorts<VDPStation.KeepAliveRound>.Cohort) -> Bool {
+        var other = station
+        other.dissolveCohorts()
+        var associations: [VSITLV] = []
+        for slot in cohort.slots {
+            guard let terms = other.granted[Int(slot)], let command = other.slots[Int(slot)].machine.operCommand else {
+                return false
+            }
+            associations.append(
+                terms.request.tlv(command, filter: other.carriedFilter(Int(slot), terms)))
+        }
+        return VDPDU(managerID: cohort.round.manager, associations: associations).encoded() == cohort.payload
     }
 
     private func checkMachine(

@@ -1,0 +1,158 @@
+import EVBTime
+import Testing
+
+@testable import EVBProtocol
+@testable import EVBWire
+
+/// Keep-alives of many VSIs as one: what comes of it is what comes of them VSI by VSI.
+@Suite struct KeepAliveCohortTests {
+    /// A station with so many VSIs, all of which have been kept alive once.
+    private func kept(_ count: UInt64) throws -> PairBench {
+        let bench = PairBench(vsisMax: 1000).start()
+        for number in 1...count { try bench.request(number) }
+        bench.run(for: .seconds(25))
+        return bench
+    }
+
+    @Test("SPD-240 the VSIs of a PDU of keep-alives are one cohort from its answer on, and each PDU is full")
+    func formed() throws {
+        let bench = try kept(200)
+        let vdp = bench.station.vdp
+        let members = vdp.cohorts.all.map { vdp.cohorts[$0].slots.count }
+        #expect(members.reduce(0, +) == 200 && members.max() == 42, "\(members)")
+        #expect(vdp.deadlines.count == 0 && vdp.cohorts.deadlines.count == members.count)
+        bench.run(for: .seconds(120))
+        #expect((1...200).allSatisfy { bench.state($0) == .associated })
+        #expect(bench.station.vdp.cohorts.all.count <= members.count)
+        #expect(bench.bridge.snapshot.statistics.vdp.keepAliveTimeouts == 0)
+    }
+
+    /// The port with each VSI on its own whose answer is awaited.
+    private func apart(_ port: StationPort) -> StationPort {
+        var port = port
+        for number in port.vdp.order.asking.reversed() { port.vdp.dissolve(number) }
+        return port
+    }
+
+    /// What there is to see of a station, its cohorts aside, and when keep-alives are due.
+    private func seen(_ port: StationPort) -> (what: [String], due: [Instant?]) {
+        let (vdp, own) = (port.vdp, apart(port).vdp)
+        var due: [Instant?] = []
+        let vsis = vdp.vsis.map { vsi in
+            var vsi = vsi
+            guard case .keepAlive(let at) = vsi.wait else {
+                due.append(nil)
+                return "\(vsi)"
+            }
+            // A cohort that is made has a place of its own in the period.
+            due.append(at)
+            vsi.wait = .keepAlive(at: .origin)
+            return "\(vsi)"
+        }
+        let rest = [
+            "\(vdp.statistics)", "\(vdp.pace)", "\(vdp.pacing) \(vdp.trustDeadline) \(vdp.lastAnswer) \(vdp.answering)",
+            "\(vdp.outstanding) \(vdp.recovering) \(vdp.payloadsLost) \(vdp.offer) \(vdp.queue.count)",
+            "\(String(describing: vdp.stallDeadline)) \(String(describing: vdp.heldUntil))",
+            "\(own.inFlight.sorted()) \(vdp.cohorts.ready.count)", "\(port.link.statistics)",
+        ]
+        return (vsis + rest, due)
+    }
+
+    /// The first of what there is to see that is not the same.
+    private func difference(_ one: StationPort, _ other: StationPort) -> String? {
+        let (one, other, most) = (seen(one), seen(other), OperationalTimers().times.reinitKeepAlive / 4)
+        guard one.what.count == other.what.count else { return "\(one.what.count) and \(other.what.count)" }
+        if let pair = zip(one.what, other.what).first(where: { $0 != $1 }) { return "\(pair.0)\nand\n\(pair.1)" }
+        for case (let due?, let otherDue?) in zip(one.due, other.due)
+        where max(due, otherDue).since(min(due, otherDue)) > most {
+            return "due at \(due.text) and at \(otherDue.text)"
+        }
+        return nil
+    }
+
+    @Test(
+        "SPD-240 any answer has the outcome that it has VSI by VSI", arguments: [1, 2, 3] as [UInt64])
+    func sameOutcome(seed: UInt64) throws {
+        var random = SplitMix64(seed: Environment.seed("sameOutcome", otherwise: seed))
+        let bench = try kept(UInt64(44 + random.below(20)))
+        var (compared, confirmed) = (0, 0)
+        bench.stationReceives = { port, frame, now in
+            let frame = random.chance(80) ? frame : Self.changed(frame, &random)
+            var other = apart(port)
+            let (asking, all) = (port.vdp.order.asking.count, port.vdp.cohorts.all)
+            let effects = port.receive(frame, at: now)
+            #expect(effects == other.receive(frame, at: now))
+            #expect(difference(port, other) == nil)
+            compared += 1
+            if port.vdp.order.asking.count < asking, port.vdp.cohorts.all == all { confirmed += 1 }
+            return effects
+        }
+        for _ in 0..<30 {
+            switch random.below(20) {
+            case 0: try? bench.withdraw(UInt64(1 + random.below(60)))
+            case 1, 2: try? bench.request(UInt64(1 + random.below(60)), vid: UInt16(10 + random.below(3)))
+            case 3:
+                let lost = random.next()
+                bench.losesFromStation = { _ in lost % 3 == 0 }
+            default: bench.losesFromStation = { _ in false }
+            }
+            bench.run(for: .milliseconds(random.next() % 9000))
+        }
+        #expect(compared > 50 && confirmed > 3, "\(compared) compared, \(confirmed) confirmed")
+    }
+
+    /// A bridge's frame with something in its VDPDU that a bridge may say, or may not.
+    private static func changed(_ frame: Frame, _ random: inout SplitMix64) -> Frame {
+        guard case .ecp(var ecpdu) = frame.payload, ecpdu.operation == .request,
+            var pdu = try? VDPDU.decode(ecpdu.payload).pdu, !pdu.associations.isEmpty
+        else { return frame }
+        let place = random.below(pdu.associations.count)
+        let flags = VDPStatus(rawValue: UInt8(truncatingIfNeeded: random.next()) & 0x30)
+        switch random.below(9) {
+        case 0:
+            pdu.associations[place].status = .answer(VDPReason(rawValue: UInt8(random.below(6))), flags)
+        case 1: pdu.associations[place].command = VDPCommand.allCases[random.below(4)]
+        case 2: pdu.associations.remove(at: place)
+        case 3: pdu.associations.swapAt(place, random.below(pdu.associations.count))
+        case 4: pdu.associations.append(pdu.associations[place])
+        case 5: pdu.associations[place].status = []
+        case 6: pdu.hasEnd.toggle()
+        default:
+            let octet = random.below(ecpdu.payload.count)
+            ecpdu.payload[octet] ^= 1 << UInt8(random.below(8))
+            return Frame(destination: frame.destination, source: frame.source, payload: .ecp(ecpdu))
+        }
+        ecpdu.payload = pdu.encoded()
+        return Frame(destination: frame.destination, source: frame.source, payload: .ecp(ecpdu))
+    }
+
+    @Test("SPD-240 a PDU of a cohort that does not get across is made up VSI by VSI, and no VSI is lost")
+    func lost() throws {
+        let bench = try kept(100)
+        bench.clear()
+        var left = 9
+        bench.losesFromStation = { frame in
+            guard case .ecp = frame.payload, left > 0 else { return false }
+            left -= 1
+            return true
+        }
+        bench.run(for: .seconds(60))
+        #expect(left == 0)
+        #expect((1...100).allSatisfy { bench.state($0) == .associated })
+        #expect(bench.outcomes.isEmpty && bench.releases.isEmpty)
+    }
+
+    @Test("SPD-240 commands and keep-alives of cohorts leave by turns")
+    func turns() throws {
+        let bench = try kept(300)
+        // Something to say at each moment at which ECP can take a PDU.
+        var number: UInt64 = 300
+        for _ in 0..<2000 {
+            number += 1
+            try bench.request(301 + number % 8, vid: UInt16(10 + number % 5))
+            bench.run(for: .milliseconds(15))
+        }
+        #expect((1...300).allSatisfy { bench.state($0) == .associated && bench.held($0) != nil })
+        #expect(bench.bridge.snapshot.statistics.vdp.keepAliveTimeouts == 0)
+    }
+}
