@@ -61,6 +61,9 @@ extension VDPStation {
         func looks(at payload: UInt64) -> Bool { payload % (1 << UInt64(min(unlike, 6))) == 0 }
     }
 
+    /// Steps of a keep-alive period at which cohorts are due, those of all ports at the same moments. They are fewer than those of VSIs on
+    /// their own: to wake up costs evbd as much as a cohort.
+    private static let cohortSteps: UInt64 = 32
     /// VSIs that are granted by one PDU and are a cohort at once. Fewer are seldom asked for together.
     static let burstMin = 8
     /// Cohorts that others look at to fill their PDUs. There are more only where each of many managers has few VSIs.
@@ -272,8 +275,10 @@ extension VDPStation {
             isPast
             ? Instant(nanoseconds: middle.nanoseconds - min(past, earlier).nanoseconds)
             : middle + min(Interval(nanoseconds: cycle.nanoseconds - past.nanoseconds), later)
-        let least = now + Self.keepAliveMin
-        return max(onStep(max(due, least), period, from: least), now)
+        let least = now + max(period / 100 * 65, Self.keepAliveMin)
+        let step = max(period.nanoseconds / Self.cohortSteps, 1)
+        let onStep = Instant(nanoseconds: max(due, least).nanoseconds / step * step)
+        return onStep < least ? onStep + Interval(nanoseconds: step) : onStep
     }
 
     /// The VSIs of which a PDU says something that confirms no cohort are on their own.

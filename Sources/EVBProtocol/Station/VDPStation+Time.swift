@@ -83,7 +83,7 @@ extension VDPStation {
     /// The step before a moment, of those that all ports of a host have: the keep-alives of many VSIs and ports are then due together.
     /// They leave one PDU after the other, and evbd wakes up for all of them, which costs more than a PDU. A bridge that does not answer
     /// several VSIs at once would have to keep them waiting.
-    func onStep(_ due: Instant, _ period: Interval, from least: Instant) -> Instant {
+    private func onStep(_ due: Instant, _ period: Interval, from least: Instant) -> Instant {
         guard pace.answersTogether else { return due }
         let step = max(period.nanoseconds / Self.keepAliveSteps, 1)
         return max(Instant(nanoseconds: due.nanoseconds / step * step), least)
