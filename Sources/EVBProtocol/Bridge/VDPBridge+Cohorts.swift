@@ -27,6 +27,9 @@ extension VDPBridge {
         var phase: Phase
     }
 
+    /// VSIs of a PDU that is a cohort's. Answers to fewer are gathered, so that they leave together.
+    private static let cohortMin = 8
+
     // MARK: One VSI of them
 
     /// Something else than the next keep-alive happens to a VSI: it is on its own from now on.
@@ -98,7 +101,8 @@ extension VDPBridge {
         let number = request.withUnsafeBytes { request in
             VDPDU.firstVSIID(in: request).flatMap { slot(of: $0) }.flatMap { cohorts.number(of: $0) }
         }
-        guard let number, cohorts[number].round.era == era else { return false }
+        // One that a change of times has not reached yet is taken apart by it, or by what this says of its VSIs.
+        guard let number, case let round = cohorts[number].round, round.era == era, round.timing == timing else { return false }
         if case .told = cohorts[number].round.phase { return false }
         let isSame = request.withUnsafeBytes { request in
             cohorts[number].payload.withUnsafeBytes { VDPDU.isGrant($0, of: request) }
@@ -106,7 +110,6 @@ extension VDPBridge {
         guard isSame else { return false }
         statistics.keepAlives &+= UInt64(cohorts[number].slots.count)
         let until = now + station.keepAliveTimeout
-        cohorts[number].round.timing = timing
         cohorts[number].round.heard = now
         cohorts[number].round.until = until
         cohorts.setDeadline(number, until)
@@ -118,7 +121,7 @@ extension VDPBridge {
     /// Makes a cohort of the VSIs that a PDU has kept alive, if it will be answered with what it says itself.
     mutating func formCohort(_ reading: WireDialect.Reading, _ request: [UInt8]) {
         guard let station, station.dialect == .ratified, !isSlow, reading.rejected.isEmpty,
-            let manager = reading.associations.first?.managerID, request.count <= station.payloadMax
+            reading.associations.count >= Self.cohortMin, let manager = reading.associations.first?.managerID, request.count <= station.payloadMax
         else { return }
         var writer = VDPDU.Writer(manager, reserving: request.count)
         var members: [Int32] = []

@@ -213,7 +213,7 @@ extension VDPStation {
             return true
         }
         guard let next = deadlines.next, next.deadline <= horizon, case .keepAlive = slots[next.member].wait,
-            let request = carried(next.member)?.request
+            let request = carried(next.member)
         else { return false }
         return request.managerID == manager && request.organizational.isEmpty
     }
@@ -297,7 +297,7 @@ extension VDPStation {
         var writer = VDPDU.Writer(manager, reserving: payload.count)
         var members: [Int32] = []
         for association in associations {
-            guard let slot = slot(of: association.tlv.vsiID), let tlv = restingKeepAlive(slot) else { return }
+            guard let slot = slot(of: association.tlv.vsiID), let tlv = restingKeepAlive(slot, manager) else { return }
             writer.append(tlv)
             members.append(Int32(slot))
         }
@@ -306,26 +306,28 @@ extension VDPStation {
             request.withUnsafeBytes { VDPDU.isGrant(answer, of: $0) }
         }
         order.unlike = isGrant ? 0 : order.unlike + 1
-        guard isGrant, Set(members).count == members.count, let first = members.first.map({ slots[Int($0)] }) else {
-            return
-        }
+        guard isGrant, request.count <= peer.payloadMax, Set(members).count == members.count,
+            let first = members.first.map({ slots[Int($0)] }),
+            let heardAt = members.map({ slots[Int($0)].asking.heardAt }).min()
+        else { return }
         let room = peer.payloadMax - request.count
         let isFull = room < (request.count - VDPDU.overhead) / members.count
         for slot in members { deadlines.set(Int(slot), nil) }
         order.offset = order.offset ?? UInt32(truncatingIfNeeded: SplitMix64.mix(first.vsiID.high ^ first.vsiID.low))
         let round = KeepAliveRound(manager: manager, isFull: isFull, phase: .resting(until: now))
         let number = cohorts.add(members, payload: request, round)
-        rest(number, heardAt: first.asking.heardAt, peer, at: now)
+        rest(number, heardAt: heardAt, peer, at: now)
         if !isFull, order.partial.count < Self.partialsMax { order.partial.append(number) }
     }
 
-    /// The TLV that will keep a VSI alive; nil for one that waits for anything else, or of which there is more to say.
-    private func restingKeepAlive(_ slot: Int) -> VSITLV? {
+    /// The TLV that will keep a VSI alive; nil for one that waits for anything else, or of which there is more to say, and for one of another
+    /// manager than the answer names: a bridge may fill that in, and what keeps the VSI alive names the VSI's own.
+    private func restingKeepAlive(_ slot: Int, _ manager: VSIManagerID) -> VSITLV? {
         guard case .keepAlive = slots[slot].wait, slots[slot].exchange == .idle, cohorts.number(of: slot) == nil,
             slots[slot].machine.state == .waitSystemCommand, let command = slots[slot].machine.operCommand,
             slots[slot].interest == .wanted, slots[slot].openRequest == nil, slots[slot].overtakenCommand == nil,
             !slots[slot].isReleaseUnanswered, !slots[slot].isAskedAnew,
-            let terms = carried(slot), terms.request.organizational.isEmpty
+            let terms = carried(slot), terms.organizational.isEmpty, terms.managerID == manager
         else { return nil }
         return terms.request.tlv(command, filter: carriedFilter(slot, terms))
     }

@@ -30,11 +30,12 @@ extension VDPStation {
             let decoded = try dialect.decode(payload)
             statistics.malformed &+= UInt64(decoded.rejected)
             leaveCohorts(decoded.associations)
-            let areKeepAlives = measurePace(decoded.associations, at: now)
+            let awaited = measurePace(decoded.associations, at: now)
             for association in decoded.associations {
                 receive(association.tlv, from: association.managerID, in: dialect, at: now)
             }
-            if areKeepAlives || decoded.associations.count >= Self.burstMin {
+            // An answer that is not awaited does not put the next keep-alive off.
+            if awaited.count == decoded.associations.count, awaited.areKeepAlives || awaited.count >= Self.burstMin {
                 formCohort(decoded.associations, payload, at: now)
             }
         } catch {
@@ -83,10 +84,12 @@ extension VDPStation {
 
     /// Measures how fast the bridge answers by what it answers now.
     ///
-    /// - Returns: whether that are keep-alives alone, and the dialect is the ratified one.
-    private mutating func measurePace(_ associations: [WireDialect.Association], at now: Instant) -> Bool {
+    /// - Returns: how many of them are awaited, and whether these are keep-alives alone; none in the draft dialect.
+    private mutating func measurePace(
+        _ associations: [WireDialect.Association], at now: Instant
+    ) -> (count: Int, areKeepAlives: Bool) {
         // The times of the draft are fixed.
-        guard let peer, peer.dialect == .ratified else { return false }
+        guard let peer, peer.dialect == .ratified else { return (0, false) }
         var answer: BridgePace.Answer?
         pace.take(associations.count)
         var likely = asked
@@ -103,10 +106,10 @@ extension VDPStation {
                 askedAt: min(answer?.askedAt ?? asking.askedAt, asking.askedAt),
                 isKeepAlive: (answer?.isKeepAlive ?? true) && isKeepAlive)
         }
-        guard let answer else { return false }
+        guard let answer else { return (0, false) }
         pace.note(answer, ackTimer: peer.timers.ackTimer, at: now)
         if let payload = answer.payload { resendOvertaken(by: payload, at: now) }
-        return answer.isKeepAlive
+        return (answer.count, answer.isKeepAlive)
     }
 
     private mutating func receive(
