@@ -102,7 +102,9 @@ extension VDPBridge {
             VDPDU.firstVSIID(in: request).flatMap { slot(of: $0) }.flatMap { cohorts.number(of: $0) }
         }
         // One that a change of times has not reached yet is taken apart by it, or by what this says of its VSIs.
-        guard let number, case let round = cohorts[number].round, round.era == era, round.timing == timing else { return false }
+        guard let number, case let round = cohorts[number].round, round.era == era, round.timing == timing else {
+            return false
+        }
         if case .told = cohorts[number].round.phase { return false }
         let isSame = request.withUnsafeBytes { request in
             cohorts[number].payload.withUnsafeBytes { VDPDU.isGrant($0, of: request) }
@@ -121,7 +123,8 @@ extension VDPBridge {
     /// Makes a cohort of the VSIs that a PDU has kept alive, if it will be answered with what it says itself.
     mutating func formCohort(_ reading: WireDialect.Reading, _ request: [UInt8]) {
         guard let station, station.dialect == .ratified, !isSlow, reading.rejected.isEmpty,
-            reading.associations.count >= Self.cohortMin, let manager = reading.associations.first?.managerID, request.count <= station.payloadMax
+            reading.associations.count >= Self.cohortMin, let manager = reading.associations.first?.managerID,
+            request.count <= station.payloadMax
         else { return }
         var writer = VDPDU.Writer(manager, reserving: request.count)
         var members: [Int32] = []

@@ -120,4 +120,38 @@ import Testing
         bench.run(for: .seconds(25))
         #expect((1...300).allSatisfy { bench.held($0) != nil && bench.state($0) == .associated })
     }
+
+    @Test("SPD-241 a cohort that is kept alive before a change of times has reached it loses no VSI by that")
+    func retimed() throws {
+        let bench = try kept(200)
+        bench.clear()
+        bench.run(for: .seconds(60))
+        var vdp = bench.bridge.vdp
+        vdp.placesPerCall = 1
+        var station = try #require(vdp.station)
+        station.keepAliveTimeout = station.keepAliveTimeout + .seconds(1)
+        vdp.stationChanged(station, at: bench.now)
+        // Each PDU once more, before the change goes on.
+        for payload in bench.sentByStation.compactMap(\.frame.requestPayload)
+        where !vdp.keepCohortAlive(payload, at: bench.now) {
+            vdp.receive(try WireDialect.ratified.read(payload, from: .station), payload, at: bench.now)
+        }
+        for _ in 0..<500 { vdp.advance(to: bench.now) }
+        #expect(vdp.livingCount == 200 && vdp.statistics.keepAliveTimeouts == 0)
+    }
+
+    @Test("SPD-241 the answers to PDUs of few VSIs each are gathered")
+    func few() throws {
+        let bench = try kept(5)
+        #expect(bench.bridge.vdp.cohorts.isEmpty && !bench.station.vdp.cohorts.isEmpty)
+        #expect(bench.bridge.snapshot.statistics.vdp.keepAliveTimeouts == 0)
+    }
+}
+
+extension Frame {
+    /// What an ECPDU asks; nil for another frame.
+    var requestPayload: [UInt8]? {
+        guard case .ecp(let ecpdu) = payload, ecpdu.operation == .request else { return nil }
+        return ecpdu.payload
+    }
 }
