@@ -10,15 +10,18 @@ internal import LinuxSystem
 final class MemoryKeeper {
     /// After which time what follows a start or a burst at once is over: rules, links and the first PDUs.
     private static let patience = Interval.seconds(2)
-    /// VSIs that come or go, below which nothing is worth it.
+    /// VSIs that come or go at once, below which nothing is worth it.
     private static let fewMax = 256
+    /// What comes or goes so long after the last one is not of the same burst.
+    private static let pause = Interval.milliseconds(500)
 
     private let loop: EventLoop
     private let timers: Timers
     private var timer: Timers.Timer?
     private var task: BackgroundTask<Void>?
-    /// How many have come or gone since it was given back.
+    /// How many have come or gone in this burst, and when the last of them.
     private var changes = 0
+    private var lastChange: Instant?
 
     /// Gives back what the start has needed.
     init(loop: EventLoop, timers: Timers) {
@@ -30,6 +33,10 @@ final class MemoryKeeper {
 
     /// So many VSIs have come or gone.
     func changed(_ count: Int) {
+        let now = timers.now
+        // A burst that was large enough is remembered until its memory is given back.
+        if changes <= Self.fewMax, let lastChange, now.since(lastChange) > Self.pause { changes = 0 }
+        lastChange = now
         changes += count
         if changes > Self.fewMax { wait() }
     }

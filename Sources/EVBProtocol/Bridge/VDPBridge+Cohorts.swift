@@ -28,7 +28,7 @@ extension VDPBridge {
     }
 
     /// VSIs of a PDU that is a cohort's. Answers to fewer are gathered, so that they leave together.
-    private static let cohortMin = 8
+    private static let cohortMin = 4
 
     // MARK: One VSI of them
 

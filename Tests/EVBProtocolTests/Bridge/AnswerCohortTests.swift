@@ -142,7 +142,7 @@ import Testing
 
     @Test("SPD-241 the answers to PDUs of few VSIs each are gathered")
     func few() throws {
-        let bench = try kept(5)
+        let bench = try kept(3)
         #expect(bench.bridge.vdp.cohorts.isEmpty && !bench.station.vdp.cohorts.isEmpty)
         #expect(bench.bridge.snapshot.statistics.vdp.keepAliveTimeouts == 0)
     }
