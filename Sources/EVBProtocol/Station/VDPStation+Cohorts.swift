@@ -134,6 +134,10 @@ extension VDPStation {
             slots[slot].keepAlives = vsi.keepAlives
             setExchange(slot, vsi.exchange)
             setWait(slot, vsi.wait)
+            // Its time has come already.
+            if case .ready = cohort.round.phase, let command = slots[slot].machine.handle(.keepAliveDue).send {
+                enqueue(slot, command)
+            }
         }
     }
 
@@ -164,9 +168,7 @@ extension VDPStation {
         guard let number = cohorts.ready.first else { return nil }
         let count = cohorts[number].slots.count
         guard areCohortsUsual, count <= window(peer) - outstanding, !joinsOthers(number, peer, at: now) else {
-            let slots = cohorts[number].slots
             dissolve(number)
-            for slot in slots { expire(Int(slot), at: now) }
             return nil
         }
         cohorts.takeReady()
@@ -207,9 +209,7 @@ extension VDPStation {
             }
         }
         if let partner {
-            let (slots, isReady) = (cohorts[partner].slots, cohorts.ready.contains(partner))
             dissolve(partner)
-            if isReady { for slot in slots { expire(Int(slot), at: now) } }
             return true
         }
         guard let next = deadlines.next, next.deadline <= horizon, case .keepAlive = slots[next.member].wait,

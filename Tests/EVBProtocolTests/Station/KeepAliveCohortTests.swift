@@ -155,4 +155,21 @@ import Testing
         #expect((1...300).allSatisfy { bench.state($0) == .associated && bench.held($0) != nil })
         #expect(bench.bridge.snapshot.statistics.vdp.keepAliveTimeouts == 0)
     }
+
+    @Test("SPD-240 one VSI of a cohort that waits for ECP is withdrawn: the others go on waiting for ECP alone")
+    func leaving() throws {
+        let bench = try kept(100)
+        bench.losesFromBridge = { if case .ecp = $0.payload { true } else { false } }
+        for _ in 0..<600 where bench.station.vdp.cohorts.ready.isEmpty { bench.run(for: .milliseconds(50)) }
+        let ready = try #require(bench.station.vdp.cohorts.ready.first)
+        let slot = Int(bench.station.vdp.cohorts[ready].slots[0])
+        let gone = bench.station.vdp.slots[slot].vsiID
+        bench.run(for: .milliseconds(1))
+        try bench.stationDoes { try $0.withdraw(gone, at: $1) }
+        #expect(bench.station.nextDeadline.map { $0 >= bench.now } == true)
+        bench.losesFromBridge = { _ in false }
+        bench.run(for: .seconds(60))
+        #expect((1...100).count { bench.state($0) == .associated } == 99 && bench.station.vsi(gone) == nil)
+        #expect(bench.bridge.snapshot.statistics.vdp.keepAliveTimeouts == 0)
+    }
 }
