@@ -18,7 +18,7 @@ import Testing
     }
 
     @Test(
-        "SPD-241 words are read, and what is wrong with them is said, as by the parser's own way",
+        "SPD-291 words are read, and what is wrong with them is said, as by the parser's own way",
         arguments: [
             "", "status", "status --json", "status --watch", "status --watch=0", "status --watch=3 --socket /s",
             "status x",
