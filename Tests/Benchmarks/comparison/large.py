@@ -10,7 +10,7 @@ from lab.switch import Switch
 
 from .clients import EvbdClient, spin
 from .process import all_resident, processor_seconds
-from .sizes import WINDOW
+from .sizes import SETTLING, WINDOW
 from .stage import VDP, associations, vsis
 
 ROWS = ("ports-associated", "ports-cpu", "ports-keep-alive", "ports-bridge-keep-alive", "ports-memory", "ports-status",
@@ -80,6 +80,7 @@ class Site:
 
     def keep_alives(self):
         """Percent of a processor: the station's, the bridge's."""
+        time.sleep(SETTLING)
         spent, began = self._spent(), time.perf_counter()
         time.sleep(WINDOW)
         seconds = time.perf_counter() - began

@@ -17,8 +17,8 @@ SIZES = (1, 100, 1000, 4000, 10_000)
 LLDPAD_MOST = 1000
 ROWS = ("burst-1000", "burst-10000", "burst-cpu-1000", "burst-cpu-10000", "release-10000", "release-restarted", "restart-answers", "restart-associated", "keep-alive",
         "turn-metrics", "turn-down", "turn-up", "turn-list", "turn-status", "status", "list", "rss", "private")
-# Two rounds of keep-alives at RKA 20.
-WINDOW = 21
+# Two rounds of keep-alives at RKA 20; before them one for what follows a burst or a link's return: RARP frames, and PDUs that are not full yet.
+WINDOW, SETTLING = 21, 10.5
 
 
 class Both:
@@ -236,6 +236,7 @@ class LldpadAt:
 
 def keep_alives(both, stations, size):
     """Both at the same time: they have cables of their own, and what is counted is their processor time."""
+    time.sleep(SETTLING)
     spent, began = [processor_seconds(pid) for _, pid in stations], time.perf_counter()
     time.sleep(WINDOW)
     seconds = time.perf_counter() - began
