@@ -39,7 +39,7 @@ def ends(cable):
         control.close()
 
 
-def test_spd_179_a_status_that_is_kept_is_the_one_of_now(ends):
+def test_SPD_179_a_status_that_is_kept_is_the_one_of_now(ends):
     """SPD-179: whatever changes a port's status changes what GetStatus says of it."""
     (station, at_station), (bridge, at_bridge) = ends.ports
     for control in (at_station, at_bridge):

@@ -90,24 +90,18 @@ import Testing
 
     /// A station's frame with something in its VDPDU that a station may say, or may not.
     private static func changed(_ frame: Frame, _ random: inout SplitMix64) -> Frame {
-        guard case .ecp(var ecpdu) = frame.payload, ecpdu.operation == .request,
-            var pdu = try? VDPDU.decode(ecpdu.payload).pdu, !pdu.associations.isEmpty
-        else { return frame }
-        let place = random.below(pdu.associations.count)
-        switch random.below(8) {
-        case 0: pdu.associations[place].status = VDPStatus(rawValue: UInt8(truncatingIfNeeded: random.next()))
-        case 1: pdu.associations[place].command = VDPCommand.allCases[random.below(4)]
-        case 2: pdu.associations.remove(at: place)
-        case 3: pdu.associations.swapAt(place, random.below(pdu.associations.count))
-        case 4: pdu.associations.append(pdu.associations[place])
-        case 5: pdu.associations[place].typeVersion &+= 1
-        default:
-            let octet = random.below(ecpdu.payload.count)
-            ecpdu.payload[octet] ^= 1 << UInt8(random.below(8))
-            return Frame(destination: frame.destination, source: frame.source, payload: .ecp(ecpdu))
+        frame.changed(&random) { pdu, place, random in
+            switch random.below(8) {
+            case 0: pdu.associations[place].status = VDPStatus(rawValue: UInt8(truncatingIfNeeded: random.next()))
+            case 1: pdu.associations[place].command = VDPCommand.allCases[random.below(4)]
+            case 2: pdu.associations.remove(at: place)
+            case 3: pdu.associations.swapAt(place, random.below(pdu.associations.count))
+            case 4: pdu.associations.append(pdu.associations[place])
+            case 5: pdu.associations[place].typeVersion &+= 1
+            default: return false
+            }
+            return true
         }
-        ecpdu.payload = pdu.encoded()
-        return Frame(destination: frame.destination, source: frame.source, payload: .ecp(ecpdu))
     }
 
     @Test("SPD-241 of a station that is gone nothing is left, however its VSIs were kept alive")
@@ -145,13 +139,5 @@ import Testing
         let bench = try kept(3)
         #expect(bench.bridge.vdp.cohorts.isEmpty && !bench.station.vdp.cohorts.isEmpty)
         #expect(bench.bridge.snapshot.statistics.vdp.keepAliveTimeouts == 0)
-    }
-}
-
-extension Frame {
-    /// What an ECPDU asks; nil for another frame.
-    var requestPayload: [UInt8]? {
-        guard case .ecp(let ecpdu) = payload, ecpdu.operation == .request else { return nil }
-        return ecpdu.payload
     }
 }

@@ -103,27 +103,21 @@ import Testing
 
     /// A bridge's frame with something in its VDPDU that a bridge may say, or may not.
     private static func changed(_ frame: Frame, _ random: inout SplitMix64) -> Frame {
-        guard case .ecp(var ecpdu) = frame.payload, ecpdu.operation == .request,
-            var pdu = try? VDPDU.decode(ecpdu.payload).pdu, !pdu.associations.isEmpty
-        else { return frame }
-        let place = random.below(pdu.associations.count)
-        let flags = VDPStatus(rawValue: UInt8(truncatingIfNeeded: random.next()) & 0x30)
-        switch random.below(9) {
-        case 0:
-            pdu.associations[place].status = .answer(VDPReason(rawValue: UInt8(random.below(6))), flags)
-        case 1: pdu.associations[place].command = VDPCommand.allCases[random.below(4)]
-        case 2: pdu.associations.remove(at: place)
-        case 3: pdu.associations.swapAt(place, random.below(pdu.associations.count))
-        case 4: pdu.associations.append(pdu.associations[place])
-        case 5: pdu.associations[place].status = []
-        case 6: pdu.hasEnd.toggle()
-        default:
-            let octet = random.below(ecpdu.payload.count)
-            ecpdu.payload[octet] ^= 1 << UInt8(random.below(8))
-            return Frame(destination: frame.destination, source: frame.source, payload: .ecp(ecpdu))
+        frame.changed(&random) { pdu, place, random in
+            let flags = VDPStatus(rawValue: UInt8(truncatingIfNeeded: random.next()) & 0x30)
+            switch random.below(9) {
+            case 0:
+                pdu.associations[place].status = .answer(VDPReason(rawValue: UInt8(random.below(6))), flags)
+            case 1: pdu.associations[place].command = VDPCommand.allCases[random.below(4)]
+            case 2: pdu.associations.remove(at: place)
+            case 3: pdu.associations.swapAt(place, random.below(pdu.associations.count))
+            case 4: pdu.associations.append(pdu.associations[place])
+            case 5: pdu.associations[place].status = []
+            case 6: pdu.hasEnd.toggle()
+            default: return false
+            }
+            return true
         }
-        ecpdu.payload = pdu.encoded()
-        return Frame(destination: frame.destination, source: frame.source, payload: .ecp(ecpdu))
     }
 
     @Test("SPD-240 a PDU of a cohort that does not get across is made up VSI by VSI, and no VSI is lost")
