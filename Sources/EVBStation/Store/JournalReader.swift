@@ -16,14 +16,14 @@ enum JournalReader {
         /// Why the first of them is not.
         var cause: StoredVSI.Mistake?
         /// Where the last whole line ends.
-        var end: Int
+        var end = 0
 
         mutating func append(_ later: Found) {
             vsis += later.vsis
             places += later.places
             damaged += later.damaged
             cause = cause ?? later.cause
-            end = later.end
+            end = max(end, later.end)
         }
     }
 
@@ -45,66 +45,63 @@ enum JournalReader {
     /// - Returns: nil where there is none, or one without a whole first line.
     /// - Throws: `SystemError`, or ``VSIJournal/Refusal``.
     static func read(_ path: String) throws -> Found? {
-        guard let octets = try octets(of: path) else { return nil }
+        guard try isOurs(path) else { return nil }
+        let lines = try FileLines(path)
+        guard lines.length <= lengthMax else { throw SystemError(call: "read \(path)", code: EFBIG) }
+        guard let heading = try lines.line() else { return nil }
         let firstLine = JournalLine.firstLine
-        guard octets.starts(with: firstLine) else {
+        guard heading.isWhole, heading.octets.elementsEqual(firstLine.dropLast()) else {
             // evbd was killed when it had just made the file.
-            guard firstLine.starts(with: octets) else { throw VSIJournal.Refusal(octets) }
+            guard !heading.isWhole, firstLine.starts(with: heading.octets) else {
+                throw VSIJournal.Refusal(heading.octets)
+            }
             return nil
         }
-        return decode(octets, from: firstLine.count)
+        // The lines that begin in the second half of a long file.
+        let middle = lines.length / 2
+        let second =
+            lines.length < splitLength
+            ? nil
+            : try? BackgroundValue {
+                Result { () throws(SystemError) in try decode(FileLines(path, from: middle)) }
+            }
+        var found = Found(end: firstLine.count)
+        found.append(try decode(lines, before: second == nil ? .max : middle))
+        if let second = try second?.take()?.get() { found.append(second) }
+        return found
     }
 
-    private static func octets(of path: String) throws -> [UInt8]? {
+    /// - Returns: whether there is a file.
+    private static func isOurs(_ path: String) throws -> Bool {
         do throws(SystemError) {
-            if try Files.status(path).isOurs(.regular) { return try Files.read(path, limit: lengthMax) }
+            if try Files.status(path).isOurs(.regular) { return true }
         } catch {
             guard error.code == ENOENT else { throw error }
-            return nil
+            return false
         }
         throw VSIJournal.Refusal.foreign
     }
 
-    private static func decode(_ octets: [UInt8], from start: Int) -> Found {
-        let middle = (start + octets.count) / 2
-        guard octets.count >= splitLength, let end = lineEnd(octets, from: middle),
-            let second = try? BackgroundValue({ decode(octets, end + 1..<octets.count) })
-        else { return decode(octets, start..<octets.count) }
-        var found = decode(octets, start..<end + 1)
-        if let later = second.take() { found.append(later) }
-        return found
-    }
-
-    private static func decode(_ octets: [UInt8], _ range: Range<Int>) -> Found {
-        var found = Found(end: range.lowerBound)
-        found.vsis.reserveCapacity(range.count / lineLength)
-        found.places.reserveCapacity(range.count / lineLength)
-        while found.end < range.upperBound {
-            let start = found.end
-            let end = lineEnd(octets, from: start)
+    private static func decode(_ lines: FileLines, before end: Int = .max) throws(SystemError) -> Found {
+        var found = Found()
+        let room = (min(end, lines.length) - lines.offset) / lineLength
+        found.vsis.reserveCapacity(room)
+        found.places.reserveCapacity(room)
+        while let line = try lines.line(before: end) {
             do throws(StoredVSI.Mistake) {
-                guard let end else { throw .notJSON }
-                if let vsi = try JournalLine.decode(octets[start..<end]) {
+                guard line.isWhole else { throw .notJSON }
+                if let vsi = try JournalLine.decode(line.octets) {
                     found.vsis.append(vsi)
-                    found.places.append(Place(offset: start, length: end + 1 - start))
+                    found.places.append(Place(offset: line.offset, length: line.length))
                 }
             } catch {
-                found.damaged.append(Array(octets[start..<(end ?? octets.count)]))
+                found.damaged.append(Array(line.octets))
                 found.cause = found.cause ?? error
             }
-            guard let end else { break }
-            found.end = end + 1
+            guard line.isWhole else { break }
+            found.end = line.offset + line.length
         }
         return found
-    }
-
-    /// Where the line ends that an octet is of; nil for one without an end.
-    private static func lineEnd(_ octets: [UInt8], from start: Int) -> Int? {
-        octets.withUnsafeBytes { buffer in
-            buffer.baseAddress.flatMap { base in
-                memchr(base + start, 10, octets.count - start).map { UnsafeRawPointer($0) - base }
-            }
-        }
     }
 }
 
@@ -114,10 +111,10 @@ extension VSIJournal {
         case foreign
         case version(Int)
 
-        /// Why octets that do not begin as this version's are not read.
-        init(_ octets: [UInt8]) {
-            guard octets.starts(with: JournalLine.heading), let end = octets.firstIndex(of: UInt8(ascii: "\n")),
-                let version = Int(String(decoding: octets[JournalLine.heading.count..<end], as: UTF8.self))
+        /// Why a file is not read whose first line, here without its end, is not this version's.
+        init(_ line: ArraySlice<UInt8>) {
+            guard line.starts(with: JournalLine.heading),
+                let version = Int(String(decoding: line.dropFirst(JournalLine.heading.count), as: UTF8.self))
             else {
                 self = .foreign
                 return
