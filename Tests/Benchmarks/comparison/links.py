@@ -7,6 +7,8 @@ import struct
 import subprocess
 import time
 
+from lab import netlink
+
 from .clients import EvbdClient, address, spin
 from .stage import associations, releases, vsis
 
@@ -16,6 +18,9 @@ GROUP = 77
 EVBDS_GROUP = 4544066
 # linux/sockios.h, linux/if.h.
 SIOCGIFFLAGS, IFF_UP = 0x8913, 1
+# linux/rtnetlink.h, linux/if_link.h.
+RTM_NEWLINK, RTM_DELLINK, NEW = 16, 17, 0x600
+IFLA_ADDRESS, IFLA_LINK, IFLA_LINKINFO, IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_MACVLAN_MODE, VEPA = 1, 5, 18, 1, 2, 1, 2
 
 
 class Links:
@@ -45,8 +50,50 @@ class Links:
         self.socket.close()
 
 
-def floor(results, end, directory, count):
-    """What `ip` takes for the same links on another cable."""
+class Requests:
+    """Requests of netlink in a namespace, one after the other: the least that a link can cost."""
+
+    def __init__(self, namespace):
+        with namespace.entered():
+            self.socket = netlink.route_socket()
+
+    def ask(self, kind, body, flags=0):
+        """Seconds until the kernel has done it."""
+        question = netlink.message(kind, body, flags=netlink.REQUEST | netlink.ACK | flags)
+        began = time.perf_counter()
+        self.socket.send(question)
+        answer = self.socket.recv(65_536)
+        seconds = time.perf_counter() - began
+        assert netlink.Message.parse(answer).error == 0, answer
+        return seconds
+
+    def close(self):
+        self.socket.close()
+
+
+def one_more_floor(results, end, more, beside):
+    """What two requests take that make one more macvtap beside so many, and set it up."""
+    with end.host.entered():
+        uplink = socket.if_nametoindex("uplink0")
+    requests = Requests(end.host)
+    for number in range(beside + 1, beside + more + 1):
+        kind = (netlink.attribute(IFLA_INFO_KIND, b"macvtap")
+                + netlink.attribute(IFLA_INFO_DATA, netlink.attribute(IFLA_MACVLAN_MODE, struct.pack("=I", VEPA))))
+        seconds = requests.ask(RTM_NEWLINK, netlink.ifinfo(0) + netlink.attribute(netlink.IFNAME, b"fl-more\0")
+                               + netlink.attribute(IFLA_ADDRESS, bytes.fromhex(address(number).replace(":", "")))
+                               + netlink.attribute(IFLA_LINK, struct.pack("=I", uplink)) + netlink.attribute(IFLA_LINKINFO, kind), NEW)
+        with end.host.entered():
+            index = socket.if_nametoindex("fl-more")
+        up = struct.pack("=BxHiII", 0, 0, index, IFF_UP, IFF_UP)
+        seconds += requests.ask(netlink.RTM_SETLINK, up)
+        for row in ("link-filter", "link-bare"):
+            results.add(row, "floor", 1e3 * seconds)
+        requests.ask(RTM_DELLINK, netlink.ifinfo(index))
+    requests.close()
+
+
+def floor(results, end, directory, count, more):
+    """What `ip` takes for the same links on another cable, and the kernel alone for one more."""
     batch = directory / "links.batch"
     batch.write_text("".join(f"link add link uplink0 name fl{number} address {address(number)} group {GROUP} type macvtap mode vepa\nlink set fl{number} up\n"
                              for number in range(1, count + 1)))
@@ -54,6 +101,8 @@ def floor(results, end, directory, count):
         began = time.perf_counter()
         subprocess.run(["ip", "-n", end.host.name, *words], check=True)
         results.add(row, "floor", 1e3 * (time.perf_counter() - began))
+        if row == "links-made":
+            one_more_floor(results, end, more, count)
 
 
 def with_links(count, start=1):
@@ -92,7 +141,7 @@ def one_more(evbd, results, row, client, count, beside):
 def measure(stage, results, scope):
     count, more = (50, 5) if scope.quick else (1000, 20)
     for _ in range(scope.rounds):
-        floor(results, stage.ends["evbd"], stage.lab.directory, count)
+        floor(results, stage.ends["evbd"], stage.lab.directory, count, more)
         for row, filtered in (("link-filter", True), ("link-bare", False)):
             evbd = stage.evbd(**{"guest-filter": filtered})
             client, wanted = made(evbd, results if filtered else scope.discarded, count)
