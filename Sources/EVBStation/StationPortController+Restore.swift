@@ -19,6 +19,7 @@ extension StationPortController {
         vsis.reserveCapacity(stored.count)
         port.reserveCapacity(stored.count)
         relay.gate.reserveCapacity(stored.count)
+        let began = now
         for vsi in stored {
             let vsiID = vsi.request.vsiID
             if vsi.link != nil { relay.links.resumed.insert(vsiID) }
@@ -38,7 +39,7 @@ extension StationPortController {
                 var request = vsi.request
                 // An earlier evbd gave up what libvirt wanted at its first failure.
                 if case .libvirt = vsi.owner { request.persistence = .untilWithdrawn }
-                try port.resume(request, isGranted: vsi.isGranted, at: now)
+                try port.resume(request, isGranted: vsi.isGranted, at: began)
                 var managed = ManagedVSI(link: vsi.link, owner: vsi.owner)
                 managed.label = vsi.label
                 managed.requester = sharedRequester(.earlier(vsi.owner))
