@@ -71,7 +71,6 @@ public struct VarlinkDecoder: Sendable {
     public mutating func next() throws(VarlinkError) -> [UInt8]? {
         guard let end = buffer[searched...].firstIndex(of: 0) else {
             searched = buffer.count
-            if count == 0, buffer.capacity > Self.keptCapacity { (buffer, start, searched) = ([], 0, 0) }
             guard count <= limit else { throw .oversized(limit: limit) }
             return nil
         }
@@ -79,8 +78,12 @@ public struct VarlinkDecoder: Sendable {
         let message = Array(buffer[start..<end])
         start = end + 1
         searched = start
+        if count == 0, buffer.capacity > Self.keptCapacity { (buffer, start, searched) = ([], 0, 0) }
         return message
     }
+
+    /// Octets that it has room for without asking for more.
+    var capacity: Int { buffer.capacity }
 }
 
 /// A call: a method, its parameters, and how it wants to be answered.

@@ -8,12 +8,17 @@ public struct DeadlineHeap: Sendable {
         var member: Int
     }
 
+    /// Deadlines that it keeps room for at the least.
+    private static let keptCapacity = 64
+
     private var entries: [Entry] = []
     /// Where a member stands in `entries`, or -1.
     private var places: [Int32] = []
 
     /// How many deadlines are armed.
     public var count: Int { entries.count }
+    /// Deadlines that it has room for without asking for more.
+    var capacity: Int { entries.capacity }
 
     /// Starts with nothing armed.
     public init() {}
@@ -51,10 +56,20 @@ public struct DeadlineHeap: Sendable {
     private mutating func remove(at place: Int) {
         places[entries[place].member] = -1
         let last = entries.removeLast()
+        defer { shrink() }
         guard place < entries.count else { return }
         entries[place] = last
         places[last.member] = Int32(place)
         settle(place)
+    }
+
+    /// Gives the room of the many back that were armed once.
+    private mutating func shrink() {
+        guard entries.count < entries.capacity / 8, entries.capacity > Self.keptCapacity else { return }
+        var few: [Entry] = []
+        few.reserveCapacity(max(2 * entries.count, Self.keptCapacity / 2))
+        few.append(contentsOf: entries)
+        entries = few
     }
 
     private mutating func settle(_ place: Int) {

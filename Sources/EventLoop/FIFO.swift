@@ -8,6 +8,8 @@
 public struct FIFO<Element> {
     /// Taken elements that are kept at the least, so that a short queue is not compacted time and again.
     @inlinable static var compactionMin: Int { 32 }
+    /// Elements that an empty queue keeps room for.
+    @inlinable static var keptCapacity: Int { 256 }
 
     @usableFromInline var elements: [Element?] = []
     @usableFromInline var head = 0
@@ -16,6 +18,8 @@ public struct FIFO<Element> {
 
     @inlinable public var isEmpty: Bool { head == elements.count }
     @inlinable public var count: Int { elements.count - head }
+    /// Elements that it has room for without asking for more.
+    @inlinable var capacity: Int { elements.capacity }
     @inlinable public var first: Element? { head < elements.count ? elements[head] : nil }
 
     /// Those that wait, in their order.
@@ -37,8 +41,8 @@ public struct FIFO<Element> {
         swap(&elements[head], &element)
         head += 1
         if head == elements.count {
-            // A long queue gives its room back.
-            elements.removeAll(keepingCapacity: elements.count <= 1024)
+            // One that was long gives its room back, however few are left of it when the last is taken.
+            elements.removeAll(keepingCapacity: elements.capacity <= Self.keptCapacity)
             head = 0
         } else if head >= Self.compactionMin, head * 2 >= elements.count {
             elements.removeSubrange(..<head)

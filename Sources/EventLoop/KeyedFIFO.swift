@@ -21,6 +21,8 @@ public struct KeyedFIFO<Key: Hashable, Element> {
 
     /// Keys that an empty queue keeps room for.
     @inlinable static var keptCapacity: Int { 1024 }
+    /// Places that an empty queue keeps: there may be a queue for each of many ports.
+    @inlinable static var keptPlaces: Int { 32 }
 
     /// All but the last one are full.
     @usableFromInline var chunks: [[Place?]] = []
@@ -99,7 +101,11 @@ public struct KeyedFIFO<Key: Hashable, Element> {
     @inlinable mutating func compact() {
         if head == end {
             // A long queue gives its room back.
-            if chunks.count == 1 { chunks[0].removeAll(keepingCapacity: true) } else { chunks = [] }
+            if chunks.count == 1, chunks[0].capacity <= Self.keptPlaces {
+                chunks[0].removeAll(keepingCapacity: true)
+            } else {
+                chunks = []
+            }
             if chains.capacity > Self.keptCapacity { chains = [:] }
             base &+= UInt64(end)
             (head, end) = (0, 0)

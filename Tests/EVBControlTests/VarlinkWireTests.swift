@@ -45,6 +45,18 @@ import Testing
         }
     }
 
+    @Test("SPD-300 a client that has sent thousands of calls at once holds no room for them once all are taken")
+    func roomIsGivenBack() throws {
+        var decoder = VarlinkDecoder(limit: 1000)
+        let message = [UInt8](repeating: 0x20, count: 999) + [0]
+        for _ in 0..<1000 { decoder.append(message) }
+        // As a connection asks: as long as there is something.
+        while decoder.count > 0 { #expect(try decoder.next()?.count == 999) }
+        #expect(decoder.capacity <= 65_536)
+        decoder.append(message)
+        #expect(try decoder.next()?.count == 999)
+    }
+
     @Test func callsGoThereAndBack() throws {
         let calls = [
             VarlinkCall(method: "io.evbd.GetStatus"),

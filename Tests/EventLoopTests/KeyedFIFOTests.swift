@@ -54,6 +54,9 @@ import Testing
             while queue.popFirst() != nil {}
             #expect(queue.chunks.reduce(0) { $0 + $1.capacity } <= 1024 && queue.chains.capacity <= 1024)
         }
+        for number in 0..<200 { queue.append(number, key: number) }
+        while queue.popFirst() != nil {}
+        #expect(queue.chunks.reduce(0) { $0 + $1.capacity } <= 32, "one of each of many ports")
         // A short one keeps its own.
         queue.append(1, key: 1)
         _ = queue.popFirst()

@@ -9,12 +9,18 @@ struct TransmitQueue {
     private var commands = Lane()
     private var arrivals = Lane()
     private var keepAlives = Lane()
-    /// For each slot its place in its lane.
+    /// For each slot its place in its lane; of the last ones there may be none.
     private var places: [Place] = []
+    /// Slots that were put into a lane since there are places.
+    private var appended = 0
+    /// Places that stay while nothing waits.
+    private static let keptPlaces = 64
 
     var isEmpty: Bool { commands.count == 0 && arrivals.count == 0 && keepAlives.count == 0 }
     var count: Int { commands.count + arrivals.count + keepAlives.count }
     var arrivalCount: Int { arrivals.count }
+    /// Places that there is room for without asking for more.
+    var capacity: Int { places.capacity }
 
     mutating func append(_ slot: Int, isKeepAlive: Bool) { append(slot, to: isKeepAlive ? .keepAlives : .commands) }
 
@@ -27,6 +33,7 @@ struct TransmitQueue {
         if last == .none { self[lane].first = SlotLink(slot) } else { places[last.slot].next = SlotLink(slot) }
         self[lane].last = SlotLink(slot)
         self[lane].count += 1
+        appended += 1
     }
 
     mutating func remove(_ slot: Int) {
@@ -36,6 +43,14 @@ struct TransmitQueue {
         if next == .none { self[lane].last = previous } else { places[next.slot].previous = previous }
         self[lane].count -= 1
         places[slot] = Place()
+        giveBack()
+    }
+
+    /// Forgets the places of many slots once none waits. They are made again at the cost of one step for each slot, so that there are as
+    /// many steps between.
+    private mutating func giveBack() {
+        guard appended >= places.count, places.count > Self.keptPlaces, isEmpty else { return }
+        (places, appended) = ([], 0)
     }
 
     /// Takes out the next of the lanes that are not held.

@@ -1,7 +1,7 @@
-import EVBTime
 import Testing
 
 @testable import EVBProtocol
+@testable import EVBTime
 
 /// The two containers against naive models.
 @Suite struct QueueTests {
@@ -148,6 +148,33 @@ import Testing
         var (ours, theirs) = (0, 0)
         let taken = queue.take(limit: limit) { selection($0, &ours) }
         return taken == model.take(limit: limit) { selection($0, &theirs) } && ours == theirs
+    }
+
+    @Test(
+        "SPD-300 the queue of slots and the deadlines give the room of the many back that were there once, and go on as before"
+    )
+    func room() {
+        var (queue, heap) = (TransmitQueue(), DeadlineHeap())
+        for _ in 0..<2 {
+            for slot in 0..<10_000 {
+                queue.append(slot, isKeepAlive: slot % 2 == 0)
+                heap.set(slot, Instant(nanoseconds: UInt64(slot)))
+            }
+            for slot in 0..<9_990 { heap.set(slot, nil) }
+            while queue.popFirst() != nil {}
+            #expect(queue.capacity <= 64 && heap.capacity <= 64)
+            // Whatever has no place any more is in no lane.
+            queue.remove(9_999)
+            #expect(heap.next?.member == 9_990 && heap.count == 10 && queue.isEmpty)
+        }
+        // One after the other, they do not pay for all places each time.
+        var makings = 0
+        for _ in 0..<10_000 {
+            queue.append(9_999, isKeepAlive: true)
+            #expect(queue.popFirst() == 9_999)
+            makings += queue.capacity == 0 ? 1 : 0
+        }
+        #expect(makings <= 2)
     }
 
     @Test("pacing only ever gets more careful")
