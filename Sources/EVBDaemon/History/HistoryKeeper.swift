@@ -26,8 +26,10 @@ package final class HistoryKeeper: HistorySource {
     private static let pendingMax = 8192
     /// Records that are noted before the time is looked at.
     private static let notesPerLook = 8
-    /// Records that wait at most.
-    private static let inboxMax = 65_536
+    /// Records that wait at most. Each has texts, whose places between what stays nothing else may fill once they are gone.
+    private static let inboxMax = 8192
+    /// The same until the file is read: to wait for that would hold the start of evbd up.
+    private static let unreadMax = 65_536
 
     /// How far what the run before has left is in the book.
     private enum Reading {
@@ -86,7 +88,7 @@ package final class HistoryKeeper: HistorySource {
     package func take(_ record: VSIRecord) {
         if inbox.isEmpty, reading.isDone { noteLater() }
         inbox.append((record, clock()))
-        guard inbox.count > Self.inboxMax else { return }
+        guard inbox.count > (reading.isDone ? Self.inboxMax : Self.unreadMax) else { return }
         finishReading()
         // Faster than they come, and no more than that at once.
         for _ in 0..<2 {
