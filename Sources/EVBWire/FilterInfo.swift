@@ -39,30 +39,65 @@ public enum FilterFormat: UInt8, Sendable, Hashable, CaseIterable {
 }
 
 /// One entry of a VSI's filter: which of its frames, in which VLAN.
+///
+/// There are tens of thousands: it has two octets more than on the wire.
 public struct FilterEntry: Hashable, Sendable {
-    /// The source MAC address of the VSI's frames, in the formats that carry one.
-    public var macAddress: MACAddress?
-    /// The group ID, in the formats that carry one.
-    public var groupID: UInt32?
+    private var group: UInt32 = 0
+    private var addressLow: UInt32 = 0
+    private var addressHigh: UInt16 = 0
     /// The VLAN, 0 to 4095. 0, the null VID, asks the bridge to fill in the VLAN of the VSI's type.
     public var vid: UInt16
-    /// The default priority code point, 0 to 7; nil when the PS bit says that none is meant.
-    public var pcp: UInt8?
+    private var priority: UInt8
+    private var shape: FilterFormat
+
+    /// A priority of which the PS bit says that none is meant.
+    private static let noPriority = UInt8.max
 
     /// Joins the fields of an entry; values beyond a field's bits lose their high bits.
     public init(vid: UInt16, pcp: UInt8? = nil, macAddress: MACAddress? = nil, groupID: UInt32? = nil) {
         self.vid = vid & 0x0FFF
-        self.pcp = pcp.map { $0 & 0x07 }
-        self.macAddress = macAddress
-        self.groupID = groupID
+        priority = pcp.map { $0 & 0x07 } ?? Self.noPriority
+        shape = FilterFormat(hasMACAddress: macAddress != nil, hasGroupID: groupID != nil)
+        set(macAddress)
+        group = groupID ?? 0
+    }
+
+    /// The source MAC address of the VSI's frames, in the formats that carry one.
+    public var macAddress: MACAddress? {
+        get { shape.hasMACAddress ? MACAddress(truncating: UInt64(addressHigh) << 32 | UInt64(addressLow)) : nil }
+        set {
+            shape = FilterFormat(hasMACAddress: newValue != nil, hasGroupID: shape.hasGroupID)
+            set(newValue)
+        }
+    }
+
+    /// The group ID, in the formats that carry one.
+    public var groupID: UInt32? {
+        get { shape.hasGroupID ? group : nil }
+        set {
+            shape = FilterFormat(hasMACAddress: shape.hasMACAddress, hasGroupID: newValue != nil)
+            group = newValue ?? 0
+        }
+    }
+
+    /// The default priority code point, 0 to 7; nil when the PS bit says that none is meant.
+    public var pcp: UInt8? {
+        get { priority == Self.noPriority ? nil : priority }
+        set { priority = newValue.map { $0 & 0x07 } ?? Self.noPriority }
+    }
+
+    private mutating func set(_ address: MACAddress?) {
+        let value = address?.rawValue ?? 0
+        addressLow = UInt32(truncatingIfNeeded: value)
+        addressHigh = UInt16(truncatingIfNeeded: value >> 32)
     }
 
     fileprivate init(format: FilterFormat, from reader: inout ByteReader) throws(WireError) {
-        groupID = format.hasGroupID ? try reader.uint32(.filterInfo) : nil
-        macAddress = format.hasMACAddress ? try reader.macAddress(.filterInfo) : nil
+        let group = format.hasGroupID ? try reader.uint32(.filterInfo) : nil
+        let address = format.hasMACAddress ? try reader.macAddress(.filterInfo) : nil
         let word = try reader.uint16(.filterInfo)
-        vid = word & 0x0FFF
-        pcp = word & 0x8000 != 0 ? UInt8(truncatingIfNeeded: word >> 12 & 0x07) : nil
+        let pcp = word & 0x8000 != 0 ? UInt8(truncatingIfNeeded: word >> 12 & 0x07) : nil
+        self.init(vid: word, pcp: pcp, macAddress: address, groupID: group)
     }
 
     func write(format: FilterFormat, to writer: inout ByteWriter) {
