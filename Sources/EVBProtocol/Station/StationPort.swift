@@ -214,7 +214,7 @@ public struct StationPort {
     /// When a request of a VSI that failed is made again; nil where none is to be.
     package func retryTime(of vsiID: VSIID) -> Instant? {
         _vdp.look { vdp in
-            guard let slot = vdp.slot(of: vsiID), case .retry(let at) = vdp.slots[slot].wait else { return nil }
+            guard let slot = vdp.slot(of: vsiID), case .retry(let at) = vdp.activities[slot].wait else { return nil }
             return at
         }
     }

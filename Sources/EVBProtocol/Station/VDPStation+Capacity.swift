@@ -41,6 +41,23 @@ extension VDPStation {
         var isSentAgain = false
         /// ECP has acknowledged that PDU; kept where a trail is.
         var isAcknowledged = false
+
+        /// It has been answered: no answer is due, and none is mistaken for that to another PDU.
+        mutating func settle() {
+            heardAt = askedAt
+            answerDue = askedAt
+            isSentAgain = false
+        }
+
+        /// That of several VSIs, of which the bridge heard no sooner; nil of none.
+        static func earliest(_ askings: some Sequence<Asking>) -> Asking? {
+            askings.reduce(nil) { earliest, asking in
+                guard var earliest else { return asking }
+                earliest.askedAt = min(earliest.askedAt, asking.askedAt)
+                earliest.heardAt = min(earliest.heardAt, asking.heardAt)
+                return earliest
+            }
+        }
     }
 
     /// VSIs that the bridge holds or is asked for; those that wait to be asked for do not count.

@@ -8,7 +8,7 @@ extension VDPStation {
     /// Takes in a grant of another command than the one that is asked for or in force.
     ///
     /// - Returns: whether it was one; any other grant is the caller's.
-    mutating func receiveChange(_ slot: Int, _ vsi: VSI, _ tlv: VSITLV, at now: Instant) -> Bool {
+    mutating func receiveChange(_ slot: Int, _ vsi: Record, _ tlv: VSITLV, at now: Instant) -> Bool {
         let expected: VDPCommand?
         switch vsi.machine.state {
         case .processing(let command): expected = command

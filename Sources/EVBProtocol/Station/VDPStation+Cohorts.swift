@@ -33,6 +33,8 @@ extension VDPStation {
         let manager: VSIManagerID
         /// No further VSI has room in the PDU.
         let isFull: Bool
+        /// When its VSIs had been asked about, and heard of, before the first round.
+        let joined: Asking
         var phase: Phase
         /// Rounds that were answered.
         var answered: UInt32 = 0
@@ -76,7 +78,7 @@ extension VDPStation {
         if let number = cohorts.number(of: slot), let place = cohorts[number].slots.firstIndex(of: Int32(slot)) {
             return individual(place, of: cohorts[number])
         }
-        return slots[slot].isFree ? nil : slots[slot]
+        return slots[slot].isFree ? nil : VSI(record: slots[slot], activity: activities[slot])
     }
 
     /// The same, also where it does not know of a loss yet; nil where that ends it.
@@ -87,22 +89,26 @@ extension VDPStation {
 
     /// A VSI of a cohort as it would be on its own.
     func individual(_ place: Int, of cohort: Cohorts<KeepAliveRound>.Cohort) -> VSI {
-        var vsi = slots[Int(cohort.slots[place])]
+        var record = slots[Int(cohort.slots[place])]
         let round = cohort.round
-        vsi.keepAlives &+= round.answered
+        record.keepAlives &+= round.answered
+        var asking = round.joined
         if let ask = round.ask {
-            vsi.asking = Asking(
-                askedAt: ask.at, heardAt: round.heardAt ?? vsi.asking.heardAt, answerDue: ask.at + ask.expected(place),
-                sentIn: ask.payload, isAcknowledged: round.isAcknowledged)
+            asking = Asking(
+                askedAt: ask.at, heardAt: round.heardAt ?? round.joined.heardAt, answerDue: ask.at, sentIn: ask.payload,
+                isAcknowledged: round.isAcknowledged)
         }
         switch round.phase {
-        case .resting(let due), .ready(let due): vsi.wait = .keepAlive(at: due)
+        case .resting(let due), .ready(let due):
+            return VSI(record: record, activity: Activity(.idle, .keepAlive(at: due), asking))
         case .asking:
-            guard let ask = round.ask, let command = vsi.machine.handle(.keepAliveDue).send else { break }
-            vsi.show(.awaiting(since: ask.at, command, .normal))
-            vsi.wait = ask.wait(place)
+            guard let ask = round.ask, let command = record.machine.handle(.keepAliveDue).send else {
+                return VSI(record: record, activity: Activity(.idle, .none, asking))
+            }
+            asking.answerDue = ask.at + ask.expected(place)
+            let exchange = Exchange.awaiting(since: ask.at, command, .normal)
+            return VSI(record: record, activity: Activity(exchange, ask.wait(place), asking))
         }
-        return vsi
     }
 
     /// Something else than the next keep-alive happens to a VSI: it is on its own from now on.
@@ -129,9 +135,8 @@ extension VDPStation {
         }
         for (place, slot) in cohort.slots.enumerated() {
             let (slot, vsi) = (Int(slot), individual(place, of: cohort))
-            slots[slot].machine = vsi.machine
-            slots[slot].asking = vsi.asking
-            slots[slot].keepAlives = vsi.keepAlives
+            slots[slot] = vsi.record
+            activities[slot].asking = vsi.asking
             setExchange(slot, vsi.exchange)
             setWait(slot, vsi.wait)
             // Its time has come already.
@@ -212,7 +217,7 @@ extension VDPStation {
             dissolve(partner)
             return true
         }
-        guard let next = deadlines.next, next.deadline <= horizon, case .keepAlive = slots[next.member].wait,
+        guard let next = deadlines.next, next.deadline <= horizon, case .keepAlive = activities[next.member].wait,
             let request = carried(next.member)
         else { return false }
         return request.managerID == manager && request.organizational.isEmpty
@@ -296,6 +301,7 @@ extension VDPStation {
         else { return }
         var writer = VDPDU.Writer(manager, reserving: payload.count)
         var members: [Int32] = []
+        members.reserveCapacity(associations.count)
         for association in associations {
             guard let slot = slot(of: association.tlv.vsiID), let tlv = restingKeepAlive(slot, manager) else { return }
             writer.append(tlv)
@@ -307,23 +313,27 @@ extension VDPStation {
         }
         order.unlike = isGrant ? 0 : order.unlike + 1
         guard isGrant, request.count <= peer.payloadMax, Set(members).count == members.count,
-            let first = members.first.map({ slots[Int($0)] }),
-            let heardAt = members.map({ slots[Int($0)].asking.heardAt }).min()
+            let first = members.first.map({ slots[Int($0)].vsiID }),
+            let joined = Asking.earliest(members.map { activities[Int($0)].asking })
         else { return }
         let room = peer.payloadMax - request.count
         let isFull = room < (request.count - VDPDU.overhead) / members.count
-        for slot in members { deadlines.set(Int(slot), nil) }
-        order.offset = order.offset ?? UInt32(truncatingIfNeeded: SplitMix64.mix(first.vsiID.high ^ first.vsiID.low))
-        let round = KeepAliveRound(manager: manager, isFull: isFull, phase: .resting(until: now))
+        for slot in members {
+            deadlines.set(Int(slot), nil)
+            activities.remove(Int(slot))
+        }
+        order.offset = order.offset ?? UInt32(truncatingIfNeeded: SplitMix64.mix(first.high ^ first.low))
+        let round = KeepAliveRound(manager: manager, isFull: isFull, joined: joined, phase: .resting(until: now))
         let number = cohorts.add(members, payload: request, round)
-        rest(number, heardAt: heardAt, peer, at: now)
+        rest(number, heardAt: joined.heardAt, peer, at: now)
         if !isFull, order.partial.count < Self.partialsMax { order.partial.append(number) }
     }
 
     /// The TLV that will keep a VSI alive; nil for one that waits for anything else, or of which there is more to say, and for one of another
     /// manager than the answer names: a bridge may fill that in, and what keeps the VSI alive names the VSI's own.
     private func restingKeepAlive(_ slot: Int, _ manager: VSIManagerID) -> VSITLV? {
-        guard case .keepAlive = slots[slot].wait, slots[slot].exchange == .idle, cohorts.number(of: slot) == nil,
+        guard case .keepAlive = activities[slot].wait, activities[slot].exchange == .idle,
+            cohorts.number(of: slot) == nil,
             slots[slot].machine.state == .waitSystemCommand, let command = slots[slot].machine.operCommand,
             slots[slot].interest == .wanted, slots[slot].openRequest == nil, slots[slot].overtakenCommand == nil,
             !slots[slot].isReleaseUnanswered, !slots[slot].isAskedAnew,

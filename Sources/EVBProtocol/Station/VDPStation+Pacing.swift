@@ -209,7 +209,7 @@ extension VDPStation {
         let next = now + keepAlivePatience(slot, at: now)
         let repeatAt = next < until ? next : nil
         setWait(slot, .response(until: until, repeatAt: repeatAt, failures: failures))
-        guard case .awaiting(_, _, let patience) = slots[slot].exchange else { return }
+        guard case .awaiting(_, _, let patience) = activities[slot].exchange else { return }
         // Others have waited for an overdue one already, in vain.
         if patience == .normal { isLossConfirmed = false }
         sendAgain(slot, failures: failures, repeatAt: repeatAt, isLost: patience == .normal)
@@ -233,14 +233,14 @@ extension VDPStation {
     }
 
     mutating func becomeOverdue(_ slot: Int) {
-        guard case .awaiting(let since, let command, _) = slots[slot].exchange else { return }
+        guard case .awaiting(let since, let command, _) = activities[slot].exchange else { return }
         setExchange(slot, .awaiting(since: since, command, .overdue))
     }
 
     /// An answer has come for a VSI. If it was asked again and answered at once, the bridge had lost the first request, and
     /// is asked more carefully from now on.
     mutating func noteRecovery(_ slot: Int, at now: Instant) {
-        guard !isLossConfirmed, case .awaiting(let sentAt, _, .repeated) = slots[slot].exchange,
+        guard !isLossConfirmed, case .awaiting(let sentAt, _, .repeated) = activities[slot].exchange,
             now.since(sentAt) <= lockstepPatience
         else { return }
         isLossConfirmed = true

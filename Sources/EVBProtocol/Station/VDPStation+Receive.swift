@@ -13,7 +13,7 @@ extension VDPStation {
 
     /// Whether what is to be said of a VSI waits for a PDU.
     func isQueued(_ slot: Int) -> Bool {
-        if case .queued = slots[slot].exchange { true } else { false }
+        if case .queued = activities[slot].exchange { true } else { false }
     }
 
     /// Takes in an ECPDU's payload from the bridge.
@@ -96,10 +96,11 @@ extension VDPStation {
         for association in associations where association.tlv.status.contains(.answer) {
             let known = likelySlot(of: association.tlv.vsiID, in: likely)
             if let known { likely.advance(past: known.place) }
-            guard let slot = known?.slot ?? slot(of: association.tlv.vsiID), case .response = slots[slot].wait else {
+            guard let slot = known?.slot ?? slot(of: association.tlv.vsiID), case .response = activities[slot].wait
+            else {
                 continue
             }
-            let asking = slots[slot].asking
+            let asking = activities[slot].asking
             let isKeepAlive = slots[slot].machine.state == .transmitKeepAlive
             answer = BridgePace.Answer(
                 count: (answer?.count ?? 0) + 1, payload: asking.isSentAgain ? nil : asking.sentIn,
@@ -141,7 +142,7 @@ extension VDPStation {
             return
         }
         // What has not been sent cannot have been answered: this is for a command that a newer one has overtaken.
-        if isQueued(slot), slots[slot].wait == .none {
+        if isQueued(slot), activities[slot].wait == .none {
             statistics.unsolicited &+= 1
             return
         }
@@ -231,10 +232,10 @@ extension VDPStation {
         regainTrust(at: now)
         setExchange(slot, .idle)
         // Its deadline is moved once: by what the machine waits for next, or here where it waits for nothing.
-        slots[slot].wait = .none
-        slots[slot].asking.heardAt = slots[slot].asking.askedAt
+        activities[slot].wait = .none
+        activities[slot].asking.settle()
         feed(slot, event, at: now)
-        if slots[slot].wait == .none { deadlines.set(slot, nil) }
+        if activities[slot].wait == .none { deadlines.set(slot, nil) }
         report(slot)
         armStall(at: now)
     }

@@ -5,12 +5,16 @@ extension VDPStation.VSI {
     /// The most that the bridge may hold of it: what it has granted, or what is on its way there. Nothing once a
     /// De-Associate has left.
     var heldCommand: VDPCommand? {
-        guard case .processing(let command) = machine.state, case .response = wait else { return machine.operCommand }
+        guard case .processing(let command) = record.machine.state, case .response = wait else {
+            return record.machine.operCommand
+        }
         guard command != .deAssociate else { return nil }
-        guard let oper = machine.operCommand, oper.rawValue > command.rawValue else { return command }
+        guard let oper = record.machine.operCommand, oper.rawValue > command.rawValue else { return command }
         return oper
     }
+}
 
+extension VDPStation.Record {
     /// The state that managers are told.
     var state: VSIState {
         @inline(__always) get {

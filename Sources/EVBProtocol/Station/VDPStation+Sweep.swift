@@ -94,7 +94,7 @@ extension VDPStation {
     /// cohort may know more of that (``vsi(_:)``).
     func seen(_ slot: Int) -> VSI? {
         guard !slots[slot].isFree else { return nil }
-        var vsi = slots[slot]
+        var vsi = VSI(record: slots[slot], activity: activities[slot])
         guard isUnaware(slot) else { return vsi }
         if vsi.machine.state == .initial {
             vsi.reason = awayReason

@@ -23,7 +23,7 @@ extension VDPStation {
     }
 
     mutating func expire(_ slot: Int, at now: Instant) {
-        let wait = slots[slot].wait
+        let wait = activities[slot].wait
         if isUnaware(slot) {
             // One that waits for a bridge knows: told again it would wait until now, without end.
             guard case .bridge = wait else { return catchUp(slot, at: now) }
@@ -57,8 +57,8 @@ extension VDPStation {
     /// Disarms a deadline that has passed; what happens next may arm another.
     private mutating func setWaitExpired(_ slot: Int) {
         deadlines.set(slot, nil)
-        if case .response = slots[slot].wait { return }
-        slots[slot].wait = .none
+        if case .response = activities[slot].wait { return }
+        activities[slot].wait = .none
     }
 
     // MARK: Keep-alives and second tries
@@ -67,7 +67,7 @@ extension VDPStation {
     mutating func startKeepAlive(_ slot: Int, at now: Instant) {
         guard let peer else { return }
         guard wanted[slot]?.isKeptAlive == true else { return setWait(slot, .none) }
-        let (former, heardAt) = (slots[slot].keepAlives, slots[slot].asking.heardAt)
+        let (former, heardAt) = (slots[slot].keepAlives, activities[slot].asking.heardAt)
         slots[slot].keepAlives = former &+ 1
         let period = keepAlivePeriod(heardAt: heardAt, peer)
         let share = keepAliveShare(period, scatter: Self.scatter(UInt64(slot), UInt64(former)))
@@ -198,7 +198,7 @@ extension VDPStation {
             } else if isSooner, case .keepAlive(let due) = vsi.wait {
                 startKeepAlive(slot, at: now)
                 // A shorter period from now on may still end later than what is left of the longer one.
-                if case .keepAlive(let next) = slots[slot].wait { setWait(slot, .keepAlive(at: min(due, next))) }
+                if case .keepAlive(let next) = activities[slot].wait { setWait(slot, .keepAlive(at: min(due, next))) }
             } else if case .response(let until, let repeatAt, let failures) = vsi.wait {
                 // An answer is not waited for any longer than it would be now.
                 let limit = now + changed.timers.responseWaitDelay

@@ -48,7 +48,7 @@ extension VDPStation {
     /// Notes that a command leaves, unless it is a keep-alive.
     mutating func traceSent(_ slot: Int, _ step: VSITrailStep) {
         guard trail != nil else { return }
-        slots[slot].asking.isAcknowledged = false
+        activities[slot].asking.isAcknowledged = false
         if slots[slot].machine.state != .transmitKeepAlive { trace(slot, step) }
     }
 

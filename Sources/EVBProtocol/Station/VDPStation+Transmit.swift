@@ -9,7 +9,7 @@ extension VDPStation {
     mutating func enqueue(_ slot: Int, _ command: VDPCommand) {
         guard !slots[slot].isFree else { return }
         let lane = slots[slot].lane
-        if case .awaiting(_, let former, _) = slots[slot].exchange, former != command {
+        if case .awaiting(_, let former, _) = activities[slot].exchange, former != command {
             slots[slot].overtakenCommand = former
         }
         setExchange(slot, .idle)
@@ -99,7 +99,7 @@ extension VDPStation {
     ) {
         let horizon = now + peer.timers.reinitKeepAlive / (pace.isSlow ? 16 : 4)
         while room > 0 || pace.isSlow, let next = deadlines.next, next.deadline <= horizon,
-            case .keepAlive = slots[next.member].wait, let terms = carried(next.member),
+            case .keepAlive = activities[next.member].wait, let terms = carried(next.member),
             peer.dialect.canJoin(terms.managerID, manager)
         {
             let own = peer.dialect.encodedLength(terms.filter, terms.organizational)
@@ -119,11 +119,11 @@ extension VDPStation {
     }
 
     private mutating func markSent(_ slot: Int, _ command: VDPCommand, timers: ProtocolTimes, at now: Instant) {
-        let isRepeated = slots[slot].exchange.isRecovering
+        let isRepeated = activities[slot].exchange.isRecovering
         setExchange(slot, .awaiting(since: now, command, isRepeated ? .repeated : .normal))
-        slots[slot].asking.sentIn = spacing.payloads
+        activities[slot].asking.sentIn = spacing.payloads
         let answerDue = now + (pace.interval ?? Interval(nanoseconds: 0)) * UInt64(unanswered)
-        slots[slot].asking.answerDue = answerDue
+        activities[slot].asking.answerDue = answerDue
         if command == .deAssociate { slots[slot].isReleaseUnanswered = true }
         if slots[slot].machine.state == .transmitKeepAlive { statistics.keepAlives &+= 1 }
         if effectivePacing == .lockstep {
@@ -132,14 +132,14 @@ extension VDPStation {
             // What lets it be asked faster now may be over before the answer comes, and then nothing else is asked.
             armStall(at: now)
         }
-        if case .response(let until, let repeatAt, let failures) = slots[slot].wait {
+        if case .response(let until, let repeatAt, let failures) = activities[slot].wait {
             setWait(slot, .response(until: until, repeatAt: repeatAt, failures: failures))
-            slots[slot].asking.isSentAgain = true
+            activities[slot].asking.isSentAgain = true
             traceSent(slot, .askedAgain(command))
         } else {
             traceSent(slot, .asked(command))
-            slots[slot].asking.askedAt = now
-            slots[slot].asking.isSentAgain = false
+            activities[slot].asking.askedAt = now
+            activities[slot].asking.isSentAgain = false
             // A bridge that has others to answer first is not silent.
             let expected = answerDue.since(now)
             let delay = timers.responseWaitDelay + expected
@@ -178,7 +178,8 @@ extension VDPStation {
         spacing.isJustAcknowledged = true
         if trail != nil {
             if let number = cohorts.inFlight { cohorts[number].round.isAcknowledged = true }
-            for slot in inFlight { slots[slot].asking.isAcknowledged = true }
+            // Those that were answered before that may be in a cohort by now.
+            for slot in inFlight where cohorts.number(of: slot) == nil { activities[slot].asking.isAcknowledged = true }
         }
         inFlight.removeAll(keepingCapacity: true)
         cohorts.inFlight = nil
@@ -227,7 +228,7 @@ extension VDPStation {
 
     /// What waits to be sent of a VSI.
     @inline(__always) func association(_ slot: Int) -> WireDialect.Association? {
-        switch slots[slot].exchange {
+        switch activities[slot].exchange {
         case .idle: return nil
         case .queued(let command, _), .awaiting(_, let command, _):
             guard let carried = carried(slot) else { return nil }
@@ -238,7 +239,7 @@ extension VDPStation {
     }
 }
 
-extension VDPStation.VSI {
+extension VDPStation.Record {
     /// The lane of the queue that what it has to say first goes to.
     var lane: TransmitQueue.LaneName {
         switch machine.state {

@@ -9,7 +9,7 @@ internal import EVBWire
 ///
 /// Functions that are called for each VSI and change nothing are inlined: the compiler would copy the station for the call.
 ///
-/// Files: this one has the VSIs and the requests for them, `+Transmit` what leaves, `+Receive` what arrives, `+Time` what time
+/// Files: this one has the requests for VSIs, `+VSI` what is kept of each, `+Activity` what is under way, `+Transmit` what leaves, `+Receive` what arrives, `+Time` what time
 /// brings, `+Pacing` how much the bridge is given at once, `+Capacity` how many VSIs it can keep, `+State` how a VSI stands,
 /// `+Terms` what is asked for one, `+Sweep` what is done to all VSIs, some at a time, `+Cohorts` keep-alives of many VSIs as one.
 struct VDPStation {
@@ -30,101 +30,6 @@ struct VDPStation {
         var shownKeepAlive: UInt8?
     }
 
-    /// How one VSI stands: plain values alone, so that tens of thousands of them can be looked at, and changed in their places, at
-    /// next to no cost. What is asked for it, and what holds, is in ``wanted`` and ``granted``.
-    ///
-    /// What a keep-alive reads and changes comes first, so that it is near together: of tens of thousands of VSIs none is in the
-    /// processor's cache when its keep-alive is due, and to fetch it costs more than to work on it.
-    struct VSI {
-        let vsiID: VSIID
-        /// When the request was made of which its manager still awaits the end.
-        @CompactInstant var openRequest: Instant?
-        private var packedWait = PackedWait()
-        /// ``VDPStation/setExchange(_:_:)`` is the only writer.
-        fileprivate(set) var exchange = Exchange.idle
-        var machine = VDPStationMachine()
-        /// A slot that no VSI has.
-        let isFree: Bool
-        var interest = Interest.wanted
-        var reported = VSIState.deassociated
-        var reason: VSIReason?
-        /// A command that was sent, and that another one overtook before it was answered.
-        var overtakenCommand: VDPCommand?
-        /// A De-Associate has been sent and its answer has not come.
-        var isReleaseUnanswered = false
-        /// The bridge has forgotten it: what it once filled in is left open again.
-        var isAskedAnew = false
-        var answer: VSIAnswer?
-        /// Keep-alives that were begun, as far as they scatter the next one. It wraps.
-        var keepAlives: UInt32 = 0
-        var asking = Asking()
-        /// Filter entries that it counts for.
-        var countedEntries: UInt32 = 0
-        /// Failures since it last was bound for a while; they space out what is tried again.
-        var failures: UInt32 = 0
-        var failedAt = Instant(nanoseconds: 0)
-        @CompactInstant var boundSince: Instant?
-        /// When its manager first asked for it.
-        var createdAt = Instant(nanoseconds: 0)
-        var counters = VSICommandCounters()
-
-        /// What its one deadline is for.
-        var wait: Wait {
-            get { packedWait.wait }
-            set { packedWait = PackedWait(newValue) }
-        }
-
-        init(_ vsiID: VSIID) { (self.vsiID, isFree) = (vsiID, false) }
-
-        private init() { (vsiID, isFree) = (VSIID(format: .local, high: 0, low: 0), true) }
-
-        static let free = VSI()
-    }
-
-    /// What its manager wants of a VSI.
-    enum Interest {
-        case wanted
-        /// The manager wants it no more; it goes as soon as the bridge has released it.
-        case withdrawn
-        /// The latest refusal said that the same request will always fail.
-        case refusedForGood
-    }
-
-    /// What is under way with the bridge about a VSI.
-    enum Exchange: Equatable {
-        case idle
-        /// Waits for a PDU. `isRepeated`: the bridge seems to have lost it the first time.
-        case queued(VDPCommand, isRepeated: Bool)
-        /// Sent, and its answer is awaited.
-        case awaiting(since: Instant, VDPCommand, Patience)
-
-        /// How far the silence about it is believed to be a loss.
-        enum Patience {
-            case normal
-            /// It was asked again because others were answered and it was not.
-            case repeated
-            /// It has been silent so long that others need not wait for it.
-            case overdue
-        }
-
-        /// Others may have to wait for its answer.
-        var isOutstanding: Bool {
-            switch self {
-            case .awaiting(_, _, .normal), .awaiting(_, _, .repeated): true
-            case .idle, .queued, .awaiting(_, _, .overdue): false
-            }
-        }
-
-        /// It was asked again, or will be, because the bridge seems to have lost it.
-        var isRecovering: Bool {
-            switch self {
-            case .queued(_, let isRepeated): isRepeated
-            case .awaiting(_, _, let patience): patience == .repeated
-            case .idle: false
-            }
-        }
-    }
-
     /// VSIs that the port may have.
     var vsisMax = VDPStation.vsisMax
     /// What its VSIs may take, given what those of other ports take.
@@ -132,7 +37,9 @@ struct VDPStation {
     /// Filter entries of all VSIs.
     var entryCount = 0
     /// Slots are reused.
-    var slots: [VSI] = []
+    var slots: [Record] = []
+    /// What is under way about the VSIs that are on their own.
+    var activities = SparseSlots(Activity())
     /// For each slot what its manager wants. ``setWanted(_:_:)`` and ``setGranted(_:_:)`` are the only writers.
     private(set) var wanted: [Terms?] = []
     /// For each slot what the bridge has granted: the request as it was then, and the filter as the bridge filled it in.
@@ -151,15 +58,15 @@ struct VDPStation {
     var inFlight: [Int] = []
     /// The order of answers that is likely.
     var asked = AskedOrder()
-    /// VSIs whose exchange is outstanding. ``setExchange(_:_:)`` keeps both counters.
-    private(set) var outstanding = 0
+    /// VSIs whose exchange is outstanding. ``setExchange(_:_:)`` and ``addOutstanding(_:)`` are the only writers.
+    var outstanding = 0
     /// How much the bridge has shown that it can take.
     var pacing = Pacing.batch
     /// When it is trusted with more again, and how long it has to go without a loss for that.
     var trustDeadline = Instant(nanoseconds: 0)
     var trustPatience = VDPStation.trustPatienceMin
-    /// VSIs whose exchange is recovering.
-    private(set) var recovering = 0
+    /// VSIs whose exchange is recovering. ``setExchange(_:_:)`` is the only writer.
+    var recovering = 0
     /// The bridge has answered at once what it was asked a second time, so the first was lost and not slow.
     var isLossConfirmed = false
     var lastAnswer = Instant(nanoseconds: 0)
@@ -408,10 +315,10 @@ struct VDPStation {
         let slot: Int
         if let free = freeSlots.popLast() {
             slot = free
-            slots[slot] = VSI(vsiID)
+            slots[slot] = Record(vsiID)
         } else {
             slot = slots.count
-            slots.append(VSI(vsiID))
+            slots.append(Record(vsiID))
             wanted.append(nil)
             granted.append(nil)
         }
@@ -431,6 +338,7 @@ struct VDPStation {
         trace(slot, .forgotten)
         index.remove(vsi.vsiID, at: slot)
         slots[slot] = .free
+        activities.remove(slot)
         (wanted[slot], granted[slot], overtaken[slot]) = (nil, nil, nil)
         networks.set(slot, nil)
         entryCount -= Int(vsi.countedEntries)
@@ -441,7 +349,7 @@ struct VDPStation {
     }
 
     /// Changes a VSI in its place.
-    mutating func modify(_ slot: Int, _ change: (inout VSI) -> Void) { change(&slots[slot]) }
+    mutating func modify(_ slot: Int, _ change: (inout Record) -> Void) { change(&slots[slot]) }
 
     /// The slot of a VSI; nil for one that is not known.
     @inline(__always) func slot(of vsiID: VSIID) -> Int? { index.slot(of: vsiID) { slots[$0].vsiID == vsiID } }
@@ -458,29 +366,4 @@ struct VDPStation {
         granted[slot] = terms
         countEntries(slot)
     }
-
-    mutating func setWait(_ slot: Int, _ wait: Wait) {
-        assert(cohorts.number(of: slot) == nil, "a VSI of a cohort has no deadline of its own")
-        slots[slot].wait = wait
-        deadlines.set(slot, wait.deadline)
-    }
-
-    /// Moves a VSI's exchange on, and keeps count of those that are outstanding and recovering.
-    mutating func setExchange(_ slot: Int, _ exchange: Exchange) {
-        assert(cohorts.number(of: slot) == nil, "a VSI of a cohort has no exchange of its own")
-        let former = slots[slot].exchange
-        guard former != exchange else { return }
-        if case .queued = former, exchange == .idle { queue.remove(slot) }
-        outstanding += (exchange.isOutstanding ? 1 : 0) - (former.isOutstanding ? 1 : 0)
-        recovering += (exchange.isRecovering ? 1 : 0) - (former.isRecovering ? 1 : 0)
-        slots[slot].exchange = exchange
-    }
-
-    /// So many VSIs of a cohort are asked about, or are not any more where the number is negative.
-    mutating func addOutstanding(_ count: Int) { outstanding += count }
-}
-
-extension VDPStation.VSI {
-    /// For a copy that is shown.
-    mutating func show(_ exchange: VDPStation.Exchange) { self.exchange = exchange }
 }

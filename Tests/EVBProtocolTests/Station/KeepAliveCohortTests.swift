@@ -27,6 +27,23 @@ import Testing
         #expect(bench.bridge.snapshot.statistics.vdp.keepAliveTimeouts == 0)
     }
 
+    @Test(
+        "SPD-301 of the VSIs of cohorts nothing is kept that the cohort knows, and one that is taken out has it again")
+    func onTheirOwn() throws {
+        let bench = try kept(200)
+        #expect(bench.station.vdp.activities.count == 0)
+        let vdp = apart(bench.station).vdp
+        let all = vdp.vsis
+        var other = vdp
+        other.dissolveCohorts()
+        #expect(other.activities.count == 200 && other.deadlines.count == 200)
+        #expect(other.vsis.map { "\($0)" } == all.map { "\($0)" })
+        try bench.request(7, vid: 8)
+        #expect((1...42).contains(bench.station.vdp.activities.count))
+        bench.run(for: .seconds(60))
+        #expect(bench.station.vdp.activities.count == 0 && bench.state(7) == .associated)
+    }
+
     /// The port with each VSI on its own whose answer is awaited.
     private func apart(_ port: StationPort) -> StationPort {
         var port = port

@@ -102,7 +102,7 @@ import Testing
         #expect(bench.port.vdp.sweep?.kind == .appeared)
         let effects = bench.port.advance(to: bench.now + .seconds(3))
         #expect(!effects.contains { if case .vsi(.ended(_, .noBridge)) = $0 { true } else { false } })
-        #expect(bench.port.vdp.slots.allSatisfy { $0.exchange != .idle })
+        #expect(bench.port.vdp.vsis.allSatisfy { $0.exchange != .idle })
     }
 
     @Test("SPD-162 one that was given up is forgotten before it is asked for again")

@@ -384,7 +384,7 @@ import Testing
         #expect(station.recovering == 2)
         station.pacing = .lockstep
         station.advance(to: .milliseconds(2000))
-        #expect(station.recovering == station.slots.count(where: \.exchange.isRecovering))
+        #expect(station.recovering == station.vsis.count(where: \.exchange.isRecovering))
         #expect(station.outstanding == 0)
     }
 
