@@ -43,7 +43,7 @@ extension VDPStation {
 
     /// The bridge binds a VSI further or less far than it was: that is kept alive, until the manager asks anew.
     private mutating func adopt(_ slot: Int, _ tlv: VSITLV, reason: VSIReason, at now: Instant) {
-        guard let carried = carried(slot)?.request else { return }
+        guard let carried = carried(slot)?.request(slots[slot].vsiID) else { return }
         setExchange(slot, .idle)
         setWait(slot, .none)
         setGranted(slot, Terms(carried, filter: tlv.filter))

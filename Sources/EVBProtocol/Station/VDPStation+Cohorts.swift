@@ -339,7 +339,7 @@ extension VDPStation {
             !slots[slot].isReleaseUnanswered, !slots[slot].isAskedAnew,
             let terms = carried(slot), terms.organizational.isEmpty, terms.managerID == manager
         else { return nil }
-        return terms.request.tlv(command, filter: carriedFilter(slot, terms))
+        return terms.tlv(command, of: slots[slot].vsiID, filter: carriedFilter(slot, terms))
     }
 }
 

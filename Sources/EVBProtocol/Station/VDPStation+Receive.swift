@@ -192,7 +192,9 @@ extension VDPStation {
             // A keep-alive is granted as what is bound, and changes nothing of that.
             if state != .transmitKeepAlive || granted[slot]?.filter != tlv.filter {
                 // Where the bridge has filled nothing in, what is asked for and what holds are the same.
-                setGranted(slot, carried.filter == tlv.filter ? carried : Terms(carried.request, filter: tlv.filter))
+                setGranted(
+                    slot, carried.filter == tlv.filter ? carried : Terms(carried.request(tlv.vsiID), filter: tlv.filter)
+                )
             }
             if !overtaken.isEmpty { overtaken[slot] = nil }
             slots[slot].isAskedAnew = false

@@ -52,7 +52,7 @@ extension VDPStation {
         guard let vsi = seen(slot), let wanted = wanted[slot] else { return nil }
         let operCommand = vsi.machine.operCommand
         return StationVSISnapshot(
-            request: wanted.request, state: vsi.state, reason: vsi.reason,
+            request: wanted.request(vsi.vsiID), state: vsi.state, reason: vsi.reason,
             filter: operCommand == nil ? wanted.filter : granted[slot]?.filter ?? wanted.filter,
             isWithdrawn: vsi.interest == .withdrawn, createdAt: vsi.createdAt, command: vsi.command,
             operCommand: operCommand, answer: vsi.answer, counters: vsi.counters)

@@ -6,31 +6,29 @@ extension VDPStation {
     /// There are tens of thousands: what many of them ask for alike is one object that they share.
     final class Terms {
         private let common: CommonTerms
-        private let vsiID: VSIID
         /// The filter as it was asked for.
         let asked: FilterInfo
 
         /// Takes a request with its filter, or with that as the bridge filled it in.
         init(_ request: VSIRequest, filter: FilterInfo) {
             common = CommonTerms(request, filled: filter == request.filter ? nil : filter)
-            (vsiID, asked) = (request.vsiID, request.filter)
+            asked = request.filter
         }
 
         /// What is asked for, with what it has alike with others that were asked for lately.
         init(_ request: VSIRequest, sharing recent: inout RecentTerms) {
             common = recent.common(request)
-            (vsiID, asked) = (request.vsiID, request.filter)
+            asked = request.filter
         }
 
-        var request: VSIRequest {
-            @inline(__always) get {
-                var request = VSIRequest(
-                    vsiID: vsiID, target: common.target, managerID: common.managerID, typeID: common.typeID,
-                    typeVersion: common.typeVersion, filter: asked, hint: common.hint,
-                    organizational: common.organizational, persistence: common.persistence)
-                request.isKeptAlive = common.isKeptAlive
-                return request
-            }
+        /// The request of a VSI with these terms, which do not have its name.
+        @inline(__always) func request(_ vsiID: VSIID) -> VSIRequest {
+            var request = VSIRequest(
+                vsiID: vsiID, target: common.target, managerID: common.managerID, typeID: common.typeID,
+                typeVersion: common.typeVersion, filter: asked, hint: common.hint,
+                organizational: common.organizational, persistence: common.persistence)
+            request.isKeptAlive = common.isKeptAlive
+            return request
         }
 
         /// The request's, or as the bridge filled it in.
@@ -46,7 +44,7 @@ extension VDPStation {
         var persistence: VSIRequest.Persistence { @inline(__always) get { common.persistence } }
         var isKeptAlive: Bool { @inline(__always) get { common.isKeptAlive } }
 
-        @inline(__always) func tlv(_ command: VDPCommand, filter: FilterInfo) -> VSITLV {
+        @inline(__always) func tlv(_ command: VDPCommand, of vsiID: VSIID, filter: FilterInfo) -> VSITLV {
             VSIRequest.tlv(
                 command, vsiID, typeID: common.typeID, typeVersion: common.typeVersion, hint: common.hint,
                 filter: filter,

@@ -234,7 +234,7 @@ extension VDPStation {
             guard let carried = carried(slot) else { return nil }
             return WireDialect.Association(
                 managerID: carried.managerID,
-                tlv: carried.tlv(command, filter: carriedFilter(slot, carried)))
+                tlv: carried.tlv(command, of: slots[slot].vsiID, filter: carriedFilter(slot, carried)))
         }
     }
 }

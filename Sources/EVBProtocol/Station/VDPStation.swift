@@ -105,7 +105,7 @@ struct VDPStation {
             slot = known
             leaveCohort(slot)
             endRequest(slot, .superseded)
-            if case .response = vsi.wait { overtaken[slot] = carried(slot)?.request }
+            if case .response = vsi.wait { overtaken[slot] = carried(slot)?.request(vsi.vsiID) }
         } else {
             slot = allocate(request.vsiID)
             slots[slot].createdAt = now
@@ -157,7 +157,7 @@ struct VDPStation {
 
     /// Gives the command for what is wanted, or waits for a bridge to give it to.
     mutating func begin(_ slot: Int, at now: Instant) {
-        guard let vsi = vsi(slot), let request = wanted[slot]?.request else { return }
+        guard let vsi = vsi(slot), let request = wanted[slot]?.request(vsi.vsiID) else { return }
         guard let peer, !isDrained else {
             // One that is being released waits for that first.
             if vsi.machine.state == .initial { waitForBridge(slot, at: now) }
@@ -227,7 +227,7 @@ struct VDPStation {
         case .refused(let refusal):
             countFailure(slot)
             if refusal.isKept { statistics.commandReverts &+= 1 }
-            let kept = refusal.isKept ? granted[slot]?.request : nil
+            let kept = refusal.isKept ? granted[slot]?.request(slots[slot].vsiID) : nil
             if let kept { setWanted(slot, kept) }
             modify(slot) {
                 $0.counters.reverted &+= refusal.isKept ? 1 : 0
