@@ -13,8 +13,6 @@ internal import LinuxSystem
 internal import Logging
 
 package final class ControlConnection {
-    /// How many octets one turn of the loop takes from a client.
-    private static let readPerTurn = 64 << 10
     /// How many items are made JSON in one turn: a quarter of a millisecond's work, where they are VSIs.
     private static let itemsPerPage = 64
     /// Octets that a page has about.
@@ -110,14 +108,22 @@ package final class ControlConnection {
 
     private func read() {
         do {
-            guard let octets = try UnixSocket.read(descriptor.rawValue, upTo: Self.readPerTurn) else { return }
-            inputHasEnded = octets.isEmpty
-            decoder.append(octets)
+            guard let count = try readInput() else { return }
+            inputHasEnded = count == 0
             mayHaveCall = true
             lastActive = loop.now()
         } catch {
             close(.gone)
         }
+    }
+
+    /// Adds what is there to what waits to be decoded, as far as the server has room for it.
+    ///
+    /// - Returns: how many octets that was, 0 at the end of the stream, or nil where reading would block.
+    private func readInput() throws(SystemError) -> Int? {
+        guard let count = try UnixSocket.read(descriptor.rawValue, into: server.input.octets) else { return nil }
+        decoder.append(UnsafeRawBufferPointer(rebasing: server.input.octets[..<count]))
+        return count
     }
 
     /// The client has closed its end: nothing can be told to it, and what it asked before is still done, as it asked.
@@ -132,11 +138,7 @@ package final class ControlConnection {
         source = nil
         output = []
         written = 0
-        while decoder.count <= server.limits.messageOctets,
-            let octets = try? UnixSocket.read(descriptor.rawValue, upTo: Self.readPerTurn), !octets.isEmpty
-        {
-            decoder.append(octets)
-        }
+        while decoder.count <= server.limits.messageOctets, let count = try? readInput(), count > 0 {}
         mayHaveCall = decoder.count > 0
     }
 

@@ -120,6 +120,9 @@ package final class ControlServer {
     /// How long a turn may work for clients, in nanoseconds, before the ports have theirs; one piece of work is always done.
     private static let workPerTurn: UInt64 = 500_000
 
+    /// Octets that one turn takes from a client.
+    private static let readPerTurn = 64 << 10
+
     /// The socket's path.
     package let path: String
     /// What the server has seen since it started.
@@ -129,6 +132,9 @@ package final class ControlServer {
 
     package let limits: Limits
     package let loop: EventLoop
+    /// Where clients' octets arrive, one client's after the other's. Most calls have a few hundred of them: room for the longest, taken for each
+    /// call, would be asked of the kernel and given back each time.
+    let input = ReceiveBuffer(length: readPerTurn)
     private let access: Access
     private let logger: Logger
     private let version: String

@@ -91,6 +91,15 @@ package enum UnixSocket {
         return try outcome.get() == nil ? nil : octets
     }
 
+    /// Reads what is there, as far as there is room for it.
+    ///
+    /// - Returns: how many octets were read, 0 at the end of the stream, or nil where reading would block.
+    package static func read(
+        _ descriptor: Int32, into room: UnsafeMutableRawBufferPointer
+    ) throws(SystemError) -> Int? {
+        try systemCallUnlessBlocked("recv") { recv(descriptor, room.baseAddress, room.count, 0) }
+    }
+
     /// Writes what fits.
     ///
     /// - Returns: how many octets were taken, or nil where writing would block.

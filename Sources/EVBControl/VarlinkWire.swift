@@ -55,7 +55,10 @@ public struct VarlinkDecoder: Sendable {
     public var isFull: Bool { count > limit }
 
     /// Adds what has come.
-    public mutating func append(_ octets: [UInt8]) {
+    public mutating func append(_ octets: [UInt8]) { octets.withUnsafeBytes { append($0) } }
+
+    /// Adds what has come.
+    public mutating func append(_ octets: UnsafeRawBufferPointer) {
         if start > 0, start == buffer.count || start > 64 << 10 {
             buffer.removeFirst(start)
             searched -= start
