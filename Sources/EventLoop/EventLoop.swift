@@ -133,8 +133,6 @@ public final class EventLoop {
     private var armed: UInt64?
     private var isRunning = false
     private var stopRequested = false
-    /// The turn that is under way, from 1; 0 before the first.
-    package private(set) var turn: UInt64 = 0
     /// How long turns take, from the moment at which the kernel has events to the next wait.
     package private(set) var turns = DurationHistogram(.turn)
     /// The most that the thread has computed from one wait to the next. A turn that took longer has waited: for a processor that
@@ -326,7 +324,6 @@ public final class EventLoop {
             let count = try systemCall("epoll_wait") {
                 epoll_wait(epoll.rawValue, events, Int32(Self.eventsPerTurn), maySleep ? -1 : 0)
             }
-            turn &+= 1
             let began = now()
             for index in 0..<Int(count) {
                 try dispatch(events[index])

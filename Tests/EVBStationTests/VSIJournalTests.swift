@@ -248,6 +248,25 @@ private func sorted(_ vsis: some Sequence<StoredVSI>) -> [StoredVSI] { vsis.sort
         #expect(try scratch.open().content.vsis.count == 51)
     }
 
+    @Test("SPD-321 a look at the file's place holds for a millisecond; that the file was removed is noticed behind it")
+    func looks() throws {
+        let scratch = try Scratch()
+        let journal = try scratch.open(loop: try EventLoop()).journal
+        func change(_ number: UInt64) throws -> Bool {
+            try journal.write(try vsi(number))
+            unlink(scratch.file)
+            try journal.mark(try vsi(number).request.vsiID, port: "eth\(number % 2)", .granted)
+            return (try? Files.status(scratch.file)) != nil
+        }
+        // A machine that stands still for a millisecond sees to it that there is a look.
+        let wasSpared = try (1...100).contains { try !change(UInt64($0)) }
+        #expect(wasSpared)
+        usleep(1100)
+        try journal.write(try vsi(200))
+        let content = try scratch.open().content
+        #expect(content.vsis.count == content.vsis.count(where: \.isGranted) + 1 && content.vsis.count > 1)
+    }
+
     @Test("SPD-106 a grant and a release write one octet, and a VSI is written once as a whole")
     func octetsWritten() throws {
         let scratch = try Scratch()

@@ -93,6 +93,9 @@ final class VSIJournal {
     static let slack = 65_536
     /// Lines that are copied before the time is looked at.
     private static let copiedPerLook = 16
+    /// Nanoseconds that a look at the file's place holds for: as long as a turn of the loop may take, in which nothing would be seen either.
+    /// A look costs more than the write behind it.
+    private static let verifiedTime: UInt64 = 1_000_000
 
     let path: String
     private let directory: String
@@ -104,8 +107,8 @@ final class VSIJournal {
     private var retryLength = 0
     /// What a thread reads meanwhile.
     private var reading: BackgroundValue<Result<JournalReader.Found?, any Error>>?
-    /// The turn of the loop in which the file was seen where it was; it is looked at once in each that needs it.
-    private var verifiedIn: UInt64?
+    /// Until when the file needs no look whether it still is where it was, by the loop's clock.
+    private var verifiedUntil: UInt64 = 0
 
     /// A journal that is not open.
     init(directory: String, loop: EventLoop?) {
@@ -237,7 +240,8 @@ final class VSIJournal {
             try make()
             return try verified()
         }
-        if let verifiedIn, verifiedIn == loop?.turn { return file }
+        let now = loop?.now()
+        if let now, now < verifiedUntil { return file }
         var isThere = false
         do throws(SystemError) {
             isThere = try file.isAt(path)
@@ -246,7 +250,7 @@ final class VSIJournal {
         }
         // Another process has removed it. What is in it can still be read.
         if !isThere { try rescue() }
-        verifiedIn = loop?.turn
+        if let now { verifiedUntil = now &+ Self.verifiedTime }
         return self.file ?? file
     }
 
