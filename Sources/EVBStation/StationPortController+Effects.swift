@@ -223,6 +223,7 @@ extension StationPortController {
                     raise(vsiID, triesLeft: triesLeft - 1, then: then)
                 }
             }
+            unlogged.finish(vsiID)
             log(
                 .warning, "the link of a VSI cannot be had",
                 logFacts(vsiID).with(["reason": "\(error)"]), alert: .vsiLinkFailed)
@@ -262,6 +263,7 @@ extension StationPortController {
     }
 
     private func forgotten(_ vsiID: VSIID) {
+        unlogged.finish(vsiID)
         guard let managed = vsis.removeValue(forKey: vsiID) else { return }
         // Nearly always there is nothing to forget: what is empty is not looked through.
         if !failing.isEmpty { failing[vsiID] = nil }

@@ -4,6 +4,7 @@ internal import EVBPorts
 internal import EVBProtocol
 package import EVBWire
 internal import EdgeRelays
+internal import EventLoop
 package import Logging
 
 // What the log says of VSIs.
@@ -33,40 +34,61 @@ extension StationPortController {
         ).facts
     }
 
+    /// What the line of a change says. Only for a line that is written: thousands may be summed up.
+    private func facts(_ change: VSIChange) -> LogFacts {
+        var facts = facts(change.vsiID)
+        facts.set("from", change.from.rawValue)
+        facts.set("to", change.to.rawValue)
+        return facts
+    }
+
     /// Logs a change of a VSI's state.
     func logChange(_ change: VSIChange) {
         let vsiID = change.vsiID
-        // Only for a line that is written: thousands may be summed up.
-        let facts = { [self] in
-            var facts = self.facts(vsiID)
-            facts.set("from", change.from.rawValue)
-            facts.set("to", change.to.rawValue)
-            return facts
-        }
         let isAsked = !(vsis[vsiID]?.allWaiters.isEmpty ?? true)
-        let reason = change.reason == .success ? nil : change.reason?.rawValue
+        // Behind the line of what was granted before.
+        unlogged.finish(vsiID)
         func log(_ outcome: ChangeDigest.Outcome, _ message: String) {
-            transport.changes.log(outcome, message, vsiID, reason: reason, isAsked: isAsked, facts())
+            self.log(change, outcome, message, isAsked: isAsked)
         }
         switch change.to {
-        case .pending: logWaiting("VSI pending", change, facts())
+        case .pending: logWaiting("VSI pending", change, facts(change))
         case .associated, .preassociated, .preassociatedWithReservation:
             self.change(vsiID) { $0.loggedRefusal = nil }
-            log(change.to == .associated ? .associated : .preassociated, "VSI \(change.to.rawValue)")
+            guard isAsked else { return logGrant(change, isAsked: false) }
+            // Its manager need not wait for the line.
+            unlogged.append(contentsOf: [change], isForLater: true)
         case .deassociated:
             guard let cause = change.reason, cause != .drained else { return log(.released, "VSI deassociated") }
             // Without a request of its own a VSI waits for the bridge that was lost; the port's line says so.
             let isBound = change.from != .pending
-            guard isBound || cause != .bridgeLost else { return logWaiting("VSI waits for a bridge", change, facts()) }
+            guard isBound || cause != .bridgeLost else {
+                return logWaiting("VSI waits for a bridge", change, facts(change))
+            }
             if cause == .bridgeLost {
                 transport.changes.begin("EVB bridge lost", expecting: vsis.count, isReturn: false)
             }
             guard !isBound else { return log(.lost, "VSI lost") }
             // It is asked for again and again, and refused again and again.
-            guard vsis[vsiID]?.loggedRefusal != cause else { return logWaiting("VSI refused again", change, facts()) }
+            guard vsis[vsiID]?.loggedRefusal != cause else {
+                return logWaiting("VSI refused again", change, facts(change))
+            }
             self.change(vsiID) { $0.loggedRefusal = cause }
             log(.refused, cause == .timeout ? "VSI not answered" : "VSI refused")
         }
+    }
+
+    /// Logs that the bridge has granted what is asked of it.
+    func logGrant(_ change: VSIChange, isAsked: Bool) {
+        log(
+            change, change.to == .associated ? .associated : .preassociated, "VSI \(change.to.rawValue)",
+            isAsked: isAsked)
+    }
+
+    private func log(_ change: VSIChange, _ outcome: ChangeDigest.Outcome, _ message: String, isAsked: Bool) {
+        transport.changes.log(
+            outcome, message, change.vsiID, reason: change.reason == .success ? nil : change.reason?.rawValue,
+            isAsked: isAsked, facts(change))
     }
 
     /// Logs a change that asks for no action.

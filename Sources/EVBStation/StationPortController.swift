@@ -84,6 +84,10 @@ package final class StationPortController: StationPortControl {
     private lazy var queue = transport.workQueue(
         by: { (effect: StationEffect) in if case .vsi(let event) = effect { event.vsiID } else { nil } },
         { [weak self] in self?.carryOut($0) })
+    /// Changes that are to be logged once the managers that wait for them are answered.
+    lazy var unlogged = KeyedWorkQueue<VSIID, VSIChange>(loop: transport.surroundings.loop, key: { $0.vsiID }) {
+        [weak self] in self?.logGrant($0, isAsked: true)
+    }
 
     /// Sets a port up. Its interface may come later.
     package init(
@@ -284,7 +288,7 @@ package final class StationPortController: StationPortControl {
         flushLater()
         let asker = reason ?? requester?.words ?? owner.words
         note(request.vsiID, .requested, detail: request.words(of: asker))
-        perform(effects.filter { $0 != .vsi(.ended(request.vsiID, .superseded)) })
+        perform(effects.filter { $0 != .vsi(.ended(request.vsiID, .superseded)) }, isForLater: true)
     }
 
     /// Changes what is kept of a VSI, if it is known, in its place.
@@ -383,6 +387,7 @@ package final class StationPortController: StationPortControl {
     /// it must not: the bridge would give all of them up.
     package func stop() {
         queue.finish()
+        unlogged.finish()
         transport.changes.finish()
         if port.vsis.allSatisfy(\.isWithdrawn) {
             for case .transmit(let frame) in port.shutdown() { transport.send(frame) }
@@ -415,10 +420,15 @@ package final class StationPortController: StationPortControl {
         // What its loss leads to is no matter of the next request: one that was given up is forgotten before.
         if port.isLosing { perform(port.catchUp(vsiID, at: now)) }
         queue.finish(vsiID)
+        unlogged.finish(vsiID)
     }
 
     /// Carries effects out, and waits for the next moment that the protocol wants.
-    package func perform(_ given: consuming [StationEffect]) {
+    ///
+    /// - Parameters:
+    ///   - given: the effects. Frames are sent at once in any case.
+    ///   - isForLater: whether the others are put off until the turn has done all else, such as asking the bridge.
+    package func perform(_ given: consuming [StationEffect], isForLater: Bool = false) {
         var effects = given
         let turn = port.endTurn()
         var use = turn.use
@@ -442,7 +452,7 @@ package final class StationPortController: StationPortControl {
         }
         if !port.isLosing { loss = nil }
         effects.removeAll { if case .transmit = $0 { true } else { false } }
-        if !effects.isEmpty { queue.append(contentsOf: effects) }
+        if !effects.isEmpty { queue.append(contentsOf: effects, isForLater: isForLater) }
         transport.setNeighbour(turn.peerAddresses)
         sequences.advanced(to: turn.nextSequence)
         timer?.set(turn.nextDeadline)

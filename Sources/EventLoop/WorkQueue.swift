@@ -40,10 +40,14 @@ public final class KeyedWorkQueue<Key: Hashable, Work> {
     @inlinable public var isIdle: Bool { waiting.isEmpty && !isWorking }
 
     /// Adds work, and does what a turn allows of it, unless there is other work already.
-    @inlinable public func append(contentsOf work: [Work]) {
+    ///
+    /// - Parameters:
+    ///   - work: the work.
+    ///   - isForLater: whether it is put off until the turn has done all else, as what nothing waits for may be.
+    @inlinable public func append(contentsOf work: [Work], isForLater: Bool = false) {
         let now = loop.now()
         for each in work { waiting.append((each, now), key: key(each)) }
-        if !isDue { workOneTurn(Self.timePerTurn) }
+        if isForLater { goOnLater() } else if !isDue { workOneTurn(Self.timePerTurn) }
     }
 
     /// Forgets what waits.
@@ -54,12 +58,18 @@ public final class KeyedWorkQueue<Key: Hashable, Work> {
 
     /// Does the work of one thing now, before all that waits.
     @inlinable public func finish(_ key: Key) {
+        guard !waiting.isEmpty else { return }
         for (work, addedAt) in waiting.takeAll(key) { perform(work, addedAt) }
     }
 
     /// Works for so many nanoseconds of this turn; one piece of work is always done.
     @inlinable func workOneTurn(_ time: UInt64) {
         work(until: loop.now() &+ time)
+        goOnLater()
+    }
+
+    /// Has what waits done in a slice.
+    @inlinable func goOnLater() {
         guard !isWorking, !isDue, !waiting.isEmpty else { return }
         isDue = true
         loop.laterSlice { [weak self] in

@@ -207,6 +207,29 @@ import Testing
         _ = (first, last)
     }
 
+    @Test("SPD-320 work that is put off is done behind all else of the turn, and before work that is added behind it")
+    func putOff() throws {
+        let loop = try EventLoop()
+        var order: [String] = []
+        let queue = KeyedWorkQueue<Int, String>(loop: loop, key: { Int($0.prefix(1)) }) { order.append($0) }
+        loop.later {
+            queue.append(contentsOf: ["1 put off", "2 put off"], isForLater: true)
+            #expect(order.isEmpty && !queue.isIdle)
+            // In its turn, though it is not put off itself.
+            queue.append(contentsOf: ["1 behind it"])
+            queue.append(contentsOf: ["3 put off"], isForLater: true)
+            // What is wanted at once takes what was put off of the same with it, and nothing else.
+            queue.finish(2)
+            queue.finish(4)
+            #expect(order == ["2 put off"])
+            loop.later { order.append("else") }
+            loop.laterSlice { loop.stop() }
+        }
+        try loop.runGuarded()
+        #expect(order == ["2 put off", "else", "1 put off", "1 behind it", "3 put off"])
+        #expect(queue.isIdle)
+    }
+
     @Test("SEC-715 what a turn has computed is told from what it has waited for")
     func computed() throws {
         let loop = try EventLoop()

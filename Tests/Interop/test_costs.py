@@ -26,6 +26,26 @@ class Calls:
         return [re.search(r"(\w+)\(", line).group(1) for line in self._strace.end().splitlines() if "/vsis" in line and "(" in line]
 
 
+def test_SPD_322_a_client_waits_for_no_line_of_the_log(cable):
+    """SPD-322 Of an association that is asked for alone, the client is answered before its line is written to the log, and no memory is asked of the kernel for the call."""
+    pair = Pair(cable, log={"level": "notice"})
+    control = pair.control()
+    first, *wanted = requests(COUNT + 1, wait=10_000)
+    control.call("Associate", **first)
+    if not shutil.which("strace"):
+        pytest.skip("strace is not installed (apt install strace)")
+    tracer = Strace(pair.evbd, "-y", "-e", "trace=recvfrom,sendto,write,mmap,munmap")
+    for request in wanted:
+        control.call("Associate", **request)
+    loops = re.findall(rf"^{pair.evbd.pid} +(\w+)\((\d*)<?(\w*)", tracer.end(), re.M)
+    memory = [name for name, _, _ in loops if "map" in name]
+    assert len(memory) < COUNT / 4, memory
+    # The client's socket is the one that is read by recvfrom and written by sendto.
+    asked = {number for name, number, _ in loops if name == "recvfrom"}
+    steps = [name for name, number, _ in loops if name == "sendto" and number in asked or name == "write" and number == "2"]
+    assert steps == ["sendto", "write"] * COUNT, steps
+
+
 def test_SPD_108_the_store_costs_an_association_two_writes(cable):
     """SPD-108 An association is one line written and one octet, its release one octet or two; nothing is opened, renamed or removed, and the file's place is looked at once in a turn."""
     pair = Pair(cable)
