@@ -31,8 +31,8 @@ extension VDPStation {
         }
 
         let manager: VSIManagerID
-        /// No further VSI has room in the PDU.
-        let isFull: Bool
+        /// A quarter of the PDU is free at least: VSIs of another may join.
+        let isPartial: Bool
         /// When its VSIs had been asked about, and heard of, before the first round.
         let joined: Asking
         var phase: Phase
@@ -50,7 +50,7 @@ extension VDPStation {
     struct CohortOrder {
         /// Those whose answers are awaited, in the order in which they were asked.
         var asking: [Int] = []
-        /// Some of those whose PDUs have room for more.
+        /// Some of those whose PDUs are partial.
         var partial: [Int] = []
         /// The last PDU was not a cohort's.
         var isTurn = false
@@ -66,8 +66,6 @@ extension VDPStation {
     /// Steps of a keep-alive period at which cohorts are due, those of all ports at the same moments. They are fewer than those of VSIs on
     /// their own: to wake up costs evbd as much as a cohort.
     private static let cohortSteps: UInt64 = 32
-    /// VSIs that are granted by one PDU and are a cohort at once. Fewer are seldom asked for together.
-    static let burstMin = 8
     /// Cohorts that others look at to fill their PDUs. There are more only where each of many managers has few VSIs.
     private static let partialsMax = 16
 
@@ -200,21 +198,21 @@ extension VDPStation {
             && sweep == nil && !isDrained && !networks.isOn
     }
 
-    /// Whether a PDU that has room for more can be filled with keep-alives that are due soon (``gatherKeepAlives``): those of another
-    /// cohort, which are on their own then, or of VSIs that are.
+    /// Whether a partial PDU can be filled with other keep-alives: those of a partial cohort that has room in it as a whole, which are said
+    /// sooner this once and share a PDU from then on, or some that are due soon (``gatherKeepAlives``). All of them are on their own then.
     private mutating func joinsOthers(_ number: Int, _ peer: Peer, at now: Instant) -> Bool {
-        guard !cohorts[number].round.isFull else { return false }
+        guard cohorts[number].round.isPartial else { return false }
         let (horizon, manager) = (now + peer.timers.reinitKeepAlive / 4, cohorts[number].round.manager)
-        let partner = order.partial.first { other in
-            guard other != number, case let round = cohorts[other].round, round.manager == manager else { return false }
-            switch round.phase {
-            case .resting(let due): return due <= horizon
-            case .ready: return true
-            case .asking: return false
+        let room = peer.payloadMax - cohorts[number].payload.count + VDPDU.overhead
+        for other in order.partial where other != number && cohorts[other].round.manager == manager {
+            let isWhole = cohorts[other].payload.count <= room
+            switch cohorts[other].round.phase {
+            case .resting(let due) where isWhole || due <= horizon:
+                if isWhole { cohorts[other].round.phase = .ready(since: now) }
+            case .ready: break
+            case .resting, .asking: continue
             }
-        }
-        if let partner {
-            dissolve(partner)
+            dissolve(other)
             return true
         }
         guard let next = deadlines.next, next.deadline <= horizon, case .keepAlive = activities[next.member].wait,
@@ -294,6 +292,15 @@ extension VDPStation {
         }
     }
 
+    /// Whether a PDU with so many VSIs has no room for one more like them.
+    ///
+    /// Those of a burst are a cohort at once if it is so. What is less keeps its first keep-alives apart, which fill PDUs as they fall due:
+    /// as cohorts of any size they would have to be joined round by round.
+    func fillsPDU(_ payload: [UInt8], of count: Int) -> Bool {
+        guard let peer, count > 0 else { return false }
+        return peer.payloadMax - payload.count < (payload.count - VDPDU.overhead) / count
+    }
+
     /// Makes a cohort of the VSIs that a PDU has answered, if it says of each what the next keep-alive will say.
     mutating func formCohort(_ associations: [WireDialect.Association], _ payload: [UInt8], at now: Instant) {
         guard areCohortsUsual, order.looks(at: spacing.payloads), overtaken.isEmpty, let peer,
@@ -316,17 +323,16 @@ extension VDPStation {
             let first = members.first.map({ slots[Int($0)].vsiID }),
             let joined = Asking.earliest(members.map { activities[Int($0)].asking })
         else { return }
-        let room = peer.payloadMax - request.count
-        let isFull = room < (request.count - VDPDU.overhead) / members.count
+        let isPartial = request.count < peer.payloadMax / 4 * 3
         for slot in members {
             deadlines.set(Int(slot), nil)
             activities.remove(Int(slot))
         }
         order.offset = order.offset ?? UInt32(truncatingIfNeeded: SplitMix64.mix(first.high ^ first.low))
-        let round = KeepAliveRound(manager: manager, isFull: isFull, joined: joined, phase: .resting(until: now))
+        let round = KeepAliveRound(manager: manager, isPartial: isPartial, joined: joined, phase: .resting(until: now))
         let number = cohorts.add(members, payload: request, round)
         rest(number, heardAt: joined.heardAt, peer, at: now)
-        if !isFull, order.partial.count < Self.partialsMax { order.partial.append(number) }
+        if isPartial, order.partial.count < Self.partialsMax { order.partial.append(number) }
     }
 
     /// The TLV that will keep a VSI alive; nil for one that waits for anything else, or of which there is more to say, and for one of another

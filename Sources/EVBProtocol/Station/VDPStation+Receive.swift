@@ -35,7 +35,9 @@ extension VDPStation {
                 receive(association.tlv, from: association.managerID, in: dialect, at: now)
             }
             // An answer that is not awaited does not put the next keep-alive off.
-            if awaited.count == decoded.associations.count, awaited.areKeepAlives || awaited.count >= Self.burstMin {
+            if awaited.count == decoded.associations.count,
+                awaited.areKeepAlives || fillsPDU(payload, of: awaited.count)
+            {
                 formCohort(decoded.associations, payload, at: now)
             }
         } catch {

@@ -183,4 +183,58 @@ import Testing
         #expect((1...100).count { bench.state($0) == .associated } == 99 && bench.station.vsi(gone) == nil)
         #expect(bench.bridge.snapshot.statistics.vdp.keepAliveTimeouts == 0)
     }
+
+    /// How many VSIs each cohort of the station has.
+    private func sizes(_ bench: PairBench) -> [Int] {
+        let cohorts = bench.station.vdp.cohorts
+        return cohorts.all.map { cohorts[$0].slots.count }.sorted()
+    }
+
+    @Test("SPD-310 VSIs of a burst whose PDUs are not full share full PDUs from their first keep-alives on")
+    func burst() throws {
+        let bench = PairBench(vsisMax: 1000).start()
+        for number in 1...200 as ClosedRange<UInt64> {
+            try bench.request(number)
+            if number % 20 == 0 { bench.run(for: .milliseconds(10)) }
+        }
+        let asked = bench.sentByStation.compactMap(\.frame.requestPayload).count
+        #expect(asked >= 10, "the burst took \(asked) PDUs")
+        bench.run(for: .seconds(10))
+        #expect(sizes(bench) == [32, 42, 42, 42, 42])
+        bench.run(for: .seconds(60))
+        #expect(sizes(bench) == [32, 42, 42, 42, 42])
+        #expect(bench.bridge.snapshot.statistics.vdp.keepAliveTimeouts == 0)
+    }
+
+    @Test("SPD-311 cohorts that have room in one PDU become one, however far apart they are due")
+    func joined() throws {
+        let bench = try kept(9)
+        for group in 1...3 as ClosedRange<UInt64> {
+            for number in group * 9 + 1...group * 9 + 9 { try bench.request(number) }
+            // Another place in the period for each group.
+            bench.run(for: .milliseconds(33_300))
+        }
+        #expect(sizes(bench) == [36])
+        bench.clear()
+        bench.run(for: .seconds(60))
+        // No more than one PDU for 65 % of the period of 10.5 s.
+        #expect(bench.sentByStation.compactMap(\.frame.requestPayload).count <= 9)
+        #expect(bench.bridge.snapshot.statistics.vdp.keepAliveTimeouts == 0)
+        #expect((1...36).allSatisfy { bench.state($0) == .associated })
+    }
+
+    @Test("SPD-312 cohorts whose PDUs are nearly full stay as they are")
+    func nearlyFull() throws {
+        let bench = try kept(35)
+        for number in 36...70 as ClosedRange<UInt64> { try bench.request(number) }
+        bench.run(for: .seconds(25))
+        let former = bench.station.vdp.cohorts
+        #expect(sizes(bench) == [35, 35])
+        bench.run(for: .seconds(60))
+        let cohorts = bench.station.vdp.cohorts
+        for number in former.all {
+            #expect(cohorts[number].slots == former[number].slots)
+            #expect(cohorts[number].round.answered >= former[number].round.answered + 5)
+        }
+    }
 }
