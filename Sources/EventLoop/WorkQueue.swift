@@ -9,6 +9,10 @@ public final class KeyedWorkQueue<Key: Hashable, Work> {
     /// Nanoseconds that a queue works at once when work is added. One piece of work is always done.
     @inlinable public static var timePerTurn: UInt64 { EventLoop.handlerTime }
 
+    /// Pieces of work that are put off at most. Those of a burst are done as they come: what piles up until its end would keep clients
+    /// waiting then.
+    @inlinable public static var putOffMax: Int { 8 }
+
     @usableFromInline let loop: EventLoop
     @usableFromInline let key: (Work) -> Key?
     @usableFromInline let body: (Work) -> Void
@@ -21,6 +25,8 @@ public final class KeyedWorkQueue<Key: Hashable, Work> {
     @usableFromInline var isWorking = false
     /// The rest is done in a later turn.
     @usableFromInline var isDue = false
+    /// It was put off, and no turn was too short for it.
+    @usableFromInline var isPutOff = false
 
     /// A queue without work.
     ///
@@ -43,11 +49,17 @@ public final class KeyedWorkQueue<Key: Hashable, Work> {
     ///
     /// - Parameters:
     ///   - work: the work.
-    ///   - isForLater: whether it is put off until the turn has done all else, as what nothing waits for may be.
+    ///   - isForLater: whether it is put off until the turn has done all else, as what nothing waits for may be, if it is little.
     @inlinable public func append(contentsOf work: [Work], isForLater: Bool = false) {
         let now = loop.now()
         for each in work { waiting.append((each, now), key: key(each)) }
-        if isForLater { goOnLater() } else if !isDue { workOneTurn(Self.timePerTurn) }
+        if isForLater, waiting.count <= Self.putOffMax {
+            isPutOff = isPutOff || !isDue
+            goOnLater()
+        } else if !isDue || isPutOff && waiting.count > Self.putOffMax {
+            isPutOff = false
+            workOneTurn(Self.timePerTurn)
+        }
     }
 
     /// Forgets what waits.
@@ -74,7 +86,7 @@ public final class KeyedWorkQueue<Key: Hashable, Work> {
         isDue = true
         loop.laterSlice { [weak self] in
             guard let self else { return }
-            isDue = false
+            (isDue, isPutOff) = (false, false)
             let began = self.loop.now()
             workOneTurn(EventLoop.sliceTime)
             onSpent?(self.loop.now() &- began)

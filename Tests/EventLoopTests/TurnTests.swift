@@ -230,6 +230,24 @@ import Testing
         #expect(queue.isIdle)
     }
 
+    @Test("SPD-320 of work that is put off no more waits than some pieces: a burst's is done as it comes")
+    func putOffInABurst() throws {
+        let loop = try EventLoop()
+        var done: [Int] = []
+        let queue = WorkQueue<Int>(loop: loop) { done.append($0) }
+        let most = WorkQueue<Int>.putOffMax
+        loop.later {
+            for number in 1...most { queue.append(contentsOf: [number], isForLater: true) }
+            #expect(done.isEmpty)
+            // As much as a turn allows, which is one piece at least.
+            queue.append(contentsOf: [most + 1], isForLater: true)
+            #expect(done.first == 1)
+            loop.laterSlice { loop.stop() }
+        }
+        try loop.runGuarded()
+        #expect(done == Array(1...most + 1) && queue.isIdle)
+    }
+
     @Test("SEC-715 what a turn has computed is told from what it has waited for")
     func computed() throws {
         let loop = try EventLoop()
