@@ -146,6 +146,8 @@ extension StationPortController {
         change(vsiID) { $0.formerType = nil }
         guard outcome == .granted, let vsi = port.vsi(vsiID), case let type = Self.type(vsi.request), type != former
         else { return }
+        // Behind the line of the grant.
+        unlogged.finish(vsiID)
         log(.notice, "VSI has another type", ["vsi": "\(vsiID)", "from": "\(former)", "to": "\(type)"])
         onNews?(
             PortNews(

@@ -205,7 +205,9 @@ extension VDPStation {
         let (horizon, manager) = (now + peer.timers.reinitKeepAlive / 4, cohorts[number].round.manager)
         let room = peer.payloadMax - cohorts[number].payload.count + VDPDU.overhead
         for other in order.partial where other != number && cohorts[other].round.manager == manager {
-            let isWhole = cohorts[other].payload.count <= room
+            let isWhole =
+                cohorts[other].payload.count <= room
+                && cohorts[number].slots.count + cohorts[other].slots.count <= window(peer) - outstanding
             switch cohorts[other].round.phase {
             case .resting(let due) where isWhole || due <= horizon:
                 if isWhole { cohorts[other].round.phase = .ready(since: now) }
@@ -323,7 +325,7 @@ extension VDPStation {
             let first = members.first.map({ slots[Int($0)].vsiID }),
             let joined = Asking.earliest(members.map { activities[Int($0)].asking })
         else { return }
-        let isPartial = request.count < peer.payloadMax / 4 * 3
+        let isPartial = request.count < peer.payloadMax / 4 * 3 && !fillsPDU(request, of: members.count)
         for slot in members {
             deadlines.set(Int(slot), nil)
             activities.remove(Int(slot))
