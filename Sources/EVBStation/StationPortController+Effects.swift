@@ -146,8 +146,6 @@ extension StationPortController {
         change(vsiID) { $0.formerType = nil }
         guard outcome == .granted, let vsi = port.vsi(vsiID), case let type = Self.type(vsi.request), type != former
         else { return }
-        // Behind the line of the grant.
-        unlogged.finish(vsiID)
         log(.notice, "VSI has another type", ["vsi": "\(vsiID)", "from": "\(former)", "to": "\(type)"])
         onNews?(
             PortNews(
@@ -225,7 +223,6 @@ extension StationPortController {
                     raise(vsiID, triesLeft: triesLeft - 1, then: then)
                 }
             }
-            unlogged.finish(vsiID)
             log(
                 .warning, "the link of a VSI cannot be had",
                 logFacts(vsiID).with(["reason": "\(error)"]), alert: .vsiLinkFailed)

@@ -42,12 +42,22 @@ extension StationPortController {
         return facts
     }
 
+    /// Logs something of the port or of a VSI, behind the lines of grants that were put off: lines are in the order of what they tell.
+    func log(
+        _ level: Logger.Level, _ message: String, _ metadata: @autoclosure () -> Logger.Metadata = [:],
+        alert: LogAlert? = nil
+    ) {
+        guard level >= logger.logLevel else { return }
+        unlogged.finish()
+        transport.log(level, message, metadata(), alert: alert)
+    }
+
     /// Logs a change of a VSI's state.
     func logChange(_ change: VSIChange) {
         let vsiID = change.vsiID
         let isAsked = !(vsis[vsiID]?.allWaiters.isEmpty ?? true)
-        // Behind the line of what was granted before.
-        unlogged.finish(vsiID)
+        // Behind the line of what was granted before: to this VSI, and to all before the line of a loss.
+        if change.to == .deassociated { unlogged.finish() } else { unlogged.finish(vsiID) }
         func log(_ outcome: ChangeDigest.Outcome, _ message: String) {
             self.log(change, outcome, message, isAsked: isAsked)
         }
