@@ -237,4 +237,28 @@ import Testing
             #expect(cohorts[number].round.answered >= former[number].round.answered + 5)
         }
     }
+
+    @Test("SPD-312 cohorts that have room for no VSI of another stay as they are, however short their PDUs are")
+    func ofLongFilters() throws {
+        let bench = PairBench(vsisMax: 1000).start()
+        // Two of them take some 1,000 of 1,500 octets, and three do not fit.
+        for number in 1...8 as ClosedRange<UInt64> {
+            var request = try DraftBench.request(number)
+            request.filter = try FilterInfo(
+                checking: (0..<60).map {
+                    FilterEntry(vid: 10, macAddress: MACAddress(truncating: 0x5254_0000_0000 + number << 8 + $0))
+                })
+            try bench.stationDoes { try $0.request(request, at: $1) }
+            if number % 2 == 0 { bench.run(for: .milliseconds(1500)) }
+        }
+        bench.run(for: .seconds(60))
+        let former = bench.station.vdp.cohorts
+        #expect(sizes(bench) == [2, 2, 2, 2])
+        bench.run(for: .seconds(60))
+        let cohorts = bench.station.vdp.cohorts
+        for number in former.all {
+            #expect(cohorts[number].slots == former[number].slots)
+            #expect(cohorts[number].round.answered >= former[number].round.answered + 5)
+        }
+    }
 }
