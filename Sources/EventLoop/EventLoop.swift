@@ -127,6 +127,8 @@ public final class EventLoop {
     private var pending: [() -> Void] = []
     private var underWay: [() -> Void] = []
     private var slices = FIFO<() -> Void>()
+    /// Queues that have begun to put work off in this turn (``KeyedWorkQueue``).
+    @usableFromInline var queuesPuttingOff = 0
     /// Bulk that is ready, in the order in which it was found so.
     private var bulk = FIFO<Watch>()
     private var deadline: UInt64?
@@ -324,6 +326,7 @@ public final class EventLoop {
             let count = try systemCall("epoll_wait") {
                 epoll_wait(epoll.rawValue, events, Int32(Self.eventsPerTurn), maySleep ? -1 : 0)
             }
+            queuesPuttingOff = 0
             let began = now()
             for index in 0..<Int(count) {
                 try dispatch(events[index])

@@ -9,9 +9,11 @@ public final class KeyedWorkQueue<Key: Hashable, Work> {
     /// Nanoseconds that a queue works at once when work is added. One piece of work is always done.
     @inlinable public static var timePerTurn: UInt64 { EventLoop.handlerTime }
 
-    /// Pieces of work that are put off at most. Those of a burst are done as they come: what piles up until its end would keep clients
-    /// waiting then.
+    /// Pieces of work that are put off at most, and by so many queues in a turn: those of one VSI that is asked for alone. A
+    /// burst's are done as they come: slices have less of a turn than what makes work for them, and what piles up until its end would keep
+    /// clients waiting then.
     @inlinable public static var putOffMax: Int { 8 }
+    @inlinable public static var queuesMax: Int { 2 }
 
     @usableFromInline let loop: EventLoop
     @usableFromInline let key: (Work) -> Key?
@@ -53,13 +55,18 @@ public final class KeyedWorkQueue<Key: Hashable, Work> {
     @inlinable public func append(contentsOf work: [Work], isForLater: Bool = false) {
         let now = loop.now()
         for each in work { waiting.append((each, now), key: key(each)) }
-        if isForLater, waiting.count <= Self.putOffMax {
-            isPutOff = isPutOff || !isDue
+        if isForLater, mayPutOff {
+            if !isPutOff { loop.queuesPuttingOff += 1 }
+            isPutOff = true
             goOnLater()
         } else if !isDue || isPutOff && waiting.count > Self.putOffMax {
             isPutOff = false
             workOneTurn(Self.timePerTurn)
         }
+    }
+
+    @inlinable var mayPutOff: Bool {
+        !isWorking && waiting.count <= Self.putOffMax && (isPutOff || loop.queuesPuttingOff < Self.queuesMax)
     }
 
     /// Forgets what waits.
