@@ -52,8 +52,10 @@ final class FakeBridge {
     var mode = EVBMode.bridge
     var echo = Echo.standard
     var grouping = Grouping.together
-    /// One receive buffer, parsed 2 ms after arrival; the next PDU leaves when the ack timer of the last has run out.
+    /// One receive buffer, read ``parseDelay`` after each arrival: of two PDUs that come before it is read the first is lost, and the
+    /// second is read twice. The next PDU leaves when the ack timer of the last has run out.
     var isLLDPad = false
+    var parseDelay: () -> Interval = { .milliseconds(2) }
     var sendsTLV = true
     var sendsAcks = true
     var hearsLLDP = true
@@ -86,7 +88,7 @@ final class FakeBridge {
     private var current: (ecpdu: ECPDU, count: Int, until: Instant, isAcked: Bool)?
     private var lastSequence: UInt16?
     private var buffer: [UInt8]?
-    private var parseAt: Instant?
+    private var parsesAt: [Instant] = []
     private var delayed: [(at: Instant, manager: VSIManagerID, tlvs: [VSITLV])] = []
 
     init(timers: OperationalTimers = OperationalTimers()) { self.timers = timers }
@@ -134,7 +136,7 @@ final class FakeBridge {
     }
 
     private func resetECP() {
-        (queue, queueHead, current, lastSequence, buffer, parseAt, delayed) = ([], 0, nil, nil, nil, nil, [])
+        (queue, queueHead, current, lastSequence, buffer, parsesAt, delayed) = ([], 0, nil, nil, nil, [], [])
         sequence = 0
     }
 
@@ -216,7 +218,8 @@ final class FakeBridge {
             pdusHeard += 1
             if isLLDPad {
                 buffer = ecpdu.payload
-                if parseAt == nil { parseAt = now + .milliseconds(2) }
+                let after = now + parseDelay()
+                parsesAt.append(max(after, parsesAt.last ?? after))
             } else {
                 process(ecpdu.payload, at: now)
             }
@@ -311,7 +314,7 @@ final class FakeBridge {
     var nextDeadline: Instant? {
         guard isAlive, isLinkUp else { return nil }
         var next = current?.until
-        for deadline in [nextLLDP, nextAgeing, parseAt] {
+        for deadline in [nextLLDP, nextAgeing, parsesAt.first] {
             if let deadline { next = min(next ?? deadline, deadline) }
         }
         for answer in delayed { next = min(next ?? answer.at, answer.at) }
@@ -320,8 +323,8 @@ final class FakeBridge {
 
     func advance(to now: Instant) {
         guard isAlive, isLinkUp else { return }
-        if let parse = parseAt, parse <= now, let payload = buffer {
-            (parseAt, buffer) = (nil, nil)
+        while let next = parsesAt.first, next <= now, let payload = buffer {
+            parsesAt.removeFirst()
             process(payload, at: now)
         }
         let due = delayed.filter { $0.at <= now }

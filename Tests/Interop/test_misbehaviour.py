@@ -187,8 +187,10 @@ def test_ECP_lost_acknowledgements(pair):
     assert pair.station.ctl_json("stats", "uplink0")[0]["counters"]["EcpTxRetryCount"] == 3
 
 
-def test_a_fraction_of_acknowledgements_is_lost(pair):
-    """Every other acknowledgement: nothing is lost of forty VSIs, only sent again."""
+def test_a_fraction_of_acknowledgements_is_lost(cable):
+    """Every other acknowledgement: nothing is lost of forty VSIs, only sent again. Each try has 82 ms, so that a bridge which
+    the machine keeps waiting for 41 ms has not given up a PDU."""
+    pair = Pair(cable, ecp={"rte": 13})
     pair.misbehave("--drop-acks-percent", "50")
     vsis = [new_vsi() for _ in range(40)]
     for number, vsi in enumerate(vsis):

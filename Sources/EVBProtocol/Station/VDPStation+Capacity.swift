@@ -37,16 +37,34 @@ extension VDPStation {
         var answerDue = Instant(nanoseconds: 0)
         /// The number of the PDU that it was sent in last.
         var sentIn: UInt64 = 0
-        /// That was a repetition: to which PDU an answer is cannot be known.
-        var isSentAgain = false
+        /// How often it was sent and not answered, repetitions of what has been answered among them: to which of several an answer is
+        /// cannot be known.
+        private(set) var unanswered: UInt8 = 0
+        /// Some of them were sent before the request before this one, and never will be answered.
+        private(set) var isLost = false
         /// ECP has acknowledged that PDU; kept where a trail is.
         var isAcknowledged = false
 
-        /// It has been answered: no answer is due, and none is mistaken for that to another PDU.
+        /// The PDU that an answer is to; nil where it may be to another.
+        var answeredPDU: UInt64? { unanswered > 1 ? nil : sentIn }
+
+        /// It leaves in a PDU, for the first time or once more.
+        mutating func send(in payload: UInt64, isRepeated: Bool) {
+            sentIn = payload
+            if !isRepeated {
+                if isLost { unanswered = 0 }
+                isLost = unanswered > 0
+            }
+            unanswered = min(unanswered, .max - 1) + 1
+        }
+
+        /// The bridge has answered it once.
+        mutating func answer() { unanswered = max(unanswered, 1) - 1 }
+
+        /// It has been answered, and no answer is due.
         mutating func settle() {
             heardAt = askedAt
             answerDue = askedAt
-            isSentAgain = false
         }
 
         /// That of several VSIs, of which the bridge heard no sooner; nil of none.

@@ -92,9 +92,10 @@ extension VDPStation {
         record.keepAlives &+= round.answered
         var asking = round.joined
         if let ask = round.ask {
+            let unanswered: UInt8 = if case .asking = round.phase { 1 } else { 0 }
             asking = Asking(
                 askedAt: ask.at, heardAt: round.heardAt ?? round.joined.heardAt, answerDue: ask.at, sentIn: ask.payload,
-                isAcknowledged: round.isAcknowledged)
+                unanswered: unanswered, isAcknowledged: round.isAcknowledged)
         }
         switch round.phase {
         case .resting(let due), .ready(let due):

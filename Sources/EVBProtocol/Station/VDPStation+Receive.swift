@@ -98,18 +98,21 @@ extension VDPStation {
         for association in associations where association.tlv.status.contains(.answer) {
             let known = likelySlot(of: association.tlv.vsiID, in: likely)
             if let known { likely.advance(past: known.place) }
-            guard let slot = known?.slot ?? slot(of: association.tlv.vsiID), case .response = activities[slot].wait
-            else {
-                continue
-            }
+            guard let slot = known?.slot ?? slot(of: association.tlv.vsiID) else { continue }
             let asking = activities[slot].asking
+            activities[slot].asking.answer()
+            guard case .response = activities[slot].wait else { continue }
             let isKeepAlive = slots[slot].machine.state == .transmitKeepAlive
             answer = BridgePace.Answer(
-                count: (answer?.count ?? 0) + 1, payload: asking.isSentAgain ? nil : asking.sentIn,
+                count: (answer?.count ?? 0) + 1, payload: asking.answeredPDU,
                 askedAt: min(answer?.askedAt ?? asking.askedAt, asking.askedAt),
                 isKeepAlive: (answer?.isKeepAlive ?? true) && isKeepAlive)
         }
-        guard let answer else { return (0, false) }
+        guard let answer else {
+            // It is busy with what it was asked before, and what it is to answer next is no more lost than it was.
+            if stallDeadline != nil, !associations.isEmpty { armStall(at: now) }
+            return (0, false)
+        }
         pace.note(answer, ackTimer: peer.timers.ackTimer, at: now)
         if let payload = answer.payload { resendOvertaken(by: payload, at: now) }
         return (answer.count, answer.isKeepAlive)

@@ -121,7 +121,6 @@ extension VDPStation {
     private mutating func markSent(_ slot: Int, _ command: VDPCommand, timers: ProtocolTimes, at now: Instant) {
         let isRepeated = activities[slot].exchange.isRecovering
         setExchange(slot, .awaiting(since: now, command, isRepeated ? .repeated : .normal))
-        activities[slot].asking.sentIn = spacing.payloads
         let answerDue = now + (pace.interval ?? Interval(nanoseconds: 0)) * UInt64(unanswered)
         activities[slot].asking.answerDue = answerDue
         if command == .deAssociate { slots[slot].isReleaseUnanswered = true }
@@ -134,12 +133,12 @@ extension VDPStation {
         }
         if case .response(let until, let repeatAt, let failures) = activities[slot].wait {
             setWait(slot, .response(until: until, repeatAt: repeatAt, failures: failures))
-            activities[slot].asking.isSentAgain = true
+            activities[slot].asking.send(in: spacing.payloads, isRepeated: true)
             traceSent(slot, .askedAgain(command))
         } else {
             traceSent(slot, .asked(command))
+            activities[slot].asking.send(in: spacing.payloads, isRepeated: false)
             activities[slot].asking.askedAt = now
-            activities[slot].asking.isSentAgain = false
             // A bridge that has others to answer first is not silent.
             let expected = answerDue.since(now)
             let delay = timers.responseWaitDelay + expected

@@ -131,4 +131,74 @@ import Testing
         #expect(bench.port.vdp.effectivePacing == .batch)
         #expect(bench.bridge.agedCount == 0)
     }
+
+    @Test(
+        "HEAL-614 a slow bridge that loses a PDU and reads the next one twice is not asked for all of them once more",
+        arguments: 1...12 as ClosedRange<UInt64>)
+    func readsTwice(seed: UInt64) throws {
+        let bridge = FakeBridge.lldpad(rte: 14)
+        var random = SplitMix64(seed: Environment.seed("readsTwice", otherwise: seed))
+        bridge.parseDelay = { .milliseconds(UInt64(random.chance(33) ? random.below(150) : 2)) }
+        bridge.keepsHeard = false
+        let bench = Bench(.test(timers: OperationalTimers(rte: 14)), bridges: [bridge])
+        bench.keepsLog = false
+        bench.start()
+        for number in 0..<100 as Range<UInt64> { try bench.request(.vsi(number)) }
+        bench.run(for: .seconds(35))
+        #expect(bench.associatedCount == 100)
+        #expect(bench.port.vdp.statistics.repeats <= 50)
+        bench.run(for: .seconds(300))
+        #expect(bench.associatedCount == 100)
+        #expect(bridge.agedCount == 0)
+    }
+
+    @Test("HEAL-615 an answer to what was asked before says nothing of what the bridge has lost since")
+    func strays() throws {
+        var repeats: UInt64 = 0
+        for seed in 1...10 as ClosedRange<UInt64> {
+            let bridge = FakeBridge.lldpad(rte: 14)
+            var random = SplitMix64(seed: Environment.seed("strays", otherwise: seed))
+            bridge.parseDelay = { .milliseconds(UInt64(random.chance(33) ? random.below(150) : 2)) }
+            bridge.keepsHeard = false
+            let bench = Bench(.test(timers: OperationalTimers(rte: 14)), bridges: [bridge])
+            bench.random = SplitMix64(seed: Environment.seed("strays", otherwise: seed))
+            bench.keepsLog = false
+            bench.start()
+            bench.loss = 5
+            for number in 0..<100 as Range<UInt64> { try bench.request(.vsi(number)) }
+            bench.run(for: .seconds(120))
+            #expect(bench.associatedCount == 100)
+            repeats += bench.port.vdp.statistics.repeats
+        }
+        // A request in two; where each such answer had others asked again, as many as there were requests.
+        #expect(repeats < 500)
+    }
+
+    @Test("HEAL-615 to which of several PDUs an answer is cannot be known until a round has gone without")
+    func answeredPDU() {
+        var asking = VDPStation.Asking()
+        asking.send(in: 1, isRepeated: false)
+        #expect(asking.answeredPDU == 1)
+        asking.send(in: 2, isRepeated: true)
+        #expect(asking.answeredPDU == nil)
+        asking.answer()
+        // The other answer may still come, and then be taken for that to the next request.
+        asking.send(in: 3, isRepeated: false)
+        #expect(asking.answeredPDU == nil)
+        var late = asking
+        asking.answer()
+        asking.answer()
+        asking.send(in: 4, isRepeated: false)
+        #expect(asking.answeredPDU == 4)
+        // One that has not come for a whole round is lost.
+        late.answer()
+        late.send(in: 4, isRepeated: false)
+        #expect(late.answeredPDU == 4)
+        late.answer()
+        late.answer()
+        late.send(in: 5, isRepeated: false)
+        #expect(late.answeredPDU == 5)
+        for payload in 6..<900 as Range<UInt64> { late.send(in: payload, isRepeated: true) }
+        #expect(late.unanswered == .max)
+    }
 }
