@@ -292,7 +292,9 @@ extension EnforcementTests {
             #expect(state.compareFailures == 0 && state.failed == 4)
             let elements = Set(state.comparisons.compactMap(\.elements))
             #expect(elements == Set(PortRules.Collection.allCases), "the collections follow the rules")
-            #expect(state.comparisons.count { $0.rules } == 2, "and what has failed is compared again")
+            // What the kernel says of the rules that are put back may come behind the comparison: then it is made once more.
+            let comparisons = state.comparisons.count { $0.rules }
+            #expect((2...3).contains(comparisons), "and what has failed is compared again")
             try run(looks: 200) { _ in false }
             #expect(kernel.state.withLock { $0.comparisons.count } == state.comparisons.count, "nothing is left")
             admission.leave(port)
