@@ -25,9 +25,11 @@ public struct DenseDictionary<Key: Hashable, Value> {
     @inlinable public var values: [Value] { allValues }
 
     /// Where a key is, until an element is removed, or changed by its key; nil where it is not.
-    @inlinable public func index(forKey key: Key) -> Int? {
+    @inlinable public func index(forKey key: Key) -> Int? { isEmpty ? nil : index(forKey: key, Self.hash(key)) }
+
+    @inlinable func index(forKey key: Key, _ hash: UInt32) -> Int? {
         guard !places.isEmpty else { return nil }
-        let (hash, mask) = (Self.hash(key), mask)
+        let mask = mask
         return places.withUnsafeBufferPointer { places in
             allKeys.withUnsafeBufferPointer { keys in
                 var place = Int(hash) & mask
@@ -79,8 +81,9 @@ public struct DenseDictionary<Key: Hashable, Value> {
     ///
     /// - Returns: what it was before.
     @inlinable @discardableResult public mutating func updateValue(_ value: Value, forKey key: Key) -> Value? {
-        guard let index = index(forKey: key) else {
-            add(value, of: key)
+        let hash = Self.hash(key)
+        guard let index = index(forKey: key, hash) else {
+            add(value, of: key, hash)
             return nil
         }
         var value = value
@@ -172,9 +175,13 @@ public struct DenseDictionary<Key: Hashable, Value> {
 
     /// Adds an element whose key is not there.
     @inlinable @discardableResult mutating func add(_ value: Value, of key: Key) -> Int {
+        add(value, of: key, Self.hash(key))
+    }
+
+    @inlinable @discardableResult mutating func add(_ value: Value, of key: Key, _ hash: UInt32) -> Int {
         let index = allKeys.count
         makeRoom(index + 1)
-        put(index, Self.hash(key))
+        put(index, hash)
         Self.makeRoom(in: &allKeys)
         Self.makeRoom(in: &allValues)
         allKeys.append(key)

@@ -15,6 +15,9 @@ public struct FilterEntries: RandomAccessCollection, ExpressibleByArrayLiteral, 
         storage = entries.count == 1 ? .one(entries[0]) : .several(entries)
     }
 
+    /// Takes one entry.
+    init(only entry: FilterEntry) { storage = .one(entry) }
+
     /// Reads so many entries, each by `next`.
     init(_ count: Int, _ next: () throws(WireError) -> FilterEntry) throws(WireError) {
         guard count != 1 else {

@@ -136,6 +136,13 @@ public struct FilterInfo: Hashable, Sendable {
         try check()
     }
 
+    /// The same of a single entry, as nearly all filters have.
+    package init(checking entry: FilterEntry) throws(Mistake) {
+        format = FilterFormat(hasMACAddress: entry.macAddress != nil, hasGroupID: entry.groupID != nil)
+        entries = FilterEntries(only: entry)
+        try check()
+    }
+
     /// Checks the entries, which may have come from a frame.
     ///
     /// - Throws: what ``init(checking:)`` throws.

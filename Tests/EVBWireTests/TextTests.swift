@@ -111,6 +111,22 @@ struct TextTests {
         #expect(VSIID("ipv6:" + text) == nil)
     }
 
+    @Test("SPD-344 of all octets those of hexadecimal digits, and no others, are read at each place of a UUID")
+    func everyOctet() {
+        let text = Array("00112233-4455-6677-8899-aabbccddeeff".utf8)
+        for place in text.indices {
+            for octet in UInt8.min...UInt8.max {
+                var changed = text
+                changed[place] = octet
+                let read = changed.withUnsafeBufferPointer { VSIID(uuid: $0) }
+                let isDigit = octet < 128 && Character(Unicode.Scalar(octet)).isHexDigit
+                let isRight = text[place] == UInt8(ascii: "-") ? octet == text[place] : isDigit
+                let expected = isRight ? String(decoding: changed, as: UTF8.self).lowercased() : nil
+                #expect(read?.description == expected, "octet \(octet) at \(place)")
+            }
+        }
+    }
+
     @Test("A VSIID whose octets do not suit its format still has a text of its own")
     func unusualVSIIDs() {
         #expect(VSIID(format: .mac, high: 1, low: 2).description == "mac:" + "00000000000000010000000000000002")
