@@ -32,7 +32,7 @@ extension StationPortController {
         let isOpen = vsi.isGranted && !relay.gate.wasClosed(addresses)
         var isNewTap = false
         if case .tap = vsi.owner, !isOpen { isNewTap = true }
-        relay.setAddresses(
+        relay.restoreAddresses(
             vsi.request.vsiID, open: isOpen ? addresses : [], closed: isOpen ? [] : addresses, isUrgent: isNewTap)
     }
 

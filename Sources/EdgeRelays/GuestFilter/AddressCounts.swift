@@ -22,8 +22,10 @@ struct AddressCounts {
 
     var addresses: [HardwareAddress] { tallies.keys }
 
-    subscript(address: HardwareAddress) -> Count {
-        switch tallies[address] {
+    subscript(address: HardwareAddress) -> Count { count(tallies[address], of: address) }
+
+    private func count(_ tally: Tally?, of address: HardwareAddress) -> Count {
+        switch tally {
         case nil: Count()
         case .oneOpen?: .oneOpen
         case .oneClosed?: .oneClosed
@@ -32,7 +34,16 @@ struct AddressCounts {
     }
 
     mutating func add(_ step: Count, to address: HardwareAddress) {
-        var count = self[address]
+        // As nearly always, nothing was said of it before: that is one search.
+        let alone: Tally? = step == .oneOpen ? .oneOpen : step == .oneClosed ? .oneClosed : nil
+        let former: Tally?
+        if let alone {
+            former = tallies.updateValue(alone, forKey: address)
+            if former == nil { return }
+        } else {
+            former = tallies[address]
+        }
+        var count = count(former, of: address)
         count.open += step.open
         count.closed += step.closed
         count.ofVSIs += step.ofVSIs

@@ -82,9 +82,13 @@ extension HostLinks {
 
     /// Whether a machine on this port has a link with an address, or the tap's form of it.
     package func hasGuestLink(of address: MACAddress) -> Bool {
-        EdgeRelay.hardwareAddresses(address).contains { form in
-            table.links(of: form).contains { isPlacedForGuest($0, nil) }
-        }
+        let own = HardwareAddress(address.rawValue)
+        return hasGuestLink(of: own) || hasGuestLink(of: EdgeRelay.tapForm(of: own))
+    }
+
+    private func hasGuestLink(of form: HardwareAddress) -> Bool {
+        // Mostly no link has it.
+        table.hasLink(of: form) && table.links(of: form).contains { isPlacedForGuest($0, nil) }
     }
 
     // MARK: What the machine asks

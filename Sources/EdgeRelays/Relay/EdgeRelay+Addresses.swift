@@ -27,6 +27,11 @@ extension EdgeRelay {
         gate.set(vsiID, open: open, closed: closed, isUrgent: isUrgent)
     }
 
+    /// The same of a VSI that is restored, and that has said nothing before.
+    package func restoreAddresses(_ vsiID: VSIID, open: AddressSet, closed: AddressSet, isUrgent: Bool) {
+        gate.set(vsiID, open: open, closed: closed, isUrgent: isUrgent)
+    }
+
     /// A VSI is given up. Its addresses stay closed while a link has them.
     ///
     /// - Parameters:
