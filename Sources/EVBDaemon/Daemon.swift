@@ -292,6 +292,7 @@ package final class Daemon {
         surroundings.wallClock = HistoryKeeper.wallClock
         surroundings.openVSwitch = openVSwitch
         surroundings.record = { [history] in history.take($0) }
+        surroundings.recordAll = { [history] in history.take($0) }
         return surroundings
     }
 

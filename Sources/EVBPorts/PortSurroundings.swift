@@ -19,6 +19,8 @@ package struct PortSurroundings {
     package let isPort: (String) -> Bool
     /// Is told what happens to VSIs.
     package var record: (VSIRecord) -> Void = { _ in }
+    /// The same of very many VSIs at once.
+    package var recordAll: (VSIRecords) -> Void = { _ in }
     /// Milliseconds since 1970 (UTC).
     package var wallClock: () -> Int = { 0 }
     /// The host's Open vSwitch.

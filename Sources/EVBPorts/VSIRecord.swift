@@ -7,8 +7,8 @@ package struct VSIRecord {
     package var vsiID: VSIID
     package var kind: VSIHistoryEvent.Kind
     package var reason: EVBModel.VSIReason?
-    private let text: String?
-    private let makeText: (() -> String)?
+    /// Who or what; may be a text of a client or a peer.
+    package let detail: String?
     /// Nothing is known of the VSI afterwards.
     package var isGone: Bool
 
@@ -21,23 +21,22 @@ package struct VSIRecord {
         self.vsiID = vsiID
         self.kind = kind
         self.reason = reason
-        text = detail
-        makeText = nil
+        self.detail = detail
         self.isGone = isGone
     }
+}
 
-    /// What happened to one VSI of very many at once: its detail is made when it is asked for.
-    package init(port: String, vsiID: VSIID, kind: VSIHistoryEvent.Kind, makeDetail: @escaping () -> String) {
-        self.port = port
-        self.vsiID = vsiID
-        self.kind = kind
-        text = nil
-        makeText = makeDetail
-        isGone = false
-    }
+/// Something that happened to very many VSIs at one moment: each record is made when it is asked for.
+package struct VSIRecords {
+    package let count: Int
+    private let make: (Int) -> VSIRecord?
 
-    /// Who or what; may be a text of a client or a peer.
-    package var detail: String? { makeText?() ?? text }
+    /// - Parameters:
+    ///   - count: How many VSIs there are at most.
+    ///   - make: Gives the record of a VSI by its place; nil where nothing happened to it. Called once for each, in their order.
+    package init(count: Int, _ make: @escaping (Int) -> VSIRecord?) { (self.count, self.make) = (count, make) }
+
+    package subscript(place: Int) -> VSIRecord? { make(place) }
 }
 
 extension VDPCommand {

@@ -16,10 +16,17 @@ extension StationPortController {
             VSIRecord(port: name, vsiID: vsiID, kind: kind, reason: reason, detail: detail, isGone: isGone))
     }
 
-    /// Tells that a VSI of the run before is wanted again.
-    func noteRestored(_ vsiID: VSIID, _ request: EVBProtocol.VSIRequest, _ owner: RequestOwner) {
-        transport.surroundings.record(
-            VSIRecord(port: name, vsiID: vsiID, kind: .restored) { request.words + ", for " + owner.words })
+    /// Tells that VSIs of the run before are wanted again, all of them but some.
+    func noteRestored(_ stored: [StoredVSI], but others: Set<VSIID>) {
+        let name = name
+        transport.surroundings.recordAll(
+            VSIRecords(count: stored.count) { place in
+                let vsi = stored[place]
+                guard !others.contains(vsi.request.vsiID) else { return nil }
+                return VSIRecord(
+                    port: name, vsiID: vsi.request.vsiID, kind: .restored,
+                    detail: vsi.request.words + ", for " + vsi.owner.words)
+            })
     }
 
     /// Tells what the exchanges about VSIs came to; `loss` is why the bridge is lost, where that is what happened.

@@ -53,9 +53,11 @@ extension StationPortController {
     // MARK: Taps that evbd associates by itself
 
     package var restoredForTaps: [(vsiID: VSIID, source: TapSource)] {
-        vsis.compactMap { vsiID, managed in
-            guard managed.phase.isRestored, case .tap(let source) = managed.owner else { return nil }
-            return (vsiID, source)
+        vsis.keys.indices.compactMap { place in
+            guard case .tap(let source) = vsis[index: place].owner, vsis[index: place].phase.isRestored else {
+                return nil
+            }
+            return (vsis.keys[place], source)
         }
     }
 

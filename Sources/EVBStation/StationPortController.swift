@@ -174,12 +174,14 @@ package final class StationPortController: StationPortControl {
     package var hasBridge: Bool { port.snapshot.peer != nil && drain == nil }
 
     package var restoredForLibvirt: [(request: EVBProtocol.VSIRequest, eventPort: UInt32, isGranted: Bool)] {
-        vsis.compactMap { vsiID, managed in
-            guard case .libvirt(let eventPort) = managed.owner, managed.phase.isRestored, let vsi = port.vsi(vsiID)
+        // In their places: those of other owners, mostly all, are not copied.
+        vsis.keys.indices.compactMap { place in
+            guard case .libvirt(let eventPort) = vsis[index: place].owner, vsis[index: place].phase.isRestored,
+                let vsi = port.vsi(vsis.keys[place])
             else {
                 return nil
             }
-            return (vsi.request, eventPort, managed.isStoredAsGranted)
+            return (vsi.request, eventPort, vsis[index: place].isStoredAsGranted)
         }
     }
 

@@ -23,6 +23,12 @@ public struct DeadlineHeap: Sendable {
     /// Starts with nothing armed.
     public init() {}
 
+    /// Makes room for the deadlines of so many members at once.
+    public mutating func reserveCapacity(_ count: Int) {
+        entries.reserveCapacity(count)
+        places.reserveCapacity(count)
+    }
+
     /// The earliest deadline and whose it is.
     public var next: (deadline: Instant, member: Int)? {
         entries.first.map { ($0.deadline, $0.member) }

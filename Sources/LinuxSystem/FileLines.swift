@@ -72,6 +72,9 @@ package final class FileLines {
         return Line(offset: offset, octets: octets[next..<filled], isWhole: false)
     }
 
+    /// Whether the next line has been read as a whole: to ask for it then leaves what is kept of the lines before it where that is.
+    package var hasNext: Bool { newline(from: next) != nil }
+
     private func newline(from place: Int) -> Int? {
         octets.withUnsafeBytes { buffer in
             buffer.baseAddress.flatMap { base in

@@ -54,6 +54,10 @@ private func vsi(_ number: UInt64, addresses: Int = 1, isGranted: Bool = false) 
         owner: .control, isGranted: isGranted, label: number.isMultiple(of: 3) ? "web \"\(number)\" \u{E9}" : nil)
 }
 
+extension VSIJournal.Content {
+    fileprivate var vsis: [StoredVSI] { parts.flatMap(\.self) }
+}
+
 extension StoredVSI {
     fileprivate var key: String { "\(port) \(request.vsiID)" }
 }
@@ -146,6 +150,27 @@ private func sorted(_ vsis: some Sequence<StoredVSI>) -> [StoredVSI] { vsis.sort
         #expect(content.cause == .notJSON)
         let next = try scratch.open().content
         #expect(sorted(next.vsis) == sorted(expected) && next.damaged.isEmpty)
+    }
+
+    @Test("SPD-340 lines of any lengths that are checked together are each taken, or set aside, by their own octets")
+    func together() throws {
+        let scratch = try Scratch()
+        for count in 1...9 {
+            let vsis = try (0..<count).map { try vsi(UInt64(7 * $0 % 5 + 10 * $0), addresses: 1 + 3 * $0 % 4) }
+            let lines = vsis.map { JournalLine.encode($0) }
+            #expect(try scratch.read(JournalLine.firstLine + lines.joined()).vsis == vsis)
+            for wrong in 0..<count {
+                for place in [11, 60, lines[wrong].count - 2] {
+                    var damaged = lines
+                    damaged[wrong][place] ^= 1
+                    let content = try scratch.read(JournalLine.firstLine + damaged.joined())
+                    var left = vsis
+                    left.remove(at: wrong)
+                    #expect(content.vsis == left, "\(count) lines, octet \(place) of line \(wrong)")
+                    #expect(content.damaged == [Array(damaged[wrong].dropLast())])
+                }
+            }
+        }
     }
 
     @Test("SPD-103 a journal of a later version is refused as a whole, as is one that is no journal")

@@ -40,6 +40,10 @@ private final class Scratch {
     }
 }
 
+extension VSIStore {
+    fileprivate func taken(port: String) -> [StoredVSI] { take(port: port).flatMap(\.self) }
+}
+
 private func stored(
     _ number: UInt64 = 1, port: String = "eth0", link: EdgeRelay.Demand? = nil
 ) throws -> StoredVSI {
@@ -79,12 +83,12 @@ private func stored(
         for vsi in vsis { try first.keep(vsi) }
         let second = scratch.store
         #expect(second.untakenPorts == ["eth0", "eth1"])
-        #expect(second.take(port: "eth0") == Array(vsis[..<3]))
-        #expect(second.take(port: "eth0").isEmpty)
-        #expect(second.take(port: "eth1") == [vsis[3]])
+        #expect(second.taken(port: "eth0") == Array(vsis[..<3]))
+        #expect(second.taken(port: "eth0").isEmpty)
+        #expect(second.taken(port: "eth1") == [vsis[3]])
         second.remove(vsis[0].request.vsiID, port: "eth0")
         second.remove(vsis[0].request.vsiID, port: "eth0")
-        #expect(scratch.store.take(port: "eth0") == Array(vsis[1..<3]))
+        #expect(scratch.store.taken(port: "eth0") == Array(vsis[1..<3]))
     }
 
     @Test(
@@ -117,7 +121,7 @@ private func stored(
         vsi.request.target = .associated
         vsi.isWithdrawn = true
         try store.keep(vsi)
-        #expect(scratch.store.take(port: "eth0") == [vsi])
+        #expect(scratch.store.taken(port: "eth0") == [vsi])
     }
 
     @Test("a file that is torn, foreign, misnamed or of a later version is set aside and told of, and hides no other")
@@ -137,15 +141,15 @@ private func stored(
         ]
         for (name, text) in files { try scratch.write(name, text) }
         try scratch.write("half.vsi.4711.tmp", "{")
-        #expect(scratch.store.take(port: "eth0") == [good])
+        #expect(scratch.store.taken(port: "eth0") == [good])
         let names = try scratch.names()
         for name in files.keys { #expect(names.contains("\(name).rejected")) }
         #expect(!names.contains("half.vsi.4711.tmp"))
         // Set aside once, they are not looked at again.
-        #expect(scratch.store.take(port: "eth0") == [good])
+        #expect(scratch.store.taken(port: "eth0") == [good])
         // What is wrong with them is nothing but what it is.
         try scratch.write(name, text)
-        #expect(scratch.store.take(port: "eth0") == [good, other])
+        #expect(scratch.store.taken(port: "eth0") == [good, other])
     }
 
     @Test("every value is checked as if a stranger had written it")
@@ -179,29 +183,29 @@ private func stored(
         let name = "eth0,\(vsi.request.vsiID).vsi"
         let (journal, path) = ("\(scratch.path)/vsis/journal", "\(scratch.path)/vsis/\(name)")
         try Files.setMode(journal, 0o622)
-        #expect(scratch.store.take(port: "eth0").isEmpty)
+        #expect(scratch.store.taken(port: "eth0").isEmpty)
         #expect(try scratch.names() == ["journal", "journal.rejected"])
         // As an earlier evbd has written it.
         try scratch.write(name, String(decoding: vsi.encoded, as: UTF8.self), mode: 0o622)
-        #expect(scratch.store.take(port: "eth0").isEmpty)
+        #expect(scratch.store.taken(port: "eth0").isEmpty)
         #expect(try scratch.names().contains("\(name).rejected"))
         // A link to a file elsewhere.
         try Files.write("\(scratch.path)/elsewhere", vsi.encoded, mode: 0o600)
         symlink("\(scratch.path)/elsewhere", path)
-        #expect(scratch.store.take(port: "eth0").isEmpty)
+        #expect(scratch.store.taken(port: "eth0").isEmpty)
         unlink(journal)
         symlink("\(scratch.path)/vsis/journal.rejected", journal)
-        #expect(scratch.store.take(port: "eth0").isEmpty)
+        #expect(scratch.store.taken(port: "eth0").isEmpty)
         unlink("\(scratch.path)/elsewhere")
         // The directory itself.
         try scratch.store.keep(vsi)
         try Files.setMode("\(scratch.path)/vsis", 0o777)
-        #expect(scratch.store.take(port: "eth0").isEmpty)
+        #expect(scratch.store.taken(port: "eth0").isEmpty)
         #expect(try Files.status("\(scratch.path)/vsis").mode == 0o700)
         guard geteuid() == 0 else { return }
         try scratch.store.keep(vsi)
         chown(journal, 65534, 65534)
-        #expect(scratch.store.take(port: "eth0").isEmpty)
+        #expect(scratch.store.taken(port: "eth0").isEmpty)
     }
 
     @Test("a store that cannot be written says so, and stops nothing")
@@ -213,7 +217,7 @@ private func stored(
         #expect(throws: SystemError.self) { try store.keep(vsi) }
         store.keepEventually(vsi)
         store.remove(vsi.request.vsiID, port: "eth0")
-        #expect(store.take(port: "eth0").isEmpty)
+        #expect(store.taken(port: "eth0").isEmpty)
         unlink("\(scratch.path)/blocked")
     }
 
@@ -239,11 +243,11 @@ private func stored(
         store.keepEventually(last)
         unlink(place)
         rename("\(scratch.path)/away", place)
-        #expect(scratch.store.take(port: "eth0").count == 3)
+        #expect(scratch.store.taken(port: "eth0").count == 3)
         let end = timers.timer { loop.stop() }
         end.set(timers.now + .milliseconds(1500))
         try loop.run()
-        let after = scratch.store.take(port: "eth0").sorted { $0.request.vsiID.low < $1.request.vsiID.low }
+        let after = scratch.store.taken(port: "eth0").sorted { $0.request.vsiID.low < $1.request.vsiID.low }
         #expect(after.map(\.request.vsiID) == [changed.request.vsiID, withdrawn.request.vsiID])
         #expect(after.map(\.isGranted) == [false, true] && after.map(\.isWithdrawn) == [false, true])
     }
@@ -259,9 +263,9 @@ private func stored(
             try scratch.write("\(vsi.port),\(vsi.request.vsiID).vsi", String(decoding: vsi.encoded, as: UTF8.self))
         }
         let store = scratch.store
-        #expect(store.take(port: "eth0") == Array(vsis[..<2]) && store.take(port: "eth1") == [vsis[2]])
+        #expect(store.taken(port: "eth0") == Array(vsis[..<2]) && store.taken(port: "eth1") == [vsis[2]])
         #expect(try scratch.names() == ["journal"])
-        #expect(scratch.store.take(port: "eth0") == Array(vsis[..<2]))
+        #expect(scratch.store.taken(port: "eth0") == Array(vsis[..<2]))
     }
 
     @Test("SPD-103 a journal of a later version is set aside, and requests are stored in a new one")
@@ -271,9 +275,9 @@ private func stored(
         let text = String(decoding: try Files.read("\(scratch.path)/vsis/journal", limit: 1 << 20), as: UTF8.self)
         try scratch.write("journal", text.replacing("evbd-vsis 1\n", with: "evbd-vsis 2\n"))
         let store = scratch.store
-        #expect(store.take(port: "eth0").isEmpty && store.problem == nil)
+        #expect(store.taken(port: "eth0").isEmpty && store.problem == nil)
         try store.keep(try stored(2))
-        #expect(scratch.store.take(port: "eth0") == [try stored(2)])
+        #expect(scratch.store.taken(port: "eth0") == [try stored(2)])
         #expect(try scratch.names() == ["journal", "journal.rejected"])
     }
 

@@ -40,6 +40,11 @@ package final class HistoryKeeper: HistorySource {
         var isDone: Bool { if case .done = self { true } else { false } }
     }
 
+    private enum News {
+        case one(VSIRecord)
+        case many(VSIRecords)
+    }
+
     private var book: HistoryBook
     private let file: HistoryFile
     private let loop: EventLoop
@@ -53,7 +58,9 @@ package final class HistoryKeeper: HistorySource {
     private var questions: [() -> Void] = []
     private var task: BackgroundTask<HistoryFile.Outcome>?
     /// What has not been noted yet, and when it happened.
-    private var inbox = FIFO<(VSIRecord, Int)>()
+    private var inbox = FIFO<(News, Int)>()
+    /// What is being noted of very many VSIs, when that happened, and how many of them are done.
+    private var underWay: (records: VSIRecords, time: Int, done: Int)?
     private var pending: [(key: HistoryKey, event: HistoryEvent)] = []
     /// The file lacks more than `pending`, or has to become shorter.
     private var needsWhole = true
@@ -86,13 +93,38 @@ package final class HistoryKeeper: HistorySource {
 
     /// Takes what a port tells. It is noted soon: a lost bridge is something that happens to thousands of VSIs at once.
     package func take(_ record: VSIRecord) {
-        if inbox.isEmpty, reading.isDone { noteLater() }
-        inbox.append((record, clock()))
+        add(.one(record))
         guard inbox.count > (reading.isDone ? Self.inboxMax : Self.unreadMax) else { return }
         finishReading()
         // Faster than they come, and no more than that at once.
         for _ in 0..<2 {
-            if let (record, time) = inbox.popFirst() { note(record, at: time) }
+            if let (record, time) = next() { note(record, at: time) }
+        }
+    }
+
+    /// The same of very many VSIs at once. What waits of that is no more than what the port has of them.
+    package func take(_ records: VSIRecords) { add(.many(records)) }
+
+    private func add(_ news: News) {
+        if isAllNoted, reading.isDone { noteLater() }
+        inbox.append((news, clock()))
+    }
+
+    private var isAllNoted: Bool { inbox.isEmpty && underWay == nil }
+
+    /// What is to be noted next.
+    private func next() -> (VSIRecord, Int)? {
+        while true {
+            while let (records, time, done) = underWay {
+                underWay?.done += 1
+                if done + 1 >= records.count { underWay = nil }
+                if done < records.count, let record = records[done] { return (record, time) }
+            }
+            switch inbox.popFirst() {
+            case (.one(let record), let time)?: return (record, time)
+            case (.many(let records), let time)?: underWay = (records, time, 0)
+            case nil: return nil
+            }
         }
     }
 
@@ -102,15 +134,15 @@ package final class HistoryKeeper: HistorySource {
         let end = loop.now() &+ EventLoop.sliceTime
         repeat {
             for _ in 0..<Self.notesPerLook {
-                guard let (record, time) = inbox.popFirst() else { return }
+                guard let (record, time) = next() else { return }
                 note(record, at: time)
             }
         } while loop.now() < end
-        if !inbox.isEmpty { noteLater() }
+        if !isAllNoted { noteLater() }
     }
 
     private func noteAll() {
-        while let (record, time) = inbox.popFirst() { note(record, at: time) }
+        while let (record, time) = next() { note(record, at: time) }
     }
 
     private func note(_ record: VSIRecord, at time: Int) {
@@ -160,7 +192,7 @@ package final class HistoryKeeper: HistorySource {
         reading = .done
         book = content.book
         if let cause = content.cause { setAside(cause) }
-        if !inbox.isEmpty { noteLater() }
+        if !isAllNoted { noteLater() }
         for question in questions { question() }
         questions = []
     }

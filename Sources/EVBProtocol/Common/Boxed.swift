@@ -23,3 +23,10 @@ public struct Boxed<Value> {
         if let wrappedValue { storage = .some(wrappedValue) }
     }
 }
+
+extension Boxed: Sendable where Value: Sendable {}
+extension Boxed.Storage: Sendable where Value: Sendable {}
+
+extension Boxed: Equatable where Value: Equatable {
+    @inlinable public static func == (own: Boxed, other: Boxed) -> Bool { own.wrappedValue == other.wrappedValue }
+}

@@ -32,6 +32,13 @@ struct SparseSlots<Value> {
         }
     }
 
+    /// Makes room for the values of so many slots at once.
+    mutating func reserveCapacity(_ count: Int) {
+        places.reserveCapacity(count)
+        values.reserveCapacity(count)
+        owners.reserveCapacity(count)
+    }
+
     /// Takes the value of a slot away. The last one takes its place.
     mutating func remove(_ slot: Int) {
         guard let place = place(of: slot) else { return }

@@ -74,18 +74,19 @@ public struct StationPort {
         return finish(isSent: isSent, at: now)
     }
 
-    /// Takes what an earlier run of this station was asked for, one of many: what follows comes with the next call, such as ``flush(at:)``.
+    /// Takes what an earlier run of this station was asked for, one of many: what else follows comes with the next call, such as ``flush(at:)``.
     ///
     /// - Parameters:
     ///   - request: what is wanted.
     ///   - isGranted: as `isResumed` in ``request(_:isResumed:isSent:at:)``.
     ///   - now: the time.
+    /// - Returns: that it waits for the bridge now, where that is all that follows.
     /// - Throws: as that does.
     package mutating func resume(
         _ request: VSIRequest, isGranted: Bool, at now: Instant
-    ) throws(VSIRequestError) {
+    ) throws(VSIRequestError) -> VSIChange? {
         try checkFrame(request)
-        try vdp.request(request, isResumed: isGranted, at: now)
+        return try vdp.resume(request, isGranted: isGranted, at: now)
     }
 
     /// Whether a request can be taken, as things are now.

@@ -100,8 +100,10 @@ struct VDPStation {
     mutating func request(_ request: VSIRequest, isResumed: Bool = false, at now: Instant) throws(VSIRequestError) {
         try check(request)
         let slot: Int
-        if let known = self.slot(of: request.vsiID) { catchUp(known, at: now) }
-        if let known = self.slot(of: request.vsiID), let vsi = vsi(known) {
+        let known = self.slot(of: request.vsiID)
+        if let known { catchUp(known, at: now) }
+        // That may have ended it.
+        if known != nil, let known = self.slot(of: request.vsiID), let vsi = vsi(known) {
             slot = known
             leaveCohort(slot)
             endRequest(slot, .superseded)
@@ -121,11 +123,27 @@ struct VDPStation {
         report(slot)
     }
 
+    /// Takes what a manager wanted of an earlier run.
+    ///
+    /// - Returns: that it waits now, where that is the only event.
+    mutating func resume(
+        _ request: VSIRequest, isGranted: Bool, at now: Instant
+    ) throws(VSIRequestError) -> VSIChange? {
+        let count = events.count
+        try self.request(request, isResumed: isGranted, at: now)
+        guard events.count == count + 1, case .changed(let change)? = events.last, change.to == .pending else {
+            return nil
+        }
+        events.removeLast()
+        return change
+    }
+
     /// Whether a request can be taken.
     ///
     /// - Throws: what ``request(_:isResumed:at:)`` would throw.
     func check(_ request: VSIRequest) throws(VSIRequestError) {
-        if let known = slot(of: request.vsiID), let vsi = seen(known) {
+        let known = slot(of: request.vsiID)
+        if let known, let vsi = seen(known) {
             if let held = vsi.heldCommand, request.target.command.rawValue < held.rawValue, !isReversible(held) {
                 throw .goesBackward(from: held)
             }
@@ -133,9 +151,7 @@ struct VDPStation {
             guard index.count < vsisMax else { throw .tooManyVSIs(limit: vsisMax) }
             guard index.count < room.vsis else { throw .noRoom(.vsis) }
         }
-        let (own, count) = (
-            slot(of: request.vsiID).map { Int(slots[$0].countedEntries) } ?? 0, request.filter.entries.count
-        )
+        let (own, count) = (known.map { Int(slots[$0].countedEntries) } ?? 0, request.filter.entries.count)
         guard count <= own || entryCount - own + count <= room.filterEntries else { throw .noRoom(.filterEntries) }
     }
 
@@ -157,12 +173,13 @@ struct VDPStation {
 
     /// Gives the command for what is wanted, or waits for a bridge to give it to.
     mutating func begin(_ slot: Int, at now: Instant) {
-        guard let vsi = vsi(slot), let request = wanted[slot]?.request(vsi.vsiID) else { return }
+        guard !slots[slot].isFree, let wanted = wanted[slot] else { return }
         guard let peer, !isDrained else {
             // One that is being released waits for that first.
-            if vsi.machine.state == .initial { waitForBridge(slot, at: now) }
+            if slots[slot].machine.state == .initial { waitForBridge(slot, at: now) }
             return
         }
+        let request = wanted.request(slots[slot].vsiID)
         if let limit = peer.dialect.limit(for: request) {
             refuse(slot, .inexpressible(limit), at: now)
             return
@@ -177,8 +194,8 @@ struct VDPStation {
 
     /// A request waits for a bridge so long and no longer, however often one comes and goes meanwhile.
     private mutating func waitForBridge(_ slot: Int, at now: Instant) {
-        guard let vsi = vsi(slot) else { return }
-        setWait(slot, vsi.openRequest.map { .bridge(until: max($0 + bridgeWait, now)) } ?? .none)
+        guard !slots[slot].isFree else { return }
+        setWait(slot, slots[slot].openRequest.map { .bridge(until: max($0 + bridgeWait, now)) } ?? .none)
     }
 
     /// Group IDs are never sent to a bridge that cannot use them (D.2.12, BGID and SGID), nor anything that its dialect
@@ -309,6 +326,8 @@ struct VDPStation {
         wanted.reserveCapacity(count)
         granted.reserveCapacity(count)
         index.reserveCapacity(count)
+        activities.reserveCapacity(count)
+        deadlines.reserveCapacity(count)
     }
 
     private mutating func allocate(_ vsiID: VSIID) -> Int {

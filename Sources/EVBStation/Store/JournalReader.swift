@@ -8,9 +8,8 @@ internal import LinuxSystem
 enum JournalReader {
     /// What lines say, in their order.
     struct Found: Sendable {
-        var vsis: [StoredVSI] = []
-        /// Where the line of each VSI is.
-        var places: [Place] = []
+        /// The VSIs of each part of the file. They are not put together: there may be megabytes of them.
+        var parts: [Part] = []
         /// Lines that are not taken, whole or torn.
         var damaged: [[UInt8]] = []
         /// Why the first of them is not.
@@ -19,12 +18,18 @@ enum JournalReader {
         var end = 0
 
         mutating func append(_ later: Found) {
-            vsis += later.vsis
-            places += later.places
+            parts += later.parts
             damaged += later.damaged
             cause = cause ?? later.cause
             end = max(end, later.end)
         }
+    }
+
+    /// What a part of the file says.
+    struct Part: Sendable {
+        var vsis: [StoredVSI] = []
+        /// Where the line of each VSI is.
+        var places: [Place] = []
     }
 
     /// A line in the file, with its end.
@@ -84,24 +89,39 @@ enum JournalReader {
 
     private static func decode(_ lines: FileLines, before end: Int = .max) throws(SystemError) -> Found {
         var found = Found()
+        var part = Part()
         let room = (min(end, lines.length) - lines.offset) / lineLength
-        found.vsis.reserveCapacity(room)
-        found.places.reserveCapacity(room)
+        part.vsis.reserveCapacity(room)
+        part.places.reserveCapacity(room)
+        var together: [FileLines.Line] = []
         while let line = try lines.line(before: end) {
+            together.append(line)
+            guard together.count == JournalLine.linesAtOnce || !lines.hasNext else { continue }
+            found.take(together, &part)
+            together.removeAll(keepingCapacity: true)
+        }
+        found.take(together, &part)
+        found.parts = [part]
+        return found
+    }
+}
+
+extension JournalReader.Found {
+    /// Takes what some lines say.
+    fileprivate mutating func take(_ lines: [FileLines.Line], _ part: inout JournalReader.Part) {
+        for (line, checksum) in zip(lines, JournalLine.checksums(lines)) {
             do throws(StoredVSI.Mistake) {
                 guard line.isWhole else { throw .notJSON }
-                if let vsi = try JournalLine.decode(line.octets) {
-                    found.vsis.append(vsi)
-                    found.places.append(Place(offset: line.offset, length: line.length))
+                if let vsi = try JournalLine.decode(line.octets, checksum: checksum) {
+                    part.vsis.append(vsi)
+                    part.places.append(JournalReader.Place(offset: line.offset, length: line.length))
                 }
             } catch {
-                found.damaged.append(Array(line.octets))
-                found.cause = found.cause ?? error
+                damaged.append(Array(line.octets))
+                cause = cause ?? error
             }
-            guard line.isWhole else { break }
-            found.end = line.offset + line.length
+            if line.isWhole { end = line.offset + line.length }
         }
-        return found
     }
 }
 

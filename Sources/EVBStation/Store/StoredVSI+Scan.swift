@@ -149,11 +149,13 @@ private struct StoredVSIScanner {
 
     /// A filter up to its end, without what opens the list.
     mutating func filter() -> FilterInfo? {
-        var entries: [FilterEntry] = []
-        repeat {
+        guard let first = entry() else { return nil }
+        if take("]") { return try? FilterInfo(checking: first) }
+        var entries = [first]
+        while take(",") {
             guard let entry = entry() else { return nil }
             entries.append(entry)
-        } while take(",")
+        }
         return take("]") ? try? FilterInfo(checking: entries) : nil
     }
 

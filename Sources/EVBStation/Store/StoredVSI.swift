@@ -13,7 +13,7 @@ package struct StoredVSI: Equatable {
 
     var port: String
     var request: EVBProtocol.VSIRequest
-    var link: EdgeRelay.Demand?
+    @Boxed var link: EdgeRelay.Demand? = nil
     var owner: RequestOwner
     /// The bridge has granted it.
     var isGranted = false
@@ -22,7 +22,7 @@ package struct StoredVSI: Equatable {
     /// Its link is in another network namespace.
     var isLinkElsewhere = false
     /// The link of another process that it has, whatever address that has by now.
-    var adopted: AdoptedLink?
+    @Boxed var adopted: AdoptedLink? = nil
     /// The text by which people know it. An evbd that does not know labels reads over it.
     var label: String?
 

@@ -14,7 +14,8 @@ internal import LinuxSystem
 final class VSIJournal {
     /// What was read.
     struct Content {
-        var vsis: [StoredVSI] = []
+        /// In their order; some after others, as they were read.
+        var parts: [[StoredVSI]] = []
         /// Lines that are not taken, whole or torn.
         var damaged: [[UInt8]] = []
         /// Why the first of them is not.
@@ -76,6 +77,12 @@ final class VSIJournal {
             let former = places(key.port).ofVSIs.updateValue(place, forKey: key.vsiID)
             length += Int(place.length) - Int(former?.length ?? 0)
             return former
+        }
+
+        /// Makes room for what was read, which mostly is of one port.
+        func reserveCapacity(_ parts: [JournalReader.Part]) {
+            guard let first = parts.first?.vsis.first else { return }
+            places(first.port).ofVSIs.reserveCapacity(parts.reduce(0) { $0 + $1.vsis.count })
         }
 
         var keys: [Key] { places.flatMap { port, places in places.ofVSIs.keys.map { Key(port: port, vsiID: $0) } } }
@@ -146,14 +153,19 @@ final class VSIJournal {
         }
         let file = try RecordFile(path)
         var isRepeated = false
-        for (vsi, place) in zip(found.vsis, found.places) { isRepeated = take(vsi, place, in: file) || isRepeated }
+        index.reserveCapacity(found.parts)
+        for part in found.parts {
+            for (vsi, place) in zip(part.vsis, part.places) { isRepeated = take(vsi, place, in: file) || isRepeated }
+        }
         // What is behind the last whole line is no line.
         if found.end < file.length { try file.truncate(to: found.end) }
         self.file = file
-        content = Content(vsis: found.vsis, damaged: found.damaged, cause: found.cause)
+        content = Content(parts: found.parts.map(\.vsis), damaged: found.damaged, cause: found.cause)
         if isRepeated {
-            let last = zip(found.vsis, found.places).filter { index[Key($0)]?.offset == UInt32($1.offset) }
-            content.vsis = last.map(\.0)
+            content.parts = found.parts.map { part in
+                let last = zip(part.vsis, part.places).filter { index[Key($0)]?.offset == UInt32($1.offset) }
+                return last.map(\.0)
+            }
         }
         // What is damaged is set aside once.
         if !content.damaged.isEmpty { try compact() }
@@ -165,7 +177,9 @@ final class VSIJournal {
     /// - Throws: `SystemError`, or ``Refusal``.
     func look() throws -> [StoredVSI] {
         var last: [Key: StoredVSI] = [:]
-        for vsi in try JournalReader.read(path)?.vsis ?? [] { last[Key(vsi)] = vsi }
+        for part in try JournalReader.read(path)?.parts ?? [] {
+            for vsi in part.vsis { last[Key(vsi)] = vsi }
+        }
         return Array(last.values)
     }
 

@@ -43,7 +43,7 @@ package final class VSIStore {
     /// It was read what an earlier run has left.
     private var isRead = false
     /// What has been read and whose port has not asked for it yet.
-    private var read: [String: [StoredVSI]] = [:]
+    private var read: [String: [[StoredVSI]]] = [:]
     private var owed: [Key: Debt] = [:]
     /// Files of an earlier evbd whose VSIs are not in the journal yet.
     private var oldFiles: [Key: String] = [:]
@@ -98,22 +98,24 @@ package final class VSIStore {
             "VSIs cannot be stored, and requests for them are refused", metadata: ["error": "\(error)"])
         guard (try? Files.status(directory).isOurs(.directory)) == true, let stored = try? journal.look()
         else { return }
-        hand(stored)
+        hand([stored])
     }
 
     /// Notes what was read, for the ports to take.
-    private func hand(_ stored: [StoredVSI]) {
+    private func hand(_ parts: [[StoredVSI]]) {
         isRead = true
-        // As nearly all hosts have it, and nothing is copied then.
-        if let port = stored.first?.port, stored.allSatisfy({ $0.port == port }), read[port] == nil {
-            read[port] = stored
-        } else {
-            for vsi in stored { read[vsi.port, default: []].append(vsi) }
+        for part in parts {
+            // As nearly all hosts have it, and nothing is copied then.
+            if let port = part.first?.port, part.allSatisfy({ $0.port == port }) {
+                read[port, default: []].append(part)
+            } else {
+                for (port, vsis) in Dictionary(grouping: part, by: \.port) { read[port, default: []].append(vsis) }
+            }
         }
     }
 
-    /// What an earlier run has left for a port; given once.
-    package func take(port: String) -> [StoredVSI] {
+    /// What an earlier run has left for a port, in the parts in which it was read; given once.
+    package func take(port: String) -> [[StoredVSI]] {
         finishReading()
         return read.removeValue(forKey: port) ?? []
     }
@@ -242,7 +244,7 @@ package final class VSIStore {
         takeOver()
     }
 
-    private func openJournal() throws(SystemError) -> [StoredVSI] {
+    private func openJournal() throws(SystemError) -> [[StoredVSI]] {
         let content: VSIJournal.Content
         do {
             content = try journal.open()
@@ -257,7 +259,7 @@ package final class VSIStore {
             throw error as? SystemError ?? SystemError(call: "open \(journal.path)", code: EIO)
         }
         if !content.damaged.isEmpty { setAside(content) }
-        return content.vsis
+        return content.parts
     }
 
     /// Puts lines that are not taken where they are not looked at again, for an administrator to look into.
@@ -315,8 +317,8 @@ extension VSIStore {
                     return setAside(name, "its name is another VSI's")
                 }
                 oldFiles[Key(port: vsi.port, vsiID: vsi.request.vsiID)] = path
-                read[vsi.port, default: []].removeAll { $0.request.vsiID == vsi.request.vsiID }
-                read[vsi.port, default: []].append(vsi)
+                let others = read[vsi.port, default: []].map { $0.filter { $0.request.vsiID != vsi.request.vsiID } }
+                read[vsi.port] = others + [[vsi]]
                 keepEventually(vsi)
             } catch {
                 setAside(name, "\(error)")

@@ -59,6 +59,38 @@ import Testing
         #expect(last?.events.map(\.number) == [1, 2, 3, 4, 5])
     }
 
+    @Test("SPD-341 what happens to many VSIs is noted in its turn, when it is asked for, and by an evbd that ends")
+    func many() throws {
+        let directory = "/tmp/evbd-history-\(UUID().uuidString)"
+        try Files.makeDirectory(directory, mode: 0o700)
+        let loop = try EventLoop()
+        let timers = Timers(loop: loop)
+        let vsiIDs = (0..<100).map { VSIID(format: .uuid, high: 7, low: $0) }
+        let record = { (place: Int, detail: String) in
+            VSIRecord(port: "eth0", vsiID: vsiIDs[place], kind: .restored, detail: detail)
+        }
+        var asked: [Int] = []
+        let first = keeper(directory, loop, timers)
+        first.take(VSIRecords(count: 0) { _ in nil })
+        first.take(record(5, "before"))
+        first.take(
+            VSIRecords(count: 100) { place in
+                asked.append(place)
+                return place.isMultiple(of: 10) ? nil : record(place, "one of many")
+            })
+        first.take(record(5, "behind"))
+        #expect(asked.isEmpty)
+        func details(_ keeper: HistoryKeeper, _ vsiID: VSIID) -> [String?] {
+            histories(keeper, of: vsiID, port: nil).flatMap { $0.entry.events.map(\.detail) }
+        }
+        #expect(details(first, vsiIDs[5]) == ["before", "one of many", "behind"])
+        #expect(asked == Array(0..<100) && details(first, vsiIDs[10]).isEmpty)
+        first.take(VSIRecords(count: 2) { record($0, "last") })
+        first.finish()
+        let next = keeper(directory, loop, timers)
+        #expect(details(next, vsiIDs[1]) == ["one of many", "last"] && details(next, vsiIDs[0]) == ["last"])
+    }
+
     @Test("SPD-160 an evbd that ends while it reads the file writes what has happened behind what was there")
     func endWhileReading() throws {
         let directory = "/tmp/evbd-history-\(UUID().uuidString)"

@@ -29,6 +29,15 @@ import Testing
         }
     }
 
+    @Test("SPD-342 values for which there is room do not grow over it")
+    func reserved() {
+        var values = SparseSlots(0)
+        values.reserveCapacity(5000)
+        let room = values.capacity
+        for slot in 0..<5000 { values[slot] = slot }
+        #expect(room >= 5000 && values.capacity == room && values[4999] == 4999)
+    }
+
     @Test("SPD-301 the room of many values is given back when few are left, and that of all when none is")
     func room() {
         var values = SparseSlots(0)

@@ -27,6 +27,23 @@ import Testing
         #expect(bench.stationLosses.isEmpty)
     }
 
+    @Test("SPD-343 of each VSI that is taken up it is said at once that it waits, and then no more")
+    func resumed() throws {
+        var station = StationPort(configuration: DraftBench.configuration(.ratified), firstSequence: 77)
+        station.reserveCapacity(50)
+        let now = Instant(nanoseconds: 1_000_000_000)
+        for number in 0..<UInt64(50) {
+            let vsiID = VSIID(format: .uuid, high: 7, low: number)
+            let request = VSIRequest(
+                vsiID: vsiID, target: .associated, managerID: VSIManagerID(short: 5, placement: .last), typeID: 7,
+                typeVersion: 1, filter: try FilterInfo(checking: [FilterEntry(vid: 100)]))
+            let change = try station.resume(request, isGranted: !number.isMultiple(of: 3), at: now)
+            #expect(change == VSIChange(vsiID: vsiID, from: .deassociated, to: .pending, reason: nil))
+        }
+        #expect(station.flush(at: now).isEmpty && station.vsiCount == 50)
+        #expect(station.vsiIDs.allSatisfy { station.vsi($0)?.state == .pending })
+    }
+
     @Test("TLV-18 a station that never shows that it has heard a bridge makes it send no more than it does itself")
     func neverShown() {
         let bench = PairBench(station: .ratified, bridge: .ratified)
