@@ -1,7 +1,8 @@
 /// A dictionary that never moves all of its elements at once.
 ///
 /// One that is whole does so whenever it has doubled: at fifty thousand VSIs that takes milliseconds, in which no other is served. This one
-/// has many parts, once it is large, and each of them grows by itself.
+/// has more parts the more elements it has, and each of them grows by itself. It gets its parts one by one, each out of one that is there
+/// (linear hashing): several tables of VSIs grow with the same request, and all parts of each at once were a turn of milliseconds.
 ///
 /// It is public, and its methods are inlinable, as those of other generic types here: what is inlinable for the package alone is not
 /// specialized in other rooms.
@@ -17,10 +18,10 @@ public struct ShardedDictionary<Key: Hashable, Value> {
         }
     }
 
-    /// Elements up to which all are in one part: to divide them takes some tens of microseconds.
-    @inlinable static var wholeMax: Int { 1024 }
-    /// Parts beyond that, as a power of two.
-    @inlinable static var shardBits: Int { 6 }
+    /// Elements of a part on average beyond which there is another one: to divide a part takes ten microseconds.
+    @inlinable static var partMax: Int { 128 }
+    /// Parts at most.
+    @inlinable static var shardsMax: Int { 64 }
 
     @usableFromInline var shards = [DenseDictionary<Key, Value>()]
     @usableFromInline var total = 0
@@ -78,19 +79,33 @@ public struct ShardedDictionary<Key: Hashable, Value> {
         return value
     }
 
+    /// All keys, part by part: each an array that is shared, and not copied before its part changes.
+    @inlinable public var keyParts: [[Key]] { shards.map(\.allKeys) }
+
     @inlinable func shard(of key: Key) -> Int {
+        guard shards.count > 1 else { return 0 }
         // The upper bits: a part orders its own by the lower ones.
-        shards.count == 1 ? 0 : Int(UInt(bitPattern: key.hashValue) >> UInt(UInt.bitWidth - Self.shardBits))
+        let hash = Int(UInt(bitPattern: key.hashValue) >> UInt(UInt.bitWidth - Self.shardsMax.trailingZeroBitCount))
+        let whole = Self.wholeRound(shards.count)
+        let place = hash & (whole * 2 - 1)
+        return place < shards.count ? place : hash & (whole - 1)
     }
+
+    /// How many parts there were before the round of divisions that goes on.
+    @inlinable static func wholeRound(_ count: Int) -> Int { 1 << (Int.bitWidth - 1 - count.leadingZeroBitCount) }
 
     @inlinable mutating func changed(by difference: Int) {
         total += difference
-        if shards.count == 1, total > Self.wholeMax { divide() }
+        if total > shards.count * Self.partMax, shards.count < Self.shardsMax { divideOne() }
     }
 
-    @inlinable mutating func divide() {
-        let all = shards[0]
-        shards = Array(repeating: DenseDictionary(), count: 1 << Self.shardBits)
+    /// Adds a part, with what belongs there of the one whose turn it is.
+    @inlinable mutating func divideOne() {
+        let divided = shards.count - Self.wholeRound(shards.count)
+        let all = shards[divided]
+        shards[divided] = DenseDictionary()
+        shards.append(DenseDictionary())
+        for place in [divided, shards.count - 1] { shards[place].reserveCapacity(all.count * 5 / 8) }
         for (key, value) in all { shards[shard(of: key)][key] = value }
     }
 }

@@ -40,11 +40,44 @@ import Testing
             table[VSIID(format: .uuid, high: 1, low: UInt64(number))] = number
             let now = table.shards.map { [$0.places.count, $0.allKeys.capacity, $0.allValues.capacity] }
             // A part that has another capacity than before was moved.
-            let grown = now.indices.filter { now.count != capacities.count || now[$0] != capacities[$0] }
+            let grown = now.indices.filter { $0 >= capacities.count || now[$0] != capacities[$0] }
             most = max(most, grown.reduce(0) { $0 + table.shards[$1].count })
             capacities = now
         }
         #expect(table.count == 65_536 && most < 2048, "\(most) at once")
         #expect(table.shards.allSatisfy { $0.count > 512 }, "all parts have as many: \(table.shards.map(\.count))")
+    }
+
+    @Test("SPD-350 a table gets its parts one by one, each out of one other, and moves no more than those two have")
+    func oneByOne() {
+        var table = ShardedDictionary<VSIID, Int>()
+        var (before, most) = (table.shards.map(\.count), 0)
+        for number in 0..<16_384 {
+            table[VSIID(format: .uuid, high: 2, low: UInt64(number))] = number
+            let now = table.shards.map(\.count)
+            if now.count != before.count {
+                #expect(now.count == before.count + 1, "\(before.count) parts became \(now.count)")
+                let divided = before.indices.filter { now[$0] < before[$0] }
+                #expect(divided.count <= 1, "\(divided.count) parts were divided at once")
+                most = max(most, divided.reduce(0) { $0 + before[$1] })
+            }
+            before = now
+        }
+        #expect(table.shards.count == ShardedDictionary<VSIID, Int>.shardsMax && most < 512, "\(most) at once")
+    }
+
+    @Test("SPD-351 the keys of a table can be kept part by part without a copy of them")
+    func keyParts() {
+        var table = ShardedDictionary<VSIID, Int>()
+        for number in 0..<4096 { table[VSIID(format: .uuid, high: 3, low: UInt64(number))] = number }
+        let parts = table.keyParts
+        #expect(parts.count == table.shards.count && Set(parts.joined()) == Set(table.keys))
+        func places(_ arrays: [[VSIID]]) -> [UnsafePointer<VSIID>?] {
+            arrays.map { $0.withUnsafeBufferPointer(\.baseAddress) }
+        }
+        #expect(places(parts) == places(table.shards.map(\.allKeys)), "they are shared")
+        // What becomes of the table later is not in them.
+        for key in parts.joined() { table[key] = nil }
+        #expect(table.isEmpty && parts.joined().count == 4096)
     }
 }
