@@ -98,7 +98,8 @@ package struct HistoryBook: Sendable {
     private var total = 0
     /// VSIs that may have more events than their share since it was halved. Some are trimmed with each event: all at once would keep
     /// the loop for milliseconds.
-    private var untrimmed: [HistoryEntries.Key] = []
+    /// In the parts in which the table has them, which are shared: to copy tens of thousands of keys takes the loop a millisecond.
+    private var untrimmed: [[HistoryEntries.Key]] = []
     private var gone: [UInt16: Gone] = [:]
 
     /// VSIs of a port that are gone, oldest first; one that has come back since is passed over. Those before `first` are forgotten, and stay until they are half of all: an array moves all the
@@ -241,12 +242,18 @@ package struct HistoryBook: Sendable {
     /// Keeps to the bound of all events.
     private mutating func trimSome() {
         var trimmed = 0
-        while trimmed < Self.trimmedPerEvent || total > limits.events, let key = untrimmed.popLast() {
+        while trimmed < Self.trimmedPerEvent || total > limits.events, let key = nextUntrimmed() {
             trimmed += 1
             if let index = table.index(forKey: key) { trim(at: index) }
         }
-        // Of a list of tens of thousands the room is given back.
-        if untrimmed.isEmpty, untrimmed.capacity > 0 { untrimmed = [] }
+    }
+
+    private mutating func nextUntrimmed() -> HistoryEntries.Key? {
+        while !untrimmed.isEmpty {
+            if let key = untrimmed[untrimmed.count - 1].popLast() { return key }
+            untrimmed.removeLast()
+        }
+        return nil
     }
 
     /// A VSI comes. The share of each is halved when there are too many for it.
@@ -257,7 +264,7 @@ package struct HistoryBook: Sendable {
         table[key] = Entry()
         let former = share
         while share > 1, table.count > limits.events / share { share /= 2 }
-        if share != former { untrimmed = Array(table.keys) }
+        if share != former { untrimmed = table.keyParts }
         return table.index(forKey: key)
     }
 
