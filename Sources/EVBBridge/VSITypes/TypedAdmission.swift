@@ -185,7 +185,7 @@ package final class TypedAdmission: VSIAdmission {
     package var logger: Logger
     package var ports: [String: Port] = [:]
     /// What was granted and is not bound yet, or is being put into force, the latest last.
-    var proposed: [Key: [Grant]] = [:]
+    var proposed = ShardedDictionary<Key, [Grant]>()
     /// VSIs of which something else is being put into force since the database has become another.
     var reviews: [Key: ClaimToken] = [:]
     /// How often each VSI counts for its type: on each port, for what holds and for what is proposed.
