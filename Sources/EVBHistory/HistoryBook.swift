@@ -51,7 +51,8 @@ package struct HistoryBook: Sendable {
         }
     }
 
-    /// What is kept of one VSI. There may be tens of thousands: 24 octets of each.
+    /// What is kept of one VSI. There may be tens of thousands: 32 octets of each, and where there are so many that each has one event, nothing
+    /// beside them.
     package struct Entry: Equatable, Sendable {
         package var events: [HistoryEvent] { packed.list }
         var packed = HistoryEvents()

@@ -41,6 +41,9 @@ package struct HistoryEvents: Equatable, Sendable {
     /// Octets that the events take.
     var octetCount: Int { look { $0.octets.count } }
 
+    /// Whether the events have no memory of their own.
+    var isInPlace: Bool { octets.areInPlace }
+
     /// All events, in their order.
     package var list: [HistoryEvent] {
         look { cursor in
