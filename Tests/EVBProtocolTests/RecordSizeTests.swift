@@ -8,11 +8,12 @@ import Testing
 @Suite struct RecordSizeTests {
     @Test("SPD-190 the record of a VSI, and what is asked for it, have no more octets than they had")
     func sizes() {
-        #expect(MemoryLayout<VDPStation.Record>.stride <= 88)
+        #expect(MemoryLayout<VDPStation.Record>.stride <= 72)
         #expect(MemoryLayout<VDPStation.Activity>.stride <= 80)
         #expect(MemoryLayout<VSIRequest>.size <= 88)
         #expect(MemoryLayout<VSIID>.stride <= 20)
         #expect(MemoryLayout<FilterInfo>.size <= 16)
+        #expect(MemoryLayout<VDPStation.Terms?>.stride <= 24)
         #expect(MemoryLayout<CompactInstant>.size == 8)
     }
 
@@ -23,7 +24,83 @@ import Testing
         bench.run(for: .seconds(1))
         #expect(bench.associatedCount == 1)
         let vdp = bench.port.vdp
-        #expect(vdp.granted[0] != nil && vdp.granted[0] === vdp.wanted[0])
+        let (wanted, granted) = (try #require(vdp.wanted(0)), try #require(vdp.granted(0)))
+        #expect(granted.isSame(as: wanted) && vdp.terms.otherCount == 0)
+    }
+
+    @Test("SPD-346 what is wanted and granted of a slot is what was set last, and is kept once where both are the same")
+    func termsTable() throws {
+        var (table, recent) = (VDPStation.TermsTable(), VDPStation.RecentTerms())
+        var wanted = [VSIRequest?](repeating: nil, count: 20)
+        var granted = [(request: VSIRequest, filter: FilterInfo)?](repeating: nil, count: 20)
+        for _ in wanted { table.append() }
+        var random = SplitMix64(seed: 20_261_130)
+        for _ in 0..<3000 {
+            let slot = Int(random.next() % 20)
+            var request = try VSIRequest.vsi(UInt64(slot))
+            request.typeID = UInt32(random.next() % 3)
+            switch random.next() % 5 {
+            case 0:
+                table.setWanted(slot, VDPStation.Terms(request, sharing: &recent))
+                wanted[slot] = request
+            case 1:
+                // As it was asked for.
+                guard let asked = wanted[slot] else { continue }
+                table.setGranted(slot, table.wanted[slot])
+                granted[slot] = (asked, asked.filter)
+            case 2:
+                let filled = FilterInfo(FilterEntry(vid: UInt16(random.next() % 3 + 1)))
+                table.setGranted(slot, VDPStation.Terms(request, filter: filled))
+                granted[slot] = (request, filled)
+            case 3:
+                table.setGranted(slot, nil)
+                granted[slot] = nil
+            default:
+                table.forget(slot)
+                (wanted[slot], granted[slot]) = (nil, nil)
+            }
+            for slot in wanted.indices {
+                let vsiID = try VSIRequest.vsi(UInt64(slot)).vsiID
+                #expect(table.wanted[slot]?.request(vsiID) == wanted[slot])
+                #expect(table.granted(slot)?.request(vsiID) == granted[slot]?.request)
+                #expect(table.granted(slot)?.filter == granted[slot]?.filter)
+                #expect(table.isGranted(slot) == (granted[slot] != nil))
+            }
+            let others = wanted.indices.count { granted[$0] != nil && !isOnce(table, $0) }
+            #expect(table.otherCount == others)
+        }
+    }
+
+    private func isOnce(_ table: VDPStation.TermsTable, _ slot: Int) -> Bool {
+        guard let wanted = table.wanted[slot], let granted = table.granted(slot) else { return false }
+        return granted.isSame(as: wanted)
+    }
+
+    @Test("SPD-347 how often VSIs have failed is kept of those that have failed, until they are asked for once more")
+    func failures() throws {
+        let bench = Bench().start()
+        for number in 2...5 { try bench.request(.vsi(UInt64(number))) }
+        bench.run(for: .seconds(1))
+        #expect(bench.associatedCount == 4 && bench.port.vdp.failures.count == 0)
+        bench.bridge.policy = {
+            .init(verdict: $0.vsiID == .number(1) ? .refuse(.managerUnreachable) : .grant())
+        }
+        try bench.request(.vsi(1))
+        bench.run(for: .seconds(20))
+        #expect(bench.port.vdp.failures.count == 1)
+        let slot = try #require(bench.port.vdp.slot(of: .number(1)))
+        #expect(bench.port.vdp.failures[slot].count == 5, "after 0, 1, 3, 7 and 15 seconds")
+        bench.bridge.policy = { _ in .init(verdict: .grant()) }
+        try bench.request(.vsi(1))
+        bench.run(for: .seconds(1))
+        #expect(bench.state(1) == .associated && bench.port.vdp.failures.count == 0)
+        bench.bridge.policy = { _ in .init(verdict: .refuse(.managerUnreachable)) }
+        try bench.request(.vsi(21))
+        bench.run(for: .seconds(2))
+        #expect(bench.port.vdp.failures.count == 1)
+        try bench.withdraw(.number(21))
+        bench.run(for: .seconds(1))
+        #expect(bench.port.vdp.failures.count == 0)
     }
 
     @Test("SPD-190 VSIs that ask for the same of a type share it, also where others ask for more types in between")

@@ -168,11 +168,11 @@ extension VDPStation {
 
     /// Counts the filter entries of a VSI again.
     mutating func countEntries(_ slot: Int) {
-        let (former, count) = (Int(slots[slot].countedEntries), filterEntries(slot))
-        if networks.isOn { networks.set(slot, granted[slot]?.filter) }
+        let (former, count) = (Int(slots[slot].countedEntries), min(filterEntries(slot), Int(UInt16.max)))
+        if networks.isOn { networks.set(slot, granted(slot)?.filter) }
         guard count != former else { return }
         entryCount += count - former
-        slots[slot].countedEntries = UInt32(count)
+        slots[slot].countedEntries = UInt16(count)
     }
 
     // MARK: When a keep-alive is due

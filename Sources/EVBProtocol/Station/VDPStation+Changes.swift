@@ -62,7 +62,7 @@ extension VDPStation {
 
     /// The request ends with what its manager wanted.
     mutating func endGranted(_ slot: Int, at now: Instant) {
-        if let vsi = vsi(slot), let asked = vsi.openRequest, wanted[slot]?.target == .associated {
+        if let vsi = vsi(slot), let asked = vsi.openRequest, wanted(slot)?.target == .associated {
             statistics.associationTimes.record(now.since(asked))
         }
         endRequest(slot, .granted)

@@ -181,7 +181,7 @@ extension VDPStation {
     ) {
         guard carried.isGranted(by: tlv.filter) else {
             // A grant of an older filter may still be under way when a newer one is asked for.
-            if granted[slot]?.isGranted(by: tlv.filter) == true, state != .transmitKeepAlive {
+            if granted(slot)?.isGranted(by: tlv.filter) == true, state != .transmitKeepAlive {
                 statistics.mismatchedAnswers &+= 1
             } else {
                 answered(slot, .mismatched(tlv.command), at: now)
@@ -195,7 +195,7 @@ extension VDPStation {
         switch state {
         case .processing(tlv.command), .transmitKeepAlive:
             // A keep-alive is granted as what is bound, and changes nothing of that.
-            if state != .transmitKeepAlive || granted[slot]?.filter != tlv.filter {
+            if state != .transmitKeepAlive || granted(slot)?.filter != tlv.filter {
                 // Where the bridge has filled nothing in, what is asked for and what holds are the same.
                 setGranted(
                     slot, carried.filter == tlv.filter ? carried : Terms(carried.request(tlv.vsiID), filter: tlv.filter)

@@ -46,7 +46,7 @@ extension VDPStation {
         guard vsi.interest != .withdrawn else { throw .isWithdrawn }
         guard !isDrained else { throw .isDrained }
         guard vsi.machine.state == .initial else {
-            if vsi.machine.operCommand == wanted[slot]?.target.command, case .idle = vsi.exchange {
+            if vsi.machine.operCommand == wanted(slot)?.target.command, case .idle = vsi.exchange {
                 throw .isInForce
             }
             throw .isUnderWay
@@ -54,9 +54,9 @@ extension VDPStation {
         guard peer != nil else { throw .noBridge }
         modify(slot) {
             $0.interest = .wanted
-            $0.failures = 0
             $0.openRequest = now
         }
+        failures.remove(slot)
         setWait(slot, .none)
         begin(slot, at: now)
         report(slot)

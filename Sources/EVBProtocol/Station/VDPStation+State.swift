@@ -49,11 +49,11 @@ extension VDPStation.Record {
 extension VDPStation {
     /// The VSI in a slot as it stands, also where it does not know of a loss yet.
     func snapshot(_ slot: Int) -> StationVSISnapshot? {
-        guard let vsi = seen(slot), let wanted = wanted[slot] else { return nil }
+        guard let vsi = seen(slot), let wanted = self.wanted(slot) else { return nil }
         let operCommand = vsi.machine.operCommand
         return StationVSISnapshot(
             request: wanted.request(vsi.vsiID), state: vsi.state, reason: vsi.reason,
-            filter: operCommand == nil ? wanted.filter : granted[slot]?.filter ?? wanted.filter,
+            filter: operCommand == nil ? wanted.filter : granted(slot)?.filter ?? wanted.filter,
             isWithdrawn: vsi.interest == .withdrawn, createdAt: vsi.createdAt, command: vsi.command,
             operCommand: operCommand, answer: vsi.answer, counters: vsi.counters)
     }
@@ -72,15 +72,15 @@ extension VDPStation {
 
     /// Filter entries that a VSI asks for or holds, whichever are more.
     func filterEntries(_ slot: Int) -> Int {
-        max(wanted[slot]?.filter.entries.count ?? 0, granted[slot]?.filter.entries.count ?? 0)
+        max(wanted(slot)?.filter.entries.count ?? 0, granted(slot)?.filter.entries.count ?? 0)
     }
 
     /// What the TLV to be sent of a VSI speaks for: what is granted where it is kept alive or released, else what is wanted.
     @inline(__always) func carried(_ slot: Int) -> Terms? {
         switch slots[slot].machine.state {
         case .processing(.deAssociate), .transmitKeepAlive, .waitSystemCommand, .transmitDeassociate:
-            granted[slot] ?? wanted[slot]
-        case .initial, .processing: wanted[slot]
+            granted(slot) ?? wanted(slot)
+        case .initial, .processing: wanted(slot)
         }
     }
 }

@@ -101,7 +101,7 @@ extension VDPStation {
         } else if vsi.machine.handle(.peerLost).outcome == .peerLost {
             vsi.reason = .bridgeLost
         }
-        let isOver = wanted[slot]?.persistence == .once && vsi.openRequest == nil && vsi.boundSince == nil
+        let isOver = wanted(slot)?.persistence == .once && vsi.openRequest == nil && vsi.boundSince == nil
         return vsi.interest == .withdrawn || isOver ? nil : vsi
     }
 }

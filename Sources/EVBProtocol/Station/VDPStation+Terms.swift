@@ -3,8 +3,8 @@ internal import EVBWire
 extension VDPStation {
     /// What is asked for a VSI, or holds. It never changes: what is asked or granted later is another one.
     ///
-    /// There are tens of thousands: what many of them ask for alike is one object that they share.
-    final class Terms {
+    /// There are tens of thousands: what many of them ask for alike is one object that they share, and the rest has none of its own.
+    struct Terms {
         private let common: CommonTerms
         /// The filter as it was asked for.
         let asked: FilterInfo
@@ -60,6 +60,71 @@ extension VDPStation {
 
         /// Whether it shares with another what both have alike.
         func shares(with other: Terms) -> Bool { common === other.common }
+
+        /// Whether it is the same in all: where it may be, its other part is shared.
+        func isSame(as other: Terms) -> Bool { common === other.common && asked == other.asked }
+    }
+
+    /// For each slot what its manager wants, and what the bridge has granted: the request as it was then, and the filter as the bridge filled
+    /// it in. Nearly all are granted what they want, which then is kept once.
+    struct TermsTable {
+        private enum Grant: UInt8 {
+            case none
+            case asWanted
+            case other
+        }
+
+        private(set) var wanted: [Terms?] = []
+        private var grants: [Grant] = []
+        /// What is granted where it is not what is wanted.
+        private var others = SparseSlots<Terms?>(nil)
+
+        /// Slots of which both are kept.
+        var otherCount: Int { others.count }
+
+        @inline(__always) func granted(_ slot: Int) -> Terms? {
+            switch grants[slot] {
+            case .none: nil
+            case .asWanted: wanted[slot]
+            case .other: others[slot]
+            }
+        }
+
+        /// Whether anything is granted.
+        @inline(__always) func isGranted(_ slot: Int) -> Bool { grants[slot] != .none }
+
+        mutating func setWanted(_ slot: Int, _ terms: Terms) {
+            let granted = granted(slot)
+            wanted[slot] = terms
+            setGranted(slot, granted)
+        }
+
+        mutating func setGranted(_ slot: Int, _ terms: Terms?) {
+            let isAsWanted = terms.map { wanted[slot]?.isSame(as: $0) == true } ?? false
+            if terms != nil, !isAsWanted {
+                others[slot] = terms
+            } else if grants[slot] == .other {
+                others.remove(slot)
+            }
+            grants[slot] = terms == nil ? .none : isAsWanted ? .asWanted : .other
+        }
+
+        /// Adds a slot of which there is nothing.
+        mutating func append() {
+            wanted.append(nil)
+            grants.append(.none)
+        }
+
+        /// Forgets both of a slot.
+        mutating func forget(_ slot: Int) {
+            setGranted(slot, nil)
+            wanted[slot] = nil
+        }
+
+        mutating func reserveCapacity(_ count: Int) {
+            wanted.reserveCapacity(count)
+            grants.reserveCapacity(count)
+        }
     }
 
     /// What VSIs may ask for alike: all but their names and their filters.

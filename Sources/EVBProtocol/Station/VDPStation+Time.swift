@@ -66,7 +66,7 @@ extension VDPStation {
     /// Starts the time of the next keep-alive.
     mutating func startKeepAlive(_ slot: Int, at now: Instant) {
         guard let peer else { return }
-        guard wanted[slot]?.isKeptAlive == true else { return setWait(slot, .none) }
+        guard wanted(slot)?.isKeptAlive == true else { return setWait(slot, .none) }
         let (former, heardAt) = (slots[slot].keepAlives, activities[slot].asking.heardAt)
         slots[slot].keepAlives = former &+ 1
         let period = keepAlivePeriod(heardAt: heardAt, peer)
@@ -97,14 +97,11 @@ extension VDPStation {
     mutating func backoff(_ slot: Int, at now: Instant) -> Interval {
         guard let vsi = vsi(slot) else { return .seconds(1) }
         let wasStable = vsi.boundSince.map { now.since($0) >= .seconds(60) } ?? false
-        let failures = wasStable ? 0 : UInt64(vsi.failures)
-        modify(slot) {
-            $0.failures = UInt32(clamping: failures + 1)
-            $0.failedAt = now
-            $0.boundSince = nil
-        }
-        let whole = min(Interval.seconds(1) * (1 << min(failures, 12)), Self.retryMax / 9 * 8)
-        return whole / 1000 * (1000 + Self.scatter(UInt64(slot), failures) % 125)
+        let former = wasStable ? 0 : UInt64(failures[slot].count)
+        failures[slot] = Failures(count: UInt32(clamping: former + 1), last: now)
+        modify(slot) { $0.boundSince = nil }
+        let whole = min(Interval.seconds(1) * (1 << min(former, 12)), Self.retryMax / 9 * 8)
+        return whole / 1000 * (1000 + Self.scatter(UInt64(slot), former) % 125)
     }
 
     /// A number that differs from VSI to VSI and from time to time, and yet is the same in each run.
@@ -133,7 +130,7 @@ extension VDPStation {
         heldUntil = nil
         for slot in slots.indices {
             guard let vsi = vsi(slot), case .retry(let at) = vsi.wait, vsi.reason == .timeout else { continue }
-            setWait(slot, .retry(at: min(at, max(now, vsi.failedAt + .seconds(1)))))
+            setWait(slot, .retry(at: min(at, max(now, failures[slot].last + .seconds(1)))))
         }
     }
 
@@ -169,10 +166,8 @@ extension VDPStation {
 
     /// Another bridge, or the same after a restart: what the one before has said of a VSI does not count.
     mutating func askAgain(_ slot: Int, at now: Instant) {
-        modify(slot) {
-            $0.interest = .wanted
-            $0.failures = 0
-        }
+        modify(slot) { $0.interest = .wanted }
+        failures.remove(slot)
         begin(slot, at: now)
         report(slot)
     }
@@ -187,7 +182,7 @@ extension VDPStation {
         let isSooner = changed.timers.reinitKeepAlive < former.timers.reinitKeepAlive
         for slot in slots.indices {
             guard let vsi = vsi(slot) else { continue }
-            if wanted[slot]?.filter.format.hasGroupID == true, former.usesGroupIDs != changed.usesGroupIDs {
+            if wanted(slot)?.filter.format.hasGroupID == true, former.usesGroupIDs != changed.usesGroupIDs {
                 if vsi.interest == .withdrawn {
                     feed(slot, .peerLost, at: now)
                 } else {

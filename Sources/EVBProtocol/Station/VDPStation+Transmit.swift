@@ -219,8 +219,8 @@ extension VDPStation {
     /// The filter that goes with what is carried: VLANs that the bridge filled in are used from then on, as long as the same is
     /// asked for and the bridge has not taken it back.
     @inline(__always) func carriedFilter(_ slot: Int, _ carried: Terms) -> FilterInfo {
-        guard let bound = granted[slot], slots[slot].isAskedAnew == false,
-            bound === carried || carried.asked == bound.asked
+        guard let bound = granted(slot), slots[slot].isAskedAnew == false,
+            carried.asked == bound.asked
         else { return carried.asked }
         return bound.filter
     }

@@ -24,19 +24,16 @@ extension VDPStation {
         /// The bridge has forgotten it: what it once filled in is left open again.
         var isAskedAnew = false
         var answer: VSIAnswer?
+        /// Filter entries that it counts for: one TLV's at the most.
+        var countedEntries: UInt16 = 0
         /// Keep-alives that were begun, as far as they scatter the next one. It wraps.
         var keepAlives: UInt32 = 0
-        /// Filter entries that it counts for.
-        var countedEntries: UInt32 = 0
+        var counters = VSICommandCounters()
         /// When the request was made of which its manager still awaits the end.
         @CompactInstant var openRequest: Instant?
         @CompactInstant var boundSince: Instant?
         /// When its manager first asked for it.
         var createdAt = Instant(nanoseconds: 0)
-        var counters = VSICommandCounters()
-        /// Failures since it last was bound for a while; they space out what is tried again.
-        var failures: UInt32 = 0
-        var failedAt = Instant(nanoseconds: 0)
 
         init(_ vsiID: VSIID) { (self.vsiID, isFree) = (vsiID, false) }
 
@@ -66,6 +63,13 @@ extension VDPStation {
             get { record[keyPath: path] }
             set { record[keyPath: path] = newValue }
         }
+    }
+
+    /// What is kept of a VSI that has failed, of which there are few.
+    struct Failures {
+        /// Failures since it last was bound for a while; they space out what is tried again.
+        var count: UInt32 = 0
+        var last = Instant(nanoseconds: 0)
     }
 
     /// What its manager wants of a VSI.

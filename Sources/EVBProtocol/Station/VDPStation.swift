@@ -38,12 +38,12 @@ struct VDPStation {
     var entryCount = 0
     /// Slots are reused.
     var slots: [Record] = []
+    /// How often VSIs have failed.
+    var failures = SparseSlots(Failures())
     /// What is under way about the VSIs that are on their own.
     var activities = SparseSlots(Activity())
-    /// For each slot what its manager wants. ``setWanted(_:_:)`` and ``setGranted(_:_:)`` are the only writers.
-    private(set) var wanted: [Terms?] = []
-    /// For each slot what the bridge has granted: the request as it was then, and the filter as the bridge filled it in.
-    private(set) var granted: [Terms?] = []
+    /// What is wanted and granted. ``setWanted(_:_:)`` and ``setGranted(_:_:)`` are the only writers.
+    private(set) var terms = TermsTable()
     private var recentTerms = RecentTerms()
     /// For some slots the request whose answer was awaited when a newer one took its place.
     var overtaken: [Int: VSIRequest] = [:]
@@ -116,9 +116,9 @@ struct VDPStation {
         modify(slot) {
             $0.interest = .wanted
             $0.openRequest = now
-            $0.failures = 0
             if isResumed { $0.boundSince = now }
         }
+        failures.remove(slot)
         begin(slot, at: now)
         report(slot)
     }
@@ -173,13 +173,13 @@ struct VDPStation {
 
     /// Gives the command for what is wanted, or waits for a bridge to give it to.
     mutating func begin(_ slot: Int, at now: Instant) {
-        guard !slots[slot].isFree, let wanted = wanted[slot] else { return }
+        guard !slots[slot].isFree, let asked = wanted(slot) else { return }
         guard let peer, !isDrained else {
             // One that is being released waits for that first.
             if slots[slot].machine.state == .initial { waitForBridge(slot, at: now) }
             return
         }
-        let request = wanted.request(slots[slot].vsiID)
+        let request = asked.request(slots[slot].vsiID)
         if let limit = peer.dialect.limit(for: request) {
             refuse(slot, .inexpressible(limit), at: now)
             return
@@ -207,7 +207,7 @@ struct VDPStation {
         modify(slot) { if $0.interest == .wanted { $0.interest = .refusedForGood } }
         // What is bound and can be named is released. Not even a De-Associate may carry group IDs: what is bound with them
         // ends here, and with the bridge when its keep-alives stay away.
-        let isReleasable = granted[slot].map { !$0.filter.format.hasGroupID } ?? false
+        let isReleasable = granted(slot).map { !$0.filter.format.hasGroupID } ?? false
         feed(slot, isReleasable ? .command(.deAssociate) : .peerLost, at: now)
         modify(slot) { $0.reason = isFilter ? .invalidFilter : .invalidFormat }
         endRequest(slot, outcome)
@@ -244,7 +244,7 @@ struct VDPStation {
         case .refused(let refusal):
             countFailure(slot)
             if refusal.isKept { statistics.commandReverts &+= 1 }
-            let kept = refusal.isKept ? granted[slot]?.request(slots[slot].vsiID) : nil
+            let kept = refusal.isKept ? granted(slot)?.request(slots[slot].vsiID) : nil
             if let kept { setWanted(slot, kept) }
             modify(slot) {
                 $0.counters.reverted &+= refusal.isKept ? 1 : 0
@@ -289,7 +289,7 @@ struct VDPStation {
         if isWithdrawn { endRequest(slot, .released) }
         // What a bridge took along when it went is asked of the next one, also where it was wanted only once.
         let isCarriedOver = (peer == nil || isDrained) && vsi.boundSince != nil
-        let isOver = wanted[slot]?.persistence == .once && vsi.openRequest == nil && !isCarriedOver
+        let isOver = wanted(slot)?.persistence == .once && vsi.openRequest == nil && !isCarriedOver
         if isWithdrawn || isOver {
             forget(slot)
         } else if peer == nil || isDrained {
@@ -323,8 +323,7 @@ struct VDPStation {
     /// Makes room for so many VSIs at once.
     mutating func reserveCapacity(_ count: Int) {
         slots.reserveCapacity(count)
-        wanted.reserveCapacity(count)
-        granted.reserveCapacity(count)
+        terms.reserveCapacity(count)
         index.reserveCapacity(count)
         activities.reserveCapacity(count)
         deadlines.reserveCapacity(count)
@@ -338,8 +337,7 @@ struct VDPStation {
         } else {
             slot = slots.count
             slots.append(Record(vsiID))
-            wanted.append(nil)
-            granted.append(nil)
+            terms.append()
         }
         index.add(vsiID, at: slot)
         return slot
@@ -358,7 +356,9 @@ struct VDPStation {
         index.remove(vsi.vsiID, at: slot)
         slots[slot] = .free
         activities.remove(slot)
-        (wanted[slot], granted[slot], overtaken[slot]) = (nil, nil, nil)
+        failures.remove(slot)
+        terms.forget(slot)
+        overtaken[slot] = nil
         networks.set(slot, nil)
         entryCount -= Int(vsi.countedEntries)
         // Whatever still names the slot must not take the next VSI in it for this one.
@@ -375,14 +375,20 @@ struct VDPStation {
 
     /// Notes what is wanted of a VSI.
     mutating func setWanted(_ slot: Int, _ request: VSIRequest) {
-        wanted[slot] = Terms(request, sharing: &recentTerms)
+        terms.setWanted(slot, Terms(request, sharing: &recentTerms))
         countEntries(slot)
     }
 
+    /// What its manager wants of the VSI in a slot; nil in a free one.
+    @inline(__always) func wanted(_ slot: Int) -> Terms? { terms.wanted[slot] }
+
+    /// What the bridge has granted of it; nil for nothing.
+    @inline(__always) func granted(_ slot: Int) -> Terms? { terms.granted(slot) }
+
     /// Notes what holds for a VSI; nil for nothing.
-    mutating func setGranted(_ slot: Int, _ terms: Terms?) {
-        guard terms != nil || granted[slot] != nil else { return }
-        granted[slot] = terms
+    mutating func setGranted(_ slot: Int, _ granted: Terms?) {
+        guard granted != nil || terms.isGranted(slot) else { return }
+        terms.setGranted(slot, granted)
         countEntries(slot)
     }
 }

@@ -218,7 +218,7 @@ import Testing
             "stall timer")
         for slot in station.slots.indices where !station.slots[slot].isFree {
             let vsiID = station.slots[slot].vsiID
-            guard let vsi = station.vsi(slot), let wanted = station.wanted[slot] else {
+            guard let vsi = station.vsi(slot), let wanted = station.wanted(slot) else {
                 check(false, "a name without a VSI")
                 continue
             }
@@ -229,7 +229,7 @@ import Testing
             // One that the sweep has not reached is as if the bridge that came, or went, had not.
             let isBehind = station.sweep.map { slot >= $0.next } ?? false
             let hasPeer = (station.peer != nil) != isBehind
-            checkMachine(vsi, wanted, station.granted[slot], hasPeer: hasPeer, isBehind: isBehind) {
+            checkMachine(vsi, wanted, station.granted(slot), hasPeer: hasPeer, isBehind: isBehind) {
                 check($0, "\(vsiID.testName): \($1)")
             }
         }
@@ -242,7 +242,7 @@ import Testing
         other.dissolveCohorts()
         var associations: [VSITLV] = []
         for slot in cohort.slots {
-            guard let terms = other.granted[Int(slot)], let command = other.slots[Int(slot)].machine.operCommand else {
+            guard let terms = other.granted(Int(slot)), let command = other.slots[Int(slot)].machine.operCommand else {
                 return false
             }
             associations.append(
