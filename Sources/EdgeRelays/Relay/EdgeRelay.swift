@@ -110,8 +110,8 @@ package final class EdgeRelay {
     package private(set) var policy: RelayPolicy
     package var machine: RelayMachine
     /// Who waits for links to be as they are wanted, and for links to be gone.
-    private var waiting: [VSIID: [Completion]] = [:]
-    private var waitingForEnd: [VSIID: [Completion]] = [:]
+    private var waiting = Waiters<Completion>()
+    private var waitingForEnd = Waiters<Completion>()
     private(set) var isStopped = false
     package let timers: Timers
     /// What VSIs have still to be told of; nil while that is nothing.
@@ -210,7 +210,7 @@ package final class EdgeRelay {
         if spec.origin == .created, let refusal = machine.refusal(of: spec, for: vsiID) {
             return completion(.failure(NetlinkError(refusal)))
         }
-        waiting[vsiID, default: []].append(completion)
+        waiting.add(completion, for: vsiID)
         perform(machine.want(vsiID, .up(spec, vlan: vid), self))
     }
 
@@ -228,7 +228,7 @@ package final class EdgeRelay {
         if !links.untagged.isEmpty { links.untagged.remove(vsiID) }
         if !links.unguarded.isEmpty { links.unguarded[vsiID] = nil }
         guard hasSlot(vsiID) else { return completion(.success(())) }
-        waitingForEnd[vsiID, default: []].append(completion)
+        waitingForEnd.add(completion, for: vsiID)
         perform(machine.want(vsiID, .absent, self))
     }
 
@@ -271,7 +271,7 @@ package final class EdgeRelay {
         }
         let result: Result<Void, NetlinkError> = failure.map { .failure(NetlinkError($0)) } ?? .success(())
         // Both before the first is called: it may ask for another.
-        let (ended, removed) = (Self.take(vsiID, from: &waiting), Self.take(vsiID, from: &waitingForEnd))
+        let (ended, removed) = (waiting.take(vsiID), waitingForEnd.take(vsiID))
         for completion in ended { completion(result) }
         for completion in removed { completion(result) }
         if ended.isEmpty, removed.isEmpty, failure == nil, !hasSlot(vsiID) { onClosed?(vsiID) }
@@ -280,12 +280,8 @@ package final class EdgeRelay {
     /// Whether the machine knows of a VSI: without a copy of what it knows, or of the machine.
     private func hasSlot(_ vsiID: VSIID) -> Bool { machine.slots.index(forKey: vsiID) != nil }
 
-    private static func take(_ vsiID: VSIID, from waiting: inout [VSIID: [Completion]]) -> [Completion] {
-        waiting.isEmpty ? [] : waiting.removeValue(forKey: vsiID) ?? []
-    }
-
     private func endRemoval(_ vsiID: VSIID) {
-        for completion in waitingForEnd.removeValue(forKey: vsiID) ?? [] { completion(.success(())) }
+        for completion in waitingForEnd.take(vsiID) { completion(.success(())) }
     }
 
     private func retryLater(_ vsiID: VSIID, _ failures: Int) {
@@ -372,7 +368,7 @@ package final class EdgeRelay {
         onTrouble?(vsiID, "VSI \(vsiID): \(text)")
     }
 
-    func isWaitedFor(_ vsiID: VSIID) -> Bool { waiting[vsiID] != nil }
+    func isWaitedFor(_ vsiID: VSIID) -> Bool { waiting.contains(vsiID) }
 
     /// The address as a link of the machine has it, and as libvirt gives it to a tap: there the first octet is FE, so
     /// that a bridge does not take the tap's own address for its own.
