@@ -182,6 +182,7 @@ package final class Daemon {
         warnOfUntakenPorts()
         memory = MemoryKeeper(loop: loop, timers: timers)
         resources.onVSIs = { [weak self] in self?.memory?.changed($0) }
+        guestFilter.onListing = { [weak self] in self?.memory?.read($0) }
     }
 
     private func warnOfUntakenPorts() {

@@ -91,6 +91,8 @@ package final class GuestFilter {
     private var restoreFailures = 0
     /// How long the last listing took.
     private var lookTime = Interval(nanoseconds: 0)
+    /// Called after each listing with the octets that it has.
+    package var onListing: ((Int) -> Void)?
     /// What an earlier evbd has left.
     package let former: GuestRulesListing
     /// What evbd's frames are known by at all ports. The one of an earlier run still passes the rules of that run.
@@ -290,6 +292,7 @@ package final class GuestFilter {
         _ = programmer.perform(Self.list) { [weak self] answer in
             guard let self, let ended = looking.ended(turn) else { return }
             restore(Self.listing(answer), suspects: all)
+            if case .listed(let listings) = answer { onListing?(listings.reduce(0) { $0 + $1.utf8.count }) }
             lookTime = timers.now.since(began)
             comparisonTimer?.set(began + max(comparisonPeriod, lookTime * Self.spentShare))
             if ended.mustCompare { lookForRules() }
