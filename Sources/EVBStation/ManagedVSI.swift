@@ -48,7 +48,7 @@ package struct ManagedVSI {
     mutating func begin(_ turn: UInt32, by requester: SharedRequester?, _ waiter: RequestWaiter?) {
         self.turn = turn
         self.requester = requester
-        phase = .asking(waiter)
+        phase = .asking(Phase.Waiter(waiter))
         retryWaiter = nil
     }
 
@@ -68,23 +68,35 @@ package struct ManagedVSI {
         /// An earlier run of evbd was asked for the VSI, and the bridge has not spoken about it in this one.
         case restored
         /// The bridge has not answered.
-        case asking(RequestWaiter?)
+        case asking(Waiter)
         /// The bridge has granted the request, and the link is being opened.
-        case openingLink(RequestWaiter?)
+        case openingLink(Waiter)
         case settled
 
-        var waiter: RequestWaiter? {
+        /// Who is to hear the end. It has memory of its own: of tens of thousands of VSIs few have a request under way.
+        struct Waiter {
+            @Boxed private(set) var call: RequestWaiter?
+
+            init(_ call: RequestWaiter?) { _call = Boxed(wrappedValue: call) }
+
+            var isThere: Bool { _call.isThere }
+        }
+
+        /// Who is to hear the end, with the memory that it has.
+        var held: Waiter {
             switch self {
             case .asking(let waiter), .openingLink(let waiter): waiter
-            case .restored, .settled: nil
+            case .restored, .settled: Waiter(nil)
             }
         }
+
+        var waiter: RequestWaiter? { held.call }
 
         /// Whether the end of a request, which is still to come, brings the link up. Each request has an end, also where no client waits for it.
         var bringsLinkUp: Bool {
             switch self {
             case .asking: true
-            case .openingLink(let waiter): waiter != nil
+            case .openingLink(let waiter): waiter.isThere
             case .restored, .settled: false
             }
         }

@@ -96,7 +96,7 @@ extension StationPortController {
 
     /// A request has ended at the bridge; its manager hears it when the link is as it should be.
     private func ended(_ vsiID: VSIID, _ outcome: RequestOutcome) {
-        let waiter = vsis[vsiID]?.phase.waiter
+        let waiter = vsis[vsiID]?.phase.held ?? ManagedVSI.Phase.Waiter(nil)
         settleRestored(vsiID, outcome)
         let vsi = port.vsi(vsiID)
         refreshGate(vsiID, vsi)
@@ -114,7 +114,7 @@ extension StationPortController {
         case .granted where state == .associated:
             change(vsiID) { $0.phase = .openingLink(waiter) }
             raise(vsiID) { [weak self] in self?.finish(vsiID, .outcome(.granted)) }
-        case .released where waiter != nil:
+        case .released where waiter.isThere:
             // `forgotten` follows, and the waiter hears when the link is gone too.
             break
         // The bridge took it back in the same PDU.

@@ -247,7 +247,7 @@ package final class StationPortController: StationPortControl {
         managed.label = (label ?? former?.label).flatMap { $0.isEmpty ? nil : $0 }
         let requester = sharedRequester(Requester.current)
         managed.requester = requester ?? former?.requester
-        managed.phase = .asking(waiter)
+        managed.phase = .asking(ManagedVSI.Phase.Waiter(waiter))
         managed.formerType = formerType(request, former)
         lastTurn &+= 1
         managed.turn = lastTurn

@@ -8,7 +8,7 @@ import Testing
 
 @Suite struct ManagedVSITests {
     @Test("SPD-190 what a station manages of a VSI has no more octets than it had")
-    func size() { #expect(MemoryLayout<ManagedVSI>.stride <= 64) }
+    func size() { #expect(MemoryLayout<ManagedVSI>.stride <= 56) }
 
     @Test("SPD-190 what few VSIs have is there while it is, and takes no room afterwards")
     func seldom() {

@@ -22,11 +22,21 @@ final class VSIJournal {
         var cause: StoredVSI.Mistake?
     }
 
-    /// A line in the file.
+    /// A line in the file: eight octets of each of tens of thousands of VSIs.
     private struct Place {
         var offset: UInt32
-        var length: UInt32
+        // A line has 24 bits of octets at the most (`JournalLine.lengthMax`).
+        private let lowLength: UInt16
+        private let highLength: UInt8
         var mark: JournalLine.Mark
+
+        init(offset: UInt32, length: UInt32, mark: JournalLine.Mark) {
+            self.offset = offset
+            (lowLength, highLength) = (UInt16(truncatingIfNeeded: length), UInt8(length >> 16))
+            self.mark = mark
+        }
+
+        var length: UInt32 { UInt32(highLength) << 16 | UInt32(lowLength) }
     }
 
     private struct Key: Hashable {
