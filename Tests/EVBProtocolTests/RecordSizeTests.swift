@@ -94,7 +94,9 @@ import Testing
         try bench.request(.vsi(1))
         bench.run(for: .seconds(1))
         #expect(bench.state(1) == .associated && bench.port.vdp.failures.count == 0)
-        bench.bridge.policy = { _ in .init(verdict: .refuse(.managerUnreachable)) }
+        bench.bridge.policy = {
+            .init(verdict: $0.vsiID == .number(21) ? .refuse(.managerUnreachable) : .grant())
+        }
         try bench.request(.vsi(21))
         bench.run(for: .seconds(2))
         #expect(bench.port.vdp.failures.count == 1)
