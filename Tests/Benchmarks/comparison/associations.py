@@ -1,25 +1,28 @@
 """One association after another: by evbd's control socket, by netlink as libvirt asks, by lldpad, and by the floor."""
 
+import itertools
 import time
 import uuid
 
 from lab.netlink import ASSOCIATE, DISASSOCIATE, NoAnswer, POLL_SECONDS, Refused
 
-from .clients import EvbdClient, NetlinkClient
+from .clients import EvbdClient, NetlinkClient, address
 from .stage import associations, releases, vsis
 
 TIGHT = 0.0001
 ROWS = ("association", "association-churn", "netlink", "netlink-open")
+# Addresses that no VSI had before: what a released VSI had is closed at the port, and has to be opened first. That is measured for itself.
+fresh = itertools.count(1_000_000, 1_000)
 
 
 def by_netlink(results, row, subject, daemon, count, pause, unit):
-    client = NetlinkClient(daemon.namespace, daemon.pid)
+    client, first = NetlinkClient(daemon.namespace, daemon.pid), next(fresh)
     with daemon.namespace.entered():
-        for _ in range(count):
-            vsi = str(uuid.uuid4())
+        for number in range(first, first + count):
+            vsi, mac = str(uuid.uuid4()), address(number)
             try:
-                results.add(row, subject, unit * client.whole(vsi, ASSOCIATE, pause))
-                client.whole(vsi, DISASSOCIATE, TIGHT, patience=2)
+                results.add(row, subject, unit * client.whole(vsi, ASSOCIATE, pause, mac=mac))
+                client.whole(vsi, DISASSOCIATE, TIGHT, patience=2, mac=mac)
             except (Refused, NoAnswer, LookupError, RuntimeError, TimeoutError) as error:
                 if subject == "evbd":
                     raise
@@ -29,7 +32,7 @@ def by_netlink(results, row, subject, daemon, count, pause, unit):
 
 def by_socket(results, client, count):
     """One after another, then their releases."""
-    wanted = vsis(count)
+    wanted = vsis(count, next(fresh))
     for ask in associations(wanted, wait=10_000):
         seconds, answer = client.ask(ask)
         assert b'"associated"' in answer, answer
@@ -40,8 +43,8 @@ def by_socket(results, client, count):
 
 
 def in_turns(results, client, count):
-    """Each right after the release of the one before."""
-    wanted = vsis(count)
+    """Each right after the release of the one before, which had the same address."""
+    wanted = [{**vsi, "filters": vsis(1)[0]["filters"]} for vsi in vsis(count)]
     for ask, undo in zip(associations(wanted, wait=10_000), releases(wanted, wait=10_000)):
         results.add("association-churn", "evbd", 1e6 * client.ask(ask)[0])
         client.ask(undo)

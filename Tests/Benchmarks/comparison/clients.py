@@ -172,9 +172,9 @@ class NetlinkClient:
         """What the reply says of the VSI: 0 for success, None as long as there is no verdict, 0 also where the VSI is not there any more."""
         return {entry.uuid: entry.response for entry in netlink.entries(netlink.Message.parse(reply))}.get(vsi, 0)
 
-    def whole(self, vsi, request, pause, patience=10):
+    def whole(self, vsi, request, pause, patience=10, mac=GUEST):
         """A request until its success, with so long between polls: the seconds that took. An association that is not there is no success."""
-        message = self.message(vsi, request)
+        message = self.message(vsi, request, mac)
         began = time.perf_counter()
         self.set(message)
         while True:

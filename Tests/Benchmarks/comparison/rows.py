@@ -44,7 +44,7 @@ def most(value):
 ROWS = [
     Row("association", "one association, control socket (connection stays)", "us", (Target(floors=2), Target(times=14)),
         {"lldpad": "by netlink, polled each 0.1 ms"}),
-    Row("association-churn", "the same, each right after a release", "us"),
+    Row("association-churn", "the same, of the address of the VSI that was released right before", "us"),
     Row("netlink", "one association by netlink, polled as libvirt does", "ms", most(0.15)),
     Row("netlink-open", "the same by netlink without `gate: down`", "ms"),
     Row("burst-1000", "burst of 1,000, all associated", "ms", (Target(times=50),)),
