@@ -182,6 +182,8 @@ package final class Daemon {
         warnOfUntakenPorts()
         memory = MemoryKeeper(loop: loop, timers: timers)
         resources.onVSIs = { [weak self] in self?.memory?.changed($0) }
+        // Those of the run before have been taken up already.
+        memory?.changed(resources.total.vsis)
         guestFilter.onListing = { [weak self] in self?.memory?.read($0) }
     }
 

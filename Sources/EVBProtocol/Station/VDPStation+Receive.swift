@@ -92,13 +92,14 @@ extension VDPStation {
     ) -> (count: Int, areKeepAlives: Bool) {
         // The times of the draft are fixed.
         guard let peer, peer.dialect == .ratified else { return (0, false) }
-        var answer: BridgePace.Answer?
+        var (answer, isAnswering) = (nil as BridgePace.Answer?, false)
         pace.take(associations.count)
         var likely = asked
         for association in associations where association.tlv.status.contains(.answer) {
             let known = likelySlot(of: association.tlv.vsiID, in: likely)
             if let known { likely.advance(past: known.place) }
             guard let slot = known?.slot ?? slot(of: association.tlv.vsiID) else { continue }
+            isAnswering = true
             let asking = activities[slot].asking
             activities[slot].asking.answer()
             guard case .response = activities[slot].wait else { continue }
@@ -110,7 +111,7 @@ extension VDPStation {
         }
         guard let answer else {
             // It is busy with what it was asked before, and what it is to answer next is no more lost than it was.
-            if stallDeadline != nil, !associations.isEmpty { armStall(at: now) }
+            if stallDeadline != nil, isAnswering { armStall(at: now) }
             return (0, false)
         }
         pace.note(answer, ackTimer: peer.timers.ackTimer, at: now)

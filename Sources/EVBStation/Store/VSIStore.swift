@@ -294,38 +294,47 @@ extension VSIStore {
             logger.alert(.stateNotStored).error("the stored VSIs cannot be read", metadata: ["error": "\(error)"])
             return
         }
+        var taken: [String: [StoredVSI]] = [:]
         for name in names {
             if name.hasSuffix(Self.suffix) {
-                takeOver(name)
+                if let vsi = takeOver(name) { taken[vsi.port, default: []].append(vsi) }
             } else if name.hasSuffix(".tmp") {
                 // A run that was killed while it wrote.
                 _ = try? Files.unlink("\(directory)/\(name)")
             }
         }
+        for (port, vsis) in taken {
+            let known = Set(vsis.lazy.map(\.request.vsiID))
+            let others = read[port, default: []].map { $0.filter { !known.contains($0.request.vsiID) } }
+            read[port] = others + [vsis]
+        }
     }
 
-    private func takeOver(_ name: String) {
+    /// The VSI of a file; nil where it is set aside.
+    private func takeOver(_ name: String) -> StoredVSI? {
         let path = "\(directory)/\(name)"
         do throws(SystemError) {
             guard try Files.status(path).isOurs(.regular) else {
-                return setAside(name, "other users could have written it")
+                setAside(name, "other users could have written it")
+                return nil
             }
             let octets = try Files.read(path, limit: Self.lengthMax)
             do throws(StoredVSI.Mistake) {
                 let vsi = try StoredVSI(decoding: octets[...])
                 guard name == "\(vsi.port),\(vsi.request.vsiID.description)\(Self.suffix)" else {
-                    return setAside(name, "its name is another VSI's")
+                    setAside(name, "its name is another VSI's")
+                    return nil
                 }
                 oldFiles[Key(port: vsi.port, vsiID: vsi.request.vsiID)] = path
-                let others = read[vsi.port, default: []].map { $0.filter { $0.request.vsiID != vsi.request.vsiID } }
-                read[vsi.port] = others + [[vsi]]
                 keepEventually(vsi)
+                return vsi
             } catch {
                 setAside(name, "\(error)")
             }
         } catch {
             setAside(name, "\(error)")
         }
+        return nil
     }
 
     private func setAside(_ name: String, _ cause: String) {
