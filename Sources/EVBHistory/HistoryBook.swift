@@ -97,6 +97,8 @@ package struct HistoryBook: Sendable {
     private(set) var share: Int
     /// Events of all VSIs.
     private var total = 0
+    /// Events of all VSIs that are kept now.
+    package var eventCount: Int { total }
     /// VSIs that may have more events than their share since it was halved. Some are trimmed with each event: all at once would keep
     /// the loop for milliseconds.
     /// In the parts in which the table has them, which are shared: to copy tens of thousands of keys takes the loop a millisecond.

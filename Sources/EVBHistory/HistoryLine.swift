@@ -19,11 +19,11 @@ package enum HistoryLine {
     package static func append(_ event: HistoryEvent, _ key: HistoryKey, to octets: inout [UInt8]) {
         append(escaping: key.port, to: &octets)
         octets.append(tab)
-        octets.append(contentsOf: key.vsiID.description.utf8)
-        for number in [event.number, event.first, event.last, event.count] {
-            octets.append(tab)
-            octets.append(contentsOf: String(number).utf8)
-        }
+        append(key.vsiID, to: &octets)
+        append(behindTab: event.number, to: &octets)
+        append(behindTab: event.first, to: &octets)
+        append(behindTab: event.last, to: &octets)
+        append(behindTab: event.count, to: &octets)
         octets.append(tab)
         octets.append(contentsOf: event.kind.rawValue.utf8)
         octets.append(tab)
@@ -34,6 +34,34 @@ package enum HistoryLine {
             append(escaping: detail, to: &octets)
         }
         octets.append(UInt8(ascii: "\n"))
+    }
+
+    private static func append(_ vsiID: VSIID, to octets: inout [UInt8]) {
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: VSIID.uuidMax) { memory in
+            let count = vsiID.writeUUID(to: memory)
+            guard count > 0 else { return octets.append(contentsOf: vsiID.description.utf8) }
+            octets.append(contentsOf: UnsafeBufferPointer(rebasing: memory[..<count]))
+        }
+    }
+
+    /// Appends a number and the tab before it.
+    private static func append(behindTab number: Int, to octets: inout [UInt8]) {
+        // A tab, a sign, and nineteen digits at most, written from the last one on.
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 21) { memory in
+            var (start, rest) = (memory.count, number.magnitude)
+            repeat {
+                start -= 1
+                memory[start] = UInt8(ascii: "0") + UInt8(rest % 10)
+                rest /= 10
+            } while rest > 0
+            if number < 0 {
+                start -= 1
+                memory[start] = UInt8(ascii: "-")
+            }
+            start -= 1
+            memory[start] = tab
+            octets.append(contentsOf: UnsafeBufferPointer(rebasing: memory[start...]))
+        }
     }
 
     /// Reads a line without its end; nil for one that makes no sense.

@@ -18,9 +18,8 @@ final class HistoryFile: Sendable {
 
     /// What came of the jobs.
     struct Outcome: Sendable {
-        /// Octets of the file, and what it had when it was last written as a whole.
-        var length: Int
-        var wholeLength: Int
+        /// Lines of the file, those included in whose place later ones are.
+        var lines: Int
         /// Why something of it is not written; the next job has to be the whole.
         var error: SystemError?
     }
@@ -34,10 +33,12 @@ final class HistoryFile: Sendable {
 
     /// Octets that are read at most.
     private static let lengthMax = 1 << 27
+    /// Octets that there is room for at first, for each line.
+    private static let usualLength = 128
 
     private struct State {
         var file: AppendFile?
-        var wholeLength = 0
+        var lines = 0
     }
 
     let path: String
@@ -92,7 +93,7 @@ final class HistoryFile: Sendable {
                     state.file = nil
                 }
             }
-            return Outcome(length: state.file?.length ?? 0, wholeLength: state.wholeLength, error: error)
+            return Outcome(lines: state.lines, error: error)
         }
     }
 
@@ -101,17 +102,23 @@ final class HistoryFile: Sendable {
         case .append(let events):
             guard let file = state.file else { throw SystemError(call: "write \(path)", code: EBADF) }
             var octets: [UInt8] = []
+            octets.reserveCapacity(events.count * Self.usualLength)
             for (key, event) in events { HistoryLine.append(event, key, to: &octets) }
             try file.append(octets)
+            state.lines += events.count
         case .whole(let book):
             state.file = nil
-            var octets = Self.heading
+            var (octets, lines) = (Self.heading, 0)
+            octets.reserveCapacity(octets.count + book.eventCount * Self.usualLength)
             for (key, entry) in book.entries {
-                for event in entry.events { HistoryLine.append(event, key, to: &octets) }
+                for event in entry.events {
+                    HistoryLine.append(event, key, to: &octets)
+                    lines += 1
+                }
             }
             try Files.writeAtomically(path, octets, mode: 0o600)
             state.file = try AppendFile(path)
-            state.wholeLength = octets.count
+            state.lines = lines
         }
     }
 }

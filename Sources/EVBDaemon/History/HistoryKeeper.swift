@@ -20,10 +20,13 @@ package final class HistoryKeeper: HistorySource {
     private static let pause = Interval.milliseconds(250)
     /// Delay before the file is tried again after a failure.
     private static let patience = Interval.seconds(5)
-    /// Octets by which the file may be longer than twice what it had as a whole.
-    private static let slack = 262_144
+    /// Lines that the file may have beyond two for each event that is kept; then it is written as a whole.
+    static let slack = 2048
     /// Events that wait for the file at most; beyond that it is written as a whole.
     private static let pendingMax = 8192
+    /// Events that do not wait any longer. Where thousands of VSIs are associated, all that has happened would be written as a whole
+    /// again each ``pause``, and copied for that.
+    private static let pendingEnough = 4096
     /// Records that are noted before the time is looked at.
     private static let notesPerLook = 8
     /// Records that wait at most. Each has texts, whose places between what stays nothing else may fill once they are gone.
@@ -157,6 +160,7 @@ package final class HistoryKeeper: HistorySource {
         } else {
             needsWhole = true
         }
+        if pending.count >= Self.pendingEnough, !isReported { flush() }
     }
 
     package var now: Int { clock() }
@@ -223,7 +227,7 @@ package final class HistoryKeeper: HistorySource {
             task = try BackgroundTask(
                 on: loop, { [file] in file.work() }, completion: { [weak self] in self?.written($0) })
         } catch {
-            written(HistoryFile.Outcome(length: 0, wholeLength: 0, error: error))
+            written(HistoryFile.Outcome(lines: 0, error: error))
         }
     }
 
@@ -248,7 +252,8 @@ package final class HistoryKeeper: HistorySource {
         }
         if isReported { logger.notice("what happens to VSIs is stored again") }
         isReported = false
-        if outcome.length > 2 * outcome.wholeLength + Self.slack { needsWhole = true }
+        if outcome.lines > 2 * book.eventCount + Self.slack { needsWhole = true }
+        if pending.count >= Self.pendingEnough { return flush() }
         if !pending.isEmpty { timer?.set(timers.now + Self.pause) }
     }
 

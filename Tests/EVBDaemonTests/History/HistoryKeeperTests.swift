@@ -5,6 +5,7 @@ import EVBSettings
 import EVBWire
 import EventLoop
 import FoundationEssentials
+import Glibc
 import LinuxSystem
 import Logging
 import Testing
@@ -136,6 +137,57 @@ import Testing
         let whole = histories(keeper(directory, loop, timers), of: vsiID, port: "eth0")
         #expect(whole.first?.entry.events.map(\.kind) == [.requested, .asked, .refused, .granted, .linkUp])
         #expect(whole.first?.entry.events[1].count == 2)
+    }
+
+    /// Lets a loop run until the file has so many lines behind its heading; gives its number among the files of its system.
+    private func inode(_ path: String, lines: Int, _ loop: EventLoop) throws -> UInt64 {
+        let end = loop.now() + 10_000_000_000
+        var (looked, there) = (stat(), 0)
+        func look() {
+            var found = stat()
+            if stat(path, &found) == 0, found.st_size != looked.st_size || found.st_ino != looked.st_ino {
+                looked = found
+                there = ((try? Files.read(path, limit: 1 << 24)) ?? []).count { $0 == 10 } - 1
+            }
+            if there == lines || loop.now() > end { return loop.stop() }
+            loop.later { look() }
+        }
+        look()
+        try loop.run()
+        #expect(there == lines)
+        return UInt64(looked.st_ino)
+    }
+
+    @Test("SPD-352 what happens to thousands of VSIs is added to the file, at once and as often as it is much")
+    func added() throws {
+        let directory = "/tmp/evbd-history-\(UUID().uuidString)"
+        try Files.makeDirectory(directory, mode: 0o700)
+        defer { try? FileManager.default.removeItem(atPath: directory) }
+        let (loop, path) = (try EventLoop(), "\(directory)/history")
+        let keeper = keeper(directory, loop, Timers(loop: loop))
+        // No time comes: nothing waits for one.
+        loop.onDeadline = {}
+        var files: Set<UInt64> = []
+        for part in 1...2 {
+            for number in 0..<4096 {
+                let vsiID = VSIID(format: .uuid, high: UInt64(part), low: UInt64(number))
+                keeper.take(VSIRecord(port: "eth0", vsiID: vsiID, kind: .requested, detail: "of part \(part)"))
+            }
+            files.insert(try inode(path, lines: 4096 * part, loop))
+        }
+        #expect(files.count == 1)
+        // Each of these is in the place of the one before: at last the file is written without those.
+        var lines = 2 * 4096
+        for _ in 0..<4 {
+            for _ in 0..<4096 {
+                keeper.take(VSIRecord(port: "eth0", vsiID: VSIID(format: .uuid, high: 1, low: 1), kind: .asked))
+            }
+            let isEnough = lines > 2 * (2 * 4096 + 1) + HistoryKeeper.slack
+            lines = isEnough ? 2 * 4096 + 1 : lines + 4096
+            files.insert(try inode(path, lines: lines, loop))
+        }
+        #expect(files.count == 2)
+        keeper.finish()
     }
 
     @Test("OPS-240 a file that is not evbd's, or that others can write to, is set aside")
