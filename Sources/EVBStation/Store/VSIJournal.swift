@@ -62,10 +62,15 @@ final class VSIJournal {
 
         private func places(_ port: String) -> Places {
             if let last, last.port == port { return last.places }
-            let found = places[port] ?? Places()
-            places[port] = found
+            let found = places[port] ?? add(port)
             last = (port, found)
             return found
+        }
+
+        private func add(_ port: String) -> Places {
+            let made = Places()
+            places[port] = made
+            return made
         }
 
         subscript(_ key: Key) -> Place? { places(key.port).ofVSIs[key.vsiID] }
