@@ -116,6 +116,9 @@ class EvbdClient(Stream):
 class FloorClient(Stream):
     """The socket of the floor's station."""
 
+    # Associates no VSI, which needs no frame: the answer comes at once.
+    NOTHING = b"0"
+
     def __init__(self, path):
         super().__init__(path, b"\n")
 

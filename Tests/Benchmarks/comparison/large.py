@@ -9,7 +9,7 @@ from lab import Evbd, eventually
 from lab.evbd import yaml
 from lab.switch import Switch
 
-from .clients import EvbdClient, spin
+from .clients import EvbdClient, FloorClient, spin
 from .process import all_resident, processor_seconds
 from .sizes import SETTLING, WINDOW
 from .stage import VDP, associations, vsis
@@ -23,15 +23,15 @@ TIMERS = {"ecp": {"retries": 3, "rte": 14}, "vdp": VDP}
 
 
 class Waiting:
-    """A client, in a process of its own, that asks all the time: how long its longest answer took, and how much of that is the kernel's,
-    which had others run while the daemon's loop, or the client, had something to do."""
+    """A client, in a process of its own, that asks a daemon the same question all the time: how long its longest answer took, and how much of
+    that is the kernel's, which had others run while the daemon's first thread, or the client, had something to do."""
 
-    def __init__(self, evbd):
+    def __init__(self, connect, question, daemon):
         self._end, theirs = multiprocessing.Pipe()
 
         def work():
-            client, question, most = EvbdClient(evbd), EvbdClient.question("GetLogLevel"), (0.0, 0.0, 0.0)
-            threads = [os.open(f"/proc/{pid}/task/{pid}/schedstat", os.O_RDONLY) for pid in (evbd.pid, os.getpid())]
+            client, most = connect(), (0.0, 0.0, 0.0)
+            threads = [os.open(f"/proc/{pid}/task/{pid}/schedstat", os.O_RDONLY) for pid in (daemon, os.getpid())]
             while not theirs.poll():
                 before = [waited(thread) for thread in threads]
                 seconds = client.ask(question)[0]
@@ -120,9 +120,12 @@ def many_ports(lab, results, name, ports, each):
     site.end()
 
 
-def rack(lab, results, name, ports, total):
-    site = Site(lab, name, ports, types=True)
-    waiting = Waiting(site.bridge)
+def rack(stage, results, name, ports, total):
+    site = Site(stage.lab, name, ports, types=True)
+    # The floor's station has nothing to do, so that what its client waits for is the machine.
+    idle, connection = stage.station()
+    waiting = Waiting(lambda: EvbdClient(site.bridge), EvbdClient.question("GetLogLevel"), site.bridge.pid)
+    waiting_for_nothing = Waiting(lambda: connection, FloorClient.NOTHING, idle.pid)
     try:
         seconds, _, spent = site.burst(total // ports)
         results.add("rack-associated", "evbd", 1e3 * seconds)
@@ -132,6 +135,9 @@ def rack(lab, results, name, ports, total):
         results.remark("rack-wait", f"Only {there:,} of {total:,} were associated {PATIENCE} s after the first request, so that the rows of all of them have no figure.")
     longest, *unserved = waiting.end()
     results.add("rack-wait", "evbd", 1e3 * longest)
+    results.add("rack-wait", "floor", 1e3 * waiting_for_nothing.end()[0])
+    connection.close()
+    idle.stop()
     explain(results, site, unserved)
     results.add("rack-memory", "evbd", all_resident(site.bridge.pid) / 1e6)
     if "rack-associated" in results.rows:
@@ -152,6 +158,6 @@ def measure(stage, results, scope):
     each, total = (10, 640) if scope.quick else (EACH, RACK)
     # One round: it takes as long as all of the others together.
     many_ports(stage.lab, results, "many", scope.ports, each)
-    rack(stage.lab, results, "rack", scope.ports, total)
+    rack(stage, results, "rack", scope.ports, total)
     if scope.ports != 40:
         results.remark("ports-associated", f"with {scope.ports} ports.")
