@@ -68,6 +68,8 @@ package enum PlainCall: Equatable, Sendable {
         private var typeVersion = 0
         private var wait = 0
         private var filters: [VSIFilter] = []
+        private var link: VSILink?
+        private var label: String?
         /// Whether there are keys that Deassociate has not.
         private var isOfAssociate = false
         private var keys = Keys()
@@ -113,13 +115,18 @@ package enum PlainCall: Equatable, Sendable {
                 guard filters.count <= VSIRequest.maximumFilters else { throw Self.other }
             case "link":
                 try keys.note(7)
-                try Self.readNothing(&value)
+                link = try value.nullable { (value) throws(JSONError) in try Self.link(&value) }
             case "migrating":
                 try keys.note(8)
                 guard try !value.bool() else { throw Self.other }
             case "suspended":
                 try keys.note(9)
                 guard try !value.bool() else { throw Self.other }
+            case "label":
+                try keys.note(10)
+                label = try value.nullable { (value) throws(JSONError) in try value.string() }
+                // An empty text removes the label.
+                if let label, !label.isEmpty, VSILabel.problem(with: label) != nil { throw Self.other }
             default: throw Self.other
             }
         }
@@ -165,6 +172,37 @@ package enum PlainCall: Equatable, Sendable {
             return VSIFilter(mac: mac, vlan: vlan)
         }
 
+        /// Reads the link that is to be made.
+        private static func link(_ item: inout JSONReader) throws(JSONError) -> VSILink {
+            var (name, kind, mode, keys) = (String?.none, LinkKind?.none, LinkMode?.none, Keys())
+            try item.object { (key, value) throws(JSONError) in
+                switch key {
+                case "name":
+                    try keys.note(0)
+                    name = try value.string()
+                case "kind":
+                    try keys.note(1)
+                    kind = try word(&value)
+                case "mode":
+                    try keys.note(2)
+                    mode = try word(&value)
+                default: throw other
+                }
+            }
+            guard let name, InterfaceName.problem(withLink: name) == nil, mode != .source || kind == .macvlan else {
+                throw other
+            }
+            return VSILink(name: name, kind: kind, mode: mode)
+        }
+
+        /// Reads one of the words of a type, or null.
+        private static func word<Word: RawRepresentable<String>>(_ value: inout JSONReader) throws(JSONError) -> Word? {
+            try value.nullable { (value) throws(JSONError) in
+                guard let word = Word(rawValue: try value.string()) else { throw other }
+                return word
+            }
+        }
+
         private static func isPlainMAC(_ text: String) -> Bool {
             guard text.utf8.count == 17 else { return false }
             var place = 0
@@ -187,7 +225,7 @@ package enum PlainCall: Equatable, Sendable {
             guard let vsiID, let port, let typeID else { return nil }
             return VSIRequest(
                 vsiID: vsiID, port: port, managerID: managerID, typeID: typeID, typeVersion: typeVersion,
-                filters: filters, waitMilliseconds: wait)
+                filters: filters, link: link, label: label, waitMilliseconds: wait)
         }
 
         var deassociation: DeassociateRequest? {

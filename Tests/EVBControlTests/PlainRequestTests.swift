@@ -21,8 +21,16 @@ struct PlainRequestTests {
         (#""filters":[{"mac":"52-54-00-00-c7-3e"}]"#, false), (#""filters":[{"mac":null,"group":null}]"#, true),
         (#""filters":[{"vlan":1,"group":7}]"#, false), (#""filters":[{"vlan":1,"colour":7}]"#, false),
         (#""filters":{}"#, false), (#""filters":null"#, false), (#""link":null"#, true),
-        (#""link":{"name":"vm1"}"#, false), (#""migrating":false,"suspended":false"#, true),
-        (#""migrating":true"#, false), (#""label":"web""#, false), (#""stranger":1"#, false),
+        (#""link":{"name":"vm1"}"#, true), (#""link":{"kind":null,"name":"vf:3","mode":null}"#, true),
+        (#""link":{"name":"vm1","kind":"macvlan","mode":"source"}"#, true),
+        (#""link":{"name":"vm1","mode":"source"}"#, false),
+        (#""link":{"name":"vm1","kind":"macvtap","mode":"passthru"}"#, true), (#""link":{}"#, false),
+        (#""link":{"name":"vm1","kind":"bond"}"#, false), (#""link":{"name":"vm1","kind":1}"#, false),
+        (#""link":{"name":"vm/1"}"#, false), (#""link":{"name":"vm1","colour":7}"#, false), (#""link":"vm1""#, false),
+        (#""link":{"name":null}"#, false), (#""linkMTU":1400"#, false),
+        (#""label":"web""#, true), (#""label":"""#, true), (#""label":null"#, true), (#""label":" web""#, false),
+        (#""label":"\u0007""#, false), (#""label":5"#, false), (#""migrating":false,"suspended":false"#, true),
+        (#""migrating":true"#, false), (#""stranger":1"#, false),
         (#""reserve":true"#, false),
     ]
 
@@ -68,6 +76,8 @@ struct PlainRequestTests {
             #""vsiID":"x""#, #""port":"p0""#, #""typeID":1"#, #""wait":1,"wait":1"#,
             #""managerID":null,"managerID":null"#, #""filters":[],"filters":[]"#, #""link":null,"link":null"#,
             #""migrating":false,"migrating":false"#,
+            #""link":{"name":"vm1","name":"vm1"}"#, #""link":{"name":"vm1","kind":null,"kind":null}"#,
+            #""label":null,"label":null"#,
             #""filters":[{"vlan":1,"vlan":1}]"#, #""filters":[{"pcp":null,"pcp":null}]"#,
         ] {
             #expect(call("\(Self.sound),\(member)}") == nil, "\(member)")
